@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# One Makefile for the whole house. `make help` lists the targets.
+#
+# VARIANT  release (default), debug, asan, tsan, cov, fuzz: each has its own build/VARIANT/
+# V=1      show the commands
+# DEVEL=1  warnings are errors
+
+VARIANT ?= release
+B := build/$(VARIANT)
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+
+# ---- what Debian packages give -------------------------------------------------------------------
+BUILD_PACKAGES := gcc make pkg-config gettext git ca-certificates libsodium-dev libsqlite3-dev libgit2-dev \
+	libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev libjansson-dev \
+	libavahi-client-dev libcmark-dev libxml2-dev
+RUN_PACKAGES := avahi-daemon dbus
+TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
+	procps curl openssl nodejs npm chromium universal-ctags
+BENCH_PACKAGES := fossil wrk time
+FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
+PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libcmark libxml-2.0
+
+# ---- flags ---------------------------------------------------------------------------------------
+CC := gcc
+ifneq ($(shell command -v ccache 2>/dev/null),)
+CCACHE := ccache
+endif
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+OPT_release := -O2 -g
+OPT_debug := -O0 -g3
+OPT_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan := -O1 -g -fsanitize=thread
+OPT_cov := -O0 -g --coverage
+OPT_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ifeq ($(VARIANT),fuzz)
+CC := clang
+endif
+ifeq ($(OPT_$(VARIANT)),)
+$(error VARIANT is one of release debug asan tsan cov fuzz)
+endif
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+	-Wno-unused-parameter $(if $(DEVEL),-Werror)
+HARDEN := -fstack-protector-strong -fPIE $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2)
+CFLAGS_ALL = -std=gnu11 $(OPT_$(VARIANT)) $(WARN) $(HARDEN) -pthread -D_GNU_SOURCE -I. -I$(B)/gen \
+	-include sync/base/banned.h $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+LDFLAGS_ALL = $(OPT_$(VARIANT)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
+
+# ---- sources: a file is found by being there -----------------------------------------------------
+SYNC_SRC := $(shell find sync -name '*.c' | sort)
+APP_SRC := $(filter-out appliance/main.c,$(shell find appliance firmware -name '*.c' 2>/dev/null | sort))
+TEST_LIB_SRC := $(shell find tests/lib -name '*.c' 2>/dev/null | sort)
+TEST_SRC := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
+FUZZ_SRC := $(shell find tests/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
+TOOL_SRC := $(shell find tests -name '*_tool.c' 2>/dev/null | sort)
+SHELL_TESTS := $(shell find tests -name '*.t' 2>/dev/null | sort)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+SYNC_OBJ := $(call obj,$(SYNC_SRC))
+APP_OBJ := $(call obj,$(APP_SRC)) $(B)/obj/gen/assets.o
+TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
+TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(TOOL_SRC))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
+
+.PHONY: all help deps run test test-build test-deps fuzz bench sim image clean format check-format install
+
+all: $(B)/lliure ## build build/VARIANT/lliure
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+	@echo "  VARIANT=release|debug|asan|tsan|cov|fuzz   V=1   DEVEL=1"
+
+deps: ## install the missing Debian packages for building and running
+	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
+test-deps:
+	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+# ---- compiling -----------------------------------------------------------------------------------
+# The flags file changes when the compiler or a flag does, and everything is made again.
+$(B)/flags: FORCE
+	@mkdir -p $(B)
+	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' >$@
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CCACHE) $(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/libsync.a: $(SYNC_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(B)/libappliance.a: $(APP_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+$(B)/libtest.a: $(TEST_LIB_OBJ)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(B)/lliure: $(B)/obj/appliance/main.o $(B)/libappliance.a $(B)/libsync.a
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# ---- templates, styles and translations, inside the program --------------------------------------
+LOCALES := $(patsubst webui/locale/%.po,%,$(wildcard webui/locale/*.po))
+MO := $(patsubst %,$(B)/gen/locale/%.mo,$(LOCALES))
+ASSETS := $(shell find webui/templates webui/static -type f 2>/dev/null | sort)
+$(B)/gen/locale/%.mo: webui/locale/%.po
+	@mkdir -p $(@D)
+	$(call say,MSGFMT,$<)msgfmt -c -o $@ $<
+$(B)/gen/assets.c: webui/embed $(ASSETS) $(MO)
+	@mkdir -p $(@D)
+	$(call say,EMBED,$@)webui/embed $(B)/gen $(ASSETS) $(MO) >$@
+$(B)/obj/gen/assets.o: $(B)/gen/assets.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# ---- tests ---------------------------------------------------------------------------------------
+$(B)/tests/%_test: $(B)/obj/tests/%_test.o $(B)/libtest.a $(B)/libappliance.a $(B)/libsync.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+$(B)/tests/%_tool: $(B)/obj/tests/%_tool.o $(B)/libtest.a $(B)/libappliance.a $(B)/libsync.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libappliance.a $(B)/libsync.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+# The same target, without libFuzzer: runs each file of its corpus once.
+$(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libappliance.a $(B)/libsync.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+test-build: $(B)/lliure $(TESTS) $(TOOLS) $(REPLAYS) ## build the tests
+# TESTS_ONLY=path/to/one.t or a name's part runs a part.
+test: test-deps ## install what the tests need, build and run every test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-build VARIANT=$(VARIANT)
+	$(Q)tests/run $(B) $(TESTS_ONLY)
+
+FUZZ_SECONDS ?= 60
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
+	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-build
+	$(Q)tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
+.PHONY: fuzz-build
+fuzz-build: $(FUZZERS)
+
+SEEDS ?= 5000
+sim: test-build ## the simulation with SEEDS (5000) random schedules
+	$(Q)$(B)/tests/community/convergence_test --seeds $(SEEDS)
+
+bench: ## measure against peers, one table of ratios
+	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all build/release/tests/bench/bench_tool
+	$(Q)tests/bench/run build/release
+
+image: ## the disk image (a later chapter: see image/README.md)
+	@echo "The image is not built yet; image/README.md says what it will be." >&2; exit 1
+
+# ---- trying it -----------------------------------------------------------------------------------
+run: deps ## build, make a demonstration box in build/run the first time, and serve it
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)appliance/run-demo $(B)/lliure build/run
+
+compile_commands.json: Makefile
+	$(Q)(echo '['; for f in $(SYNC_SRC) $(APP_SRC) appliance/main.c $(TEST_SRC); do \
+	  printf '{"directory":"%s","file":"%s","command":"cc %s -c %s"},\n' "$(CURDIR)" "$$f" \
+	  "$$(echo '$(CFLAGS_ALL)' | sed 's/"/\\"/g')" "$$f"; done | sed '$$ s/,$$//'; echo ']') >$@
+
+format: ## let clang-format decide
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+check-format:
+	$(Q)clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+clean: ## remove what was built (build/run, the demonstration box, stays)
+	rm -rf $(filter-out build/run,$(wildcard build/*)) compile_commands.json
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:

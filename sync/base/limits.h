@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Every length, count and depth that comes from outside, in one place. Sizes in bytes. Those marked
+ * (P) are part of the protocol: a change is a new protocol version. */
+#pragma once
+
+enum {
+	LIMIT_PAYLOAD = 262144,        /* (P) an entry's payload as stored */
+	LIMIT_JSON_DEPTH = 16,         /* (P) nesting of an op's JSON */
+	LIMIT_SEEN = 16,               /* (P) ops named in `seen` */
+	LIMIT_FRAME = 4 * 1024 * 1024, /* (P) one frame of a stream, and so one batch in memory */
+	LIMIT_FRAME_ENTRIES = 4096,    /* (P) entries in one frame */
+	LIMIT_HEADS = 100000,          /* (P) heads in one message */
+	LIMIT_SPACES = 256,            /* (P) spaces in one status */
+	LIMIT_STATUS = 256 * 1024,     /* (P) a status answer */
+	LIMIT_LOCATOR = 64,            /* (P) sampled hashes of one log */
+	LIMIT_FORM = 1024 * 1024,      /* a form or JSON body */
+	LIMIT_FORM_FIELDS = 64,
+	LIMIT_UPLOAD = 256 * 1024 * 1024, /* one uploaded file */
+	LIMIT_COOKIE_HEADER = 4096,
+	LIMIT_URL = 2048,
+	LIMIT_NAME = 80,          /* people's, spaces', boxes' names, in bytes of UTF-8 */
+	LIMIT_TITLE = 200,        /* (P) */
+	LIMIT_SLUG = 64,          /* (P) */
+	LIMIT_TEXT = 200 * 1024,  /* (P) Markdown of a post or page */
+	LIMIT_PATH = 255,         /* (P) a page's path in the library */
+	LIMIT_PATH_DEPTH = 8,     /* (P) */
+	LIMIT_TAGS = 16,
+	LIMIT_PEERS = 1000,
+	LIMIT_DISCOVERED = 256,
+	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */
+	LIMIT_SESSIONS = 10000,
+};

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Blobs: files named by the BLAKE2b-256 of their content, in DATA/blobs/ab/REST-OF-NAME. A blob is
+ * streamed into a temporary file in the same file system, hashed on the way, fsynced, renamed, and
+ * the folder fsynced: after blob_writer_finish returned, it is there for good. Any number of threads may
+ * read and write; each writer belongs to one thread.
+ */
+#pragma once
+#include "sync/crypto/crypto.h"
+
+struct blob_store;
+struct error *blob_open(const char *dir, struct blob_store **ret) MUST; /* clears old temporaries */
+void blob_close(struct blob_store *s);
+DEFINE_CLEANUP(struct blob_store *, blob_close)
+
+struct blob_writer;
+/* At most `limit` bytes; ERR_FULL, ERR_LIMIT. resume: a name given before, to continue a broken
+ * transfer of `expect` (NULL: a new temporary). */
+struct error *blob_writer_new(struct blob_store *s, uint64_t limit, struct blob_writer **ret) MUST;
+/* Continue the transfer of a blob whose hash is known: *ret_have bytes are here from last time. */
+struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect, uint64_t limit,
+				 struct blob_writer **ret, uint64_t *ret_have) MUST;
+struct error *blob_write(struct blob_writer *w, struct span bytes) MUST;
+/* Consumes the writer. ERR_CORRUPT (and the file is removed) when a known hash does not match. */
+struct error *blob_writer_finish(struct blob_writer *take_w, struct hash *ret_hash,
+				 uint64_t *ret_size) MUST;
+void blob_writer_free(struct blob_writer *w); /* gives up; a resumable one keeps what it has */
+DEFINE_CLEANUP(struct blob_writer *, blob_writer_free)
+
+bool blob_has(struct blob_store *s, const struct hash *h, uint64_t *ret_size);
+/* An open file descriptor for reading, yours; ERR_NOT_FOUND. */
+struct error *blob_fd(struct blob_store *s, const struct hash *h, int *ret_fd, uint64_t *ret_size) MUST;
+/* Hash the whole file again: ERR_CORRUPT when it is not what its name says (it is then renamed to
+ * *.bad, so that it is fetched again). */
+struct error *blob_verify(struct blob_store *s, const struct hash *h) MUST;
+struct error *blob_remove(struct blob_store *s, const struct hash *h) MUST;
+typedef struct error *blob_fn(void *ctx, const struct hash *h, uint64_t size);
+struct error *blob_each(struct blob_store *s, blob_fn *fn, void *ctx) MUST;

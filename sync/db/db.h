@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A thin hand on SQLite: opening with the right settings, a table of statements prepared at open,
+ * bound parameters only, numbered migrations, savepoints.
+ *
+ * A `struct db` is one connection and belongs to one thread. Exactly one connection per file is
+ * opened DB_WRITER: only it writes and checkpoints (SQLite before 3.51.3 can corrupt a WAL database
+ * when two do); DB_READER connections are query_only with wal_autocheckpoint=0. mmap_size=0,
+ * secure_delete=ON, foreign_keys=ON, journal_mode=WAL; synchronous is FULL for truth and OFF in
+ * DB_SCRATCH mode (views that can be rebuilt use NORMAL through DB_DERIVED).
+ *
+ * Errors: ERR_DB with SQLite's words and the file's name; ERR_FULL; ERR_BUSY; ERR_CORRUPT.
+ */
+#pragma once
+#include "sync/base/error.h"
+#include "sync/base/span.h"
+#include <sqlite3.h>
+
+enum db_mode {
+	DB_READER = 0,
+	DB_WRITER = 1,
+	DB_DERIVED = 2,    /* a writer whose file can be made anew: synchronous=NORMAL */
+	DB_TEST_NOSYNC = 3 /* a writer for simulations: synchronous=OFF */
+};
+
+struct db;
+
+/* Opens (a writer creates) the file. cache_kib bounds the page cache. */
+struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db) MUST;
+void db_close(struct db *db);
+DEFINE_CLEANUP(struct db *, db_close)
+const char *db_path(const struct db *db);
+
+/* Migrations: `name` has a row in schema_version; steps after its number run in order, each in one
+ * transaction, and a number higher than n is ERR_VERSION (written by newer software). */
+struct error *db_migrate(struct db *db, const char *name, const char *const *steps, int n) MUST;
+
+/* Statements: a module declares an enum and a table of SQL in the same order, and prepares it once
+ * per connection. The set is freed with the connection. */
+struct db_stmts;
+struct error *db_prepare(struct db *db, const char *const *sql, int n, struct db_stmts **ret) MUST;
+/* The statement, reset and with bindings cleared; borrowed, used until the next db_stmt of the same
+ * number. Use db_bind, then db_step. */
+sqlite3_stmt *db_stmt(struct db_stmts *s, int which);
+
+/* Bind by a format, one letter a parameter from ?1: i int64_t, s const char * (NULL is NULL),
+ * b struct span (p NULL is NULL), k a pointer to 32 bytes (NULL is NULL), n NULL, d double.
+ * Texts and blobs are borrowed until the statement is reset. */
+void db_bind(sqlite3_stmt *st, const char *fmt, ...);
+/* SQLITE_ROW -> *ret_row = true; SQLITE_DONE -> false (and the statement is reset). */
+struct error *db_step(struct db *db, sqlite3_stmt *st, bool *ret_row) MUST;
+/* Run a statement that gives no row. */
+struct error *db_run(struct db *db, sqlite3_stmt *st) MUST;
+/* Bind and run in one: db_do(db, stmts, STMT_X, "ki", &id, n). */
+struct error *db_do(struct db *db, struct db_stmts *s, int which, const char *fmt, ...) MUST;
+/* The first column of the first row as a number; `otherwise` when there is no row or it is NULL. */
+struct error *db_number(struct db *db, struct db_stmts *s, int which, int64_t otherwise,
+			int64_t *ret, const char *fmt, ...) MUST;
+struct error *db_exec(struct db *db, const char *sql) MUST; /* constant SQL only */
+
+/* Columns of the current row. */
+int64_t db_int(sqlite3_stmt *st, int col);
+const char *db_text(sqlite3_stmt *st, int col);  /* "" for NULL; borrowed until the next step */
+struct span db_blob(sqlite3_stmt *st, int col);  /* likewise */
+bool db_is_null(sqlite3_stmt *st, int col);
+/* Exactly 32 bytes into out; false (out zeroed) when the column holds anything else. */
+bool db_id(sqlite3_stmt *st, int col, void *out32);
+int64_t db_last_rowid(struct db *db);
+int db_changes(struct db *db);
+
+/* Transactions (writers). begin is IMMEDIATE. Rolling back when none is open does nothing. */
+struct error *db_begin(struct db *db) MUST;
+struct error *db_begin_read(struct db *db) MUST; /* a snapshot for a reader */
+struct error *db_commit(struct db *db) MUST;
+void db_rollback(struct db *db);
+struct error *db_savepoint(struct db *db) MUST; /* nested, one level */
+struct error *db_release(struct db *db) MUST;
+void db_undo(struct db *db); /* back to the savepoint, and forget it */
+/* Move the log into the file; truncate empties the write-ahead log as well (erasure). */
+struct error *db_checkpoint(struct db *db, bool truncate) MUST;
+/* A copy of the file as it is now, by SQLite's backup interface; dest must not exist. */
+struct error *db_backup(struct db *db, const char *dest) MUST;

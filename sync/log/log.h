@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The log store, log.db: truth. Every entry of every log of every space that this box carries.
+ *
+ * Invariants
+ *  1. Entries of one log are held without gaps from sequence 1 to its head; each names the hash of
+ *     the one before. (Payloads may be missing; headers may not.)
+ *  2. What is stored was vouched for: in every stored run the newest appliance signature was
+ *     checked, and the hash chain down from it.
+ *  3. `audited` never passes an entry whose author signature was not checked. An entry whose author
+ *     signature fails *ends* its log: it is kept as the proof, and nothing behind it is live.
+ *  4. Two valid headers for one (log, sequence) are a fork: both are kept, and the log is *frozen*:
+ *     nothing at or behind the lowest forked sequence is live, on any box.
+ *  5. An entry is live when it is neither at/behind a fork, nor at/behind the entry that ended its
+ *     log. Only live entries are handed to views. Whether an entry is live is a pure
+ *     function of the bytes held, never of the order in which they came.
+ *  6. Our own log is appended to only in the current incarnation, and a new one is drawn whenever
+ *     this box can't be sure that it is the only one that writes (restore, clone, fork, a peer that
+ *     holds more of our log than we do).
+ *
+ * One `struct log_store` is one connection and belongs to one thread. The one opened as a writer
+ * (DB_WRITER) may use everything; a reader only what says (R). Writing functions work inside a
+ * transaction that the caller opens with log_begin and ends with log_commit: what was appended may
+ * be shown, sent or acknowledged only after log_commit has returned NULL. If log_commit fails because
+ * fsync failed, the process must end (the caller's duty).
+ */
+#pragma once
+#include "sync/base/env.h"
+#include "sync/db/db.h"
+#include "sync/log/entry.h"
+
+struct log_store;
+
+enum payload_state { PAYLOAD_HELD = 0, PAYLOAD_NOT_HELD = 1, PAYLOAD_SEALED = 2, PAYLOAD_ERASED = 3 };
+
+/* A row of the table of logs. */
+struct log_info {
+	int64_t num; /* this box's own number of the log, in order of first sight */
+	struct log_id id;
+	uint64_t head;          /* highest sequence held in the chain, 0 for none */
+	struct hash head_hash;  /* of the header at `head` */
+	uint64_t audited;       /* author signatures checked up to here */
+	uint64_t ended;         /* sequence whose author signature failed, 0 for none */
+	uint64_t frozen;        /* lowest forked sequence, 0 for none */
+	uint64_t live;          /* highest live sequence: min(head, ended-1, frozen-1) */
+};
+
+/* A stored entry, borrowed from the store until the next call on it unless copied. */
+struct stored {
+	int64_t num; /* order of arrival on this box, from 1, grows; never reused */
+	int64_t log; /* log_info.num */
+	struct entry_bytes raw;
+	struct hash hash, op_id;
+	enum payload_state state;
+	uint8_t salt[ENTRY_SALT];
+	struct span payload; /* empty unless PAYLOAD_HELD */
+	bool audited;
+};
+
+/* --- opening --- */
+struct log_open {
+	const char *path;
+	enum db_mode mode;
+	const struct env *env;
+	struct pubkey self;      /* whose box this is */
+	/* Where this copy lives (machine id, device, inode …), any text. A writer whose text differs from
+	 * the one written at last opening begins a new incarnation (invariant 6). NULL: never. */
+	const char *whereabouts;
+};
+struct error *log_open(const struct log_open *how, struct log_store **ret) MUST;
+void log_close(struct log_store *l);
+DEFINE_CLEANUP(struct log_store *, log_close)
+struct db *log_db(struct log_store *l); /* for backup and tests only */
+
+struct error *log_begin(struct log_store *l) MUST;
+struct error *log_commit(struct log_store *l) MUST;
+void log_rollback(struct log_store *l);
+/* A part of the open transaction that can be undone alone (one op of a group commit). */
+struct error *log_savepoint(struct log_store *l) MUST;
+struct error *log_release(struct log_store *l) MUST;
+void log_undo(struct log_store *l);
+
+/* --- writing our own --- */
+struct log_append {
+	const struct hash *space;     /* NULL founds a new space */
+	const struct secret *author;  /* NULL: the appliance itself */
+	const struct secret *appliance;
+	struct hash rules;            /* zero only when founding */
+	int64_t time;                 /* usually env_now */
+	struct span payload;          /* plain; at most LIMIT_PAYLOAD */
+};
+/* Append one op to our log of that space, beginning the log when there is none in this incarnation.
+ * An op id that is already in one of our own logs gives ERR_EXISTS. */
+struct error *log_append(struct log_store *l, const struct log_append *what,
+			 struct hash *ret_op_id) MUST;
+/* Draw a new incarnation (for all spaces). Disputed own ops are carried over by log_carry. */
+struct error *log_new_incarnation(struct log_store *l) MUST;
+uint64_t log_incarnation(struct log_store *l); /* (R) */
+/* Carry our ops that are held but not live (at or behind a fork of one of our own logs) and are in no
+ * live log over into the current incarnation, oldest first: same op ids. *ret_n: how many. */
+struct error *log_carry(struct log_store *l, const struct secret *appliance, int *ret_n) MUST;
+/* A peer holds more of the log we are writing than we do: we are an old copy. True when `head` and
+ * `hash` show that; the caller then calls log_new_incarnation. (R) */
+bool log_is_behind(struct log_store *l, const struct log_id *id, uint64_t head);
+
+/* --- taking in --- */
+struct ingest {
+	const struct log_id *id;
+	uint64_t first;                 /* sequence of headers[0] */
+	const struct entry_bytes *headers;
+	const struct ingest_payload {
+		enum payload_state state;   /* what the sender says */
+		const uint8_t *salt;        /* ENTRY_SALT bytes when held */
+		struct span bytes;
+	} *payloads; /* as many as headers */
+	size_t n;
+	bool alone; /* travels alone: every author signature is checked before it is stored */
+};
+struct ingest_result {
+	size_t added;      /* new entries */
+	size_t filled;     /* payloads that were missing and are here now */
+	size_t known;      /* repetitions */
+	bool forked;       /* a fork was proved by this batch */
+	int64_t first_num, last_num; /* arrival numbers of what was added; 0 when none */
+};
+/* Store a contiguous run of one log: checks every header alone, the chain, that it continues what
+ * is held, payload hashes, and the newest appliance signature. Refuses by halves nothing: the
+ * longest good prefix up to the last header whose vouching holds is stored, and the error about the
+ * rest comes in *ret_refused (NULL when all was taken). Errors there: ERR_GAP (first > head + 1),
+ * ERR_CHAIN, ERR_SIGNATURE, ERR_MALFORMED, ERR_ENDED, ERR_FORK (the log is frozen; entries from the
+ * fork on are not taken). A payload that does not match its hash is refused alone: the header is
+ * kept and the payload is "not held". The function's own error is this box's fault (disk). */
+struct error *log_ingest(struct log_store *l, const struct ingest *in, struct ingest_result *ret,
+			 struct error **ret_refused) MUST;
+/* Two valid headers of one (log, sequence), in any order. Checks both and freezes the log. ERR_MALFORMED
+ * when they prove nothing. Known or higher than a known one: no change. *ret_new says whether the log's
+ * frozen sequence became lower. */
+struct fork_proof {
+	struct entry_bytes a, b; /* a's hash is the lower */
+};
+struct error *log_ingest_fork(struct log_store *l, const struct fork_proof *proof,
+			      bool *ret_new) MUST;
+/* The proof behind log_info.frozen. (R) ERR_NOT_FOUND. */
+struct error *log_fork_proof(struct log_store *l, int64_t log, struct fork_proof *ret) MUST;
+/* May this appliance write in this space, as far as sync cares? Kept by the layer above, from its
+ * rules (log_admit); our own key always may. An appliance that is not admitted is "known, not held". (R) */
+bool log_admitted(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
+struct error *log_admit(struct log_store *l, const struct hash *space,
+			const struct pubkey *appliance, bool admitted) MUST;
+
+/* --- auditing: author signatures, behind the ingest, on all cores (sync/log/audit.h) --- */
+struct audit_job {
+	int64_t log;
+	uint64_t seq;
+	struct entry_bytes raw;
+};
+/* Up to max entries that wait, contiguous from each log's `audited`+1. (R) Returns how many. */
+struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t max,
+			     size_t *ret_n) MUST;
+/* Entries first..last of a log were found good (they follow `audited`). Or: entry `bad` failed: ends
+ * the log there. */
+struct error *log_audit_good(struct log_store *l, int64_t log, uint64_t last) MUST;
+struct error *log_audit_bad(struct log_store *l, int64_t log, uint64_t bad) MUST;
+
+/* --- erasing --- */
+/* Payload and salt of the op go, in every log that carries it: state PAYLOAD_ERASED for ever (a payload
+ * that arrives again is not taken). The bytes are gone from the file after the next
+ * log_scrub (secure_delete and a truncating checkpoint), outside a transaction. */
+struct error *log_erase(struct log_store *l, const struct hash *op_id) MUST;
+struct error *log_scrub(struct log_store *l) MUST;
+
+/* --- reading (R) --- */
+typedef struct error *log_info_fn(void *ctx, const struct log_info *info);
+typedef struct error *log_entry_fn(void *ctx, const struct stored *e);
+struct error *log_info_get(struct log_store *l, const struct log_id *id, struct log_info *ret) MUST;
+struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info *ret) MUST;
+/* All logs of a space (NULL: of all), in order of first sight. */
+struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn,
+		       void *ctx) MUST;
+struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;
+/* Entries in order of arrival, num > after, at most max (0: all), live or not. */
+struct error *log_arrivals(struct log_store *l, int64_t after, size_t max, log_entry_fn *fn,
+			   void *ctx) MUST;
+/* Entries of one log, from `first` to `last` inclusive. */
+struct error *log_range(struct log_store *l, int64_t log, uint64_t first, uint64_t last,
+			log_entry_fn *fn, void *ctx) MUST;
+/* Every entry that carries this op (usually one). */
+struct error *log_op(struct log_store *l, const struct hash *op_id, log_entry_fn *fn,
+		     void *ctx) MUST;
+struct error *log_by_num(struct log_store *l, int64_t num, log_entry_fn *fn, void *ctx) MUST;
+/* Header hash at (log, seq); ERR_NOT_FOUND. */
+struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
+struct log_counts {
+	uint64_t logs, entries, held, bytes;
+};
+struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret) MUST;
+/* A number that grows with every change that views must see: new entry, new audit mark, fork, end,
+ * payload filled. */
+int64_t log_change(struct log_store *l);
+
+/* --- checking --- */
+struct verify_report {
+	uint64_t logs, entries, payloads;
+	uint64_t bad; /* what did not check; the first is described by the error */
+};
+/* Read everything and check everything: headers, chain, signatures, payload hashes, invariants, and
+ * SQLite's own check. progress may be NULL. First fault as *ret_first (NULL when clean). (R) */
+struct error *log_verify(struct log_store *l, void (*progress)(void *ctx, uint64_t done), void *ctx,
+			 struct verify_report *ret, struct error **ret_first) MUST;
