@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The opened box: what main wires together and everything above community/ is handed. Made by
+ * appliance/app.c; immutable after app_open but for what its parts do themselves. */
+#pragma once
+#include "appliance/community/writer.h"
+
+struct template_set; /* appliance/page/templates.h */
+struct languages;    /* appliance/page/language.h */
+struct sync;
+
+struct app {
+	char *dir;
+	char name[LIMIT_NAME + 1]; /* the box's name */
+	const struct env *env;
+	struct secret *self;
+	struct writer *writer;
+	struct sync *sync; /* NULL when not serving */
+	struct blob_store *blobs;
+	struct template_set *templates; /* NULL when not serving */
+	struct languages *languages;
+	struct password_cost password_cost;
+};
+/* One more reading connection for the calling thread; yours. */
+struct error *app_conn(struct app *a, struct conn **ret) MUST;

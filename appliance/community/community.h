@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The community: what all features share. Ops enter through community_submit (people) or from the log
+ * (peers), are decided by the rules they name, ordered without clocks along `seen`, and folded into the
+ * view. The view is never truth: deleted and rebuilt at will, the same on every box that holds the same
+ * entries.
+ *
+ * Invariants
+ *  1. The rows of an object are a pure function of the set of live, held, allowed ops about it.
+ *  2. Objects fold in Kahn's order along `seen` with the smallest (time, op id) first among what is free;
+ *     the creating op comes first; references to absent ops count as absent until they come.
+ *  3. Whether an op is allowed depends on the rules op that it names and that op's ancestors, and on
+ *     revocations (with cut) in the space: never on arrival.
+ *  4. An op that waits for its rules op, or for its creating op, has no effect until it comes.
+ */
+#pragma once
+#include "appliance/community/feature.h"
+
+struct community;
+
+/* --- one thread's connections --- */
+struct community_open {
+	const char *dir; /* log.db, view.db, local.db live here */
+	const struct env *env;
+	struct pubkey self;
+	const struct secret *appliance; /* signs; the writer needs it, readers may leave NULL */
+	enum db_mode mode;              /* DB_READER, DB_WRITER, DB_TEST_NOSYNC */
+	const char *whereabouts;        /* see log_open */
+};
+/* Opening as a writer migrates, and catches the view up with the log. A view of another version, or one that
+ * does not open, is made anew. */
+struct error *conn_open(const struct community_open *how, struct conn **ret) MUST;
+void conn_close(struct conn *c);
+DEFINE_CLEANUP(struct conn *, conn_close)
+
+/* --- on the writer's thread, inside writer_run (or a test's own transaction) --- */
+struct error *conn_begin(struct conn *c) MUST;  /* log, view and local together */
+struct error *conn_commit(struct conn *c) MUST; /* log first (durable), then local, then view */
+void conn_rollback(struct conn *c);
+struct error *conn_savepoint(struct conn *c) MUST;
+struct error *conn_release(struct conn *c) MUST;
+void conn_undo(struct conn *c);
+
+struct draft {
+	const char *type;
+	struct hash space;
+	const struct hash *object;   /* NULL for types that create theirs (and for OP_ON_RULES) */
+	const struct secret *author; /* NULL: the appliance itself */
+	int64_t time;                /* 0: now */
+	json_t *take_body;           /* the type's own fields; consumed, also on failure */
+};
+/* Check as any box will (role under the current rules, the type's check), write the op with `seen` and
+ * `rules` filled in, append, and fold. Joins several heads of the rules first when there are. */
+struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id) MUST;
+/* Found a space: appends space.found in a new log and folds it. */
+struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
+			      const char *steward_name, struct hash *ret_space) MUST;
+/* Take into the view whatever the log has that it has not (arrivals, forks, ends). Called by submit, after
+ * an ingest, and at opening. Bounded work per call is `max` arrivals (0: all); *ret_more. */
+struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more) MUST;
+/* Drop the view and fold everything again. */
+struct error *community_rebuild(struct conn *c) MUST;
+
+/* --- reading, any conn --- */
+struct space_info {
+	struct hash id;
+	char name[LIMIT_NAME + 1];
+	char about[1001];
+	char guest_posts[8]; /* "held" or "no" */
+	bool own;            /* founded by this box */
+	int64_t founded_ms;
+};
+typedef struct error *space_fn(void *ctx, const struct space_info *s);
+struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST; /* own first, then by founding op id */
+struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
+/* By id's first letters (as people see them), at least 8. ERR_NOT_FOUND. */
+struct error *space_by_short(struct conn *c, const char *prefix, struct space_info *ret) MUST;
+/* The box's home space: the one it founded, else the first it follows. ERR_NOT_FOUND before the first. */
+struct error *space_home(struct conn *c, struct space_info *ret) MUST;
+
+struct member {
+	struct hash space;
+	struct pubkey key, home;
+	char name[LIMIT_NAME + 1];
+	enum role role; /* ROLE_NONE when revoked */
+	int64_t since_ms;
+};
+typedef struct error *member_fn(void *ctx, const struct member *m);
+struct error *member_each(struct conn *c, const struct hash *space, member_fn *fn, void *ctx) MUST;
+struct error *member_get(struct conn *c, const struct hash *space, const struct pubkey *key,
+			 struct member *ret) MUST;
+struct error *member_by_name(struct conn *c, const struct hash *space, const char *name,
+			     struct member *ret) MUST;
+/* The role a person has now (current heads of the rules), ROLE_NONE for strangers. */
+struct error *role_now(struct conn *c, const struct hash *space, const struct pubkey *key,
+		       enum role *ret) MUST;
+/* An admitted appliance's name in the space, for "written at". ERR_NOT_FOUND. */
+struct admitted {
+	struct pubkey key;
+	char name[LIMIT_NAME + 1];
+	bool write, keeper;
+};
+typedef struct error *admitted_fn(void *ctx, const struct admitted *a);
+struct error *admitted_each(struct conn *c, const struct hash *space, admitted_fn *fn, void *ctx) MUST;
+
+/* The one hash of a space over its views; the same on every box with the same entries. */
+struct error *community_digest(struct conn *c, const struct hash *space, struct hash *ret) MUST;
+/* A number that grows whenever the view changed: for page caches and ETags. Any thread, atomic. */
+uint64_t community_generation(struct conn *c);
+
+/* The object an op belongs to, and whether it is folded (for "/topic/ID" of something still waiting). */
+struct error *object_of_op(struct conn *c, const struct hash *op, struct hash *ret_object,
+			   struct hash *ret_space) MUST;

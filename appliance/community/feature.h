@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A feature (forum, library, …) as the community sees it: op types, tables of the view, statements, and
+ * how to forget and digest its objects. appliance/features.c has the one table of features.
+ *
+ * A `struct conn` is one thread's connections: log.db, view.db, local.db, with every feature's statements
+ * prepared. The writer's conn writes; all others read.
+ */
+#pragma once
+#include "appliance/community/op.h"
+
+struct feature {
+	const char *name;
+	const struct op_type *types; /* ends with a NULL name */
+	/* Tables in view.db (derived: dropped by rebuild) and in local.db (this box's own). */
+	const char *const *view_migrations;
+	int view_migrations_n;
+	const char *const *local_migrations;
+	int local_migrations_n;
+	/* Statements, as tables of SQL; `_n` of them. */
+	const char *const *view_sql;
+	int view_sql_n;
+	const char *const *local_sql;
+	int local_sql_n;
+	/* Forget every row of the object f->object (it is about to be folded again). */
+	struct error *(*reset)(struct fold *f);
+	/* Feed the feature's rows of a space into the digest, in an order that does not depend on this box
+	 * (never by row number or arrival). */
+	struct error *(*digest)(struct conn *c, const struct hash *space, struct hash_state *h);
+};
+extern const struct feature *const features[]; /* ends with NULL */
+
+struct conn {
+	struct log_store *log;
+	struct db *view, *local;
+	const struct env *env;
+	struct community *community;
+	struct conn_stmts *stmts; /* private */
+};
+struct db_stmts *conn_view(struct conn *c, const struct feature *f);
+struct db_stmts *conn_local(struct conn *c, const struct feature *f);
+
+/* What check and apply work with: the object being folded, on the writer's connection. */
+struct fold {
+	struct conn *conn;
+	struct hash space, object;
+	struct arena *arena; /* until this op is done */
+	bool live; /* false while an object is folded again from its beginning or caught up */
+};

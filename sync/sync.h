@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The only door to sync/: logs, blobs, replication, peers and discovery. The layer above includes
+ * this and nothing else of sync/; sync/ knows no forum and no HTML and could serve another project.
+ *
+ * The engine (struct sync) owns the sync listener, the discovery, the scheduler, and the threads that
+ * audit. It reads log.db and local.db through connections of its own and writes only through
+ * the host's writer, so that one connection alone ever writes.
+ */
+#pragma once
+#include "sync/base/arena.h"
+#include "sync/base/base32.h"
+#include "sync/base/buf.h"
+#include "sync/base/env.h"
+#include "sync/base/error.h"
+#include "sync/base/file.h"
+#include "sync/base/limits.h"
+#include "sync/base/span.h"
+#include "sync/blob/blob.h"
+#include "sync/bundle/bundle.h"
+#include "sync/crypto/crypto.h"
+#include "sync/db/db.h"
+#include "sync/log/audit.h"
+#include "sync/log/log.h"
+#include "sync/peer/peer.h"
+#include "sync/replicate/heads.h"
+#include "sync/replicate/session.h"
+#include "sync/replicate/stream.h"
+
+/* What a job on the writer may use. */
+struct sync_writing {
+	struct log_store *log;
+	struct db *local; /* local.db: the peers' table and the receipts live there */
+};
+typedef struct error *sync_write_fn(struct sync_writing *w, void *arg);
+
+/* What the layer above gives. Every function may be called from any thread of the engine. */
+struct sync_host {
+	void *ctx;
+	/* Run fn on the writer, inside its transaction; returns after the commit, when what was written is
+	 * durable and in the views. */
+	struct error *(*write)(void *ctx, sync_write_fn *fn, void *arg);
+	/* May this approved peer read this space from us? Do we want this space from that peer? */
+	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+};
+
+struct sync_options {
+	const char *log_path, *local_path, *blob_dir;
+	const struct env *env;
+	const struct secret *self;
+	const char *name;        /* the box's name, for people and for mDNS */
+	const char *listen;      /* "ADDR:PORT", "[::]:8443", ":8443"; NULL: do not listen */
+	int http_port;           /* announced, so that the page of a found box can be opened; 0: none */
+	bool mdns;
+	struct sync_host host;
+};
+
+struct sync;
+struct error *sync_start(const struct sync_options *o, struct sync **ret) MUST;
+void sync_stop(struct sync *s); /* ends exchanges, joins its threads, frees */
+int sync_port(const struct sync *s); /* the port it listens on (useful after ":0") */
+
+/* Something was written here: peers are told soon (two seconds after the first of a burst). */
+void sync_poke(struct sync *s);
+/* Exchange with one peer now (NULL: with all). Waits at most timeout_ms for the outcome; the report of
+ * the last exchange with a peer is in its row (peer_get) and in the receipts. timeout_ms 0: only starts. */
+struct error *sync_now(struct sync *s, const struct pubkey *peer, int timeout_ms) MUST;
+/* The table of peers changed (added, removed, address): look at it again. */
+void sync_peers_changed(struct sync *s);
+/* Everything that is stored has been audited? (for tests and the bench) */
+bool sync_audited(struct sync *s);
+
+/* One exchange without an engine, for the command line when no daemon runs: connects, syncs, audits. */
+struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
+			struct sync_report *ret) MUST;
+
+/* Boxes seen on the local network, newest first; hints, never trust. */
+struct found_box {
+	struct pubkey key;
+	char name[LIMIT_NAME + 1];
+	char address[64]; /* "ADDR:PORT" of its sync listener */
+	char http_url[96];
+	int64_t last_seen_ms;
+	bool approved; /* is a peer already */
+};
+size_t sync_found(struct sync *s, struct found_box *out, size_t max);
