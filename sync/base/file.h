@@ -17,7 +17,7 @@ struct error *dir_sync(const char *path) MUST;
 /* Remove a folder and what is in it, without following links; fine when it is not there. */
 struct error *dir_remove(const char *path) MUST;
 /* An error from errno: ERR_FULL for ENOSPC and EDQUOT, ERR_NOT_FOUND for ENOENT, else ERR_IO.
- * `doing` is a plain English verb phrase such as "write", kept for the log, path the object. */
+ * path is what people are told. */
 struct error *file_error(int errnum, const char *path) MUST;
 /* "DIR/NAME", malloc'd. */
 char *path_join(const char *dir, const char *name);
