@@ -9,7 +9,10 @@
  * secure_delete=ON, foreign_keys=ON, journal_mode=WAL; synchronous is FULL for truth and OFF in
  * DB_SCRATCH mode (views that can be rebuilt use NORMAL through DB_DERIVED).
  *
- * Errors: ERR_DB with SQLite's words and the file's name; ERR_FULL; ERR_BUSY; ERR_CORRUPT.
+ * Errors: ERR_DB with SQLite's words and the file's name; ERR_FULL; ERR_BUSY; ERR_CORRUPT; ERR_IO;
+ * ERR_EXISTS for a row that would break a UNIQUE or PRIMARY KEY; ERR_NOT_FOUND when a reader's file
+ * is not there. After ERR_FULL, ERR_IO and ERR_NOMEM SQLite may have rolled the whole transaction
+ * back by itself; db_release and db_commit then fail, db_undo and db_rollback do nothing.
  */
 #pragma once
 #include "sync/base/error.h"

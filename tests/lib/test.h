@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Small helpers for cmocka programs: include this first, instead of cmocka.h. One group per
- * program, ended by `return run_tests(tests);`. Never use skip() (cmocka 1.1.5 prints it as a
+ * program, ended by `return run_group(tests);`. Never use skip() (cmocka 1.1.5 prints it as a
  * failure): print a "# skipped: why" line with skip_note and return.
  *
  * test.c itself needs no cmocka, so tools and simulations use the same folder, clock and keys.
@@ -75,6 +75,6 @@ void test_init(void);
 
 #define assert_id_equal(a, b) assert_memory_equal((a), (b), 32)
 
-#define run_tests(tests) (test_init(), cmocka_run_group_tests(tests, NULL, NULL))
+#define run_group(tests) (test_init(), cmocka_run_group_tests(tests, NULL, NULL))
 #define skip_note(why)	 printf("# skipped: %s\n", (why))
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What db.c and transaction.c share. Included only inside sync/db/. */
+#pragma once
+#include "sync/db/db.h"
+
+struct db {
+	sqlite3 *sq;
+	char *path;
+	struct db_stmts *sets; /* all prepared sets, freed with the connection */
+	struct db_stmts *own;
+};
+
+enum { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVEPOINT, OWN_RELEASE, OWN_UNDO };
+
+/* The error for SQLite's result code. */
+struct error *db_fault(const char *path, int rc, int errnum, const char *words);
+struct error *db_error(struct db *db, int rc);

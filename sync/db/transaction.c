@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Transactions, migrations, checkpoints and copies. */
+#include "sync/db/db_priv.h"
+#include <errno.h>
+#include <sys/stat.h>
+
+static struct error *run_own(struct db *db, int which)
+{
+	return db_run(db, db_stmt(db->own, which));
+}
+
+struct error *db_begin(struct db *db)
+{
+	return run_own(db, OWN_BEGIN);
+}
+
+struct error *db_begin_read(struct db *db)
+{
+	return run_own(db, OWN_BEGIN_READ);
+}
+
+struct error *db_commit(struct db *db)
+{
+	return run_own(db, OWN_COMMIT);
+}
+
+static void for_undoing(struct db *db, int which)
+{
+	/* SQLite ends a transaction by itself after some faults (a full disk): then there is
+	 * nothing left to undo, and what can fail here has failed before. */
+	if (!sqlite3_get_autocommit(db->sq))
+		error_free(run_own(db, which));
+}
+
+void db_rollback(struct db *db)
+{
+	for_undoing(db, OWN_ROLLBACK);
+}
+
+struct error *db_savepoint(struct db *db)
+{
+	return run_own(db, OWN_SAVEPOINT);
+}
+
+struct error *db_release(struct db *db)
+{
+	return run_own(db, OWN_RELEASE);
+}
+
+void db_undo(struct db *db)
+{
+	for_undoing(db, OWN_UNDO);
+	for_undoing(db, OWN_RELEASE);
+}
+
+struct error *db_checkpoint(struct db *db, bool truncate)
+{
+	int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+	int rc = sqlite3_wal_checkpoint_v2(db->sq, NULL, mode, NULL, NULL);
+
+	return rc == SQLITE_OK ? NULL : db_error(db, rc);
+}
+
+struct error *db_backup(struct db *db, const char *dest)
+{
+	_cleanup_(db_closep) struct db *to = calloc(1, sizeof(*to));
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE;
+	sqlite3_backup *copy;
+	struct stat st;
+	int rc;
+
+	if (!to)
+		abort();
+	if (lstat(dest, &st) == 0)
+		return error_new(ERR_EXISTS, N_("The file %s is already there."), dest);
+	to->path = strdup(dest);
+	rc = sqlite3_open_v2(dest, &to->sq, flags, NULL);
+	if (rc != SQLITE_OK)
+		return db_fault(dest, rc, to->sq ? sqlite3_system_errno(to->sq) : 0,
+				sqlite3_errstr(rc));
+	copy = sqlite3_backup_init(to->sq, "main", db->sq, "main");
+	if (!copy)
+		return db_error(to, sqlite3_extended_errcode(to->sq));
+	/* In one step: a concurrent writer can't make it start again. */
+	sqlite3_backup_step(copy, -1);
+	rc = sqlite3_backup_finish(copy);
+	if (rc != SQLITE_OK)
+		return db_error(to, rc);
+	return NULL;
+}
+
+/* --- migrations --- */
+static struct error *version_of(struct db *db, const char *name, int64_t *ret)
+{
+	static const char *const sql[] = {"SELECT version FROM schema_version WHERE name=?1"};
+	struct db_stmts *s;
+
+	TRY(db_prepare(db, sql, 1, &s));
+	return db_number(db, s, 0, 0, ret, "s", name);
+}
+
+static struct error *migrate_step(struct db *db, const char *name, const char *step, int number)
+{
+	static const char *const sql[] = {
+		"INSERT INTO schema_version(name, version) VALUES (?1, ?2)"
+		" ON CONFLICT(name) DO UPDATE SET version=excluded.version"};
+	struct db_stmts *s;
+
+	TRY(db_prepare(db, sql, 1, &s));
+	TRY(db_begin(db));
+	struct error *err = db_exec(db, step);
+	if (!err)
+		err = db_do(db, s, 0, "si", name, (int64_t)number);
+	if (!err)
+		err = db_commit(db);
+	if (err)
+		db_rollback(db);
+	return err;
+}
+
+struct error *db_migrate(struct db *db, const char *name, const char *const *steps, int n)
+{
+	int64_t have;
+
+	TRY(db_exec(db, "CREATE TABLE IF NOT EXISTS schema_version"
+			"(name TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"));
+	TRY(version_of(db, name, &have));
+	if (have > n)
+		return error_new(ERR_VERSION,
+				 N_("The database %s was written by newer software. Update this "
+				    "box first."),
+				 db->path);
+	for (int i = (int)have; i < n; i++)
+		TRY(migrate_step(db, name, steps[i], i + 1));
+	return NULL;
+}

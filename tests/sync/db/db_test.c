@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "sync/base/file.h"
+#include "sync/db/db.h"
+
+static const char *const steps[] = {
+	"CREATE TABLE thing(id BLOB PRIMARY KEY, n INTEGER, name TEXT) STRICT",
+	"CREATE INDEX thing_n ON thing(n)",
+};
+enum { PUT, GET, COUNT };
+static const char *const sql[] = {
+	[PUT] = "INSERT INTO thing VALUES (?1, ?2, ?3)",
+	[GET] = "SELECT id, n, name FROM thing WHERE n=?1",
+	[COUNT] = "SELECT count(*) FROM thing",
+};
+
+struct fixture {
+	char *dir, *path;
+	struct db *db;
+	struct db_stmts *s;
+};
+
+static struct fixture open_fixture(void)
+{
+	struct fixture f = {.dir = test_dir()};
+
+	f.path = path_join(f.dir, "t.db");
+	assert_ok(db_open(f.path, DB_WRITER, 1024, &f.db));
+	assert_ok(db_migrate(f.db, "thing", steps, 2));
+	assert_ok(db_prepare(f.db, sql, ARRAY_LEN(sql), &f.s));
+	return f;
+}
+
+static void close_fixture(struct fixture *f)
+{
+	db_close(f->db);
+	free(f->path);
+	test_dir_remove(f->dir);
+}
+
+static int64_t count(struct fixture *f)
+{
+	int64_t n;
+
+	assert_ok(db_number(f->db, f->s, COUNT, -1, &n, ""));
+	return n;
+}
+
+static void put(struct fixture *f, int64_t n)
+{
+	struct hash id = {{(uint8_t)n, (uint8_t)(n >> 8)}};
+
+	assert_ok(db_do(f->db, f->s, PUT, "kis", &id, n, "x"));
+}
+
+static void keeps_what_is_bound(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash id = {"0123456789"}, got;
+	sqlite3_stmt *st;
+	bool row;
+
+	(void)state;
+	assert_ok(db_do(f.db, f.s, PUT, "kis", &id, (int64_t)-5, "name"));
+	st = db_stmt(f.s, GET);
+	db_bind(st, "i", (int64_t)-5);
+	assert_ok(db_step(f.db, st, &row));
+	assert_true(row);
+	assert_true(db_id(st, 0, &got));
+	assert_id_equal(&got, &id);
+	assert_int_equal(db_int(st, 1), -5);
+	assert_string_equal(db_text(st, 2), "name");
+	assert_false(db_id(st, 2, &got));
+	assert_ok(db_step(f.db, st, &row));
+	assert_false(row);
+	assert_fails(db_do(f.db, f.s, PUT, "kin", &id, (int64_t)1), ERR_EXISTS);
+	close_fixture(&f);
+}
+
+static void a_savepoint_undoes_only_its_part(void **state)
+{
+	struct fixture f = open_fixture();
+
+	(void)state;
+	assert_ok(db_begin(f.db));
+	put(&f, 1);
+	assert_ok(db_savepoint(f.db));
+	put(&f, 2);
+	db_undo(f.db);
+	assert_ok(db_savepoint(f.db));
+	put(&f, 3);
+	assert_ok(db_release(f.db));
+	assert_ok(db_commit(f.db));
+	assert_int_equal(count(&f), 2);
+	db_rollback(f.db); /* none is open: does nothing */
+	assert_ok(db_begin(f.db));
+	put(&f, 4);
+	db_rollback(f.db);
+	assert_int_equal(count(&f), 2);
+	close_fixture(&f);
+}
+
+static void a_reader_sees_commits_and_can_not_write(void **state)
+{
+	struct fixture f = open_fixture();
+	struct db *reader;
+	struct db_stmts *s;
+	int64_t n;
+
+	(void)state;
+	assert_ok(db_open(f.path, DB_READER, 256, &reader));
+	assert_ok(db_prepare(reader, sql, ARRAY_LEN(sql), &s));
+	put(&f, 1);
+	assert_ok(db_number(reader, s, COUNT, -1, &n, ""));
+	assert_int_equal(n, 1);
+	assert_ok(db_begin_read(reader));
+	assert_ok(db_number(reader, s, COUNT, -1, &n, ""));
+	put(&f, 2);
+	assert_ok(db_number(reader, s, COUNT, -1, &n, ""));
+	assert_int_equal(n, 1);
+	db_rollback(reader);
+	assert_fails(db_do(reader, s, PUT, "kin", &(struct hash){"9"}, (int64_t)9), ERR_DB);
+	db_close(reader);
+	close_fixture(&f);
+}
+
+static void migrates_once_and_refuses_newer_files(void **state)
+{
+	struct fixture f = open_fixture();
+
+	(void)state;
+	put(&f, 1);
+	assert_ok(db_migrate(f.db, "thing", steps, 2));
+	assert_int_equal(count(&f), 1);
+	assert_fails(db_migrate(f.db, "thing", steps, 1), ERR_VERSION);
+	close_fixture(&f);
+}
+
+static void a_step_that_fails_leaves_nothing(void **state)
+{
+	static const char *const bad[] = {"CREATE TABLE half(x INTEGER); CREATE NONSENSE"};
+	struct fixture f = open_fixture();
+
+	(void)state;
+	assert_fails(db_migrate(f.db, "bad", bad, 1), ERR_DB);
+	assert_fails(db_exec(f.db, "SELECT x FROM half"), ERR_DB);
+	close_fixture(&f);
+}
+
+static void opening_says_what_is_wrong(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "no.db");
+	struct db *db = NULL;
+
+	(void)state;
+	assert_fails(db_open(path, DB_READER, 256, &db), ERR_NOT_FOUND);
+	assert_ok(file_write(path,
+			     span_str("this is not a database, it is a longer text than "
+				      "that of a header of a database, which is 100 bytes"),
+			     0600));
+	assert_fails(db_open(path, DB_WRITER, 256, &db), ERR_CORRUPT);
+	assert_null(db);
+}
+
+static void a_full_file_is_an_error_and_nothing_is_kept(void **state)
+{
+	struct fixture f = open_fixture();
+	struct error *err = NULL;
+
+	(void)state;
+	put(&f, 1);
+	assert_ok(db_exec(f.db, "PRAGMA max_page_count=12"));
+	assert_ok(db_begin(f.db));
+	for (int64_t i = 2; !err && i < 10000; i++) {
+		struct hash id = {{(uint8_t)i, (uint8_t)(i >> 8)}};
+
+		err = db_do(f.db, f.s, PUT, "kis", &id, i, "a text of some length to fill it");
+	}
+	assert_fails(err, ERR_FULL);
+	db_undo(f.db);
+	db_rollback(f.db);
+	assert_int_equal(count(&f), 1);
+	close_fixture(&f);
+}
+
+static void a_backup_is_a_whole_copy(void **state)
+{
+	struct fixture f = open_fixture(), copy = {0};
+	_cleanup_(freep) char *path = path_join(f.dir, "copy.db");
+
+	(void)state;
+	for (int64_t i = 0; i < 500; i++)
+		put(&f, i);
+	assert_ok(db_backup(f.db, path));
+	assert_fails(db_backup(f.db, path), ERR_EXISTS);
+	assert_ok(db_open(path, DB_READER, 256, &copy.db));
+	assert_ok(db_prepare(copy.db, sql, ARRAY_LEN(sql), &copy.s));
+	assert_int_equal(count(&copy), 500);
+	db_close(copy.db);
+	close_fixture(&f);
+}
+
+static void a_truncating_checkpoint_empties_the_log(void **state)
+{
+	struct fixture f = open_fixture();
+	_cleanup_(freep) char *wal = path_join(f.dir, "t.db-wal");
+	_cleanup_(buf_release) struct buf b = {0};
+
+	(void)state;
+	for (int64_t i = 0; i < 100; i++)
+		put(&f, i);
+	assert_ok(db_checkpoint(f.db, true));
+	assert_ok(file_read(wal, 1 << 20, &b));
+	assert_int_equal(b.n, 0);
+	close_fixture(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_what_is_bound),
+		cmocka_unit_test(a_savepoint_undoes_only_its_part),
+		cmocka_unit_test(a_reader_sees_commits_and_can_not_write),
+		cmocka_unit_test(migrates_once_and_refuses_newer_files),
+		cmocka_unit_test(a_step_that_fails_leaves_nothing),
+		cmocka_unit_test(opening_says_what_is_wrong),
+		cmocka_unit_test(a_full_file_is_an_error_and_nothing_is_kept),
+		cmocka_unit_test(a_backup_is_a_whole_copy),
+		cmocka_unit_test(a_truncating_checkpoint_empties_the_log),
+	};
+	return run_group(tests);
+}
