@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The stream: the one byte format in which entries travel, over the network, in a bundle file and in
- * a backup. PROTOCOL.md section 5. A magic, a version, and frames; every frame says its length and
- * carries its own BLAKE2b-256 check (16 bytes of it), so that a torn or flipped frame is noticed and
- * what arrived whole before it is kept.
+ * The stream: the one byte format in which entries travel, over the network, in a bundle file and
+ * in a backup; every body of the sync requests is one. PROTOCOL.md section 5. A magic with a
+ * version, and frames; every frame says its length and carries its own check (16 bytes of a
+ * BLAKE2b-256), so that a torn or flipped frame is noticed and what arrived whole before it is
+ * kept.
  *
- * Writing and reading are pure: bytes in, frames out, no I/O, any thread.
+ * Writing and reading are pure: bytes in, frames out, no I/O, any thread. A reader holds one frame
+ * at a time (LIMIT_FRAME) and the headers decoded from it.
  */
 #pragma once
 #include "sync/base/arena.h"
@@ -13,28 +15,58 @@
 #include "sync/log/log.h"
 
 enum frame_type {
-	FRAME_ENTRIES = 1, /* a contiguous run of one log */
-	FRAME_HEADS = 2,   /* heads of one space, as the sender holds them */
-	FRAME_FORK = 3,    /* a fork proof */
-	FRAME_BLOB = 4,    /* a piece of a blob (bundles only) */
-	FRAME_LOCATOR = 5, /* sampled hashes of one log, to find where it forked */
-	FRAME_NOTE = 6,    /* what was left out and why */
-	FRAME_END = 7      /* the stream is whole; number of frames */
+	FRAME_ENTRIES = 1,  /* a contiguous run of one log */
+	FRAME_HEADS = 2,    /* heads of one space */
+	FRAME_FORK = 3,	    /* a fork proof */
+	FRAME_BLOB = 4,	    /* a piece of a blob (bundles only) */
+	FRAME_LOCATOR = 5,  /* sampled hashes of one log, to find where it forked */
+	FRAME_NOTE = 6,	    /* what was refused or left out, and why */
+	FRAME_END = 7,	    /* the stream is whole; number of frames before this one */
+	FRAME_HELLO = 8,    /* who speaks: name, clock (status) */
+	FRAME_DIGESTS = 9,  /* digests of the heads of spaces */
+	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
+	FRAME_RESULT = 11,  /* what became of a push */
+};
+/* For stream_expect: which types a reader hands out; others are an error. */
+#define FRAME_BIT(type) (1u << (type))
+
+enum {
+	STREAM_MAGIC = 8,	   /* "LLIURE", 0, version 1 */
+	FRAME_OVERHEAD = 5 + 16,   /* type, length; check */
+	LIMIT_MISSING_RANGES = 64, /* (P) ranges in one FRAME_MISSING */
 };
 
-/* What one side holds of one log. */
+/* What ends the live part of a log. The lowest counts; at the same sequence a fork does. */
+enum head_mark { HEAD_OPEN = 0, HEAD_FORKED = 1, HEAD_ENDED = 2 };
+
+/* What one side holds of one log: PROTOCOL.md section 6. */
 struct head {
 	struct log_id id;
-	uint64_t seq;      /* live head */
-	struct hash hash;  /* of the header at seq; zero when seq is 0 */
-	uint64_t frozen;   /* lowest forked sequence known, 0 for none */
-	uint64_t missing;  /* payloads not held at or before seq */
+	uint64_t seq;	     /* live head, 0 for none */
+	struct hash hash;    /* of the header at seq; zero when seq is 0 */
+	enum head_mark mark; /* why nothing behind mark_seq - 1 is live */
+	uint64_t mark_seq;   /* 0 for HEAD_OPEN */
+};
+
+struct space_digest {
+	struct hash space;
+	struct hash heads;   /* heads_digest */
+	uint8_t missing[16]; /* of the missing payloads; zero when there are none */
+};
+
+struct seq_range {
+	uint64_t first, last;
+};
+
+struct locator_sample {
+	uint64_t seq;
+	struct hash hash;
 };
 
 struct frame {
 	enum frame_type type;
 	union {
-		struct ingest entries; /* headers and payloads live in the reader's arena */
+		struct ingest entries; /* headers and payloads live in the reader */
 		struct {
 			struct hash space;
 			const struct head *heads;
@@ -48,49 +80,90 @@ struct frame {
 		} blob;
 		struct {
 			struct log_id id;
+			const struct locator_sample *samples; /* falling sequences */
 			size_t n;
-			const struct locator_sample {
-				uint64_t seq;
-				struct hash hash;
-			} *samples; /* falling sequences */
 		} locator;
 		struct {
-			struct log_id id;
+			struct log_id id; /* appliance and incarnation zero: about the space */
 			uint64_t seq;
-			enum error_code why;
+			enum error_code why; /* ERR_INTERNAL for a reason that we do not know */
 		} note;
+		struct {
+			int64_t clock_ms;
+			char name[LIMIT_NAME + 1]; /* "" when it was not one clean line */
+		} hello;
+		struct {
+			const struct space_digest *rows;
+			size_t n;
+		} digests;
+		struct {
+			struct log_id id;
+			const struct seq_range *ranges; /* rising, apart */
+			size_t n;
+		} missing;
+		struct {
+			uint64_t added, filled, known;
+		} result;
 		uint64_t end_frames;
 	};
 };
 
-/* --- writing --- */
-void stream_begin(struct buf *out); /* magic and version */
-/* Collects entries of one log into frames of bounded size. */
-struct stream_entries;
-void stream_put_heads(struct buf *out, const struct hash *space, const struct head *heads, size_t n);
-void stream_put_fork(struct buf *out, const struct fork_proof *proof);
-void stream_put_locator(struct buf *out, const struct log_id *id,
-			const struct locator_sample *samples, size_t n);
-void stream_put_blob(struct buf *out, const struct hash *hash, uint64_t size, uint64_t offset,
-		     struct span bytes);
-void stream_put_note(struct buf *out, const struct log_id *id, uint64_t seq, enum error_code why);
-void stream_put_end(struct buf *out, uint64_t frames);
-/* Append one frame of entries first..first+n-1 of a log: as many of them as fit the frame limits;
- * *ret_taken tells how many (at least one when n > 0). Only live entries may be given. */
-void stream_put_entries(struct buf *out, const struct log_id *id, const struct stored *entries,
-			size_t n, size_t *ret_taken);
+/* --- writing: each appends to out; the writer counts frames, for the end --- */
+struct stream_writer {
+	struct buf *out;
+	uint64_t frames;
+	/* the open frame of entries */
+	size_t at, count_at;
+	uint32_t count;
+	uint64_t next;
+	struct log_id id;
+	struct hash author, rules;
+};
+/* Begin a stream: magic and version. `out` may be drained between calls, but not while a frame
+ * of entries is open. */
+void stream_begin(struct stream_writer *w, struct buf *out);
+void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name);
+void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n);
+/* Any number of heads: split over frames as needed. */
+void stream_put_heads(struct stream_writer *w, const struct hash *space, const struct head *heads,
+		      size_t n);
+void stream_put_fork(struct stream_writer *w, const struct fork_proof *proof);
+void stream_put_locator(struct stream_writer *w, const struct log_id *id,
+			const struct locator_sample *samples, size_t n); /* n <= LIMIT_LOCATOR */
+void stream_put_missing(struct stream_writer *w, const struct log_id *id,
+			const struct seq_range *ranges, size_t n); /* n <= LIMIT_MISSING_RANGES */
+void stream_put_blob(struct stream_writer *w, const struct hash *hash, uint64_t size,
+		     uint64_t offset, struct span bytes);
+void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t seq,
+		     enum error_code why);
+void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
+void stream_put_end(struct stream_writer *w);
+
+/* Entries of one log, in a frame that is open between begin and end. `add` takes the next sequence
+ * and copies what it needs; it returns false, and has done nothing, when the frame is full: end
+ * it and begin another. The first entry of a frame always fits. headers_only: the payload stays
+ * behind
+ * ("not held"). An end without an entry leaves nothing in the stream. */
+void stream_entries_begin(struct stream_writer *w, const struct log_id *id);
+bool stream_entries_add(struct stream_writer *w, const struct stored *e, bool headers_only);
+void stream_entries_end(struct stream_writer *w);
 
 /* --- reading --- */
 struct stream_reader;
-struct stream_reader *stream_reader_new(void);
+/* expect: the FRAME_BITs that may appear (FRAME_END always may). */
+struct stream_reader *stream_reader_new(unsigned expect);
 void stream_reader_free(struct stream_reader *r);
 DEFINE_CLEANUP(struct stream_reader *, stream_reader_free)
-/* Give more bytes (copied). */
+/* Give more bytes (copied). Between two calls of stream_next that gave no frame, at most one frame
+ * is waited for, so the reader never holds more than LIMIT_FRAME and what was fed at once. */
 void stream_feed(struct stream_reader *r, struct span bytes);
-/* The next whole frame: *ret_frame is borrowed until the next call, NULL when more bytes are
- * needed. ERR_MALFORMED, ERR_VERSION, ERR_LIMIT: nothing behind it can be read. An unknown frame type is
- * skipped (its check must hold). */
+/* The next whole frame: *ret_frame is borrowed until the next call on the reader, NULL when more
+ * bytes are needed. ERR_MALFORMED, ERR_VERSION, ERR_LIMIT: nothing behind it can be read, and every
+ * later call fails too. A frame of an unknown type is skipped (its check must hold). */
 struct error *stream_next(struct stream_reader *r, const struct frame **ret_frame) MUST;
 /* After the last byte: NULL when the stream ended whole (FRAME_END seen and nothing behind it),
  * ERR_MALFORMED "cut off" otherwise. */
 struct error *stream_finish(struct stream_reader *r) MUST;
+/* Frames handed out or skipped so far; bytes that whole frames took. */
+uint64_t stream_frames(const struct stream_reader *r);
+uint64_t stream_offset(const struct stream_reader *r);

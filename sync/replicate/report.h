@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What moved in one exchange, for the volunteer's page, the receipts and the tests. Plain data. */
+#pragma once
+#include "sync/log/entry.h"
+
+enum { REPORT_REFUSALS = 16 };
+
+struct refusal {
+	struct log_id id;
+	uint64_t seq;	     /* from here on; 0 when it is about the whole log */
+	enum error_code why; /* ERR_NOT_ADMITTED: known, not held, tried again next time */
+	bool by_peer;	     /* they refused ours; else we refused theirs */
+};
+
+struct sync_report {
+	uint64_t received;	      /* new entries from the peer */
+	uint64_t filled;	      /* payloads that were missing here */
+	uint64_t known;		      /* entries that came though we had them */
+	uint64_t sent;		      /* entries given */
+	uint64_t accepted;	      /* of those, new to the peer (as it says) */
+	uint64_t bytes_in, bytes_out; /* bodies, without TLS and HTTP */
+	unsigned requests;
+	unsigned rounds;       /* of pull and push; 0 when the digests were equal at once */
+	unsigned spaces;       /* that differed */
+	unsigned forks;	       /* logs frozen, or frozen lower, by what came */
+	unsigned not_admitted; /* logs that came and are not admitted here */
+	unsigned carried;      /* own ops carried over into a new incarnation */
+	bool new_incarnation;  /* this box was an old copy, or its log was disputed */
+	bool equal;	       /* both sides held the same at the end */
+	bool cut;	       /* the answer or the file ended early */
+	bool unknown_spaces;   /* the peer carries spaces that we do not follow */
+	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
+	char peer_name[LIMIT_NAME + 1];
+	size_t refusals; /* all of them; the first REPORT_REFUSALS are kept */
+	struct refusal refused[REPORT_REFUSALS];
+};
+
+/* One row more; the same log and reason twice counts once. */
+void report_refusal(struct sync_report *r, const struct log_id *id, uint64_t seq,
+		    enum error_code why, bool by_peer);
+/* Why, as a sentence for people: a message id with one %s for the appliance's short key. */
+const char *refusal_msgid(enum error_code why, bool by_peer);

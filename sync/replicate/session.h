@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A replication session: the side that asks (the client) of one exchange, as a state machine
+ * without network and without writes. The driver (sync/peer, or a test with an in-memory pipe) asks
+ * session_next what to do, does it, and says how it went. The side that answers is serve.h.
+ * PROTOCOL.md section 7.
+ *
+ *                    equal
+ *   START -> STATUS ---------------------------------+
+ *              | differs                             v
+ *              v                                   BLOBS -> DONE
+ *            PULL <------------------+               ^
+ *              | answer ended        | not equal yet,|
+ *              v    nothing to give  | something     |
+ *            PLAN -----------------> CHECK moved ----+
+ *              | something to give   ^  (at most SESSION_ROUNDS)
+ *              v                     |
+ *            PUSH -------------------+
+ *
+ * STATUS, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
+ * answer has ended; between them SESSION_WRITE for every batch that came. Any fault of the peer or
+ * the network ends the session with that error; what was written before it stays.
+ *
+ * Invariants
+ *  1. One batch (a frame) is in memory at a time; the next is handed out after session_written.
+ *  2. Nothing that the peer says is believed: heads, digests and notes only choose what to ask and
+ * what to offer. Work per exchange is bounded by LIMIT_HEADS, SESSION_ROUNDS, the take limit, and a
+ * limit on repetitions.
+ *  3. A new incarnation is drawn only when the peer has shown an entry that we signed.
+ *
+ * One thread. The log_store given to each call is the calling thread's reader; it may be another at
+ * every call, and must see what the writer has committed.
+ */
+#pragma once
+#include "sync/replicate/heads.h"
+#include "sync/replicate/intake.h"
+#include "sync/replicate/report.h"
+
+enum { SESSION_ROUNDS = 4 };
+
+#define SYNC_PATH_STATUS  "/sync/1/status"
+#define SYNC_PATH_PULL	  "/sync/1/pull"
+#define SYNC_PATH_PUSH	  "/sync/1/push"
+#define SYNC_PATH_BLOB	  "/sync/1/blob/" /* then the hash, 52 letters */
+#define SYNC_CONTENT_TYPE "application/x-lliure-stream"
+
+/* What both sides are told about the two boxes. Borrowed for the session's life. */
+struct session_options {
+	const struct secret *self;
+	struct pubkey peer;
+	const struct env *env;
+	const char *name;    /* ours, for the hello */
+	uint64_t take_limit; /* bytes of entries to take in from this peer in this exchange; 0: any
+			      */
+	void *ctx;
+	/* May the peer read this space from us? Do we want this space from it? Any may be NULL:
+	 * yes. */
+	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
+	bool (*next_blob)(void *ctx, struct hash *ret);
+};
+
+enum session_action_type {
+	SESSION_REQUEST, /* send `method` `path`; when `body`, its bytes come from session_body */
+	SESSION_RECEIVE, /* give bytes of the answer (session_feed), or say that it ended
+			    (session_answered) */
+	SESSION_WRITE, /* run intake_run(…, intake) on the writer; after its commit session_written
+			*/
+	SESSION_BLOB,  /* GET SYNC_PATH_BLOB + hash, with Range to resume; then session_blob_done */
+	SESSION_DONE,  /* the report is final */
+};
+struct session_action {
+	enum session_action_type type;
+	const char *method, *path;
+	bool body;
+	struct intake *intake;
+	struct hash blob;
+};
+
+struct session;
+struct session *session_new(const struct session_options *o);
+void session_free(struct session *s);
+DEFINE_CLEANUP(struct session *, session_free)
+
+/* What to do next. Asking again without having done it gives the same. An error ends the session:
+ * the peer's (ERR_MALFORMED, ERR_LIMIT, ERR_VERSION, ERR_DENIED …) or ours (ERR_DB …). */
+struct error *session_next(struct session *s, struct log_store *log,
+			   struct session_action *ret) MUST;
+/* After SESSION_REQUEST with a body: append the next piece (at most a frame and a bit), *ret_end
+ * when it was the last. A body that must be sent again (a connection that was gone) is started over
+ * by session_rewind. */
+struct error *session_body(struct session *s, struct log_store *log, struct buf *out,
+			   bool *ret_end) MUST;
+struct error *session_rewind(struct session *s, struct log_store *log) MUST;
+/* Bytes of the answer to the request, once its status is known to be 200. Copied. Call session_next
+ * until it says SESSION_RECEIVE before feeding more, so that no more than one frame waits. */
+void session_feed(struct session *s, struct span bytes);
+/* The answer is over: HTTP status 200 and a whole transfer, or not (0: no answer, the connection
+ * broke). */
+void session_answered(struct session *s, int http_status);
+/* The batch is committed. (When the write failed do not call this: end the session with that
+ * error.) */
+void session_written(struct session *s);
+void session_blob_done(struct session *s, bool here);
+/* Borrowed; grows during the session. */
+const struct sync_report *session_report(const struct session *s);
