@@ -45,8 +45,8 @@ struct entry {
 
 void entry_decode(const struct entry_bytes *raw, struct entry *ret);
 void entry_encode(const struct entry *e, struct entry_bytes *ret);
-/* What holds for every header alone: version 1, known flags, payload_len within the limit, seq not
- * zero, space zero only at seq 1, epoch zero without ENTRY_SEALED, an appliance-authored entry has
+/* What holds for every header alone: version 1, known flags, payload_len within the limit, seq from 1
+ * to 2^63-1, space zero only at seq 1, epoch zero without ENTRY_SEALED, an appliance-authored entry has
  * author == appliance and a zero author signature, prev zero exactly at seq 1, rules zero exactly
  * in a founding entry. ERR_MALFORMED / ERR_VERSION. */
 struct error *entry_check(const struct entry_bytes *raw) MUST;
