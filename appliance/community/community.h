@@ -49,8 +49,8 @@ struct draft {
 	int64_t time;                /* 0: now */
 	json_t *take_body;           /* the type's own fields; consumed, also on failure */
 };
-/* Check as any box will (role under the current rules, the type's check), write the op with `seen` and
- * `rules` filled in, append, and fold. Joins several heads of the rules first when there are. */
+/* Check as any box will (role under the current rules, the type's check), write the op with
+ * `seen` and `rules` filled in, append, and fold. Joins several heads of the rules first. */
 struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id) MUST;
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
@@ -71,7 +71,8 @@ struct space_info {
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
-struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST; /* own first, then by founding op id */
+/* Own first, then by id. */
+struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST;
 struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
 /* By id's first letters (as people see them), at least 8. ERR_NOT_FOUND. */
 struct error *space_by_short(struct conn *c, const char *prefix, struct space_info *ret) MUST;

@@ -9,6 +9,7 @@
 #pragma once
 #include "appliance/community/op.h"
 
+struct conn;
 struct feature {
 	const char *name;
 	const struct op_type *types; /* ends with a NULL name */
