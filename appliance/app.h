@@ -22,3 +22,10 @@ struct app {
 };
 /* One more reading connection for the calling thread; yours. */
 struct error *app_conn(struct app *a, struct conn **ret) MUST;
+
+/* What sync/ is started with; the paths live in *ret_paths. Listens nowhere unless the caller says
+ * so. */
+struct app_paths {
+	char log[4200], local[4200], blobs[4200];
+};
+struct sync_options app_sync_options(struct app *a, struct app_paths *ret_paths);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/app_priv.h"
+#include "appliance/config/config.h"
+#include "appliance/peers/peers.h"
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* Where this data folder lives, so that a copy of it knows that it is one: the machine, the file
+ * system and the folder's own number in it. (A copy made below the file system has them all: sync
+ * notices that one.) */
+static void whereabouts(const char *dir, char *out, size_t n)
+{
+	_cleanup_(buf_release) struct buf machine = {0};
+	struct statfs fs = {0};
+	struct stat st = {0};
+
+	error_free(file_read("/etc/machine-id", 64, &machine));
+	if (statfs(dir, &fs) || stat(dir, &st))
+		memset(&fs, 0, sizeof(fs));
+	snprintf(out, n, "%.32s %08x%08x %llu", buf_str(&machine), (unsigned)fs.f_fsid.__val[0],
+		 (unsigned)fs.f_fsid.__val[1], (unsigned long long)st.st_ino);
+}
+
+static struct error *open_writer(struct app *a)
+{
+	char where[200];
+	struct conn *c;
+
+	whereabouts(a->dir, where, sizeof(where));
+	TRY(conn_open(&(struct community_open){.dir = a->dir,
+					       .env = a->env,
+					       .self = *secret_pubkey(a->self),
+					       .appliance = a->self,
+					       .mode = DB_WRITER,
+					       .whereabouts = where},
+		      &c));
+	return writer_start(c, &a->writer);
+}
+
+struct error *app_open(const char *dir, const struct env *env, struct app **ret)
+{
+	_cleanup_(app_closep) struct app *a = calloc(1, sizeof(*a));
+	_cleanup_(freep) char *key = path_join(dir, "key"), *blobs = path_join(dir, "blobs");
+	struct error *e;
+
+	TRY(crypto_init());
+	ENSURE(a && key && blobs, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
+	a->dir = strdup(dir);
+	a->env = env;
+	a->password_cost = password_cost_default;
+	e = secret_load(key, &a->self);
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return error_new(ERR_NOT_FOUND,
+				 N_("There is no box in %s. Make one with: lliure init --data %s"
+				    " --name NAME"),
+				 dir, dir);
+	}
+	TRY(e);
+	TRY(blob_open(blobs, &a->blobs));
+	TRY(open_writer(a));
+	TRY(app_read_name(a));
+	*ret = STEAL(a);
+	return NULL;
+}
+
+struct error *app_read_name(struct app *a)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	char name[SETTING_MAX + 1];
+
+	TRY(app_conn(a, &c));
+	TRY(config_get(c, SETTING_NAME, name));
+	snprintf(a->name, sizeof(a->name), "%.*s", LIMIT_NAME, name);
+	return NULL;
+}
+
+void app_close(struct app *a)
+{
+	if (!a)
+		return;
+	if (a->writer)
+		writer_stop(a->writer);
+	blob_close(a->blobs);
+	secret_free(a->self);
+	free(a->dir);
+	free(a);
+}
+
+struct error *app_conn(struct app *a, struct conn **ret)
+{
+	return conn_open(&(struct community_open){.dir = a->dir,
+						  .env = a->env,
+						  .self = *secret_pubkey(a->self),
+						  .mode = DB_READER},
+			 ret);
+}
+
+struct sync_options app_sync_options(struct app *a, struct app_paths *ret_paths)
+{
+	snprintf(ret_paths->log, sizeof(ret_paths->log), "%s/log.db", a->dir);
+	snprintf(ret_paths->local, sizeof(ret_paths->local), "%s/local.db", a->dir);
+	snprintf(ret_paths->blobs, sizeof(ret_paths->blobs), "%s/blobs", a->dir);
+	return (struct sync_options){.log_path = ret_paths->log,
+				     .local_path = ret_paths->local,
+				     .blob_dir = ret_paths->blobs,
+				     .env = a->env,
+				     .self = a->self,
+				     .name = a->name,
+				     .host = peers_host(a)};
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Opening and closing a box: for the command line, which alone wires the house together. */
+#pragma once
+#include "appliance/app.h"
+
+/* Open the box in the folder: its key, its databases (caught up), its writer. The caller holds the
+ * lock. ERR_NOT_FOUND when there is no box. */
+struct error *app_open(const char *dir, const struct env *env, struct app **ret) MUST;
+void app_close(struct app *a);
+DEFINE_CLEANUP(struct app *, app_close)
+struct error *app_read_name(struct app *a) MUST;
