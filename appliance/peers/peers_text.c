@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What moved in an exchange, in words. */
+#include "appliance/peers/peers.h"
+
+struct words {
+	error_translate_fn *translate;
+	void *ctx;
+	struct arena *arena;
+	const char **out;
+	size_t n;
+};
+
+/* One sentence; the error type already knows how to fill and translate one. */
+static void say(struct words *w, struct error *sentence)
+{
+	char text[600];
+
+	if (w->n < PEERS_SENTENCES)
+		w->out[w->n++] = arena_str(
+			w->arena, error_text(sentence, w->translate, w->ctx, text, sizeof(text)));
+	error_free(sentence);
+}
+
+static const char *number(struct words *w, uint64_t n)
+{
+	return arena_printf(w->arena, "%llu", (unsigned long long)n);
+}
+
+static void say_moved(struct words *w, const struct sync_report *r)
+{
+	if (r->received == 1)
+		say(w, error_new(ERR_INTERNAL, N_("Received one new entry.")));
+	else if (r->received)
+		say(w, error_new(ERR_INTERNAL, N_("Received %s new entries."),
+				 number(w, r->received)));
+	if (r->sent == 1)
+		say(w, error_new(ERR_INTERNAL, N_("Sent one entry.")));
+	else if (r->sent)
+		say(w, error_new(ERR_INTERNAL, N_("Sent %s entries."), number(w, r->sent)));
+	if (r->filled)
+		say(w, error_new(ERR_INTERNAL, N_("Received %s contents that were missing here."),
+				 number(w, r->filled)));
+	if (!r->received && !r->sent && !r->filled && r->equal)
+		say(w, error_new(ERR_INTERNAL, N_("Nothing new on either side.")));
+}
+
+static void say_troubles(struct words *w, const struct sync_report *r)
+{
+	if (r->not_admitted)
+		say(w, error_new(ERR_INTERNAL,
+				 N_("%s logs wait, because their boxes are not admitted here."),
+				 number(w, r->not_admitted)));
+	if (r->forks)
+		say(w,
+		    error_new(
+			    ERR_INTERNAL,
+			    N_("%s logs contradict themselves and are frozen; the proof is kept."),
+			    number(w, r->forks)));
+	if (r->new_incarnation)
+		say(w, error_new(ERR_INTERNAL,
+				 N_("This box was an older copy of itself. It has begun a"
+				    " new log; nothing was lost.")));
+	if (r->cut)
+		say(w, error_new(ERR_INTERNAL,
+				 N_("The connection broke off; the rest comes next time.")));
+	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
+		const struct refusal *f = &r->refused[i];
+
+		if (f->why != ERR_NOT_ADMITTED)
+			say(w, error_new(f->why, refusal_msgid(f->why, f->by_peer),
+					 ID_SHORT(&f->id.appliance)));
+	}
+}
+
+size_t peers_report_sentences(const struct sync_report *r, error_translate_fn *translate, void *ctx,
+			      struct arena *arena, const char *out[PEERS_SENTENCES])
+{
+	struct words w = {translate, ctx, arena, out, 0};
+
+	say_moved(&w, r);
+	say_troubles(&w, r);
+	if (r->equal)
+		say(&w, error_new(ERR_INTERNAL, N_("Both boxes hold the same now.")));
+	else
+		say(&w, error_new(ERR_INTERNAL, N_("The boxes do not hold the same yet.")));
+	return w.n;
+}
+
+const char *peers_report_text(const struct sync_report *r, error_translate_fn *translate, void *ctx,
+			      struct arena *arena)
+{
+	const char *sentences[PEERS_SENTENCES], *all = "";
+	size_t n = peers_report_sentences(r, translate, ctx, arena, sentences);
+
+	for (size_t i = 0; i < n; i++)
+		all = arena_printf(arena, "%s%s%s", all, i ? " " : "", sentences[i]);
+	return all;
+}
