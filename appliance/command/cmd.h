@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The functions behind the rows of commands.c. Each runs on a thread of its own with run->app open.
+ */
+#pragma once
+#include "appliance/command/command.h"
+
+struct error *cmd_init(struct command_run *run) MUST;
+struct error *cmd_serve(struct command_run *run) MUST;
+struct error *cmd_status(struct command_run *run) MUST;
+struct error *cmd_digest(struct command_run *run) MUST;
+struct error *cmd_peer_add(struct command_run *run) MUST;
+struct error *cmd_peer_list(struct command_run *run) MUST;
+struct error *cmd_peer_remove(struct command_run *run) MUST;
+struct error *cmd_sync(struct command_run *run) MUST;
+struct error *cmd_bundle_export(struct command_run *run) MUST;
+struct error *cmd_bundle_import(struct command_run *run) MUST;
+struct error *cmd_verify(struct command_run *run) MUST;
+struct error *cmd_rebuild(struct command_run *run) MUST;
+struct error *cmd_backup(struct command_run *run) MUST;
+struct error *cmd_restore(struct command_run *run) MUST;
+struct error *cmd_user_add(struct command_run *run) MUST;
+struct error *cmd_user_list(struct command_run *run) MUST;
+struct error *cmd_user_password(struct command_run *run) MUST;
+struct error *cmd_user_token(struct command_run *run) MUST;
+struct error *cmd_import_discourse(struct command_run *run) MUST;

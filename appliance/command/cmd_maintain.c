@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/command/cmd.h"
+
+static struct error *check_blob(void *ctx, const struct hash *h, uint64_t size)
+{
+	struct command_run *run = ctx;
+
+	return blob_verify(run->app->blobs, h);
+}
+
+struct error *cmd_verify(struct command_run *run)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct verify_report r;
+	struct error *first = NULL;
+
+	TRY(app_conn(run->app, &c));
+	TRY(log_verify(c->log, NULL, NULL, &r, &first));
+	if (!first)
+		first = blob_each(run->app->blobs, check_blob, run);
+	fprintf(run->out, "%llu logs, %llu entries, %llu payloads: %s\n",
+		(unsigned long long)r.logs, (unsigned long long)r.entries,
+		(unsigned long long)r.payloads, first ? "not clean" : "clean");
+	return first;
+}
+
+static struct error *rebuild_job(struct conn *c, void *arg)
+{
+	return community_rebuild(c);
+}
+
+struct error *cmd_rebuild(struct command_run *run)
+{
+	return writer_run(run->app->writer, rebuild_job, NULL);
+}

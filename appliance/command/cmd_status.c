@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/command/cmd.h"
+
+struct status {
+	struct command_run *run;
+	struct conn *conn;
+	json_t *list;
+};
+
+static struct error *add_space(void *ctx, const struct space_info *s)
+{
+	struct status *st = ctx;
+	struct log_counts n;
+
+	TRY(log_count(st->conn->log, &s->id, &n));
+	json_array_append_new(st->list, json_pack("{s:s, s:s, s:I, s:I, s:b}", "id", ID(&s->id),
+						  "name", s->name, "entries", (json_int_t)n.entries,
+						  "logs", (json_int_t)n.logs, "own", s->own));
+	return NULL;
+}
+
+static struct error *add_peer(void *ctx, const struct peer *p)
+{
+	struct status *st = ctx;
+
+	json_array_append_new(
+		st->list, json_pack("{s:s, s:s, s:s, s:b, s:I, s:s}", "key", ID(&p->key), "name",
+				    p->name, "address", p->address, "read_only", p->read_only,
+				    "last_ok", (json_int_t)p->last_ok_ms, "error", p->last_error));
+	return NULL;
+}
+
+static void print_words(FILE *out, const json_t *status)
+{
+	const json_t *row;
+	size_t i;
+
+	fprintf(out, "%s\nkey %s\n", json_string_value(json_object_get(status, "name")),
+		json_string_value(json_object_get(status, "appliance")));
+	json_array_foreach(json_object_get(status, "spaces"), i, row)
+		fprintf(out, "space %.8s  %s  %lld entries\n",
+			json_string_value(json_object_get(row, "id")),
+			json_string_value(json_object_get(row, "name")),
+			(long long)json_integer_value(json_object_get(row, "entries")));
+	json_array_foreach(json_object_get(status, "peers"), i, row)
+	{
+		const char *error = json_string_value(json_object_get(row, "error"));
+
+		fprintf(out, "peer %.8s  %s  %s%s%s\n",
+			json_string_value(json_object_get(row, "key")),
+			json_string_value(json_object_get(row, "name")),
+			json_string_value(json_object_get(row, "address")), *error ? "  " : "",
+			error);
+	}
+}
+
+struct error *cmd_status(struct command_run *run)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	json_auto_t *status = NULL;
+	struct status st = {.run = run};
+
+	TRY(app_conn(run->app, &c));
+	status = json_pack("{s:s, s:s, s:[], s:[], s:b}", "appliance",
+			   ID(secret_pubkey(run->app->self)), "name", run->app->name, "spaces",
+			   "peers", "serving", run->app->sync != NULL);
+	st.conn = c;
+	st.list = json_object_get(status, "spaces");
+	TRY(space_each(c, add_space, &st));
+	st.list = json_object_get(status, "peers");
+	TRY(peer_each(c->local, add_peer, &st));
+	if (command_option(run, "--json")) {
+		json_dumpf(status, run->out, JSON_INDENT(1));
+		fputc('\n', run->out);
+	} else {
+		print_words(run->out, status);
+	}
+	return NULL;
+}
+
+struct space_ids {
+	struct hash id[LIMIT_SPACES];
+	size_t n;
+};
+
+static struct error *collect_space(void *ctx, const struct space_info *s)
+{
+	struct space_ids *ids = ctx;
+
+	if (ids->n < LIMIT_SPACES)
+		ids->id[ids->n++] = s->id;
+	return NULL;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct hash));
+}
+
+/* One line a space, sorted by id, so that the lines of two boxes can be compared as they are. */
+struct error *cmd_digest(struct command_run *run)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct space_ids ids = {.n = 0};
+
+	TRY(app_conn(run->app, &c));
+	TRY(space_each(c, collect_space, &ids));
+	qsort(ids.id, ids.n, sizeof(ids.id[0]), compare_ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct hash h;
+
+		TRY(community_digest(c, &ids.id[i], &h));
+		fprintf(run->out, "%s %s\n", ID(&ids.id[i]), ID(&h));
+	}
+	return NULL;
+}

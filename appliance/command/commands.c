@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/command/cmd.h"
+
+#define FLAG(name, help)                                                                           \
+	{                                                                                          \
+		name, OPTION_FLAG, false, help                                                     \
+	}
+#define TEXT(name, help)                                                                           \
+	{                                                                                          \
+		name, OPTION_TEXT, false, help                                                     \
+	}
+#define NEEDS(name, help)                                                                          \
+	{                                                                                          \
+		name, OPTION_TEXT, true, help                                                      \
+	}
+#define READS(name, help)                                                                          \
+	{                                                                                          \
+		name, OPTION_FILE_IN, false, help                                                  \
+	}
+
+const struct command commands[] = {
+	{"init", "make a box in DIR: it founds its community, or joins another box's", cmd_init,
+	 COMMAND_NEW_BOX,
+	 .options = {NEEDS("--name", "the name of the box and of its community"),
+		     TEXT("--admin", "the first volunteer; without, serve prints a claim link"),
+		     READS("--password-file", "the volunteer's password, on one line"),
+		     TEXT("--join", "ADDR:PORT of a box to follow; its KEY comes after it"),
+		     READS("--demo", "fill the community from this file (appliance/demo.json)")},
+	 .args = {{"KEY", OPTION_TEXT, false, "with --join: the other box's key"}}},
+	{"serve", "serve the box's pages, meet other boxes", cmd_serve, COMMAND_NEW_BOX,
+	 .options = {TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
+		     TEXT("--https", "ADDR:PORT of the safe door ([::]:8444)"),
+		     TEXT("--sync", "ADDR:PORT for other boxes ([::]:8443)"),
+		     FLAG("--no-mdns", "stay unseen on the local network")}},
+	{"status", "who this box is, what it carries, whom it knows", cmd_status,
+	 .options = {FLAG("--json", "for programs")}},
+	{"peer add", "approve another box: swap logs with it from now on", cmd_peer_add,
+	 .args = {{"ADDR:PORT", OPTION_TEXT, true, "where its sync listener is"},
+		  {"KEY", OPTION_TEXT, true, "its key: 52 letters, from its status"}},
+	 .options = {FLAG("--read-only", "it may read from us, its people do not write here"),
+		     TEXT("--name", "what to call it here")}},
+	{"peer list", "the approved boxes", cmd_peer_list},
+	{"peer remove", "stop swapping logs with a box", cmd_peer_remove,
+	 .args = {{"KEY", OPTION_TEXT, true, "its key"}}},
+	{"sync", "swap logs now, with one box or with all", cmd_sync,
+	 .args = {{"PEER", OPTION_TEXT, false, "its key; all when left out"}}},
+	{"bundle export", "write everything that this box carries into a file", cmd_bundle_export,
+	 .args = {{"FILE", OPTION_FILE_OUT, true, "the file to write"}}},
+	{"bundle import", "take in a file that another box exported", cmd_bundle_import,
+	 .args = {{"FILE", OPTION_FILE_IN, true, "the file to read"}}},
+	{"verify", "read everything and check every signature, hash and chain", cmd_verify},
+	{"rebuild", "make the pages' tables anew from the logs", cmd_rebuild},
+	{"digest", "one hash per space: equal on boxes that hold the same", cmd_digest},
+	{"backup", "write a copy of everything, keys included, into a file", cmd_backup,
+	 .args = {{"FILE", OPTION_FILE_OUT, true,
+		   "the file to write; keep it as safe as the box"}}},
+	{"restore", "make a box in an empty DIR from a backup", cmd_restore, COMMAND_NEW_BOX,
+	 .args = {{"FILE", OPTION_FILE_IN, true, "the backup"}}},
+	{"user add", "give a person an account on this box", cmd_user_add,
+	 .args = {{"NAME", OPTION_TEXT, true, "their name"}},
+	 .options = {{"--password-file", OPTION_FILE_IN, true, "their password, on one line"},
+		     FLAG("--volunteer", "they may run the box")}},
+	{"user list", "the accounts of this box", cmd_user_list},
+	{"user password", "give an account a new password", cmd_user_password,
+	 .args = {{"NAME", OPTION_TEXT, true, "whose"}},
+	 .options = {READS("--old-password-file", "their password until now"),
+		     {"--password-file", OPTION_FILE_IN, true, "the new one, on one line"}}},
+	{"user token", "make a personal token for programs", cmd_user_token,
+	 .args = {{"NAME", OPTION_TEXT, true, "whose"}},
+	 .options = {{"--password-file", OPTION_FILE_IN, true, "their password"},
+		     TEXT("--label", "what the token is for")}},
+	{"import discourse", "take in topics of a Discourse forum", cmd_import_discourse,
+	 .args = {{"FILE", OPTION_FILE_IN, true, "topics as JSON, one a line or one a file"}},
+	 .options = {TEXT("--forum", "SLUG of the forum they go to (the first one)")}},
+	{0},
+};
