@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# kill -9 at random moments while writing and syncing: every acknowledged post is there, `verify` is clean,
+# the box starts. ROUNDS=50; SEED=n replays the moments.
+. "$(dirname "$0")/lib.sh"
+ROUNDS=${ROUNDS:-50}
+SEED=${SEED:-$RANDOM}
+note "seed $SEED, $ROUNDS rounds"
+RANDOM=$SEED
+
+ok "two boxes that know each other" eval '
+	make_box a && start_box a && make_box b --join "$(sync_addr a)" "$(key_of a)" &&
+	start_box b && "$LLIURE" peer add "$(sync_addr b)" "$(key_of b)" --data "$T/a" && until_ok 20 "$LLIURE" sync --data "$T/b"'
+token=$(token_of a)
+title='{"title":"Apagades","text":"Comencem."}'
+topic=$(post_json a /forum/general/topics "$token" "$title" | json id)
+ok "a topic to write in" [ -n "$topic" ]
+async=$(sync_addr a) bsync=$(sync_addr b)
+: >"$T/acked"
+
+# Four writers; each notes a post's text only after the answer came.
+writer() {
+	local w=$1 round=$2 n
+	for n in $(seq 200); do
+		text="post-$round-$w-$n."
+		if curl -s --max-time 5 -o /dev/null --fail -H 'Content-Type: application/json' -H "Authorization: Bearer $token" \
+			-d "{\"text\":\"$text\"}" "$(url a "/topic/$topic/posts")"; then
+			echo "$text" >>"$T/acked.$w"
+		else
+			return
+		fi
+	done
+}
+
+bad_start=0
+for round in $(seq "$ROUNDS"); do
+	for w in 1 2 3 4; do writer $w "$round" & done
+	writers=$(jobs -p | tail -4)
+	sleep "0.$((RANDOM % 60 + 5))"
+	victim=a
+	[ $((RANDOM % 3)) = 0 ] && victim=b
+	kill -9 "${daemon[$victim]}"
+	wait "${daemon[$victim]}" 2>/dev/null
+	[ $victim = b ] && { sleep 0.2; kill -9 "${daemon[a]}"; wait "${daemon[a]}" 2>/dev/null; unset "daemon[a]"; }
+	unset "daemon[$victim]"
+	wait $writers 2>/dev/null
+	[ -n "${daemon[a]-}" ] || start_box a --sync "$async" || { bad_start=1; break; }
+	[ -n "${daemon[b]-}" ] || start_box b --sync "$bsync" || { bad_start=1; break; }
+done
+is "the boxes started after every one of $ROUNDS cuts" $bad_start 0
+cat "$T"/acked.* | sort >"$T/acked"
+note "$(wc -l <"$T/acked") acknowledged posts"
+all_there() { # BOX
+	local pages p
+	: >"$T/there"
+	pages=$(get "$1" "/topic/$topic.json" | python3 -c 'import json,sys; d=json.load(sys.stdin); print((d.get("pager") or {}).get("pages",1))')
+	for p in $(seq "$pages"); do
+		get "$1" "/topic/$topic.json?page=$p" | python3 -c 'import json,sys,re
+for p in json.load(sys.stdin)["posts"]: print("\n".join(re.findall(r"post-[0-9-]+\.", p["html"])))' >>"$T/there"
+	done
+	sort -o "$T/there" "$T/there"
+	[ -z "$(comm -23 "$T/acked" "$T/there")" ] || { comm -23 "$T/acked" "$T/there" | head; return 1; }
+}
+ok "every acknowledged post is on a" all_there a
+ok "a and b meet" until_ok 30 "$LLIURE" sync --data "$T/b"
+ok "every acknowledged post is on b" all_there b
+ok "a is clean" "$LLIURE" verify --data "$T/a"
+ok "b is clean" "$LLIURE" verify --data "$T/b"
+is "they hold the same" "$(digest_of b)" "$(digest_of a)"
+finish

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# What the end-to-end tests share: TAP, a scratch folder, boxes that come and go. Sourced by bash.
+# Every box that a test starts ends with the test, however it ends.
+
+: "${SOURCE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
+: "${BUILD:=$SOURCE/build/release}"
+: "${LLIURE:=$BUILD/lliure}"
+T=$(mktemp -d "${TMPDIR:-/tmp}/lliure-test.XXXXXX")
+tests=0
+failed=0
+declare -A daemon
+
+cleanup() {
+	local b
+	for b in "${!daemon[@]}"; do kill -9 "${daemon[$b]}" 2>/dev/null; done
+	wait 2>/dev/null
+	[ -n "${KEEP-}" ] || rm -rf "$T"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# ok NAME COMMAND...: one test point; the command's output is shown when it fails.
+ok() {
+	local name=$1
+	shift
+	tests=$((tests + 1))
+	if "$@" >"$T/out" 2>&1; then
+		echo "ok $tests - $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $tests - $name"
+		sed 's/^/# /' "$T/out" | tail -40
+	fi
+}
+is() { # is NAME GOT WANTED
+	tests=$((tests + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $tests - $1"
+	else
+		failed=$((failed + 1))
+		echo "not ok $tests - $1"
+		printf '# got:    %s\n# wanted: %s\n' "$2" "$3" | cut -c1-400
+	fi
+}
+note() { echo "# $*"; }
+skip_all() { echo "1..0 # SKIP $*"; exit 0; }
+finish() { echo "1..$tests"; [ $failed = 0 ]; }
+not() { ! "$@"; }
+
+# until_ok SECONDS COMMAND...: try ten times a second.
+until_ok() {
+	local end=$((SECONDS + $1))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# make_box NAME [INIT ARGS...]: in $T/NAME, with the volunteer "admin" whose password is in $T/password.
+echo 'una frase de pas llarga' >"$T/password"
+make_box() {
+	local b=$1
+	shift
+	"$LLIURE" init --data "$T/$b" --name "$b" --admin admin --password-file "$T/password" "$@" >"$T/$b.init" || {
+		cat "$T/$b.init"
+		return 1
+	}
+}
+key_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["appliance"])'; }
+entries_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(sum(s["entries"] for s in json.load(sys.stdin)["spaces"]))'; }
+
+# start_box NAME [SERVE ARGS...]: ports are the system's choice; afterwards $T/NAME.http, .https, .sync hold them.
+start_box() {
+	local b=$1 i
+	shift
+	"$LLIURE" serve --data "$T/$b" --http 127.0.0.1:0 --https 127.0.0.1:0 --sync 127.0.0.1:0 --no-mdns "$@" \
+		>"$T/$b.out" 2>"$T/$b.err" &
+	daemon[$b]=$!
+	for i in $(seq 300); do
+		if grep -q 'Ctrl-C' "$T/$b.out" 2>/dev/null; then
+			sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.http"
+			sed -n 's|.*https://localhost:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.https"
+			sed -n 's|.*other boxes *port \([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.sync"
+			return 0
+		fi
+		kill -0 "${daemon[$b]}" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$T/$b.out" "$T/$b.err"
+	return 1
+}
+stop_box() { # stop_box NAME [SIGNAL]
+	kill -"${2:-TERM}" "${daemon[$1]}" 2>/dev/null
+	wait "${daemon[$1]}" 2>/dev/null
+	unset "daemon[$1]"
+}
+url() { echo "http://127.0.0.1:$(cat "$T/$1.http")$2"; }
+sync_addr() { echo "127.0.0.1:$(cat "$T/$1.sync")"; }
+get() { curl -sS --max-time 20 "$(url "$1" "$2")"; } # get BOX PATH
+token_of() { # a personal token of admin
+	"$LLIURE" user token admin --password-file "$T/password" --data "$T/$1" | tail -1
+}
+post_json() { # post_json BOX PATH TOKEN JSON
+	curl -sS --fail-with-body --max-time 20 -H 'Content-Type: application/json' -H "Authorization: Bearer $3" -d "$4" "$(url "$1" "$2")"
+}
+digest_of() { "$LLIURE" digest --data "$T/$1" | sort; }
+json() { python3 -c 'import json,sys
+d=json.load(sys.stdin)
+for k in sys.argv[1].split("."):
+    d=d[int(k)] if isinstance(d,list) else d[k]
+print(d)' "$1"; }
