@@ -17,6 +17,13 @@
  * which nothing is live and no mark is known are left out. The array lives in the arena. */
 struct error *heads_collect(struct log_store *l, const struct hash *space, struct arena *a,
 			    struct head **ret, size_t *ret_n) MUST;
+/* The rows of those logs, in order of first sight. */
+struct error *heads_logs(struct log_store *l, const struct hash *space, struct arena *a,
+			 struct log_info **ret, size_t *ret_n) MUST;
+/* The live entries of a log whose payloads are not held, as ranges; the first ones if there are
+ * more. */
+struct error *heads_missing(struct log_store *l, const struct log_info *info,
+			    struct seq_range ranges[LIMIT_MISSING_RANGES], size_t *ret_n) MUST;
 /* One log's head from its row. */
 struct error *head_of_log(struct log_store *l, const struct log_info *info, struct head *ret) MUST;
 /* Does this log take part in replication here? */

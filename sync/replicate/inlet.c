@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/replicate/inlet.h"
+#include <assert.h>
+
+void inlet_begin(struct inlet *in, unsigned expect)
+{
+	stream_reader_free(in->reader);
+	in->reader = stream_reader_new(expect);
+	in->writing = false;
+}
+
+void inlet_release(struct inlet *in)
+{
+	stream_reader_free(STEAL(in->reader));
+}
+
+void inlet_feed(struct inlet *in, struct span bytes)
+{
+	assert(!in->writing);
+	in->report->bytes_in += bytes.n;
+	stream_feed(in->reader, bytes);
+}
+
+static uint64_t weight(const struct frame *f)
+{
+	uint64_t sum = 0;
+
+	if (f->type != FRAME_ENTRIES)
+		return 0;
+	for (size_t i = 0; i < f->entries.n; i++)
+		sum += ENTRY_HEADER + f->entries.payloads[i].bytes.n;
+	return sum;
+}
+
+/* Is this frame for the writer? Says no to what we do not follow and what is too much. */
+static bool admit(struct inlet *in, const struct frame *f)
+{
+	struct log_id id = f->type == FRAME_FORK ? entry_log(&f->fork.a) : *f->entries.id;
+	uint64_t seq = f->type == FRAME_FORK ? 0 : f->entries.first;
+
+	if (in->takes && !in->takes(in->ctx, &id.space)) {
+		report_refusal(in->report, &id, seq, ERR_DENIED, false);
+		return false;
+	}
+	if (in->take_limit && weight(f) > in->take_limit - in->taken) {
+		report_refusal(in->report, &id, seq, ERR_LIMIT, false);
+		return false;
+	}
+	in->taken += weight(f);
+	return true;
+}
+
+struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool *ret_batch)
+{
+	const struct frame *f;
+
+	if (in->writing) {
+		*ret_frame = in->intake.frame;
+		*ret_batch = true;
+		return NULL;
+	}
+	for (;;) {
+		TRY(stream_next(in->reader, &f));
+		*ret_frame = f;
+		*ret_batch = false;
+		if (!f || (f->type != FRAME_ENTRIES && f->type != FRAME_FORK))
+			return NULL;
+		ENSURE(in->report->known <= LIMIT_REPETITIONS,
+		       error_new(ERR_LIMIT, N_("The other box keeps sending what is here already. "
+					       "The exchange was ended.")));
+		if (!admit(in, f))
+			continue;
+		in->intake = (struct intake){.frame = f, .self = in->self};
+		in->writing = *ret_batch = true;
+		return NULL;
+	}
+}
+
+void inlet_written(struct inlet *in)
+{
+	assert(in->writing);
+	intake_report(&in->intake, in->report);
+	in->writing = false;
+}

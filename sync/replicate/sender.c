@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/replicate/sender.h"
+#include "sync/replicate/stream_priv.h"
+
+enum item_type {
+	ITEM_HELLO,
+	ITEM_DIGESTS,
+	ITEM_HEADS,
+	ITEM_NOTE,
+	ITEM_RESULT,
+	ITEM_FORK,
+	ITEM_LOCATOR,
+	ITEM_MISSING,
+	ITEM_RANGE
+};
+
+struct item {
+	enum item_type type;
+	enum sender_range what;
+	int64_t log; /* log_info.num */
+	struct log_id id;
+	struct seq_range range; /* of a locator: .last is where it begins */
+	enum error_code why;
+	const void *rows; /* in the arena */
+	size_t n;
+	uint64_t numbers[3];
+	struct hash space;
+};
+
+struct sender {
+	struct arena arena;
+	struct buf items; /* struct item, one after the other */
+	size_t at;	  /* the item in hand */
+	uint64_t next;	  /* of a range in hand: next sequence; 0: at its beginning */
+	struct stream_writer w;
+	bool begun, ended, gives;
+	unsigned located;
+	uint64_t entries;
+};
+
+struct sender *sender_new(void)
+{
+	struct sender *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	return s;
+}
+
+void sender_free(struct sender *s)
+{
+	if (!s)
+		return;
+	arena_release(&s->arena);
+	buf_release(&s->items);
+	free(s);
+}
+
+/* --- the plan --- */
+
+static void add(struct sender *s, const struct item *item)
+{
+	buf_add(&s->items, item, sizeof(*item));
+}
+
+void sender_hello(struct sender *s, int64_t clock_ms, const char *name)
+{
+	add(s, &(struct item){.type = ITEM_HELLO,
+			      .numbers = {(uint64_t)clock_ms},
+			      .rows = arena_str(&s->arena, name ? name : "")});
+}
+
+void sender_digests(struct sender *s, const struct space_digest *rows, size_t n)
+{
+	add(s, &(struct item){.type = ITEM_DIGESTS,
+			      .rows = arena_copy(&s->arena, rows, n * sizeof(*rows)),
+			      .n = n});
+}
+
+void sender_heads(struct sender *s, const struct hash *space, const struct head *heads, size_t n)
+{
+	add(s, &(struct item){.type = ITEM_HEADS,
+			      .space = *space,
+			      .rows = arena_copy(&s->arena, heads, n * sizeof(*heads)),
+			      .n = n});
+}
+
+void sender_note(struct sender *s, const struct log_id *id, uint64_t seq, enum error_code why)
+{
+	add(s, &(struct item){.type = ITEM_NOTE, .id = *id, .range = {.first = seq}, .why = why});
+}
+
+void sender_result(struct sender *s, uint64_t added, uint64_t filled, uint64_t known)
+{
+	add(s, &(struct item){.type = ITEM_RESULT, .numbers = {added, filled, known}});
+}
+
+void sender_fork(struct sender *s, const struct log_info *log)
+{
+	s->gives = true;
+	add(s, &(struct item){.type = ITEM_FORK, .log = log->num});
+}
+
+void sender_missing(struct sender *s, const struct log_id *id, const struct seq_range *ranges,
+		    size_t n)
+{
+	add(s, &(struct item){.type = ITEM_MISSING,
+			      .id = *id,
+			      .rows = arena_copy(&s->arena, ranges, n * sizeof(*ranges)),
+			      .n = n});
+}
+
+void sender_range(struct sender *s, const struct log_info *log, struct seq_range range,
+		  enum sender_range what)
+{
+	s->gives = true;
+	add(s, &(struct item){.type = ITEM_RANGE,
+			      .log = log->num,
+			      .id = log->id,
+			      .range = range,
+			      .what = what});
+}
+
+static void add_locator(struct sender *s, const struct log_info *log, uint64_t from)
+{
+	if (s->located++ >= SENDER_LOCATED)
+		return;
+	s->gives = true;
+	add(s,
+	    &(struct item){
+		    .type = ITEM_LOCATOR, .log = log->num, .id = log->id, .range = {.last = from}});
+}
+
+/* What somebody lacks of one log of which he holds `t`. */
+static struct error *plan_log(struct sender *s, struct log_store *log, const struct log_info *info,
+			      const struct head *t)
+{
+	struct head mine;
+	uint64_t upto;
+	struct hash ours;
+
+	TRY(head_of_log(log, info, &mine));
+	/* The entry that ended a log travels too: it is the proof. */
+	upto = mine.seq + (mine.mark == HEAD_ENDED && mine.mark_seq == mine.seq + 1);
+	if (t->mark && upto >= t->mark_seq)
+		upto = t->mark_seq - 1;
+	if (t->seq && t->seq <= mine.seq) {
+		TRY(log_hash_at(log, info->num, t->seq, &ours));
+		if (!hash_eq(&ours, &t->hash)) {
+			add_locator(s, info, t->seq);
+			upto = 0;
+		}
+	}
+	if (upto > t->seq)
+		sender_range(s, info, (struct seq_range){t->seq + 1, upto}, SEND_ENTRIES);
+	else if (mine.mark == HEAD_ENDED && upto == mine.mark_seq)
+		/* They are past it: either they have not audited it yet, or theirs is another
+		 * entry, and seeing ours proves the fork. */
+		sender_range(s, info, (struct seq_range){upto, upto}, SEND_ENTRIES);
+	if (mine.mark == HEAD_FORKED && !(t->mark && t->mark_seq < mine.mark_seq) &&
+	    !(t->mark == HEAD_FORKED && t->mark_seq == mine.mark_seq))
+		sender_fork(s, info);
+	return NULL;
+}
+
+struct error *sender_plan(struct sender *s, struct log_store *log, const struct hash *space,
+			  const struct head *theirs, size_t n)
+{
+	struct arena a = {0};
+	struct log_info *infos;
+	size_t n_infos;
+	struct error *e = heads_logs(log, space, &a, &infos, &n_infos);
+
+	for (size_t i = 0; !e && i < n_infos; i++) {
+		const struct head none = {.id = infos[i].id};
+		const struct head *t = heads_find(theirs, n, &infos[i].id);
+
+		e = plan_log(s, log, &infos[i], t ? t : &none);
+	}
+	arena_release(&a);
+	return e;
+}
+
+/* The row of a log that takes part; *ret_found false otherwise. */
+static struct error *find_log(struct log_store *log, const struct log_id *id, struct log_info *ret,
+			      bool *ret_found)
+{
+	struct error *e = log_info_get(log, id, ret);
+
+	*ret_found = !e;
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	return log_takes_part(log, ret, ret_found);
+}
+
+struct error *sender_plan_missing(struct sender *s, struct log_store *log, const struct log_id *id,
+				  const struct seq_range *ranges, size_t n)
+{
+	struct log_info info;
+	bool found;
+
+	TRY(find_log(log, id, &info, &found));
+	for (size_t i = 0; found && i < n && ranges[i].first <= info.live; i++) {
+		struct seq_range r = ranges[i];
+
+		if (r.last > info.live)
+			r.last = info.live;
+		sender_range(s, &info, r, SEND_PAYLOADS);
+	}
+	return NULL;
+}
+
+struct error *sender_plan_located(struct sender *s, struct log_store *log, const struct log_id *id,
+				  const struct locator_sample *samples, size_t n)
+{
+	struct log_info info;
+	struct seq_range range;
+	bool found, differs;
+
+	if (s->located++ >= SENDER_LOCATED)
+		return NULL;
+	TRY(find_log(log, id, &info, &found));
+	if (!found)
+		return NULL;
+	TRY(heads_locate(log, &info, samples, n, &range, &differs));
+	if (differs)
+		sender_range(s, &info, range, SEND_HEADERS);
+	return NULL;
+}
+
+static struct error *plan_lack_of_log(struct sender *s, struct log_store *log,
+				      const struct log_info *info)
+{
+	struct seq_range ranges[LIMIT_MISSING_RANGES];
+	size_t n;
+
+	TRY(heads_missing(log, info, ranges, &n));
+	if (n)
+		sender_missing(s, &info->id, ranges, n);
+	return NULL;
+}
+
+struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space)
+{
+	struct arena a = {0};
+	struct log_info *infos;
+	size_t n;
+	struct error *e = heads_logs(log, space, &a, &infos, &n);
+
+	for (size_t i = 0; !e && i < n; i++)
+		e = plan_lack_of_log(s, log, &infos[i]);
+	arena_release(&a);
+	return e;
+}
+
+bool sender_gives(const struct sender *s)
+{
+	return s->gives;
+}
+
+/* --- the bytes --- */
+
+struct filling {
+	struct sender *s;
+	const struct item *item;
+	bool full;
+};
+
+static struct error *fill(void *ctx, const struct stored *e)
+{
+	struct filling *f = ctx;
+	struct sender *s = f->s;
+	uint64_t seq = load64(e->raw.b + AT_SEQ);
+
+	ENSURE(seq == s->next, error_new(ERR_CORRUPT,
+					 N_("The log has a hole before entry %s; run "
+					    "“lliure verify”."),
+					 ID_SHORT(e->hash.b)));
+	if (f->item->what == SEND_PAYLOADS && e->state != PAYLOAD_HELD) {
+		stream_entries_end(&s->w);
+		stream_entries_begin(&s->w, &f->item->id);
+		s->next++;
+		return NULL;
+	}
+	if (!stream_entries_add(&s->w, e, f->item->what == SEND_HEADERS)) {
+		f->full = true;
+		return error_new(ERR_STOPPED, N_("The frame is full."));
+	}
+	s->next++;
+	s->entries++;
+	return NULL;
+}
+
+/* One frame of a range. The frame is closed in any case: what was read before a fault is good. */
+static struct error *send_range(struct sender *s, struct log_store *log, const struct item *item,
+				bool *ret_done)
+{
+	struct filling f = {s, item, false};
+	struct error *e;
+
+	if (!s->next)
+		s->next = item->range.first;
+	stream_entries_begin(&s->w, &item->id);
+	e = log_range(log, item->log, s->next, item->range.last, fill, &f);
+	stream_entries_end(&s->w);
+	if (f.full && error_is(e, ERR_STOPPED)) {
+		error_free(e);
+		*ret_done = false;
+		return NULL;
+	}
+	TRY(e);
+	*ret_done = true;
+	return NULL;
+}
+
+static struct error *send_fork(struct sender *s, struct log_store *log, const struct item *item)
+{
+	struct fork_proof proof;
+
+	TRY(log_fork_proof(log, item->log, &proof));
+	stream_put_fork(&s->w, &proof);
+	return NULL;
+}
+
+static struct error *send_locator(struct sender *s, struct log_store *log, const struct item *item)
+{
+	struct locator_sample samples[LIMIT_LOCATOR];
+	struct log_info info;
+	size_t n;
+
+	TRY(log_info_by_num(log, item->log, &info));
+	TRY(heads_locator(log, &info, item->range.last, samples, &n));
+	stream_put_locator(&s->w, &item->id, samples, n);
+	return NULL;
+}
+
+static struct error *send_item(struct sender *s, struct log_store *log, const struct item *i,
+			       bool *ret_done)
+{
+	struct stream_writer *w = &s->w;
+
+	*ret_done = true;
+	switch (i->type) {
+	case ITEM_HELLO:
+		stream_put_hello(w, (int64_t)i->numbers[0], i->rows);
+		return NULL;
+	case ITEM_DIGESTS:
+		stream_put_digests(w, i->rows, i->n);
+		return NULL;
+	case ITEM_HEADS:
+		stream_put_heads(w, &i->space, i->rows, i->n);
+		return NULL;
+	case ITEM_NOTE:
+		stream_put_note(w, &i->id, i->range.first, i->why);
+		return NULL;
+	case ITEM_RESULT:
+		stream_put_result(w, i->numbers[0], i->numbers[1], i->numbers[2]);
+		return NULL;
+	case ITEM_MISSING:
+		stream_put_missing(w, &i->id, i->rows, i->n);
+		return NULL;
+	case ITEM_FORK:
+		return send_fork(s, log, i);
+	case ITEM_LOCATOR:
+		return send_locator(s, log, i);
+	case ITEM_RANGE:
+		return send_range(s, log, i, ret_done);
+	}
+	return NULL;
+}
+
+struct error *sender_read(struct sender *s, struct log_store *log, struct buf *out, bool *ret_end)
+{
+	size_t n = s->items.n / sizeof(struct item), start = out->n;
+
+	if (!s->begun)
+		stream_begin(&s->w, out);
+	s->begun = true;
+	s->w.out = out;
+	while (s->at < n && out->n - start < SENDER_PIECE) {
+		struct item item;
+		bool done;
+
+		memcpy(&item, s->items.p + s->at * sizeof(item), sizeof(item));
+		TRY(send_item(s, log, &item, &done));
+		if (done) {
+			s->at++;
+			s->next = 0;
+		}
+	}
+	if (s->at == n && !s->ended) {
+		stream_put_end(&s->w);
+		s->ended = true;
+	}
+	*ret_end = s->ended;
+	return NULL;
+}
+
+void sender_rewind(struct sender *s)
+{
+	s->at = 0;
+	s->next = 0;
+	s->begun = s->ended = false;
+	s->entries = 0;
+}
+
+uint64_t sender_entries(const struct sender *s)
+{
+	return s->entries;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A sender: a plan of what to tell the other side, and the plan turned into the bytes of a stream a
+ * piece at a time. The answer to a pull, the body of a push and a bundle are all made by one. The
+ * plan holds a few words per log; of the entries one frame at a time is in memory.
+ *
+ * One thread at a time; the log_store given to each call is the calling thread's reader.
+ */
+#pragma once
+#include "sync/replicate/heads.h"
+
+struct sender;
+struct sender *sender_new(void);
+void sender_free(struct sender *s);
+DEFINE_CLEANUP(struct sender *, sender_free)
+
+/* --- the plan; items are sent in the order in which they were added, then the end --- */
+void sender_hello(struct sender *s, int64_t clock_ms, const char *name);
+void sender_digests(struct sender *s, const struct space_digest *rows, size_t n);
+void sender_heads(struct sender *s, const struct hash *space, const struct head *heads, size_t n);
+void sender_note(struct sender *s, const struct log_id *id, uint64_t seq, enum error_code why);
+void sender_result(struct sender *s, uint64_t added, uint64_t filled, uint64_t known);
+void sender_fork(struct sender *s, const struct log_info *log);
+void sender_missing(struct sender *s, const struct log_id *id, const struct seq_range *ranges,
+		    size_t n);
+enum sender_range {
+	SEND_ENTRIES, /* whole */
+	SEND_HEADERS, /* without payloads: to prove a fork */
+	SEND_PAYLOADS /* only the entries whose payload is held here */
+};
+void sender_range(struct sender *s, const struct log_info *log, struct seq_range range,
+		  enum sender_range what);
+
+/* Add all that somebody lacks who holds `theirs` of this space (sorted; n 0: nothing): entries,
+ * fork proofs, and locators for logs that part from ours. Logs come in order of first sight here,
+ * so that admissions come before those whom they admit. */
+struct error *sender_plan(struct sender *s, struct log_store *log, const struct hash *space,
+			  const struct head *theirs, size_t n) MUST;
+/* Add the held payloads among those that the other side asks for. */
+struct error *sender_plan_missing(struct sender *s, struct log_store *log, const struct log_id *id,
+				  const struct seq_range *ranges, size_t n) MUST;
+/* Add the headers that let the one who sent this locator prove a fork (at most SENDER_LOCATED per
+ * sender; the rest next time). */
+enum { SENDER_LOCATED = 256 };
+struct error *sender_plan_located(struct sender *s, struct log_store *log, const struct log_id *id,
+				  const struct locator_sample *samples, size_t n) MUST;
+/* Add what we lack ourselves of the space: frames of missing payloads. */
+struct error *sender_plan_lack(struct sender *s, struct log_store *log,
+			       const struct hash *space) MUST;
+/* Anything that gives the other side something (entries, forks, locators)? */
+bool sender_gives(const struct sender *s);
+
+/* --- the bytes --- */
+/* Append the next piece: some frames, about SENDER_PIECE bytes or one large frame. *ret_end: it was
+ * the last. */
+enum { SENDER_PIECE = 64 * 1024 };
+struct error *sender_read(struct sender *s, struct log_store *log, struct buf *out,
+			  bool *ret_end) MUST;
+void sender_rewind(struct sender *s);		 /* from the first byte again */
+uint64_t sender_entries(const struct sender *s); /* entries sent so far */

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/replicate/serve.h"
+#include "sync/replicate/inlet.h"
+#include "sync/replicate/sender.h"
+#include <assert.h>
+
+enum { LIMIT_MISSING_FRAMES = 4096 };
+
+/* What a pull says about one space. */
+struct asked {
+	struct hash space;
+	struct buf heads; /* struct head */
+};
+
+struct lacking {
+	struct log_id id;
+	const struct seq_range *ranges;
+	size_t n;
+};
+
+struct serving {
+	struct session_options o;
+	enum serving_kind kind;
+	struct sync_report report;
+	struct inlet in;
+	struct sender *out;
+	struct arena arena;
+	struct asked *spaces; /* of a pull: asked for; of a push: touched */
+	size_t n_spaces;
+	size_t n_heads;
+	struct buf lacking; /* struct lacking; ranges in the arena */
+	struct buf forks;   /* struct log_id: forks that came to light */
+	bool ended;
+};
+
+static bool serving_follows(void *ctx, const struct hash *space)
+{
+	const struct serving *v = ctx;
+
+	return !v->o.follows || v->o.follows(v->o.ctx, &v->o.peer, space);
+}
+
+static bool serving_shares(const struct serving *v, const struct hash *space)
+{
+	return !v->o.shares || v->o.shares(v->o.ctx, &v->o.peer, space);
+}
+
+/* --- status --- */
+
+static bool status_shares(void *ctx, const struct hash *space)
+{
+	const struct session_options *o = ctx;
+
+	return !o->shares || o->shares(o->ctx, &o->peer, space);
+}
+
+struct error *serve_status(const struct session_options *o, struct log_store *log, struct buf *out)
+{
+	struct space_digest rows[LIMIT_SPACES];
+	struct stream_writer w;
+	size_t n;
+
+	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
+	stream_begin(&w, out);
+	stream_put_hello(&w, env_now(o->env), o->name);
+	stream_put_digests(&w, rows, n);
+	stream_put_end(&w);
+	return NULL;
+}
+
+/* --- taking the request in --- */
+
+struct serving *serving_new(const struct session_options *o, enum serving_kind kind)
+{
+	struct serving *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		abort();
+	v->o = *o;
+	v->kind = kind;
+	v->out = sender_new();
+	v->spaces = calloc(LIMIT_SPACES, sizeof(*v->spaces));
+	if (!v->spaces)
+		abort();
+	v->in = (struct inlet){.self = o->self,
+			       .ctx = v,
+			       .takes = serving_follows,
+			       .take_limit = o->take_limit,
+			       .report = &v->report};
+	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_MISSING)
+					       : FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
+							 FRAME_BIT(FRAME_LOCATOR));
+	return v;
+}
+
+void serving_free(struct serving *v)
+{
+	if (!v)
+		return;
+	for (size_t i = 0; i < v->n_spaces; i++)
+		buf_release(&v->spaces[i].heads);
+	free(v->spaces);
+	buf_release(&v->lacking);
+	buf_release(&v->forks);
+	arena_release(&v->arena);
+	inlet_release(&v->in);
+	sender_free(v->out);
+	free(v);
+}
+
+const struct sync_report *serving_report(const struct serving *v)
+{
+	return &v->report;
+}
+
+void serving_feed(struct serving *v, struct span bytes)
+{
+	inlet_feed(&v->in, bytes);
+}
+
+static struct error *space_of(struct serving *v, const struct hash *space, struct asked **ret)
+{
+	for (size_t i = 0; i < v->n_spaces; i++)
+		if (hash_eq(&v->spaces[i].space, space)) {
+			*ret = &v->spaces[i];
+			return NULL;
+		}
+	ENSURE(v->n_spaces < LIMIT_SPACES,
+	       error_new(ERR_LIMIT, N_("The other box speaks of more spaces than may be in one "
+				       "exchange.")));
+	*ret = &v->spaces[v->n_spaces++];
+	(*ret)->space = *space;
+	return NULL;
+}
+
+static struct error *note_heads(struct serving *v, const struct frame *f)
+{
+	struct asked *a;
+
+	TRY(space_of(v, &f->heads.space, &a));
+	v->n_heads += f->heads.n;
+	ENSURE(v->n_heads <= LIMIT_HEADS,
+	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
+				       "exchange.")));
+	buf_add(&a->heads, f->heads.heads, f->heads.n * sizeof(struct head));
+	return NULL;
+}
+
+static void note_missing(struct serving *v, const struct frame *f)
+{
+	size_t bytes = f->missing.n * sizeof(struct seq_range);
+	struct lacking l = {.id = f->missing.id, .n = f->missing.n};
+
+	if (v->lacking.n / sizeof(l) >= LIMIT_MISSING_FRAMES)
+		return;
+	l.ranges = arena_copy(&v->arena, f->missing.ranges, bytes);
+	buf_add(&v->lacking, &l, sizeof(l));
+}
+
+static struct error *take_frame(struct serving *v, struct log_store *log, const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_HEADS:
+		return note_heads(v, f);
+	case FRAME_MISSING:
+		note_missing(v, f);
+		return NULL;
+	case FRAME_LOCATOR:
+		if (!serving_shares(v, &f->locator.id.space))
+			return NULL;
+		return sender_plan_located(v->out, log, &f->locator.id, f->locator.samples,
+					   f->locator.n);
+	default:
+		return NULL;
+	}
+}
+
+struct error *serving_next(struct serving *v, struct log_store *log, struct intake **ret)
+{
+	const struct frame *f;
+	bool batch;
+
+	for (;;) {
+		TRY(inlet_next(&v->in, &f, &batch));
+		*ret = batch ? &v->in.intake : NULL;
+		if (batch || !f)
+			return NULL;
+		TRY(take_frame(v, log, f));
+	}
+}
+
+void serving_written(struct serving *v)
+{
+	const struct intake *in = &v->in.intake;
+	struct log_id id = in->frame->type == FRAME_FORK ? entry_log(&in->frame->fork.a)
+							 : *in->frame->entries.id;
+	struct asked *a;
+
+	/* More spaces than fit are not answered about, but what came is kept. */
+	error_free(space_of(v, &id.space, &a));
+	if (in->fork_new && v->forks.n / sizeof(id) < LIMIT_FRAME_ENTRIES)
+		buf_add(&v->forks, &id, sizeof(id));
+	inlet_written(&v->in);
+}
+
+/* --- the answer --- */
+
+/* Where we hold something else than they said they do: heads of their logs only. */
+static struct error *plan_differences(struct serving *v, struct log_store *log,
+				      const struct asked *a, const struct head *theirs, size_t n)
+{
+	struct arena arena = {0};
+	struct head *ours, *diff;
+	size_t n_ours, n_diff = 0;
+	struct error *e = heads_collect(log, &a->space, &arena, &ours, &n_ours);
+
+	diff = arena_array(&arena, struct head, n ? n : 1);
+	for (size_t i = 0; !e && i < n; i++) {
+		const struct head none = {.id = theirs[i].id};
+		const struct head *mine = heads_find(ours, n_ours, &theirs[i].id);
+
+		if (i && log_id_cmp(&theirs[i - 1].id, &theirs[i].id) == 0)
+			continue;
+		if (!mine)
+			mine = &none;
+		if (!head_eq(mine, &theirs[i]))
+			diff[n_diff++] = *mine;
+	}
+	if (!e && n_diff)
+		sender_heads(v->out, &a->space, diff, n_diff);
+	arena_release(&arena);
+	return e;
+}
+
+static struct error *plan_space(struct serving *v, struct log_store *log, struct asked *a)
+{
+	struct head *theirs = (struct head *)a->heads.p;
+	size_t n = a->heads.n / sizeof(*theirs);
+	struct log_id about = {.space = a->space};
+
+	if (!serving_shares(v, &a->space)) {
+		sender_note(v->out, &about, 0, ERR_DENIED);
+		return NULL;
+	}
+	heads_sort(theirs, n);
+	TRY(sender_plan(v->out, log, &a->space, theirs, n));
+	if (serving_follows(v, &a->space)) {
+		TRY(plan_differences(v, log, a, theirs, n));
+		TRY(sender_plan_lack(v->out, log, &a->space));
+	}
+	return NULL;
+}
+
+/* Digests of the spaces of this request, in the order that the frame wants. */
+static int compare_spaces(const void *a, const void *b)
+{
+	return hash_cmp(&((const struct asked *)a)->space, &((const struct asked *)b)->space);
+}
+
+static struct error *plan_digests(struct serving *v, struct log_store *log)
+{
+	struct space_digest rows[LIMIT_SPACES];
+	size_t n = 0;
+
+	qsort(v->spaces, v->n_spaces, sizeof(*v->spaces), compare_spaces);
+	for (size_t i = 0; i < v->n_spaces; i++)
+		if (serving_shares(v, &v->spaces[i].space))
+			TRY(heads_space_digest(log, &v->spaces[i].space, &rows[n++]));
+	sender_digests(v->out, rows, n);
+	return NULL;
+}
+
+static struct error *plan_pull(struct serving *v, struct log_store *log)
+{
+	const struct lacking *lacking = (const struct lacking *)v->lacking.p;
+
+	for (size_t i = 0; i < v->n_spaces; i++)
+		TRY(plan_space(v, log, &v->spaces[i]));
+	for (size_t i = 0; i < v->lacking.n / sizeof(*lacking); i++)
+		if (serving_shares(v, &lacking[i].id.space))
+			TRY(sender_plan_missing(v->out, log, &lacking[i].id, lacking[i].ranges,
+						lacking[i].n));
+	return plan_digests(v, log);
+}
+
+static struct error *plan_push(struct serving *v, struct log_store *log)
+{
+	const struct log_id *forks = (const struct log_id *)v->forks.p;
+	const struct sync_report *r = &v->report;
+	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
+
+	for (size_t i = 0; i < v->forks.n / sizeof(*forks); i++) {
+		struct log_info info;
+
+		TRY(log_info_get(log, &forks[i], &info));
+		if (info.frozen && serving_shares(v, &forks[i].space))
+			sender_fork(v->out, &info);
+	}
+	for (size_t i = 0; i < kept; i++)
+		sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
+	sender_result(v->out, r->received, r->filled, r->known);
+	return plan_digests(v, log);
+}
+
+struct error *serving_end(struct serving *v, struct log_store *log)
+{
+	struct intake *left;
+
+	TRY(serving_next(v, log, &left));
+	assert(!left);
+	v->report.cut = true;
+	TRY(stream_finish(v->in.reader));
+	v->report.cut = false;
+	v->ended = true;
+	return v->kind == SERVE_PULL ? plan_pull(v, log) : plan_push(v, log);
+}
+
+struct error *serving_answer(struct serving *v, struct log_store *log, struct buf *out,
+			     bool *ret_end)
+{
+	size_t before = out->n;
+
+	assert(v->ended);
+	TRY(sender_read(v->out, log, out, ret_end));
+	v->report.bytes_out += out->n - before;
+	v->report.sent = sender_entries(v->out);
+	return NULL;
+}

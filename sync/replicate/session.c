@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/replicate/inlet.h"
+#include "sync/replicate/sender.h"
+#include <assert.h>
+
+/* One space that both sides carry, or that we are about to follow. */
+struct shared {
+	struct space_digest theirs; /* as they said last */
+	bool differs;		    /* asked for in this round */
+	struct buf heads; /* struct head: what we think they hold; sorted up to `sorted` */
+	size_t sorted;
+};
+
+enum state { ST_STATUS, ST_PULL, ST_PLAN, ST_PUSH, ST_CHECK, ST_BLOBS, ST_DONE };
+enum phase { PH_BUILD, PH_ASKED, PH_ANSWER };
+
+struct session {
+	struct session_options o;
+	enum state state;
+	enum phase phase;
+	struct sync_report report;
+	struct inlet in;
+	struct sender
+		*out; /* the body of the request in hand; while pulling also collects the push */
+	struct sender *give;
+	struct shared *spaces;
+	size_t n_spaces;
+	bool answered;
+	int http_status;
+	uint64_t moved_before; /* what had moved when this round began */
+	struct hash blob;
+	bool blob_asked;
+};
+
+/* The requests: what may come back, how the body is made, what a frame does, and what follows. */
+struct request {
+	const char *method, *path;
+	unsigned expect;
+	struct error *(*build)(struct session *s, struct log_store *log);
+	struct error *(*frame)(struct session *s, struct log_store *log, const struct frame *f);
+	struct error *(*answered)(struct session *s, struct log_store *log);
+};
+
+static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f);
+static struct error *status_answered(struct session *s, struct log_store *log);
+static struct error *pull_build(struct session *s, struct log_store *log);
+static struct error *pull_frame(struct session *s, struct log_store *log, const struct frame *f);
+static struct error *pull_answered(struct session *s, struct log_store *log);
+static struct error *push_frame(struct session *s, struct log_store *log, const struct frame *f);
+static struct error *push_answered(struct session *s, struct log_store *log);
+
+static const struct request requests[] = {
+	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_DIGESTS),
+		       NULL, status_frame, status_answered},
+	[ST_PULL] = {"POST", SYNC_PATH_PULL,
+		     FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_HEADS) |
+			     FRAME_BIT(FRAME_LOCATOR) | FRAME_BIT(FRAME_MISSING) |
+			     FRAME_BIT(FRAME_NOTE) | FRAME_BIT(FRAME_DIGESTS),
+		     pull_build, pull_frame, pull_answered},
+	[ST_PUSH] = {"POST", SYNC_PATH_PUSH,
+		     FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_NOTE) |
+			     FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_RESULT),
+		     NULL, push_frame, push_answered},
+};
+
+static const struct request *request_of(const struct session *s)
+{
+	return (size_t)s->state < ARRAY_LEN(requests) && requests[s->state].path
+		       ? &requests[s->state]
+		       : NULL;
+}
+
+/* The one function that moves the state. */
+static void move(struct session *s, enum state to)
+{
+	s->state = to;
+	s->phase = PH_BUILD;
+}
+
+static bool follows(void *ctx, const struct hash *space)
+{
+	const struct session *s = ctx;
+
+	return !s->o.follows || s->o.follows(s->o.ctx, &s->o.peer, space);
+}
+
+static bool shares(const struct session *s, const struct hash *space)
+{
+	return !s->o.shares || s->o.shares(s->o.ctx, &s->o.peer, space);
+}
+
+struct session *session_new(const struct session_options *o)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->o = *o;
+	s->in = (struct inlet){.self = o->self,
+			       .ctx = s,
+			       .takes = follows,
+			       .take_limit = o->take_limit,
+			       .report = &s->report};
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_spaces; i++)
+		buf_release(&s->spaces[i].heads);
+	free(s->spaces);
+	inlet_release(&s->in);
+	sender_free(s->out);
+	sender_free(s->give);
+	free(s);
+}
+
+const struct sync_report *session_report(const struct session *s)
+{
+	return &s->report;
+}
+
+static struct shared *shared_find(struct session *s, const struct hash *space)
+{
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (hash_eq(&s->spaces[i].theirs.space, space))
+			return &s->spaces[i];
+	return NULL;
+}
+
+/* --- status --- */
+
+static bool differs(const struct space_digest *a, const struct space_digest *b)
+{
+	return !hash_eq(&a->heads, &b->heads) ||
+	       memcmp(a->missing, b->missing, sizeof(a->missing)) != 0;
+}
+
+static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f)
+{
+	if (f->type == FRAME_HELLO) {
+		s->report.clock_skew_ms =
+			(int64_t)((uint64_t)f->hello.clock_ms - (uint64_t)env_now(s->o.env));
+		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
+		return NULL;
+	}
+	ENSURE(!s->spaces, error_new(ERR_MALFORMED, N_("The other box lists its spaces twice.")));
+	s->spaces = calloc(f->digests.n + 1, sizeof(*s->spaces));
+	if (!s->spaces)
+		abort();
+	for (size_t i = 0; i < f->digests.n; i++) {
+		if (follows(s, &f->digests.rows[i].space))
+			s->spaces[s->n_spaces++].theirs = f->digests.rows[i];
+		else
+			s->report.unknown_spaces = true;
+	}
+	return NULL;
+}
+
+/* Which spaces differ now. */
+static struct error *compare(struct session *s, struct log_store *log, size_t *ret_n)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct space_digest ours;
+
+		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
+		s->spaces[i].differs = differs(&ours, &s->spaces[i].theirs);
+		n += s->spaces[i].differs;
+	}
+	*ret_n = n;
+	return NULL;
+}
+
+static uint64_t moved(const struct session *s)
+{
+	const struct sync_report *r = &s->report;
+
+	return r->received + r->filled + r->accepted + r->forks + r->new_incarnation;
+}
+
+static struct error *status_answered(struct session *s, struct log_store *log)
+{
+	size_t n;
+
+	TRY(compare(s, log, &n));
+	s->report.spaces = (unsigned)n;
+	s->report.equal = n == 0;
+	move(s, n ? ST_PULL : ST_BLOBS);
+	return NULL;
+}
+
+/* --- pull --- */
+
+static struct error *ask_space(struct session *s, struct log_store *log, struct shared *sp)
+{
+	struct arena a = {0};
+	struct head *heads;
+	size_t n;
+	struct error *e = heads_collect(log, &sp->theirs.space, &a, &heads, &n);
+
+	if (!e) {
+		buf_clear(&sp->heads);
+		buf_add(&sp->heads, heads, n * sizeof(*heads));
+		sp->sorted = n;
+		sender_heads(s->out, &sp->theirs.space, heads, n);
+		e = sender_plan_lack(s->out, log, &sp->theirs.space);
+	}
+	arena_release(&a);
+	return e;
+}
+
+static struct error *pull_build(struct session *s, struct log_store *log)
+{
+	s->report.rounds++;
+	s->moved_before = moved(s);
+	sender_free(s->give);
+	s->give = sender_new();
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (s->spaces[i].differs)
+			TRY(ask_space(s, log, &s->spaces[i]));
+	return NULL;
+}
+
+static struct head *model_find(struct shared *sp, const struct log_id *id)
+{
+	struct head *heads = (struct head *)sp->heads.p;
+	size_t n = sp->heads.n / sizeof(*heads);
+	const struct head *h = heads_find(heads, sp->sorted, id);
+
+	if (h)
+		return heads + (h - heads);
+	/* New logs come frame after frame: only the newest can be this one. */
+	return n > sp->sorted && log_id_cmp(&heads[n - 1].id, id) == 0 ? &heads[n - 1] : NULL;
+}
+
+/* What they sent they hold: it need not be offered back. */
+static void learn_entries(struct session *s, const struct ingest *run)
+{
+	struct shared *sp = shared_find(s, &run->id->space);
+	struct head h = {.id = *run->id, .seq = run->first + run->n - 1};
+	struct head *known = sp ? model_find(sp, run->id) : NULL;
+
+	if (!sp || (known && known->seq >= h.seq))
+		return;
+	h.hash = entry_hash(&run->headers[run->n - 1]);
+	if (known) {
+		known->seq = h.seq;
+		known->hash = h.hash;
+	} else {
+		buf_add(&sp->heads, &h, sizeof(h));
+	}
+}
+
+/* Where they hold something else than we said we do. */
+static struct error *learn_heads(struct session *s, const struct frame *f)
+{
+	struct shared *sp = shared_find(s, &f->heads.space);
+
+	for (size_t i = 0; sp && i < f->heads.n; i++) {
+		struct head *known = model_find(sp, &f->heads.heads[i].id);
+
+		/* They were told of every log of ours; what they name beyond we have no use for. */
+		if (known)
+			*known = f->heads.heads[i];
+	}
+	return NULL;
+}
+
+static void learn_digests(struct session *s, const struct frame *f)
+{
+	for (size_t i = 0; i < f->digests.n; i++) {
+		struct shared *sp = shared_find(s, &f->digests.rows[i].space);
+
+		if (sp)
+			sp->theirs = f->digests.rows[i];
+	}
+}
+
+static struct error *pull_frame(struct session *s, struct log_store *log, const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_HEADS:
+		return learn_heads(s, f);
+	case FRAME_DIGESTS:
+		learn_digests(s, f);
+		return NULL;
+	case FRAME_NOTE:
+		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
+		return NULL;
+	case FRAME_LOCATOR:
+		if (!shares(s, &f->locator.id.space))
+			return NULL;
+		return sender_plan_located(s->give, log, &f->locator.id, f->locator.samples,
+					   f->locator.n);
+	case FRAME_MISSING:
+		if (!shares(s, &f->missing.id.space))
+			return NULL;
+		return sender_plan_missing(s->give, log, &f->missing.id, f->missing.ranges,
+					   f->missing.n);
+	default:
+		return NULL;
+	}
+}
+
+static struct error *pull_answered(struct session *s, struct log_store *log)
+{
+	move(s, ST_PLAN);
+	return NULL;
+}
+
+/* --- push --- */
+
+/* What we have and they lack, as far as we know after their answer. */
+static struct error *plan_push(struct session *s, struct log_store *log)
+{
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+		struct head *heads = (struct head *)sp->heads.p;
+		size_t n = sp->heads.n / sizeof(*heads);
+
+		if (!sp->differs || !shares(s, &sp->theirs.space))
+			continue;
+		heads_sort(heads, n);
+		TRY(sender_plan(s->give, log, &sp->theirs.space, heads, n));
+	}
+	move(s, sender_gives(s->give) ? ST_PUSH : ST_CHECK);
+	return NULL;
+}
+
+static struct error *push_frame(struct session *s, struct log_store *log, const struct frame *f)
+{
+	switch (f->type) {
+	case FRAME_RESULT:
+		s->report.accepted += f->result.added + f->result.filled;
+		return NULL;
+	case FRAME_DIGESTS:
+		learn_digests(s, f);
+		return NULL;
+	case FRAME_NOTE:
+		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
+		return NULL;
+	default:
+		return NULL;
+	}
+}
+
+static struct error *push_answered(struct session *s, struct log_store *log)
+{
+	move(s, ST_CHECK);
+	return NULL;
+}
+
+static struct error *check(struct session *s, struct log_store *log)
+{
+	size_t n;
+
+	TRY(compare(s, log, &n));
+	s->report.equal = n == 0;
+	if (n && moved(s) != s->moved_before && s->report.rounds < SESSION_ROUNDS)
+		move(s, ST_PULL);
+	else
+		move(s, ST_BLOBS);
+	return NULL;
+}
+
+/* --- the machine --- */
+
+static struct error *build(struct session *s, struct log_store *log)
+{
+	const struct request *q = request_of(s);
+
+	sender_free(STEAL(s->out));
+	if (s->state == ST_PUSH) {
+		s->out = STEAL(s->give);
+	} else if (q->build) {
+		s->out = sender_new();
+		TRY(q->build(s, log));
+	}
+	inlet_begin(&s->in, q->expect);
+	s->answered = false;
+	s->report.requests++;
+	s->phase = PH_ASKED;
+	return NULL;
+}
+
+static struct error *no_answer(int status)
+{
+	char number[12];
+
+	if (status == 0)
+		return error_new(ERR_NET, N_("The connection to the other box broke off. What came "
+					     "whole is kept; the rest follows next time."));
+	if (status == 401 || status == 403)
+		return error_new(ERR_DENIED,
+				 N_("The other box does not know this box as a peer yet. Its "
+				    "volunteer has to approve this box, too."));
+	snprintf(number, sizeof(number), "%d", status);
+	return error_new(ERR_NET,
+			 N_("The other box answered with an error (HTTP %s). Its volunteer "
+			    "finds the reason there."),
+			 number);
+}
+
+/* Work through what has come. *ret_wait: the action in *ret is to be done first. */
+static struct error *answer(struct session *s, struct log_store *log, struct session_action *ret,
+			    bool *ret_wait)
+{
+	const struct request *q = request_of(s);
+	const struct frame *f = NULL;
+	bool batch = false;
+
+	*ret_wait = true;
+	for (;;) {
+		if (!s->answered || s->http_status == 200)
+			TRY(inlet_next(&s->in, &f, &batch));
+		if (batch) {
+			*ret = (struct session_action){.type = SESSION_WRITE,
+						       .intake = &s->in.intake};
+			return NULL;
+		}
+		if (!f)
+			break;
+		TRY(q->frame(s, log, f));
+	}
+	if (!s->answered) {
+		*ret = (struct session_action){.type = SESSION_RECEIVE};
+		return NULL;
+	}
+	s->report.cut = s->http_status != 200;
+	ENSURE(s->http_status == 200, no_answer(s->http_status));
+	s->report.cut = true;
+	TRY(stream_finish(s->in.reader));
+	s->report.cut = false;
+	*ret_wait = false;
+	return q->answered(s, log);
+}
+
+static struct error *step_request(struct session *s, struct log_store *log,
+				  struct session_action *ret, bool *ret_wait)
+{
+	const struct request *q = request_of(s);
+
+	if (s->phase == PH_BUILD)
+		TRY(build(s, log));
+	if (s->phase == PH_ASKED) {
+		*ret = (struct session_action){.type = SESSION_REQUEST,
+					       .method = q->method,
+					       .path = q->path,
+					       .body = s->out != NULL};
+		*ret_wait = true;
+		return NULL;
+	}
+	return answer(s, log, ret, ret_wait);
+}
+
+static bool step_blobs(struct session *s, struct session_action *ret)
+{
+	if (!s->blob_asked && !(s->o.next_blob && s->o.next_blob(s->o.ctx, &s->blob))) {
+		move(s, ST_DONE);
+		return false;
+	}
+	s->blob_asked = true;
+	*ret = (struct session_action){.type = SESSION_BLOB, .blob = s->blob};
+	return true;
+}
+
+struct error *session_next(struct session *s, struct log_store *log, struct session_action *ret)
+{
+	bool wait = false;
+
+	while (!wait) {
+		switch (s->state) {
+		case ST_STATUS:
+		case ST_PULL:
+		case ST_PUSH:
+			TRY(step_request(s, log, ret, &wait));
+			break;
+		case ST_PLAN:
+			TRY(plan_push(s, log));
+			break;
+		case ST_CHECK:
+			TRY(check(s, log));
+			break;
+		case ST_BLOBS:
+			wait = step_blobs(s, ret);
+			break;
+		case ST_DONE:
+			*ret = (struct session_action){.type = SESSION_DONE};
+			wait = true;
+			break;
+		}
+	}
+	return NULL;
+}
+
+struct error *session_body(struct session *s, struct log_store *log, struct buf *out, bool *ret_end)
+{
+	size_t before = out->n;
+
+	assert(s->out && s->phase == PH_ASKED);
+	TRY(sender_read(s->out, log, out, ret_end));
+	s->report.bytes_out += out->n - before;
+	return NULL;
+}
+
+struct error *session_rewind(struct session *s, struct log_store *log)
+{
+	if (s->out)
+		sender_rewind(s->out);
+	return NULL;
+}
+
+/* The request is on its way: from here on the answer is worked through. */
+static void asked(struct session *s)
+{
+	if (s->phase == PH_ASKED && s->state == ST_PUSH)
+		s->report.sent += sender_entries(s->out);
+	s->phase = PH_ANSWER;
+}
+
+void session_feed(struct session *s, struct span bytes)
+{
+	asked(s);
+	inlet_feed(&s->in, bytes);
+}
+
+void session_answered(struct session *s, int http_status)
+{
+	asked(s);
+	s->answered = true;
+	s->http_status = http_status;
+}
+
+void session_written(struct session *s)
+{
+	const struct frame *f = s->in.intake.frame;
+
+	if (s->state == ST_PULL && f->type == FRAME_ENTRIES)
+		learn_entries(s, &f->entries);
+	inlet_written(&s->in);
+}
+
+void session_blob_done(struct session *s, bool here)
+{
+	s->blob_asked = false;
+}
