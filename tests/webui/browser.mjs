@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A headless browser and what we ask of every page, for the scripts of this folder. They are started
+ * by with-browser. */
+import { createServer } from 'node:http';
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, extname } from 'node:path';
+import { tmpdir } from 'node:os';
+
+const require = createRequire(join(process.env.BUILD, 'node_modules/'));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+/* What the daemon sends, too. */
+export const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/* Serves files of `folder`, and static/ from the sources. Ends with close(). */
+export function serve(folder) {
+	const types = { '.html': 'text/html; charset=utf-8', '.css': 'text/css', '.js': 'text/javascript' };
+	const server = createServer((request, answer) => {
+		const path = new URL(request.url, 'http://x').pathname;
+		const root = path.startsWith('/static/') ? join(process.env.SOURCE, 'webui') : folder;
+		try {
+			const body = readFileSync(join(root, path));
+			answer.writeHead(200, { 'Content-Type': types[extname(path)],
+						'Content-Security-Policy': policy });
+			answer.end(body);
+		} catch {
+			answer.writeHead(404).end();
+		}
+	});
+	return new Promise((done) => server.listen(0, '127.0.0.1', () =>
+		done({ url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() })));
+}
+
+/* A browser with its own empty profile. */
+export async function open() {
+	const profile = mkdtempSync(join(tmpdir(), 'lliure-browser-'));
+	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox',
+		'--disable-gpu', '--disable-background-networking', '--disable-component-update',
+		'--disable-sync', '--no-first-run'], env: { ...process.env, HOME: profile } });
+	return { browser, close: async () => { await browser.close(); rmSync(profile, { recursive: true, force: true }); } };
+}
+
+/* What is wrong with the page as it stands: sentences, none if all is well. The checks run in a
+ * world of their own, so they work for pages without script, too. */
+export async function complaints(page) {
+	const own = await page.evaluate(() => {
+		const bad = [];
+		const root = document.documentElement;
+		const over = root.scrollWidth - root.clientWidth;
+		if (over > 0)
+			bad.push(`is ${over} px wider than the window`);
+		const headings = document.querySelectorAll('h1').length;
+		if (headings !== 1)
+			bad.push(`has ${headings} main headings instead of one`);
+		for (const name of ['header', 'main', 'footer', 'nav'])
+			if (!document.querySelector(name))
+				bad.push(`has no <${name}>`);
+		if (!root.lang)
+			bad.push('does not say its language');
+		for (const a of document.querySelectorAll('button, .btn, input:not([type=hidden])')) {
+			const box = a.getBoundingClientRect();
+			const pick = a.closest('.pick');
+			const height = pick ? pick.getBoundingClientRect().height : box.height;
+			if (box.width && height < 44)
+				bad.push(`has a target of ${Math.round(height)} px: ${a.outerHTML.slice(0, 80)}`);
+		}
+		return bad;
+	});
+	await page.evaluate(axe);
+	const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'],
+		runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+	for (const v of found.violations)
+		own.push(`${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 160)).slice(0, 3).join(' ')}`);
+	return own;
+}
+
+/* TAP, one line a test. */
+export function tap() {
+	let n = 0;
+	return {
+		test(name, bad) {
+			n += 1;
+			console.log(`${bad.length ? 'not ok' : 'ok'} ${n} - ${name}`);
+			for (const line of bad)
+				console.log(`# ${name} ${line}`);
+		},
+		end() { console.log(`1..${n}`); },
+	};
+}
