@@ -43,18 +43,25 @@ struct log_info {
 	uint64_t ended;         /* sequence whose author signature failed, 0 for none */
 	uint64_t frozen;        /* lowest forked sequence, 0 for none */
 	uint64_t live;          /* highest live sequence: min(head, ended-1, frozen-1) */
+	uint64_t held, missing; /* payloads: held; neither held nor erased */
+	uint64_t bytes;         /* of the held payloads */
 };
 
-/* A stored entry, borrowed from the store until the next call on it unless copied. */
+/* A stored entry, borrowed from the store until the next call on it unless copied. Reading checks: a
+ * payload that is no longer what its header says is shown as PAYLOAD_NOT_HELD, and a header that is
+ * no longer what was stored is never shown (log_verify finds both, log_repair has them fetched
+ * again). */
 struct stored {
 	int64_t num; /* order of arrival on this box, from 1, grows; never reused */
 	int64_t log; /* log_info.num */
+	uint64_t seq;
 	struct entry_bytes raw;
 	struct hash hash, op_id;
 	enum payload_state state;
 	uint8_t salt[ENTRY_SALT];
 	struct span payload; /* empty unless PAYLOAD_HELD */
 	bool audited;
+	bool live; /* now: not at or behind a fork or the end of its log */
 };
 
 /* --- opening --- */
@@ -161,6 +168,9 @@ struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t
  * the log there. */
 struct error *log_audit_good(struct log_store *l, int64_t log, uint64_t last) MUST;
 struct error *log_audit_bad(struct log_store *l, int64_t log, uint64_t bad) MUST;
+/* Both of the above for the verdicts on what log_audit_next gave, in the same order. */
+struct error *log_audit_done(struct log_store *l, const struct audit_job *jobs, const bool *ok,
+			     size_t n) MUST;
 
 /* --- erasing --- */
 /* Payload and salt of the op go, in every log that carries it: state PAYLOAD_ERASED for ever (a payload
@@ -171,6 +181,8 @@ struct error *log_scrub(struct log_store *l) MUST;
 
 /* --- reading (R) --- */
 typedef struct error *log_info_fn(void *ctx, const struct log_info *info);
+/* Called for each entry. It may use the store for anything but writing and the function that called
+ * it. An error ends the reading and is passed on. */
 typedef struct error *log_entry_fn(void *ctx, const struct stored *e);
 struct error *log_info_get(struct log_store *l, const struct log_id *id, struct log_info *ret) MUST;
 struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info *ret) MUST;
@@ -178,16 +190,21 @@ struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info 
 struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn,
 		       void *ctx) MUST;
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;
-/* Entries in order of arrival, num > after, at most max (0: all), live or not. */
+/* Entries in order of arrival, num > after, at most max (0: all), live or not. One whose header is
+ * damaged is passed over (it gets a new number when it is repaired). */
 struct error *log_arrivals(struct log_store *l, int64_t after, size_t max, log_entry_fn *fn,
 			   void *ctx) MUST;
-/* Entries of one log, from `first` to `last` inclusive. */
+/* Entries of one log, from `first` to `last` inclusive; the chain between them is checked:
+ * ERR_CORRUPT at the first that is damaged. */
 struct error *log_range(struct log_store *l, int64_t log, uint64_t first, uint64_t last,
 			log_entry_fn *fn, void *ctx) MUST;
 /* Every entry that carries this op (usually one). */
 struct error *log_op(struct log_store *l, const struct hash *op_id, log_entry_fn *fn,
 		     void *ctx) MUST;
 struct error *log_by_num(struct log_store *l, int64_t num, log_entry_fn *fn, void *ctx) MUST;
+/* Sequences behind `after` whose payload is neither held nor erased. Returns how many, at most max. */
+struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
+			  size_t max, size_t *ret_n) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
 struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
 struct log_counts {
@@ -197,6 +214,9 @@ struct error *log_count(struct log_store *l, const struct hash *space, struct lo
 /* A number that grows with every change that views must see: new entry, new audit mark, fork, end,
  * payload filled. */
 int64_t log_change(struct log_store *l);
+/* A number that grows when entries that were live are no longer (a fork, the end of a log, a header
+ * that was never signed): a view that has applied some must take them back, or be made anew. (R) */
+int64_t log_losses(struct log_store *l);
 
 /* --- checking --- */
 struct verify_report {
@@ -207,3 +227,7 @@ struct verify_report {
  * SQLite's own check. progress may be NULL. First fault as *ret_first (NULL when clean). (R) */
 struct error *log_verify(struct log_store *l, void (*progress)(void *ctx, uint64_t done), void *ctx,
 			 struct verify_report *ret, struct error **ret_first) MUST;
+/* Have fetched again what is damaged (signatures are not checked): a damaged payload becomes "not
+ * held"; a log whose header is damaged ends before it until a peer sends it again (what is behind stays
+ * stored). A writer, in a transaction. *ret_n: how many faults. */
+struct error *log_repair(struct log_store *l, uint64_t *ret_n) MUST;

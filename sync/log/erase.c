@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Erasing what people take back: payload and salt go, header and chain stay. */
+#include "sync/log/log_priv.h"
+
+struct place {
+	int64_t log;
+	uint64_t seq;
+};
+
+static struct error *note_place(void *ctx, const struct stored *e)
+{
+	struct place p = {e->log, e->seq};
+
+	buf_add(ctx, &p, sizeof(p));
+	return NULL;
+}
+
+struct error *log_erase(struct log_store *l, const struct hash *op_id)
+{
+	_cleanup_(buf_release) struct buf places = {0};
+
+	/* Remembered for ever, also for an op that is not here yet. */
+	TRY(db_do(l->db, l->s, ERASED_ADD, "k", op_id));
+	op_remember_erased(l, op_id);
+	TRY(log_op(l, op_id, note_place, &places));
+	for (size_t at = 0; at < places.n; at += sizeof(struct place)) {
+		struct log_info info;
+		struct place p;
+
+		memcpy(&p, places.p + at, sizeof(p));
+		TRY(log_info_by_num(l, p.log, &info));
+		TRY(entry_empty(l, &info, p.seq, PAYLOAD_ERASED));
+		TRY(log_save(l, &info));
+	}
+	return NULL;
+}
+
+struct error *log_scrub(struct log_store *l)
+{
+	return db_checkpoint(l->db, true);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Two entries in one place: proofs, and what follows from them. */
+#include "sync/log/log_priv.h"
+
+struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq,
+			const struct entry_bytes *x, const struct entry_bytes *y, bool *ret_new)
+{
+	struct hash hx = entry_hash(x), hy = entry_hash(y);
+	bool swap = hash_cmp(&hx, &hy) > 0;
+
+	*ret_new = !info->frozen || seq < info->frozen;
+	if (!*ret_new)
+		return NULL;
+	if (!info->num)
+		TRY(log_create(l, &info->id, info));
+	TRY(db_do(l->db, l->s, FORK_SET, "iibb", info->num, (int64_t)seq,
+		  span_of((swap ? y : x)->b, ENTRY_HEADER),
+		  span_of((swap ? x : y)->b, ENTRY_HEADER)));
+	info->frozen = seq;
+	TRY(log_save(l, info));
+	return log_retire(l, &info->id);
+}
+
+struct error *log_ingest_fork(struct log_store *l, const struct fork_proof *proof, bool *ret_new)
+{
+	struct log_id a = entry_log(&proof->a), b = entry_log(&proof->b);
+	struct entry ea, eb;
+	struct log_info info;
+
+	TRY(entry_check(&proof->a));
+	TRY(entry_check(&proof->b));
+	entry_decode(&proof->a, &ea);
+	entry_decode(&proof->b, &eb);
+	if (log_id_cmp(&a, &b) != 0 || ea.seq != eb.seq ||
+	    memcmp(&proof->a, &proof->b, ENTRY_HEADER) == 0 || !entry_verify_appliance(&proof->a) ||
+	    !entry_verify_appliance(&proof->b))
+		return error_new(
+			ERR_MALFORMED,
+			N_("This does not prove that the appliance %s signed two different "
+			   "entries."),
+			ID_SHORT(&a.appliance));
+	TRY(log_find(l, &a, &info));
+	return fork_keep(l, &info, ea.seq, &proof->a, &proof->b, ret_new);
+}
+
+struct error *log_fork_proof(struct log_store *l, int64_t log, struct fork_proof *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, FORK_GET);
+	struct span a, b;
+	bool row;
+
+	db_bind(st, "i", log);
+	TRY(db_step(l->db, st, &row));
+	if (!row)
+		return error_new(ERR_NOT_FOUND, N_("This log has no fork."));
+	a = db_blob(st, 0);
+	b = db_blob(st, 1);
+	if (a.n == ENTRY_HEADER && b.n == ENTRY_HEADER) {
+		memcpy(ret->a.b, a.p, ENTRY_HEADER);
+		memcpy(ret->b.b, b.p, ENTRY_HEADER);
+	} else {
+		row = false;
+	}
+	sqlite3_reset(st);
+	return row ? NULL : error_new(ERR_CORRUPT, N_("The proof of a fork is damaged."));
+}
+
+/* --- headers without a signature of their own --- */
+struct error *log_count_anew(struct log_store *l, struct log_info *info)
+{
+	sqlite3_stmt *st = db_stmt(l->s, ENTRY_SUMS);
+	bool row;
+
+	db_bind(st, "ii", info->num, (int64_t)info->head);
+	TRY(db_step(l->db, st, &row));
+	info->held = (uint64_t)db_int(st, 0);
+	info->missing = (uint64_t)db_int(st, 1);
+	info->bytes = (uint64_t)db_int(st, 2);
+	sqlite3_reset(st);
+	return log_save(l, info);
+}
+
+struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t seq,
+			 const struct entry_bytes *raw, const struct ingest_payload *p)
+{
+	struct new_entry e = {.raw = raw, .op_id = entry_op_id(raw), .seq = seq};
+	bool damaged, erased;
+	int64_t num;
+
+	e.state = payload_judge(raw, p, &damaged);
+	TRY(op_is_erased(l, &e.op_id, &erased));
+	if (erased)
+		e.state = PAYLOAD_ERASED;
+	if (e.state == PAYLOAD_HELD)
+		e.body = entry_body(l, p->salt, p->bytes);
+	TRY(entry_put(l, info, &e, &num));
+	return log_count_anew(l, info);
+}
+
+struct error *log_cut(struct log_store *l, struct log_info *info, uint64_t from)
+{
+	TRY(db_do(l->db, l->s, ENTRY_CUT, "ii", info->num, (int64_t)from));
+	info->head = from - 1;
+	info->head_hash = (struct hash){{0}};
+	if (info->head)
+		TRY(log_hash_at(l, info->num, info->head, &info->head_hash));
+	if (info->audited > info->head)
+		info->audited = info->head;
+	if (info->ended > info->head)
+		info->ended = 0;
+	TRY(log_count_anew(l, info));
+	return log_retire(l, &info->id);
+}

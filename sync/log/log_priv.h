@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What the files of the log store share. Included only inside sync/log/.
+ *
+ * Nothing about a log is kept in memory between two calls, so that undoing a savepoint or a whole
+ * transaction needs to restore nothing: the two numbers that are remembered are forgotten then.
+ */
+#pragma once
+#include "sync/base/buf.h"
+#include "sync/log/log.h"
+
+struct log_store {
+	struct db *db;
+	struct db_stmts *s;
+	const struct env *env;
+	struct pubkey self;
+	bool writer;
+	bool changed;	  /* this transaction has something for views to see */
+	int64_t last_num; /* highest arrival number, 0: not known now (writer) */
+	/* Which first bytes of op ids were ever erased: asked before the table, for each entry that
+	 * comes in. A set bit may be wrong, a clear one never is. */
+	uint8_t erased[8192];
+	struct buf body; /* salt and payload, to be stored in one piece */
+};
+
+/* Statements: the rows are in store.c. */
+enum log_stmt {
+	LOG_META_GET,
+	LOG_META_SET,
+	LOG_META_MORE,
+	LOG_BY_ID,
+	LOG_BY_NUM,
+	LOG_INSERT,
+	LOG_UPDATE,
+	LOG_EACH,
+	LOG_EACH_OF_SPACE,
+	LOG_DISPUTED,
+	LOG_SPACES,
+	LOG_WAITING,
+	ENTRY_LAST_NUM,
+	ENTRY_INSERT,
+	ENTRY_ARRIVALS,
+	ENTRY_RANGE,
+	ENTRY_BY_OP,
+	ENTRY_BY_NUM,
+	ENTRY_HEADER_AT,
+	ENTRY_HEADERS_FROM,
+	ENTRY_MISSING,
+	ENTRY_FILL,
+	ENTRY_STATE,
+	ENTRY_EMPTY,
+	ENTRY_CUT,
+	ENTRY_SUMS,
+	FORK_GET,
+	FORK_SET,
+	ERASED_ADD,
+	ERASED_GET,
+	ERASED_ALL,
+	ADMIT_ADD,
+	ADMIT_DROP,
+	ADMIT_GET,
+	LOG_INTEGRITY,
+	LOG_STMTS
+};
+
+/* --- store.c --- */
+struct error *log_find(struct log_store *l, const struct log_id *id, struct log_info *ret);
+/* Begin an empty row for a log that is not there yet. */
+struct error *log_create(struct log_store *l, const struct log_id *id, struct log_info *ret);
+/* Write the row back, with `live` counted anew. */
+struct error *log_save(struct log_store *l, struct log_info *info);
+void log_read_row(sqlite3_stmt *st, struct log_info *ret);
+/* Is this a log that we are appending to now? */
+bool log_is_ours_now(struct log_store *l, const struct log_id *id);
+
+/* --- entries.c --- */
+/* The first eight bytes of an op id, as they are stored and indexed. */
+int64_t op_prefix(const struct hash *op_id);
+struct new_entry {
+	const struct entry_bytes *raw;
+	struct hash op_id;
+	uint64_t seq;
+	enum payload_state state;
+	struct span body; /* salt and payload; empty unless held */
+};
+/* Store one entry behind the head of its log, counting it in info (which the caller saves). */
+struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,
+			int64_t *ret_num);
+/* The payload of a known header came: a new arrival number. */
+struct error *entry_fill(struct log_store *l, struct log_info *info, uint64_t seq, struct span body,
+			 int64_t *ret_num);
+/* Payload and salt go. The caller saves info. */
+struct error *entry_empty(struct log_store *l, struct log_info *info, uint64_t seq,
+			  enum payload_state state);
+struct error *entry_header_at(struct log_store *l, int64_t log, uint64_t seq,
+			      struct entry_bytes *ret);
+/* Salt and payload in one piece; borrows when they lie so, else uses l->body. */
+struct span entry_body(struct log_store *l, const uint8_t *salt, struct span payload);
+struct error *op_is_erased(struct log_store *l, const struct hash *op_id, bool *ret);
+void op_remember_erased(struct log_store *l, const struct hash *op_id);
+/* The payload that came for a header: held when it is what the header says, else not. */
+enum payload_state payload_judge(const struct entry_bytes *raw, const struct ingest_payload *p,
+				 bool *ret_damaged);
+
+/* --- fork.c --- */
+/* Keep the proof and freeze info at that sequence, when that is lower than before. Both are known
+ * to be valid. Saves info. */
+struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq,
+			const struct entry_bytes *x, const struct entry_bytes *y, bool *ret_new);
+/* The payload counts of the log as its rows say, and save it. */
+struct error *log_count_anew(struct log_store *l, struct log_info *info);
+/* Put back the header that our own chain names at this place, with its payload when it came too. */
+struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t seq,
+			 const struct entry_bytes *raw, const struct ingest_payload *p);
+/* Forget the log from that sequence on: its header there was never signed by itself. */
+struct error *log_cut(struct log_store *l, struct log_info *info, uint64_t from);
+/* If this is the log that we are writing, begin a new incarnation. */
+struct error *log_retire(struct log_store *l, const struct log_id *id);

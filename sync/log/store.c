@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Opening, transactions, incarnations, and the rows of the logs. */
+#include "sync/log/log_priv.h"
+
+static const char *const migrations[] = {
+	"CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE log(num INTEGER PRIMARY KEY,"
+	" space BLOB NOT NULL, appliance BLOB NOT NULL, incarnation INTEGER NOT NULL,"
+	" head INTEGER NOT NULL, head_hash BLOB NOT NULL, audited INTEGER NOT NULL,"
+	" ended INTEGER NOT NULL, frozen INTEGER NOT NULL, live INTEGER NOT NULL,"
+	" held INTEGER NOT NULL, missing INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+	" UNIQUE(space, appliance, incarnation)) STRICT;"
+	"CREATE INDEX log_waiting ON log(num) WHERE audited < live;"
+	/* num: order of arrival. op: the first eight bytes of the op id. body: salt and payload. */
+	"CREATE TABLE entry(num INTEGER PRIMARY KEY,"
+	" log INTEGER NOT NULL, seq INTEGER NOT NULL, op INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, header BLOB NOT NULL, body BLOB, UNIQUE(log, seq)) STRICT;"
+	"CREATE INDEX entry_op ON entry(op);"
+	"CREATE INDEX entry_missing ON entry(log, seq) WHERE state IN (1, 2);"
+	"CREATE TABLE fork(log INTEGER PRIMARY KEY, seq INTEGER NOT NULL,"
+	" a BLOB NOT NULL, b BLOB NOT NULL) STRICT;"
+	"CREATE TABLE erased(op BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE admitted(space BLOB NOT NULL, appliance BLOB NOT NULL,"
+	" PRIMARY KEY(space, appliance)) STRICT, WITHOUT ROWID;",
+};
+
+#define LOG_COLUMNS                                                                                \
+	"num, space, appliance, incarnation, head, head_hash, audited, ended, frozen, live, "      \
+	"held, missing, bytes"
+#define ENTRY_COLUMNS                                                                              \
+	"SELECT e.num, e.log, e.seq, e.op, e.state, e.header, e.body, l.audited, l.live"           \
+	" FROM entry e JOIN log l ON l.num = e.log "
+
+static const char *const sql[LOG_STMTS] = {
+	[LOG_META_GET] = "SELECT value FROM meta WHERE key=?1",
+	[LOG_META_SET] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
+	[LOG_META_MORE] = "UPDATE meta SET value=value+1 WHERE key=?1",
+	[LOG_BY_ID] = "SELECT " LOG_COLUMNS
+		      " FROM log WHERE space=?1 AND appliance=?2 AND incarnation=?3",
+	[LOG_BY_NUM] = "SELECT " LOG_COLUMNS " FROM log WHERE num=?1",
+	[LOG_INSERT] = "INSERT INTO log VALUES (NULL, ?1, ?2, ?3, 0, ?4, 0, 0, 0, 0, 0, 0, 0)",
+	[LOG_UPDATE] = "UPDATE log SET head=?2, head_hash=?3, audited=?4, ended=?5, frozen=?6,"
+		       " live=?7, held=?8, missing=?9, bytes=?10 WHERE num=?1",
+	[LOG_EACH] = "SELECT " LOG_COLUMNS " FROM log ORDER BY num",
+	[LOG_EACH_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 ORDER BY num",
+	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
+			 " AND live < head ORDER BY num LIMIT 1",
+	[LOG_SPACES] = "SELECT DISTINCT space FROM log WHERE live > 0 ORDER BY space",
+	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
+	[ENTRY_LAST_NUM] = "SELECT max(num) FROM entry",
+	[ENTRY_INSERT] = "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[ENTRY_ARRIVALS] = ENTRY_COLUMNS "WHERE e.num > ?1 ORDER BY e.num LIMIT ?2",
+	[ENTRY_RANGE] = ENTRY_COLUMNS "WHERE e.log=?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq",
+	[ENTRY_BY_OP] = ENTRY_COLUMNS "WHERE e.op=?1 ORDER BY e.num",
+	[ENTRY_BY_NUM] = ENTRY_COLUMNS "WHERE e.num=?1",
+	[ENTRY_HEADER_AT] = "SELECT header FROM entry WHERE log=?1 AND seq=?2",
+	[ENTRY_HEADERS_FROM] = "SELECT seq, header FROM entry WHERE log=?1 AND seq BETWEEN ?2 AND"
+			       " ?3 ORDER BY seq LIMIT ?4",
+	[ENTRY_MISSING] = "SELECT seq FROM entry WHERE log=?1 AND seq>?2 AND state IN (1, 2)"
+			  " ORDER BY seq LIMIT ?3",
+	[ENTRY_FILL] = "UPDATE entry SET num=?3, state=0, body=?4 WHERE log=?1 AND seq=?2",
+	[ENTRY_STATE] = "SELECT num, state, length(body) FROM entry WHERE log=?1 AND seq=?2",
+	[ENTRY_EMPTY] = "UPDATE entry SET state=?2, body=NULL WHERE num=?1",
+	[ENTRY_CUT] = "DELETE FROM entry WHERE log=?1 AND seq>=?2",
+	[ENTRY_SUMS] = "SELECT sum(state=0), sum(state IN (1, 2)),"
+		       " sum(CASE state WHEN 0 THEN length(body)-16 ELSE 0 END)"
+		       " FROM entry WHERE log=?1 AND seq<=?2",
+	[FORK_GET] = "SELECT a, b, seq FROM fork WHERE log=?1",
+	[FORK_SET] = "INSERT OR REPLACE INTO fork VALUES (?1, ?2, ?3, ?4)",
+	[ERASED_ADD] = "INSERT OR IGNORE INTO erased VALUES (?1)",
+	[ERASED_GET] = "SELECT 1 FROM erased WHERE op=?1",
+	[ERASED_ALL] = "SELECT op FROM erased",
+	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",
+	[ADMIT_DROP] = "DELETE FROM admitted WHERE space=?1 AND appliance=?2",
+	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
+	[LOG_INTEGRITY] = "PRAGMA integrity_check(20)",
+};
+
+/* --- opening --- */
+static struct error *load_erased(struct log_store *l)
+{
+	sqlite3_stmt *st = db_stmt(l->s, ERASED_ALL);
+
+	for (;;) {
+		struct hash op;
+		bool row;
+
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			return NULL;
+		if (db_id(st, 0, &op))
+			op_remember_erased(l, &op);
+	}
+}
+
+static struct error *draw_incarnation(struct log_store *l)
+{
+	int64_t drawn = 0;
+
+	while (drawn == 0)
+		env_random(l->env, &drawn, sizeof(drawn));
+	return db_do(l->db, l->s, LOG_META_SET, "si", "incarnation", drawn);
+}
+
+/* A copy that lives elsewhere than at last opening may not be the only one: begin anew. */
+static struct error *settle(struct log_store *l, const char *whereabouts)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_META_GET);
+	bool known, moved = false;
+
+	db_bind(st, "s", "incarnation");
+	TRY(db_step(l->db, st, &known));
+	if (!known) {
+		TRY(db_do(l->db, l->s, LOG_META_SET, "si", "change", (int64_t)1));
+		TRY(db_do(l->db, l->s, LOG_META_SET, "si", "losses", (int64_t)1));
+	}
+	if (whereabouts) {
+		bool row;
+
+		st = db_stmt(l->s, LOG_META_GET);
+		db_bind(st, "s", "whereabouts");
+		TRY(db_step(l->db, st, &row));
+		moved = !row || strcmp(db_text(st, 0), whereabouts) != 0;
+		sqlite3_reset(st);
+	}
+	if (moved)
+		TRY(db_do(l->db, l->s, LOG_META_SET, "ss", "whereabouts", whereabouts));
+	return known && !moved ? NULL : draw_incarnation(l);
+}
+
+static struct error *open_writer(struct log_store *l, const char *whereabouts)
+{
+	struct error *err;
+
+	TRY(load_erased(l));
+	TRY(log_begin(l));
+	err = settle(l, whereabouts);
+	if (!err)
+		err = log_commit(l);
+	if (err)
+		log_rollback(l);
+	return err;
+}
+
+struct error *log_open(const struct log_open *how, struct log_store **ret)
+{
+	_cleanup_(log_closep) struct log_store *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		abort();
+	l->env = how->env;
+	l->self = how->self;
+	l->writer = how->mode != DB_READER;
+	TRY(db_open(how->path, how->mode, l->writer ? 16384 : 2048, &l->db));
+	if (l->writer)
+		TRY(db_migrate(l->db, "log", migrations, ARRAY_LEN(migrations)));
+	TRY(db_prepare(l->db, sql, LOG_STMTS, &l->s));
+	if (l->writer)
+		TRY(open_writer(l, how->whereabouts));
+	*ret = STEAL(l);
+	return NULL;
+}
+
+void log_close(struct log_store *l)
+{
+	if (!l)
+		return;
+	db_close(l->db);
+	buf_release(&l->body);
+	free(l);
+}
+
+struct db *log_db(struct log_store *l)
+{
+	return l->db;
+}
+
+/* --- transactions --- */
+static void forget(struct log_store *l)
+{
+	l->last_num = 0;
+}
+
+struct error *log_begin(struct log_store *l)
+{
+	l->changed = false;
+	forget(l);
+	return db_begin(l->db);
+}
+
+struct error *log_commit(struct log_store *l)
+{
+	if (l->changed)
+		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "change"));
+	return db_commit(l->db);
+}
+
+void log_rollback(struct log_store *l)
+{
+	forget(l);
+	db_rollback(l->db);
+}
+
+struct error *log_savepoint(struct log_store *l)
+{
+	return db_savepoint(l->db);
+}
+
+struct error *log_release(struct log_store *l)
+{
+	return db_release(l->db);
+}
+
+void log_undo(struct log_store *l)
+{
+	forget(l);
+	db_undo(l->db);
+}
+
+/* --- small numbers --- */
+static int64_t meta_number(struct log_store *l, const char *key)
+{
+	int64_t n = 0;
+
+	error_free(db_number(l->db, l->s, LOG_META_GET, 0, &n, "s", key));
+	return n;
+}
+
+uint64_t log_incarnation(struct log_store *l)
+{
+	return (uint64_t)meta_number(l, "incarnation");
+}
+
+int64_t log_change(struct log_store *l)
+{
+	return meta_number(l, "change");
+}
+
+int64_t log_losses(struct log_store *l)
+{
+	return meta_number(l, "losses");
+}
+
+struct error *log_new_incarnation(struct log_store *l)
+{
+	return draw_incarnation(l);
+}
+
+bool log_is_ours_now(struct log_store *l, const struct log_id *id)
+{
+	return pubkey_eq(&id->appliance, &l->self) && id->incarnation == log_incarnation(l);
+}
+
+struct error *log_retire(struct log_store *l, const struct log_id *id)
+{
+	return log_is_ours_now(l, id) ? draw_incarnation(l) : NULL;
+}
+
+bool log_is_behind(struct log_store *l, const struct log_id *id, uint64_t head)
+{
+	struct log_info info = {0};
+
+	if (!log_is_ours_now(l, id))
+		return false;
+	error_free(log_find(l, id, &info));
+	return head > info.head;
+}
+
+/* --- rows of logs --- */
+void log_read_row(sqlite3_stmt *st, struct log_info *ret)
+{
+	ret->num = db_int(st, 0);
+	db_id(st, 1, &ret->id.space);
+	db_id(st, 2, &ret->id.appliance);
+	ret->id.incarnation = (uint64_t)db_int(st, 3);
+	ret->head = (uint64_t)db_int(st, 4);
+	db_id(st, 5, &ret->head_hash);
+	ret->audited = (uint64_t)db_int(st, 6);
+	ret->ended = (uint64_t)db_int(st, 7);
+	ret->frozen = (uint64_t)db_int(st, 8);
+	ret->live = (uint64_t)db_int(st, 9);
+	ret->held = (uint64_t)db_int(st, 10);
+	ret->missing = (uint64_t)db_int(st, 11);
+	ret->bytes = (uint64_t)db_int(st, 12);
+}
+
+static struct error *one_row(struct log_store *l, sqlite3_stmt *st, struct log_info *ret,
+			     bool *ret_row)
+{
+	TRY(db_step(l->db, st, ret_row));
+	if (*ret_row)
+		log_read_row(st, ret);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *log_find(struct log_store *l, const struct log_id *id, struct log_info *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_BY_ID);
+	bool row;
+
+	db_bind(st, "kki", &id->space, &id->appliance, (int64_t)id->incarnation);
+	TRY(one_row(l, st, ret, &row));
+	if (!row)
+		*ret = (struct log_info){.id = *id};
+	return NULL;
+}
+
+struct error *log_info_get(struct log_store *l, const struct log_id *id, struct log_info *ret)
+{
+	struct log_info info;
+
+	TRY(log_find(l, id, &info));
+	if (!info.num)
+		return error_new(ERR_NOT_FOUND, N_("This box holds no log of the appliance %s."),
+				 ID_SHORT(&id->appliance));
+	*ret = info;
+	return NULL;
+}
+
+struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_BY_NUM);
+	bool row;
+
+	db_bind(st, "i", num);
+	TRY(one_row(l, st, ret, &row));
+	return row ? NULL : error_new(ERR_NOT_FOUND, N_("There is no such log."));
+}
+
+struct error *log_create(struct log_store *l, const struct log_id *id, struct log_info *ret)
+{
+	static const struct hash zero;
+
+	TRY(db_do(l->db, l->s, LOG_INSERT, "kkik", &id->space, &id->appliance,
+		  (int64_t)id->incarnation, &zero));
+	*ret = (struct log_info){.num = db_last_rowid(l->db), .id = *id};
+	return NULL;
+}
+
+static uint64_t live_of(const struct log_info *i)
+{
+	uint64_t live = i->head;
+
+	if (i->ended && i->ended - 1 < live)
+		live = i->ended - 1;
+	if (i->frozen && i->frozen - 1 < live)
+		live = i->frozen - 1;
+	return live;
+}
+
+struct error *log_save(struct log_store *l, struct log_info *i)
+{
+	uint64_t live = live_of(i);
+
+	if (live < i->live)
+		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "losses"));
+	i->live = live;
+	l->changed = true;
+	return db_do(l->db, l->s, LOG_UPDATE, "iikiiiiiii", i->num, (int64_t)i->head, &i->head_hash,
+		     (int64_t)i->audited, (int64_t)i->ended, (int64_t)i->frozen, (int64_t)i->live,
+		     (int64_t)i->held, (int64_t)i->missing, (int64_t)i->bytes);
+}
+
+/* --- who may write here, as the layer above keeps it --- */
+bool log_admitted(struct log_store *l, const struct hash *space, const struct pubkey *appliance)
+{
+	int64_t found = 0;
+
+	if (pubkey_eq(appliance, &l->self))
+		return true;
+	error_free(db_number(l->db, l->s, ADMIT_GET, 0, &found, "kk", space, appliance));
+	return found;
+}
+
+struct error *log_admit(struct log_store *l, const struct hash *space,
+			const struct pubkey *appliance, bool admitted)
+{
+	return db_do(l->db, l->s, admitted ? ADMIT_ADD : ADMIT_DROP, "kk", space, appliance);
+}
