@@ -79,7 +79,7 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 struct found_box {
 	struct pubkey key;
 	char name[LIMIT_NAME + 1];
-	char address[64]; /* "ADDR:PORT" of its sync listener */
+	char address[80]; /* "ADDR:PORT" of its sync listener */
 	char http_url[96];
 	int64_t last_seen_ms;
 	bool approved; /* is a peer already */
