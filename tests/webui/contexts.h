@@ -76,7 +76,8 @@ static inline json_t *context_load(const struct contexts *c, const char *name, c
 	json_decref(own);
 	page = json_object_get(whole, "page");
 	json_object_set_new(page, "lang", json_string(language));
-	json_array_foreach(json_object_get(page, "langs"), i, l) {
+	json_array_foreach(json_object_get(page, "langs"), i, l)
+	{
 		const char *code = json_string_value(json_object_get(l, "code"));
 
 		json_object_set_new(l, "current", json_boolean(strcmp(code, language) == 0));

@@ -13,29 +13,30 @@ const names = readdirSync(join(folder, 'en')).map((f) => f.replace('.html', ''))
 const server = await serve(folder);
 const { browser, close } = await open();
 
-async function look(kind, width, height, scheme, use) {
+async function look([kind, width, height, scheme], shift, use) {
 	const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
 	const page = await context.newPage();
 	const refused = [];
 	page.on('console', (m) => { if (m.type() === 'error') refused.push(`the browser says: ${m.text()}`); });
 	for (const [i, name] of names.entries()) {
 		refused.length = 0;
-		await page.goto(`${server.url}/${languages[i % 3]}/${name}.html`);
+		await page.goto(`${server.url}/${languages[(i + shift) % 3]}/${name}.html`);
 		await use(page, `${name}.${kind}`, refused);
 	}
 	await context.close();
 }
 
-const kinds = [['phone-light', 320, 568, 'light'], ['phone-dark', 320, 568, 'dark'],
-	['wide-light', 1280, 800, 'light'], ['wide-dark', 1280, 800, 'dark']];
+const kinds = [['phone-light', 320, 568, 'light'], ['wide-dark', 1280, 800, 'dark'],
+	['phone-dark', 320, 568, 'dark'], ['wide-light', 1280, 800, 'light']];
 if (pictures) {
 	mkdirSync(pictures, { recursive: true });
-	for (const k of kinds)
-		await look(...k, (page, name) => page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true }));
+	for (const [i, k] of kinds.entries())
+		await look(k, i, (page, name) => page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true }));
 } else {
+	/* Each page in both widths, both schemes and two of the languages. */
 	const t = tap();
-	for (const k of kinds)
-		await look(...k, async (page, name, refused) => t.test(name, [...await complaints(page), ...refused]));
+	for (const [i, k] of kinds.slice(0, 2).entries())
+		await look(k, i, async (page, name, refused) => t.test(name, [...await complaints(page), ...refused]));
 	t.end();
 }
 await close();
