@@ -39,7 +39,7 @@ static struct error *put_own(struct log_store *l, struct log_info *log,
 	int64_t num;
 
 	if (!log->num)
-		TRY(log_create(l, &log->id, log));
+		TRY(log_create(l, log));
 	TRY(entry_put(l, log, &e, &num));
 	/* We have just signed it: there is nothing to audit. */
 	log->audited += log->audited == log->head;

@@ -12,7 +12,7 @@ struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq
 	if (!*ret_new)
 		return NULL;
 	if (!info->num)
-		TRY(log_create(l, &info->id, info));
+		TRY(log_create(l, info));
 	TRY(db_do(l->db, l->s, FORK_SET, "iibb", info->num, (int64_t)seq,
 		  span_of((swap ? y : x)->b, ENTRY_HEADER),
 		  span_of((swap ? x : y)->b, ENTRY_HEADER)));

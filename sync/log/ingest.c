@@ -331,7 +331,7 @@ static struct error *store_new(struct run *r)
 	uint64_t head = r->info.head;
 
 	if (!r->info.num)
-		TRY(log_create(r->l, r->in->id, &r->info));
+		TRY(log_create(r->l, &r->info));
 	for (size_t i = r->overlap; i < r->good; i++)
 		TRY(store_one(r, i));
 	r->ret.added = r->good - r->overlap;

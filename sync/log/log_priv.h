@@ -65,8 +65,8 @@ enum log_stmt {
 
 /* --- store.c --- */
 struct error *log_find(struct log_store *l, const struct log_id *id, struct log_info *ret);
-/* Begin an empty row for a log that is not there yet. */
-struct error *log_create(struct log_store *l, const struct log_id *id, struct log_info *ret);
+/* Begin an empty row for a log that is not there yet, and set info->num. */
+struct error *log_create(struct log_store *l, struct log_info *info);
 /* Write the row back, with `live` counted anew. */
 struct error *log_save(struct log_store *l, struct log_info *info);
 void log_read_row(sqlite3_stmt *st, struct log_info *ret);

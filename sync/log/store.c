@@ -328,13 +328,13 @@ struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info 
 	return row ? NULL : error_new(ERR_NOT_FOUND, N_("There is no such log."));
 }
 
-struct error *log_create(struct log_store *l, const struct log_id *id, struct log_info *ret)
+struct error *log_create(struct log_store *l, struct log_info *info)
 {
 	static const struct hash zero;
 
-	TRY(db_do(l->db, l->s, LOG_INSERT, "kkik", &id->space, &id->appliance,
-		  (int64_t)id->incarnation, &zero));
-	*ret = (struct log_info){.num = db_last_rowid(l->db), .id = *id};
+	TRY(db_do(l->db, l->s, LOG_INSERT, "kkik", &info->id.space, &info->id.appliance,
+		  (int64_t)info->id.incarnation, &zero));
+	info->num = db_last_rowid(l->db);
 	return NULL;
 }
 

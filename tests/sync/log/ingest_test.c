@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/sync/log/logs.h"
+
+static struct secret *them, *author;
+static struct made m, fork_b, other;
+
+static void takes_a_run_whole_and_knows_it_the_second_time(void **state)
+{
+	struct box b;
+	struct ingest_result r;
+	struct log_info i;
+	struct hash h;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 20, "post");
+	assert_int_equal(give_as(&b, &m, 1, 20, false, &r), ERR_NONE);
+	assert_int_equal(r.added, 20);
+	assert_int_equal(r.first_num, 1);
+	assert_int_equal(r.last_num, 20);
+	i = info_of(&b, &m.id);
+	h = entry_hash(&m.raw[19]);
+	assert_int_equal(i.head, 20);
+	assert_int_equal(i.live, 20);
+	assert_int_equal(i.audited, 0);
+	assert_int_equal(i.held, 20);
+	assert_id_equal(&i.head_hash, &h);
+	assert_int_equal(give_as(&b, &m, 5, 20, false, &r), ERR_NONE);
+	assert_int_equal(r.added, 0);
+	assert_int_equal(r.known, 16);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void a_run_in_any_pieces_gives_the_same_log(void **state)
+{
+	(void)state;
+	make_run(&m, them, 5, author, 1, 30, "post");
+	for (uint64_t step = 1; step < 30; step += 4) {
+		struct box b;
+
+		box_init(&b, 1);
+		for (uint64_t at = 1; at <= 30; at += step)
+			assert_int_equal(give(&b, &m, at > 3 ? at - 3 : 1,
+					      at + step - 1 < 30 ? at + step - 1 : 30),
+					 ERR_NONE);
+		assert_int_equal(info_of(&b, &m.id).live, 30);
+		box_release(&b);
+	}
+}
+
+static void refuses_a_gap(void **state)
+{
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 10, "post");
+	assert_int_equal(give(&b, &m, 2, 10), ERR_GAP);
+	assert_int_equal(info_of(&b, &m.id).num, 0);
+	assert_int_equal(give(&b, &m, 1, 3), ERR_NONE);
+	assert_int_equal(give(&b, &m, 5, 10), ERR_GAP);
+	assert_int_equal(info_of(&b, &m.id).head, 3);
+	box_release(&b);
+}
+
+static void refuses_an_entry_whose_chain_is_broken(void **state)
+{
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 10, "post");
+	make_run(&other, them, 5, author, 1, 10, "another");
+	m.raw[6] = other.raw[6];
+	assert_int_equal(give(&b, &m, 1, 10), ERR_CHAIN);
+	assert_int_equal(info_of(&b, &m.id).head, 6);
+	assert_int_equal(give(&b, &other, 7, 10), ERR_CHAIN);
+	assert_int_equal(info_of(&b, &m.id).head, 6);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void refuses_what_belongs_to_another_log(void **state)
+{
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 3, "post");
+	m.id.incarnation = 6;
+	assert_int_equal(give(&b, &m, 1, 3), ERR_MALFORMED);
+	assert_int_equal(info_of(&b, &m.id).num, 0);
+	box_release(&b);
+}
+
+static void the_newest_signature_that_holds_vouches_for_what_is_before(void **state)
+{
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 10, "post");
+	m.raw[9].b[300] ^= 1;
+	assert_int_equal(give(&b, &m, 1, 10), ERR_SIGNATURE);
+	assert_int_equal(info_of(&b, &m.id).head, 9);
+	box_release(&b);
+	box_init(&b, 1);
+	m.raw[0].b[300] ^= 1;
+	assert_int_equal(give(&b, &m, 1, 1), ERR_SIGNATURE);
+	assert_int_equal(info_of(&b, &m.id).num, 0);
+	box_release(&b);
+}
+
+static void a_damaged_payload_is_refused_alone_and_taken_later(void **state)
+{
+	struct box b;
+	struct ingest_result r;
+	uint64_t seqs[4];
+	size_t n;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 10, "post");
+	m.body[4].bytes[0] ^= 1;
+	m.payloads[6].state = PAYLOAD_NOT_HELD;
+	assert_int_equal(give(&b, &m, 1, 10), ERR_CORRUPT);
+	assert_int_equal(info_of(&b, &m.id).head, 10);
+	assert_int_equal(info_of(&b, &m.id).missing, 2);
+	assert_ok(log_missing(b.l, 1, 0, seqs, 4, &n));
+	assert_int_equal(n, 2);
+	assert_int_equal(seqs[0], 5);
+	assert_int_equal(seqs[1], 7);
+	m.body[4].bytes[0] ^= 1;
+	m.payloads[6].state = PAYLOAD_HELD;
+	assert_int_equal(give_as(&b, &m, 3, 7, false, &r), ERR_NONE);
+	assert_int_equal(r.filled, 2);
+	assert_int_equal(r.first_num, 11);
+	assert_int_equal(r.last_num, 12);
+	assert_int_equal(info_of(&b, &m.id).missing, 0);
+	assert_int_equal(info_of(&b, &m.id).held, 10);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void what_travels_alone_is_audited_before_it_is_stored(void **state)
+{
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&m, them, 5, author, 1, 4, "post");
+	assert_int_equal(give_as(&b, &m, 1, 4, true, NULL), ERR_NONE);
+	assert_int_equal(info_of(&b, &m.id).audited, 4);
+	box_release(&b);
+}
+
+/* Entry k is vouched for by its appliance, and its author did not sign it. */
+static void make_forged(size_t k, size_t n)
+{
+	struct entry e;
+
+	make_run(&m, them, 5, author, 1, k, "post");
+	/* as_appliance: the carried header keeps the false author's signature. */
+	m.raw[k - 1].b[224] ^= 1;
+	entry_decode(&m.raw[k - 1], &e);
+	entry_carry(&m.raw[k - 1], k, 5, &e.prev, them, &m.raw[k - 1]);
+	make_run(&m, them, 5, author, k + 1, n, "post");
+}
+
+static struct audit_job jobs[64];
+
+static size_t audit(struct box *b)
+{
+	bool ok[64];
+	size_t n;
+
+	assert_ok(log_audit_next(b->l, jobs, 64, &n));
+	for (size_t i = 0; i < n; i++)
+		ok[i] = entry_verify_author(&jobs[i].raw);
+	assert_ok(log_begin(b->l));
+	assert_ok(log_audit_done(b->l, jobs, ok, n));
+	assert_ok(log_commit(b->l));
+	return n;
+}
+
+static void an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way(void **state)
+{
+	struct box b;
+
+	(void)state;
+	make_forged(5, 8);
+	box_init(&b, 1);
+	assert_int_equal(give(&b, &m, 1, 7), ERR_NONE);
+	assert_int_equal(info_of(&b, &m.id).live, 7);
+	assert_int_equal(audit(&b), 7);
+	assert_int_equal(info_of(&b, &m.id).ended, 5);
+	assert_int_equal(info_of(&b, &m.id).live, 4);
+	assert_int_equal(info_of(&b, &m.id).audited, 4);
+	assert_int_equal(audit(&b), 0);
+	assert_int_equal(give(&b, &m, 1, 8), ERR_ENDED);
+	assert_int_equal(give(&b, &m, 1, 7), ERR_NONE);
+	box_release(&b);
+	box_init(&b, 1);
+	assert_int_equal(give_as(&b, &m, 1, 8, true, NULL), ERR_SIGNATURE);
+	assert_int_equal(info_of(&b, &m.id).ended, 5);
+	assert_int_equal(info_of(&b, &m.id).live, 4);
+	assert_int_equal(info_of(&b, &m.id).head, 5);
+	assert_int_equal(info_of(&b, &m.id).audited, 4);
+	box_release(&b);
+}
+
+static void a_fork_freezes_the_log_whichever_branch_came_first(void **state)
+{
+	struct fork_proof proof[2];
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 12, "post");
+	make_run(&fork_b, them, 5, author, 1, 6, "post");
+	make_run(&fork_b, them, 5, author, 7, 15, "other");
+	for (int first = 0; first < 2; first++) {
+		struct made *x = first ? &fork_b : &m, *y = first ? &m : &fork_b;
+		struct ingest_result r;
+		struct box b;
+
+		box_init(&b, 1);
+		assert_int_equal(give(&b, x, 1, x->n), ERR_NONE);
+		/* Behind the fork, nothing shows where it was. */
+		assert_int_equal(give(&b, y, 9, y->n), ERR_CHAIN);
+		assert_int_equal(give_as(&b, y, 4, y->n, false, &r), ERR_FORK);
+		assert_true(r.forked);
+		assert_int_equal(r.added, 0);
+		assert_int_equal(info_of(&b, &m.id).frozen, 7);
+		assert_int_equal(info_of(&b, &m.id).live, 6);
+		assert_ok(log_fork_proof(b.l, 1, &proof[first]));
+		assert_int_equal(give_as(&b, y, 4, y->n, false, &r), ERR_FORK);
+		assert_int_equal(give(&b, y, 4, 6), ERR_NONE);
+		assert_clean(&b);
+		box_release(&b);
+	}
+	assert_memory_equal(&proof[0], &proof[1], sizeof(proof[0]));
+}
+
+static void a_proof_alone_freezes_and_a_lower_one_moves_it_down(void **state)
+{
+	struct fork_proof p = {0};
+	struct box b;
+	bool is_new;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 12, "post");
+	make_run(&fork_b, them, 5, author, 1, 12, "post");
+	make_run(&fork_b, them, 5, author, 7, 12, "other");
+	box_init(&b, 1);
+	p.a = m.raw[8];
+	p.b = fork_b.raw[8];
+	assert_ok(log_begin(b.l));
+	assert_ok(log_ingest_fork(b.l, &p, &is_new));
+	assert_true(is_new);
+	assert_ok(log_ingest_fork(b.l, &p, &is_new));
+	assert_false(is_new);
+	assert_ok(log_commit(b.l));
+	assert_int_equal(give(&b, &m, 1, 12), ERR_FORK);
+	assert_int_equal(info_of(&b, &m.id).live, 8);
+	assert_int_equal(give(&b, &fork_b, 1, 12), ERR_FORK);
+	assert_int_equal(info_of(&b, &m.id).live, 6);
+	assert_int_equal(info_of(&b, &m.id).frozen, 7);
+	p.b = p.a;
+	assert_ok(log_begin(b.l));
+	assert_fails(log_ingest_fork(b.l, &p, &is_new), ERR_MALFORMED);
+	p.b = fork_b.raw[7];
+	assert_fails(log_ingest_fork(b.l, &p, &is_new), ERR_MALFORMED);
+	p.a = m.raw[2];
+	p.b = fork_b.raw[2];
+	p.b.b[20] ^= 1;
+	assert_fails(log_ingest_fork(b.l, &p, &is_new), ERR_MALFORMED);
+	log_rollback(b.l);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+/* A hostile appliance lets a later signature vouch for a header that has none of its own. */
+static void a_header_without_a_signature_gives_way_to_one_that_has_it(void **state)
+{
+	struct box b;
+	struct ingest_result r;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 5, "post");
+	m.raw[4].b[300] ^= 1;
+	make_run(&m, them, 5, author, 6, 10, "post");
+	make_run(&other, them, 5, author, 1, 12, "post");
+	box_init(&b, 1);
+	assert_int_equal(give(&b, &m, 1, 10), ERR_NONE);
+	assert_int_equal(info_of(&b, &m.id).live, 10);
+	assert_int_equal(give_as(&b, &other, 1, 12, false, &r), ERR_NONE);
+	assert_int_equal(r.added, 8);
+	assert_int_equal(info_of(&b, &m.id).live, 12);
+	assert_int_equal(give(&b, &m, 1, 10), ERR_SIGNATURE);
+	assert_int_equal(info_of(&b, &m.id).live, 12);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static int make_keys(void **state)
+{
+	(void)state;
+	them = test_key(100);
+	author = test_key(101);
+	return 0;
+}
+
+static int free_keys(void **state)
+{
+	(void)state;
+	secret_free(them);
+	secret_free(author);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_a_run_whole_and_knows_it_the_second_time),
+		cmocka_unit_test(a_run_in_any_pieces_gives_the_same_log),
+		cmocka_unit_test(refuses_a_gap),
+		cmocka_unit_test(refuses_an_entry_whose_chain_is_broken),
+		cmocka_unit_test(refuses_what_belongs_to_another_log),
+		cmocka_unit_test(the_newest_signature_that_holds_vouches_for_what_is_before),
+		cmocka_unit_test(a_damaged_payload_is_refused_alone_and_taken_later),
+		cmocka_unit_test(what_travels_alone_is_audited_before_it_is_stored),
+		cmocka_unit_test(an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way),
+		cmocka_unit_test(a_fork_freezes_the_log_whichever_branch_came_first),
+		cmocka_unit_test(a_proof_alone_freezes_and_a_lower_one_moves_it_down),
+		cmocka_unit_test(a_header_without_a_signature_gives_way_to_one_that_has_it),
+	};
+	test_init();
+	return cmocka_run_group_tests(tests, make_keys, free_keys);
+}
