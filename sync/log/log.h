@@ -152,6 +152,9 @@ struct error *log_fork_proof(struct log_store *l, int64_t log, struct fork_proof
 /* May this appliance write in this space, as far as sync cares? Kept by the layer above, from its
  * rules (log_admit); our own key always may. An appliance that is not admitted is "known, not held". (R) */
 bool log_admitted(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
+/* The same without the exception for our own key: is it listed by the rules? Others take our log only
+ * then, so only then does it count in the digest that both sides compare. (R) */
+bool log_listed(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
 struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted) MUST;
 

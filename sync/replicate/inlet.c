@@ -65,7 +65,7 @@ struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool 
 		*ret_batch = false;
 		if (!f || (f->type != FRAME_ENTRIES && f->type != FRAME_FORK))
 			return NULL;
-		ENSURE(in->report->known <= LIMIT_REPETITIONS,
+		ENSURE(!in->repeat_limit || in->report->known <= in->repeat_limit,
 		       error_new(ERR_LIMIT, N_("The other box keeps sending what is here already. "
 					       "The exchange was ended.")));
 		if (!admit(in, f))
@@ -80,5 +80,10 @@ void inlet_written(struct inlet *in)
 {
 	assert(in->writing);
 	intake_report(&in->intake, in->report);
+	in->writing = false;
+}
+
+void inlet_pass(struct inlet *in)
+{
 	in->writing = false;
 }

@@ -16,7 +16,8 @@ struct inlet {
 	void *ctx;
 	/* Do we take entries of this space? NULL: yes. */
 	bool (*takes)(void *ctx, const struct hash *space);
-	uint64_t take_limit; /* bytes; 0: any */
+	uint64_t take_limit;   /* bytes; 0: any */
+	uint64_t repeat_limit; /* entries that we had already; 0: any */
 	struct stream_reader *reader;
 	struct sync_report *report;
 	struct intake intake;
@@ -34,3 +35,5 @@ void inlet_feed(struct inlet *in, struct span bytes);
 struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool *ret_batch) MUST;
 /* After the writer's commit: adds the outcome to the report. */
 void inlet_written(struct inlet *in);
+/* The batch is not wanted after all: forget it. */
+void inlet_pass(struct inlet *in);

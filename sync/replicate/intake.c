@@ -59,30 +59,10 @@ static bool is_own(const struct intake *in, const struct log_id *id)
 	return pubkey_eq(&id->appliance, secret_pubkey(in->self));
 }
 
-/* One of our own logs turned out forked: write elsewhere from now on, and carry the disputed over.
- */
-static struct error *step_aside(struct log_store *w, struct intake *in, const struct log_id *id)
+/* One of our own logs turned out forked: its disputed ops move to a log that nobody disputes. */
+static struct error *carry_over(struct log_store *w, struct intake *in, const struct log_id *id)
 {
-	if (id->incarnation == log_incarnation(w)) {
-		TRY(log_new_incarnation(w));
-		in->new_incarnation = true;
-	}
-	return log_carry(w, in->self, &in->carried);
-}
-
-/* The peer holds more of the log that we are writing than we do: this box is an old copy. Believed
- * only if we signed what it shows. */
-static struct error *check_old_copy(struct log_store *w, struct intake *in)
-{
-	const struct ingest *run = &in->frame->entries;
-	uint64_t last = run->first + run->n - 1;
-
-	if (!is_own(in, run->id) || run->id->incarnation != log_incarnation(w) ||
-	    !log_is_behind(w, run->id, last) || !entry_verify_appliance(&run->headers[run->n - 1]))
-		return NULL;
-	TRY(log_new_incarnation(w));
-	in->new_incarnation = true;
-	return NULL;
+	return is_own(in, id) ? log_carry(w, in->self, &in->carried) : NULL;
 }
 
 static struct error *take_entries(struct log_store *w, struct intake *in)
@@ -98,14 +78,11 @@ static struct error *take_entries(struct log_store *w, struct intake *in)
 	TRY(admitted(w, in, run->id, founding, run->first, &ok));
 	if (!ok)
 		return NULL;
-	TRY(check_old_copy(w, in));
 	TRY(log_ingest(w, run, &in->result, &refused));
 	if (refused)
 		refuse(in, run->first + in->result.added + in->result.known, refused);
 	in->fork_new = in->result.forked;
-	if (in->result.forked && is_own(in, run->id))
-		TRY(step_aside(w, in, run->id));
-	return NULL;
+	return in->result.forked ? carry_over(w, in, run->id) : NULL;
 }
 
 static struct error *take_fork(struct log_store *w, struct intake *in)
@@ -119,23 +96,25 @@ static struct error *take_fork(struct log_store *w, struct intake *in)
 	if (!ok)
 		return NULL;
 	e = log_ingest_fork(w, proof, &in->fork_new);
-	if (error_is(e, ERR_MALFORMED) || error_is(e, ERR_SIGNATURE)) {
+	if (error_is(e, ERR_MALFORMED) || error_is(e, ERR_SIGNATURE) || error_is(e, ERR_VERSION)) {
 		refuse(in, 0, e);
 		return NULL;
 	}
 	TRY(e);
-	if (in->fork_new && is_own(in, &id))
-		TRY(step_aside(w, in, &id));
-	return NULL;
+	return in->fork_new ? carry_over(w, in, &id) : NULL;
 }
 
 struct error *intake_run(struct log_store *writer, struct intake *in)
 {
+	uint64_t before = log_incarnation(writer);
+
 	in->result = (struct ingest_result){0};
 	in->fork_new = in->new_incarnation = false;
 	in->carried = 0;
 	in->refused = ERR_NONE;
-	return in->frame->type == FRAME_FORK ? take_fork(writer, in) : take_entries(writer, in);
+	TRY(in->frame->type == FRAME_FORK ? take_fork(writer, in) : take_entries(writer, in));
+	in->new_incarnation = log_incarnation(writer) != before;
+	return NULL;
 }
 
 void intake_report(const struct intake *in, struct sync_report *r)

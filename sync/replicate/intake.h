@@ -4,10 +4,10 @@
  * bundle hand these out; the driver runs intake_run on the writer, in the writer's
  * transaction, and tells the one who gave it that it is done.
  *
- * What it decides, in this order: the log must be admitted (or found its space); more of our own
- * current log than we hold means that we are an old copy: a new incarnation is drawn before
- * anything is stored; then log_ingest / log_ingest_fork; if one of our own logs turned out forked,
- * its disputed ops are carried over.
+ * What it decides, in this order: the log must be admitted (or found its space); then log_ingest or
+ * log_ingest_fork, which draws a new incarnation when the peer shows more of the log that we are
+ * writing than we hold (this box is an old copy); if one of our own logs turned out forked, its
+ * disputed ops are carried over.
  */
 #pragma once
 #include "sync/replicate/report.h"

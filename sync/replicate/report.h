@@ -19,6 +19,7 @@ struct sync_report {
 	uint64_t sent;		      /* entries given */
 	uint64_t accepted;	      /* of those, new to the peer (as it says) */
 	uint64_t bytes_in, bytes_out; /* bodies, without TLS and HTTP */
+	uint64_t blobs;		      /* files that came whole */
 	unsigned requests;
 	unsigned rounds;       /* of pull and push; 0 when the digests were equal at once */
 	unsigned spaces;       /* that differed */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/sender.h"
 #include "sync/replicate/stream_priv.h"
+#include "sync/base/file.h"
+#include <errno.h>
 
 enum item_type {
 	ITEM_HELLO,
@@ -11,7 +13,8 @@ enum item_type {
 	ITEM_FORK,
 	ITEM_LOCATOR,
 	ITEM_MISSING,
-	ITEM_RANGE
+	ITEM_RANGE,
+	ITEM_BLOB
 };
 
 struct item {
@@ -24,7 +27,8 @@ struct item {
 	const void *rows; /* in the arena */
 	size_t n;
 	uint64_t numbers[3];
-	struct hash space;
+	struct hash space; /* of a blob: its name */
+	struct blob_store *blobs;
 };
 
 struct sender {
@@ -119,6 +123,12 @@ void sender_range(struct sender *s, const struct log_info *log, struct seq_range
 			      .id = log->id,
 			      .range = range,
 			      .what = what});
+}
+
+void sender_blob(struct sender *s, struct blob_store *blobs, const struct hash *hash, uint64_t size)
+{
+	add(s,
+	    &(struct item){.type = ITEM_BLOB, .space = *hash, .numbers = {size}, .blobs = blobs});
 }
 
 static void add_locator(struct sender *s, const struct log_info *log, uint64_t from)
@@ -337,6 +347,34 @@ static struct error *send_locator(struct sender *s, struct log_store *log, const
 	return NULL;
 }
 
+/* One piece of a file; s->next is where it begins, plus one. */
+static struct error *send_blob(struct sender *s, const struct item *item, bool *ret_done)
+{
+	enum { PIECE = 256 * 1024 };
+	_cleanup_(closep) int fd = -1;
+	_cleanup_(freep) uint8_t *piece = malloc(PIECE);
+	uint64_t at = s->next ? s->next - 1 : 0, size;
+	struct error *e = blob_fd(item->blobs, &item->space, &fd, &size);
+	ssize_t n;
+
+	if (!piece)
+		abort();
+	*ret_done = true;
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	n = pread(fd, piece, PIECE, (off_t)at);
+	ENSURE(n >= 0, file_error(errno, ID_SHORT(&item->space)));
+	if (n == 0 || size != item->numbers[0])
+		return NULL;
+	stream_put_blob(&s->w, &item->space, size, at, span_of(piece, (size_t)n));
+	s->next = at + (uint64_t)n + 1;
+	*ret_done = at + (uint64_t)n >= size;
+	return NULL;
+}
+
 static struct error *send_item(struct sender *s, struct log_store *log, const struct item *i,
 			       bool *ret_done)
 {
@@ -368,6 +406,8 @@ static struct error *send_item(struct sender *s, struct log_store *log, const st
 		return send_locator(s, log, i);
 	case ITEM_RANGE:
 		return send_range(s, log, i, ret_done);
+	case ITEM_BLOB:
+		return send_blob(s, i, ret_done);
 	}
 	return NULL;
 }

@@ -7,6 +7,7 @@
  * One thread at a time; the log_store given to each call is the calling thread's reader.
  */
 #pragma once
+#include "sync/blob/blob.h"
 #include "sync/replicate/heads.h"
 
 struct sender;
@@ -23,6 +24,10 @@ void sender_result(struct sender *s, uint64_t added, uint64_t filled, uint64_t k
 void sender_fork(struct sender *s, const struct log_info *log);
 void sender_missing(struct sender *s, const struct log_id *id, const struct seq_range *ranges,
 		    size_t n);
+/* A whole file, in pieces; the store must outlive the sender. One that is gone meanwhile is passed
+ * over. */
+void sender_blob(struct sender *s, struct blob_store *blobs, const struct hash *hash,
+		 uint64_t size);
 enum sender_range {
 	SEND_ENTRIES, /* whole */
 	SEND_HEADERS, /* without payloads: to prove a fork */

@@ -86,6 +86,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .ctx = v,
 			       .takes = serving_follows,
 			       .take_limit = o->take_limit,
+			       .repeat_limit = LIMIT_REPETITIONS,
 			       .report = &v->report};
 	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_MISSING)
 					       : FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |

@@ -100,6 +100,7 @@ struct session *session_new(const struct session_options *o)
 			       .ctx = s,
 			       .takes = follows,
 			       .take_limit = o->take_limit,
+			       .repeat_limit = LIMIT_REPETITIONS,
 			       .report = &s->report};
 	return s;
 }
