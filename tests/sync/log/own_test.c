@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Our own logs: writing, incarnations, carrying over, erasing, checking. */
+#include "tests/sync/log/logs.h"
+
+static struct secret *ana;
+
+static struct error *count_one(void *ctx, const struct stored *e)
+{
+	(void)e;
+	++*(int *)ctx;
+	return NULL;
+}
+
+static struct error *count_live(void *ctx, const struct stored *e)
+{
+	*(int *)ctx += e->live;
+	return NULL;
+}
+
+static struct error *keep(void *ctx, const struct stored *e)
+{
+	struct stored *to = ctx;
+
+	*to = *e;
+	to->payload = (struct span){0};
+	return NULL;
+}
+
+/* All entries of a log, to be given to another box. */
+static struct error *into_run(void *ctx, const struct stored *e)
+{
+	struct made *m = ctx;
+	size_t i = m->n++;
+
+	assert_true(i < RUN_MAX && e->payload.n <= sizeof(m->body[i].bytes));
+	m->raw[i] = e->raw;
+	memcpy(m->body[i].salt, e->salt, ENTRY_SALT);
+	if (e->payload.n)
+		memcpy(m->body[i].bytes, e->payload.p, e->payload.n);
+	m->payloads[i] = (struct ingest_payload){e->state, m->body[i].salt,
+						 span_of(m->body[i].bytes, e->payload.n)};
+	return NULL;
+}
+
+static void read_run(struct box *b, const struct log_info *i, struct made *m)
+{
+	m->id = i->id;
+	m->n = 0;
+	assert_ok(log_range(b->l, i->num, 1, i->live, into_run, m));
+}
+
+static struct error *newest(void *ctx, const struct log_info *i)
+{
+	*(struct log_info *)ctx = *i;
+	return NULL;
+}
+
+static struct log_info newest_log(struct box *b)
+{
+	struct log_info i = {0};
+
+	assert_ok(log_each(b->l, NULL, newest, &i));
+	return i;
+}
+
+static void founds_a_space_and_writes_in_it(void **state)
+{
+	struct hash space, op, spaces[4];
+	struct stored e = {0};
+	struct log_info i;
+	struct entry f;
+	struct box b;
+	size_t n;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "{\"type\":\"space.found\"}");
+	op = box_append(&b, &space, ana, "hello");
+	assert_ok(log_spaces(b.l, spaces, 4, &n));
+	assert_int_equal(n, 1);
+	assert_id_equal(&spaces[0], &space);
+	i = newest_log(&b);
+	assert_int_equal(i.num, 1);
+	assert_int_equal(i.live, 2);
+	assert_int_equal(i.audited, 2);
+	assert_id_equal(&i.id.space, &space);
+	assert_ok(log_op(b.l, &op, keep, &e));
+	assert_int_equal(e.num, 2);
+	assert_int_equal(e.seq, 2);
+	assert_true(e.audited && e.live);
+	entry_decode(&e.raw, &f);
+	assert_id_equal(&f.author, secret_pubkey(ana));
+	assert_true(entry_verify_author(&e.raw));
+	assert_true(entry_verify_appliance(&e.raw));
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void an_undone_append_leaves_no_trace(void **state)
+{
+	static const struct hash rules = {"rules"};
+	struct hash space, op;
+	struct box b;
+	int n = 0;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	struct log_append what = {&space, ana, b.key, rules, 5, span_str("x")};
+	assert_ok(log_begin(b.l));
+	assert_ok(log_savepoint(b.l));
+	assert_ok(log_append(b.l, &what, &op));
+	assert_ok(log_release(b.l));
+	assert_ok(log_savepoint(b.l));
+	assert_ok(log_append(b.l, &what, &op));
+	log_undo(b.l);
+	assert_ok(log_savepoint(b.l));
+	assert_ok(log_append(b.l, &what, &op));
+	assert_ok(log_release(b.l));
+	assert_ok(log_commit(b.l));
+	assert_ok(log_begin(b.l));
+	assert_ok(log_append(b.l, &what, &op));
+	log_rollback(b.l);
+	box_append(&b, &space, ana, "last");
+	assert_ok(log_arrivals(b.l, 0, 0, count_one, &n));
+	assert_int_equal(n, 4);
+	assert_int_equal(newest_log(&b).live, 4);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void a_moved_copy_begins_a_new_incarnation(void **state)
+{
+	struct hash space;
+	uint64_t first;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	first = log_incarnation(b.l);
+	log_close(b.l);
+	box_open(&b, "here");
+	assert_true(log_incarnation(b.l) == first);
+	log_close(b.l);
+	box_open(&b, NULL);
+	assert_true(log_incarnation(b.l) == first);
+	log_close(b.l);
+	box_open(&b, "another disk");
+	assert_false(log_incarnation(b.l) == first);
+	box_append(&b, &space, ana, "from here on");
+	assert_int_equal(newest_log(&b).num, 2);
+	assert_int_equal(newest_log(&b).head, 1);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void a_reader_sees_what_is_committed(void **state)
+{
+	struct log_open how = {.mode = DB_READER};
+	struct log_store *reader;
+	struct log_info i;
+	int64_t change;
+	struct hash space;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	how.path = b.path;
+	how.env = &b.env.env;
+	how.self = *secret_pubkey(b.key);
+	assert_ok(log_open(&how, &reader));
+	change = log_change(reader);
+	space = box_append(&b, NULL, NULL, "founding");
+	assert_true(log_change(reader) > change);
+	assert_ok(log_info_by_num(reader, 1, &i));
+	assert_int_equal(i.head, 1);
+	assert_true(log_incarnation(reader) == log_incarnation(b.l));
+	assert_true(log_admitted(reader, &space, secret_pubkey(b.key)));
+	assert_false(log_admitted(reader, &space, secret_pubkey(ana)));
+	assert_ok(log_begin(b.l));
+	assert_ok(log_admit(b.l, &space, secret_pubkey(ana), true));
+	assert_ok(log_commit(b.l));
+	assert_true(log_admitted(reader, &space, secret_pubkey(ana)));
+	assert_fails(log_begin(reader), ERR_DB);
+	log_close(reader);
+	box_release(&b);
+}
+
+/* A box is copied; both copies write; what both wrote is live in the end, with the same op ids. */
+static void a_cloned_box_carries_its_disputed_ops_over(void **state)
+{
+	static struct made ours, theirs;
+	struct hash space, ops[3];
+	_cleanup_(freep) char *copy = NULL;
+	struct box b, c;
+	int n;
+
+	(void)state;
+	box_init(&b, 1);
+	box_init(&c, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	box_append(&b, &space, ana, "before");
+	log_close(c.l);
+	copy = path_join(c.dir, "copy.db");
+	assert_ok(db_backup(log_db(b.l), copy));
+	free(c.path);
+	c.path = STEAL(copy);
+	box_open(&c, "here"); /* a clone that can't know that it is one */
+	c.env.state = 4711;
+	ops[0] = box_append(&b, &space, ana, "written on b");
+	ops[1] = box_append(&b, &space, NULL, "written on b by the box");
+	ops[2] = box_append(&c, &space, ana, "written on c");
+	struct log_info bi = newest_log(&b), ci = newest_log(&c);
+	assert_int_equal(log_id_cmp(&bi.id, &ci.id), 0);
+	assert_true(log_is_behind(c.l, &bi.id, bi.head));
+	read_run(&b, &bi, &ours);
+	read_run(&c, &ci, &theirs);
+	assert_int_equal(give(&b, &theirs, 1, theirs.n), ERR_FORK);
+	assert_int_equal(give(&c, &ours, 1, ours.n), ERR_FORK);
+	assert_int_equal(info_of(&b, &bi.id).live, 2);
+	assert_int_equal(info_of(&c, &bi.id).live, 2);
+	assert_false(log_incarnation(b.l) == bi.id.incarnation);
+	assert_false(log_incarnation(c.l) == bi.id.incarnation);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_carry(b.l, b.key, &n));
+	assert_int_equal(n, 2);
+	assert_ok(log_carry(b.l, b.key, &n));
+	assert_int_equal(n, 0);
+	assert_ok(log_commit(b.l));
+	assert_ok(log_begin(c.l));
+	assert_ok(log_carry(c.l, c.key, &n));
+	assert_int_equal(n, 1);
+	assert_ok(log_commit(c.l));
+	bi = newest_log(&b);
+	ci = newest_log(&c);
+	read_run(&b, &bi, &ours);
+	read_run(&c, &ci, &theirs);
+	assert_int_equal(ours.n, 2);
+	assert_int_equal(give(&b, &theirs, 1, theirs.n), ERR_NONE);
+	assert_int_equal(give(&c, &ours, 1, ours.n), ERR_NONE);
+	for (int i = 0; i < 3; i++) {
+		int live_b = 0, live_c = 0;
+
+		assert_ok(log_op(b.l, &ops[i], count_live, &live_b));
+		assert_ok(log_op(c.l, &ops[i], count_live, &live_c));
+		assert_int_equal(live_b, 1);
+		assert_int_equal(live_c, 1);
+	}
+	assert_clean(&b);
+	assert_clean(&c);
+	box_release(&b);
+	box_release(&c);
+}
+
+/* Restored from an old copy, it gets back from a peer what it had written since, and begins anew.
+ */
+static void an_old_copy_takes_its_own_entries_back_and_does_not_fork(void **state)
+{
+	static struct made run;
+	struct hash space;
+	struct log_info i;
+	_cleanup_(freep) char *copy = NULL;
+	struct box b, c;
+
+	(void)state;
+	box_init(&b, 1);
+	box_init(&c, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	log_close(c.l);
+	copy = path_join(c.dir, "copy.db");
+	assert_ok(db_backup(log_db(b.l), copy));
+	free(c.path);
+	c.path = STEAL(copy);
+	box_open(&c, "here");
+	box_append(&b, &space, ana, "lost by the restored disk");
+	i = newest_log(&b);
+	read_run(&b, &i, &run);
+	assert_int_equal(give(&c, &run, 1, run.n), ERR_NONE);
+	assert_int_equal(info_of(&c, &i.id).live, 2);
+	box_append(&c, &space, ana, "and on");
+	assert_int_equal(info_of(&c, &i.id).live, 2);
+	assert_int_equal(newest_log(&c).num, 2);
+	box_release(&b);
+	box_release(&c);
+}
+
+static bool file_has(const char *path, const char *what)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *err = file_read(path, 1 << 28, &b);
+	bool found = !err && memmem(b.p, b.n, what, strlen(what));
+
+	error_free(err);
+	return found;
+}
+
+static bool folder_has(struct box *b, const char *what)
+{
+	_cleanup_(freep) char *wal = path_join(b->dir, "log.db-wal");
+	_cleanup_(freep) char *shm = path_join(b->dir, "log.db-shm");
+
+	return file_has(b->path, what) || file_has(wal, what) || file_has(shm, what);
+}
+
+static void erased_means_that_no_byte_is_left(void **state)
+{
+	enum { N = 300 };
+	static struct hash ops[N];
+	static char text[20000];
+	struct hash space;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	for (int i = 0; i < N; i++) {
+		/* Lengths that lie in one page and lengths that flow over into others. */
+		size_t len = (size_t)test_below(&b.env, i % 3 ? 600 : 15000) + 10;
+		int at = snprintf(text, sizeof(text), "secret-%d-", i);
+
+		for (size_t k = (size_t)at; k < len; k++)
+			text[k] = "SeCrEt"[k % 6];
+		text[len > (size_t)at ? len : (size_t)at] = 0;
+		ops[i] = box_append(&b, &space, ana, text);
+		if (i % 20 == 0)
+			assert_ok(log_scrub(b.l));
+		if (i % 3 == 0 && i > 100) {
+			assert_ok(log_begin(b.l));
+			assert_ok(log_erase(b.l, &ops[i - 50]));
+			assert_ok(log_commit(b.l));
+		}
+	}
+	assert_true(folder_has(&b, "secret-5-"));
+	assert_true(folder_has(&b, "SeCrEt"));
+	assert_ok(log_begin(b.l));
+	for (int i = 0; i < N; i++)
+		assert_ok(log_erase(b.l, &ops[(i * 7) % N]));
+	assert_ok(log_commit(b.l));
+	assert_ok(log_scrub(b.l));
+	assert_false(folder_has(&b, "secret-"));
+	assert_false(folder_has(&b, "eCrEt"));
+	assert_int_equal(newest_log(&b).held, 1);
+	assert_int_equal(newest_log(&b).missing, 0);
+	assert_int_equal(newest_log(&b).live, N + 1);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void what_was_erased_is_never_taken_again(void **state)
+{
+	static struct made run;
+	struct ingest_result r;
+	struct hash op;
+	struct stored e = {0};
+	struct secret *them = test_key(9);
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&run, them, 5, ana, 1, 6, "post");
+	op = entry_op_id(&run.raw[4]);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_erase(b.l, &op)); /* before it is here */
+	assert_ok(log_commit(b.l));
+	log_close(b.l);
+	box_open(&b, "here");
+	assert_int_equal(give(&b, &run, 1, 6), ERR_NONE);
+	assert_int_equal(give_as(&b, &run, 1, 6, false, &r), ERR_NONE);
+	assert_int_equal(r.filled, 0);
+	assert_ok(log_op(b.l, &op, keep, &e));
+	assert_int_equal(e.state, PAYLOAD_ERASED);
+	assert_int_equal(newest_log(&b).missing, 0);
+	assert_clean(&b);
+	secret_free(them);
+	box_release(&b);
+}
+
+static struct made healing;
+
+static void flip(struct box *b, const char *column, int64_t num, int at)
+{
+	struct buf sql = {0};
+
+	buf_printf(
+		&sql,
+		"UPDATE entry SET %s = CAST(substr(%s, 1, %d) || x'ff' || substr(%s, %d) AS BLOB)"
+		" WHERE num=%lld",
+		column, column, at, column, at + 2, (long long)num);
+	assert_ok(db_exec(log_db(b->l), buf_str(&sql)));
+	buf_release(&sql);
+}
+
+static void a_flipped_byte_is_noticed_not_served_and_healed(void **state)
+{
+	struct secret *them = test_key(9);
+	struct verify_report report;
+	struct error *first = NULL;
+	struct stored e = {0};
+	struct log_info i;
+	struct box b;
+	uint64_t n;
+	int count = 0;
+
+	(void)state;
+	make_run(&healing, them, 5, ana, 1, 10, "post");
+	box_init(&b, 1);
+	assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
+	flip(&b, "body", 3, 20);
+	flip(&b, "header", 7, 100);
+	flip(&b, "header", 9, 250);
+	assert_ok(log_by_num(b.l, 3, keep, &e));
+	assert_int_equal(e.state, PAYLOAD_NOT_HELD);
+	assert_fails(log_by_num(b.l, 7, keep, &e), ERR_CORRUPT);
+	assert_fails(log_range(b.l, 1, 1, 10, count_one, &count), ERR_CORRUPT);
+	assert_int_equal(count, 6);
+	count = 0;
+	assert_ok(log_arrivals(b.l, 0, 0, count_one, &count));
+	assert_int_equal(count, 9);
+	assert_ok(log_verify(b.l, NULL, NULL, &report, &first));
+	assert_true(report.bad >= 2);
+	assert_fails(first, ERR_CORRUPT);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_repair(b.l, &n));
+	assert_ok(log_commit(b.l));
+	assert_true(n >= 2);
+	i = info_of(&b, &healing.id);
+	assert_int_equal(i.head, 6);
+	assert_int_equal(i.missing, 1);
+	assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
+	i = info_of(&b, &healing.id);
+	assert_int_equal(i.live, 10);
+	assert_int_equal(i.held, 10);
+	assert_clean(&b);
+	secret_free(them);
+	box_release(&b);
+}
+
+static void a_header_damaged_on_disk_is_replaced_by_the_true_one(void **state)
+{
+	struct secret *them = test_key(9);
+	struct box b;
+
+	(void)state;
+	make_run(&healing, them, 5, ana, 1, 10, "post");
+	for (int at = 0; at < ENTRY_HEADER; at += 50) {
+		box_init(&b, 1);
+		assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
+		flip(&b, "header", 10, at);
+		flip(&b, "header", 4, at);
+		assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
+		assert_clean(&b);
+		assert_int_equal(info_of(&b, &healing.id).frozen, 0);
+		box_release(&b);
+	}
+	secret_free(them);
+}
+
+static void a_full_disk_is_a_clear_error_and_nothing_by_halves(void **state)
+{
+	static const struct hash rules = {"rules"};
+	struct error *err = NULL;
+	struct hash space, op;
+	uint64_t before;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "founding");
+	for (int i = 0; i < 20; i++)
+		box_append(&b, &space, ana, "before");
+	before = newest_log(&b).head;
+	struct log_append what = {&space, ana, b.key, rules, 5, span_str("x")};
+	assert_ok(db_exec(log_db(b.l), "PRAGMA max_page_count=30"));
+	assert_ok(log_begin(b.l));
+	for (int i = 0; !err && i < 1000; i++)
+		err = log_append(b.l, &what, &op);
+	assert_fails(err, ERR_FULL);
+	log_rollback(b.l);
+	assert_int_equal(newest_log(&b).head, before);
+	assert_clean(&b);
+	assert_ok(db_exec(log_db(b.l), "PRAGMA max_page_count=100000"));
+	box_append(&b, &space, ana, "after");
+	assert_int_equal(newest_log(&b).head, before + 1);
+	assert_clean(&b);
+	box_release(&b);
+}
+
+static void refuses_to_append_what_would_break_the_rules_of_entries(void **state)
+{
+	static uint8_t large[LIMIT_PAYLOAD + 1];
+	struct log_append what = {.author = ana};
+	struct hash space = {"s"}, op;
+	struct secret *stranger = test_key(77);
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	what.appliance = b.key;
+	what.space = &space;
+	assert_ok(log_begin(b.l));
+	assert_fails(log_append(b.l, &what, &op), ERR_INTERNAL); /* no rules */
+	what.rules = space;
+	what.payload = span_of(large, sizeof(large));
+	assert_fails(log_append(b.l, &what, &op), ERR_LIMIT);
+	what.payload.n--;
+	assert_ok(log_append(b.l, &what, &op));
+	what.appliance = stranger;
+	assert_fails(log_append(b.l, &what, &op), ERR_INTERNAL);
+	log_rollback(b.l);
+	secret_free(stranger);
+	box_release(&b);
+}
+
+static int make_keys(void **state)
+{
+	(void)state;
+	ana = test_key(50);
+	return 0;
+}
+
+static int free_keys(void **state)
+{
+	(void)state;
+	secret_free(ana);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(founds_a_space_and_writes_in_it),
+		cmocka_unit_test(an_undone_append_leaves_no_trace),
+		cmocka_unit_test(a_moved_copy_begins_a_new_incarnation),
+		cmocka_unit_test(a_reader_sees_what_is_committed),
+		cmocka_unit_test(a_cloned_box_carries_its_disputed_ops_over),
+		cmocka_unit_test(an_old_copy_takes_its_own_entries_back_and_does_not_fork),
+		cmocka_unit_test(erased_means_that_no_byte_is_left),
+		cmocka_unit_test(what_was_erased_is_never_taken_again),
+		cmocka_unit_test(a_flipped_byte_is_noticed_not_served_and_healed),
+		cmocka_unit_test(a_header_damaged_on_disk_is_replaced_by_the_true_one),
+		cmocka_unit_test(a_full_disk_is_a_clear_error_and_nothing_by_halves),
+		cmocka_unit_test(refuses_to_append_what_would_break_the_rules_of_entries),
+	};
+	test_init();
+	return cmocka_run_group_tests(tests, make_keys, free_keys);
+}
