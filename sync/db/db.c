@@ -6,6 +6,7 @@
 
 struct db_stmts {
 	struct db_stmts *next;
+	const char *const *sql; /* the table it was prepared from */
 	int n;
 	sqlite3_stmt *st[];
 };
@@ -149,8 +150,14 @@ const char *db_path(const struct db *db)
 /* --- statements --- */
 struct error *db_prepare(struct db *db, const char *const *sql, int n, struct db_stmts **ret)
 {
-	struct db_stmts *s = calloc(1, sizeof(*s) + sizeof(s->st[0]) * (size_t)n);
+	struct db_stmts *s;
 
+	for (s = db->sets; s; s = s->next)
+		if (s->sql == sql && s->n == n) {
+			*ret = s;
+			return NULL;
+		}
+	s = calloc(1, sizeof(*s) + sizeof(s->st[0]) * (size_t)n);
 	if (!s)
 		abort();
 	s->n = n;
@@ -163,6 +170,7 @@ struct error *db_prepare(struct db *db, const char *const *sql, int n, struct db
 		if (rc != SQLITE_OK)
 			return db_error(db, rc);
 	}
+	s->sql = sql; /* found again only when it is whole */
 	*ret = s;
 	return NULL;
 }

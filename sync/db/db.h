@@ -39,7 +39,7 @@ const char *db_path(const struct db *db);
 struct error *db_migrate(struct db *db, const char *name, const char *const *steps, int n) MUST;
 
 /* Statements: a module declares an enum and a table of SQL in the same order, and prepares it once
- * per connection. The set is freed with the connection. */
+ * per connection. The set is freed with the connection. The same table again gives the same set. */
 struct db_stmts;
 struct error *db_prepare(struct db *db, const char *const *sql, int n, struct db_stmts **ret) MUST;
 /* The statement, reset and with bindings cleared; borrowed, used until the next db_stmt of the same

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# Small networks for tests: N boxes on one switch, each in namespaces of its own (network, mounts,
+# processes) with its own D-Bus and Avahi. Source this, then:
+#
+#   net_can || net_skip         TAP's `1..0 # SKIP why`, and the end, where it can't be done
+#   net_up a b c                makes the switch and the boxes (10.77.0.1, .2, …; hosts a, b, c)
+#   net_avahi a                 starts D-Bus and Avahi there (net_avahi_stop a ends Avahi)
+#   net_in a COMMAND…           runs a command there; net_bg a COMMAND… in the background
+#   net_cut a; net_join a       pulls a's cable, and puts it back
+#   net_down                    the end of everything; also when the script ends in any way
+#
+# Nothing of the machine's own network is touched: the switch lives in a namespace too, and each
+# namespace lives as long as one process that dies with this script.
+NET_DIR=
+
+net_can() {
+	[ "$(id -u)" = 0 ] || { net_why="it must run as root to make network namespaces"; return 1; }
+	for tool in ip unshare nsenter setpriv dbus-daemon avahi-daemon avahi-browse; do
+		command -v $tool >/dev/null || { net_why="there is no $tool"; return 1; }
+	done
+	unshare --net --mount --pid --fork --mount-proc ip link add x type veth peer name y \
+		2>/dev/null || { net_why="network namespaces can't be made here"; return 1; }
+}
+
+net_skip() {
+	echo "1..0 # SKIP $net_why"
+	exit 0
+}
+
+net_holder() { # NAME: a set of namespaces that lives until its first process is killed
+	setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc \
+		sh -c 'echo ready >"$1"; exec sleep 100000' holder "$NET_DIR/$1.ready" \
+		</dev/null >/dev/null 2>&1 &
+	echo $! >"$NET_DIR/$1.holder"
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		[ -s "$NET_DIR/$1.ready" ] && break
+		sleep 0.1
+	done
+	# the process inside, as it is seen from outside
+	cat "/proc/$(cat "$NET_DIR/$1.holder")/task/$(cat "$NET_DIR/$1.holder")/children" |
+		tr -d ' ' >"$NET_DIR/$1.pid"
+	[ -s "$NET_DIR/$1.pid" ]
+}
+
+net_in() { # NAME COMMAND…
+	net_name=$1
+	shift
+	nsenter -t "$(cat "$NET_DIR/$net_name.pid")" --net --mount --pid -- "$@"
+}
+
+net_bg() { # NAME COMMAND…: its output goes to $NET_DIR/NAME.log
+	net_bg_name=$1
+	shift
+	nsenter -t "$(cat "$NET_DIR/$net_bg_name.pid")" --net --mount --pid -- "$@" \
+		</dev/null >>"$NET_DIR/$net_bg_name.log" 2>&1 &
+}
+
+net_up() { # NAME…
+	NET_DIR=$(mktemp -d)
+	trap 'net_status=$?; net_down; exit $net_status' EXIT
+	trap 'exit 130' INT TERM HUP
+	net_holder switch || return 1
+	net_in switch ip link add bridge type bridge mcast_snooping 0 || return 1
+	net_in switch ip link set bridge up
+	net_n=0
+	for net_box in "$@"; do
+		net_n=$((net_n + 1))
+		net_holder "$net_box" || return 1
+		# (only --net: the number of a process means something in our /proc alone)
+		nsenter -t "$(cat "$NET_DIR/switch.pid")" --net ip link add "p$net_n" type veth \
+			peer name eth0 netns "$(cat "$NET_DIR/$net_box.pid")" || return 1
+		net_in switch ip link set "p$net_n" master bridge up
+		net_in "$net_box" ip link set lo up
+		# no waiting for duplicate addresses: the test's time is short
+		net_in "$net_box" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad' 2>/dev/null
+		net_in "$net_box" ip addr add "10.77.0.$net_n/24" dev eth0
+		net_in "$net_box" ip link set eth0 up
+		echo "p$net_n" >"$NET_DIR/$net_box.port"
+	done
+}
+
+net_cut() {
+	net_in switch ip link set "$(cat "$NET_DIR/$1.port")" down
+}
+net_join() {
+	net_in switch ip link set "$(cat "$NET_DIR/$1.port")" up
+}
+
+net_dbus() { # NAME
+	cat >"$NET_DIR/$1.dbus.conf" <<-CONF
+	<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+	 "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+	<busconfig>
+	  <type>system</type>
+	  <listen>unix:path=/run/dbus/system_bus_socket</listen>
+	  <auth>EXTERNAL</auth>
+	  <policy context="default">
+	    <allow user="*"/> <allow own="*"/> <allow send_type="method_call"/>
+	    <allow send_destination="*" eavesdrop="true"/> <allow eavesdrop="true"/>
+	  </policy>
+	</busconfig>
+	CONF
+	net_in "$1" sh -c 'mount -t tmpfs none /run && mkdir -p /run/dbus /run/avahi-daemon'
+	net_bg "$1" dbus-daemon --config-file="$NET_DIR/$1.dbus.conf" --nofork --nopidfile
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		net_in "$1" test -S /run/dbus/system_bus_socket && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+net_avahi() { # NAME
+	net_in "$1" test -S /run/dbus/system_bus_socket 2>/dev/null && [ -e "$NET_DIR/$1.dbus.conf" ] ||
+		net_dbus "$1" || return 1
+	cat >"$NET_DIR/$1.avahi.conf" <<-CONF
+	[server]
+	host-name=$1
+	use-ipv4=yes
+	use-ipv6=yes
+	allow-interfaces=eth0
+	[wide-area]
+	enable-wide-area=no
+	[publish]
+	publish-hinfo=no
+	publish-workstation=no
+	CONF
+	net_bg "$1" avahi-daemon -f "$NET_DIR/$1.avahi.conf" --no-drop-root --no-chroot --no-rlimits
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		net_in "$1" test -S /run/avahi-daemon/socket && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+net_avahi_stop() { # NAME
+	net_in "$1" avahi-daemon -k
+}
+
+net_down() {
+	[ -n "$NET_DIR" ] || return 0
+	for net_holder in "$NET_DIR"/*.holder; do
+		# unshare takes its child along, and the child, as the first process in there,
+		# everything that runs in its namespaces
+		kill -KILL "$(cat "$net_holder")" 2>/dev/null
+	done
+	wait 2>/dev/null
+	rm -rf "$NET_DIR"
+	NET_DIR=
+}

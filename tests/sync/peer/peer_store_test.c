@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "sync/base/file.h"
+#include "sync/peer/peer.h"
+
+struct box {
+	char *dir;
+	struct db *local;
+};
+
+static struct db *open_local(const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, "local.db");
+	struct db *db;
+
+	assert_ok(db_open(path, DB_TEST_NOSYNC, 1000, &db));
+	assert_ok(db_migrate(db, "peer", peer_migrations, peer_migrations_n));
+	return db;
+}
+
+static struct pubkey key_of(unsigned n)
+{
+	_cleanup_(secret_freep) struct secret *s = test_key(n);
+
+	return *secret_pubkey(s);
+}
+
+static struct peer a_peer(unsigned n)
+{
+	struct peer p = {.key = key_of(n), .added_ms = n};
+
+	snprintf(p.name, sizeof(p.name), "Box %u", n);
+	return p;
+}
+
+static struct error *count(void *ctx, const struct peer *p)
+{
+	++*(int *)ctx;
+	return NULL;
+}
+
+static struct error *count_knock(void *ctx, const struct knock *k)
+{
+	++*(int *)ctx;
+	return NULL;
+}
+
+static void a_peer_is_kept_changed_and_removed(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(1), got;
+	int n = 0;
+
+	assert_fails(peer_get(db, &p.key, &got), ERR_NOT_FOUND);
+	assert_ok(peer_put(db, &p));
+	p.read_only = true;
+	snprintf(p.address, sizeof(p.address), "10.0.0.1:8443");
+	assert_ok(peer_put(db, &p));
+	assert_ok(peer_get(db, &p.key, &got));
+	assert_true(got.read_only);
+	assert_string_equal(got.address, "10.0.0.1:8443");
+	assert_string_equal(got.name, "Box 1");
+	assert_ok(peer_each(db, count, &n));
+	assert_int_equal(n, 1);
+	assert_ok(peer_remove(db, &p.key));
+	assert_fails(peer_remove(db, &p.key), ERR_NOT_FOUND);
+	assert_ok(peer_each(db, count, &n));
+	assert_int_equal(n, 1);
+}
+
+static void an_outcome_touches_nothing_that_a_volunteer_set(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(1), got;
+	struct peer_outcome o = {.key = p.key, .when_ms = 7, .error = "It is off."};
+
+	assert_ok(peer_note(db, &o)); /* not a peer: nothing comes of it */
+	assert_fails(peer_get(db, &p.key, &got), ERR_NOT_FOUND);
+	assert_ok(peer_put(db, &p));
+	assert_ok(peer_note(db, &o));
+	assert_ok(peer_get(db, &p.key, &got));
+	assert_string_equal(got.last_error, "It is off.");
+	assert_int_equal(got.last_try_ms, 7);
+	assert_int_equal(got.last_ok_ms, 0);
+	o = (struct peer_outcome){
+		.key = p.key, .when_ms = 9, .address = "10.0.0.2:1", .name = "Other"};
+	assert_ok(peer_note(db, &o));
+	assert_ok(peer_get(db, &p.key, &got));
+	assert_string_equal(got.last_error, "");
+	assert_int_equal(got.last_ok_ms, 9);
+	assert_string_equal(got.name, "Box 1");
+	assert_string_equal(got.address, "10.0.0.2:1");
+	o.address = "10.0.0.3:1";
+	assert_ok(peer_note(db, &o));
+	assert_ok(peer_get(db, &p.key, &got));
+	assert_string_equal(got.address, "10.0.0.2:1");
+}
+
+static void there_are_not_more_peers_than_the_limit(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(0);
+
+	assert_ok(db_begin(db));
+	for (unsigned i = 0; i < LIMIT_PEERS; i++) {
+		memcpy(p.key.b, &i, sizeof(i));
+		assert_ok(peer_put(db, &p));
+	}
+	assert_ok(peer_put(db, &p)); /* again: it is one of them */
+	p.key.b[31] = 1;
+	assert_fails(peer_put(db, &p), ERR_LIMIT);
+	assert_ok(db_commit(db));
+}
+
+static void knocks_are_bounded_and_go_when_the_box_is_approved(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct knock k = {.name = "Stranger"};
+	struct peer p;
+	int n = 0;
+
+	assert_ok(db_begin(db));
+	for (int i = 0; i < LIMIT_DISCOVERED + 10; i++) {
+		memcpy(k.key.b, &i, sizeof(i));
+		k.last_ms = i;
+		assert_ok(knock_put(db, &k));
+	}
+	assert_ok(db_commit(db));
+	assert_ok(knock_each(db, count_knock, &n));
+	assert_int_equal(n, LIMIT_DISCOVERED);
+	p = (struct peer){.key = k.key};
+	assert_ok(peer_put(db, &p));
+	n = 0;
+	assert_ok(knock_each(db, count_knock, &n));
+	assert_int_equal(n, LIMIT_DISCOVERED - 1);
+}
+
+static struct error *keep_first(void *ctx, const struct receipt *r)
+{
+	struct receipt *to = ctx;
+
+	if (!to->when_ms)
+		*to = *r;
+	return NULL;
+}
+
+static void a_receipt_is_read_as_it_was_written(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct receipt r = {.peer = key_of(1), .when_ms = 5, .by_peer = true}, got = {.when_ms = 0};
+	struct log_id id = {.appliance = key_of(2), .incarnation = 77};
+
+	r.report = (struct sync_report){.received = 1,
+					.filled = 2,
+					.known = 3,
+					.sent = 4,
+					.accepted = 5,
+					.bytes_in = 6,
+					.bytes_out = 7,
+					.requests = 8,
+					.rounds = 9,
+					.spaces = 10,
+					.forks = 11,
+					.not_admitted = 12,
+					.carried = 13,
+					.equal = true,
+					.unknown_spaces = true,
+					.clock_skew_ms = -14,
+					.peer_name = "Lluna"};
+	report_refusal(&r.report, &id, 15, ERR_CHAIN, true);
+	snprintf(r.error, sizeof(r.error), "why");
+	assert_ok(receipt_put(db, &r));
+	assert_ok(receipt_each(db, NULL, 10, keep_first, &got));
+	assert_memory_equal(&got.peer, &r.peer, 32);
+	assert_true(got.by_peer);
+	assert_string_equal(got.error, "why");
+	assert_int_equal(got.report.received, 1);
+	assert_int_equal(got.report.carried, 13);
+	assert_int_equal(got.report.bytes_out, 7);
+	assert_true(got.report.equal && got.report.unknown_spaces && !got.report.cut);
+	assert_int_equal(got.report.clock_skew_ms, -14);
+	assert_string_equal(got.report.peer_name, "Lluna");
+	assert_int_equal(got.report.refusals, 1);
+	assert_int_equal(got.report.refused[0].why, ERR_CHAIN);
+	assert_int_equal(got.report.refused[0].seq, 15);
+	assert_true(got.report.refused[0].by_peer);
+	assert_int_equal(log_id_cmp(&got.report.refused[0].id, &id), 0);
+}
+
+static struct error *count_receipt(void *ctx, const struct receipt *r)
+{
+	++*(int *)ctx;
+	return NULL;
+}
+
+static void a_bounded_number_of_receipts_is_kept(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct receipt r = {.peer = key_of(1)}, got = {.when_ms = 0};
+	int n = 0;
+
+	assert_ok(db_begin(db));
+	for (int i = 1; i <= PEER_RECEIPTS + 20; i++) {
+		r.when_ms = i;
+		assert_ok(receipt_put(db, &r));
+	}
+	assert_ok(db_commit(db));
+	assert_ok(receipt_each(db, &r.peer, 10000, count_receipt, &n));
+	assert_int_equal(n, PEER_RECEIPTS);
+	assert_ok(receipt_each(db, &r.peer, 3, keep_first, &got));
+	assert_int_equal(got.when_ms, PEER_RECEIPTS + 20);
+	r.peer = key_of(2);
+	n = 0;
+	assert_ok(receipt_each(db, &r.peer, 10, count_receipt, &n));
+	assert_int_equal(n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_peer_is_kept_changed_and_removed),
+		cmocka_unit_test(an_outcome_touches_nothing_that_a_volunteer_set),
+		cmocka_unit_test(there_are_not_more_peers_than_the_limit),
+		cmocka_unit_test(knocks_are_bounded_and_go_when_the_box_is_approved),
+		cmocka_unit_test(a_receipt_is_read_as_it_was_written),
+		cmocka_unit_test(a_bounded_number_of_receipts_is_kept),
+	};
+
+	return run_group(tests);
+}
