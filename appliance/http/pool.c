@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/http/pool.h"
+#include <pthread.h>
+#include <time.h>
+
+struct pool {
+	struct app *app;
+	pthread_mutex_t mutex;
+	pthread_cond_t work, gone;
+	struct pool_job *first, **end;
+	size_t waiting;	     /* jobs */
+	int threads, resting; /* threads, and those of them without work */
+	bool stop;
+	struct conn *spare[POOL_SPARE_CONNS];
+	int spares;
+};
+
+struct pool *pool_new(struct app *app)
+{
+	struct pool *p = calloc(1, sizeof(*p));
+	pthread_condattr_t attr;
+
+	if (!p)
+		abort();
+	p->app = app;
+	p->end = &p->first;
+	pthread_mutex_init(&p->mutex, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->work, &attr);
+	pthread_cond_init(&p->gone, &attr);
+	pthread_condattr_destroy(&attr);
+	return p;
+}
+
+/* Wait for work; NULL when there was none for so long that the thread may go. Under the lock. */
+static struct pool_job *next_job(struct pool *p)
+{
+	struct pool_job *job;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += POOL_REST_MS / 1000;
+	while (!p->first && !p->stop) {
+		int why;
+
+		p->resting++;
+		why = pthread_cond_timedwait(&p->work, &p->mutex, &until);
+		p->resting--;
+		if (why)
+			break;
+	}
+	job = p->first;
+	if (!job)
+		return NULL;
+	p->first = job->next;
+	if (!p->first)
+		p->end = &p->first;
+	p->waiting--;
+	return job;
+}
+
+static void *pool_main(void *arg)
+{
+	struct pool *p = arg;
+	struct pool_job *job;
+
+	pthread_setname_np(pthread_self(), "http-page");
+	pthread_mutex_lock(&p->mutex);
+	while ((job = next_job(p))) {
+		pthread_mutex_unlock(&p->mutex);
+		job->run(job);
+		pthread_mutex_lock(&p->mutex);
+	}
+	p->threads--;
+	pthread_cond_signal(&p->gone);
+	pthread_mutex_unlock(&p->mutex);
+	return NULL;
+}
+
+static bool one_more_thread(struct pool *p)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool ok;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, 1024 * 1024);
+	ok = pthread_create(&thread, &attr, pool_main, p) == 0;
+	pthread_attr_destroy(&attr);
+	p->threads += ok;
+	return ok;
+}
+
+bool pool_submit(struct pool *p, struct pool_job *job)
+{
+	bool ok;
+
+	pthread_mutex_lock(&p->mutex);
+	ok = !p->stop && p->waiting < POOL_QUEUE;
+	if (ok && (size_t)p->resting <= p->waiting && p->threads < POOL_THREADS)
+		ok = one_more_thread(p) || p->threads > 0;
+	if (ok) {
+		job->next = NULL;
+		*p->end = job;
+		p->end = &job->next;
+		p->waiting++;
+		pthread_cond_signal(&p->work);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return ok;
+}
+
+void pool_free(struct pool *p)
+{
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	p->stop = true;
+	pthread_cond_broadcast(&p->work);
+	while (p->threads)
+		pthread_cond_wait(&p->gone, &p->mutex);
+	pthread_mutex_unlock(&p->mutex);
+	while (p->spares)
+		conn_close(p->spare[--p->spares]);
+	pthread_cond_destroy(&p->work);
+	pthread_cond_destroy(&p->gone);
+	pthread_mutex_destroy(&p->mutex);
+	free(p);
+}
+
+struct error *pool_conn(struct pool *p, struct conn **ret)
+{
+	struct conn *c = NULL;
+
+	pthread_mutex_lock(&p->mutex);
+	if (p->spares)
+		c = p->spare[--p->spares];
+	pthread_mutex_unlock(&p->mutex);
+	if (!c)
+		return app_conn(p->app, ret);
+	*ret = c;
+	return NULL;
+}
+
+void pool_conn_back(struct pool *p, struct conn *take_c)
+{
+	if (!take_c)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	if (p->spares < POOL_SPARE_CONNS && !p->stop) {
+		p->spare[p->spares++] = take_c;
+		take_c = NULL;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	conn_close(take_c);
+}

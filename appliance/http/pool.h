@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The threads on which page handlers run, so that those which move bytes never wait for a disk, a commit or a
+ * password hash, and so that the posts of many people meet in one group commit. Threads come when there
+ * is work for them, up to POOL_THREADS, and go after POOL_REST_MS without. Also the reading connections,
+ * lent for the length of a request; the one given back last is lent first.
+ */
+#pragma once
+#include "appliance/app.h"
+
+enum { POOL_THREADS = 32, POOL_QUEUE = 2048, POOL_REST_MS = 20000, POOL_SPARE_CONNS = 4 };
+
+struct pool;
+struct pool *pool_new(struct app *app);
+void pool_free(struct pool *p); /* finishes what was submitted */
+
+struct pool_job {
+	void (*run)(struct pool_job *job);
+	struct pool_job *next; /* private */
+};
+/* The job is borrowed until it ran. False: too many wait already. Any thread. */
+bool pool_submit(struct pool *p, struct pool_job *job);
+
+struct error *pool_conn(struct pool *p, struct conn **ret) MUST;
+void pool_conn_back(struct pool *p, struct conn *take_c); /* accepts NULL */
