@@ -4,8 +4,8 @@
 #pragma once
 #include "appliance/community/writer.h"
 
-struct template_set; /* appliance/page/templates.h */
-struct languages;    /* appliance/page/language.h */
+struct templates; /* appliance/page/templates.h */
+struct languages; /* appliance/page/language.h */
 struct sync;
 
 struct app {
@@ -16,7 +16,7 @@ struct app {
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */
 	struct blob_store *blobs;
-	struct template_set *templates; /* NULL when not serving */
+	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;
 	struct password_cost password_cost;
 };

@@ -15,8 +15,8 @@ enum { CACHE_BYTES = 4 * 1024 * 1024 };
 struct answer {
 	_Atomic int refs;
 	int status;
-	size_t size; /* of the body */
-	char etag[40];
+	size_t size;   /* of the body */
+	char etag[40]; /* quoted; "" for none */
 	struct MHD_Response *response;
 };
 /* Takes the response. One reference, yours. */

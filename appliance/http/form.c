@@ -28,8 +28,7 @@ static struct error *add_pair(struct arena *a, struct span pair, struct fields *
 	char *value = text_unescape(a, rest, true);
 
 	ENSURE(name && value && text_is_line(name),
-	       error_new(ERR_MALFORMED,
-			 N_("What was sent is not a form that this box can read.")));
+	       error_new(ERR_MALFORMED, N_("What was sent is not a form that this box can read.")));
 	return fields_add(f, name, text_lines(a, span_str(value)));
 }
 
@@ -47,7 +46,8 @@ struct error *form_parse(struct arena *a, struct span body, struct fields *f)
 	return NULL;
 }
 
-/* jansson recurses as deep as the input asks for, up to 2,048: we allow less, and look before it does. */
+/* jansson recurses as deep as the input asks for, up to 2,048: we allow less, and look before it
+ * does. */
 static bool shallow(struct span s)
 {
 	int depth = 0;

@@ -4,10 +4,10 @@
 #include "sync/base/error.h"
 #include <strings.h>
 
-const struct refusal *refusal_of(enum refusal_id id)
+const struct http_refusal *http_refusal_of(enum refusal_id id)
 {
 #define REFUSAL_ROW(id_, status, name, text) [id_] = {status, name, text},
-	static const struct refusal table[REFUSALS] = {REFUSAL_TABLE(REFUSAL_ROW)};
+	static const struct http_refusal table[REFUSALS] = {REFUSAL_TABLE(REFUSAL_ROW)};
 #undef REFUSAL_ROW
 	return &table[id];
 }
@@ -48,7 +48,7 @@ static struct span trimmed(struct span s)
 	return s;
 }
 
-struct span head_get(const struct head *h, const char *name)
+struct span http_head_get(const struct http_head *h, const char *name)
 {
 	for (size_t i = 0; i < h->n; i++) {
 		if (named(&h->v[i], name))
@@ -57,7 +57,7 @@ struct span head_get(const struct head *h, const char *name)
 	return span_of("", 0);
 }
 
-static size_t count(const struct head *h, const char *name)
+static size_t count(const struct http_head *h, const char *name)
 {
 	size_t n = 0;
 
@@ -83,16 +83,16 @@ static bool number(struct span s, uint64_t *ret)
 
 /* RFC 9112 section 6.3. We take no chunked bodies: forms and API clients know what they send, and a
  * length known beforehand is a 413 before the first byte. */
-static enum refusal_id check_length(struct head *h)
+static enum refusal_id check_length(struct http_head *h)
 {
 	size_t lengths = count(h, "Content-Length"), codings = count(h, "Transfer-Encoding");
 
 	if (lengths > 1 || (lengths && codings) || codings > 1)
 		return REFUSE_LENGTH;
-	if (lengths && !number(head_get(h, "Content-Length"), &h->length))
+	if (lengths && !number(http_head_get(h, "Content-Length"), &h->length))
 		return REFUSE_LENGTH;
 	if (codings) {
-		struct span c = head_get(h, "Transfer-Encoding");
+		struct span c = http_head_get(h, "Transfer-Encoding");
 
 		if (c.n != 7 || strncasecmp((const char *)c.p, "chunked", 7) != 0)
 			return REFUSE_LENGTH;
@@ -105,13 +105,13 @@ static enum refusal_id check_length(struct head *h)
 	return REFUSE_NOTHING;
 }
 
-static enum refusal_id check_host(struct head *h)
+static enum refusal_id check_host(struct http_head *h)
 {
 	size_t hosts = count(h, "Host");
 
 	if (hosts > 1 || (hosts == 0 && strcmp(h->version, "HTTP/1.0") != 0))
 		return REFUSE_HOST;
-	h->host = head_get(h, "Host");
+	h->host = http_head_get(h, "Host");
 	for (size_t i = 0; i < h->host.n; i++) {
 		uint8_t c = h->host.p[i], lower = c | 0x20;
 
@@ -122,7 +122,7 @@ static enum refusal_id check_host(struct head *h)
 	return h->host.n <= 255 && (hosts == 0 || h->host.n) ? REFUSE_NOTHING : REFUSE_HOST;
 }
 
-enum refusal_id head_check(struct head *h)
+enum refusal_id http_head_check(struct http_head *h)
 {
 	static const char *const once[] = {"Cookie", "Authorization", "Content-Type", "Origin"};
 	enum refusal_id why;
@@ -149,7 +149,7 @@ enum refusal_id head_check(struct head *h)
 		if (count(h, once[i]) > 1)
 			return REFUSE_BYTES;
 	}
-	if (head_get(h, "Cookie").n > LIMIT_COOKIE_HEADER)
+	if (http_head_get(h, "Cookie").n > LIMIT_COOKIE_HEADER)
 		return REFUSE_HEADERS;
 	why = check_host(h);
 	if (why == REFUSE_NOTHING)

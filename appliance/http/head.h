@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The head of a request, judged: what libmicrohttpd lets through and we don't. Two readers of one
- * byte stream must not disagree about where a request ends (request smuggling), so whatever RFC 9112
- * calls invalid or leaves open is refused instead of mended. Pure.
+ * byte stream must not disagree about where a request ends (request smuggling), so whatever RFC
+ * 9112 calls invalid or leaves open is refused instead of mended. Pure.
  */
 #pragma once
 #include "sync/base/arena.h"
 #include "sync/base/limits.h"
 
 /* Why a request is refused before anybody looked at what it wants: a row of one table. */
-struct refusal {
+struct http_refusal {
 	int status;
 	const char *name;  /* stable, for JSON */
 	const char *msgid; /* the sentence */
@@ -34,24 +34,24 @@ struct refusal {
 #define REFUSAL_ENUM_ROW(id, status, name, text) id,
 enum refusal_id { REFUSE_NOTHING = 0, REFUSAL_TABLE(REFUSAL_ENUM_ROW) REFUSALS };
 #undef REFUSAL_ENUM_ROW
-const struct refusal *refusal_of(enum refusal_id id);
+const struct http_refusal *http_refusal_of(enum refusal_id id);
 
 enum { HEAD_HEADERS = 64 };
-struct head {
+struct http_head {
 	const char *method, *target, *version;
 	struct header {
 		struct span name, value;
 	} v[HEAD_HEADERS];
 	size_t n;
-	/* --- found by head_check --- */
+	/* --- found by http_head_check --- */
 	enum head_method { HEAD_OTHER, HEAD_GET, HEAD_HEAD, HEAD_POST } kind;
 	uint64_t length;  /* of the body */
 	struct span host; /* as sent, with port; empty in HTTP/1.0 */
 };
 /* Fills in the lower part. REFUSE_NOTHING, or why not. */
-enum refusal_id head_check(struct head *h);
+enum refusal_id http_head_check(struct http_head *h);
 /* The only header of that name (case-insensitive); an empty span when there is none. */
-struct span head_get(const struct head *h, const char *name);
+struct span http_head_get(const struct http_head *h, const char *name);
 
 /* The host without its port: a name or address of our grammar, lower case; "" when it is none. */
 char *host_name(struct arena *a, struct span host);
@@ -60,6 +60,7 @@ bool host_is_local(const char *host_name, const char *box_host);
 
 /* A target split: path and query as sent. False when it is not in origin form ("/…"). */
 bool target_split(const char *target, struct span *ret_path, struct span *ret_query);
-/* The path, decoded for routing: text, one line, no empty, "." or ".." component, no trailing slash but
- * for "/" itself; *ret_json when it ended in ".json" (taken off; "/index.json" is "/"). NULL: no page. */
+/* The path, decoded for routing: text, one line, no empty, "." or ".." component, no trailing slash
+ * but for "/" itself; *ret_json when it ended in ".json" (taken off; "/index.json" is "/"). NULL:
+ * no page. */
 char *path_decode(struct arena *a, struct span raw, bool *ret_json);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * HTTP for people: the door through which page handlers see a request and answer it. libmicrohttpd stays
- * behind it. A page handler is three steps: read the request, call the rules, fill the template.
+ * HTTP for people: the door through which page handlers see a request and answer it. libmicrohttpd
+ * stays behind it. A page handler is three steps: read the request, call the rules, fill the
+ * template.
  *
  * One arena per request: what a handler is given or allocates lives until the answer has been sent.
  * Handlers run on a thread of the server's pool (never on the threads that move bytes), each with a
  * reading connection of its own for the length of the request; they write through request_write.
  *
- * What the server does before a handler runs: refuses what is not strictly HTTP (request smuggling), finds the
- * route, decodes path, query, form, multipart or JSON body within limits.h, picks the language, finds
- * out who asks, checks the door, the origin and the CSRF token. What it does after: security headers, ETag,
- * the common part of every page, error pages. It never stores or logs an address or an agent.
+ * What the server does before a handler runs: refuses what is not strictly HTTP (request
+ * smuggling), finds the route, decodes path, query, form, multipart or JSON body within limits.h,
+ * picks the language, finds out who asks, checks the door, the origin and the CSRF token. What it
+ * does after: security headers, ETag, the common part of every page, error pages. It never stores
+ * or logs an address or an agent.
  */
 #pragma once
 #include "appliance/app.h"
@@ -22,27 +24,32 @@ typedef struct error *handler_fn(struct request *r);
 
 enum route_flags {
 	ROUTE_SIGNED_IN = 1, /* else 401 (or to the sign-in page) */
-	ROUTE_VOLUNTEER = 2, /* the box's volunteers only, and only on the safe door (https or loopback) */
+	ROUTE_VOLUNTEER =
+		2, /* the box's volunteers only, and only on the safe door (https or loopback) */
 	ROUTE_SAFE_DOOR = 4, /* passwords: https or loopback only */
-	ROUTE_CACHED = 8,    /* for people without a cookie the page may be kept until the view changes */
-	ROUTE_NO_CSRF = 16,  /* POST that nobody need be signed in for (guests have no cookie to abuse);
-			      * who has a cookie still needs the token. Other POSTs answer 401 to strangers */
-	ROUTE_UPLOAD = 32,   /* multipart with a file, streamed to a blob */
-	ROUTE_FRESH = 64     /* heavy acts: signed in (or password given again) within FRESH_MS */
+	ROUTE_CACHED =
+		8, /* for people without a cookie the page may be kept until the view changes */
+	ROUTE_NO_CSRF = 16, /* POST that nobody need be signed in for (guests have no cookie to
+			     * abuse); who has a cookie still needs the token. Other POSTs answer
+			     * 401 to strangers */
+	ROUTE_UPLOAD = 32,  /* multipart with a file, streamed to a blob */
+	ROUTE_FRESH = 64    /* heavy acts: signed in (or password given again) within FRESH_MS */
 };
 enum { FRESH_MS = 30 * 60 * 1000 };
 struct route {
-	const char *method;  /* "GET" (also answers HEAD), "POST" */
-	const char *pattern; /* "/topic/:id", "/library/ *path" (rest of the path, without the space);
-			      * every GET also answers PATTERN.json with its context as JSON. The first route
-			      * that fits wins: literal ones before those with parameters */
+	const char *method; /* "GET" (also answers HEAD), "POST" */
+	const char
+		*pattern; /* "/topic/:id", "/library/ *path" (rest of the path, without the space);
+			   * every GET also answers PATTERN.json with its context as JSON. The first
+			   * route that fits wins: literal ones before those with parameters */
 	handler_fn *handler;
 	unsigned flags;
 };
 /* Route tables of the features, ending with NULL; appliance/routes.c. */
 extern const struct route *const route_tables[]; /* each table ends with a NULL method */
 
-/* Adds to the common part of every page (`page` in webui/README.md), e.g. page.held_count. Ends with NULL. */
+/* Adds to the common part of every page (`page` in webui/README.md), e.g. page.held_count. Ends
+ * with NULL. */
 typedef struct error *page_hook_fn(struct request *r, json_t *page);
 extern page_hook_fn *const page_hooks[];
 
@@ -50,19 +57,22 @@ extern page_hook_fn *const page_hooks[];
 struct viewer {
 	struct pubkey key;
 	const char *name;
-	const char *role;            /* in the home space, "" for none */
-	const struct secret *secret; /* unsealed for this request; NULL for a token without signing right */
+	const char *role; /* in the home space, "" for none */
+	const struct secret
+		*secret; /* unsealed for this request; NULL for a token without signing right */
 	bool volunteer;
-	bool may_moderate_here; /* false on the plain door: a cookie from there grants no more than posting */
+	bool may_moderate_here; /* false on the plain door: a cookie from there grants no more than
+				   posting */
 	int64_t account;
-	int64_t session;   /* 0: by a token */
-	int64_t since_ms;  /* when the session began */
-	const char *csrf;  /* the session's token for forms; NULL: by a personal token, needs none */
+	int64_t session;  /* 0: by a token */
+	int64_t since_ms; /* when the session began */
+	const char *csrf; /* the session's token for forms; NULL: by a personal token, needs none */
 	struct secret *take_secret; /* owned by the request; secret points to it */
 };
 enum door { DOOR_HTTP, DOOR_HTTPS, DOOR_LOOPBACK };
-/* Where viewers come from; appliance/routes.c names member/'s. Each sets *ret_known = false for strangers,
- * allocates in the request's arena, and may use request_conn. A cookie is valid at its own door only. */
+/* Where viewers come from; appliance/routes.c names member/'s. Each sets *ret_known = false for
+ * strangers, allocates in the request's arena, and may use request_conn. A cookie is valid at its
+ * own door only. */
 struct viewer_source {
 	struct error *(*by_cookie)(struct request *r, const char *value, struct viewer *ret,
 				   bool *ret_known);
@@ -77,38 +87,45 @@ struct app *request_app(struct request *r);
 struct conn *request_conn(struct request *r);
 const struct viewer *request_viewer(struct request *r); /* NULL: nobody signed in */
 enum door request_door(struct request *r);
-bool request_safe_door(struct request *r);                      /* https or loopback */
-const char *request_path(struct request *r);                    /* decoded, without query and .json */
+bool request_safe_door(struct request *r);   /* https or loopback */
+const char *request_path(struct request *r); /* decoded, without query and .json */
 const char *request_param(struct request *r, const char *name); /* from the pattern; never NULL */
 const char *request_query(struct request *r, const char *name); /* NULL when absent */
-/* A field of the form or of the JSON body, valid UTF-8, CRLF turned to LF; NULL when absent. Of JSON: strings
- * as they are, numbers in decimal, true as "1", false and null as absent. */
+/* A field of the form or of the JSON body, valid UTF-8, CRLF turned to LF; NULL when absent. Of
+ * JSON: strings as they are, numbers in decimal, true as "1", false and null as absent. */
 const char *request_field(struct request *r, const char *name);
 const json_t *request_json(struct request *r); /* the JSON body, NULL for forms */
 bool request_wants_json(struct request *r);
-const char *request_lang(struct request *r);                    /* "ca" */
-const struct language *request_language(struct request *r);     /* appliance/page/language.h */
+const char *request_lang(struct request *r);			/* "ca" */
+const struct language *request_language(struct request *r);	/* appliance/page/language.h */
 const char *request_text(struct request *r, const char *msgid); /* translated */
-/* The error's sentence in the reader's language, in the arena; for form.error. Consumes the error. */
+/* The error's sentence in the reader's language, in the arena; for form.error. Consumes the error.
+ */
 const char *request_error_text(struct request *r, struct error *take_e);
 /* The uploaded file of a ROUTE_UPLOAD: its blob and name; false when there is none. */
-bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size, const char **ret_name);
+bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size,
+		    const char **ret_name);
 /* "23 Nov 2026, 22:00", in the reader's language and the box's time zone, in the arena. */
 const char *request_date_text(struct request *r, int64_t ms);
 const char *request_date(struct request *r, int64_t ms); /* RFC 3339, UTC */
-/* Rate limit by what: a bucket per (what, viewer or network prefix kept only in memory and only hashed). */
+/* Rate limit by what: a bucket per (what, viewer or network prefix kept only in memory and only
+ * hashed). */
 struct error *request_limit(struct request *r, const char *what, int burst, int per_minute) MUST;
-/* The same for a bucket that all share who name the same thing (an account's name); "" is one for all. */
+/* The same for a bucket that all share who name the same thing (an account's name); "" is one for
+ * all. */
 struct error *request_limit_named(struct request *r, const char *what, const char *name, int burst,
 				  int per_minute) MUST;
-/* Work that takes much memory (Argon2id) runs one at a time; ERR_BUSY when too many wait already. */
+/* Work that takes much memory (Argon2id) runs one at a time; ERR_BUSY when too many wait already.
+ */
 struct error *request_heavy_begin(struct request *r) MUST;
 void request_heavy_end(struct request *r);
-/* The host as the reader typed it, without port; "" when it is none of our names and addresses' form. */
+/* The host as the reader typed it, without port; "" when it is none of our names and addresses'
+ * form. */
 const char *request_host(struct request *r);
 /* "https://HOST:PORT/PATH" at the safe door; NULL when there is none. */
 const char *request_https_url(struct request *r, const char *path);
-/* `next` when it is a path on this box ("/…", not "//…"), else otherwise. For where to go after a form. */
+/* `next` when it is a path on this box ("/…", not "//…"), else otherwise. For where to go after a
+ * form. */
 const char *request_local_path(struct request *r, const char *next, const char *otherwise);
 /* A string as a part of a path, percent-encoded, in the arena. */
 const char *url_encode(struct arena *a, const char *s);
@@ -117,40 +134,44 @@ const char *url_encode(struct arena *a, const char *s);
 struct error *request_write(struct request *r, write_fn *fn, void *arg) MUST;
 
 /* --- answering: exactly one of these, or an error --- */
-/* Fill the template with the page's own context (consumed) joined by the common part; as JSON when the
- * path ended in .json or Accept asks for it. title is a translated text. */
+/* Fill the template with the page's own context (consumed) joined by the common part; as JSON when
+ * the path ended in .json or Accept asks for it. title is a translated text. */
 struct error *respond_page(struct request *r, const char *template, const char *title,
 			   json_t *take_context) MUST;
-struct error *respond_page_status(struct request *r, int status, const char *template, const char *title,
-				  json_t *take_context) MUST;
+struct error *respond_page_status(struct request *r, int status, const char *template,
+				  const char *title, json_t *take_context) MUST;
 /* After a POST: 303 to a path of ours (JSON clients get 201/200 with take_result, may be NULL). */
 struct error *respond_done(struct request *r, const char *location, json_t *take_result) MUST;
-/* The same, with a sentence shown once on the next page (msgid translated; carried by a cookie that the server
- * signs, so that nobody else can put words on a page). */
+/* The same, with a sentence shown once on the next page (msgid translated; carried by a cookie that
+ * the server signs, so that nobody else can put words on a page). */
 struct error *respond_done_saying(struct request *r, const char *location, const char *msgid,
 				  json_t *take_result) MUST;
-struct error *respond_bytes(struct request *r, int status, const char *content_type, struct span body) MUST;
-struct error *respond_blob(struct request *r, const struct hash *blob, const char *name) MUST; /* ranges */
-/* A form came back with a mistake: JSON clients get the error itself, people the page with form.error in it:
- * true means "answer with the template", and *ret_text and *ret_status are set; false: return take_e. */
+struct error *respond_bytes(struct request *r, int status, const char *content_type,
+			    struct span body) MUST;
+struct error *respond_blob(struct request *r, const struct hash *blob,
+			   const char *name) MUST; /* ranges */
+/* A form came back with a mistake: JSON clients get the error itself, people the page with
+ * form.error in it: true means "answer with the template", and *ret_text and *ret_status are set;
+ * false: return take_e. */
 bool respond_form_error(struct request *r, struct error *e, const char **ret_text, int *ret_status);
-/* Set-Cookie for the session at this door; used by member/ only. max_age_s < 0: until the browser closes;
- * 0: forget. */
+/* Set-Cookie for the session at this door; used by member/ only. max_age_s < 0: until the browser
+ * closes; 0: forget. */
 void respond_session_cookie(struct request *r, const char *value, int64_t max_age_s);
 
 /* --- the server --- */
 struct http_options {
 	const char *http, *https; /* "ADDR:PORT" or NULL */
-	int threads;              /* 0: one per core */
+	int threads;		  /* 0: one per core */
 	/* NULL: those of appliance/routes.c. For tests. */
 	const struct route *const *routes;
 	const struct viewer_source *viewers;
 	page_hook_fn *const *hooks;
 };
 struct http_server;
-/* Makes the box's own authority in DATA/tls when there is none and https is asked for. ERR_NET when an address
- * is taken. The app must outlive the server. */
-struct error *http_start(struct app *app, const struct http_options *o, struct http_server **ret) MUST;
+/* Makes the box's own authority in DATA/tls when there is none and https is asked for. ERR_NET when
+ * an address is taken. The app must outlive the server. */
+struct error *http_start(struct app *app, const struct http_options *o,
+			 struct http_server **ret) MUST;
 void http_stop(struct http_server *s); /* finishes the requests that run */
 int http_port(struct http_server *s);  /* 0: closed */
 int https_port(struct http_server *s);

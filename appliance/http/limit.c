@@ -6,7 +6,7 @@ enum { BUCKETS = 8192, WAYS = 8 }; /* a key may be in any of WAYS places; 256 Ki
 
 struct bucket {
 	struct limit_key key;
-	int64_t at;	/* when `micro` was true, monotonic ms */
+	int64_t at;    /* when `micro` was true, monotonic ms */
 	int64_t micro; /* millionths of tokens */
 };
 struct limits {

@@ -5,8 +5,9 @@
 
 static struct error *malformed(void)
 {
-	return error_new(ERR_MALFORMED,
-			 N_("The upload is damaged or not a form that this box can read. Try again."));
+	return error_new(
+		ERR_MALFORMED,
+		N_("The upload is damaged or not a form that this box can read. Try again."));
 }
 
 static bool boundary_char(char c)

@@ -8,7 +8,7 @@ struct pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work, gone;
 	struct pool_job *first, **end;
-	size_t waiting;	     /* jobs */
+	size_t waiting;	      /* jobs */
 	int threads, resting; /* threads, and those of them without work */
 	bool stop;
 	struct conn *spare[POOL_SPARE_CONNS];

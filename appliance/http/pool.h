@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The threads on which page handlers run, so that those which move bytes never wait for a disk, a commit or a
- * password hash, and so that the posts of many people meet in one group commit. Threads come when there
- * is work for them, up to POOL_THREADS, and go after POOL_REST_MS without. Also the reading connections,
- * lent for the length of a request; the one given back last is lent first.
+ * The threads on which page handlers run, so that those which move bytes never wait for a disk, a
+ * commit or a password hash, and so that the posts of many people meet in one group commit. Threads
+ * come when there is work for them, up to POOL_THREADS, and go after POOL_REST_MS without. Also the
+ * reading connections, lent for the length of a request; the one given back last is lent first.
  */
 #pragma once
 #include "appliance/app.h"

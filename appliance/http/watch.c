@@ -11,9 +11,10 @@ enum { CLIENTS = 1024 };
 struct watched {
 	struct watched *prev, *next;
 	struct limit_key client;
+	void *owner;
 	int fd;
-	bool shed;		   /* shut down already */
-	_Atomic bool busy;	   /* being answered */
+	bool shed;		  /* shut down already */
+	_Atomic bool busy;	  /* being answered */
 	_Atomic int64_t deadline; /* monotonic ms; INT64_MAX: none */
 };
 struct lingering {
@@ -26,8 +27,8 @@ struct watch {
 	pthread_mutex_t mutex;
 	struct watched *first, *last;
 	size_t n;
-	/* Connections of clients, counted by a part of their hash: two clients that share a place share the
-	 * limit, which is generous. */
+	/* Connections of clients, counted by a part of their hash: two clients that share a place
+	 * share the limit, which is generous. */
 	uint16_t clients[CLIENTS];
 	struct lingering lingering[WATCH_LINGERING];
 	void (*tick)(void *ctx);
@@ -99,7 +100,7 @@ static void make_room(struct watch *w, const uint16_t *count)
 	}
 }
 
-struct watched *watch_open(struct watch *w, int fd, struct limit_key client)
+struct watched *watch_open(struct watch *w, int fd, struct limit_key client, void *owner)
 {
 	struct watched *c = calloc(1, sizeof(*c));
 
@@ -107,6 +108,7 @@ struct watched *watch_open(struct watch *w, int fd, struct limit_key client)
 		abort();
 	c->fd = fd;
 	c->client = client;
+	c->owner = owner;
 	c->deadline = env_mono(w->env) + WATCH_FIRST_MS;
 	pthread_mutex_lock(&w->mutex);
 	append(w, c);
@@ -134,6 +136,11 @@ void watch_close(struct watch *w, struct watched *c)
 struct limit_key watched_client(const struct watched *c)
 {
 	return c->client;
+}
+
+void *watched_owner(const struct watched *c)
+{
+	return c->owner;
 }
 
 static void set(struct watched *c, bool busy, int64_t deadline)

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Watches over connections: absolute deadlines (libmicrohttpd's timeout counts only inactivity, so a
- * byte every few seconds would hold a connection for ever), a fair share for each client, and goodbyes that
- * arrive.
+ * Watches over connections: absolute deadlines (libmicrohttpd's timeout counts only inactivity, so
+ * a byte every few seconds would hold a connection for ever), a fair share for each client, and
+ * goodbyes that arrive.
  *
  * Invariants
- *  1. Every open connection is in the table from its NOTIFY_STARTED to its NOTIFY_CLOSED; a socket is
- *     shut down only while it is in the table, under the lock, so never one that was closed and reused.
- *  2. Nobody is refused while somebody idles: when a client has WATCH_CLIENT connections, or all together
- *     WATCH_ALL, the one that has waited longest makes room (of that client; of the client with the
- *     most). A connection whose request is being answered is never shed.
+ *  1. Every open connection is in the table from its NOTIFY_STARTED to its NOTIFY_CLOSED; a socket
+ * is shut down only while it is in the table, under the lock, so never one that was closed and
+ * reused.
+ *  2. Nobody is refused while somebody idles: when a client has WATCH_CLIENT connections, or all
+ * together WATCH_ALL, the one that has waited longest makes room (of that client; of the client
+ * with the most). A connection whose request is being answered is never shed.
  *  3. An address is kept only as a hash under a key that this process drew, and only while it is
  *     connected.
  *
- * A connection that is answered before its body was read would be reset by the kernel, and the sentence that
- * says why would be lost: watch_linger drains it for a moment instead.
+ * A connection that is answered before its body was read would be reset by the kernel, and the
+ * sentence that says why would be lost: watch_linger drains it for a moment instead.
  */
 #pragma once
 #include "appliance/http/limit.h"
@@ -41,14 +42,15 @@ void watch_every_second(struct watch *w, void (*fn)(void *ctx), void *ctx);
 struct error *watch_start(struct watch *w) MUST;
 
 /* From MHD's notify_connection. `client` names the network prefix. */
-struct watched *watch_open(struct watch *w, int fd, struct limit_key client);
+struct watched *watch_open(struct watch *w, int fd, struct limit_key client, void *owner);
 void watch_close(struct watch *w, struct watched *c);
 struct limit_key watched_client(const struct watched *c);
+void *watched_owner(const struct watched *c); /* what watch_open was given */
 
 /* Where the connection stands; sets its deadline. */
 void watch_head(struct watch *w, struct watched *c);		     /* a request has begun */
 void watch_body(struct watch *w, struct watched *c, uint64_t bytes); /* its body is being read */
-void watch_busy(struct watch *w, struct watched *c);		     /* we are at work: no deadline */
+void watch_busy(struct watch *w, struct watched *c); /* we are at work: no deadline */
 void watch_send(struct watch *w, struct watched *c, uint64_t bytes); /* the answer goes out */
 void watch_idle(struct watch *w, struct watched *c);		     /* kept alive */
 /* Read and forget what still comes, for a moment, after MHD has closed its end. */

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/http/http_priv.h"
+#include "appliance/http/text.h"
+#include <netinet/in.h>
+#include <strings.h>
+#include <time.h>
+
+/* --- its life --- */
+
+static bool from_loopback(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr_in6 *six = i ? (const void *)i->client_addr : NULL;
+	const struct sockaddr_in *four = (const void *)six;
+
+	if (!six)
+		return false;
+	if (six->sin6_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr) >> 24 == 127;
+	if (six->sin6_family != AF_INET6)
+		return false;
+	if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		return six->sin6_addr.s6_addr[12] == 127;
+	return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, const char *target)
+{
+	struct request *r = calloc(1, sizeof(*r));
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	if (!r)
+		abort();
+	r->server = d->server;
+	r->door_state = d;
+	r->mhd = mhd;
+	r->watched = i ? i->socket_context : NULL;
+	r->target = arena_strn(&r->arena, target, strnlen(target, LIMIT_URL + 1));
+	r->target_in_place = target;
+	r->path = "/";
+	r->host = "";
+	r->language = languages_pick(r->server->app->languages, NULL, NULL);
+	r->door = d->tls ? DOOR_HTTPS : DOOR_HTTP;
+	return r;
+}
+
+void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	secret_free(r->viewer.take_secret);
+	pool_conn_back(r->server->pool, r->conn);
+	body_release(r);
+	answer_unref(r->answer);
+	arena_release(&r->arena);
+	crypto_wipe(r, sizeof(*r));
+	free(r);
+}
+
+/* --- its beginning --- */
+
+struct collected {
+	struct request *r;
+	bool too_many;
+};
+
+static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_n,
+			       const char *value, size_t value_n)
+{
+	struct collected *c = ctx;
+	struct http_head *h = &c->r->head;
+
+	if (h->n == HEAD_HEADERS) {
+		c->too_many = true;
+		return MHD_NO;
+	}
+	h->v[h->n++] = (struct header){span_of(name, name_n), span_of(value ? value : "", value_n)};
+	return MHD_YES;
+}
+
+#if MHD_VERSION < 0x01000000
+static size_t header_size(const struct request *r)
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	return i ? i->header_size : 0;
+}
+#endif
+
+/* libmicrohttpd before 1.0 ends every text at a zero byte, mends folded lines and takes a bare LF
+ * for a line's end. All three leave a gap between what it hands us, or none where one belongs: in a
+ * clean head every text follows the one before with exactly the bytes between them that HTTP has
+ * there. (From 1.0 on it refuses these itself: see MHD_OPTION_CLIENT_DISCIPLINE_LVL in server.c.)
+ */
+static bool head_is_contiguous(const struct request *r)
+{
+#if MHD_VERSION < 0x01000000
+	const char *at = r->target_in_place;
+	const struct http_head *h = &r->head;
+
+	if (h->method + strlen(h->method) + 1 != at)
+		return false;
+	at += strlen(r->target) + 1;
+	if (strlen(r->target) <= LIMIT_URL && at != h->version)
+		return false;
+	at = h->version + strlen(h->version) + 2;
+	for (size_t i = 0; i < h->n; i++) {
+		const char *value = (const char *)h->v[i].value.p;
+
+		if ((const char *)h->v[i].name.p != at)
+			return false;
+		at += h->v[i].name.n + 1;
+		while (at < value && (*at == ' ' || *at == '\t'))
+			at++;
+		if (at != value)
+			return false;
+		at += h->v[i].value.n + 2;
+	}
+	/* the empty line ends the head, and nothing is left over */
+	return at + 2 == h->method + header_size(r);
+#else
+	return true;
+#endif
+}
+
+static void pick_language(struct request *r)
+{
+	const char *choice = fields_get(&r->query, "lang");
+	struct span cookie = {NULL, 0}, accept = http_head_get(&r->head, "Accept-Language");
+
+	if (!choice && request_cookie(r, "lliure-lang", &cookie))
+		choice = arena_strn(&r->arena, (const char *)cookie.p, cookie.n);
+	r->language = languages_pick(
+		r->server->app->languages, choice,
+		accept.n ? arena_strn(&r->arena, (const char *)accept.p, accept.n) : NULL);
+}
+
+static bool accepts_json(const struct request *r)
+{
+	struct span accept = http_head_get(&r->head, "Accept");
+
+	return accept.n >= 16 && strncasecmp((const char *)accept.p, "application/json", 16) == 0;
+}
+
+enum refusal_id request_begin(struct request *r, const char *method, const char *version)
+{
+	struct collected c = {r, false};
+	enum refusal_id why;
+	struct error *e;
+
+	r->head.method = method;
+	r->head.target = r->target;
+	r->head.version = version;
+	MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, collect, &c);
+	if (c.too_many)
+		return REFUSE_HEADERS;
+	why = http_head_check(&r->head);
+	r->read_only = r->head.kind != HEAD_POST;
+	if (why != REFUSE_NOTHING)
+		return why;
+	if (!head_is_contiguous(r))
+		return REFUSE_BYTES;
+	r->host = host_name(&r->arena, r->head.host);
+	if (r->door == DOOR_HTTP && from_loopback(r->mhd) &&
+	    host_is_local(r->host, r->server->box_host))
+		r->door = DOOR_LOOPBACK;
+	if (!target_split(r->target, &r->raw_path, &r->raw_query))
+		return REFUSE_PATH;
+	e = form_parse(&r->arena, r->raw_query, &r->query);
+	if (e) {
+		error_free(e);
+		return REFUSE_BYTES;
+	}
+	pick_language(r);
+	r->path = path_decode(&r->arena, r->raw_path, &r->json);
+	if (!r->path) {
+		r->path = "/";
+		return REFUSE_PATH;
+	}
+	r->json |= accepts_json(r);
+	return REFUSE_NOTHING;
+}
+
+/* --- who asks --- */
+
+const char *session_cookie_name(enum door door)
+{
+	return door == DOOR_HTTPS  ? "__Host-lliure"
+	       : door == DOOR_HTTP ? "lliure-http"
+				   : "lliure-here";
+}
+
+bool request_cookie(struct request *r, const char *name, struct span *ret)
+{
+	return cookie_get(http_head_get(&r->head, "Cookie"), name, ret);
+}
+
+static struct span bearer(struct request *r)
+{
+	struct span h = http_head_get(&r->head, "Authorization");
+
+	if (h.n <= 7 || strncasecmp((const char *)h.p, "Bearer ", 7) != 0)
+		return span_of("", 0);
+	return span_of(h.p + 7, h.n - 7);
+}
+
+bool request_has_identity(struct request *r)
+{
+	struct span cookie;
+
+	return http_head_get(&r->head, "Authorization").n > 0 ||
+	       request_cookie(r, session_cookie_name(r->door), &cookie);
+}
+
+static struct error *find_viewer(struct request *r)
+{
+	const struct viewer_source *from = r->server->viewers;
+	struct span token = bearer(r), cookie;
+
+	if (token.n) {
+		TRY(from->by_token(r, arena_strn(&r->arena, (const char *)token.p, token.n),
+				   &r->viewer, &r->viewer_known));
+		ENSURE(r->viewer_known,
+		       error_new(ERR_AUTH, N_("This token is not valid on this box. Make a new one "
+					      "on your own page.")));
+	} else if (request_cookie(r, session_cookie_name(r->door), &cookie)) {
+		TRY(from->by_cookie(r, arena_strn(&r->arena, (const char *)cookie.p, cookie.n),
+				    &r->viewer, &r->viewer_known));
+	}
+	return NULL;
+}
+
+/* A browser says where a form came from; what does not browse says nothing. */
+static bool same_origin(struct request *r)
+{
+	struct span origin = http_head_get(&r->head, "Origin");
+	struct span site = http_head_get(&r->head, "Sec-Fetch-Site");
+	const char *scheme = r->door_state->tls ? "https://" : "http://";
+	size_t n = strlen(scheme);
+
+	if (site.n && !span_is(site, "same-origin") && !span_is(site, "none"))
+		return false;
+	if (!origin.n)
+		return true;
+	return origin.n == n + r->head.host.n && memcmp(origin.p, scheme, n) == 0 &&
+	       strncasecmp((const char *)origin.p + n, (const char *)r->head.host.p,
+			   r->head.host.n) == 0;
+}
+
+static bool csrf_good(struct request *r)
+{
+	const char *sent = request_field(r, "csrf"), *want = r->viewer.csrf;
+	size_t n = strlen(want);
+
+	return sent && strlen(sent) == n && crypto_equal(sent, want, n);
+}
+
+static struct error *check_post(struct request *r)
+{
+	if (r->read_only)
+		return NULL;
+	ENSURE(same_origin(r),
+	       error_new(ERR_DENIED, N_("This form came from another site. Nothing was changed.")));
+	if (r->viewer_known && r->viewer.csrf)
+		ENSURE(csrf_good(r),
+		       error_new(ERR_DENIED,
+				 N_("This form is too old, or it came from another "
+				    "place. Go back, load the page again and repeat.")));
+	if (!r->viewer_known && !(r->route->flags & ROUTE_NO_CSRF))
+		return error_new(ERR_AUTH, N_("You need to be signed in for this."));
+	return NULL;
+}
+
+static struct error *check_route(struct request *r)
+{
+	unsigned flags = r->route->flags;
+	int64_t now = env_now(r->server->app->env);
+
+	if (flags & (ROUTE_SIGNED_IN | ROUTE_VOLUNTEER | ROUTE_FRESH))
+		ENSURE(r->viewer_known,
+		       error_new(ERR_AUTH, N_("You need to be signed in for this.")));
+	if (flags & (ROUTE_VOLUNTEER | ROUTE_SAFE_DOOR))
+		ENSURE(request_safe_door(r),
+		       error_new(ERR_DENIED, N_("This is possible only over the safe address that "
+						"begins with https.")));
+	if (flags & ROUTE_VOLUNTEER)
+		ENSURE(r->viewer.volunteer && r->viewer.may_moderate_here,
+		       error_new(ERR_DENIED, N_("This is for the volunteers of this box.")));
+	if (flags & ROUTE_FRESH)
+		ENSURE(r->viewer.session && now - r->viewer.since_ms < FRESH_MS &&
+			       now >= r->viewer.since_ms,
+		       error_new(ERR_AUTH, N_("This is a serious step, and you signed in some time "
+					      "ago. Please sign in again.")));
+	return NULL;
+}
+
+static struct error *run(struct request *r)
+{
+	r->generation = writer_generation(r->server->app->writer);
+	TRY(pool_conn(r->server->pool, &r->conn));
+	TRY(find_viewer(r));
+	TRY(body_finish(r));
+	TRY(check_post(r));
+	TRY(check_route(r));
+	if (r->viewer_known || r->cookies_n)
+		r->cache_key = NULL;
+	TRY(r->route->handler(r));
+	ENSURE(r->answer, error_new(ERR_INTERNAL, N_("The page %s was left without an answer."),
+				    r->route->pattern));
+	return NULL;
+}
+
+void request_run(struct request *r)
+{
+	struct error *e = run(r);
+
+	if (e)
+		respond_error(r, e);
+	/* Between requests nothing of a person stays unsealed. */
+	secret_free(STEAL(r->viewer.take_secret));
+	pool_conn_back(r->server->pool, STEAL(r->conn));
+}
+
+/* --- what handlers ask --- */
+
+struct arena *request_arena(struct request *r)
+{
+	return &r->arena;
+}
+
+struct app *request_app(struct request *r)
+{
+	return r->server->app;
+}
+
+struct conn *request_conn(struct request *r)
+{
+	return r->conn;
+}
+
+const struct viewer *request_viewer(struct request *r)
+{
+	return r->viewer_known ? &r->viewer : NULL;
+}
+
+enum door request_door(struct request *r)
+{
+	return r->door;
+}
+
+bool request_safe_door(struct request *r)
+{
+	return r->door != DOOR_HTTP;
+}
+
+const char *request_path(struct request *r)
+{
+	return r->path;
+}
+
+const char *request_param(struct request *r, const char *name)
+{
+	const char *v = fields_get(&r->params, name);
+
+	return v ? v : "";
+}
+
+const char *request_query(struct request *r, const char *name)
+{
+	return fields_get(&r->query, name);
+}
+
+const char *request_field(struct request *r, const char *name)
+{
+	return fields_get(&r->fields, name);
+}
+
+const json_t *request_json(struct request *r)
+{
+	return r->json_body;
+}
+
+bool request_wants_json(struct request *r)
+{
+	return r->json;
+}
+
+const char *request_lang(struct request *r)
+{
+	return language_code(r->language);
+}
+
+const struct language *request_language(struct request *r)
+{
+	return r->language;
+}
+
+const char *request_text(struct request *r, const char *msgid)
+{
+	return language_text(r->language, msgid);
+}
+
+const char *request_error_text(struct request *r, struct error *take_e)
+{
+	char text[2048];
+
+	error_text(take_e, language_translate, (void *)r->language, text, sizeof(text));
+	error_free(take_e);
+	return arena_str(&r->arena, text);
+}
+
+bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size,
+		    const char **ret_name)
+{
+	if (!r->uploaded)
+		return false;
+	*ret_blob = r->upload;
+	*ret_size = r->upload_size;
+	*ret_name = r->upload_name;
+	return true;
+}
+
+const char *request_date_text(struct request *r, int64_t ms)
+{
+	char *out = arena_alloc(&r->arena, LANGUAGE_TEXT);
+
+	return language_date_short(r->language, ms, out, LANGUAGE_TEXT);
+}
+
+const char *request_date(struct request *r, int64_t ms)
+{
+	time_t s = (time_t)(ms / 1000 - (ms % 1000 < 0));
+	struct tm tm;
+	char *out = arena_alloc(&r->arena, 32);
+
+	if (gmtime_r(&s, &tm))
+		strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return out;
+}
+
+/* --- limits --- */
+
+static struct error *too_fast(struct request *r, struct limit_key key, int burst, int per_minute)
+{
+	int wait;
+	char text[16];
+
+	if (limit_take(r->server->limits, key, burst, per_minute, &wait))
+		return NULL;
+	snprintf(text, sizeof(text), "%d", wait);
+	return error_new(ERR_RATE,
+			 N_("That was too often in a short time. Try again in %s seconds."), text);
+}
+
+struct error *request_limit(struct request *r, const char *what, int burst, int per_minute)
+{
+	struct limit_key client = watched_client(r->watched);
+	struct span who = span_of(&client, sizeof(client));
+
+	if (r->viewer_known)
+		who = span_of(r->viewer.key.b, 32);
+	return too_fast(r, limit_key(r->server->limits, what, who), burst, per_minute);
+}
+
+struct error *request_limit_named(struct request *r, const char *what, const char *name, int burst,
+				  int per_minute)
+{
+	const char *both = arena_printf(&r->arena, "named %s", what);
+
+	return too_fast(r, limit_key(r->server->limits, both, span_str(name)), burst, per_minute);
+}
+
+struct error *request_heavy_begin(struct request *r)
+{
+	struct http_server *s = r->server;
+
+	if (++s->heavy_waiting > HTTP_HEAVY_WAITING) {
+		s->heavy_waiting--;
+		return error_new(ERR_BUSY, N_("Many people are signing in at once. Try again in a "
+					      "moment."));
+	}
+	pthread_mutex_lock(&s->heavy);
+	return NULL;
+}
+
+void request_heavy_end(struct request *r)
+{
+	pthread_mutex_unlock(&r->server->heavy);
+	r->server->heavy_waiting--;
+}
+
+/* --- addresses --- */
+
+const char *request_host(struct request *r)
+{
+	return r->host;
+}
+
+const char *request_https_url(struct request *r, const char *path)
+{
+	int port = r->server->doors[1].port;
+	const char *host = r->host[0] ? r->host : r->server->box_host;
+
+	if (!port)
+		return NULL;
+	if (port == 443)
+		return arena_printf(&r->arena, "https://%s%s", host, path);
+	return arena_printf(&r->arena, "https://%s:%d%s", host, port, path);
+}
+
+const char *request_local_path(struct request *r, const char *next, const char *otherwise)
+{
+	if (!next || next[0] != '/' || next[1] == '/' || strlen(next) > LIMIT_URL)
+		return otherwise;
+	for (const char *p = next; *p; p++) {
+		if (*p <= 0x20 || *p >= 0x7f || *p == '\\')
+			return otherwise;
+	}
+	return next;
+}
+
+const char *url_encode(struct arena *a, const char *s)
+{
+	return text_escape_query(a, s);
+}
+
+struct error *request_write(struct request *r, write_fn *fn, void *arg)
+{
+	return writer_run(r->server->app->writer, fn, arg);
+}
