@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What forum_ops.c, forum_rules.c and forum_store.c share. */
+#pragma once
+#include "appliance/forum/forum.h"
+
+extern const struct op_type forum_types[];
+
+/* --- forum_rules.c: who may, and what fits, beyond the row of the table --- */
+/* Reads `by`: who wrote according to the op. Refuses a member who writes for somebody else, and an
+ * appliance that names nobody. */
+struct error *author_of(const struct op *op, struct author *ret) MUST;
+struct error *check_text(const struct op *op) MUST;
+struct error *check_topic_set(const struct topic *t, const struct op *op) MUST;
+
+/* --- forum_store.c: the rows, on the writer --- */
+struct error *forum_add(struct fold *f, const struct op *op) MUST;
+struct error *forum_change(struct fold *f, const struct forum *now) MUST;
+struct error *topic_add(struct fold *f, const struct op *op, const struct author *by) MUST;
+struct error *topic_change(struct fold *f, const struct topic *now) MUST;
+/* The topic of the fold's object. ERR_NOT_FOUND when the object is none. */
+struct error *topic_folded(struct fold *f, struct topic *ret) MUST;
+struct error *post_add(struct fold *f, const struct topic *t, const struct op *op,
+		       const struct author *by) MUST;
+struct error *post_change(struct fold *f, const struct hash *post, const struct op *op) MUST;
+struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidden,
+			      const char *reason) MUST;
+/* The author of a post of this topic. ERR_NOT_FOUND. */
+struct error *post_author(struct fold *f, const struct topic *t, const struct hash *post,
+			  struct author *ret) MUST;
+/* Had the op, or what it saw, seen the topic closed? */
+struct error *topic_shut_for(struct fold *f, const struct op *op, bool *ret) MUST;
+/* Remember for topic_shut_for what this op saw; to be called in every apply on a topic. */
+struct error *topic_note(struct fold *f, const struct op *op) MUST;
+
+/* A struct author from three columns. */
+void author_read(sqlite3_stmt *st, int col, struct author *ret);
+
+/* --- statements, in the order of the table in forum_store.c --- */
+enum forum_stmt {
+	FORUM_ADD,
+	FORUM_CHANGE,
+	FORUM_GET,
+	FORUM_EACH,
+	FORUM_BY_SLUG,
+	TOPIC_ADD,
+	TOPIC_CHANGE,
+	TOPIC_GREW,
+	TOPIC_SHUTS,
+	TOPIC_HIDE,
+	TOPIC_GET,
+	TOPIC_PAGE,
+	TOPIC_COUNT,
+	TOPIC_RECENT,
+	TOPIC_BY_AUTHOR,
+	POST_ADD,
+	POST_CHANGE,
+	POST_HIDE,
+	POST_AUTHOR,
+	POST_PAGE,
+	POST_GET,
+	POST_SINCE,
+	POST_NEWEST,
+	POST_BY_SOURCE,
+	POST_BY_GUEST,
+	SAW_ADD,
+	SAW_GET,
+	RESET_FORUM,
+	RESET_SAW,
+	RESET_POSTS,
+	RESET_TOPIC,
+	DIGEST_FORUMS,
+	DIGEST_POSTS,
+	FORUM_STMTS
+};

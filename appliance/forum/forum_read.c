@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Reading the tables of forums: any thread's own conn. The statements are in forum_store.c. */
+#include "appliance/forum/forum_priv.h"
+
+static struct db_stmts *stmts(struct conn *c)
+{
+	return conn_view(c, &forum_feature);
+}
+
+/* A statement that stays in the middle of its rows would hold its snapshot of the file. */
+static struct error *end(sqlite3_stmt *st, struct error *e)
+{
+	sqlite3_reset(st);
+	return e;
+}
+
+static void copy_text(char *out, size_t n, const char *text)
+{
+	snprintf(out, n, "%s", text);
+}
+
+void author_read(sqlite3_stmt *st, int col, struct author *ret)
+{
+	*ret = (struct author){.kind = (enum author_kind)db_int(st, col + 1)};
+	db_id(st, col, ret->key.b);
+	copy_text(ret->name, sizeof(ret->name), db_text(st, col + 2));
+}
+
+/* --- forums ----------------------------------------------------------------------------------- */
+
+static void read_forum(sqlite3_stmt *st, struct forum *f)
+{
+	*f = (struct forum){.closed = db_int(st, 5),
+			    .plain = db_int(st, 6),
+			    .topics = db_int(st, 7),
+			    .posts = db_int(st, 8),
+			    .last_ms = db_int(st, 9)};
+	db_id(st, 0, f->id.b);
+	db_id(st, 1, f->space.b);
+	copy_text(f->slug, sizeof(f->slug), db_text(st, 2));
+	copy_text(f->title, sizeof(f->title), db_text(st, 3));
+	copy_text(f->about, sizeof(f->about), db_text(st, 4));
+}
+
+static struct error *no_forum(const char *name)
+{
+	return error_new(ERR_NOT_FOUND,
+			 N_("There is no forum “%s” here. It may have another address, or"
+			    " not have arrived on this box yet."),
+			 name);
+}
+
+struct error *forum_each(struct conn *c, const struct hash *space, forum_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FORUM_EACH);
+	struct forum f;
+	struct error *e;
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_forum(st, &f);
+		e = fn(ctx, &f);
+		if (e)
+			return end(st, e);
+	}
+}
+
+struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FORUM_GET);
+	bool row;
+
+	db_bind(st, "k", id);
+	TRY(db_step(c->view, st, &row));
+	ENSURE(row, no_forum(ID_SHORT(id)));
+	read_forum(st, ret);
+	return end(st, NULL);
+}
+
+/* "SLUG" is the oldest forum that claims it, "SLUG~ID8" any. */
+struct error *forum_by_name(struct conn *c, const struct hash *space, const char *name,
+			    struct forum *ret)
+{
+	const char *tilde = strchr(name, '~');
+	size_t n = tilde ? (size_t)(tilde - name) : strlen(name);
+	sqlite3_stmt *st = db_stmt(stmts(c), FORUM_BY_SLUG);
+	char slug[LIMIT_SLUG + 1];
+	bool row;
+
+	ENSURE(n > 0 && n <= LIMIT_SLUG, no_forum(name));
+	snprintf(slug, sizeof(slug), "%.*s", (int)n, name);
+	db_bind(st, "ks", space, slug);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		ENSURE(row, no_forum(name));
+		read_forum(st, ret);
+		if (tilde ? !strcmp(tilde + 1, ID_SHORT(&ret->id)) : ret->plain)
+			return end(st, NULL);
+	}
+}
+
+const char *forum_path(struct arena *a, const struct forum *f, const struct hash *home)
+{
+	const char *which = f->plain ? "" : arena_printf(a, "~%s", ID_SHORT(&f->id));
+
+	if (home && hash_eq(&f->space, home))
+		return arena_printf(a, "/forum/%s%s", f->slug, which);
+	return arena_printf(a, "/forum/%s%s@%s", f->slug, which, ID_SHORT(&f->space));
+}
+
+/* --- topics ----------------------------------------------------------------------------------- */
+
+static void read_topic(sqlite3_stmt *st, struct topic *t)
+{
+	*t = (struct topic){.num = db_int(st, 0),
+			    .time = db_int(st, 8),
+			    .closed = db_int(st, 9),
+			    .pinned = db_int(st, 10),
+			    .hidden = db_int(st, 11),
+			    .posts = db_int(st, 12),
+			    .last_time = db_int(st, 16)};
+	db_id(st, 1, t->id.b);
+	db_id(st, 2, t->space.b);
+	db_id(st, 3, t->forum.b);
+	copy_text(t->title, sizeof(t->title), db_text(st, 4));
+	author_read(st, 5, &t->author);
+	author_read(st, 13, &t->last);
+	copy_text(t->forum_title, sizeof(t->forum_title), db_text(st, 17));
+}
+
+static struct error *each_topic(struct conn *c, sqlite3_stmt *st, topic_fn *fn, void *ctx)
+{
+	struct topic t;
+	struct error *e;
+	bool row;
+
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_topic(st, &t);
+		e = fn(ctx, &t);
+		if (e)
+			return end(st, e);
+	}
+}
+
+struct error *topic_page(struct conn *c, const struct forum *f, bool hidden, int64_t skip,
+			 int64_t n, topic_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_PAGE);
+
+	db_bind(st, "kkiii", &f->id, &f->space, (int64_t)hidden, skip, n);
+	return each_topic(c, st, fn, ctx);
+}
+
+struct error *topic_count(struct conn *c, const struct forum *f, bool hidden, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), TOPIC_COUNT, 0, ret, "kki", &f->id, &f->space,
+			 (int64_t)hidden);
+}
+
+struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_RECENT);
+
+	db_bind(st, "i", n);
+	return each_topic(c, st, fn, ctx);
+}
+
+struct error *topic_by_author(struct conn *c, const struct hash *space, const struct pubkey *key,
+			      int64_t n, topic_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_BY_AUTHOR);
+
+	db_bind(st, "kki", key, space, n);
+	return each_topic(c, st, fn, ctx);
+}
+
+struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_GET);
+	bool row;
+
+	db_bind(st, "k", id);
+	TRY(db_step(c->view, st, &row));
+	ENSURE(row, error_new(ERR_NOT_FOUND,
+			      N_("There is no conversation %s on this box. It may not have"
+				 " arrived yet."),
+			      ID_SHORT(id)));
+	read_topic(st, ret);
+	ret->shuts = db_int(st, 18);
+	return end(st, NULL);
+}
+
+struct error *topic_folded(struct fold *f, struct topic *ret)
+{
+	return topic_get(f->conn, &f->object, ret);
+}
+
+/* --- posts ------------------------------------------------------------------------------------ */
+
+static void read_post(sqlite3_stmt *st, struct post *p)
+{
+	*p = (struct post){.num = db_int(st, 0),
+			   .topic_num = db_int(st, 3),
+			   .number = db_int(st, 4),
+			   .time = db_int(st, 8),
+			   .edited = db_int(st, 9),
+			   .hidden = db_int(st, 10),
+			   .erased = db_int(st, 11),
+			   .reason = db_text(st, 12),
+			   .source = db_text(st, 13),
+			   .html = db_text(st, 14),
+			   .text = db_text(st, 15)};
+	db_id(st, 1, p->id.b);
+	db_id(st, 2, p->rev.b);
+	author_read(st, 5, &p->author);
+	db_id(st, 16, p->topic.b);
+	db_id(st, 17, p->space.b);
+}
+
+static struct error *each_post(struct conn *c, sqlite3_stmt *st, post_fn *fn, void *ctx)
+{
+	struct post p;
+	struct error *e;
+	bool row;
+
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_post(st, &p);
+		e = fn(ctx, &p);
+		if (e)
+			return end(st, e);
+	}
+}
+
+struct error *post_page(struct conn *c, int64_t topic_num, int64_t first, int64_t n, post_fn *fn,
+			void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), POST_PAGE);
+
+	db_bind(st, "iii", topic_num, first, n);
+	return each_post(c, st, fn, ctx);
+}
+
+struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), POST_GET);
+	struct post p;
+	bool row;
+
+	db_bind(st, "k", id);
+	TRY(db_step(c->view, st, &row));
+	ENSURE(row, error_new(ERR_NOT_FOUND,
+			      N_("There is no message %s on this box. It may not have"
+				 " arrived yet."),
+			      ID_SHORT(id)));
+	read_post(st, &p);
+	return end(st, fn(ctx, &p));
+}
+
+struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), POST_SINCE);
+
+	db_bind(st, "ii", after, n);
+	return each_post(c, st, fn, ctx);
+}
+
+struct error *post_newest(struct conn *c, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), POST_NEWEST, 0, ret, "");
+}
+
+struct error *forum_has_source(struct conn *c, const struct hash *space, const char *source,
+			       bool *ret)
+{
+	int64_t found;
+
+	TRY(db_number(c->view, stmts(c), POST_BY_SOURCE, 0, &found, "sk", source, space));
+	*ret = found;
+	return NULL;
+}
+
+struct error *post_by_guest(struct conn *c, const struct hash *topic,
+			    const struct pubkey *appliance, int64_t time, const char *name,
+			    const char *text, struct hash *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), POST_BY_GUEST);
+	bool row;
+
+	db_bind(st, "kkiss", topic, appliance, time, name, text);
+	TRY(db_step(c->view, st, &row));
+	ENSURE(row, error_new(ERR_NOT_FOUND, N_("The guest's message is not published.")));
+	db_id(st, 0, ret->b);
+	return end(st, NULL);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The tables of forums in view.db, their statements, and writing them on the writer's thread.
+ * Reading is in forum_read.c. */
+#include "appliance/forum/forum_priv.h"
+#include "appliance/page/markdown.h"
+
+/* `author` with `kind` and `by_name` is a struct author. post.num grows and is never used twice, so
+ * that the search index can go on where it stopped. `active` orders lists: see README.md. topic_saw
+ * is what an op of a topic that was ever closed had seen of that. */
+static const char *const migrations[] = {
+	"CREATE TABLE forum(id BLOB PRIMARY KEY, space BLOB NOT NULL, slug TEXT NOT NULL,"
+	" title TEXT NOT NULL, about TEXT NOT NULL, closed INTEGER NOT NULL, time INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE INDEX forum_slug ON forum(space, slug, time, id);"
+	"CREATE TABLE topic(num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space BLOB NOT NULL,"
+	" forum BLOB NOT NULL, title TEXT NOT NULL, author BLOB NOT NULL, kind INTEGER NOT NULL,"
+	" by_name TEXT NOT NULL, time INTEGER NOT NULL, closed INTEGER NOT NULL,"
+	" pinned INTEGER NOT NULL, hidden INTEGER NOT NULL, posts INTEGER NOT NULL,"
+	" active INTEGER NOT NULL, shuts INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX topic_list ON topic(forum, space, pinned, active, hidden, posts);"
+	"CREATE INDEX topic_active ON topic(active);"
+	"CREATE TABLE post(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
+	" rev BLOB NOT NULL, topic INTEGER NOT NULL, number INTEGER NOT NULL, author BLOB NOT NULL,"
+	" kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT NULL,"
+	" edited INTEGER NOT NULL, hidden INTEGER NOT NULL, erased INTEGER NOT NULL,"
+	" reason TEXT NOT NULL, source TEXT, html TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX post_place ON post(topic, number);"
+	"CREATE INDEX post_author ON post(author, time) WHERE kind = 0;"
+	"CREATE INDEX post_source ON post(source) WHERE source IS NOT NULL;"
+	"CREATE TABLE topic_saw(op BLOB PRIMARY KEY, topic INTEGER NOT NULL, place INTEGER NOT "
+	"NULL,"
+	" shut INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX topic_saw_topic ON topic_saw(topic);",
+};
+
+#define FORUM_COLUMNS                                                                              \
+	"f.id, f.space, f.slug, f.title, f.about, f.closed, NOT EXISTS(SELECT 1 FROM forum o "     \
+	"WHERE"                                                                                    \
+	" o.space = f.space AND o.slug = f.slug AND (o.time, o.id) < (f.time, f.id))"
+#define FORUM_COUNTS                                                                               \
+	", (SELECT count(*) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "      \
+	"t.hidden),"                                                                               \
+	" (SELECT sum(t.posts) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "   \
+	"t.hidden),"                                                                               \
+	" (SELECT max(t.active) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "  \
+	"t.hidden)"
+#define TOPIC_COLUMNS                                                                              \
+	"t.num, t.id, t.space, t.forum, t.title, t.author, t.kind, t.by_name, t.time, t.closed,"   \
+	" t.pinned, t.hidden, t.posts, l.author, l.kind, l.by_name, l.time"
+#define LAST_POST " LEFT JOIN post l ON l.topic = t.num AND l.number = t.posts"
+#define POST_COLUMNS                                                                               \
+	"p.num, p.id, p.rev, p.topic, p.number, p.author, p.kind, p.by_name, p.time, p.edited,"    \
+	" p.hidden, p.erased, p.reason, p.source, p.html, p.text, t.id, t.space"
+
+static const char *const sql[FORUM_STMTS] = {
+	[FORUM_ADD] = "INSERT INTO forum(id, space, slug, title, about, closed, time)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, 0, ?6)",
+	[FORUM_CHANGE] = "UPDATE forum SET title = ?2, about = ?3, closed = ?4 WHERE id = ?1",
+	[FORUM_GET] = "SELECT " FORUM_COLUMNS ", 0, 0, 0 FROM forum f WHERE f.id = ?1",
+	[FORUM_EACH] = "SELECT " FORUM_COLUMNS FORUM_COUNTS
+		       " FROM forum f WHERE f.space = ?1 ORDER BY f.title, f.time, f.id",
+	[FORUM_BY_SLUG] = "SELECT " FORUM_COLUMNS FORUM_COUNTS
+			  " FROM forum f WHERE f.space = ?1 AND f.slug = ?2 ORDER BY f.time, f.id",
+	[TOPIC_ADD] =
+		"INSERT INTO topic(id, space, forum, title, author, kind, by_name, time, closed,"
+		" pinned, hidden, posts, active, shuts)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, 0)",
+	[TOPIC_CHANGE] =
+		"UPDATE topic SET title = ?2, forum = ?3, closed = ?4, pinned = ?5 WHERE num = ?1",
+	[TOPIC_GREW] = "UPDATE topic SET posts = ?2, active = max(active, ?3) WHERE num = ?1",
+	[TOPIC_SHUTS] = "UPDATE topic SET shuts = shuts + 1 WHERE num = ?1 RETURNING shuts",
+	[TOPIC_HIDE] = "UPDATE topic SET hidden = ?2 WHERE id = ?1",
+	[TOPIC_GET] =
+		"SELECT " TOPIC_COLUMNS ", '', t.shuts FROM topic t" LAST_POST " WHERE t.id = ?1",
+	[TOPIC_PAGE] = "SELECT " TOPIC_COLUMNS ", '' FROM topic t" LAST_POST
+		       " WHERE t.forum = ?1 AND t.space = ?2 AND (?3 OR NOT t.hidden)"
+		       " ORDER BY t.pinned DESC, t.active DESC, t.num DESC LIMIT ?5 OFFSET ?4",
+	[TOPIC_COUNT] = "SELECT count(*) FROM topic t WHERE t.forum = ?1 AND t.space = ?2"
+			" AND (?3 OR NOT t.hidden)",
+	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
+			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
+			 " WHERE NOT t.hidden ORDER BY t.active DESC, t.num DESC LIMIT ?1",
+	[TOPIC_BY_AUTHOR] =
+		"SELECT " TOPIC_COLUMNS ", f.title FROM (SELECT topic, max(time) AS last"
+		"  FROM (SELECT topic, time FROM post WHERE author = ?1 AND kind = 0"
+		"   AND NOT hidden ORDER BY time DESC LIMIT 500)"
+		"  GROUP BY topic ORDER BY last DESC LIMIT ?3) w"
+		" JOIN topic t ON t.num = w.topic"
+		" JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
+		" WHERE t.space = ?2 AND NOT t.hidden ORDER BY w.last DESC",
+	[POST_ADD] = "INSERT INTO post(id, rev, topic, number, author, kind, by_name, time, edited,"
+		     " hidden, erased, reason, source, html, text)"
+		     " VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 0, '', ?8, ?9, ?10)",
+	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5 WHERE id = ?1",
+	[POST_HIDE] = "UPDATE post SET hidden = ?2, reason = ?3 WHERE id = ?1",
+	[POST_AUTHOR] = "SELECT author, kind, by_name FROM post WHERE id = ?1 AND topic = ?2",
+	[POST_PAGE] = "SELECT " POST_COLUMNS " FROM post p JOIN topic t ON t.num = p.topic"
+		      " WHERE p.topic = ?1 AND p.number >= ?2 ORDER BY p.number LIMIT ?3",
+	[POST_GET] = "SELECT " POST_COLUMNS
+		     " FROM post p JOIN topic t ON t.num = p.topic WHERE p.id = ?1",
+	[POST_SINCE] = "SELECT " POST_COLUMNS " FROM post p JOIN topic t ON t.num = p.topic"
+		       " WHERE p.num > ?1 ORDER BY p.num LIMIT ?2",
+	[POST_NEWEST] = "SELECT max(num) FROM post",
+	[POST_BY_SOURCE] = "SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
+			   " WHERE p.source = ?1 AND t.space = ?2",
+	[POST_BY_GUEST] =
+		"SELECT p.id FROM topic t JOIN post p ON p.topic = t.num WHERE"
+		" (t.id = ?1 OR (?1 IS NULL AND t.author = ?2 AND t.kind = 1 AND p.number = 1"
+		"  AND t.time = ?3)) AND p.author = ?2 AND p.kind = 1 AND p.time = ?3"
+		" AND p.by_name = ?4 AND p.text = ?5 LIMIT 1",
+	[SAW_ADD] =
+		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",
+	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",
+	[RESET_FORUM] = "DELETE FROM forum WHERE id = ?1",
+	[RESET_SAW] = "DELETE FROM topic_saw WHERE topic = (SELECT num FROM topic WHERE id = ?1)",
+	[RESET_POSTS] = "DELETE FROM post WHERE topic = (SELECT num FROM topic WHERE id = ?1)",
+	[RESET_TOPIC] = "DELETE FROM topic WHERE id = ?1",
+	[DIGEST_FORUMS] = "SELECT id, slug, title, about, closed, time FROM forum WHERE space = ?1 "
+			  "ORDER BY id",
+	[DIGEST_POSTS] =
+		"SELECT t.id, t.forum, t.title, t.closed, t.pinned, p.id, p.rev, p.author, p.kind,"
+		" p.by_name, p.time, p.edited, p.hidden, p.erased, p.reason, p.source, p.text"
+		" FROM topic t JOIN post p ON p.topic = t.num WHERE t.space = ?1"
+		" ORDER BY t.id, p.number",
+};
+
+static struct db_stmts *stmts(struct fold *f)
+{
+	return conn_view(f->conn, &forum_feature);
+}
+
+/* --- forums ----------------------------------------------------------------------------------- */
+
+struct error *forum_add(struct fold *f, const struct op *op)
+{
+	const char *about = op_str(op, "about");
+
+	return db_do(f->conn->view, stmts(f), FORUM_ADD, "kksssi", &op->id, &f->space,
+		     op_str(op, "slug"), op_str(op, "title"), about ? about : "", op->time);
+}
+
+struct error *forum_change(struct fold *f, const struct forum *now)
+{
+	return db_do(f->conn->view, stmts(f), FORUM_CHANGE, "kssi", &now->id, now->title,
+		     now->about, (int64_t)now->closed);
+}
+
+/* --- topics ----------------------------------------------------------------------------------- */
+
+struct error *topic_add(struct fold *f, const struct op *op, const struct author *by)
+{
+	struct hash forum;
+
+	op_id(op, "forum", &forum);
+	return db_do(f->conn->view, stmts(f), TOPIC_ADD, "kkkskisi", &op->id, &f->space, &forum,
+		     op_str(op, "title"), &by->key, (int64_t)by->kind, by->name, op->time);
+}
+
+struct error *topic_change(struct fold *f, const struct topic *now)
+{
+	return db_do(f->conn->view, stmts(f), TOPIC_CHANGE, "iskii", now->num, now->title,
+		     &now->forum, (int64_t)now->closed, (int64_t)now->pinned);
+}
+
+/* The newest closing or opening that one of the ops in `seen` had seen: its place and what it did.
+ */
+static struct error *saw(struct fold *f, const struct topic *t, const struct op *op,
+			 int64_t *ret_place, bool *ret_shut)
+{
+	struct db_stmts *s = stmts(f);
+	int64_t place = 0;
+	bool shut = false, row;
+
+	for (size_t i = 0; i < op->nseen && t->shuts; i++) {
+		sqlite3_stmt *st = db_stmt(s, SAW_GET);
+
+		db_bind(st, "ki", &op->seen[i], t->num);
+		TRY(db_step(f->conn->view, st, &row));
+		if (row && db_int(st, 0) > place) {
+			place = db_int(st, 0);
+			shut = db_int(st, 1);
+		}
+		sqlite3_reset(st);
+	}
+	*ret_place = place;
+	*ret_shut = shut;
+	return NULL;
+}
+
+struct error *topic_shut_for(struct fold *f, const struct op *op, bool *ret)
+{
+	struct topic t;
+	int64_t place;
+
+	TRY(topic_folded(f, &t));
+	return saw(f, &t, op, &place, ret);
+}
+
+struct error *topic_note(struct fold *f, const struct op *op)
+{
+	const json_t *closed = json_object_get(op->body, "closed");
+	bool closes = closed && !strcmp(op->type->name, "topic.set");
+	struct topic t;
+	int64_t place;
+	bool shut;
+
+	TRY(topic_folded(f, &t));
+	if (closes) {
+		shut = json_is_true(closed);
+		TRY(db_number(f->conn->view, stmts(f), TOPIC_SHUTS, 0, &place, "i", t.num));
+	} else {
+		TRY(saw(f, &t, op, &place, &shut));
+	}
+	if (!place)
+		return NULL;
+	return db_do(f->conn->view, stmts(f), SAW_ADD, "kiii", &op->id, t.num, place,
+		     (int64_t)shut);
+}
+
+/* --- posts ------------------------------------------------------------------------------------ */
+
+/* When this happened, for the order of lists: what the author says, but never later than now. A
+ * clock before 2024 is not set yet and can't judge. */
+static int64_t active(struct fold *f, int64_t time)
+{
+	const int64_t clock_is_set = 1704067200000;
+	int64_t now = env_now(f->conn->env);
+
+	return time > now && now > clock_is_set ? now : time;
+}
+
+static const char *html_of(struct fold *f, const char *text)
+{
+	_cleanup_(buf_release) struct buf html = {0};
+
+	markdown_html(span_str(text), MARKDOWN_POST, &html);
+	return arena_strn(f->arena, buf_str(&html), html.n);
+}
+
+struct error *post_add(struct fold *f, const struct topic *t, const struct op *op,
+		       const struct author *by)
+{
+	const char *text = op_str(op, "text");
+	int64_t number = t->posts + 1;
+
+	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisss", &op->id, t->num, number,
+		  &by->key, (int64_t)by->kind, by->name, op->time, op_str(op, "source"),
+		  html_of(f, text), text));
+	return db_do(f->conn->view, stmts(f), TOPIC_GREW, "iii", t->num, number,
+		     active(f, op->time));
+}
+
+struct error *post_change(struct fold *f, const struct hash *post, const struct op *op)
+{
+	const char *text = op_str(op, "text");
+
+	return db_do(f->conn->view, stmts(f), POST_CHANGE, "kkiss", post, &op->id, op->time,
+		     html_of(f, text), text);
+}
+
+struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidden,
+			      const char *reason)
+{
+	if (hash_eq(post, &f->object))
+		TRY(db_do(f->conn->view, stmts(f), TOPIC_HIDE, "ki", post, (int64_t)hidden));
+	return db_do(f->conn->view, stmts(f), POST_HIDE, "kis", post, (int64_t)hidden,
+		     hidden ? reason : "");
+}
+
+struct error *post_author(struct fold *f, const struct topic *t, const struct hash *post,
+			  struct author *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(f), POST_AUTHOR);
+	bool row;
+
+	db_bind(st, "ki", post, t->num);
+	TRY(db_step(f->conn->view, st, &row));
+	ENSURE(row, error_new(ERR_NOT_FOUND, N_("There is no message %s here."), ID_SHORT(post)));
+	author_read(st, 0, ret);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+/* --- the feature ------------------------------------------------------------------------------ */
+
+static struct error *reset(struct fold *f)
+{
+	static const enum forum_stmt all[] = {RESET_FORUM, RESET_SAW, RESET_POSTS, RESET_TOPIC};
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		TRY(db_do(f->conn->view, stmts(f), all[i], "k", &f->object));
+	return NULL;
+}
+
+/* Every column of the row, each with its kind and length before it. */
+static void digest_row(struct hash_state *h, sqlite3_stmt *st)
+{
+	for (int i = 0; i < sqlite3_column_count(st); i++) {
+		bool number = sqlite3_column_type(st, i) == SQLITE_INTEGER;
+		int64_t v = number ? db_int(st, i) : -1;
+		struct span s = number ? (struct span){0} : db_blob(st, i);
+		uint8_t head[9] = {number ? 'i' : db_is_null(st, i) ? 'n' : 's'};
+		uint64_t n = number ? (uint64_t)v : s.n;
+
+		for (int b = 0; b < 8; b++)
+			head[1 + b] = (uint8_t)(n >> (8 * b));
+		hash_add(h, head, sizeof(head));
+		if (s.n)
+			hash_add(h, s.p, s.n);
+	}
+}
+
+static struct error *digest(struct conn *c, const struct hash *space, struct hash_state *h)
+{
+	static const enum forum_stmt all[] = {DIGEST_FORUMS, DIGEST_POSTS};
+	bool row;
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		sqlite3_stmt *st = db_stmt(conn_view(c, &forum_feature), all[i]);
+
+		db_bind(st, "k", space);
+		for (;;) {
+			TRY(db_step(c->view, st, &row));
+			if (!row)
+				break;
+			digest_row(h, st);
+		}
+	}
+	return NULL;
+}
+
+const struct feature forum_feature = {
+	.name = "forum",
+	.types = forum_types,
+	.view_migrations = migrations,
+	.view_migrations_n = ARRAY_LEN(migrations),
+	.view_sql = sql,
+	.view_sql_n = FORUM_STMTS,
+	.reset = reset,
+	.digest = digest,
+};
