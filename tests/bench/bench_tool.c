@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The measured halves of `make bench` that are not another program: filling a box, the limits that rows are
+ * compared with, and clients that load a daemon. Each verb prints one number (or a few) on standard output.
+ *
+ *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR (no daemon runs)
+ *	text POSTS                      the same texts, one a line, for the programs we compare with
+ *	verify-limit N                  seconds for N crypto_sign_verify_detached on all cores
+ *	sign-limit                      signatures a second on all cores
+ *	sqlite-limit FILE SECONDS       commits a second, one FULL commit per post
+ *	fixed PORT BYTES                libmicrohttpd answering one body of that size, until killed
+ *	post PORT TOPIC TOKEN WRITERS SECONDS   acknowledged posts a second
+ *	hold PORT N                     open N idle keep-alive connections, until killed
+ */
+#include "appliance/community/community.h"
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { TEXT_BYTES = 300, MAX_AUTHORS = 1000, BATCH = 2000 };
+
+static void die(struct error *e)
+{
+	if (!e)
+		return;
+	fprintf(stderr, "bench: %s\n", error_english(e));
+	exit(1);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static long number(const char *s)
+{
+	return strtol(s, NULL, 10);
+}
+
+/* A text of 300 bytes that no compressor shrinks to nothing: words in a seeded order. */
+static void make_text(unsigned n, char out[TEXT_BYTES + 1])
+{
+	static const char *const words[] = {"hort", "piano", "assemblea", "dissabte", "claus", "cadira",
+					    "reg",  "llibre", "cuina",	   "porta",    "taula", "gent"};
+	uint32_t x = n * 2654435761U + 12345;
+	size_t at = (size_t)snprintf(out, TEXT_BYTES + 1, "%u", n);
+
+	while (at < TEXT_BYTES) {
+		x = x * 1664525U + 1013904223U;
+		at += (size_t)snprintf(out + at, TEXT_BYTES + 1 - at, " %s%u", words[(x >> 16) % 12],
+				       (x >> 8) % 97);
+	}
+	out[TEXT_BYTES] = 0;
+}
+
+/* --- fill ------------------------------------------------------------------------------------- */
+
+struct fill {
+	struct conn *c;
+	struct hash space, forum, topics[1000];
+	struct secret *authors[MAX_AUTHORS];
+	unsigned nauthors, ntopics;
+};
+
+static struct error *keep_space(void *ctx, const struct space_info *s)
+{
+	struct fill *f = ctx;
+
+	if (s->own)
+		f->space = s->id;
+	return NULL;
+}
+
+static void submit(struct fill *f, const char *type, const struct hash *object,
+		   const struct secret *author, json_t *take_body, struct hash *ret)
+{
+	die(community_submit(f->c,
+			     &(struct draft){.type = type,
+					     .space = f->space,
+					     .object = object,
+					     .author = author,
+					     .take_body = take_body},
+			     ret));
+}
+
+static void add_authors(struct fill *f)
+{
+	struct hash id;
+
+	for (unsigned i = 0; i < f->nauthors; i++) {
+		char name[32];
+
+		f->authors[i] = secret_new();
+		snprintf(name, sizeof(name), "author%u", i);
+		submit(f, "member.add", NULL, NULL,
+		       json_pack("{s:s, s:s, s:s}", "key", ID(secret_pubkey(f->authors[i])), "name", name,
+				 "role", "member"),
+		       &id);
+	}
+}
+
+static struct error *find_forum(void *ctx, const struct stored *e)
+{
+	struct fill *f = ctx;
+
+	if (e->state == PAYLOAD_HELD && memmem(e->payload.p, e->payload.n, "\"forum.create\"", 14))
+		f->forum = e->op_id;
+	return NULL;
+}
+
+static void fill(const char *dir, unsigned posts, unsigned authors, unsigned topics)
+{
+	struct fill f = {.nauthors = authors, .ntopics = topics};
+	_cleanup_(freep) char *key_path = path_join(dir, "key");
+	struct secret *key;
+	struct hash id;
+	char text[TEXT_BYTES + 1];
+
+	die(secret_load(key_path, &key));
+	die(conn_open(&(struct community_open){.dir = dir,
+					       .env = &env_system,
+					       .self = *secret_pubkey(key),
+					       .appliance = key,
+					       .mode = DB_WRITER},
+		      &f.c));
+	die(space_each(f.c, keep_space, &f));
+	die(log_arrivals(f.c->log, 0, 0, find_forum, &f));
+	die(conn_begin(f.c));
+	add_authors(&f);
+	for (unsigned i = 0; i < topics; i++)
+		submit(&f, "topic.create", NULL, f.authors[i % authors],
+		       json_pack("{s:s, s:s, s:s}", "forum", ID(&f.forum), "title", "Tema de prova",
+				 "text", "Comencem."),
+		       &f.topics[i]);
+	for (unsigned i = 0; i < posts; i++) {
+		make_text(i, text);
+		submit(&f, "post.create", &f.topics[i % topics], f.authors[i % authors],
+		       json_pack("{s:s}", "text", text), &id);
+		if (i % BATCH == BATCH - 1) {
+			die(conn_commit(f.c));
+			die(conn_begin(f.c));
+		}
+	}
+	die(conn_commit(f.c));
+	printf("%s\n", ID(&f.topics[0]));
+	conn_close(f.c);
+	secret_free(key);
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+struct verify_part {
+	unsigned n;
+	const unsigned char *key, *sig, *message;
+};
+
+static void *verify_thread(void *arg)
+{
+	struct verify_part *p = arg;
+
+	for (unsigned i = 0; i < p->n; i++)
+		if (crypto_sign_verify_detached(p->sig, p->message, TEXT_BYTES, p->key))
+			abort();
+	return NULL;
+}
+
+static void *sign_thread(void *arg)
+{
+	unsigned char pk[32], sk[64], sig[64], message[TEXT_BYTES] = {0};
+	unsigned *count = arg;
+	double end = seconds() + 1;
+
+	crypto_sign_keypair(pk, sk);
+	for (*count = 0; seconds() < end; (*count)++)
+		crypto_sign_detached(sig, NULL, message, sizeof(message), sk);
+	return NULL;
+}
+
+static void verify_limit(unsigned n)
+{
+	unsigned char pk[32], sk[64], sig[64], message[TEXT_BYTES] = {1};
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	struct verify_part part = {n / (unsigned)cores, pk, sig, message};
+	pthread_t t[256];
+	double start;
+
+	crypto_sign_keypair(pk, sk);
+	crypto_sign_detached(sig, NULL, message, sizeof(message), sk);
+	start = seconds();
+	for (long i = 0; i < cores && i < 256; i++)
+		pthread_create(&t[i], NULL, verify_thread, &part);
+	for (long i = 0; i < cores && i < 256; i++)
+		pthread_join(t[i], NULL);
+	printf("%.3f\n", seconds() - start);
+}
+
+static void sign_limit(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned count[256], all = 0;
+	pthread_t t[256];
+
+	for (long i = 0; i < cores && i < 256; i++)
+		pthread_create(&t[i], NULL, sign_thread, &count[i]);
+	for (long i = 0; i < cores && i < 256; i++) {
+		pthread_join(t[i], NULL);
+		all += count[i];
+	}
+	printf("%u\n", all);
+}
+
+static void sqlite_limit(const char *file, unsigned secs)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	char text[TEXT_BYTES + 1];
+	double end;
+	unsigned n = 0;
+
+	if (sqlite3_open(file, &db) ||
+	    sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+			     "CREATE TABLE post(id INTEGER PRIMARY KEY, text TEXT)", NULL, NULL, NULL) ||
+	    sqlite3_prepare_v2(db, "INSERT INTO post(text) VALUES (?1)", -1, &st, NULL))
+		exit(1);
+	for (end = seconds() + secs; seconds() < end; n++) {
+		make_text(n, text);
+		sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
+		if (sqlite3_step(st) != SQLITE_DONE)
+			exit(1);
+		sqlite3_reset(st);
+	}
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	printf("%.0f\n", (double)n / secs);
+}
+
+/* --- a fixed body ----------------------------------------------------------------------------- */
+
+static enum MHD_Result answer_fixed(void *cls, struct MHD_Connection *c, const char *url,
+				    const char *method, const char *version, const char *data, size_t *n,
+				    void **con)
+{
+	struct span *body = cls;
+	struct MHD_Response *r = MHD_create_response_from_buffer(body->n, (void *)body->p,
+								 MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result ok;
+
+	MHD_add_response_header(r, "Content-Type", "text/html; charset=utf-8");
+	ok = MHD_queue_response(c, 200, r);
+	MHD_destroy_response(r);
+	return ok;
+}
+
+static void fixed(int port, size_t bytes)
+{
+	struct span body = {memset(malloc(bytes), 'x', bytes), bytes};
+
+	if (!MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, (uint16_t)port, NULL, NULL,
+			      answer_fixed, &body, MHD_OPTION_THREAD_POOL_SIZE,
+			      (unsigned)sysconf(_SC_NPROCESSORS_ONLN), MHD_OPTION_END))
+		exit(1);
+	pause();
+}
+
+/* --- clients ---------------------------------------------------------------------------------- */
+
+static int dial(int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a))) {
+		perror("connect");
+		exit(1);
+	}
+	return s;
+}
+
+struct poster {
+	int port;
+	const char *topic, *token;
+	unsigned who, acked, refused;
+	double end;
+};
+
+/* Reads one answer (head and body by Content-Length) and returns its status, 0 when the server hung up. */
+static int read_answer(int s)
+{
+	char head[8192];
+	size_t n = 0, length;
+	char *body, *h;
+
+	do {
+		ssize_t got = recv(s, head + n, sizeof(head) - 1 - n, 0);
+
+		if (got <= 0)
+			return 0;
+		n += (size_t)got;
+		head[n] = 0;
+		body = strstr(head, "\r\n\r\n");
+	} while (!body && n < sizeof(head) - 1);
+	h = strcasestr(head, "\r\ncontent-length:");
+	length = h ? strtoul(h + 17, NULL, 10) : 0;
+	for (size_t have = n - (size_t)(body + 4 - head); have < length;) {
+		ssize_t got = recv(s, head, sizeof(head), 0);
+
+		if (got <= 0)
+			return 0;
+		have += (size_t)got;
+	}
+	return (int)strtol(head + 9, NULL, 10);
+}
+
+static void *post_thread(void *arg)
+{
+	struct poster *p = arg;
+	char text[TEXT_BYTES + 1], body[500], request[1500];
+	int s = dial(p->port);
+
+	for (unsigned i = 0; seconds() < p->end; i++) {
+		int n, status;
+
+		make_text(p->who * 1000000 + i, text);
+		snprintf(body, sizeof(body), "{\"text\":\"%s\"}", text);
+		n = snprintf(request, sizeof(request),
+			     "POST /topic/%s/posts HTTP/1.1\r\nHost: localhost:%d\r\n"
+			     "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
+			     "Accept: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			     p->topic, p->port, p->token, strlen(body), body);
+		if (send(s, request, (size_t)n, MSG_NOSIGNAL) != n)
+			status = 0;
+		else
+			status = read_answer(s);
+		if (status >= 200 && status < 400)
+			p->acked++;
+		else
+			p->refused++;
+		if (!status) {
+			close(s);
+			s = dial(p->port);
+		}
+	}
+	close(s);
+	return NULL;
+}
+
+static void post(int port, const char *topic, const char *token, unsigned writers, unsigned secs)
+{
+	struct poster p[256];
+	pthread_t t[256];
+	unsigned acked = 0, refused = 0;
+	double start = seconds();
+
+	for (unsigned i = 0; i < writers && i < 256; i++) {
+		p[i] = (struct poster){port, topic, token, i, 0, 0, start + secs};
+		pthread_create(&t[i], NULL, post_thread, &p[i]);
+	}
+	for (unsigned i = 0; i < writers && i < 256; i++) {
+		pthread_join(t[i], NULL);
+		acked += p[i].acked;
+		refused += p[i].refused;
+	}
+	if (refused)
+		fprintf(stderr, "bench: %u posts were refused\n", refused);
+	printf("%.0f\n", acked / (seconds() - start));
+}
+
+static void hold(int port, unsigned n)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+	for (unsigned i = 0; i < n; i++) {
+		int s = dial(port);
+
+		if (send(s, request, sizeof(request) - 1, 0) < 0 || !read_answer(s))
+			exit(1);
+	}
+	printf("held\n");
+	fflush(stdout);
+	pause();
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	die(crypto_init());
+	signal(SIGPIPE, SIG_IGN);
+	if (!strcmp(verb, "fill") && argc == 6)
+		fill(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
+		     (unsigned)number(argv[5]));
+	else if (!strcmp(verb, "text") && argc == 3)
+		for (unsigned i = 0; i < (unsigned)number(argv[2]); i++) {
+			char text[TEXT_BYTES + 1];
+
+			make_text(i, text);
+			puts(text);
+		}
+	else if (!strcmp(verb, "verify-limit") && argc == 3)
+		verify_limit((unsigned)number(argv[2]));
+	else if (!strcmp(verb, "sign-limit"))
+		sign_limit();
+	else if (!strcmp(verb, "sqlite-limit") && argc == 4)
+		sqlite_limit(argv[2], (unsigned)number(argv[3]));
+	else if (!strcmp(verb, "fixed") && argc == 4)
+		fixed((int)number(argv[2]), (size_t)number(argv[3]));
+	else if (!strcmp(verb, "post") && argc == 7)
+		post((int)number(argv[2]), argv[3], argv[4], (unsigned)number(argv[5]),
+		     (unsigned)number(argv[6]));
+	else if (!strcmp(verb, "hold") && argc == 4)
+		hold((int)number(argv[2]), (unsigned)number(argv[3]));
+	else
+		return 2;
+	return 0;
+}
