@@ -43,10 +43,14 @@ export async function open() {
 	return { browser, close: async () => { await browser.close(); rmSync(profile, { recursive: true, force: true }); } };
 }
 
-/* What is wrong with the page as it stands: sentences, none if all is well. The checks run in a
- * world of their own, so they work for pages without script, too. */
+/* What is wrong with the page as it stands: sentences, none if all is well. */
 export async function complaints(page) {
-	const own = await page.evaluate(() => {
+	return [...await ownComplaints(page), ...await axeComplaints(page)];
+}
+
+/* What we ask ourselves; it works for a page whose scripts are switched off, too. */
+export function ownComplaints(page) {
+	return page.evaluate(() => {
 		const bad = [];
 		const root = document.documentElement;
 		const over = root.scrollWidth - root.clientWidth;
@@ -60,21 +64,26 @@ export async function complaints(page) {
 				bad.push(`has no <${name}>`);
 		if (!root.lang)
 			bad.push('does not say its language');
-		for (const a of document.querySelectorAll('button, .btn, input:not([type=hidden])')) {
-			const box = a.getBoundingClientRect();
-			const pick = a.closest('.pick');
-			const height = pick ? pick.getBoundingClientRect().height : box.height;
-			if (box.width && height < 44)
-				bad.push(`has a target of ${Math.round(height)} px: ${a.outerHTML.slice(0, 80)}`);
+		for (const field of document.querySelectorAll('input:not([type=hidden]), textarea, select'))
+			if (!field.labels.length)
+				bad.push(`has a field without label: ${field.outerHTML.slice(0, 80)}`);
+		for (const target of document.querySelectorAll('button, .btn, input:not([type=hidden])')) {
+			const whole = target.closest('.pick') || target;
+			const box = whole.getBoundingClientRect();
+			if (box.width && box.height < 44)
+				bad.push(`has a target of ${Math.round(box.height)} px: ${target.outerHTML.slice(0, 80)}`);
 		}
 		return bad;
 	});
+}
+
+/* What axe-core finds of WCAG 2.2 AA, and of what it calls best practice. */
+async function axeComplaints(page) {
 	await page.evaluate(axe);
 	const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'],
 		runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-	for (const v of found.violations)
-		own.push(`${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 160)).slice(0, 3).join(' ')}`);
-	return own;
+	return found.violations.map((v) => `${v.id}: ${v.help}: ` +
+		v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' '));
 }
 
 /* TAP, one line a test. */
