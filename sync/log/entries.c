@@ -37,15 +37,32 @@ static void count_payload(struct log_info *info, enum payload_state state, size_
 		info->bytes += body - ENTRY_SALT;
 }
 
+static struct error *insert(struct log_store *l, const struct log_info *info,
+			    const struct new_entry *e, struct span body, int64_t num)
+{
+	return db_do(l->db, l->s, ENTRY_INSERT, "iiiiibb", num, info->num, (int64_t)e->seq,
+		     op_prefix(&e->op_id), (int64_t)e->state, span_of(e->raw->b, ENTRY_HEADER),
+		     body);
+}
+
 struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,
 			int64_t *ret_num)
 {
 	struct span body = e->state == PAYLOAD_HELD ? e->body : (struct span){0};
+	struct error *err;
 	int64_t num;
 
 	TRY(next_num(l, &num));
-	TRY(db_do(l->db, l->s, ENTRY_INSERT, "iiiiibb", num, info->num, (int64_t)e->seq,
-		  op_prefix(&e->op_id), (int64_t)e->state, span_of(e->raw->b, ENTRY_HEADER), body));
+	err = insert(l, info, e, body, num);
+	/* A row behind a damaged one, which log_repair left there, or the damaged one itself. Not
+	 * INSERT OR REPLACE: that makes every insertion a third slower. */
+	if (error_is(err, ERR_EXISTS)) {
+		error_replace(&err, NULL);
+		TRY(db_do(l->db, l->s, ENTRY_DROP, "ii", info->num, (int64_t)e->seq));
+		err = insert(l, info, e, body, num);
+	}
+	if (err)
+		return err;
 	count_payload(info, e->state, body.n);
 	*ret_num = num;
 	return NULL;

@@ -48,7 +48,7 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_SPACES] = "SELECT DISTINCT space FROM log WHERE live > 0 ORDER BY space",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
 	[ENTRY_LAST_NUM] = "SELECT max(num) FROM entry",
-	[ENTRY_INSERT] = "INSERT OR REPLACE INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[ENTRY_INSERT] = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[ENTRY_ARRIVALS] = ENTRY_COLUMNS "WHERE e.num > ?1 ORDER BY e.num LIMIT ?2",
 	[ENTRY_RANGE] = ENTRY_COLUMNS "WHERE e.log=?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq",
 	[ENTRY_BY_OP] = ENTRY_COLUMNS "WHERE e.op=?1 ORDER BY e.num",
@@ -61,6 +61,7 @@ static const char *const sql[LOG_STMTS] = {
 	[ENTRY_FILL] = "UPDATE entry SET num=?3, state=0, body=?4 WHERE log=?1 AND seq=?2",
 	[ENTRY_STATE] = "SELECT num, state, length(body) FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_EMPTY] = "UPDATE entry SET state=?2, body=NULL WHERE num=?1",
+	[ENTRY_DROP] = "DELETE FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_CUT] = "DELETE FROM entry WHERE log=?1 AND seq>=?2",
 	[ENTRY_SUMS] = "SELECT sum(state=0), sum(state IN (1, 2)),"
 		       " sum(CASE state WHEN 0 THEN length(body)-16 ELSE 0 END)"
