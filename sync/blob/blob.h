@@ -14,10 +14,10 @@ void blob_close(struct blob_store *s);
 DEFINE_CLEANUP(struct blob_store *, blob_close)
 
 struct blob_writer;
-/* At most `limit` bytes; ERR_FULL, ERR_LIMIT. resume: a name given before, to continue a broken
- * transfer of `expect` (NULL: a new temporary). */
+/* At most `limit` bytes; ERR_FULL, ERR_LIMIT. */
 struct error *blob_writer_new(struct blob_store *s, uint64_t limit, struct blob_writer **ret) MUST;
-/* Continue the transfer of a blob whose hash is known: *ret_have bytes are here from last time. */
+/* Begin or continue the transfer of a blob whose hash is known: *ret_have bytes are here from last
+ * time. ERR_BUSY when another writer is at it. */
 struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect, uint64_t limit,
 				 struct blob_writer **ret, uint64_t *ret_have) MUST;
 struct error *blob_write(struct blob_writer *w, struct span bytes) MUST;

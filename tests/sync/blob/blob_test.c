@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "sync/base/file.h"
+#include "sync/blob/blob.h"
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+struct fixture {
+	char *dir;
+	struct blob_store *s;
+};
+
+static struct fixture open_fixture(void)
+{
+	struct fixture f = {.dir = test_dir()};
+
+	assert_ok(blob_open(f.dir, &f.s));
+	return f;
+}
+
+static void close_fixture(struct fixture *f)
+{
+	blob_close(f->s);
+	test_dir_remove(f->dir);
+}
+
+static char *path_of(struct fixture *f, const struct hash *h)
+{
+	struct buf b = {0};
+
+	buf_printf(&b, "%s/%.2s/%s", f->dir, ID(h), ID(h) + 2);
+	return buf_steal(&b);
+}
+
+static struct hash put(struct fixture *f, const char *text)
+{
+	struct blob_writer *w;
+	struct hash h;
+	uint64_t size;
+
+	assert_ok(blob_writer_new(f->s, 1000, &w));
+	assert_ok(blob_write(w, span_str(text)));
+	assert_ok(blob_writer_finish(w, &h, &size));
+	assert_int_equal(size, strlen(text));
+	return h;
+}
+
+static struct error *count(void *ctx, const struct hash *h, uint64_t size)
+{
+	(void)h;
+	*(uint64_t *)ctx += size;
+	return NULL;
+}
+
+static void keeps_a_file_under_the_hash_of_its_content(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash h = put(&f, "a file"), want = hash_bytes(span_str("a file")), none = {{1}};
+	_cleanup_(closep) int fd = -1;
+	uint64_t size, sum = 0;
+	char text[10] = "";
+
+	(void)state;
+	assert_id_equal(&h, &want);
+	put(&f, "a file");
+	put(&f, "another");
+	assert_true(blob_has(f.s, &h, &size));
+	assert_int_equal(size, 6);
+	assert_ok(blob_fd(f.s, &h, &fd, &size));
+	assert_int_equal(pread(fd, text, 4, 2), 4);
+	assert_string_equal(text, "file");
+	assert_ok(blob_each(f.s, count, &sum));
+	assert_int_equal(sum, 13);
+	assert_ok(blob_verify(f.s, &h));
+	assert_false(blob_has(f.s, &none, NULL));
+	assert_fails(blob_verify(f.s, &none), ERR_NOT_FOUND);
+	assert_ok(blob_remove(f.s, &h));
+	assert_fails(blob_remove(f.s, &h), ERR_NOT_FOUND);
+	assert_false(blob_has(f.s, &h, NULL));
+	close_fixture(&f);
+}
+
+static void a_broken_transfer_goes_on_where_it_stopped(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("first half, second half")), got;
+	struct blob_writer *w, *second;
+	uint64_t have = 99;
+
+	(void)state;
+	assert_ok(blob_writer_resume(f.s, &want, 100, &w, &have));
+	assert_int_equal(have, 0);
+	assert_ok(blob_write(w, span_str("first half,")));
+	assert_fails(blob_writer_resume(f.s, &want, 100, &second, &have), ERR_BUSY);
+	blob_writer_free(w);
+	blob_close(f.s);
+	assert_ok(blob_open(f.dir, &f.s));
+	assert_ok(blob_writer_resume(f.s, &want, 100, &w, &have));
+	assert_int_equal(have, 11);
+	assert_ok(blob_write(w, span_str(" second half")));
+	assert_ok(blob_writer_finish(w, &got, NULL));
+	assert_id_equal(&got, &want);
+	assert_ok(blob_verify(f.s, &want));
+	close_fixture(&f);
+}
+
+static void a_wrong_transfer_is_refused_and_leaves_nothing(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("this")), got;
+	struct blob_writer *w;
+	uint64_t have;
+
+	(void)state;
+	assert_ok(blob_writer_resume(f.s, &want, 100, &w, &have));
+	assert_ok(blob_write(w, span_str("that")));
+	assert_fails(blob_writer_finish(w, &got, NULL), ERR_CORRUPT);
+	assert_false(blob_has(f.s, &want, NULL));
+	assert_ok(blob_writer_resume(f.s, &want, 100, &w, &have));
+	assert_int_equal(have, 0);
+	blob_writer_free(w);
+	close_fixture(&f);
+}
+
+static void refuses_what_is_too_large(void **state)
+{
+	struct fixture f = open_fixture();
+	struct blob_writer *w;
+	struct hash want = {{1}};
+	uint64_t have;
+
+	(void)state;
+	assert_ok(blob_writer_new(f.s, 4, &w));
+	assert_ok(blob_write(w, span_str("1234")));
+	assert_fails(blob_write(w, span_str("5")), ERR_LIMIT);
+	blob_writer_free(w);
+	assert_ok(blob_writer_resume(f.s, &want, 10, &w, &have));
+	assert_ok(blob_write(w, span_str("12345678")));
+	blob_writer_free(w);
+	assert_ok(blob_writer_resume(f.s, &want, 5, &w, &have)); /* a smaller limit begins anew */
+	assert_int_equal(have, 0);
+	blob_writer_free(w);
+	close_fixture(&f);
+}
+
+static void a_flipped_bit_is_noticed_and_the_file_set_aside(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash h = put(&f, "content");
+	_cleanup_(freep) char *path = path_of(&f, &h);
+	uint64_t sum = 0;
+
+	(void)state;
+	assert_ok(file_write(path, span_str("contenT"), 0600));
+	assert_fails(blob_verify(f.s, &h), ERR_CORRUPT);
+	assert_false(blob_has(f.s, &h, NULL));
+	assert_ok(blob_each(f.s, count, &sum));
+	assert_int_equal(sum, 0);
+	put(&f, "content");
+	assert_ok(blob_verify(f.s, &h));
+	close_fixture(&f);
+}
+
+static void links_and_folders_are_not_files(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash h = put(&f, "content");
+	_cleanup_(freep) char *path = path_of(&f, &h);
+	uint64_t size;
+	int fd;
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_false(blob_has(f.s, &h, NULL));
+	assert_fails(blob_fd(f.s, &h, &fd, &size), ERR_IO);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_fails(blob_fd(f.s, &h, &fd, &size), ERR_NOT_FOUND);
+	close_fixture(&f);
+}
+
+static void opening_clears_what_was_left_behind(void **state)
+{
+	struct fixture f = open_fixture();
+	_cleanup_(freep) char *left = path_join(f.dir, "tmp/abcdef");
+
+	(void)state;
+	assert_ok(file_write(left, span_str("half"), 0600));
+	blob_close(f.s);
+	assert_ok(blob_open(f.dir, &f.s));
+	assert_int_equal(access(left, F_OK), -1);
+	close_fixture(&f);
+}
+
+static void a_full_disk_is_a_clear_error(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	static uint8_t bytes[65536];
+	struct error *err = NULL;
+	struct blob_store *s;
+	struct blob_writer *w;
+
+	(void)state;
+	if (mount("tmpfs", dir, "tmpfs", 0, "size=256k")) {
+		skip_note("mounting a small disk needs root");
+		return;
+	}
+	assert_ok(blob_open(dir, &s));
+	assert_ok(blob_writer_new(s, 1 << 30, &w));
+	for (int i = 0; i < 10 && !err; i++)
+		err = blob_write(w, span_of(bytes, sizeof(bytes)));
+	assert_fails(err, ERR_FULL);
+	blob_writer_free(w);
+	/* Giving up made room again. */
+	assert_ok(blob_writer_new(s, 1 << 30, &w));
+	assert_ok(blob_write(w, span_of(bytes, sizeof(bytes))));
+	blob_writer_free(w);
+	blob_close(s);
+	umount(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_a_file_under_the_hash_of_its_content),
+		cmocka_unit_test(a_broken_transfer_goes_on_where_it_stopped),
+		cmocka_unit_test(a_wrong_transfer_is_refused_and_leaves_nothing),
+		cmocka_unit_test(refuses_what_is_too_large),
+		cmocka_unit_test(a_flipped_bit_is_noticed_and_the_file_set_aside),
+		cmocka_unit_test(links_and_folders_are_not_files),
+		cmocka_unit_test(opening_clears_what_was_left_behind),
+		cmocka_unit_test(a_full_disk_is_a_clear_error),
+	};
+	return run_group(tests);
+}
