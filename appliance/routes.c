@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The table of route tables: a feature with pages adds a line. See http/http.h. */
+/* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
 #include "appliance/http/http.h"
+#include "appliance/member/member_pages.h"
 
 const struct route *const route_tables[] = {
+	member_routes,
 	NULL,
 };
 
 page_hook_fn *const page_hooks[] = {
 	NULL,
 };
+
+const struct viewer_source *const viewer_source = &member_viewers;

@@ -79,7 +79,7 @@ struct viewer_source {
 	struct error *(*by_token)(struct request *r, const char *token, struct viewer *ret,
 				  bool *ret_known);
 };
-extern const struct viewer_source viewer_source;
+extern const struct viewer_source *const viewer_source;
 
 /* --- reading the request --- */
 struct arena *request_arena(struct request *r);

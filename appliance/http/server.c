@@ -336,7 +336,7 @@ struct error *http_start(struct app *app, const struct http_options *o, struct h
 	pthread_mutex_init(&s->heavy, NULL);
 	s->app = app;
 	s->routes = o->routes ? o->routes : route_tables;
-	s->viewers = o->viewers ? o->viewers : &viewer_source;
+	s->viewers = o->viewers ? o->viewers : viewer_source;
 	s->hooks = o->hooks ? o->hooks : page_hooks;
 	authority_host(app->name, s->box_host, sizeof(s->box_host));
 	env_random(app->env, s->secret, sizeof(s->secret));
