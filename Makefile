@@ -44,7 +44,7 @@ ifeq ($(OPT_$(VARIANT)),)
 $(error VARIANT is one of release debug asan tsan cov fuzz)
 endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
-	-Wno-unused-parameter $(if $(DEVEL),-Werror)
+	-Wno-unused-parameter -Wno-missing-field-initializers $(if $(DEVEL),-Werror)
 HARDEN := -fstack-protector-strong -fPIE $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2)
 CFLAGS_ALL = -std=gnu11 $(OPT_$(VARIANT)) $(WARN) $(HARDEN) -pthread -D_GNU_SOURCE -I. -I$(B)/gen \
 	-include sync/base/banned.h $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)

@@ -15,8 +15,8 @@ enum { LIMIT_NOTE = 200, LIBRARY_HEADS = 16 };
 struct doc {
 	int64_t num;
 	struct hash id, space;
-	const char *path;  /* as claimed; the page's address is doc_address() */
-	const char *title; /* of the newest head */
+	const char *path;   /* as claimed; the page's address is doc_address() */
+	const char *title;  /* of the newest head */
 	bool hidden, first; /* first: of those that claim the path */
 	int64_t heads, pages;
 };
@@ -46,21 +46,23 @@ struct error *revision_get(struct conn *c, struct arena *a, const struct doc *d,
 			   const struct hash *id, struct revision *ret) MUST;
 /* Ids of the revisions it comes from, as it names them; returns how many (at most LIMIT_SEEN). */
 size_t revision_parents(struct conn *c, const struct revision *r, struct hash *out) MUST;
-/* Revisions of all documents of the space after this box's own number `after`, oldest first: for what follows
- * the library (the repository, the search index). The doc is the revision's. */
+/* Revisions of all documents of the space after this box's own number `after`, oldest first: for
+ * what follows the library (the repository, the search index). The doc is the revision's. */
 struct library_change {
 	struct doc doc;
 	struct revision revision;
 };
 typedef struct error *library_change_fn(void *ctx, const struct library_change *ch);
-struct error *library_since(struct conn *c, struct arena *a, const struct hash *space, int64_t after,
-			    size_t max, library_change_fn *fn, void *ctx) MUST;
+struct error *library_since(struct conn *c, struct arena *a, const struct hash *space,
+			    int64_t after, size_t max, library_change_fn *fn, void *ctx) MUST;
 
 /* --- the published repositories (library_git.c) --- */
-/* A thread that follows the libraries. start: brings them up to date. poke: something was committed. */
+/* A thread that follows the libraries. start: brings them up to date. poke: something was
+ * committed. */
 struct library_git;
 struct error *library_git_start(struct app *app, struct library_git **ret) MUST;
 void library_git_poke(struct library_git *g);
 void library_git_stop(struct library_git *g);
-/* Bring DATA/git/SPACE.git up to date; what the thread does. Safe to repeat, safe after the folder was deleted. */
+/* Bring DATA/git/SPACE.git up to date; what the thread does. Safe to repeat, safe after the folder
+ * was deleted. */
 struct error *library_git_update(struct conn *c, const char *dir, const struct hash *space) MUST;

@@ -6,8 +6,8 @@
 /* The letters with accents, as UTF-8 pairs, and the plain letter of each. */
 static const struct {
 	char utf8[3], plain;
-} letters[] = {{"à", 'a'}, {"á", 'a'}, {"ç", 'c'}, {"é", 'e'}, {"è", 'e'}, {"í", 'i'}, {"ï", 'i'},
-	       {"ñ", 'n'}, {"ó", 'o'}, {"ò", 'o'}, {"ú", 'u'}, {"ü", 'u'}};
+} letters[] = {{"à", 'a'}, {"á", 'a'}, {"ç", 'c'}, {"é", 'e'}, {"è", 'e'}, {"í", 'i'},
+	       {"ï", 'i'}, {"ñ", 'n'}, {"ó", 'o'}, {"ò", 'o'}, {"ú", 'u'}, {"ü", 'u'}};
 
 /* Bytes of the letter or digit at s, 0 when there is none. */
 static size_t letter(const char *s)
@@ -52,7 +52,8 @@ struct error *path_check(const char *path)
 	for (;;) {
 		s = segment(s);
 		ENSURE(s, error_new(ERR_INVALID,
-				    N_("“%s” can't be a page's name. Use small letters, digits and hyphens;"
+				    N_("“%s” can't be a page's name. Use small letters, digits and "
+				       "hyphens;"
 				       " a slash makes a folder, such as: minutes/2026-11"),
 				    path));
 		ENSURE(++depth <= LIMIT_PATH_DEPTH,

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Which names a page may have, stricter than git's so that no repository, file system or browser is surprised.
+ * Which names a page may have, stricter than git's so that no repository, file system or browser is
+ * surprised.
  *
  * path    = segment *( "/" segment )      at most LIMIT_PATH bytes, LIMIT_PATH_DEPTH segments
- * segment = letter or digit, then letters, digits, ".", "-", "·"; no two dots in a row, none at the end
+ * segment = letter or digit, then letters, digits, ".", "-", "·"; no two dots in a row, none at the
+ * end
  *
- * Letters are a-z, and the Catalan and Spanish ones with accents (à á ç é è í ï ñ ó ò ú ü), lower case, composed
- * (NFC), because one name must have one spelling. So ".git", "-rf", "..", "CON ", bidi controls and newlines can't
- * be written, and "~" is free for addresses of our own (PATH~ID8), "@" for those of other spaces.
+ * Letters are a-z, and the Catalan and Spanish ones with accents (à á ç é è í ï ñ ó ò ú ü), lower
+ * case, composed (NFC), because one name must have one spelling. So ".git", "-rf", "..", "CON ",
+ * bidi controls and newlines can't be written, and "~" is free for addresses of our own (PATH~ID8),
+ * "@" for those of other spaces.
  */
 #pragma once
 #include "sync/base/error.h"
 
 /* NULL, or ERR_INVALID with what is wrong. */
 struct error *path_check(const char *path) MUST;
-/* A path made of any text ("Actes de juny 2026" -> "actes-de-juny-2026"); "" when nothing of it can stay. */
+/* A path made of any text ("Actes de juny 2026" -> "actes-de-juny-2026"); "" when nothing of it can
+ * stay. */
 void path_from_title(const char *title, char *out, size_t n);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The library's pages: reading in library_pages.c, writing in library_edit.c. */
+#pragma once
+#include "appliance/http/http.h"
+#include "appliance/library/library.h"
+
+extern const struct route library_routes[];
+
+/* Where a request points: a space, and what comes after it in the path. */
+struct library_place {
+	struct space_info space;
+	const char *path; /* "" is the library's own list */
+	const char *base; /* "/library" or "/library/@SPACE8" */
+};
+struct error *library_place(struct request *r, struct library_place *ret) MUST;
+bool library_may_write(struct request *r, const struct hash *space);
+/* Address of a page, encoded, in the arena. */
+const char *library_url(struct request *r, const struct library_place *p, const char *address);
+/* Contexts as webui/README.md says; new references. */
+json_t *library_doc_json(struct request *r, const struct library_place *p, const struct doc *d);
+json_t *library_heads_json(struct request *r, const struct library_place *p, const struct doc *d,
+			   struct error **ret_e);
+
+/* library_edit.c */
+struct error *library_new_page(struct request *r, const struct library_place *p);
+struct error *library_edit_page(struct request *r, const struct library_place *p,
+				const struct doc *d);
+struct error *library_post(struct request *r);
