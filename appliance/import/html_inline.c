@@ -499,7 +499,7 @@ void inlines_finish(struct buf *line)
 	strip_breaks(line, &before, &after);
 	in = *line;
 	*line = (struct buf){0};
-	for (p = in.p, end = in.p + in.n; p < end;) {
+	for (p = in.p, end = in.n ? p + in.n : p; p < end;) {
 		const uint8_t *nl = memchr(p, '\n', (size_t)(end - p));
 		size_t n = nl ? (size_t)(nl - p) + 1 : (size_t)(end - p);
 		size_t at = block_mark(p, n);

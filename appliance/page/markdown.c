@@ -342,7 +342,7 @@ void markdown_excerpt(struct span text, size_t characters, struct buf *out)
 	const uint8_t *p, *end;
 
 	markdown_text(text, &plain);
-	for (p = plain.p, end = plain.p + plain.n; p < end;) {
+	for (p = plain.p, end = plain.n ? p + plain.n : p; p < end;) {
 		size_t n = code_point(p, end);
 
 		if (*p <= ' ') { /* white space: one space, none at the ends */

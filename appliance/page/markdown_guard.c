@@ -54,7 +54,7 @@ static size_t line_depth(const uint8_t *s, const uint8_t *end)
 
 bool markdown_is_tame(struct span text)
 {
-	const uint8_t *s = text.p, *end = text.p + text.n;
+	const uint8_t *s = text.p, *end = text.n ? text.p + text.n : s;
 	uint64_t lines = 0, deepest = 0, images = 0, closers = 0;
 
 	if (text.n > LIMIT_TEXT)
@@ -96,7 +96,7 @@ static size_t character(const uint8_t *p, const uint8_t *end)
 
 void markdown_put_valid(struct buf *out, struct span text)
 {
-	const uint8_t *p = text.p, *end = text.p + text.n;
+	const uint8_t *p = text.p, *end = text.n ? text.p + text.n : p;
 
 	while (p < end) {
 		size_t n = character(p, end);

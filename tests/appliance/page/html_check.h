@@ -17,12 +17,11 @@ static inline bool html_is_one_of(const char *s, size_t n, const char *const *li
 
 static inline bool html_address_is_safe(const char *s, size_t n, bool picture)
 {
-	size_t k = strcspn(s, ":/?#\"");
+	size_t k = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	bool scheme = k < n && s[k] == ':' && (s[0] | 32) >= 'a' && (s[0] | 32) <= 'z';
 
-	if (k >= n || s[k] != ':')
+	if (!scheme)
 		return !picture || !(n > 1 && s[0] == '/' && s[1] == '/');
-	if ((s[0] | 32) < 'a' || (s[0] | 32) > 'z' || memchr(s, '%', k) || memchr(s, '(', k))
-		return true; /* not the grammar of a scheme, so an address within this box */
 	return !picture && (strncasecmp(s, "http:", 5) == 0 || strncasecmp(s, "https:", 6) == 0 ||
 			    strncasecmp(s, "mailto:", 7) == 0);
 }
