@@ -3,7 +3,6 @@
  * headers of 352 bytes each, the rest is the payload of the first. */
 #include "tests/fuzz/fuzz.h"
 #include "sync/log/log.h"
-#include <assert.h>
 
 enum { RUN = 8 };
 
@@ -17,10 +16,10 @@ static void check_alone(const struct entry_bytes *raw)
 
 	entry_decode(raw, &e);
 	entry_encode(&e, &again);
-	assert(memcmp(raw, &again, sizeof(again)) == 0);
+	FUZZ_CHECK(memcmp(raw, &again, sizeof(again)) == 0);
 	log_id_write(&id, bytes);
 	log_id_read(bytes, &same);
-	assert(log_id_cmp(&id, &same) == 0);
+	FUZZ_CHECK(log_id_cmp(&id, &same) == 0);
 	error_free(entry_check(raw));
 	entry_verify_appliance(raw);
 	entry_verify_author(raw);
