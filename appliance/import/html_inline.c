@@ -135,19 +135,20 @@ static bool ends_with_break(const struct buf *b)
 	return b->n >= 2 && b->p[b->n - 1] == '\n' && b->p[b->n - 2] == '\\';
 }
 
-/* Take line breaks off both ends; returns how many were in front (high) and behind (low). */
+/* Take line breaks off both ends, and say where there were some. */
 static void strip_breaks(struct buf *b, bool *ret_before, bool *ret_after)
 {
-	*ret_before = *ret_after = false;
-	while (b->n >= 2 && b->p[0] == '\\' && b->p[1] == '\n') {
-		buf_drop(b, 2);
-		*ret_before = true;
-	}
-	while (ends_with_break(b)) {
+	size_t front = 0;
+
+	*ret_after = ends_with_break(b);
+	while (ends_with_break(b))
 		b->n -= 2;
+	if (b->p)
 		b->p[b->n] = 0;
-		*ret_after = true;
-	}
+	while (front + 2 <= b->n && b->p[front] == '\\' && b->p[front + 1] == '\n')
+		front += 2;
+	*ret_before = front > 0;
+	buf_drop(b, front);
 }
 
 /* "a**(b)**" would be no emphasis; "&#97;**(b)**" is one, because ";" is punctuation. */

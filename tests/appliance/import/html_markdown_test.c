@@ -7,6 +7,7 @@
 #include "sync/base/limits.h"
 #include <jansson.h>
 #include <libxml/HTMLparser.h>
+#include <time.h>
 
 static void assert_markdown_at(const char *origin, const char *html, const char *expected)
 {
@@ -246,6 +247,55 @@ static void bounds_depth_and_size(void **state)
 	assert_int_equal(error_code(e), ERR_LIMIT);
 }
 
+static void takes_bounded_time_on_hostile_html(void **state)
+{
+	static const char *const repeated[] = {
+		"<div>",
+		"<b>",
+		"<p>",
+		"<table>",
+		"<table><tr><td>",
+		"<a href=x>",
+		"<ul><li>",
+		"<b><p>",
+		"<font><i>",
+		"<select>",
+		"<",
+		"&",
+		"<a b=",
+		"<!--",
+		"<h1>",
+		"<code>`",
+		"<td>",
+		"<form>",
+		"<em>a</em>",
+		"<strong>(a)</strong>",
+		"<img alt=x src=//a>",
+		"<br>",
+		"<pre>`",
+		"<aside class=quote>",
+		"<aside class=onebox><a href=//b>",
+		"<details><summary>",
+		"<div class=lightbox><a class=lightbox href=//b><img>",
+		"<video>",
+		"<li>",
+		"_a",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(repeated); i++) {
+		_cleanup_(buf_release) struct buf html = {0}, out = {0};
+		clock_t begin = clock();
+
+		while (html.n + strlen(repeated[i]) <= HTML_INPUT / 4)
+			buf_puts(&html, repeated[i]);
+		error_free(html_to_markdown(buf_span(&html), NULL, &out));
+		if (clock() - begin > 2 * CLOCKS_PER_SEC)
+			print_message("# %s is slow\n", repeated[i]);
+		/* under ASan; a megabyte takes at most 0.3 s in a release */
+		assert_true(clock() - begin <= 2 * CLOCKS_PER_SEC);
+	}
+}
+
 /* ---- real posts ------------------------------------------------------------------------------ */
 
 /* Letters and digits only: markup, white space and punctuation of layout do not count. */
@@ -376,6 +426,7 @@ int main(void)
 		cmocka_unit_test(turns_what_discourse_adds),
 		cmocka_unit_test(turns_tables_into_aligned_lines),
 		cmocka_unit_test(bounds_depth_and_size),
+		cmocka_unit_test(takes_bounded_time_on_hostile_html),
 		cmocka_unit_test(says_the_same_words_for_real_posts),
 	};
 
