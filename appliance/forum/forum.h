@@ -102,6 +102,13 @@ struct error *post_page(struct conn *c, int64_t topic_num, int64_t first, int64_
 			void *ctx) MUST;
 /* One post; the callback is called once. ERR_NOT_FOUND. */
 struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void *ctx) MUST;
+/* The ops that changed the post, at most n of them, in order of their ids: to erase them with it.
+ */
+struct error *post_edits(struct conn *c, const struct hash *id, struct hash *out, size_t n,
+			 size_t *ret_n) MUST;
+/* What an erase op keeps of a post or edit (community_erase), yours. */
+json_t *post_keep(const struct topic *t, const struct hash *post, const struct hash *op);
+
 /* Posts with num > after, by num, at most n, for the search index. */
 struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, void *ctx) MUST;
 struct error *post_newest(struct conn *c, int64_t *ret) MUST; /* the highest num, 0 for none */

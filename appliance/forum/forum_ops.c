@@ -62,12 +62,14 @@ static struct error *topic_create_check(struct fold *f, const struct op *op)
 static struct error *topic_create_apply(struct fold *f, const struct op *op)
 {
 	struct author by;
+	struct hash forum;
 	struct topic t;
 
 	TRY(author_of(op, &by));
-	TRY(topic_add(f, op, &by));
+	op_id(op, "forum", &forum);
+	TRY(topic_add(f, op, &by, &forum, op_str(op, "title")));
 	TRY(get_topic(f, &t));
-	return post_add(f, &t, op, &by);
+	return post_add(f, &t, op, &by, op_str(op, "text"));
 }
 
 static struct error *post_create_check(struct fold *f, const struct op *op)
@@ -92,7 +94,7 @@ static struct error *post_create_apply(struct fold *f, const struct op *op)
 
 	TRY(get_topic(f, &t));
 	TRY(author_of(op, &by));
-	TRY(post_add(f, &t, op, &by));
+	TRY(post_add(f, &t, op, &by, op_str(op, "text")));
 	return topic_note(f, op);
 }
 
@@ -130,7 +132,7 @@ static struct error *post_edit_apply(struct fold *f, const struct op *op)
 	struct hash post;
 
 	TRY(named_post(f, op, &post, &author));
-	TRY(post_change(f, &post, op));
+	TRY(post_change(f, &post, op, op_str(op, "text")));
 	return topic_note(f, op);
 }
 

@@ -15,13 +15,21 @@ struct error *check_topic_set(const struct topic *t, const struct op *op) MUST;
 /* --- forum_store.c: the rows, on the writer --- */
 struct error *forum_add(struct fold *f, const struct op *op) MUST;
 struct error *forum_change(struct fold *f, const struct forum *now) MUST;
-struct error *topic_add(struct fold *f, const struct op *op, const struct author *by) MUST;
+struct error *topic_add(struct fold *f, const struct op *op, const struct author *by,
+			const struct hash *forum, const char *title) MUST;
 struct error *topic_change(struct fold *f, const struct topic *now) MUST;
 /* The topic of the fold's object. ERR_NOT_FOUND when the object is none. */
 struct error *topic_folded(struct fold *f, struct topic *ret) MUST;
+enum post_erased {
+	POST_HELD = 0,
+	POST_ERASED = 1,      /* for ever: the op that made the post */
+	POST_EDIT_ERASED = 2, /* its newest edit; a later one brings it back */
+};
+/* text NULL: it was erased. */
 struct error *post_add(struct fold *f, const struct topic *t, const struct op *op,
-		       const struct author *by) MUST;
-struct error *post_change(struct fold *f, const struct hash *post, const struct op *op) MUST;
+		       const struct author *by, const char *text) MUST;
+struct error *post_change(struct fold *f, const struct hash *post, const struct op *op,
+			  const char *text) MUST;
 struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidden,
 			      const char *reason) MUST;
 /* The author of a post of this topic. ERR_NOT_FOUND. */
@@ -34,6 +42,9 @@ struct error *topic_note(struct fold *f, const struct op *op) MUST;
 
 /* A struct author from three columns. */
 void author_read(sqlite3_stmt *st, int col, struct author *ret);
+
+/* --- forum_erased.c --- */
+struct error *forum_erased(struct fold *f, const struct op *gone, const struct op *erase) MUST;
 
 /* --- statements, in the order of the table in forum_store.c --- */
 enum forum_stmt {
@@ -54,6 +65,8 @@ enum forum_stmt {
 	TOPIC_BY_AUTHOR,
 	POST_ADD,
 	POST_CHANGE,
+	EDIT_ADD,
+	EDITS,
 	POST_HIDE,
 	POST_AUTHOR,
 	POST_PAGE,
@@ -66,6 +79,7 @@ enum forum_stmt {
 	SAW_GET,
 	RESET_FORUM,
 	RESET_SAW,
+	RESET_EDITS,
 	RESET_POSTS,
 	RESET_TOPIC,
 	DIGEST_FORUMS,

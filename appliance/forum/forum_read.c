@@ -266,6 +266,24 @@ struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void 
 	return end(st, fn(ctx, &p));
 }
 
+struct error *post_edits(struct conn *c, const struct hash *id, struct hash *out, size_t n,
+			 size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), EDITS);
+	size_t found = 0;
+	bool row;
+
+	db_bind(st, "k", id);
+	for (; found < n; found++) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			break;
+		db_id(st, 0, out[found].b);
+	}
+	*ret_n = found;
+	return end(st, NULL);
+}
+
 struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), POST_SINCE);

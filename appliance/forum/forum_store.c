@@ -2,6 +2,7 @@
 /* The tables of forums in view.db, their statements, and writing them on the writer's thread.
  * Reading is in forum_read.c. */
 #include "appliance/forum/forum_priv.h"
+#include "appliance/community/rows.h"
 #include "appliance/page/markdown.h"
 
 /* `author` with `kind` and `by_name` is a struct author. post.num grows and is never used twice, so
@@ -30,7 +31,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE topic_saw(op BLOB PRIMARY KEY, topic INTEGER NOT NULL, place INTEGER NOT "
 	"NULL,"
 	" shut INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX topic_saw_topic ON topic_saw(topic);",
+	"CREATE INDEX topic_saw_topic ON topic_saw(topic);"
+	"CREATE TABLE post_edit(op BLOB PRIMARY KEY, topic INTEGER NOT NULL, post BLOB NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE INDEX post_edit_post ON post_edit(topic, post);",
 };
 
 #define FORUM_COLUMNS                                                                              \
@@ -90,8 +94,13 @@ static const char *const sql[FORUM_STMTS] = {
 		" WHERE t.space = ?2 AND NOT t.hidden ORDER BY w.last DESC",
 	[POST_ADD] = "INSERT INTO post(id, rev, topic, number, author, kind, by_name, time, edited,"
 		     " hidden, erased, reason, source, html, text)"
-		     " VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, 0, '', ?8, ?9, ?10)",
-	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5 WHERE id = ?1",
+		     " VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10)",
+	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5, erased = ?6"
+			" WHERE id = ?1 AND erased <> 1",
+	[EDIT_ADD] = "INSERT INTO post_edit(op, topic, post) SELECT ?1, topic, id FROM post WHERE "
+		     "id = ?2",
+	[EDITS] = "SELECT e.op FROM post p JOIN post_edit e ON e.topic = p.topic AND e.post = p.id"
+		  " WHERE p.id = ?1 ORDER BY e.op",
 	[POST_HIDE] = "UPDATE post SET hidden = ?2, reason = ?3 WHERE id = ?1",
 	[POST_AUTHOR] = "SELECT author, kind, by_name FROM post WHERE id = ?1 AND topic = ?2",
 	[POST_PAGE] = "SELECT " POST_COLUMNS " FROM post p JOIN topic t ON t.num = p.topic"
@@ -113,6 +122,7 @@ static const char *const sql[FORUM_STMTS] = {
 	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",
 	[RESET_FORUM] = "DELETE FROM forum WHERE id = ?1",
 	[RESET_SAW] = "DELETE FROM topic_saw WHERE topic = (SELECT num FROM topic WHERE id = ?1)",
+	[RESET_EDITS] = "DELETE FROM post_edit WHERE topic = (SELECT num FROM topic WHERE id = ?1)",
 	[RESET_POSTS] = "DELETE FROM post WHERE topic = (SELECT num FROM topic WHERE id = ?1)",
 	[RESET_TOPIC] = "DELETE FROM topic WHERE id = ?1",
 	[DIGEST_FORUMS] = "SELECT id, slug, title, about, closed, time FROM forum WHERE space = ?1 "
@@ -147,13 +157,11 @@ struct error *forum_change(struct fold *f, const struct forum *now)
 
 /* --- topics ----------------------------------------------------------------------------------- */
 
-struct error *topic_add(struct fold *f, const struct op *op, const struct author *by)
+struct error *topic_add(struct fold *f, const struct op *op, const struct author *by,
+			const struct hash *forum, const char *title)
 {
-	struct hash forum;
-
-	op_id(op, "forum", &forum);
-	return db_do(f->conn->view, stmts(f), TOPIC_ADD, "kkkskisi", &op->id, &f->space, &forum,
-		     op_str(op, "title"), &by->key, (int64_t)by->kind, by->name, op->time);
+	return db_do(f->conn->view, stmts(f), TOPIC_ADD, "kkkskisi", &op->id, &f->space, forum,
+		     title, &by->key, (int64_t)by->kind, by->name, op->time);
 }
 
 struct error *topic_change(struct fold *f, const struct topic *now)
@@ -238,24 +246,26 @@ static const char *html_of(struct fold *f, const char *text)
 }
 
 struct error *post_add(struct fold *f, const struct topic *t, const struct op *op,
-		       const struct author *by)
+		       const struct author *by, const char *text)
 {
-	const char *text = op_str(op, "text");
-	int64_t number = t->posts + 1;
+	int64_t number = t->posts + 1, erased = text ? POST_HELD : POST_ERASED;
+	const char *source = text ? op_str(op, "source") : NULL;
 
-	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisss", &op->id, t->num, number,
-		  &by->key, (int64_t)by->kind, by->name, op->time, op_str(op, "source"),
-		  html_of(f, text), text));
+	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisssi", &op->id, t->num, number,
+		  &by->key, (int64_t)by->kind, by->name, op->time, source,
+		  text ? html_of(f, text) : "", text ? text : "", erased));
 	return db_do(f->conn->view, stmts(f), TOPIC_GREW, "iii", t->num, number,
 		     active(f, op->time));
 }
 
-struct error *post_change(struct fold *f, const struct hash *post, const struct op *op)
+struct error *post_change(struct fold *f, const struct hash *post, const struct op *op,
+			  const char *text)
 {
-	const char *text = op_str(op, "text");
+	int64_t erased = text ? POST_HELD : POST_EDIT_ERASED;
 
-	return db_do(f->conn->view, stmts(f), POST_CHANGE, "kkiss", post, &op->id, op->time,
-		     html_of(f, text), text);
+	TRY(db_do(f->conn->view, stmts(f), EDIT_ADD, "kk", &op->id, post));
+	return db_do(f->conn->view, stmts(f), POST_CHANGE, "kkissi", post, &op->id, op->time,
+		     text ? html_of(f, text) : "", text ? text : "", erased);
 }
 
 struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidden,
@@ -285,46 +295,23 @@ struct error *post_author(struct fold *f, const struct topic *t, const struct ha
 
 static struct error *reset(struct fold *f)
 {
-	static const enum forum_stmt all[] = {RESET_FORUM, RESET_SAW, RESET_POSTS, RESET_TOPIC};
+	static const enum forum_stmt all[] = {RESET_FORUM, RESET_SAW, RESET_EDITS, RESET_POSTS,
+					      RESET_TOPIC};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		TRY(db_do(f->conn->view, stmts(f), all[i], "k", &f->object));
 	return NULL;
 }
 
-/* Every column of the row, each with its kind and length before it. */
-static void digest_row(struct hash_state *h, sqlite3_stmt *st)
-{
-	for (int i = 0; i < sqlite3_column_count(st); i++) {
-		bool number = sqlite3_column_type(st, i) == SQLITE_INTEGER;
-		int64_t v = number ? db_int(st, i) : -1;
-		struct span s = number ? (struct span){0} : db_blob(st, i);
-		uint8_t head[9] = {number ? 'i' : db_is_null(st, i) ? 'n' : 's'};
-		uint64_t n = number ? (uint64_t)v : s.n;
-
-		for (int b = 0; b < 8; b++)
-			head[1 + b] = (uint8_t)(n >> (8 * b));
-		hash_add(h, head, sizeof(head));
-		if (s.n)
-			hash_add(h, s.p, s.n);
-	}
-}
-
 static struct error *digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	static const enum forum_stmt all[] = {DIGEST_FORUMS, DIGEST_POSTS};
-	bool row;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		sqlite3_stmt *st = db_stmt(conn_view(c, &forum_feature), all[i]);
 
 		db_bind(st, "k", space);
-		for (;;) {
-			TRY(db_step(c->view, st, &row));
-			if (!row)
-				break;
-			digest_row(h, st);
-		}
+		TRY(digest_rows(c->view, st, h));
 	}
 	return NULL;
 }
@@ -337,5 +324,6 @@ const struct feature forum_feature = {
 	.view_sql = sql,
 	.view_sql_n = FORUM_STMTS,
 	.reset = reset,
+	.erased = forum_erased,
 	.digest = digest,
 };
