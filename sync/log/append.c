@@ -43,6 +43,7 @@ static struct error *put_own(struct log_store *l, struct log_info *log,
 	TRY(entry_put(l, log, &e, &num));
 	/* We have just signed it: there is nothing to audit. */
 	log->audited += log->audited == log->head;
+	log->proved += log->proved == log->head;
 	log->head++;
 	log->head_hash = entry_hash(raw);
 	return log_save(l, log);

@@ -28,7 +28,8 @@ static void check_batches(struct audit_pool *p)
 		if (i >= p->n)
 			return;
 		for (; i < end; i++)
-			p->ok[i] = entry_verify_author(&p->jobs[i].raw);
+			p->ok[i] = p->jobs[i].appliance ? entry_verify_appliance(&p->jobs[i].raw)
+							: entry_verify_author(&p->jobs[i].raw);
 	}
 }
 

@@ -11,5 +11,5 @@ struct audit_pool;
 struct error *audit_pool_new(int threads, struct audit_pool **ret) MUST;
 void audit_pool_free(struct audit_pool *p);
 DEFINE_CLEANUP(struct audit_pool *, audit_pool_free)
-/* ok[i] tells whether the author of jobs[i] signed it. Returns when all are checked. */
+/* ok[i] tells whether the author (or the appliance) of jobs[i] signed it. Returns when all are checked. */
 void audit_pool_check(struct audit_pool *p, const struct audit_job *jobs, size_t n, bool *ok);

@@ -104,8 +104,11 @@ struct error *log_cut(struct log_store *l, struct log_info *info, uint64_t from)
 	info->head_hash = (struct hash){{0}};
 	if (info->head)
 		TRY(log_hash_at(l, info->num, info->head, &info->head_hash));
+	info->strict = true;
 	if (info->audited > info->head)
 		info->audited = info->head;
+	if (info->proved > info->head)
+		info->proved = info->head;
 	if (info->ended > info->head)
 		info->ended = 0;
 	TRY(log_count_anew(l, info));

@@ -302,6 +302,19 @@ static void check_authors(struct run *r)
 	}
 }
 
+/* A log that was caught with a header of no signature: each is checked now. */
+static void check_strictly(struct run *r)
+{
+	for (size_t i = r->overlap; i < r->good; i++) {
+		if (entry_verify_appliance(&r->in->headers[i]))
+			continue;
+		refuse_from(r, i,
+			    ABOUT(r, i, ERR_SIGNATURE,
+				  N_("The appliance %s did not sign its entry %s.")));
+		return;
+	}
+}
+
 static struct error *store_one(struct run *r, size_t i)
 {
 	const struct ingest_payload *p = r->in->payloads ? &r->in->payloads[i] : NULL;
@@ -337,6 +350,8 @@ static struct error *store_new(struct run *r)
 	r->ret.added = r->good - r->overlap;
 	r->info.head = r->in->first + r->good - 1;
 	r->info.head_hash = r->hashes[r->good - 1];
+	if (r->info.proved == head && (r->info.strict || r->ret.added == 1))
+		r->info.proved = r->info.head;
 	if (r->in->alone && r->info.audited == head)
 		r->info.audited = r->info.ended ? r->info.ended - 1 : r->info.head;
 	return NULL;
@@ -358,6 +373,8 @@ static struct error *take(struct run *r)
 	chained = r->good;
 	check_limits(r);
 	check_vouching(r, chained);
+	if (r->info.strict)
+		check_strictly(r);
 	if (r->in->alone)
 		check_authors(r);
 	if (r->good > r->overlap) {

@@ -9,6 +9,8 @@
  *     checked, and the hash chain down from it.
  *  3. `audited` never passes an entry whose author signature was not checked. An entry whose author
  *     signature fails *ends* its log: it is kept as the proof, and nothing behind it is live.
+ *     An entry whose own appliance signature fails was never one, whatever vouched for it: its log
+ *     is cut before it, and each signature of that log is checked from then on.
  *  4. Two valid headers for one (log, sequence) are a fork: both are kept, and the log is *frozen*:
  *     nothing at or behind the lowest forked sequence is live, on any box.
  *  5. An entry is live when it is neither at/behind a fork, nor at/behind the entry that ended its
@@ -40,6 +42,8 @@ struct log_info {
 	uint64_t head;          /* highest sequence held in the chain, 0 for none */
 	struct hash head_hash;  /* of the header at `head` */
 	uint64_t audited;       /* author signatures checked up to here */
+	uint64_t proved;        /* appliance signatures checked, each, up to here */
+	bool strict;            /* its runs are no longer vouched for by their newest signature */
 	uint64_t ended;         /* sequence whose author signature failed, 0 for none */
 	uint64_t frozen;        /* lowest forked sequence, 0 for none */
 	uint64_t live;          /* highest live sequence: min(head, ended-1, frozen-1) */
@@ -162,6 +166,7 @@ struct error *log_admit(struct log_store *l, const struct hash *space,
 struct audit_job {
 	int64_t log;
 	uint64_t seq;
+	bool appliance; /* check its signature, not the author's */
 	struct entry_bytes raw;
 };
 /* Up to max entries that wait, contiguous from each log's `audited`+1. (R) Returns how many. */
@@ -171,7 +176,15 @@ struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t
  * the log there. */
 struct error *log_audit_good(struct log_store *l, int64_t log, uint64_t last) MUST;
 struct error *log_audit_bad(struct log_store *l, int64_t log, uint64_t bad) MUST;
-/* Both of the above for the verdicts on what log_audit_next gave, in the same order. */
+/* Is there nothing that log_audit_next would give? (R) */
+bool log_audited(struct log_store *l);
+/* The same for each appliance's own signature: less urgent, when log_audit_next gives nothing. Until
+ * then a hostile appliance can make a run that is good as a whole and of which one entry alone is not,
+ * so that boxes that got it in other pieces differ. */
+struct error *log_prove_next(struct log_store *l, struct audit_job *jobs, size_t max,
+			     size_t *ret_n) MUST;
+/* Write the verdicts on what log_audit_next or log_prove_next gave, in the same order. Verdicts on
+ * entries that have given way to others in the meantime are passed over. */
 struct error *log_audit_done(struct log_store *l, const struct audit_job *jobs, const bool *ok,
 			     size_t n) MUST;
 

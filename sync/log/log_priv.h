@@ -37,6 +37,7 @@ enum log_stmt {
 	LOG_DISPUTED,
 	LOG_SPACES,
 	LOG_WAITING,
+	LOG_UNPROVED,
 	ENTRY_LAST_NUM,
 	ENTRY_INSERT,
 	ENTRY_ARRIVALS,
@@ -113,7 +114,8 @@ struct error *log_count_anew(struct log_store *l, struct log_info *info);
 /* Put back the header that our own chain names at this place, with its payload when it came too. */
 struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t seq,
 			 const struct entry_bytes *raw, const struct ingest_payload *p);
-/* Forget the log from that sequence on: its header there was never signed by itself. */
+/* Forget the log from that sequence on, for its header there was never signed by itself, and trust
+ * no run of it any more. Saves info. */
 struct error *log_cut(struct log_store *l, struct log_info *info, uint64_t from);
 /* If this is the log that we are writing, begin a new incarnation. */
 struct error *log_retire(struct log_store *l, const struct log_id *id);

@@ -22,11 +22,14 @@ static const char *const migrations[] = {
 	"CREATE TABLE erased(op BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE admitted(space BLOB NOT NULL, appliance BLOB NOT NULL,"
 	" PRIMARY KEY(space, appliance)) STRICT, WITHOUT ROWID;",
+	"ALTER TABLE log ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE log ADD COLUMN strict INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX log_unproved ON log(num) WHERE proved < live;",
 };
 
 #define LOG_COLUMNS                                                                                \
 	"num, space, appliance, incarnation, head, head_hash, audited, ended, frozen, live, "      \
-	"held, missing, bytes"
+	"held, missing, bytes, proved, strict"
 #define ENTRY_COLUMNS                                                                              \
 	"SELECT e.num, e.log, e.seq, e.op, e.state, e.header, e.body, l.audited, l.live"           \
 	" FROM entry e JOIN log l ON l.num = e.log "
@@ -38,15 +41,18 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_BY_ID] = "SELECT " LOG_COLUMNS
 		      " FROM log WHERE space=?1 AND appliance=?2 AND incarnation=?3",
 	[LOG_BY_NUM] = "SELECT " LOG_COLUMNS " FROM log WHERE num=?1",
-	[LOG_INSERT] = "INSERT INTO log VALUES (NULL, ?1, ?2, ?3, 0, ?4, 0, 0, 0, 0, 0, 0, 0)",
-	[LOG_UPDATE] = "UPDATE log SET head=?2, head_hash=?3, audited=?4, ended=?5, frozen=?6,"
-		       " live=?7, held=?8, missing=?9, bytes=?10 WHERE num=?1",
+	[LOG_INSERT] = "INSERT INTO log VALUES (NULL, ?1, ?2, ?3, 0, ?4, 0, 0, 0, 0, 0, 0, 0,"
+		       " 0, 0)",
+	[LOG_UPDATE] =
+		"UPDATE log SET head=?2, head_hash=?3, audited=?4, ended=?5, frozen=?6,"
+		" live=?7, held=?8, missing=?9, bytes=?10, proved=?11, strict=?12 WHERE num=?1",
 	[LOG_EACH] = "SELECT " LOG_COLUMNS " FROM log ORDER BY num",
 	[LOG_EACH_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 ORDER BY num",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
 	[LOG_SPACES] = "SELECT DISTINCT space FROM log WHERE live > 0 ORDER BY space",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
+	[LOG_UNPROVED] = "SELECT num, proved, live FROM log WHERE proved < live ORDER BY num",
 	[ENTRY_LAST_NUM] = "SELECT max(num) FROM entry",
 	[ENTRY_INSERT] = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[ENTRY_ARRIVALS] = ENTRY_COLUMNS "WHERE e.num > ?1 ORDER BY e.num LIMIT ?2",
@@ -283,6 +289,8 @@ void log_read_row(sqlite3_stmt *st, struct log_info *ret)
 	ret->held = (uint64_t)db_int(st, 10);
 	ret->missing = (uint64_t)db_int(st, 11);
 	ret->bytes = (uint64_t)db_int(st, 12);
+	ret->proved = (uint64_t)db_int(st, 13);
+	ret->strict = db_int(st, 14);
 }
 
 static struct error *one_row(struct log_store *l, sqlite3_stmt *st, struct log_info *ret,
@@ -358,9 +366,10 @@ struct error *log_save(struct log_store *l, struct log_info *i)
 		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "losses"));
 	i->live = live;
 	l->changed = true;
-	return db_do(l->db, l->s, LOG_UPDATE, "iikiiiiiii", i->num, (int64_t)i->head, &i->head_hash,
-		     (int64_t)i->audited, (int64_t)i->ended, (int64_t)i->frozen, (int64_t)i->live,
-		     (int64_t)i->held, (int64_t)i->missing, (int64_t)i->bytes);
+	return db_do(l->db, l->s, LOG_UPDATE, "iikiiiiiiiii", i->num, (int64_t)i->head,
+		     &i->head_hash, (int64_t)i->audited, (int64_t)i->ended, (int64_t)i->frozen,
+		     (int64_t)i->live, (int64_t)i->held, (int64_t)i->missing, (int64_t)i->bytes,
+		     (int64_t)i->proved, (int64_t)i->strict);
 }
 
 /* --- who may write here, as the layer above keeps it --- */

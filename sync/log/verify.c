@@ -115,9 +115,9 @@ static struct error *check_entries(struct checker *c, const struct log_info *i)
 
 static bool counts_agree(const struct checker *c, const struct log_info *i)
 {
-	return i->audited <= i->head && i->live <= i->head && (!i->ended || i->live < i->ended) &&
-	       (!i->frozen || i->live < i->frozen) && i->held == c->held &&
-	       i->missing == c->missing && i->bytes == c->bytes;
+	return i->audited <= i->head && i->proved <= i->head && i->live <= i->head &&
+	       (!i->ended || i->live < i->ended) && (!i->frozen || i->live < i->frozen) &&
+	       i->held == c->held && i->missing == c->missing && i->bytes == c->bytes;
 }
 
 static struct error *check_fork(struct checker *c, const struct log_info *i)
@@ -160,6 +160,8 @@ static struct error *repair_log(struct checker *c, struct log_info *i)
 		TRY(log_hash_at(c->l, i->num, i->head, &i->head_hash));
 	if (i->audited > i->head)
 		i->audited = i->head;
+	if (i->proved > i->head)
+		i->proved = i->head;
 	TRY(log_count_anew(c->l, i));
 	return log_retire(c->l, &i->id);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/sync/log/logs.h"
+#include "sync/log/audit.h"
 
 static struct secret *them, *author;
 static struct made m, fork_b, other;
@@ -210,6 +211,86 @@ static void an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way(voi
 	box_release(&b);
 }
 
+/* Checks what waits of the appliances' signatures, each alone. */
+static size_t prove(struct box *b)
+{
+	struct audit_pool *pool;
+	bool ok[64];
+	size_t n;
+
+	assert_ok(log_prove_next(b->l, jobs, 64, &n));
+	assert_ok(audit_pool_new(3, &pool));
+	audit_pool_check(pool, jobs, n, ok);
+	audit_pool_free(pool);
+	assert_ok(log_begin(b->l));
+	assert_ok(log_audit_done(b->l, jobs, ok, n));
+	assert_ok(log_commit(b->l));
+	return n;
+}
+
+/* The run is good as a whole; cut in two behind entry 5 it is not. */
+static void a_header_without_a_signature_is_found_and_cut_off_on_every_box(void **state)
+{
+	struct box whole, pieces;
+	int64_t losses;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 5, "post");
+	m.raw[4].b[300] ^= 1;
+	make_run(&m, them, 5, author, 6, 40, "post");
+	box_init(&whole, 1);
+	box_init(&pieces, 2);
+	losses = log_losses(whole.l);
+	assert_int_equal(give(&whole, &m, 1, 40), ERR_NONE);
+	assert_int_equal(give(&pieces, &m, 1, 5), ERR_SIGNATURE);
+	assert_int_equal(info_of(&whole, &m.id).live, 40);
+	assert_int_equal(info_of(&pieces, &m.id).live, 4);
+	assert_int_equal(audit(&whole), 40);
+	assert_true(log_audited(whole.l));
+	assert_int_equal(log_losses(whole.l), losses);
+	assert_int_equal(prove(&whole), 40);
+	assert_true(log_losses(whole.l) > losses);
+	assert_int_equal(info_of(&whole, &m.id).live, 4);
+	assert_int_equal(info_of(&whole, &m.id).proved, 4);
+	assert_int_equal(prove(&whole), 0);
+	/* And it is not let in again. */
+	assert_int_equal(give(&whole, &m, 1, 40), ERR_SIGNATURE);
+	assert_int_equal(info_of(&whole, &m.id).live, 4);
+	/* The appliance's true entries go on from there. */
+	make_run(&m, them, 5, author, 5, 9, "post");
+	assert_int_equal(give(&whole, &m, 1, 9), ERR_NONE);
+	assert_int_equal(info_of(&whole, &m.id).proved, 9);
+	assert_clean(&whole);
+	box_release(&whole);
+	box_release(&pieces);
+}
+
+static void a_verdict_on_an_entry_that_gave_way_is_passed_over(void **state)
+{
+	bool ok[64] = {0};
+	struct box b;
+	size_t n;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 5, "post");
+	make_run(&other, them, 5, author, 1, 8, "post");
+	m.raw[4].b[300] ^= 1;
+	make_run(&m, them, 5, author, 6, 10, "post");
+	box_init(&b, 1);
+	assert_int_equal(give(&b, &m, 1, 10), ERR_NONE);
+	assert_ok(log_audit_next(b.l, jobs, 64, &n));
+	assert_int_equal(n, 10);
+	assert_int_equal(give(&b, &other, 1, 8), ERR_NONE);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_audit_done(b.l, jobs + 5, ok, 5));
+	memset(ok, true, sizeof(ok));
+	assert_ok(log_audit_done(b.l, jobs, ok, 10));
+	assert_ok(log_commit(b.l));
+	assert_int_equal(info_of(&b, &m.id).audited, 0);
+	assert_int_equal(info_of(&b, &m.id).live, 8);
+	box_release(&b);
+}
+
 static void a_fork_freezes_the_log_whichever_branch_came_first(void **state)
 {
 	struct fork_proof proof[2];
@@ -330,6 +411,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_payload_is_refused_alone_and_taken_later),
 		cmocka_unit_test(what_travels_alone_is_audited_before_it_is_stored),
 		cmocka_unit_test(an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way),
+		cmocka_unit_test(a_header_without_a_signature_is_found_and_cut_off_on_every_box),
+		cmocka_unit_test(a_verdict_on_an_entry_that_gave_way_is_passed_over),
 		cmocka_unit_test(a_fork_freezes_the_log_whichever_branch_came_first),
 		cmocka_unit_test(a_proof_alone_freezes_and_a_lower_one_moves_it_down),
 		cmocka_unit_test(a_header_without_a_signature_gives_way_to_one_that_has_it),
