@@ -147,6 +147,8 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
 		return NULL;
 	}
+	if (f->type != FRAME_DIGESTS)
+		return NULL;
 	ENSURE(!s->spaces, error_new(ERR_MALFORMED, N_("The other box lists its spaces twice.")));
 	s->spaces = calloc(f->digests.n + 1, sizeof(*s->spaces));
 	if (!s->spaces)

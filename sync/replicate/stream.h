@@ -90,7 +90,7 @@ struct frame {
 		} note;
 		struct {
 			int64_t clock_ms;
-			char name[LIMIT_NAME + 1]; /* "" when it was not one clean line */
+			char name[LIMIT_NAME + 1]; /* one clean line, whatever came */
 		} hello;
 		struct {
 			const struct space_digest *rows;

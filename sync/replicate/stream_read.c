@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/stream.h"
+#include "sync/base/line.h"
 #include "sync/replicate/stream_priv.h"
 
 struct stream_reader {
@@ -69,33 +70,6 @@ static void read_log_id(struct reader *b, struct log_id *id)
 	log_id_read(raw, id);
 }
 
-/* One line of clean UTF-8 of at most LIMIT_NAME bytes, without control characters and without those
- * that turn the direction of writing: names from peers are hostile in the volunteer's pages too. */
-static bool clean_name(struct span s)
-{
-	for (size_t i = 0; i < s.n;) {
-		uint8_t c = s.p[i];
-		size_t more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-		uint32_t u = more == 0 ? c : c & (0x3fu >> more);
-		static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-
-		if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || s.n - i <= more)
-			return false;
-		for (size_t k = 1; k <= more; k++) {
-			if ((s.p[i + k] & 0xc0) != 0x80)
-				return false;
-			u = u << 6 | (s.p[i + k] & 0x3f);
-		}
-		if (u < least[more] || u > 0x10ffff || (u >= 0xd800 && u < 0xe000))
-			return false;
-		if (u < 0x20 || (u >= 0x7f && u < 0xa0) || (u >= 0x200b && u <= 0x200f) ||
-		    (u >= 0x2028 && u <= 0x202e) || (u >= 0x2060 && u <= 0x206f) || u == 0xfeff)
-			return false;
-		i += 1 + more;
-	}
-	return true;
-}
-
 static struct span read_short_text(struct reader *b)
 {
 	size_t n = reader_u8(b);
@@ -112,8 +86,7 @@ static struct error *read_hello(struct stream_reader *r, struct reader *b)
 
 	f->hello.clock_ms = (int64_t)reader_u64(b);
 	name = read_short_text(b);
-	if (reader_ok(b) && name.n && clean_name(name))
-		memcpy(f->hello.name, name.p, name.n);
+	line_clean(name, f->hello.name, sizeof(f->hello.name));
 	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
 	return NULL;
 }

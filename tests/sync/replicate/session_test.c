@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "tests/sync/replicate/boxes.h"
+
+struct fixture {
+	struct test_env env;
+	char *dir;
+	struct box a, b;
+	struct secret *ada;
+	struct hash space;
+};
+
+/* A founds a space and admits B; B carries nothing yet. */
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	test_env_init(&f->env, 1764000000000, 1);
+	f->dir = test_dir();
+	f->ada = test_key(100);
+	box_init(&f->a, &f->env, f->dir, "a", 1);
+	box_init(&f->b, &f->env, f->dir, "b", 2);
+	f->space = box_found(&f->a, f->ada);
+	box_admit(&f->a, &f->space, secret_pubkey(f->b.key));
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	box_release(&f->a);
+	box_release(&f->b);
+	secret_free(f->ada);
+	test_dir_remove(f->dir);
+	free(f);
+	return 0;
+}
+
+static void write_n(struct fixture *f, struct box *b, int n, const char *word)
+{
+	for (int i = 0; i < n; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "{\"type\":\"post\",\"n\":%d,\"w\":\"%s\"}", i, word);
+		box_write(b, &f->space, f->ada, text);
+	}
+}
+
+static void assert_same(struct fixture *f)
+{
+	struct hash a = box_digest(&f->a), b = box_digest(&f->b);
+
+	assert_id_equal(&a, &b);
+}
+
+static struct log_info log_of(struct box *b, const struct hash *space, const struct pubkey *who)
+{
+	struct arena arena = {0};
+	struct log_info *infos, found = {0};
+	size_t n;
+
+	NEED(heads_logs(b->log, space, &arena, &infos, &n));
+	for (size_t i = 0; i < n; i++)
+		if (pubkey_eq(&infos[i].id.appliance, who))
+			found = infos[i];
+	arena_release(&arena);
+	return found;
+}
+
+static void a_joining_box_gets_everything_and_asks_no_more_when_equal(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_n(f, &f->a, 10, "one");
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.received, 12);
+	assert_true(r.equal);
+	assert_int_equal(r.requests, 2);
+	assert_string_equal(r.peer_name, "a");
+	assert_same(f);
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.requests, 1);
+	assert_int_equal(r.rounds, 0);
+	assert_true(r.equal);
+	assert_true(r.bytes_in < 300);
+}
+
+static void both_directions_move_in_one_exchange(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->a, 3, "a");
+	write_n(f, &f->b, 5, "b");
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.received, 5);
+	assert_int_equal(r.sent, 3);
+	assert_int_equal(r.accepted, 3);
+	assert_true(r.equal);
+	assert_same(f);
+}
+
+static void ten_new_entries_into_many_are_a_few_kilobytes(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_n(f, &f->a, 500, "many");
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->a, 10, "new");
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.received, 10);
+	assert_true(r.bytes_in + r.bytes_out < 6000);
+}
+
+static void a_log_that_is_not_admitted_is_known_not_held_and_comes_later(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct box c;
+
+	boxes_sync(&f->b, &f->a);
+	box_init(&c, &f->env, f->dir, "c", 3);
+	boxes_sync(&c, &f->a);
+	box_write(&c, &f->space, f->ada, "{\"type\":\"post\"}");
+	/* C's log is not listed by the rules, so C does not even offer it. */
+	r = boxes_sync(&c, &f->a);
+	assert_true(r.equal);
+	assert_int_equal(r.sent, 0);
+	/* Somebody who says so anyway is refused, in words. */
+	NEED(log_admit(c.log, &f->space, secret_pubkey(c.key), true));
+	r = boxes_sync(&c, &f->a);
+	assert_false(r.equal);
+	assert_int_equal(r.accepted, 0);
+	assert_int_equal(r.refusals, 1);
+	assert_true(r.refused[0].by_peer);
+	assert_int_equal(r.refused[0].why, ERR_NOT_ADMITTED);
+	box_admit(&f->a, &f->space, secret_pubkey(c.key));
+	r = boxes_sync(&c, &f->a);
+	assert_int_equal(r.accepted, 1);
+	assert_true(r.equal);
+	box_release(&c);
+}
+
+static void an_admission_that_comes_behind_its_log_is_caught_up_in_the_same_exchange(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	/* A sees the log of C before its own admission of it: its log is older there. */
+	struct box c;
+
+	box_init(&c, &f->env, f->dir, "c", 3);
+	boxes_sync(&c, &f->a);
+	NEED(log_admit(f->a.log, &f->space, secret_pubkey(c.key), true));
+	NEED(log_admit(c.log, &f->space, secret_pubkey(c.key), true));
+	box_write(&c, &f->space, f->ada, "{\"type\":\"post\"}");
+	boxes_sync(&c, &f->a);
+	/* B admits it, which A learns last: B's log comes to a newcomer behind C's. */
+	box_admit(&f->b, &f->space, secret_pubkey(c.key));
+	boxes_sync(&f->a, &f->b);
+	box_release(&c);
+	box_init(&c, &f->env, f->dir, "d", 4);
+	r = boxes_sync(&c, &f->a);
+	assert_true(r.equal);
+	assert_true(r.rounds > 1);
+	box_release(&c);
+}
+
+static void a_copied_box_is_found_out_and_loses_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct box twin;
+
+	write_n(f, &f->a, 20, "before");
+	boxes_sync(&f->b, &f->a);
+	twin = (struct box){.env = &f->env, .key = test_key(1), .folded = f->a.folded};
+	twin.o = f->a.o;
+	twin.path = path_join(f->dir, "twin.db");
+	NEED(db_backup(log_db(f->a.log), twin.path));
+	box_open_log(&twin);
+	write_n(f, &f->a, 3, "original");
+	write_n(f, &twin, 9, "copy");
+	boxes_sync(&f->b, &f->a);
+	r = boxes_sync(&twin, &f->b);
+	assert_true(r.forks > 0);
+	assert_true(r.new_incarnation);
+	assert_int_equal(r.carried, 9);
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.new_incarnation);
+	assert_int_equal(r.carried, 3);
+	boxes_sync(&twin, &f->b);
+	r = boxes_sync(&twin, &f->b);
+	assert_true(r.equal);
+	r = boxes_sync(&f->a, &f->b);
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.equal);
+	assert_same(f);
+	box_release(&twin);
+}
+
+static void an_old_copy_that_was_restored_begins_a_new_incarnation(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	char *old = path_join(f->dir, "old.db");
+	uint64_t was = log_incarnation(f->a.log);
+
+	write_n(f, &f->a, 5, "kept");
+	NEED(db_backup(log_db(f->a.log), old));
+	write_n(f, &f->a, 5, "lost with the card");
+	boxes_sync(&f->b, &f->a);
+	log_close(f->a.log);
+	free(f->a.path);
+	f->a.path = old;
+	box_open_log(&f->a);
+	assert_true(log_incarnation(f->a.log) == was);
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(log_incarnation(f->a.log) != was);
+	assert_int_equal(r.accepted, 5);
+	assert_true(r.equal);
+	assert_int_equal(r.forks, 0);
+	write_n(f, &f->a, 1, "after");
+	boxes_sync(&f->b, &f->a);
+	assert_same(f);
+}
+
+/* Give a box the entries of another without their payloads. */
+static struct error *strip(void *ctx, const struct stored *e)
+{
+	struct ingest_payload none = {.state = PAYLOAD_NOT_HELD};
+	struct log_id id = entry_log(&e->raw);
+	struct ingest in = {
+		.id = &id, .first = e->seq, .headers = &e->raw, .payloads = &none, .n = 1};
+	struct ingest_result result;
+	struct error *refused;
+	struct box *to = ctx;
+
+	NEED(log_ingest(to->log, &in, &result, &refused));
+	NEED(refused);
+	return NULL;
+}
+
+static void missing_payloads_are_asked_for_again_though_the_heads_are_equal(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct log_info info;
+
+	write_n(f, &f->a, 300, "content");
+	NEED(log_begin(f->b.log));
+	NEED(log_arrivals(f->a.log, 0, 0, strip, &f->b));
+	NEED(log_commit(f->b.log));
+	NEED(log_admit(f->b.log, &f->space, secret_pubkey(f->a.key), true));
+	box_audit(&f->b);
+	assert_same(f);
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.filled, 302);
+	info = log_of(&f->b, &f->space, secret_pubkey(f->a.key));
+	assert_int_equal(info.missing, 0);
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.requests, 1);
+}
+
+static void the_other_side_fills_what_the_server_misses(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_n(f, &f->a, 30, "content");
+	NEED(log_begin(f->b.log));
+	NEED(log_arrivals(f->a.log, 0, 0, strip, &f->b));
+	NEED(log_commit(f->b.log));
+	NEED(log_admit(f->b.log, &f->space, secret_pubkey(f->a.key), true));
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.accepted, 32);
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.requests, 1);
+}
+
+/* B writes an entry of its own whose author did not sign it, and vouches for it. */
+static void write_unsigned(struct fixture *f, struct box *b)
+{
+	struct log_id id = {f->space, *secret_pubkey(b->key), log_incarnation(b->log)};
+	struct ingest_payload p = {.salt = (const uint8_t *)"0123456789abcdef",
+				   .bytes = span_str("{}")};
+	struct entry e = {.space = f->space, .rules = f->space, .payload_len = 2};
+	struct entry_bytes raw, forged;
+	struct ingest_result result;
+	struct error *refused;
+	struct log_info info;
+	struct ingest in = {.id = &id, .headers = &forged, .payloads = &p, .n = 1};
+
+	NEED(log_info_get(b->log, &id, &info));
+	e.seq = in.first = info.head + 1;
+	e.incarnation = id.incarnation;
+	e.prev = info.head_hash;
+	entry_make(&e, f->ada, b->key, p.salt, p.bytes, &raw);
+	raw.b[230] ^= 1;
+	entry_carry(&raw, e.seq, id.incarnation, &info.head_hash, b->key, &forged);
+	NEED(log_begin(b->log));
+	NEED(log_ingest(b->log, &in, &result, &refused));
+	NEED(refused);
+	assert_int_equal(result.added, 1);
+	NEED(log_commit(b->log));
+}
+
+static void an_entry_that_its_author_did_not_sign_ends_its_log_on_every_box(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct log_info ia;
+	struct box c;
+
+	box_init(&c, &f->env, f->dir, "c", 3);
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->b, 3, "good");
+	write_unsigned(f, &f->b);
+	r = boxes_sync(&f->b, &f->a);
+	ia = log_of(&f->a, &f->space, secret_pubkey(f->b.key));
+	assert_int_equal(ia.ended, 4);
+	assert_int_equal(ia.live, 3);
+	/* The proof travels to one who only ever meets A. */
+	boxes_sync(&c, &f->a);
+	ia = log_of(&c, &f->space, secret_pubkey(f->b.key));
+	assert_int_equal(ia.ended, 4);
+	r = boxes_sync(&c, &f->a);
+	assert_int_equal(r.requests, 1);
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.requests, 1);
+	box_release(&c);
+}
+
+static void cut_at_any_byte_what_came_whole_is_kept_and_the_rest_follows(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r = {0};
+	uint64_t total, refused = 0;
+
+	write_n(f, &f->a, 40, "content");
+	boxes_sync(&f->b, &f->a);
+	for (uint64_t cut = 1;; cut += 1 + cut / 12) {
+		struct pipe p = {.client = &f->b, .server = &f->a, .cut_after = cut, .piece = 1000};
+		struct error *e;
+
+		write_n(f, &f->a, 1, "more");
+		write_n(f, &f->b, 1, "mine");
+		e = pipe_exchange(&p, &r);
+		if (!e)
+			break;
+		refused++;
+		assert_true(error_is(e, ERR_NET) || error_is(e, ERR_MALFORMED));
+		error_free(e);
+	}
+	assert_true(refused > 10);
+	total = boxes_sync(&f->b, &f->a).requests;
+	assert_true(total <= 3);
+	assert_same(f);
+}
+
+static void a_bit_flipped_anywhere_is_noticed_and_nothing_false_is_stored(void **state)
+{
+	struct fixture *f = *state;
+	unsigned noticed = 0;
+
+	boxes_sync(&f->b, &f->a);
+	for (uint64_t at = 1;; at += 7 + at / 8) {
+		struct pipe p = {.client = &f->b, .server = &f->a, .flip_at = at};
+		struct verify_report v;
+		struct sync_report r;
+		struct error *e, *fault = NULL;
+
+		write_n(f, &f->a, 1, "x");
+		write_n(f, &f->b, 1, "y");
+		e = pipe_exchange(&p, &r);
+		noticed += e != NULL;
+		error_free(e);
+		NEED(log_verify(f->a.log, NULL, NULL, &v, &fault));
+		NEED(fault);
+		NEED(log_verify(f->b.log, NULL, NULL, &v, &fault));
+		NEED(fault);
+		if (p.passed < at)
+			break;
+	}
+	assert_true(noticed > 10);
+	boxes_sync(&f->b, &f->a);
+	assert_same(f);
+}
+
+static bool never(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return false;
+}
+
+static void what_is_not_shared_is_not_even_named(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	f->a.o.shares = never;
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.received, 0);
+	assert_int_equal(r.requests, 1);
+}
+
+static void what_is_not_followed_is_not_asked_for_nor_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	f->b.o.follows = never;
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.received, 0);
+	assert_true(r.unknown_spaces);
+	f->b.o.follows = NULL;
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->b, 1, "x");
+	f->a.o.follows = never;
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.accepted, 0);
+}
+
+static void more_than_the_limit_of_an_exchange_is_left_for_later(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	char big[9000];
+
+	boxes_sync(&f->b, &f->a);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = 0;
+	box_write(&f->a, &f->space, f->ada, big);
+	f->b.o.take_limit = 5000;
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.received, 0);
+	assert_int_equal(r.refused[0].why, ERR_LIMIT);
+	f->b.o.take_limit = 0;
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+}
+
+static void a_client_that_lies_about_its_heads_costs_little_and_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct log_id id = {f->space, *secret_pubkey(f->a.key), log_incarnation(f->a.log)};
+	struct head lie = {.id = id, .seq = 6, .hash = {"not a hash"}};
+	_cleanup_(serving_freep) struct serving *v = serving_new(&f->a.o, SERVE_PULL);
+	_cleanup_(buf_release) struct buf body = {0};
+	_cleanup_(buf_release) struct buf out = {0};
+	struct seq_range all = {1, UINT64_MAX};
+	struct stream_writer w;
+	struct intake *in;
+	bool end;
+
+	write_n(f, &f->a, 10, "x");
+	stream_begin(&w, &body);
+	stream_put_heads(&w, &f->space, &lie, 1);
+	lie.seq = UINT64_MAX;
+	lie.id.incarnation = 99;
+	stream_put_heads(&w, &f->space, &lie, 1);
+	stream_put_missing(&w, &id, &all, 1);
+	stream_put_end(&w);
+	serving_feed(v, buf_span(&body));
+	assert_ok(serving_next(v, f->a.log, &in));
+	assert_null(in);
+	assert_ok(serving_end(v, f->a.log));
+	assert_ok(serving_answer(v, f->a.log, &out, &end));
+	assert_true(end);
+	assert_true(out.n < 12 * 700);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_joining_box_gets_everything_and_asks_no_more_when_equal),
+		T(both_directions_move_in_one_exchange),
+		T(ten_new_entries_into_many_are_a_few_kilobytes),
+		T(a_log_that_is_not_admitted_is_known_not_held_and_comes_later),
+		T(an_admission_that_comes_behind_its_log_is_caught_up_in_the_same_exchange),
+		T(a_copied_box_is_found_out_and_loses_nothing),
+		T(an_old_copy_that_was_restored_begins_a_new_incarnation),
+		T(missing_payloads_are_asked_for_again_though_the_heads_are_equal),
+		T(the_other_side_fills_what_the_server_misses),
+		T(an_entry_that_its_author_did_not_sign_ends_its_log_on_every_box),
+		T(cut_at_any_byte_what_came_whole_is_kept_and_the_rest_follows),
+		T(a_bit_flipped_anywhere_is_noticed_and_nothing_false_is_stored),
+		T(what_is_not_shared_is_not_even_named),
+		T(what_is_not_followed_is_not_asked_for_nor_taken),
+		T(more_than_the_limit_of_an_exchange_is_left_for_later),
+		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
+	};
+
+	return run_group(tests);
+}
