@@ -26,6 +26,8 @@ struct community_open {
 	const struct secret *appliance; /* signs; the writer needs it, readers may leave NULL */
 	enum db_mode mode;              /* DB_READER, DB_WRITER, DB_TEST_NOSYNC */
 	const char *whereabouts;        /* see log_open */
+	const char *name;               /* the box's name, said in the spaces it founds; may be NULL */
+	const struct feature *const *features; /* NULL: the program's (appliance/features.c) */
 };
 /* Opening as a writer migrates, and catches the view up with the log. A view of another version, or one that
  * does not open, is made anew. */
@@ -40,6 +42,9 @@ void conn_rollback(struct conn *c);
 struct error *conn_savepoint(struct conn *c) MUST;
 struct error *conn_release(struct conn *c) MUST;
 void conn_undo(struct conn *c);
+/* Outside a transaction: what was erased since the last time goes out of the files' free bytes, too. */
+struct error *conn_scrub(struct conn *c) MUST;
+bool conn_changed(struct conn *c); /* did the last transaction change the view? */
 
 struct draft {
 	const char *type;
@@ -52,6 +57,11 @@ struct draft {
 /* Check as any box will (role under the current rules, the type's check), write the op with
  * `seen` and `rules` filled in, append, and fold. Joins several heads of the rules first. */
 struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id) MUST;
+/* Erase the payload of a content op, here and on every box that hears of it, for ever. Its author may, and
+ * moderators. `keep` (consumed, may be NULL) is what its feature needs to show that something was here.
+ * Edits of the op are ops of their own, to be erased one by one. ERR_NOT_FOUND, ERR_DENIED. */
+struct error *community_erase(struct conn *c, const struct hash *space, const struct hash *target,
+			      const struct secret *author, json_t *take_keep) MUST;
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;

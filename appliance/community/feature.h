@@ -41,8 +41,7 @@ struct conn {
 	struct log_store *log;
 	struct db *view, *local;
 	const struct env *env;
-	struct community *community;
-	struct conn_stmts *stmts; /* private */
+	struct community *community; /* private */
 };
 struct db_stmts *conn_view(struct conn *c, const struct feature *f);
 struct db_stmts *conn_local(struct conn *c, const struct feature *f);

@@ -68,9 +68,16 @@ struct op {
 	const json_t *body; /* borrowed; the fields match the type's table */
 };
 
-/* Parse and check a payload against the table. ERR_MALFORMED with what is wrong; ERR_VERSION for an
- * unknown type. *ret_body is yours. Only type, object, seen and body of *ret are set. */
+/* Parse and check a payload against the table. It is one JSON object in UTF-8 (RFC 8259) without duplicate
+ * names, at most LIMIT_JSON_DEPTH deep, integers within 64 bits, no \u0000. ERR_MALFORMED with what is
+ * wrong; ERR_VERSION for a well-formed op of an unknown type. *ret_body is yours. Only type, object, seen
+ * and body of *ret are set (object: zero when absent). */
+struct feature;
 struct op_table;
+/* The types of these features (a NULL-ended list), and the community's own (rules, erase). */
+struct op_table *op_table_new(const struct feature *const *features);
+void op_table_free(struct op_table *t);
+DEFINE_CLEANUP(struct op_table *, op_table_free)
 struct error *op_parse(const struct op_table *t, struct span payload, struct op *ret,
 		       json_t **ret_body) MUST;
 const struct op_type *op_type_find(const struct op_table *t, const char *name);

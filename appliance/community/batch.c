@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A batch: the objects in hand while entries are taken in, and what is left to do at its end. */
+#include "appliance/community/community_priv.h"
+
+void batch_release(struct batch *b)
+{
+	arena_release(&b->arena);
+	idmap_release(&b->object_at);
+	for (size_t i = 0; i < b->objects_n; i++)
+		free(b->objects[i]);
+	free(b->objects);
+	free(b->erasures);
+}
+
+static struct object *add_object(struct batch *b, const struct object *o)
+{
+	struct object *kept = malloc(sizeof(*kept));
+
+	if (b->objects_n == b->objects_cap) {
+		b->objects_cap = b->objects_cap ? b->objects_cap * 2 : 16;
+		b->objects = realloc(b->objects, b->objects_cap * sizeof(b->objects[0]));
+	}
+	if (!kept || !b->objects)
+		abort();
+	*kept = *o;
+	/* Two spaces may name one id: only one of them founded it, the other is found by its row. */
+	if (idmap_get(&b->object_at, &o->id) == IDMAP_NONE)
+		idmap_put(&b->object_at, &o->id, (uint32_t)b->objects_n);
+	b->objects[b->objects_n++] = kept;
+	return kept;
+}
+
+static struct object *object_in_hand(struct batch *b, const struct hash *id, int64_t space)
+{
+	uint32_t at = idmap_get(&b->object_at, id);
+
+	if (at == IDMAP_NONE)
+		return NULL;
+	if (b->objects[at]->space == space)
+		return b->objects[at];
+	for (size_t i = at + 1; i < b->objects_n; i++)
+		if (b->objects[i]->space == space && hash_eq(&b->objects[i]->id, id))
+			return b->objects[i];
+	return NULL;
+}
+
+struct error *batch_object(struct batch *b, int64_t space, const struct hash *id,
+			   struct object **ret, bool *ret_new)
+{
+	struct object *have = object_in_hand(b, id, space);
+	struct object o = {0};
+
+	*ret_new = false;
+	if (!have) {
+		TRY(object_find(b->c, id, space, &o));
+		if (!o.num) {
+			o = (struct object){.id = *id, .space = space};
+			TRY(object_add(b->c, &o));
+			*ret_new = true;
+		}
+		have = add_object(b, &o);
+	}
+	*ret = have;
+	return NULL;
+}
+
+struct error *batch_dirty(struct batch *b, int64_t object)
+{
+	struct object o = {0}, *have;
+
+	if (!object)
+		return NULL;
+	TRY(object_by_num(b->c, object, &o));
+	have = object_in_hand(b, &o.id, o.space);
+	if (!have)
+		have = add_object(b, &o);
+	have->dirty = true;
+	return NULL;
+}
+
+void batch_erasure(struct batch *b, const struct hash *target)
+{
+	if (b->erasures_n == b->erasures_cap) {
+		b->erasures_cap = b->erasures_cap ? b->erasures_cap * 2 : 16;
+		b->erasures = realloc(b->erasures, b->erasures_cap * sizeof(b->erasures[0]));
+		if (!b->erasures)
+			abort();
+	}
+	b->erasures[b->erasures_n++] = *target;
+}
+
+static struct error *finish_rules(struct batch *b)
+{
+	struct memory *m = &b->c->community->m;
+
+	for (size_t i = 0; i < m->spaces_n; i++) {
+		struct space *s = m->spaces[i];
+
+		if (rules_unsettled(s->rules))
+			settle_space(b->c, s);
+		if (s->rejudge)
+			TRY(judge_space(b, s));
+		s->rejudge = false;
+		if (s->settle)
+			TRY(show_space(b->c, s));
+	}
+	return NULL;
+}
+
+static struct error *store_logs(struct batch *b)
+{
+	struct memory *m = &b->c->community->m;
+
+	for (size_t i = 0; i < m->logs_n; i++) {
+		struct vlog *l = m->logs[i];
+
+		if (!l || !l->changed)
+			continue;
+		TRY(db_do(b->c->view, b->c->community->stmts, LOG_SET, "iii", l->num,
+			  (int64_t)l->stop, (int64_t)l->top));
+		l->changed = false;
+	}
+	return NULL;
+}
+
+struct error *batch_finish(struct batch *b)
+{
+	TRY(finish_rules(b));
+	/* Settling an erasure may queue another: an array that grows. */
+	for (size_t i = 0; i < b->erasures_n; i++) {
+		struct hash target = b->erasures[i];
+
+		TRY(erase_settle(b, &target));
+	}
+	for (size_t i = 0; i < b->objects_n; i++)
+		if (b->objects[i]->dirty)
+			TRY(object_refold(b, b->objects[i]));
+	for (size_t i = 0; i < b->objects_n; i++)
+		if (b->objects[i]->changed)
+			TRY(object_set(b->c, b->objects[i]));
+	return store_logs(b);
+}

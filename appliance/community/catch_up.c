@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Taking into the view what the log has and it has not. */
+#include "appliance/community/community_priv.h"
+
+struct catching {
+	struct batch b;
+	size_t n;
+	struct hash last_op;
+};
+
+static struct error *one_arrival(void *ctx, const struct stored *e)
+{
+	struct catching *k = ctx;
+
+	k->n++;
+	k->b.c->community->m.last = e->num;
+	k->last_op = e->op_id;
+	memory_touch(k->b.c);
+	return take_entry(&k->b, e);
+}
+
+struct looking {
+	struct log_info *p;
+	size_t n, cap;
+};
+
+static struct error *collect_log(void *ctx, const struct log_info *info)
+{
+	struct looking *k = ctx;
+
+	if (k->n == k->cap) {
+		k->cap = k->cap ? k->cap * 2 : 64;
+		k->p = realloc(k->p, k->cap * sizeof(k->p[0]));
+		if (!k->p)
+			abort();
+	}
+	k->p[k->n++] = *info;
+	return NULL;
+}
+
+/* Forks and ends are no arrivals: compare all logs with what the view thinks of them. */
+static struct error *look_at_logs(struct batch *b)
+{
+	struct looking k = {0};
+	struct error *err = log_each(b->c->log, NULL, collect_log, &k);
+
+	for (size_t i = 0; i < k.n && !err; i++)
+		err = log_look(b, &k.p[i]);
+	free(k.p);
+	return err;
+}
+
+static struct error *remember(struct catching *k)
+{
+	struct conn *c = k->b.c;
+	int64_t op;
+
+	c->community->changed = true;
+	c->community->generation++;
+	memcpy(&op, &k->last_op, sizeof(op));
+	if (k->n)
+		TRY(meta_set(c, META_LAST_OP, op));
+	TRY(meta_set(c, META_LAST, c->community->m.last));
+	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
+}
+
+static struct error *catch_up(struct conn *c, size_t max, bool look, bool live, bool *ret_more)
+{
+	struct catching k = {.b = {.c = c, .live = live}};
+	struct memory *m = &c->community->m;
+	int64_t change = log_change(c->log);
+	struct error *err = memory_load(c);
+
+	*ret_more = false;
+	if (!err && look && m->change != change) {
+		memory_touch(c);
+		err = look_at_logs(&k.b);
+		m->change = change;
+	}
+	if (!err)
+		err = log_arrivals(c->log, m->last, max, one_arrival, &k);
+	if (!err && (k.n || k.b.dropped))
+		err = batch_finish(&k.b);
+	if (!err && (k.n || k.b.dropped))
+		err = remember(&k);
+	*ret_more = max && k.n == max;
+	batch_release(&k.b);
+	return err;
+}
+
+struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
+{
+	return catch_up(c, max, true, true, ret_more);
+}
+
+struct error *catch_up_own(struct conn *c)
+{
+	bool more;
+
+	return catch_up(c, 0, false, true, &more);
+}
+
+struct error *catch_up_quietly(struct conn *c)
+{
+	bool more;
+
+	return catch_up(c, 0, true, false, &more);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What the files of community/ share: the view's own tables, and what the writer remembers of them.
+ *
+ * The memory (struct memory) only repeats what view.db and log.db say. Whoever changes it calls
+ * memory_touch; when the transaction or the part of it is undone, it is dropped and read again when it
+ * is next needed.
+ */
+#pragma once
+#include "appliance/community/community.h"
+#include "appliance/community/op_text.h"
+#include "appliance/community/rules.h"
+
+/* --- op.c, op_text.c --- */
+struct op_row {
+	const struct op_type *type;
+	int feature; /* index in the list of features; -1: the community itself */
+};
+struct op_table {
+	struct op_row *rows; /* sorted by name */
+	size_t n;
+};
+int op_type_feature(const struct op_table *t, const struct op_type *type);
+
+/* --- the view's own rows (view_store.c) --- */
+enum op_kind {
+	OP_NOT_HELD = 0,  /* its payload is not here: counts as absent */
+	OP_CONTENT = 1,
+	OP_UNKNOWN = 2,   /* a type of the future: keeps its place in the order, does nothing */
+	OP_MALFORMED = 3, /* counts as absent */
+	OP_RULES = 4,
+	OP_ERASE = 5,
+	OP_GONE = 6       /* erased: keeps its place in the order */
+};
+enum { ROLE_ABSENT = -1 }; /* no entry that counts carries it (yet) */
+enum op_row_flags { OP_MANY_PLACES = 1, OP_CHECKED_AUTHOR = 2 };
+
+struct op_at {
+	int64_t log;
+	uint64_t seq;
+};
+struct op_rec {
+	int64_t num; /* this box's own */
+	struct hash id;
+	int64_t space, object; /* numbers; object 0: none (yet) */
+	enum op_kind kind;
+	struct op_at at; /* the best of its places: see place_best */
+	int64_t author;  /* number of the key */
+	bool by_appliance;
+	int64_t time;
+	int role; /* of its author as judged, or ROLE_ABSENT */
+	unsigned flags;
+	struct hash seen[LIMIT_SEEN];
+	size_t nseen;
+};
+
+enum { OBJECT_MADE = 1, OBJECT_MISSES = 2, MAX_HEADS = 64 };
+struct object {
+	int64_t num;
+	struct hash id;
+	int64_t space;
+	unsigned flags;
+	uint64_t features; /* whose rows it may have */
+	struct hash heads[MAX_HEADS + 1];
+	size_t nheads; /* MAX_HEADS + 1: more, and it is always folded again */
+	int64_t max_time;
+	struct hash max_id;
+	bool changed, dirty; /* to be stored; to be folded again */
+};
+
+/* --- what the writer remembers --- */
+struct run {
+	uint64_t seq; /* from here on the log names these rules */
+	struct hash rules;
+	uint32_t floor; /* number of the rules op by which it is judged, or RULES_NONE */
+};
+struct vlog {
+	int64_t num;
+	struct log_id id;
+	size_t space; /* index in memory.spaces */
+	uint64_t stop; /* nothing from here on is live; 0: no such place */
+	uint64_t top;  /* highest sequence taken into the view */
+	struct run *runs;
+	size_t n, cap;
+	size_t settled; /* so many runs have their final floor, as long as the epoch is the same */
+	uint64_t epoch;
+	bool changed; /* its row is to be stored */
+};
+struct space {
+	int64_t num;
+	struct hash id;
+	struct rules *rules;
+	uint64_t epoch;	    /* of the rules when everything was last judged */
+	bool rejudge;	    /* judge all again at the end of the batch */
+	uint32_t told;	    /* so many rules ops were looked at for admissions */
+	uint64_t told_epoch;
+	bool settle;	    /* rules changed since the tables of members were written */
+	bool written;	    /* those tables are as `shown` says */
+	struct shown *shown; /* per key */
+	size_t shown_n;
+};
+struct memory {
+	bool loaded;
+	struct space **spaces;
+	size_t spaces_n;
+	struct vlog **logs; /* by number; NULL: not known */
+	size_t logs_n;
+	struct idmap space_at, key_at, erased; /* erased: targets of erase ops */
+	struct pubkey *keys;
+	size_t keys_n; /* keys[num - 1] */
+	int64_t last;   /* arrival number */
+	int64_t change; /* log_change at the last look at all logs */
+};
+
+struct community {
+	struct op_table *table;
+	const struct feature *const *features;
+	size_t features_n;
+	struct db_stmts *stmts; /* the view's own */
+	struct db_stmts **view_stmts, **local_stmts;
+	struct pubkey self;
+	const struct secret *appliance;
+	char name[LIMIT_NAME + 1];
+	char *view_path;
+	enum db_mode mode;
+	struct memory m;
+	bool touched, part_touched; /* memory changed since begin, since savepoint */
+	bool scrub;		    /* something was erased: bytes are still in the files */
+	bool changed;		    /* this transaction changed the view */
+	uint64_t generation;
+};
+
+/* Statements: the rows are in view_store.c. */
+enum view_stmt {
+	META_GET, META_SET,
+	SPACE_ADD, SPACE_SET, SPACE_ALL, SPACE_LIST, SPACE_ID, SPACE_SHORT, SPACE_NUM,
+	KEY_ADD, KEY_ALL,
+	LOG_ADD, LOG_SET, LOG_ALL,
+	RUN_ADD, RUN_CUT, RUN_ALL, RUN_NAMES,
+	OPS_ADD, OPS_SET, OPS_DROP, OPS_BY_ID, OPS_BY_NUM, OPS_OF_OBJECT, OPS_OF_SPACE, OPS_OF_RULES,
+	OPS_IN_LOG, OPS_ERASE, OPS_OBJECT,
+	PLACE_ADD, PLACE_DROP, PLACE_OF, PLACE_IN_LOG,
+	OBJECT_ADD, OBJECT_SET, OBJECT_BY_ID, OBJECT_BY_NUM,
+	MISSING_ADD, MISSING_GET, MISSING_DROP,
+	ERASE_ADD, ERASE_DROP, ERASE_TARGETS, ERASE_ALL,
+	MEMBER_CLEAR, MEMBER_PUT, MEMBER_DROP, MEMBER_LIST, MEMBER_GET, MEMBER_BY_NAME, MEMBER_DIGEST,
+	BOX_CLEAR, BOX_PUT, BOX_DROP, BOX_LIST, BOX_DIGEST,
+	VIEW_STMTS
+};
+extern const char *const view_sql[VIEW_STMTS];
+extern const char *const view_schema;
+enum meta { META_SCHEMA = 1, META_LAST = 2, META_LAST_OP = 3, META_GENERATION = 4 };
+
+/* --- memory.c --- */
+void memory_touch(struct conn *c);
+void memory_drop(struct conn *c);
+struct error *memory_load(struct conn *c) MUST; /* when it is not loaded */
+struct error *memory_key(struct conn *c, const struct pubkey *key, int64_t *ret_num) MUST;
+const struct pubkey *memory_key_of(struct conn *c, int64_t num);
+struct error *memory_space(struct conn *c, const struct hash *id, size_t *ret) MUST;
+struct space *space_of(struct conn *c, const struct hash *id); /* NULL: not known */
+struct space *space_of_num(struct conn *c, int64_t num);
+uint64_t log_stop(const struct log_info *info); /* the first sequence that is not live; 0: none */
+/* The log as the view knows it, adding it when it is new. */
+struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret) MUST;
+struct vlog *vlog_of(struct conn *c, int64_t num);
+/* An entry of the log names these rules. Sequences come rising; what came before is let alone. */
+struct error *note_run(struct conn *c, struct vlog *l, uint64_t seq, const struct hash *rules) MUST;
+struct error *meta_get(struct conn *c, enum meta which, int64_t *ret) MUST;
+struct error *meta_set(struct conn *c, enum meta which, int64_t value) MUST;
+
+/* --- rec_store.c: rows of ops and objects --- */
+struct error *rec_find(struct conn *c, const struct hash *id, struct op_rec *ret) MUST; /* num 0: none */
+struct error *rec_by_num(struct conn *c, int64_t num, struct op_rec *ret) MUST;
+struct error *rec_add(struct conn *c, struct op_rec *r) MUST; /* sets r->num */
+struct error *rec_set(struct conn *c, const struct op_rec *r) MUST;
+struct error *rec_drop(struct conn *c, int64_t num) MUST;
+void rec_read(sqlite3_stmt *st, struct op_rec *ret);
+struct recs {
+	struct op_rec *p;
+	size_t n, cap;
+};
+void recs_release(struct recs *l);
+/* Everything that one of these statements gives, by one number. */
+struct error *recs_load(struct conn *c, enum view_stmt which, int64_t by, struct recs *ret) MUST;
+/* Those whose best place is in that log, from `from` on. */
+struct error *recs_in_log(struct conn *c, int64_t log, uint64_t from, struct recs *ret) MUST;
+struct places {
+	struct op_at *p;
+	size_t n;
+};
+/* All places of an op, the best known first. In the arena. */
+struct error *rec_places(struct conn *c, const struct op_rec *r, struct arena *a,
+			 struct places *ret) MUST;
+struct error *object_find(struct conn *c, const struct hash *id, int64_t space, struct object *ret) MUST; /* num 0 */
+struct error *object_by_num(struct conn *c, int64_t num, struct object *ret) MUST;
+struct error *object_add(struct conn *c, struct object *o) MUST;
+struct error *object_set(struct conn *c, const struct object *o) MUST;
+
+/* --- a batch: what one call takes in (batch.c) --- */
+struct batch {
+	struct conn *c;
+	struct arena arena; /* of the op in hand */
+	bool live;	    /* what is applied at an end is new to this box */
+	bool dropped;	    /* a log lost its tail */
+	struct idmap object_at;
+	struct object **objects;
+	size_t objects_n, objects_cap;
+	struct hash *erasures; /* targets to look at again */
+	size_t erasures_n, erasures_cap;
+};
+void batch_release(struct batch *b);
+/* An object by its id, made when there is none yet; *ret_new tells. */
+struct error *batch_object(struct batch *b, int64_t space, const struct hash *id,
+			   struct object **ret, bool *ret_new) MUST;
+/* The object that a row names is to be folded again; 0: none. */
+struct error *batch_dirty(struct batch *b, int64_t object) MUST;
+void batch_erasure(struct batch *b, const struct hash *target);
+/* Settle rules, judge again what must be, erase, fold what is dirty, store. */
+struct error *batch_finish(struct batch *b) MUST;
+
+/* --- judge.c --- */
+/* Sets r->role, and r->at to the best place (the row is not stored). *ret_changed. */
+struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed) MUST;
+/* All ops of a space. */
+struct error *judge_space(struct batch *b, struct space *s) MUST;
+/* Rules changed: settle them, and set the floors of the space's logs. */
+void settle_space(struct conn *c, struct space *s);
+void floors_set(struct space *s, struct vlog *l, bool *ret_moved);
+/* --- show.c --- */
+/* Write the tables of members and boxes, and tell the log who may write. */
+struct error *show_space(struct conn *c, struct space *s) MUST;
+
+/* --- take.c: one entry --- */
+struct error *take_entry(struct batch *b, const struct stored *e) MUST;
+/* --- tail.c --- */
+/* Compare with the log's fork and end marks: what was live and is not any more goes. */
+struct error *log_look(struct batch *b, const struct log_info *info) MUST;
+
+/* --- rec.c --- */
+/* The op as check and apply see it, without what is in its header and payload only. */
+void rec_op(struct conn *c, const struct op_rec *r, struct op *ret);
+/* With it: *ret_body is yours, NULL unless it is held and well formed. *ret_kind: OP_NOT_HELD, OP_MALFORMED,
+ * OP_UNKNOWN, or what the row says. */
+struct error *rec_parse(struct conn *c, const struct op_rec *r, struct op *ret, json_t **ret_body,
+			enum op_kind *ret_kind) MUST;
+/* What a payload is in that space; op has id and space. *ret_body as above. */
+struct error *op_classify(struct conn *c, struct span payload, struct op *op, json_t **ret_body,
+			  enum op_kind *ret_kind) MUST;
+
+/* --- fold.c --- */
+bool op_allowed(const struct op *op);
+/* Check, and apply when allowed. */
+struct error *fold_op(struct batch *b, struct object *o, const struct op *op) MUST;
+/* An op that is new in its object: put it at the end if that is where it belongs, or mark the object. */
+struct error *object_take(struct batch *b, struct object *o, bool is_new, const struct op_rec *r,
+			  const struct op *op) MUST;
+/* --- refold.c --- */
+struct error *object_refold(struct batch *b, struct object *o) MUST;
+
+/* --- erase.c --- */
+extern const struct op_type erase_types[];
+/* The op that erases this one, by the smallest (time, id); num 0: none may. */
+struct error *erase_effective(struct conn *c, const struct op_rec *target, struct op_rec *ret) MUST;
+/* An erase op came. */
+struct error *erase_note(struct batch *b, const struct op_rec *r, const struct op *op) MUST;
+/* Its target is to be looked at again. */
+struct error *erase_queue_target(struct batch *b, const struct op_rec *erase) MUST;
+struct error *erase_settle(struct batch *b, const struct hash *target) MUST;
+bool erase_known(struct conn *c, const struct hash *target);
+
+/* --- catch_up.c --- */
+struct error *catch_up_own(struct conn *c) MUST; /* after an append: without looking at all logs */
+struct error *catch_up_quietly(struct conn *c) MUST; /* at opening */
+/* --- conn.c --- */
+struct error *view_make(struct conn *c) MUST; /* empty tables, inside a transaction */

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One thread's connections: opening, migrating, making the view anew, transactions. */
+#include "appliance/community/community_priv.h"
+#include <errno.h>
+
+enum { VIEW_VERSION = 1, CACHE_WRITER = 32 * 1024, CACHE_READER = 2 * 1024 };
+
+/* --- the view's schema --- */
+/* Changes with the tables and op types of any feature: then the view is made anew. */
+static int64_t schema_number(const struct community *k)
+{
+	struct hash_state h;
+	struct hash sum;
+	int64_t n = VIEW_VERSION;
+
+	hash_init(&h);
+	hash_add(&h, &n, sizeof(n));
+	hash_add(&h, view_schema, strlen(view_schema));
+	for (size_t i = 0; i < k->features_n; i++) {
+		const struct feature *f = k->features[i];
+
+		hash_add(&h, f->name, strlen(f->name) + 1);
+		for (int m = 0; m < f->view_migrations_n; m++)
+			hash_add(&h, f->view_migrations[m], strlen(f->view_migrations[m]) + 1);
+	}
+	for (size_t i = 0; i < k->table->n; i++)
+		hash_add(&h, k->table->rows[i].type->name,
+			 strlen(k->table->rows[i].type->name) + 1);
+	sum = hash_final(&h);
+	memcpy(&n, &sum, sizeof(n));
+	return n;
+}
+
+struct error *view_make(struct conn *c)
+{
+	const struct community *k = c->community;
+	char sql[120];
+
+	TRY(db_exec(c->view, view_schema));
+	for (size_t i = 0; i < k->features_n; i++)
+		for (int m = 0; m < k->features[i]->view_migrations_n; m++)
+			TRY(db_exec(c->view, k->features[i]->view_migrations[m]));
+	snprintf(sql, sizeof(sql), "INSERT INTO meta(id, value) VALUES (%d, %lld)", META_SCHEMA,
+		 (long long)schema_number(k));
+	return db_exec(c->view, sql);
+}
+
+static struct error *prepare(struct conn *c)
+{
+	struct community *k = c->community;
+
+	TRY(db_prepare(c->view, view_sql, VIEW_STMTS, &k->stmts));
+	for (size_t i = 0; i < k->features_n; i++) {
+		const struct feature *f = k->features[i];
+
+		TRY(db_prepare(c->view, f->view_sql, f->view_sql_n, &k->view_stmts[i]));
+		TRY(db_prepare(c->local, f->local_sql, f->local_sql_n, &k->local_stmts[i]));
+	}
+	return NULL;
+}
+
+static struct error *remove_view(struct conn *c)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+
+	db_close(STEAL(c->view));
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		char path[4200];
+
+		snprintf(path, sizeof(path), "%s%s", c->community->view_path, ends[i]);
+		if (unlink(path) && errno != ENOENT)
+			return file_error(errno, path);
+	}
+	return NULL;
+}
+
+/* The last entry that the view took in must still be where it was: else the log was replaced. */
+struct last_seen {
+	int64_t op;
+	bool same;
+};
+
+static struct error *compare_last(void *ctx, const struct stored *e)
+{
+	struct last_seen *k = ctx;
+
+	k->same = memcmp(&e->op_id, &k->op, sizeof(k->op)) == 0;
+	return NULL;
+}
+
+static struct error *last_is_known(struct conn *c, bool *ret)
+{
+	struct last_seen k = {.same = false};
+	struct error *err;
+	int64_t last;
+
+	TRY(meta_get(c, META_LAST, &last));
+	TRY(meta_get(c, META_LAST_OP, &k.op));
+	err = last ? log_by_num(c->log, last, compare_last, &k) : NULL;
+	*ret = !last || k.same;
+	if (error_is(err, ERR_NOT_FOUND)) {
+		error_free(err);
+		return NULL;
+	}
+	return err;
+}
+
+/* Is this a view of ours, of this version, of this log? */
+static bool view_is_good(struct conn *c)
+{
+	static const char *const sql[] = {"SELECT value FROM meta WHERE id = 1"};
+	struct db_stmts *s;
+	int64_t schema = 0;
+	bool known = false;
+	struct error *err = db_prepare(c->view, sql, 1, &s);
+
+	if (!err)
+		err = db_number(c->view, s, 0, 0, &schema, "");
+	if (!err && schema == schema_number(c->community)) {
+		err = prepare(c);
+		if (!err)
+			err = last_is_known(c, &known);
+	}
+	error_free(err);
+	return known;
+}
+
+static enum db_mode view_mode(enum db_mode mode)
+{
+	return mode == DB_WRITER ? DB_DERIVED : mode;
+}
+
+static struct error *open_view(struct conn *c, int cache)
+{
+	return db_open(c->community->view_path, view_mode(c->community->mode), cache, &c->view);
+}
+
+static struct error *make_view(struct conn *c)
+{
+	struct error *err;
+
+	TRY(remove_view(c));
+	TRY(open_view(c, CACHE_WRITER));
+	TRY(db_begin(c->view));
+	err = view_make(c);
+	if (!err)
+		err = db_commit(c->view);
+	if (err)
+		db_rollback(c->view);
+	TRY(err);
+	memory_drop(c);
+	return prepare(c);
+}
+
+/* --- opening --- */
+static struct error *migrate_local(struct conn *c)
+{
+	struct community *k = c->community;
+
+	TRY(db_migrate(c->local, "peer", peer_migrations, peer_migrations_n));
+	for (size_t i = 0; i < k->features_n; i++)
+		TRY(db_migrate(c->local, k->features[i]->name, k->features[i]->local_migrations,
+			       k->features[i]->local_migrations_n));
+	return NULL;
+}
+
+static struct error *catch_up_at_opening(struct conn *c)
+{
+	struct error *err = conn_begin(c);
+
+	if (!err)
+		err = catch_up_quietly(c);
+	if (!err)
+		err = conn_commit(c);
+	if (err)
+		conn_rollback(c);
+	return err;
+}
+
+static struct error *open_as_writer(struct conn *c)
+{
+	struct error *err = migrate_local(c);
+
+	TRY(err);
+	error_free(open_view(c, CACHE_WRITER));
+	if (!c->view || !view_is_good(c))
+		TRY(make_view(c));
+	err = catch_up_at_opening(c);
+	/* A damaged view is no loss: it is made again, once. */
+	if (error_is(err, ERR_CORRUPT) || error_is(err, ERR_DB)) {
+		error_free(err);
+		TRY(make_view(c));
+		err = catch_up_at_opening(c);
+	}
+	TRY(err);
+	return meta_get(c, META_GENERATION, (int64_t *)&c->community->generation);
+}
+
+static struct error *open_files(struct conn *c, const struct community_open *how)
+{
+	_cleanup_(freep) char *log = path_join(how->dir, "log.db");
+	_cleanup_(freep) char *local = path_join(how->dir, "local.db");
+	bool reads = how->mode == DB_READER;
+
+	c->community->view_path = path_join(how->dir, "view.db");
+	TRY(log_open(&(struct log_open){.path = log,
+					.mode = how->mode,
+					.env = how->env,
+					.self = how->self,
+					.whereabouts = how->whereabouts},
+		     &c->log));
+	TRY(db_open(local, how->mode, reads ? CACHE_READER / 2 : CACHE_READER, &c->local));
+	if (!reads)
+		return open_as_writer(c);
+	TRY(open_view(c, CACHE_READER));
+	return prepare(c);
+}
+
+static struct community *community_new(const struct community_open *how)
+{
+	struct community *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		abort();
+	k->self = how->self;
+	k->appliance = how->appliance;
+	k->mode = how->mode;
+	snprintf(k->name, sizeof(k->name), "%s", how->name ? how->name : "");
+	k->features = how->features ? how->features : features;
+	while (k->features[k->features_n])
+		k->features_n++;
+	k->table = op_table_new(k->features);
+	k->view_stmts = calloc(k->features_n + 1, sizeof(*k->view_stmts));
+	k->local_stmts = calloc(k->features_n + 1, sizeof(*k->local_stmts));
+	if (!k->view_stmts || !k->local_stmts)
+		abort();
+	return k;
+}
+
+struct error *conn_open(const struct community_open *how, struct conn **ret)
+{
+	_cleanup_(conn_closep) struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		abort();
+	c->env = how->env;
+	c->community = community_new(how);
+	TRY(open_files(c, how));
+	*ret = STEAL(c);
+	return NULL;
+}
+
+void conn_close(struct conn *c)
+{
+	struct community *k;
+
+	if (!c)
+		return;
+	k = c->community;
+	memory_drop(c);
+	db_close(c->view);
+	db_close(c->local);
+	log_close(c->log);
+	op_table_free(k->table);
+	free(k->view_stmts);
+	free(k->local_stmts);
+	free(k->view_path);
+	free(k);
+	free(c);
+}
+
+static size_t feature_at(const struct conn *c, const struct feature *f)
+{
+	size_t i = 0;
+
+	while (c->community->features[i] != f)
+		i++;
+	return i;
+}
+
+struct db_stmts *conn_view(struct conn *c, const struct feature *f)
+{
+	return c->community->view_stmts[feature_at(c, f)];
+}
+
+struct db_stmts *conn_local(struct conn *c, const struct feature *f)
+{
+	return c->community->local_stmts[feature_at(c, f)];
+}

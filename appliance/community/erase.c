@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Erasing: `erase` names its target, and `after`, what the target had seen, so that the order of the others
+ * does not change when nobody holds the target any more. Whether the target was ever held makes no
+ * difference: from its header only its author and time are used, and from its payload nothing.
+ *
+ * The target's author may, and whoever was moderator by the rules that the erase op names. When no erase op
+ * is allowed any more (its author was revoked with a cut before it), the payload is asked for again.
+ */
+#include "appliance/community/community_priv.h"
+
+static const struct op_field fields[] = {
+	{"target", FIELD_ID, true, 0},
+	{"after", FIELD_IDS, false, LIMIT_SEEN},
+	{"was", FIELD_LINE, false, 64},
+	{"keep", FIELD_JSON, false, 0},
+	{NULL, 0, false, 0},
+};
+const struct op_type erase_types[] = {
+	{"erase", fields, ROLE_NEW, OP_AUTHORITY | OP_BY_APPLIANCE, NULL, NULL},
+	{0},
+};
+
+bool erase_known(struct conn *c, const struct hash *target)
+{
+	return idmap_get(&c->community->m.erased, target) != IDMAP_NONE;
+}
+
+struct error *erase_note(struct batch *b, const struct op_rec *r, const struct op *op)
+{
+	struct hash target;
+
+	if (!op_id(op, "target", &target))
+		return NULL;
+	memory_touch(b->c);
+	idmap_put(&b->c->community->m.erased, &target, 0);
+	TRY(db_do(b->c->view, b->c->community->stmts, ERASE_ADD, "ki", &target, r->num));
+	batch_erasure(b, &target);
+	return NULL;
+}
+
+struct error *erase_queue_target(struct batch *b, const struct op_rec *erase)
+{
+	sqlite3_stmt *st = db_stmt(b->c->community->stmts, ERASE_TARGETS);
+	bool row;
+
+	db_bind(st, "i", erase->num);
+	for (;;) {
+		struct hash target;
+
+		TRY(db_step(b->c->view, st, &row));
+		if (!row)
+			return NULL;
+		if (db_id(st, 0, &target))
+			batch_erasure(b, &target);
+	}
+}
+
+static bool may_erase(const struct op_rec *e, const struct op_rec *target)
+{
+	if (e->kind != OP_ERASE || e->space != target->space || e->role <= ROLE_NONE)
+		return false;
+	return e->role >= ROLE_MODERATOR || (e->author == target->author && !e->by_appliance) ||
+	       (e->author == target->author && target->by_appliance);
+}
+
+struct error *erase_effective(struct conn *c, const struct op_rec *target, struct op_rec *ret)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, OPS_ERASE);
+	struct op_rec e;
+	bool row;
+
+	ret->num = 0;
+	if (target->kind == OP_RULES || target->kind == OP_ERASE)
+		return NULL;
+	db_bind(st, "k", &target->id);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		rec_read(st, &e);
+		if (!may_erase(&e, target))
+			continue;
+		if (!ret->num || e.time < ret->time ||
+		    (e.time == ret->time && hash_cmp(&e.id, &ret->id) < 0))
+			*ret = e;
+	}
+}
+
+static struct error *see_held(void *ctx, const struct stored *e)
+{
+	*(bool *)ctx |= e->state == PAYLOAD_HELD;
+	return NULL;
+}
+
+/* What is held goes. What was never held stays "not held", in the log's words: should it turn out to be a
+ * rules op, which nobody may erase, it is still taken. */
+static struct error *erase_now(struct batch *b, struct op_rec *t, const struct op_rec *by)
+{
+	bool held = false;
+
+	TRY(log_op(b->c->log, &t->id, see_held, &held));
+	if (held) {
+		TRY(log_erase(b->c->log, &t->id));
+		b->c->community->scrub = true;
+	}
+	TRY(batch_dirty(b, t->object));
+	t->kind = OP_GONE;
+	t->object = by->object;
+	t->nseen = 0;
+	TRY(batch_dirty(b, t->object));
+	return rec_set(b->c, t);
+}
+
+struct error *erase_settle(struct batch *b, const struct hash *target)
+{
+	struct op_rec t, by;
+
+	TRY(rec_find(b->c, target, &t));
+	if (!t.num)
+		return NULL;
+	TRY(erase_effective(b->c, &t, &by));
+	if (by.num)
+		return erase_now(b, &t, &by);
+	if (t.kind != OP_GONE)
+		return NULL;
+	TRY(batch_dirty(b, t.object));
+	TRY(log_unerase(b->c->log, &t.id));
+	t.kind = OP_NOT_HELD;
+	t.object = 0;
+	return rec_set(b->c, &t);
+}

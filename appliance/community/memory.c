@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the writer remembers of the view: spaces with their rules, logs, keys. */
+#include "appliance/community/community_priv.h"
+
+void memory_touch(struct conn *c)
+{
+	c->community->touched = c->community->part_touched = true;
+}
+
+static void vlog_free(struct vlog *l)
+{
+	if (!l)
+		return;
+	free(l->runs);
+	free(l);
+}
+
+static void space_free(struct space *s)
+{
+	if (!s)
+		return;
+	rules_free(s->rules);
+	free(s->shown);
+	free(s);
+}
+
+void memory_drop(struct conn *c)
+{
+	struct memory *m = &c->community->m;
+
+	for (size_t i = 0; i < m->spaces_n; i++)
+		space_free(m->spaces[i]);
+	for (size_t i = 0; i < m->logs_n; i++)
+		vlog_free(m->logs[i]);
+	free(m->spaces);
+	free(m->logs);
+	free(m->keys);
+	idmap_release(&m->space_at);
+	idmap_release(&m->key_at);
+	idmap_release(&m->erased);
+	*m = (struct memory){0};
+}
+
+struct error *meta_get(struct conn *c, enum meta which, int64_t *ret)
+{
+	return db_number(c->view, c->community->stmts, META_GET, 0, ret, "i", (int64_t)which);
+}
+
+struct error *meta_set(struct conn *c, enum meta which, int64_t value)
+{
+	return db_do(c->view, c->community->stmts, META_SET, "ii", (int64_t)which, value);
+}
+
+/* --- adding --- */
+static void add_key(struct memory *m, const struct pubkey *key)
+{
+	if ((m->keys_n & (m->keys_n - 1)) == 0) {
+		m->keys = realloc(m->keys, (m->keys_n ? m->keys_n * 2 : 1) * sizeof(m->keys[0]));
+		if (!m->keys)
+			abort();
+	}
+	idmap_put(&m->key_at, key, (uint32_t)m->keys_n);
+	m->keys[m->keys_n++] = *key;
+}
+
+static struct space *add_space(struct memory *m, int64_t num, const struct hash *id)
+{
+	struct space *s = calloc(1, sizeof(*s));
+
+	m->spaces = realloc(m->spaces, (m->spaces_n + 1) * sizeof(m->spaces[0]));
+	if (!s || !m->spaces)
+		abort();
+	s->num = num;
+	s->id = *id;
+	s->rules = rules_new(id);
+	idmap_put(&m->space_at, id, (uint32_t)m->spaces_n);
+	m->spaces[m->spaces_n++] = s;
+	return s;
+}
+
+static struct vlog *add_log(struct memory *m, int64_t num)
+{
+	struct vlog *l = calloc(1, sizeof(*l));
+	size_t n = m->logs_n;
+
+	while (n <= (size_t)num)
+		n = n ? n * 2 : 16;
+	if (n > m->logs_n) {
+		m->logs = realloc(m->logs, n * sizeof(m->logs[0]));
+		if (!m->logs)
+			abort();
+		memset(m->logs + m->logs_n, 0, (n - m->logs_n) * sizeof(m->logs[0]));
+		m->logs_n = n;
+	}
+	if (!l)
+		abort();
+	l->num = num;
+	m->logs[num] = l;
+	return l;
+}
+
+static void add_run(struct vlog *l, uint64_t seq, const struct hash *rules)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 4;
+		l->runs = realloc(l->runs, l->cap * sizeof(l->runs[0]));
+		if (!l->runs)
+			abort();
+	}
+	l->runs[l->n++] = (struct run){seq, *rules, RULES_NONE};
+}
+
+/* --- loading --- */
+static struct error *load_spaces(struct conn *c)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_ALL);
+	bool row;
+
+	for (;;) {
+		struct hash id;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		db_id(st, 1, &id);
+		add_space(&c->community->m, db_int(st, 0), &id);
+	}
+}
+
+static struct error *load_keys(struct conn *c)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, KEY_ALL);
+	bool row;
+
+	for (;;) {
+		struct pubkey key;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		db_id(st, 1, &key);
+		add_key(&c->community->m, &key);
+	}
+}
+
+static struct error *load_logs(struct conn *c)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, LOG_ALL);
+	struct memory *m = &c->community->m;
+	bool row;
+
+	for (;;) {
+		struct vlog *l;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		l = add_log(m, db_int(st, 0));
+		l->space = (size_t)db_int(st, 1) - 1;
+		l->id.space = m->spaces[l->space]->id;
+		db_id(st, 2, &l->id.appliance);
+		l->id.incarnation = (uint64_t)db_int(st, 3);
+		l->stop = (uint64_t)db_int(st, 4);
+		l->top = (uint64_t)db_int(st, 5);
+	}
+}
+
+static struct error *load_runs(struct conn *c)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, RUN_ALL);
+	bool row;
+
+	for (;;) {
+		struct hash rules;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		db_id(st, 2, &rules);
+		add_run(vlog_of(c, db_int(st, 0)), (uint64_t)db_int(st, 1), &rules);
+	}
+}
+
+static struct error *load_erased(struct conn *c)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
+	bool row;
+
+	for (;;) {
+		struct hash id;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		db_id(st, 0, &id);
+		idmap_put(&c->community->m.erased, &id, 0);
+	}
+}
+
+static struct error *load_rule(struct conn *c, struct space *s, const struct op_rec *r)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct places places;
+	enum op_kind kind;
+	json_t *body;
+	struct op op;
+
+	TRY(rec_places(c, r, &a, &places));
+	TRY(rec_parse(c, r, &op, &body, &kind));
+	if (kind != OP_RULES)
+		return NULL;
+	for (size_t i = 0; i < places.n; i++) {
+		const struct vlog *l = vlog_of(c, places.p[i].log);
+
+		rules_add(s->rules, &op,
+			  &(struct place){l->id.appliance, l->id.incarnation, places.p[i].seq});
+	}
+	json_decref(body);
+	return NULL;
+}
+
+static struct error *load_rules(struct conn *c, struct space *s)
+{
+	_cleanup_(recs_release) struct recs all = {0};
+	bool moved;
+
+	TRY(recs_load(c, OPS_OF_RULES, s->num, &all));
+	for (size_t i = 0; i < all.n; i++)
+		TRY(load_rule(c, s, &all.p[i]));
+	rules_settle(s->rules);
+	s->epoch = rules_epoch(s->rules);
+	for (size_t i = 0; i < c->community->m.logs_n; i++)
+		if (c->community->m.logs[i] &&
+		    c->community->m.spaces[c->community->m.logs[i]->space] == s)
+			floors_set(s, c->community->m.logs[i], &moved);
+	return NULL;
+}
+
+struct error *memory_load(struct conn *c)
+{
+	struct memory *m = &c->community->m;
+
+	if (m->loaded)
+		return NULL;
+	memory_drop(c);
+	TRY(meta_get(c, META_LAST, &m->last));
+	TRY(load_spaces(c));
+	TRY(load_keys(c));
+	TRY(load_logs(c));
+	TRY(load_runs(c));
+	TRY(load_erased(c));
+	for (size_t i = 0; i < m->spaces_n; i++)
+		TRY(load_rules(c, m->spaces[i]));
+	m->change = -1;
+	m->loaded = true;
+	return NULL;
+}
+
+/* --- finding, and adding what is new --- */
+struct error *memory_key(struct conn *c, const struct pubkey *key, int64_t *ret_num)
+{
+	struct memory *m = &c->community->m;
+	uint32_t at = idmap_get(&m->key_at, key);
+
+	if (at == IDMAP_NONE) {
+		memory_touch(c);
+		at = (uint32_t)m->keys_n;
+		TRY(db_do(c->view, c->community->stmts, KEY_ADD, "ik", (int64_t)at + 1, key));
+		add_key(m, key);
+	}
+	*ret_num = (int64_t)at + 1;
+	return NULL;
+}
+
+const struct pubkey *memory_key_of(struct conn *c, int64_t num)
+{
+	return &c->community->m.keys[num - 1];
+}
+
+struct space *space_of(struct conn *c, const struct hash *id)
+{
+	uint32_t at = idmap_get(&c->community->m.space_at, id);
+
+	return at == IDMAP_NONE ? NULL : c->community->m.spaces[at];
+}
+
+struct space *space_of_num(struct conn *c, int64_t num)
+{
+	return c->community->m.spaces[num - 1];
+}
+
+static struct error *find_space(struct conn *c, const struct hash *id, size_t *ret)
+{
+	struct memory *m = &c->community->m;
+	uint32_t at = idmap_get(&m->space_at, id);
+
+	if (at == IDMAP_NONE) {
+		memory_touch(c);
+		TRY(db_do(c->view, c->community->stmts, SPACE_ADD, "k", id));
+		at = (uint32_t)m->spaces_n;
+		add_space(m, db_last_rowid(c->view), id);
+	}
+	*ret = at;
+	return NULL;
+}
+
+struct vlog *vlog_of(struct conn *c, int64_t num)
+{
+	struct memory *m = &c->community->m;
+
+	return num > 0 && (size_t)num < m->logs_n ? m->logs[num] : NULL;
+}
+
+uint64_t log_stop(const struct log_info *info)
+{
+	if (!info->frozen || (info->ended && info->ended < info->frozen))
+		return info->ended;
+	return info->frozen;
+}
+
+struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret)
+{
+	struct vlog *l = vlog_of(c, num);
+	struct log_info info;
+	size_t space;
+
+	if (l) {
+		*ret = l;
+		return NULL;
+	}
+	TRY(log_info_by_num(c->log, num, &info));
+	TRY(find_space(c, &info.id.space, &space));
+	memory_touch(c);
+	TRY(db_do(c->view, c->community->stmts, LOG_ADD, "iikii", num, (int64_t)space + 1,
+		  &info.id.appliance, (int64_t)info.id.incarnation, (int64_t)log_stop(&info)));
+	l = add_log(&c->community->m, num);
+	l->id = info.id;
+	l->space = space;
+	l->stop = log_stop(&info);
+	*ret = l;
+	return NULL;
+}
+
+struct error *note_run(struct conn *c, struct vlog *l, uint64_t seq, const struct hash *rules)
+{
+	bool moved;
+
+	if (seq <= l->top)
+		return NULL;
+	memory_touch(c);
+	l->top = seq;
+	l->changed = true;
+	if (hash_is_zero(rules) || (l->n && hash_eq(&l->runs[l->n - 1].rules, rules)))
+		return NULL;
+	TRY(db_do(c->view, c->community->stmts, RUN_ADD, "iik", l->num, (int64_t)seq, rules));
+	add_run(l, seq, rules);
+	floors_set(c->community->m.spaces[l->space], l, &moved);
+	return NULL;
+}

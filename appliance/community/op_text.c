@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What a text in an op may be made of. */
+#include "appliance/community/op_text.h"
+#include "sync/base/limits.h"
+
+/* The next code point, or -1 where the bytes are not UTF-8. */
+static int32_t next_char(const uint8_t **p, const uint8_t *end)
+{
+	static const int32_t smallest[] = {0, 0x80, 0x800, 0x10000};
+	const uint8_t *s = *p;
+	int32_t c = *s++;
+	int more;
+
+	if (c < 0x80) {
+		*p = s;
+		return c;
+	}
+	more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+	if (c < 0xc2 || c > 0xf4 || end - s < more)
+		return -1;
+	c &= 0x3f >> more;
+	for (int i = 0; i < more; i++) {
+		if ((*s & 0xc0) != 0x80)
+			return -1;
+		c = c << 6 | (*s++ & 0x3f);
+	}
+	if (c < smallest[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return -1;
+	*p = s;
+	return c;
+}
+
+/* Controls, and what turns the direction of the text around it. */
+static bool is_control(int32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
+	       (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+bool text_is_line(struct span s)
+{
+	const uint8_t *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		int32_t c = next_char(&p, end);
+
+		if (c < 0 || is_control(c))
+			return false;
+	}
+	return s.n > 0;
+}
+
+bool text_is_text(struct span s)
+{
+	const uint8_t *p = s.p, *end = s.p + s.n;
+
+	while (p < end) {
+		int32_t c = next_char(&p, end);
+
+		if (c < 0 || (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0))
+			return false;
+	}
+	return true;
+}
+
+bool text_is_slug(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+		bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		if (!word && (c != '-' || i == 0 || i + 1 == s.n || s.p[i - 1] == '-'))
+			return false;
+	}
+	return s.n > 0 && s.n <= LIMIT_SLUG;
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/community/rules_priv.h"
+
+struct rules *rules_new(const struct hash *space)
+{
+	struct rules *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		abort();
+	r->space = *space;
+	r->founding = RULES_NONE;
+	r->now = state_new();
+	return r;
+}
+
+void rules_free(struct rules *r)
+{
+	if (!r)
+		return;
+	graph_forget_states(r);
+	for (uint32_t i = 0; i < r->n; i++)
+		node_free(r->nodes[i]);
+	free(r->nodes);
+	free(r->key);
+	idmap_release(&r->by_id);
+	idmap_release(&r->keys);
+	idmap_release(&r->wanted);
+	free(r->revocations.p);
+	free(r->first_revocation.p);
+	free(r->fresh.p);
+	free(r->heap.p);
+	free(r->popped.p);
+	free(r->path.p);
+	state_free(r->now);
+	free(r);
+}
+
+/* --- adding and dropping --- */
+static void add_place(struct rules *r, struct rules_node *n, const struct place *at)
+{
+	struct rules_place p = {rules_key_add(r, &at->appliance), at->incarnation, at->seq};
+	bool known = false;
+
+	for (size_t i = 0; i < n->places_n; i++) {
+		known |= n->places[i].appliance == p.appliance;
+		if (n->places[i].appliance == p.appliance &&
+		    n->places[i].incarnation == p.incarnation && n->places[i].seq == p.seq)
+			return;
+	}
+	n->places = realloc(n->places, (n->places_n + 1) * sizeof(p));
+	if (!n->places)
+		abort();
+	n->places[n->places_n++] = p;
+	r->unsettled = true;
+	r->broken |= !known;
+}
+
+static void add_node(struct rules *r, struct rules_node *n)
+{
+	if (r->n == r->cap) {
+		r->cap = r->cap ? r->cap * 2 : 32;
+		r->nodes = realloc(r->nodes, r->cap * sizeof(r->nodes[0]));
+		if (!r->nodes)
+			abort();
+	}
+	if (n->kind == RULE_REVOKE || n->kind == RULE_WITHDRAW) {
+		n->revocation = (uint32_t)r->revocations.n;
+		list_add(&r->revocations, r->n);
+	}
+	for (size_t i = 0; i < n->named_n; i++)
+		if (idmap_get(&r->by_id, &n->named[i]) == RULES_NONE)
+			idmap_put(&r->wanted, &n->named[i], 0);
+	if (idmap_get(&r->wanted, &n->id) != RULES_NONE)
+		r->broken = true;
+	idmap_put(&r->by_id, &n->id, r->n);
+	list_add(&r->fresh, r->n);
+	r->nodes[r->n++] = n;
+	r->unsettled = true;
+}
+
+bool rules_add(struct rules *r, const struct op *op, const struct place *at)
+{
+	uint32_t known = idmap_get(&r->by_id, &op->id);
+	bool broken = r->broken;
+	struct rules_node *n;
+
+	if (known != RULES_NONE) {
+		add_place(r, r->nodes[known], at);
+		return true;
+	}
+	n = node_read(r, op);
+	if (!n)
+		return false;
+	add_place(r, n, at);
+	r->broken = broken; /* the first place of a new node breaks nothing */
+	add_node(r, n);
+	return true;
+}
+
+void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarnation,
+		uint64_t from)
+{
+	uint32_t key = rules_key(r, appliance);
+
+	for (uint32_t i = 0; i < r->n && key != RULES_NONE; i++) {
+		struct rules_node *n = r->nodes[i];
+		size_t keep = 0;
+
+		for (size_t k = 0; k < n->places_n; k++)
+			if (n->places[k].appliance != key ||
+			    n->places[k].incarnation != incarnation || n->places[k].seq < from)
+				n->places[keep++] = n->places[k];
+		if (keep != n->places_n)
+			r->broken = r->unsettled = true;
+		n->places_n = keep;
+	}
+}
+
+uint64_t rules_epoch(const struct rules *r)
+{
+	return r->epoch;
+}
+
+bool rules_unsettled(const struct rules *r)
+{
+	return r->unsettled;
+}
+
+bool rules_is_broken(const struct rules *r)
+{
+	return r->broken;
+}
+
+/* --- asking --- */
+uint32_t rules_find(const struct rules *r, const struct hash *id)
+{
+	uint32_t at = idmap_get(&r->by_id, id);
+
+	return at != RULES_NONE && r->nodes[at]->valid ? at : (uint32_t)RULES_NONE;
+}
+
+size_t rules_heads(const struct rules *r, struct hash *out, size_t max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = r->n; i-- > 0;) {
+		if (!r->nodes[i]->valid || r->nodes[i]->children.n)
+			continue;
+		if (n < max)
+			out[n] = r->nodes[i]->id;
+		n++;
+	}
+	return n;
+}
+
+static bool shares_place(const struct rules_node *a, const struct rules_node *b)
+{
+	for (size_t i = 0; i < a->places_n; i++)
+		for (size_t k = 0; k < b->places_n; k++)
+			if (a->places[i].appliance == b->places[k].appliance)
+				return true;
+	return false;
+}
+
+size_t rules_anchors(const struct rules *r, const struct hash *heads, size_t n, struct hash *out,
+		     size_t max)
+{
+	const struct rules_node *picked[LIMIT_SEEN * 2];
+	uint32_t low = r->n > 2000 ? r->n - 2000 : 0;
+	size_t picks = 0, ret = 0;
+
+	for (size_t i = 0; i < n && picks < LIMIT_SEEN; i++)
+		picked[picks++] = r->nodes[rules_find(r, &heads[i])];
+	/* Newest first by arrival. Not each is an ancestor, but all are valid and were known. */
+	for (uint32_t i = r->n; i-- > low && ret + 1 < max && n;) {
+		bool other = r->nodes[i]->valid;
+
+		for (size_t k = 0; k < picks; k++)
+			other = other && picked[k] != r->nodes[i] &&
+				!shares_place(picked[k], r->nodes[i]);
+		if (!other)
+			continue;
+		picked[picks++] = r->nodes[i];
+		out[ret++] = r->nodes[i]->id;
+	}
+	if (ret < max && n && r->founding != RULES_NONE &&
+	    !hash_eq(&heads[0], &r->nodes[r->founding]->id))
+		out[ret++] = r->nodes[r->founding]->id;
+	return ret;
+}
+
+bool rules_about(struct rules *r, struct rules_space *ret)
+{
+	const struct rules_node *f;
+
+	if (r->founding == RULES_NONE)
+		return false;
+	f = r->nodes[r->founding];
+	*ret = (struct rules_space){.name = r->nodes[r->now->name]->name,
+				    .about = r->nodes[r->now->about]->about,
+				    .guest_posts = r->nodes[r->now->guest_posts]->guest_posts,
+				    .founder = r->key[f->author],
+				    .appliance = r->key[f->appliance],
+				    .founded = f->time};
+	if (!ret->about)
+		ret->about = "";
+	if (!ret->guest_posts)
+		ret->guest_posts = "held";
+	return true;
+}
+
+uint32_t rules_keys(const struct rules *r)
+{
+	return r->keys_n;
+}
+
+uint32_t rules_key(const struct rules *r, const struct pubkey *key)
+{
+	return idmap_get(&r->keys, key);
+}
+
+bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret)
+{
+	const struct rules_slot *s = state_slot(r->now, key);
+	const struct rules_node *n;
+
+	if (s->role == ROLE_NONE)
+		return false;
+	n = r->nodes[s->member];
+	*ret = (struct rules_member){.key = r->key[key],
+				     .name = n->kind == RULE_FOUND ? n->steward_name : n->name,
+				     .role = (enum role)s->role,
+				     .since = r->nodes[s->since]->time};
+	if (n->kind == RULE_FOUND)
+		ret->home = r->key[n->appliance];
+	else if (n->home != RULES_NONE)
+		ret->home = r->key[n->home];
+	return true;
+}
+
+bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret)
+{
+	const struct rules_slot *s = state_slot(r->now, key);
+	const struct rules_node *n;
+
+	if (s->mode == MODE_NONE)
+		return false;
+	n = r->nodes[s->appliance];
+	*ret = (struct rules_appliance){.key = r->key[key],
+					.name = n->kind == RULE_FOUND ? n->appliance_name : n->name,
+					.mode = (enum rules_mode)s->mode,
+					.keeper = s->keeper};
+	return true;
+}
+
+bool rules_admits(const struct rules *r, uint32_t at, struct pubkey *ret_key)
+{
+	const struct rules_node *n = r->nodes[at];
+
+	if (!n->valid || (n->kind != RULE_FOUND && (n->kind != RULE_ADMIT || n->mode != MODE_WRITE)))
+		return false;
+	*ret_key = r->key[n->kind == RULE_FOUND ? n->appliance : n->key];
+	return true;
+}
+
+uint32_t rules_count(const struct rules *r)
+{
+	return r->n;
+}
+
+const struct rules_state *rules_now(struct rules *r)
+{
+	return r->now;
+}
+
+enum role state_role(const struct rules *r, const struct rules_state *s, const struct pubkey *key)
+{
+	return (enum role)state_slot(s, rules_key(r, key))->role;
+}
+
+bool state_writes(const struct rules *r, const struct rules_state *s, const struct pubkey *key)
+{
+	return state_slot(s, rules_key(r, key))->mode == MODE_WRITE;
+}
+
+/* --- judging --- */
+static bool within_cut(const struct rules_node *revocation, uint32_t appliance,
+		       const struct place *at)
+{
+	for (size_t i = 0; i < revocation->cut_n; i++) {
+		const struct rules_place *c = &revocation->cut[i];
+
+		if (c->appliance == appliance && c->incarnation == at->incarnation &&
+		    at->seq <= c->seq)
+			return true;
+	}
+	return false;
+}
+
+/* Does an effective revocation of that key, unknown to the rules s, reach the place? */
+static bool is_revoked(const struct rules *r, const struct rules_state *s, enum rules_kind kind,
+		       uint32_t key, uint32_t appliance, const struct place *at)
+{
+	uint32_t i = key < r->first_revocation.n ? r->first_revocation.p[key] : RULES_NONE;
+
+	for (; i != RULES_NONE; i = r->nodes[i]->next_revocation) {
+		const struct rules_node *n = r->nodes[i];
+
+		if (n->kind == kind && !state_has(s->contains, s->words, n->revocation) &&
+		    !within_cut(n, appliance, at))
+			return true;
+	}
+	return false;
+}
+
+bool rules_judge(struct rules *r, uint32_t floor, const struct place *at,
+		 const struct pubkey *author, bool by_appliance, enum role *ret_role)
+{
+	const struct rules_state *s = rules_at(r, floor);
+	uint32_t appliance = rules_key(r, &at->appliance), key;
+
+	if (state_slot(s, appliance)->mode != MODE_WRITE)
+		return false;
+	key = by_appliance ? appliance : rules_key(r, author);
+	*ret_role = by_appliance ? ROLE_APPLIANCE : (enum role)state_slot(s, key)->role;
+	if (is_revoked(r, s, RULE_WITHDRAW, appliance, appliance, at) ||
+	    (!by_appliance && is_revoked(r, s, RULE_REVOKE, key, appliance, at)))
+		*ret_role = ROLE_NONE;
+	return true;
+}
+
+struct error *rules_check(struct rules *r, const struct op *op, const struct pubkey *carrier)
+{
+	struct rules_node *n = node_read(r, op);
+	struct rules_place at = {rules_key_add(r, carrier), 0, 0};
+	const char *why;
+
+	ENSURE(n, error_new(ERR_INVALID, N_("This change of the rules makes no sense.")));
+	n->places = &at;
+	n->places_n = 1;
+	why = state_refuses(r->now, n);
+	n->places = NULL;
+	node_free(n);
+	return why ? error_new(ERR_DENIED, why) : NULL;
+}

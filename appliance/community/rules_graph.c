@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The graph of rules ops: settling it, folding parts of it, and walking it. */
+#include "appliance/community/rules_priv.h"
+#include <assert.h>
+
+void list_add(struct rules_list *l, uint32_t v)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 32;
+		l->p = realloc(l->p, l->cap * sizeof(l->p[0]));
+		if (!l->p)
+			abort();
+	}
+	l->p[l->n++] = v;
+}
+
+/* --- a heap of nodes, the smallest by `less` on top --- */
+typedef bool less_fn(const struct rules *r, uint32_t a, uint32_t b);
+
+static void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v)
+{
+	size_t at = h->n;
+
+	list_add(h, v);
+	while (at > 0 && less(r, v, h->p[(at - 1) / 2])) {
+		h->p[at] = h->p[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	h->p[at] = v;
+}
+
+static uint32_t heap_pop(const struct rules *r, struct rules_list *h, less_fn *less)
+{
+	uint32_t top = h->p[0], last = h->p[--h->n];
+	size_t at = 0;
+
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child >= h->n)
+			break;
+		if (child + 1 < h->n && less(r, h->p[child + 1], h->p[child]))
+			child++;
+		if (!less(r, h->p[child], last))
+			break;
+		h->p[at] = h->p[child];
+		at = child;
+	}
+	h->p[at] = last;
+	return top;
+}
+
+static bool newer_first(const struct rules *r, uint32_t a, uint32_t b)
+{
+	return r->nodes[a]->order > r->nodes[b]->order;
+}
+
+static bool senior_first(const struct rules *r, uint32_t a, uint32_t b)
+{
+	return rank_cmp(r, a, b) < 0;
+}
+
+int rank_cmp(const struct rules *r, uint32_t a, uint32_t b)
+{
+	const struct rules_node *x = r->nodes[a], *y = r->nodes[b], *gx, *gy;
+	bool rx = x->revocation != RULES_NONE, ry = y->revocation != RULES_NONE;
+
+	if (x->rank_role != y->rank_role)
+		return x->rank_role > y->rank_role ? -1 : 1;
+	if (x->grant != y->grant && x->grant != RULES_NONE && y->grant != RULES_NONE) {
+		gx = r->nodes[x->grant];
+		gy = r->nodes[y->grant];
+		if (gx->depth != gy->depth)
+			return gx->depth < gy->depth ? -1 : 1;
+		return hash_cmp(&gx->id, &gy->id);
+	}
+	if (rx != ry)
+		return rx ? -1 : 1;
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	return hash_cmp(&x->id, &y->id);
+}
+
+/* --- folding --- */
+/* Walks back from `tops` to the one op through which every way goes (RULES_NONE above the founding op);
+ * what lies between is in r->popped, newest first. Marks it. */
+static uint32_t choke(struct rules *r, const uint32_t *tops, size_t n)
+{
+	r->heap.n = r->popped.n = 0;
+	r->stamp++;
+	for (size_t i = 0; i < n; i++) {
+		if (r->nodes[tops[i]]->mark != r->stamp)
+			heap_push(r, &r->heap, newer_first, tops[i]);
+		r->nodes[tops[i]]->mark = r->stamp;
+	}
+	while (r->heap.n > 1) {
+		uint32_t at = heap_pop(r, &r->heap, newer_first);
+		const struct rules_node *node = r->nodes[at];
+
+		list_add(&r->popped, at);
+		for (size_t i = 0; i < node->parents.n; i++) {
+			struct rules_node *parent = r->nodes[node->parents.p[i]];
+
+			if (parent->mark != r->stamp)
+				heap_push(r, &r->heap, newer_first, node->parents.p[i]);
+			parent->mark = r->stamp;
+		}
+	}
+	return r->heap.n ? r->heap.p[0] : (uint32_t)RULES_NONE;
+}
+
+/* Fold r->popped in Kahn's order. */
+static void fold_popped(struct rules *r, struct rules_state *s)
+{
+	struct rules_list *h = &r->heap;
+
+	h->n = 0;
+	r->stamp++;
+	for (size_t i = 0; i < r->popped.n; i++)
+		r->nodes[r->popped.p[i]]->mark = r->stamp;
+	for (size_t i = 0; i < r->popped.n; i++) {
+		struct rules_node *node = r->nodes[r->popped.p[i]];
+
+		node->waits = 0;
+		for (size_t k = 0; k < node->parents.n; k++)
+			node->waits += r->nodes[node->parents.p[k]]->mark == r->stamp;
+		if (node->waits == 0)
+			heap_push(r, h, senior_first, r->popped.p[i]);
+	}
+	while (h->n) {
+		uint32_t at = heap_pop(r, h, senior_first);
+		struct rules_node *node = r->nodes[at];
+
+		state_apply(r, s, at);
+		for (size_t k = 0; k < node->children.n; k++) {
+			struct rules_node *child = r->nodes[node->children.p[k]];
+
+			if (child->mark == r->stamp && --child->waits == 0)
+				heap_push(r, h, senior_first, node->children.p[k]);
+		}
+	}
+}
+
+/* The state at a node, yours. Steps down through the chokes to a state that is kept, then folds up again. */
+static struct rules_state *climb(struct rules *r, uint32_t node)
+{
+	struct rules_list path = {0};
+	struct rules_state *s = NULL;
+	uint32_t at = node;
+
+	while (at != RULES_NONE && !r->nodes[at]->state) {
+		list_add(&path, at);
+		at = choke(r, r->nodes[at]->parents.p, r->nodes[at]->parents.n);
+	}
+	s = at == RULES_NONE ? state_new() : state_copy(r->nodes[at]->state);
+	while (path.n) {
+		at = path.p[--path.n];
+		choke(r, r->nodes[at]->parents.p, r->nodes[at]->parents.n);
+		fold_popped(r, s);
+		state_apply(r, s, at);
+		/* On a long way some are left behind, for those who come after. */
+		if (path.n && path.n % 256 == 0)
+			graph_keep(r, at, state_copy(s));
+	}
+	free(path.p);
+	return s;
+}
+
+struct rules_state *graph_fold(struct rules *r, const uint32_t *tops, size_t n)
+{
+	uint32_t base = choke(r, tops, n);
+	struct rules_list between = r->popped;
+	struct rules_state *s;
+
+	if (base == RULES_NONE)
+		return state_new();
+	/* Climbing walks too: it gets a list of its own. */
+	r->popped = (struct rules_list){0};
+	s = r->nodes[base]->state ? state_copy(r->nodes[base]->state) : climb(r, base);
+	free(r->popped.p);
+	r->popped = between;
+	fold_popped(r, s);
+	return s;
+}
+
+static void forget(struct rules *r, int i)
+{
+	if (r->kept[i] && r->kept[i]->node != RULES_NONE)
+		r->nodes[r->kept[i]->node]->state = NULL;
+	state_free(r->kept[i]);
+	r->kept[i] = NULL;
+}
+
+void graph_forget_states(struct rules *r)
+{
+	for (int i = 0; i < RULES_STATES; i++)
+		forget(r, i);
+}
+
+void graph_keep(struct rules *r, uint32_t node, struct rules_state *take_s)
+{
+	int oldest = 0;
+
+	for (int i = 1; i < RULES_STATES && r->kept[oldest]; i++)
+		if (!r->kept[i] || r->kept[i]->used < r->kept[oldest]->used)
+			oldest = i;
+	forget(r, oldest);
+	take_s->node = node;
+	take_s->used = ++r->clock;
+	r->nodes[node]->state = take_s;
+	r->kept[oldest] = take_s;
+}
+
+const struct rules_state *rules_at(struct rules *r, uint32_t at)
+{
+	if (!r->nodes[at]->state)
+		graph_keep(r, at, climb(r, at));
+	r->nodes[at]->state->used = ++r->clock;
+	return r->nodes[at]->state;
+}
+
+/* --- ancestors --- */
+bool rules_is_ancestor(struct rules *r, uint32_t of_old, uint32_t young)
+{
+	uint32_t depth = r->nodes[of_old]->depth;
+
+	if (depth >= r->nodes[young]->depth)
+		return false;
+	r->path.n = 0;
+	r->stamp++;
+	list_add(&r->path, young);
+	while (r->path.n) {
+		const struct rules_node *node = r->nodes[r->path.p[--r->path.n]];
+
+		for (size_t i = 0; i < node->parents.n; i++) {
+			uint32_t at = node->parents.p[i];
+			struct rules_node *parent = r->nodes[at];
+
+			if (at == of_old)
+				return true;
+			if (parent->depth <= depth || parent->mark == r->stamp)
+				continue;
+			parent->mark = r->stamp;
+			list_add(&r->path, at);
+		}
+	}
+	return false;
+}
+
+/* --- settling --- */
+static void add_parent(struct rules *r, struct rules_node *n, uint32_t at)
+{
+	size_t keep = 0;
+
+	for (size_t i = 0; i < n->parents.n; i++)
+		if (n->parents.p[i] == at || rules_is_ancestor(r, at, n->parents.p[i]))
+			return;
+	for (size_t i = 0; i < n->parents.n; i++)
+		if (!rules_is_ancestor(r, n->parents.p[i], at))
+			n->parents.p[keep++] = n->parents.p[i];
+	n->parents.n = keep;
+	list_add(&n->parents, at);
+}
+
+static bool founds(const struct rules_node *n)
+{
+	for (size_t i = 0; i < n->places_n; i++)
+		if (n->places[i].appliance == n->appliance)
+			return true;
+	return false;
+}
+
+/* Judges one node whose parents were judged. */
+static void settle_node(struct rules *r, uint32_t at)
+{
+	struct rules_node *n = r->nodes[at];
+	struct rules_state *s;
+
+	n->parents.n = n->children.n = 0;
+	n->valid = false;
+	n->depth = 0;
+	n->grant = RULES_NONE;
+	for (size_t i = 0; i < n->named_n && n->kind != RULE_FOUND; i++) {
+		uint32_t parent = idmap_get(&r->by_id, &n->named[i]);
+
+		if (parent != RULES_NONE && r->nodes[parent]->valid)
+			add_parent(r, n, parent);
+	}
+	if (n->kind == RULE_FOUND) {
+		n->valid = founds(n);
+		n->rank_role = ROLE_STEWARD;
+		n->grant = at;
+		if (n->valid)
+			r->founding = at;
+		return;
+	}
+	if (!n->parents.n)
+		return;
+	s = graph_fold(r, n->parents.p, n->parents.n);
+	n->rank_role = state_author(s, n, &n->grant);
+	n->valid = !state_refuses(s, n);
+	if (n->valid) {
+		for (size_t i = 0; i < n->parents.n; i++) {
+			struct rules_node *parent = r->nodes[n->parents.p[i]];
+
+			list_add(&parent->children, at);
+			if (parent->depth >= n->depth)
+				n->depth = parent->depth + 1;
+		}
+		state_apply(r, s, at);
+		graph_keep(r, at, s);
+	} else {
+		state_free(s);
+	}
+}
+
+/* Judge `at` and what is named below it, deepest first; order is 0 for those not judged yet. */
+static void settle_from(struct rules *r, uint32_t at, uint32_t *order)
+{
+	struct rules_list stack = {0};
+
+	list_add(&stack, at);
+	while (stack.n) {
+		uint32_t top = stack.p[stack.n - 1];
+		struct rules_node *n = r->nodes[top];
+		bool ready = true;
+
+		for (size_t i = 0; i < n->named_n && !n->order; i++) {
+			uint32_t below = idmap_get(&r->by_id, &n->named[i]);
+
+			if (below != RULES_NONE && !r->nodes[below]->order) {
+				list_add(&stack, below);
+				ready = false;
+			}
+		}
+		if (!ready)
+			continue;
+		stack.n--;
+		if (n->order)
+			continue;
+		n->order = ++*order;
+		settle_node(r, top);
+	}
+	free(stack.p);
+}
+
+static void settle_all(struct rules *r)
+{
+	uint32_t order = 0;
+
+	graph_forget_states(r);
+	r->founding = RULES_NONE;
+	for (uint32_t i = 0; i < r->n; i++)
+		r->nodes[i]->order = 0;
+	for (uint32_t i = 0; i < r->n; i++)
+		if (!r->nodes[i]->order)
+			settle_from(r, i, &order);
+	r->epoch++;
+}
+
+static void settle_fresh(struct rules *r)
+{
+	for (size_t i = 0; i < r->fresh.n; i++) {
+		uint32_t at = r->fresh.p[i];
+
+		r->nodes[at]->order = at + 1;
+		settle_node(r, at);
+	}
+}
+
+/* The effective revocations of each key, as chains. */
+static void index_revocations(struct rules *r)
+{
+	r->first_revocation.n = 0;
+	for (uint32_t i = 0; i < r->keys_n; i++)
+		list_add(&r->first_revocation, RULES_NONE);
+	for (size_t i = 0; i < r->revocations.n; i++) {
+		struct rules_node *n = r->nodes[r->revocations.p[i]];
+
+		if (!state_has(r->now->applied, r->now->words, (uint32_t)i))
+			continue;
+		n->next_revocation = r->first_revocation.p[n->key];
+		r->first_revocation.p[n->key] = r->revocations.p[i];
+	}
+}
+
+static void settle_now(struct rules *r)
+{
+	struct rules_list heads = {0};
+	struct rules_state *old = r->now;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->nodes[i]->valid && !r->nodes[i]->children.n)
+			list_add(&heads, i);
+	r->now = graph_fold(r, heads.p, heads.n);
+	free(heads.p);
+	index_revocations(r);
+	if (!old || old->words != r->now->words ||
+	    memcmp(old->applied, r->now->applied, old->words * sizeof(uint64_t)) != 0)
+		r->epoch++;
+	state_free(old);
+}
+
+void rules_settle(struct rules *r)
+{
+	if (!r->unsettled)
+		return;
+	if (r->broken)
+		settle_all(r);
+	else
+		settle_fresh(r);
+	r->fresh.n = 0;
+	r->broken = r->unsettled = false;
+	settle_now(r);
+}

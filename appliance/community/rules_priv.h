@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the files of the rules share: nodes, states, and how one is folded on the other. */
+#pragma once
+#include "appliance/community/op_text.h"
+#include "appliance/community/rules.h"
+
+enum rules_kind {
+	RULE_FOUND,
+	RULE_SET,
+	RULE_ADD,
+	RULE_ROLE,
+	RULE_REVOKE,
+	RULE_ADMIT,
+	RULE_WITHDRAW,
+	RULE_JOIN,
+	RULE_UNKNOWN
+};
+
+struct rules_place {
+	uint32_t appliance; /* key number */
+	uint64_t incarnation, seq;
+};
+
+struct rules_list {
+	uint32_t *p;
+	size_t n, cap;
+};
+
+struct rules_node {
+	struct hash id;
+	enum rules_kind kind;
+	bool by_appliance, keeper;
+	uint32_t author, key, home; /* key numbers */
+	enum role role;
+	enum rules_mode mode;
+	int64_t time;
+	char *name, *about, *guest_posts;
+	char *steward_name, *appliance_name; /* of the founding op */
+	uint32_t appliance;   /* of the founding op */
+	struct rules_place *cut, *places;
+	size_t cut_n, places_n;
+	struct hash named[LIMIT_SEEN + 1]; /* seen, and rules */
+	size_t named_n;
+
+	/* What settling found out. */
+	bool valid;
+	struct rules_list parents; /* valid ones, without those that others have as ancestors */
+	struct rules_list children;
+	uint32_t depth;    /* longest way down to the founding op */
+	uint32_t order;    /* a place in some topological order */
+	enum role rank_role;
+	uint32_t grant;      /* the node that gave the author that role */
+	uint32_t revocation; /* number among the revocations; RULES_NONE */
+	uint32_t next_revocation; /* of the same key, also effective */
+	struct rules_state *state;
+	uint32_t mark; /* for walks: equals rules.stamp when visited */
+	uint32_t waits; /* for folds: parents that were not folded yet */
+};
+
+struct rules_slot {
+	uint8_t role, mode, keeper, was_member, was_admitted;
+	uint32_t member, grant, since; /* nodes: name and home, role, membership */
+	uint32_t appliance, admitted;  /* nodes: name and mode, since when */
+};
+
+struct rules_state {
+	uint32_t node; /* whose state this is, when it is kept; else RULES_NONE */
+	uint64_t used; /* when, for forgetting the oldest */
+	struct rules_slot *slots;
+	uint32_t slots_n;
+	uint32_t name, about, guest_posts; /* nodes that say them */
+	uint64_t *contains, *applied;      /* bits by number of revocation */
+	uint32_t words;
+};
+
+enum { RULES_STATES = 48 };
+struct rules {
+	struct hash space;
+	struct rules_node **nodes;
+	uint32_t n, cap;
+	struct idmap by_id, keys;
+	struct pubkey *key;
+	uint32_t keys_n, keys_cap;
+	struct idmap wanted; /* named by nodes, and not here */
+	struct rules_list revocations;	    /* nodes */
+	struct rules_list first_revocation; /* by key: an effective one, or RULES_NONE */
+	uint32_t founding; /* RULES_NONE before */
+	struct rules_list fresh; /* added since the last settling */
+	bool broken;	      /* settle from the beginning */
+	bool unsettled;
+	uint64_t epoch, clock;
+	uint32_t stamp;
+	struct rules_state *kept[RULES_STATES];
+	struct rules_state *now;
+	struct rules_list heap, popped, path; /* for walks */
+};
+
+void list_add(struct rules_list *l, uint32_t v);
+
+/* --- rules_state.c --- */
+struct rules_state *state_new(void);
+struct rules_state *state_copy(const struct rules_state *s);
+void state_free(struct rules_state *s);
+const struct rules_slot *state_slot(const struct rules_state *s, uint32_t key);
+bool state_has(const uint64_t *bits, uint32_t words, uint32_t n);
+/* What the author has in that state, and the node that gave it. */
+enum role state_author(const struct rules_state *s, const struct rules_node *n,
+		       uint32_t *ret_grant);
+/* NULL, or why not (a message id). */
+const char *state_refuses(const struct rules_state *s, const struct rules_node *n);
+/* Fold the node, if permitted. */
+void state_apply(struct rules *r, struct rules_state *s, uint32_t node);
+
+/* --- rules_node.c --- */
+uint32_t rules_key_add(struct rules *r, const struct pubkey *key);
+struct rules_node *node_read(struct rules *r, const struct op *op); /* NULL: makes no sense */
+void node_free(struct rules_node *n);
+
+/* --- rules_graph.c --- */
+int rank_cmp(const struct rules *r, uint32_t a, uint32_t b);
+/* Yours: the fold of these nodes and their ancestors. */
+struct rules_state *graph_fold(struct rules *r, const uint32_t *tops, size_t n);
+/* Keep the state for the node; takes it. */
+void graph_keep(struct rules *r, uint32_t node, struct rules_state *take_s);
+void graph_forget_states(struct rules *r);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What people do here: drafts become ops, checked as any box will check them, and written. */
+#include "appliance/community/community_priv.h"
+
+struct writing {
+	struct conn *c;
+	const struct draft *d;
+	const struct op_type *type;
+	struct space *space;
+	struct hash rules; /* the head of the rules that it will name */
+	struct arena arena;
+	struct op op;
+	json_t *body;
+	char *text;
+	size_t text_n;
+};
+
+static void writing_release(struct writing *w)
+{
+	arena_release(&w->arena);
+	json_decref(w->body);
+	if (w->text)
+		free(w->text);
+}
+
+static json_t *ids_json(const struct hash *ids, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(ID(&ids[i])));
+	return list;
+}
+
+/* --- what it has seen --- */
+/* Of the object: its heads; when they are more than an op may name, the newest. */
+static struct error *see_object(struct writing *w, struct hash *seen, size_t *ret_n)
+{
+	struct object o;
+	size_t n;
+
+	TRY(object_find(w->c, w->d->object, w->space->num, &o));
+	ENSURE(o.num && (o.flags & OBJECT_MADE),
+	       error_new(ERR_NOT_FOUND, N_("What this is about is not here (any more).")));
+	n = o.nheads > MAX_HEADS ? MAX_HEADS : o.nheads;
+	*ret_n = n < LIMIT_SEEN ? n : LIMIT_SEEN;
+	memcpy(seen, o.heads + (n - *ret_n), *ret_n * sizeof(*seen));
+	return NULL;
+}
+
+/* Of the rules: their heads, and some ancestors that lie in other logs. */
+static size_t see_rules(const struct space *s, struct hash *seen)
+{
+	enum { ANCHORS = 4 };
+	size_t n = rules_heads(s->rules, seen, LIMIT_SEEN - ANCHORS);
+
+	n = n < LIMIT_SEEN - ANCHORS ? n : LIMIT_SEEN - ANCHORS;
+	return n + rules_anchors(s->rules, seen, n, seen + n, ANCHORS);
+}
+
+/* --- writing --- */
+static struct error *to_text(struct writing *w)
+{
+	w->text = json_dumps(w->body, JSON_COMPACT);
+	ENSURE(w->text, error_new(ERR_INVALID, N_("The text is not valid UTF-8.")));
+	w->text_n = strlen(w->text);
+	ENSURE(w->text_n <= LIMIT_PAYLOAD,
+	       error_new(ERR_LIMIT, N_("This is too long for one entry. Attach it as a file.")));
+	return NULL;
+}
+
+static struct error *fill_in(struct writing *w)
+{
+	struct hash seen[LIMIT_SEEN];
+	size_t n = 0;
+
+	json_object_set_new(w->body, "type", json_string(w->type->name));
+	if (w->type->flags & OP_ON_RULES) {
+		n = see_rules(w->space, seen);
+		json_object_set_new(w->body, "object", json_string(ID(&w->d->space)));
+	} else if (!(w->type->flags & OP_CREATES)) {
+		ENSURE(w->d->object, error_new(ERR_INVALID, N_("What is this about?")));
+		TRY(see_object(w, seen, &n));
+		json_object_set_new(w->body, "object", json_string(ID(w->d->object)));
+	}
+	if (n)
+		json_object_set_new(w->body, "seen", ids_json(seen, n));
+	return to_text(w);
+}
+
+static struct error *check_author(struct writing *w)
+{
+	const struct rules_state *now = rules_now(w->space->rules);
+	const struct pubkey *self = &w->c->community->self;
+
+	ENSURE(state_writes(w->space->rules, now, self),
+	       error_new(ERR_NOT_ADMITTED,
+			 N_("This box may only read this space. Ask a steward to admit it.")));
+	w->op.role = w->op.by_appliance ? ROLE_APPLIANCE
+					: state_role(w->space->rules, now, &w->op.author);
+	if (w->type->flags & OP_ON_RULES)
+		return rules_check(w->space->rules, &w->op, self);
+	ENSURE(op_allowed(&w->op),
+	       error_new(ERR_DENIED, N_("Your role in this space does not allow that.")));
+	return NULL;
+}
+
+static struct error *check_feature(struct writing *w)
+{
+	struct fold f = {.conn = w->c,
+			 .space = w->d->space,
+			 .object = w->op.object,
+			 .arena = &w->arena,
+			 .live = true};
+
+	return w->type->check ? w->type->check(&f, &w->op) : NULL;
+}
+
+static struct error *check_draft(struct writing *w)
+{
+	json_t *parsed = NULL;
+	struct error *err;
+
+	TRY(op_parse(w->c->community->table, span_of(w->text, w->text_n), &w->op, &parsed));
+	w->op.space = w->d->space;
+	w->op.by_appliance = !w->d->author;
+	w->op.author = w->d->author ? *secret_pubkey(w->d->author) : w->c->community->self;
+	w->op.appliance = w->c->community->self;
+	w->op.time = w->d->time ? w->d->time : env_now(w->c->env);
+	w->op.rules = w->rules;
+	err = check_author(w);
+	if (!err)
+		err = check_feature(w);
+	json_decref(parsed);
+	w->op.body = NULL;
+	return err;
+}
+
+static struct error *append(struct writing *w, struct hash *ret_id)
+{
+	struct hash id;
+
+	TRY(log_append(w->c->log,
+		       &(struct log_append){.space = &w->d->space,
+					    .author = w->d->author,
+					    .appliance = w->c->community->appliance,
+					    .rules = w->rules,
+					    .time = w->op.time,
+					    .payload = span_of(w->text, w->text_n)},
+		       &id));
+	TRY(catch_up_own(w->c));
+	*ret_id = id;
+	return NULL;
+}
+
+static struct error *write_one(struct conn *c, const struct draft *d, json_t *take_body,
+			       struct hash *ret_id)
+{
+	_cleanup_(writing_release) struct writing w = {.c = c, .d = d, .body = take_body};
+
+	w.type = op_type_find(c->community->table, d->type);
+	w.space = space_of(c, &d->space);
+	ENSURE(w.type && w.type != &rules_types[0],
+	       error_new(ERR_INTERNAL, N_("There is no operation of that type.")));
+	ENSURE(w.space && rules_heads(w.space->rules, &w.rules, 1) > 0,
+	       error_new(ERR_NOT_FOUND, N_("This box does not carry that space.")));
+	ENSURE(c->community->appliance,
+	       error_new(ERR_INTERNAL, N_("Only the writer may write.")));
+	TRY(fill_in(&w));
+	TRY(check_draft(&w));
+	return append(&w, ret_id);
+}
+
+/* One head of the rules is named by an op: several are joined first. */
+static struct error *join_rules(struct conn *c, const struct hash *space)
+{
+	struct space *s;
+	struct hash head, id;
+
+	/* Each joins twelve: the end is reached, however many there are. */
+	while ((s = space_of(c, space)) && rules_heads(s->rules, &head, 1) > 1)
+		TRY(write_one(c, &(struct draft){.type = "rules.join", .space = *space},
+			      json_object(), &id));
+	return NULL;
+}
+
+struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id)
+{
+	json_t *body = STEAL(d->take_body);
+	struct error *err = catch_up_own(c);
+
+	if (!err)
+		err = join_rules(c, &d->space);
+	if (err) {
+		json_decref(body);
+		return err;
+	}
+	return write_one(c, d, body ? body : json_object(), ret_id);
+}
+
+/* --- founding --- */
+struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
+			      const char *steward_name, struct hash *ret_space)
+{
+	const char *box = *c->community->name ? c->community->name : name;
+	_cleanup_(writing_release) struct writing w = {.c = c};
+	json_t *parsed = NULL;
+
+	w.body = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}}", "type", "space.found", "name",
+			   name, "steward", "key", ID(secret_pubkey(steward)), "name", steward_name,
+			   "appliance", "key", ID(&c->community->self), "name", box);
+	ENSURE(w.body, error_new(ERR_INVALID, N_("The text is not valid UTF-8.")));
+	TRY(to_text(&w));
+	TRY(op_parse(c->community->table, span_of(w.text, w.text_n), &w.op, &parsed));
+	json_decref(parsed);
+	TRY(log_append(c->log,
+		       &(struct log_append){.author = steward,
+					    .appliance = c->community->appliance,
+					    .time = env_now(c->env),
+					    .payload = span_of(w.text, w.text_n)},
+		       ret_space));
+	return catch_up_own(c);
+}
+
+/* --- erasing --- */
+static struct error *find_target(struct conn *c, const struct hash *space,
+				 const struct hash *target, struct op_rec *ret,
+				 struct object *ret_object)
+{
+	const struct space *s = space_of(c, space);
+
+	TRY(rec_find(c, target, ret));
+	ENSURE(s && ret->num && ret->space == s->num && ret->object,
+	       error_new(ERR_NOT_FOUND, N_("There is nothing here with this address.")));
+	ENSURE(ret->kind != OP_GONE, error_new(ERR_GONE, N_("It was erased already.")));
+	ENSURE(ret->kind == OP_CONTENT,
+	       error_new(ERR_DENIED, N_("That can't be erased: others build on it.")));
+	return object_by_num(c, ret->object, ret_object);
+}
+
+static bool may_erase_now(struct conn *c, const struct hash *space, const struct secret *author,
+			  const struct op_rec *target)
+{
+	struct rules *r = space_of(c, space)->rules;
+	const struct pubkey *key = author ? secret_pubkey(author) : &c->community->self;
+
+	if (pubkey_eq(key, memory_key_of(c, target->author)) && target->by_appliance == !author)
+		return true;
+	return author && state_role(r, rules_now(r), key) >= ROLE_MODERATOR;
+}
+
+struct error *community_erase(struct conn *c, const struct hash *space, const struct hash *target,
+			      const struct secret *author, json_t *take_keep)
+{
+	struct op_rec r;
+	struct object o;
+	enum op_kind kind;
+	json_t *was = NULL, *body;
+	struct op op;
+	struct hash id;
+	struct error *err = catch_up_own(c);
+
+	if (!err)
+		err = find_target(c, space, target, &r, &o);
+	if (!err && !may_erase_now(c, space, author, &r))
+		err = error_new(ERR_DENIED,
+				N_("Only who wrote it and moderators may erase it."));
+	if (!err)
+		err = rec_parse(c, &r, &op, &was, &kind);
+	if (err) {
+		json_decref(take_keep);
+		return err;
+	}
+	body = json_pack("{s:s, s:o, s:o?}", "target", ID(target), "after",
+			 ids_json(r.seen, r.nseen), "keep", take_keep);
+	if (was)
+		json_object_set(body, "was", json_object_get(was, "type"));
+	json_decref(was);
+	return community_submit(c,
+				&(struct draft){.type = "erase",
+						.space = *space,
+						.object = &o.id,
+						.author = author,
+						.take_body = body},
+				&id);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A log that was found forked, or that ended: what was live behind that place goes out of the view. */
+#include "appliance/community/community_priv.h"
+
+static struct error *gone_from_object(struct batch *b, const struct op_rec *r)
+{
+	if (r->kind == OP_ERASE)
+		TRY(erase_queue_target(b, r));
+	return batch_dirty(b, r->object);
+}
+
+/* The best place of the op is dead: another takes over, or the op goes. */
+static struct error *drop_best(struct batch *b, struct op_rec *r, const struct vlog *l,
+			       uint64_t from)
+{
+	struct places places;
+	bool changed, found = false;
+
+	TRY(rec_places(b->c, r, &b->arena, &places));
+	TRY(gone_from_object(b, r));
+	for (size_t i = 1; i < places.n && !found; i++) {
+		found = places.p[i].log != l->num || places.p[i].seq < from;
+		if (found)
+			r->at = places.p[i];
+	}
+	if (!found)
+		return rec_drop(b->c, r->num);
+	TRY(db_do(b->c->view, b->c->community->stmts, PLACE_DROP, "iii", r->num, r->at.log,
+		  (int64_t)r->at.seq));
+	if (r->kind != OP_RULES)
+		TRY(judge(b, r, &changed));
+	if (erase_known(b->c, &r->id))
+		batch_erasure(b, &r->id);
+	return rec_set(b->c, r);
+}
+
+struct other {
+	int64_t op;
+	uint64_t seq;
+};
+
+/* Its other places, first, so that what is chosen instead is live. */
+static struct error *drop_others(struct batch *b, const struct vlog *l, uint64_t from)
+{
+	_cleanup_(buf_release) struct buf rows = {0};
+	sqlite3_stmt *st = db_stmt(b->c->community->stmts, PLACE_IN_LOG);
+	bool row;
+
+	db_bind(st, "ii", l->num, (int64_t)from);
+	for (;;) {
+		TRY(db_step(b->c->view, st, &row));
+		if (!row)
+			break;
+		buf_add(&rows, &(struct other){db_int(st, 0), (uint64_t)db_int(st, 1)},
+			sizeof(struct other));
+	}
+	for (size_t at = 0; at < rows.n; at += sizeof(struct other)) {
+		struct other o;
+		struct op_rec r;
+		bool changed;
+
+		memcpy(&o, rows.p + at, sizeof(o));
+		TRY(db_do(b->c->view, b->c->community->stmts, PLACE_DROP, "iii", o.op, l->num,
+			  (int64_t)o.seq));
+		TRY(rec_by_num(b->c, o.op, &r));
+		if (!r.num || r.kind == OP_RULES)
+			continue;
+		TRY(judge(b, &r, &changed));
+		TRY(rec_set(b->c, &r));
+		if (changed)
+			TRY(gone_from_object(b, &r));
+		if (changed && erase_known(b->c, &r.id))
+			batch_erasure(b, &r.id);
+	}
+	return NULL;
+}
+
+static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
+{
+	_cleanup_(recs_release) struct recs all = {0};
+	struct space *s = b->c->community->m.spaces[l->space];
+
+	memory_touch(b->c);
+	b->dropped = true;
+	TRY(drop_others(b, l, from));
+	TRY(recs_in_log(b->c, l->num, from, &all));
+	for (size_t i = 0; i < all.n; i++)
+		TRY(drop_best(b, &all.p[i], l, from));
+	TRY(db_do(b->c->view, b->c->community->stmts, RUN_CUT, "ii", l->num, (int64_t)from));
+	while (l->n && l->runs[l->n - 1].seq >= from)
+		l->n--;
+	if (l->settled > l->n)
+		l->settled = l->n;
+	l->top = l->top < from ? l->top : from - 1;
+	l->stop = from;
+	l->changed = true;
+	rules_drop(s->rules, &l->id.appliance, l->id.incarnation, from);
+	arena_release(&b->arena);
+	return NULL;
+}
+
+struct error *log_look(struct batch *b, const struct log_info *info)
+{
+	struct vlog *l = vlog_of(b->c, info->num);
+	uint64_t stop = log_stop(info);
+
+	/* A log without entries in the view has nothing to lose; it is met when they come. */
+	if (!l || l->stop == stop)
+		return NULL;
+	if (stop && (!l->stop || stop < l->stop))
+		return drop_tail(b, l, stop);
+	return NULL;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/community/writer.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct job {
+	write_fn *fn;
+	void *arg;
+	struct error *err;
+	bool done;
+	struct job *next;
+};
+
+struct writer {
+	struct conn *conn;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more, answered;
+	struct job *first, **last; /* waiting */
+	bool stop;
+	void (*on_commit)(void *ctx);
+	void *on_commit_ctx;
+	_Atomic uint64_t generation;
+};
+
+enum { GROUP_MAX = 256 };
+
+static struct error *run_job(struct conn *c, struct job *j)
+{
+	struct error *err;
+
+	TRY(conn_savepoint(c));
+	err = j->fn(c, j->arg);
+	if (!err)
+		return conn_release(c);
+	conn_undo(c);
+	return err;
+}
+
+static void fail_all(struct job *first, struct error *take_err)
+{
+	for (struct job *j = first; j; j = j->next)
+		error_replace(&j->err, error_copy(take_err));
+	error_free(take_err);
+}
+
+/* After a commit whose outcome nobody knows, only a new start shows what is on the disk. */
+static void end_process(struct error *err)
+{
+	fprintf(stderr, "lliure: what was written could not be made durable: %s\n",
+		error_english(err));
+	fflush(stderr);
+	_exit(70);
+}
+
+static bool can_go_on(const struct error *err)
+{
+	return error_is(err, ERR_FULL) || error_is(err, ERR_BUSY) || error_is(err, ERR_NOMEM);
+}
+
+static void run_group(struct writer *w, struct job *first)
+{
+	struct error *err = conn_begin(w->conn);
+
+	if (err) {
+		fail_all(first, err);
+		return;
+	}
+	for (struct job *j = first; j; j = j->next)
+		j->err = run_job(w->conn, j);
+	err = conn_commit(w->conn);
+	if (err) {
+		if (!can_go_on(err))
+			end_process(err);
+		conn_rollback(w->conn);
+		fail_all(first, err);
+		return;
+	}
+	/* What is erased goes from the files before anybody is told that it is gone. A full disk may
+	 * keep it from that; the next group tries again. */
+	error_free(conn_scrub(w->conn));
+	if (conn_changed(w->conn)) {
+		atomic_store(&w->generation, community_generation(w->conn));
+		if (w->on_commit)
+			w->on_commit(w->on_commit_ctx);
+	}
+}
+
+/* Waits for jobs and takes those that wait; NULL: it is time to stop. Called with the lock. */
+static struct job *take_group(struct writer *w)
+{
+	struct job *first, **end;
+	int n = 0;
+
+	while (!w->first && !w->stop)
+		pthread_cond_wait(&w->more, &w->lock);
+	first = w->first;
+	for (end = &w->first; *end && n < GROUP_MAX; end = &(*end)->next)
+		n++;
+	w->first = *end;
+	*end = NULL;
+	if (!w->first)
+		w->last = &w->first;
+	return first;
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *w = arg;
+	struct job *group, *next;
+
+	pthread_mutex_lock(&w->lock);
+	while ((group = take_group(w))) {
+		pthread_mutex_unlock(&w->lock);
+		run_group(w, group);
+		pthread_mutex_lock(&w->lock);
+		for (struct job *j = group; j; j = next) {
+			next = j->next; /* the job is its caller's stack */
+			j->done = true;
+		}
+		pthread_cond_broadcast(&w->answered);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+struct error *writer_start(struct conn *take_conn, struct writer **ret)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	int rc;
+
+	if (!w)
+		abort();
+	w->conn = take_conn;
+	w->last = &w->first;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->more, NULL);
+	pthread_cond_init(&w->answered, NULL);
+	atomic_store(&w->generation, community_generation(take_conn));
+	rc = pthread_create(&w->thread, NULL, writer_main, w);
+	if (rc) {
+		conn_close(take_conn);
+		free(w);
+		return error_new(ERR_INTERNAL, N_("The writing thread could not be started: %s."),
+				 strerror(rc));
+	}
+	*ret = w;
+	return NULL;
+}
+
+void writer_stop(struct writer *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	conn_close(w->conn);
+	pthread_cond_destroy(&w->more);
+	pthread_cond_destroy(&w->answered);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
+{
+	struct job j = {.fn = fn, .arg = arg};
+
+	pthread_mutex_lock(&w->lock);
+	if (w->stop) {
+		pthread_mutex_unlock(&w->lock);
+		return error_new(ERR_STOPPED, N_("The box is stopping. Try again soon."));
+	}
+	*w->last = &j;
+	w->last = &j.next;
+	pthread_cond_signal(&w->more);
+	while (!j.done)
+		pthread_cond_wait(&w->answered, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return j.err;
+}
+
+void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx)
+{
+	pthread_mutex_lock(&w->lock);
+	w->on_commit = fn;
+	w->on_commit_ctx = ctx;
+	pthread_mutex_unlock(&w->lock);
+}
+
+uint64_t writer_generation(struct writer *w)
+{
+	return atomic_load(&w->generation);
+}
