@@ -23,7 +23,8 @@ static struct object *add_object(struct batch *b, const struct object *o)
 	if (!kept || !b->objects)
 		abort();
 	*kept = *o;
-	/* Two spaces may name one id: only one of them founded it, the other is found by its row. */
+	/* Two spaces may name one id: only one of them founded it, the other is found by its row.
+	 */
 	if (idmap_get(&b->object_at, &o->id) == IDMAP_NONE)
 		idmap_put(&b->object_at, &o->id, (uint32_t)b->objects_n);
 	b->objects[b->objects_n++] = kept;
@@ -116,8 +117,8 @@ static struct error *store_logs(struct batch *b)
 
 		if (!l || !l->changed)
 			continue;
-		TRY(db_do(b->c->view, b->c->community->stmts, LOG_SET, "iii", l->num,
-			  (int64_t)l->stop, (int64_t)l->top));
+		TRY(db_do(b->c->view, b->c->community->stmts, LOG_SET, "iiik", l->num,
+			  (int64_t)l->stop, (int64_t)l->top, &l->top_hash));
 		l->changed = false;
 	}
 	return NULL;

@@ -68,14 +68,14 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool live, 
 {
 	struct catching k = {.b = {.c = c, .live = live}};
 	struct memory *m = &c->community->m;
-	int64_t change = log_change(c->log);
+	int64_t losses = log_losses(c->log);
 	struct error *err = memory_load(c);
 
 	*ret_more = false;
-	if (!err && look && m->change != change) {
+	if (!err && look && m->losses != losses) {
 		memory_touch(c);
 		err = look_at_logs(&k.b);
-		m->change = change;
+		m->losses = losses;
 	}
 	if (!err)
 		err = log_arrivals(c->log, m->last, max, one_arrival, &k);

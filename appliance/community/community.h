@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The community: what all features share. Ops enter through community_submit (people) or from the log
- * (peers), are decided by the rules they name, ordered without clocks along `seen`, and folded into the
- * view. The view is never truth: deleted and rebuilt at will, the same on every box that holds the same
- * entries.
+ * The community: what all features share. Ops enter through community_submit (people) or from the
+ * log (peers), are decided by the rules they name, ordered without clocks along `seen`, and folded
+ * into the view. The view is never truth: deleted and rebuilt at will, the same on every box that
+ * holds the same entries.
  *
  * Invariants
  *  1. The rows of an object are a pure function of the set of live, held, allowed ops about it.
- *  2. Objects fold in Kahn's order along `seen` with the smallest (time, op id) first among what is free;
- *     the creating op comes first; references to absent ops count as absent until they come.
- *  3. Whether an op is allowed depends on the rules op that it names and that op's ancestors, and on
- *     revocations (with cut) in the space: never on arrival.
+ *  2. Objects fold in Kahn's order along `seen` with the smallest (time, op id) first among what is
+ * free; the creating op comes first; references to absent ops count as absent until they come.
+ *  3. Whether an op is allowed depends on the rules op that it names and that op's ancestors, and
+ * on revocations (with cut) in the space: never on arrival.
  *  4. An op that waits for its rules op, or for its creating op, has no effect until it comes.
  */
 #pragma once
@@ -24,25 +24,26 @@ struct community_open {
 	const struct env *env;
 	struct pubkey self;
 	const struct secret *appliance; /* signs; the writer needs it, readers may leave NULL */
-	enum db_mode mode;              /* DB_READER, DB_WRITER, DB_TEST_NOSYNC */
-	const char *whereabouts;        /* see log_open */
-	const char *name;               /* the box's name, said in the spaces it founds; may be NULL */
+	enum db_mode mode;		/* DB_READER, DB_WRITER, DB_TEST_NOSYNC */
+	const char *whereabouts;	/* see log_open */
+	const char *name; /* the box's name, said in the spaces it founds; may be NULL */
 	const struct feature *const *features; /* NULL: the program's (appliance/features.c) */
 };
-/* Opening as a writer migrates, and catches the view up with the log. A view of another version, or one that
- * does not open, is made anew. */
+/* Opening as a writer migrates, and catches the view up with the log. A view of another version, or
+ * one that does not open, is made anew. */
 struct error *conn_open(const struct community_open *how, struct conn **ret) MUST;
 void conn_close(struct conn *c);
 DEFINE_CLEANUP(struct conn *, conn_close)
 
 /* --- on the writer's thread, inside writer_run (or a test's own transaction) --- */
-struct error *conn_begin(struct conn *c) MUST;  /* log, view and local together */
+struct error *conn_begin(struct conn *c) MUST;	/* log, view and local together */
 struct error *conn_commit(struct conn *c) MUST; /* log first (durable), then local, then view */
 void conn_rollback(struct conn *c);
 struct error *conn_savepoint(struct conn *c) MUST;
 struct error *conn_release(struct conn *c) MUST;
 void conn_undo(struct conn *c);
-/* Outside a transaction: what was erased since the last time goes out of the files' free bytes, too. */
+/* Outside a transaction: what was erased since the last time goes out of the files' free bytes,
+ * too. */
 struct error *conn_scrub(struct conn *c) MUST;
 bool conn_changed(struct conn *c); /* did the last transaction change the view? */
 
@@ -51,22 +52,24 @@ struct draft {
 	struct hash space;
 	const struct hash *object;   /* NULL for types that create theirs (and for OP_ON_RULES) */
 	const struct secret *author; /* NULL: the appliance itself */
-	int64_t time;                /* 0: now */
-	json_t *take_body;           /* the type's own fields; consumed, also on failure */
+	int64_t time;		     /* 0: now */
+	json_t *take_body;	     /* the type's own fields; consumed, also on failure */
 };
 /* Check as any box will (role under the current rules, the type's check), write the op with
  * `seen` and `rules` filled in, append, and fold. Joins several heads of the rules first. */
 struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id) MUST;
-/* Erase the payload of a content op, here and on every box that hears of it, for ever. Its author may, and
- * moderators. `keep` (consumed, may be NULL) is what its feature needs to show that something was here.
- * Edits of the op are ops of their own, to be erased one by one. ERR_NOT_FOUND, ERR_DENIED. */
+/* Erase the payload of a content op, here and on every box that hears of it, for ever. Its author
+ * may, and moderators. `keep` (consumed, may be NULL) is what its feature needs to show that
+ * something was here. Edits of the op are ops of their own, to be erased one by one. ERR_NOT_FOUND,
+ * ERR_DENIED. */
 struct error *community_erase(struct conn *c, const struct hash *space, const struct hash *target,
 			      const struct secret *author, json_t *take_keep) MUST;
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;
-/* Take into the view whatever the log has that it has not (arrivals, forks, ends). Called by submit, after
- * an ingest, and at opening. Bounded work per call is `max` arrivals (0: all); *ret_more. */
+/* Take into the view whatever the log has that it has not (arrivals, forks, ends). Called by
+ * submit, after an ingest, and at opening. Bounded work per call is `max` arrivals (0: all);
+ * *ret_more. */
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more) MUST;
 /* Drop the view and fold everything again. */
 struct error *community_rebuild(struct conn *c) MUST;
@@ -77,7 +80,7 @@ struct space_info {
 	char name[LIMIT_NAME + 1];
 	char about[1001];
 	char guest_posts[8]; /* "held" or "no" */
-	bool own;            /* founded by this box */
+	bool own;	     /* founded by this box */
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
@@ -86,7 +89,8 @@ struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST;
 struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
 /* By id's first letters (as people see them), at least 8. ERR_NOT_FOUND. */
 struct error *space_by_short(struct conn *c, const char *prefix, struct space_info *ret) MUST;
-/* The box's home space: the one it founded, else the first it follows. ERR_NOT_FOUND before the first. */
+/* The box's home space: the one it founded, else the first it follows. ERR_NOT_FOUND before the
+ * first. */
 struct error *space_home(struct conn *c, struct space_info *ret) MUST;
 
 struct member {
@@ -112,13 +116,15 @@ struct admitted {
 	bool write, keeper;
 };
 typedef struct error *admitted_fn(void *ctx, const struct admitted *a);
-struct error *admitted_each(struct conn *c, const struct hash *space, admitted_fn *fn, void *ctx) MUST;
+struct error *admitted_each(struct conn *c, const struct hash *space, admitted_fn *fn,
+			    void *ctx) MUST;
 
 /* The one hash of a space over its views; the same on every box with the same entries. */
 struct error *community_digest(struct conn *c, const struct hash *space, struct hash *ret) MUST;
 /* A number that grows whenever the view changed: for page caches and ETags. Any thread, atomic. */
 uint64_t community_generation(struct conn *c);
 
-/* The object an op belongs to, and whether it is folded (for "/topic/ID" of something still waiting). */
+/* The object an op belongs to, and whether it is folded (for "/topic/ID" of something still
+ * waiting). */
 struct error *object_of_op(struct conn *c, const struct hash *op, struct hash *ret_object,
 			   struct hash *ret_space) MUST;

@@ -3,8 +3,8 @@
  * What the files of community/ share: the view's own tables, and what the writer remembers of them.
  *
  * The memory (struct memory) only repeats what view.db and log.db say. Whoever changes it calls
- * memory_touch; when the transaction or the part of it is undone, it is dropped and read again when it
- * is next needed.
+ * memory_touch; when the transaction or the part of it is undone, it is dropped and read again when
+ * it is next needed.
  */
 #pragma once
 #include "appliance/community/community.h"
@@ -24,13 +24,13 @@ int op_type_feature(const struct op_table *t, const struct op_type *type);
 
 /* --- the view's own rows (view_store.c) --- */
 enum op_kind {
-	OP_NOT_HELD = 0,  /* its payload is not here: counts as absent */
+	OP_NOT_HELD = 0, /* its payload is not here: counts as absent */
 	OP_CONTENT = 1,
-	OP_UNKNOWN = 2,   /* a type of the future: keeps its place in the order, does nothing */
+	OP_UNKNOWN = 2,	  /* a type of the future: keeps its place in the order, does nothing */
 	OP_MALFORMED = 3, /* counts as absent */
 	OP_RULES = 4,
 	OP_ERASE = 5,
-	OP_GONE = 6       /* erased: keeps its place in the order */
+	OP_GONE = 6 /* erased: keeps its place in the order */
 };
 enum { ROLE_ABSENT = -1 }; /* no entry that counts carries it (yet) */
 enum op_row_flags { OP_MANY_PLACES = 1, OP_CHECKED_AUTHOR = 2 };
@@ -45,7 +45,7 @@ struct op_rec {
 	int64_t space, object; /* numbers; object 0: none (yet) */
 	enum op_kind kind;
 	struct op_at at; /* the best of its places: see place_best */
-	int64_t author;  /* number of the key */
+	int64_t author;	 /* number of the key */
 	bool by_appliance;
 	int64_t time;
 	int role; /* of its author as judged, or ROLE_ABSENT */
@@ -77,9 +77,10 @@ struct run {
 struct vlog {
 	int64_t num;
 	struct log_id id;
-	size_t space; /* index in memory.spaces */
-	uint64_t stop; /* nothing from here on is live; 0: no such place */
-	uint64_t top;  /* highest sequence taken into the view */
+	size_t space;	      /* index in memory.spaces */
+	uint64_t stop;	      /* nothing from here on is live; 0: no such place */
+	uint64_t top;	      /* highest sequence taken into the view */
+	struct hash top_hash; /* of its header */
 	struct run *runs;
 	size_t n, cap;
 	size_t settled; /* so many runs have their final floor, as long as the epoch is the same */
@@ -90,12 +91,12 @@ struct space {
 	int64_t num;
 	struct hash id;
 	struct rules *rules;
-	uint64_t epoch;	    /* of the rules when everything was last judged */
-	bool rejudge;	    /* judge all again at the end of the batch */
-	uint32_t told;	    /* so many rules ops were looked at for admissions */
+	uint64_t epoch; /* of the rules when everything was last judged */
+	bool rejudge;	/* judge all again at the end of the batch */
+	uint32_t told;	/* so many rules ops were looked at for admissions */
 	uint64_t told_epoch;
-	bool settle;	    /* rules changed since the tables of members were written */
-	bool written;	    /* those tables are as `shown` says */
+	bool settle;	     /* rules changed since the tables of members were written */
+	bool written;	     /* those tables are as `shown` says */
 	struct shown *shown; /* per key */
 	size_t shown_n;
 };
@@ -107,9 +108,9 @@ struct memory {
 	size_t logs_n;
 	struct idmap space_at, key_at, erased; /* erased: targets of erase ops */
 	struct pubkey *keys;
-	size_t keys_n; /* keys[num - 1] */
-	int64_t last;   /* arrival number */
-	int64_t change; /* log_change at the last look at all logs */
+	size_t keys_n;	/* keys[num - 1] */
+	int64_t last;	/* arrival number */
+	int64_t losses; /* log_losses at the last look at all logs */
 };
 
 struct community {
@@ -132,19 +133,62 @@ struct community {
 
 /* Statements: the rows are in view_store.c. */
 enum view_stmt {
-	META_GET, META_SET,
-	SPACE_ADD, SPACE_SET, SPACE_ALL, SPACE_LIST, SPACE_ID, SPACE_SHORT, SPACE_NUM,
-	KEY_ADD, KEY_ALL,
-	LOG_ADD, LOG_SET, LOG_ALL,
-	RUN_ADD, RUN_CUT, RUN_ALL, RUN_NAMES,
-	OPS_ADD, OPS_SET, OPS_DROP, OPS_BY_ID, OPS_BY_NUM, OPS_OF_OBJECT, OPS_OF_SPACE, OPS_OF_RULES,
-	OPS_IN_LOG, OPS_ERASE, OPS_OBJECT,
-	PLACE_ADD, PLACE_DROP, PLACE_OF, PLACE_IN_LOG,
-	OBJECT_ADD, OBJECT_SET, OBJECT_BY_ID, OBJECT_BY_NUM,
-	MISSING_ADD, MISSING_GET, MISSING_DROP,
-	ERASE_ADD, ERASE_DROP, ERASE_TARGETS, ERASE_ALL,
-	MEMBER_CLEAR, MEMBER_PUT, MEMBER_DROP, MEMBER_LIST, MEMBER_GET, MEMBER_BY_NAME, MEMBER_DIGEST,
-	BOX_CLEAR, BOX_PUT, BOX_DROP, BOX_LIST, BOX_DIGEST,
+	META_GET,
+	META_SET,
+	SPACE_ADD,
+	SPACE_SET,
+	SPACE_ALL,
+	SPACE_LIST,
+	SPACE_ID,
+	SPACE_SHORT,
+	SPACE_NUM,
+	KEY_ADD,
+	KEY_ALL,
+	LOG_ADD,
+	LOG_SET,
+	LOG_ALL,
+	RUN_ADD,
+	RUN_CUT,
+	RUN_ALL,
+	RUN_NAMES,
+	OPS_ADD,
+	OPS_SET,
+	OPS_DROP,
+	OPS_BY_ID,
+	OPS_BY_NUM,
+	OPS_OF_OBJECT,
+	OPS_OF_SPACE,
+	OPS_OF_RULES,
+	OPS_IN_LOG,
+	OPS_ERASE,
+	OPS_OBJECT,
+	PLACE_ADD,
+	PLACE_DROP,
+	PLACE_OF,
+	PLACE_IN_LOG,
+	OBJECT_ADD,
+	OBJECT_SET,
+	OBJECT_BY_ID,
+	OBJECT_BY_NUM,
+	MISSING_ADD,
+	MISSING_GET,
+	MISSING_DROP,
+	ERASE_ADD,
+	ERASE_DROP,
+	ERASE_TARGETS,
+	ERASE_ALL,
+	MEMBER_CLEAR,
+	MEMBER_PUT,
+	MEMBER_DROP,
+	MEMBER_LIST,
+	MEMBER_GET,
+	MEMBER_BY_NAME,
+	MEMBER_DIGEST,
+	BOX_CLEAR,
+	BOX_PUT,
+	BOX_DROP,
+	BOX_LIST,
+	BOX_DIGEST,
 	VIEW_STMTS
 };
 extern const char *const view_sql[VIEW_STMTS];
@@ -165,12 +209,14 @@ uint64_t log_stop(const struct log_info *info); /* the first sequence that is no
 struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret) MUST;
 struct vlog *vlog_of(struct conn *c, int64_t num);
 /* An entry of the log names these rules. Sequences come rising; what came before is let alone. */
-struct error *note_run(struct conn *c, struct vlog *l, uint64_t seq, const struct hash *rules) MUST;
+struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e,
+		       const struct hash *rules) MUST;
 struct error *meta_get(struct conn *c, enum meta which, int64_t *ret) MUST;
 struct error *meta_set(struct conn *c, enum meta which, int64_t value) MUST;
 
 /* --- rec_store.c: rows of ops and objects --- */
-struct error *rec_find(struct conn *c, const struct hash *id, struct op_rec *ret) MUST; /* num 0: none */
+struct error *rec_find(struct conn *c, const struct hash *id,
+		       struct op_rec *ret) MUST; /* num 0: none */
 struct error *rec_by_num(struct conn *c, int64_t num, struct op_rec *ret) MUST;
 struct error *rec_add(struct conn *c, struct op_rec *r) MUST; /* sets r->num */
 struct error *rec_set(struct conn *c, const struct op_rec *r) MUST;
@@ -192,7 +238,8 @@ struct places {
 /* All places of an op, the best known first. In the arena. */
 struct error *rec_places(struct conn *c, const struct op_rec *r, struct arena *a,
 			 struct places *ret) MUST;
-struct error *object_find(struct conn *c, const struct hash *id, int64_t space, struct object *ret) MUST; /* num 0 */
+struct error *object_find(struct conn *c, const struct hash *id, int64_t space,
+			  struct object *ret) MUST; /* num 0 */
 struct error *object_by_num(struct conn *c, int64_t num, struct object *ret) MUST;
 struct error *object_add(struct conn *c, struct object *o) MUST;
 struct error *object_set(struct conn *c, const struct object *o) MUST;
@@ -240,8 +287,8 @@ struct error *log_look(struct batch *b, const struct log_info *info) MUST;
 /* --- rec.c --- */
 /* The op as check and apply see it, without what is in its header and payload only. */
 void rec_op(struct conn *c, const struct op_rec *r, struct op *ret);
-/* With it: *ret_body is yours, NULL unless it is held and well formed. *ret_kind: OP_NOT_HELD, OP_MALFORMED,
- * OP_UNKNOWN, or what the row says. */
+/* With it: *ret_body is yours, NULL unless it is held and well formed. *ret_kind: OP_NOT_HELD,
+ * OP_MALFORMED, OP_UNKNOWN, or what the row says. */
 struct error *rec_parse(struct conn *c, const struct op_rec *r, struct op *ret, json_t **ret_body,
 			enum op_kind *ret_kind) MUST;
 /* What a payload is in that space; op has id and space. *ret_body as above. */
@@ -252,7 +299,8 @@ struct error *op_classify(struct conn *c, struct span payload, struct op *op, js
 bool op_allowed(const struct op *op);
 /* Check, and apply when allowed. */
 struct error *fold_op(struct batch *b, struct object *o, const struct op *op) MUST;
-/* An op that is new in its object: put it at the end if that is where it belongs, or mark the object. */
+/* An op that is new in its object: put it at the end if that is where it belongs, or mark the
+ * object. */
 struct error *object_take(struct batch *b, struct object *o, bool is_new, const struct op_rec *r,
 			  const struct op *op) MUST;
 /* --- refold.c --- */

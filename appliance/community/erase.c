@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Erasing: `erase` names its target, and `after`, what the target had seen, so that the order of the others
- * does not change when nobody holds the target any more. Whether the target was ever held makes no
- * difference: from its header only its author and time are used, and from its payload nothing.
+ * Erasing: `erase` names its target, and `after`, what the target had seen, so that the order of
+ * the others does not change when nobody holds the target any more. Whether the target was ever
+ * held makes no difference: from its header only its author and time are used, and from its payload
+ * nothing.
  *
- * The target's author may, and whoever was moderator by the rules that the erase op names. When no erase op
- * is allowed any more (its author was revoked with a cut before it), the payload is asked for again.
+ * The target's author may, and whoever was moderator by the rules that the erase op names. When no
+ * erase op is allowed any more (its author was revoked with a cut before it), the payload is asked
+ * for again.
  */
 #include "appliance/community/community_priv.h"
 
@@ -93,8 +95,8 @@ static struct error *see_held(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-/* What is held goes. What was never held stays "not held", in the log's words: should it turn out to be a
- * rules op, which nobody may erase, it is still taken. */
+/* What is held goes. What was never held stays "not held", in the log's words: should it turn out
+ * to be a rules op, which nobody may erase, it is still taken. */
 static struct error *erase_now(struct batch *b, struct op_rec *t, const struct op_rec *by)
 {
 	bool held = false;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A feature (forum, library, …) as the community sees it: op types, tables of the view, statements, and
- * how to forget and digest its objects. appliance/features.c has the one table of features.
+ * A feature (forum, library, …) as the community sees it: op types, tables of the view, statements,
+ * and how to forget and digest its objects. appliance/features.c has the one table of features.
  *
- * A `struct conn` is one thread's connections: log.db, view.db, local.db, with every feature's statements
- * prepared. The writer's conn writes; all others read.
+ * A `struct conn` is one thread's connections: log.db, view.db, local.db, with every feature's
+ * statements prepared. The writer's conn writes; all others read.
  */
 #pragma once
 #include "appliance/community/op.h"
@@ -25,14 +25,15 @@ struct feature {
 	int local_sql_n;
 	/* Forget every row of the object f->object (it is about to be folded again). */
 	struct error *(*reset)(struct fold *f);
-	/* The op `gone` of this object was erased by the op `erase`: called at its place in the order, instead
-	 * of its apply. Its payload is not known here, whether it was once held or not: `gone` has no type and
-	 * no body; what it was is in op_str(erase, "was") (its type's name), and what the eraser kept of it
-	 * for its feature in the JSON field "keep" of `erase`. The creating op of the object may be erased,
-	 * too. NULL: the feature has nothing to show. */
+	/* The op `gone` of this object was erased by the op `erase`: called at its place in the
+	 * order, instead of its apply. Its payload is not known here, whether it was once held or
+	 * not: `gone` has no type and no body; what it was is in op_str(erase, "was") (its type's
+	 * name), and what the eraser kept of it for its feature in the JSON field "keep" of
+	 * `erase`. The creating op of the object may be erased, too. NULL: the feature has nothing
+	 * to show. */
 	struct error *(*erased)(struct fold *f, const struct op *gone, const struct op *erase);
-	/* Feed the feature's rows of a space into the digest, in an order that does not depend on this box
-	 * (never by row number or arrival). */
+	/* Feed the feature's rows of a space into the digest, in an order that does not depend on
+	 * this box (never by row number or arrival). */
 	struct error *(*digest)(struct conn *c, const struct hash *space, struct hash_state *h);
 };
 extern const struct feature *const features[]; /* ends with NULL */

@@ -30,7 +30,8 @@ struct error *fold_op(struct batch *b, struct object *o, const struct op *op)
 		return err;
 	}
 	arena_release(&b->arena);
-	/* A check that can't decide is this box's fault; one that refuses leaves the op without effect. */
+	/* A check that can't decide is this box's fault; one that refuses leaves the op without
+	 * effect. */
 	if (error_is(err, ERR_DB) || error_is(err, ERR_IO) || error_is(err, ERR_FULL) ||
 	    error_is(err, ERR_CORRUPT) || error_is(err, ERR_NOMEM) || error_is(err, ERR_BUSY))
 		return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A map from 32 bytes (an op id, a key) to a number. In memory, open addressing, nothing is ever taken
- * out alone. The hash is seeded with random bytes, so that nobody can choose ids that collide.
- * Embedded: `struct idmap m = {0}` is an empty one.
+ * A map from 32 bytes (an op id, a key) to a number. In memory, open addressing, nothing is ever
+ * taken out alone. The hash is seeded with random bytes, so that nobody can choose ids that
+ * collide. Embedded: `struct idmap m = {0}` is an empty one.
  */
 #pragma once
 #include <stdbool.h>

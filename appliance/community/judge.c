@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Who may: every op is judged by the newest rules that its log had shown to know when it was written there
- * (the *floor* of its entry), and by the revocations of its space. */
+/* Who may: every op is judged by the newest rules that its log had shown to know when it was
+ * written there (the *floor* of its entry), and by the revocations of its space. */
 #include "appliance/community/community_priv.h"
 
 /* --- floors --- */
-/* The newest of the rules named so far: what names older ones is judged by the newer, what names rules that
- * are not here by those before. */
+/* The newest of the rules named so far: what names older ones is judged by the newer, what names
+ * rules that are not here by those before. */
 static uint32_t next_floor(struct space *s, uint32_t before, uint32_t named)
 {
 	if (named == RULES_NONE || named == before)
@@ -83,8 +83,7 @@ static int judge_place(struct conn *c, const struct op_rec *r, const struct op_a
 	enum role role;
 
 	if (floor == RULES_NONE ||
-	    !rules_judge(rules, floor,
-			 &(struct place){l->id.appliance, l->id.incarnation, at->seq},
+	    !rules_judge(rules, floor, &(struct place){l->id.appliance, l->id.incarnation, at->seq},
 			 memory_key_of(c, r->author), r->by_appliance, &role))
 		return ROLE_ABSENT;
 	return (int)role;
@@ -113,8 +112,8 @@ struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed)
 		for (size_t i = 1; i < places.n; i++) {
 			int other = judge_place(b->c, r, &places.p[i]);
 
-			if (other < role || (other == role &&
-					     !place_before(b->c, &places.p[i], &best)))
+			if (other < role ||
+			    (other == role && !place_before(b->c, &places.p[i], &best)))
 				continue;
 			role = other;
 			best = places.p[i];

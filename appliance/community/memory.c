@@ -162,6 +162,7 @@ static struct error *load_logs(struct conn *c)
 		l->id.incarnation = (uint64_t)db_int(st, 3);
 		l->stop = (uint64_t)db_int(st, 4);
 		l->top = (uint64_t)db_int(st, 5);
+		db_id(st, 6, &l->top_hash);
 	}
 }
 
@@ -251,7 +252,7 @@ struct error *memory_load(struct conn *c)
 	TRY(load_erased(c));
 	for (size_t i = 0; i < m->spaces_n; i++)
 		TRY(load_rules(c, m->spaces[i]));
-	m->change = -1;
+	m->losses = -1;
 	m->loaded = true;
 	return NULL;
 }
@@ -341,14 +342,17 @@ struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret)
 	return NULL;
 }
 
-struct error *note_run(struct conn *c, struct vlog *l, uint64_t seq, const struct hash *rules)
+struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e,
+		       const struct hash *rules)
 {
+	uint64_t seq = e->seq;
 	bool moved;
 
 	if (seq <= l->top)
 		return NULL;
 	memory_touch(c);
 	l->top = seq;
+	l->top_hash = e->hash;
 	l->changed = true;
 	if (hash_is_zero(rules) || (l->n && hash_eq(&l->runs[l->n - 1].rules, rules)))
 		return NULL;

@@ -208,8 +208,8 @@ static struct error *check_field(const json_t *v, const struct op_field *f)
 	case FIELD_IDS:
 		return read_ids(v, f->name, f->max > 0 ? (size_t)f->max : LIMIT_SEEN, NULL, NULL);
 	case FIELD_BOOL:
-		ENSURE(json_is_boolean(v), malformed(N_("The field “%s” is not true or false."),
-						     f->name));
+		ENSURE(json_is_boolean(v),
+		       malformed(N_("The field “%s” is not true or false."), f->name));
 		return NULL;
 	case FIELD_INT:
 		ENSURE(json_is_integer(v) && json_integer_value(v) >= 0 &&
@@ -242,7 +242,8 @@ static struct error *check_fields(const json_t *root, const struct op_type *type
 /* type, object and seen: what every op has, known or not. */
 static struct error *read_envelope(const json_t *root, struct op *op, const char **ret_type)
 {
-	const json_t *type = json_object_get(root, "type"), *object = json_object_get(root, "object"),
+	const json_t *type = json_object_get(root, "type"),
+		     *object = json_object_get(root, "object"),
 		     *seen = json_object_get(root, "seen");
 	struct span name = span_of(json_string_value(type), json_string_length(type));
 
@@ -267,15 +268,14 @@ static struct error *read_op(const struct op_table *t, const json_t *root, struc
 
 	TRY(read_envelope(root, op, &name));
 	op->type = op_type_find(t, name);
-	ENSURE(op->type, error_new(ERR_VERSION,
-				   N_("This box does not know operations of the type “%s” yet."),
-				   name));
+	ENSURE(op->type,
+	       error_new(ERR_VERSION, N_("This box does not know operations of the type “%s” yet."),
+			 name));
 	creates = op->type->flags & OP_CREATES;
 	object = !hash_is_zero(&op->object);
-	ENSURE(creates != object,
-	       malformed(creates ? N_("The field “%s” can't be here.")
-				 : N_("The field “%s” is missing."),
-			 "object"));
+	ENSURE(creates != object, malformed(creates ? N_("The field “%s” can't be here.")
+						    : N_("The field “%s” is missing."),
+					    "object"));
 	return check_fields(root, op->type);
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Operations: what a payload says. One JSON object with a `type`; one table row per type says its name,
- * its fields, who may, and the pair check/apply through which a click in the browser, an entry from a
- * peer and an activity from elsewhere all pass.
+ * Operations: what a payload says. One JSON object with a `type`; one table row per type says its
+ * name, its fields, who may, and the pair check/apply through which a click in the browser, an
+ * entry from a peer and an activity from elsewhere all pass.
  *
- * An unknown type is kept, passed on and ignored. A malformed op is kept and ignored. Unknown fields are
- * kept and ignored. PROTOCOL.md section 4.
+ * An unknown type is kept, passed on and ignored. A malformed op is kept and ignored. Unknown
+ * fields are kept and ignored. PROTOCOL.md section 4.
  */
 #pragma once
 #include "sync/sync.h"
 #include <jansson.h>
 
-/* Roles in a space, rising. ROLE_APPLIANCE is what a write-admitted appliance has when it is the author. */
+/* Roles in a space, rising. ROLE_APPLIANCE is what a write-admitted appliance has when it is the
+ * author. */
 enum role { ROLE_NONE, ROLE_APPLIANCE, ROLE_NEW, ROLE_MEMBER, ROLE_MODERATOR, ROLE_STEWARD };
 const char *role_name(enum role r); /* "member" */
 bool role_parse(const char *name, enum role *ret);
@@ -38,8 +39,8 @@ struct op_field {
 enum op_flags {
 	OP_AUTHORITY = 1,    /* acts only after its author's signature was checked */
 	OP_BY_APPLIANCE = 2, /* a write-admitted appliance may author it */
-	OP_CREATES = 4,      /* begins its object: the object's id is the op's id */
-	OP_ON_RULES = 8      /* its object is the space's rules (object id = space id) */
+	OP_CREATES = 4,	     /* begins its object: the object's id is the op's id */
+	OP_ON_RULES = 8	     /* its object is the space's rules (object id = space id) */
 };
 
 struct op;
@@ -47,9 +48,10 @@ struct fold;
 struct op_type {
 	const char *name;
 	const struct op_field *fields; /* ends with a NULL name */
-	enum role who;                 /* the lowest role that may; an appliance only with OP_BY_APPLIANCE */
+	enum role who; /* the lowest role that may; an appliance only with OP_BY_APPLIANCE */
 	unsigned flags;
-	/* Decides and changes nothing: NULL, or the sentence why not. Sees the object as folded so far. */
+	/* Decides and changes nothing: NULL, or the sentence why not. Sees the object as folded so
+	 * far. */
 	struct error *(*check)(struct fold *f, const struct op *op);
 	/* Can't refuse; fails only for this box's own faults (disk). */
 	struct error *(*apply)(struct fold *f, const struct op *op);
@@ -64,14 +66,14 @@ struct op {
 	struct hash rules;
 	struct hash seen[LIMIT_SEEN];
 	size_t nseen;
-	enum role role;     /* of the author, under the rules the op names */
+	enum role role;	    /* of the author, under the rules the op names */
 	const json_t *body; /* borrowed; the fields match the type's table */
 };
 
-/* Parse and check a payload against the table. It is one JSON object in UTF-8 (RFC 8259) without duplicate
- * names, at most LIMIT_JSON_DEPTH deep, integers within 64 bits, no \u0000. ERR_MALFORMED with what is
- * wrong; ERR_VERSION for a well-formed op of an unknown type. *ret_body is yours. Only type, object, seen
- * and body of *ret are set (object: zero when absent). */
+/* Parse and check a payload against the table. It is one JSON object in UTF-8 (RFC 8259) without
+ * duplicate names, at most LIMIT_JSON_DEPTH deep, integers within 64 bits, no \u0000. ERR_MALFORMED
+ * with what is wrong; ERR_VERSION for a well-formed op of an unknown type. *ret_body is yours. Only
+ * type, object, seen and body of *ret are set (object: zero when absent). */
 struct feature;
 struct op_table;
 /* The types of these features (a NULL-ended list), and the community's own (rules, erase). */

@@ -3,8 +3,8 @@
 #pragma once
 #include "sync/base/span.h"
 
-/* At least one character; valid UTF-8; no controls (C0, C1, DEL), no line or paragraph separators, nothing
- * that turns the direction of the text around it. */
+/* At least one character; valid UTF-8; no controls (C0, C1, DEL), no line or paragraph separators,
+ * nothing that turns the direction of the text around it. */
 bool text_is_line(struct span s);
 /* Valid UTF-8; of the controls only newline and tab. */
 bool text_is_text(struct span s);

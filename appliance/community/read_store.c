@@ -48,8 +48,7 @@ static struct error *one_space(struct conn *c, sqlite3_stmt *st, struct space_in
 	if (row)
 		read_space(c, st, ret);
 	sqlite3_reset(st);
-	return row ? NULL
-		   : error_new(ERR_NOT_FOUND, N_("This box does not carry that space."));
+	return row ? NULL : error_new(ERR_NOT_FOUND, N_("This box does not carry that space."));
 }
 
 struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret)

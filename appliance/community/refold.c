@@ -131,8 +131,8 @@ static int key_cmp(const struct op_rec *a, const struct op_rec *b)
 	return hash_cmp(&a->id, &b->id);
 }
 
-/* What an erased op had seen is only what its eraser says: such a claim that would close a circle is left
- * out, in the order of the erased ops' keys. */
+/* What an erased op had seen is only what its eraser says: such a claim that would close a circle
+ * is left out, in the order of the erased ops' keys. */
 static int ghost_cmp(const void *a, const void *b, void *ctx)
 {
 	const struct graph *g = ctx;
@@ -275,8 +275,8 @@ static struct error *visit(struct graph *g, uint32_t at)
 		if (o->nheads < MAX_HEADS + 1)
 			o->heads[o->nheads++] = node->r->id;
 	}
-	if (at == g->creation || key_cmp(node->r, &(struct op_rec){.time = o->max_time,
-								   .id = o->max_id}) > 0) {
+	if (at == g->creation ||
+	    key_cmp(node->r, &(struct op_rec){.time = o->max_time, .id = o->max_id}) > 0) {
 		o->max_time = node->r->time;
 		o->max_id = node->r->id;
 	}

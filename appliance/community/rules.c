@@ -257,7 +257,8 @@ bool rules_admits(const struct rules *r, uint32_t at, struct pubkey *ret_key)
 {
 	const struct rules_node *n = r->nodes[at];
 
-	if (!n->valid || (n->kind != RULE_FOUND && (n->kind != RULE_ADMIT || n->mode != MODE_WRITE)))
+	if (!n->valid ||
+	    (n->kind != RULE_FOUND && (n->kind != RULE_ADMIT || n->mode != MODE_WRITE)))
 		return false;
 	*ret_key = r->key[n->kind == RULE_FOUND ? n->appliance : n->key];
 	return true;

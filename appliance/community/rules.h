@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The rules of one space: who belongs to it, with which role, and which appliances may write. A pure
- * machine in memory without I/O, fed with the rules ops that are live; README.md says the rules that it
- * follows in words, for PROTOCOL.md. Private to appliance/community/.
+ * The rules of one space: who belongs to it, with which role, and which appliances may write. A
+ * pure machine in memory without I/O, fed with the rules ops that are live; README.md says the
+ * rules that it follows in words, for PROTOCOL.md. Private to appliance/community/.
  *
  * Words: an op's *parents* are the ops it names in `seen`, and the one in its header's `rules`. Its
- * *ancestors* are its parents and theirs. The *state at* an op is the fold of its ancestors and itself.
+ * *ancestors* are its parents and theirs. The *state at* an op is the fold of its ancestors and
+ * itself.
  *
  * Invariants
- *  1. A rules op is *valid* when at least one appliance that carries it may write, and its author may do
- *     what it says, in the state that its valid ancestors make. Validity depends on nothing else: it
- *     never changes by what others wrote at the same time. What is not valid counts as absent.
- *  2. Valid ops fold in Kahn's order along their parents; what is free at the same time by *rank*: the
- *     author's role (highest first), then how early the author was given it (the depth of the op that
- *     did, then its id; the founder is first of all), then revocations before the rest, and only then,
- *     between ops of one author, by (time, op id).
- *  3. In a fold an op has effect only if it is still permitted in the state folded so far: so of two
- *     stewards who revoke each other, the senior stays, whatever the clocks say.
- *  4. The state now is the fold of all valid ops. A revocation that has effect in it is *effective*: an
- *     op that is judged by rules that don't contain it is void beyond its cut.
+ *  1. A rules op is *valid* when at least one appliance that carries it may write, and its author
+ * may do what it says, in the state that its valid ancestors make. Validity depends on nothing
+ * else: it never changes by what others wrote at the same time. What is not valid counts as absent.
+ *  2. Valid ops fold in Kahn's order along their parents; what is free at the same time by *rank*:
+ * the author's role (highest first), then how early the author was given it (the depth of the op
+ * that did, then its id; the founder is first of all), then revocations before the rest, and only
+ * then, between ops of one author, by (time, op id).
+ *  3. In a fold an op has effect only if it is still permitted in the state folded so far: so of
+ * two stewards who revoke each other, the senior stays, whatever the clocks say.
+ *  4. The state now is the fold of all valid ops. A revocation that has effect in it is
+ * *effective*: an op that is judged by rules that don't contain it is void beyond its cut.
  *
  * Nodes are numbered in order of arrival (a box's own numbers, never shown). Not thread-safe.
  */
@@ -42,20 +43,21 @@ DEFINE_CLEANUP(struct rules *, rules_free)
 
 extern const struct op_type rules_types[]; /* ends with a NULL name */
 
-/* Take an op that lies live at `at` and whose author's signature was checked there. type NULL: of a type
- * unknown here, which only joins. Adding the same op again adds a place. false: its fields make no sense,
- * nothing was added. */
+/* Take an op that lies live at `at` and whose author's signature was checked there. type NULL: of a
+ * type unknown here, which only joins. Adding the same op again adds a place. false: its fields
+ * make no sense, nothing was added. */
 bool rules_add(struct rules *r, const struct op *op, const struct place *at);
 /* What lies in that log from `from` on is not live any more. */
 void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarnation,
 		uint64_t from);
 /* Make everything fit after adding and dropping. To be called before anything below. */
 void rules_settle(struct rules *r);
-/* Grows when the state at an op that was here before may have changed, or the effective revocations did:
- * then what was judged must be judged again. */
+/* Grows when the state at an op that was here before may have changed, or the effective revocations
+ * did: then what was judged must be judged again. */
 uint64_t rules_epoch(const struct rules *r);
 bool rules_unsettled(const struct rules *r);
-/* Will the next settling start from the beginning? Then it is better done once, after many changes. */
+/* Will the next settling start from the beginning? Then it is better done once, after many changes.
+ */
 bool rules_is_broken(const struct rules *r);
 
 /* --- asking --- */
@@ -92,8 +94,8 @@ uint32_t rules_keys(const struct rules *r);
 uint32_t rules_key(const struct rules *r, const struct pubkey *key);
 bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret);
 bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret);
-/* Ops are numbered from 0 to rules_count()-1. Does this one admit an appliance to write? Its logs are
- * then kept, whatever is decided later, so that every box holds the same. */
+/* Ops are numbered from 0 to rules_count()-1. Does this one admit an appliance to write? Its logs
+ * are then kept, whatever is decided later, so that every box holds the same. */
 uint32_t rules_count(const struct rules *r);
 bool rules_admits(const struct rules *r, uint32_t at, struct pubkey *ret_key);
 
@@ -103,8 +105,9 @@ const struct rules_state *rules_now(struct rules *r);
 enum role state_role(const struct rules *r, const struct rules_state *s, const struct pubkey *key);
 bool state_writes(const struct rules *r, const struct rules_state *s, const struct pubkey *key);
 
-/* Judge an entry at `at` by the rules at op number `floor`: false when its appliance may not write there
- * (it counts as absent). *ret_role: what its author may; ROLE_NONE when that was revoked beyond a cut. */
+/* Judge an entry at `at` by the rules at op number `floor`: false when its appliance may not write
+ * there (it counts as absent). *ret_role: what its author may; ROLE_NONE when that was revoked
+ * beyond a cut. */
 bool rules_judge(struct rules *r, uint32_t floor, const struct place *at,
 		 const struct pubkey *author, bool by_appliance, enum role *ret_role);
 /* Would this op be permitted on top of the state now? NULL, or the sentence why not. */

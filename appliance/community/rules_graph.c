@@ -82,8 +82,8 @@ int rank_cmp(const struct rules *r, uint32_t a, uint32_t b)
 }
 
 /* --- folding --- */
-/* Walks back from `tops` to the one op through which every way goes (RULES_NONE above the founding op);
- * what lies between is in r->popped, newest first. Marks it. */
+/* Walks back from `tops` to the one op through which every way goes (RULES_NONE above the founding
+ * op); what lies between is in r->popped, newest first. Marks it. */
 static uint32_t choke(struct rules *r, const uint32_t *tops, size_t n)
 {
 	r->heap.n = r->popped.n = 0;
@@ -141,7 +141,8 @@ static void fold_popped(struct rules *r, struct rules_state *s)
 	}
 }
 
-/* The state at a node, yours. Steps down through the chokes to a state that is kept, then folds up again. */
+/* The state at a node, yours. Steps down through the chokes to a state that is kept, then folds up
+ * again. */
 static struct rules_state *climb(struct rules *r, uint32_t node)
 {
 	struct rules_list path = {0};

@@ -2,7 +2,10 @@
 /* The op types of the rules, and reading one into a node. */
 #include "appliance/community/rules_priv.h"
 
-#define END {NULL, 0, false, 0}
+#define END                                                                                        \
+	{                                                                                          \
+		NULL, 0, false, 0                                                                  \
+	}
 static const struct op_field found_fields[] = {
 	{"name", FIELD_LINE, true, LIMIT_NAME},
 	{"about", FIELD_TEXT, false, 1000},

@@ -36,7 +36,7 @@ struct rules_node {
 	int64_t time;
 	char *name, *about, *guest_posts;
 	char *steward_name, *appliance_name; /* of the founding op */
-	uint32_t appliance;   /* of the founding op */
+	uint32_t appliance;		     /* of the founding op */
 	struct rules_place *cut, *places;
 	size_t cut_n, places_n;
 	struct hash named[LIMIT_SEEN + 1]; /* seen, and rules */
@@ -46,14 +46,14 @@ struct rules_node {
 	bool valid;
 	struct rules_list parents; /* valid ones, without those that others have as ancestors */
 	struct rules_list children;
-	uint32_t depth;    /* longest way down to the founding op */
-	uint32_t order;    /* a place in some topological order */
+	uint32_t depth; /* longest way down to the founding op */
+	uint32_t order; /* a place in some topological order */
 	enum role rank_role;
-	uint32_t grant;      /* the node that gave the author that role */
-	uint32_t revocation; /* number among the revocations; RULES_NONE */
+	uint32_t grant;		  /* the node that gave the author that role */
+	uint32_t revocation;	  /* number among the revocations; RULES_NONE */
 	uint32_t next_revocation; /* of the same key, also effective */
 	struct rules_state *state;
-	uint32_t mark; /* for walks: equals rules.stamp when visited */
+	uint32_t mark;	/* for walks: equals rules.stamp when visited */
 	uint32_t waits; /* for folds: parents that were not folded yet */
 };
 
@@ -69,7 +69,7 @@ struct rules_state {
 	struct rules_slot *slots;
 	uint32_t slots_n;
 	uint32_t name, about, guest_posts; /* nodes that say them */
-	uint64_t *contains, *applied;      /* bits by number of revocation */
+	uint64_t *contains, *applied;	   /* bits by number of revocation */
 	uint32_t words;
 };
 
@@ -81,12 +81,12 @@ struct rules {
 	struct idmap by_id, keys;
 	struct pubkey *key;
 	uint32_t keys_n, keys_cap;
-	struct idmap wanted; /* named by nodes, and not here */
+	struct idmap wanted;		    /* named by nodes, and not here */
 	struct rules_list revocations;	    /* nodes */
 	struct rules_list first_revocation; /* by key: an effective one, or RULES_NONE */
-	uint32_t founding; /* RULES_NONE before */
-	struct rules_list fresh; /* added since the last settling */
-	bool broken;	      /* settle from the beginning */
+	uint32_t founding;		    /* RULES_NONE before */
+	struct rules_list fresh;	    /* added since the last settling */
+	bool broken;			    /* settle from the beginning */
 	bool unsettled;
 	uint64_t epoch, clock;
 	uint32_t stamp;

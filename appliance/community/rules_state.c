@@ -111,8 +111,8 @@ static bool is_carried(const struct rules_state *s, const struct rules_node *n)
 static const char not_steward[] = N_("Only a steward of this space may do that.");
 static const char not_known[] = N_("That person does not belong to this space.");
 
-/* An appliance brings its own people, as members at most; nobody who is here already or whom a steward
- * sent away. */
+/* An appliance brings its own people, as members at most; nobody who is here already or whom a
+ * steward sent away. */
 static const char *refuses_guest_of_appliance(const struct rules_state *s,
 					      const struct rules_node *n)
 {
@@ -143,9 +143,9 @@ static const char *refuses_member_op(const struct rules_state *s, const struct r
 
 	switch (n->kind) {
 	case RULE_ADD:
-		return steward		  ? NULL
+		return steward		 ? NULL
 		       : n->by_appliance ? refuses_guest_of_appliance(s, n)
-					  : not_steward;
+					 : not_steward;
 	case RULE_ROLE:
 		return !steward ? not_steward : target->role == ROLE_NONE ? not_known : NULL;
 	default: /* RULE_REVOKE: people may leave by themselves */

@@ -80,8 +80,8 @@ static struct error *show_keys(struct conn *c, struct space *s)
 	return NULL;
 }
 
-/* Who was ever admitted to write is heard for ever: what is void is void by the rules, and every box must
- * hold the same. */
+/* Who was ever admitted to write is heard for ever: what is void is void by the rules, and every
+ * box must hold the same. */
 static struct error *tell_log(struct conn *c, struct space *s)
 {
 	if (s->told_epoch != rules_epoch(s->rules))

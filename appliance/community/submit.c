@@ -164,8 +164,7 @@ static struct error *write_one(struct conn *c, const struct draft *d, json_t *ta
 	       error_new(ERR_INTERNAL, N_("There is no operation of that type.")));
 	ENSURE(w.space && rules_heads(w.space->rules, &w.rules, 1) > 0,
 	       error_new(ERR_NOT_FOUND, N_("This box does not carry that space.")));
-	ENSURE(c->community->appliance,
-	       error_new(ERR_INTERNAL, N_("Only the writer may write.")));
+	ENSURE(c->community->appliance, error_new(ERR_INTERNAL, N_("Only the writer may write.")));
 	TRY(fill_in(&w));
 	TRY(check_draft(&w));
 	return append(&w, ret_id);
@@ -263,8 +262,7 @@ struct error *community_erase(struct conn *c, const struct hash *space, const st
 	if (!err)
 		err = find_target(c, space, target, &r, &o);
 	if (!err && !may_erase_now(c, space, author, &r))
-		err = error_new(ERR_DENIED,
-				N_("Only who wrote it and moderators may erase it."));
+		err = error_new(ERR_DENIED, N_("Only who wrote it and moderators may erase it."));
 	if (!err)
 		err = rec_parse(c, &r, &op, &was, &kind);
 	if (err) {

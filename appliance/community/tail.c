@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* A log that was found forked, or that ended: what was live behind that place goes out of the view. */
+/* A log that was found forked, or that ended: what was live behind that place goes out of the view.
+ */
 #include "appliance/community/community_priv.h"
 
 static struct error *gone_from_object(struct batch *b, const struct op_rec *r)
@@ -75,6 +76,13 @@ static struct error *drop_others(struct batch *b, const struct vlog *l, uint64_t
 	return NULL;
 }
 
+static struct error *shorten(struct batch *b, struct vlog *l, uint64_t top)
+{
+	l->top = top;
+	l->top_hash = (struct hash){{0}};
+	return top ? log_hash_at(b->c->log, l->num, top, &l->top_hash) : NULL;
+}
+
 static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
 {
 	_cleanup_(recs_release) struct recs all = {0};
@@ -91,7 +99,8 @@ static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
 		l->n--;
 	if (l->settled > l->n)
 		l->settled = l->n;
-	l->top = l->top < from ? l->top : from - 1;
+	if (l->top >= from)
+		TRY(shorten(b, l, from - 1));
 	l->stop = from;
 	l->changed = true;
 	rules_drop(s->rules, &l->id.appliance, l->id.incarnation, from);
@@ -99,14 +108,46 @@ static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
 	return NULL;
 }
 
+static struct error *is_same_chain(struct batch *b, const struct vlog *l,
+				   const struct log_info *info, bool *ret)
+{
+	struct hash now;
+	struct error *err;
+
+	*ret = l->top <= info->head;
+	if (!*ret || !l->top)
+		return NULL;
+	err = log_hash_at(b->c->log, l->num, l->top, &now);
+	*ret = !err && hash_eq(&now, &l->top_hash);
+	if (error_is(err, ERR_NOT_FOUND) || error_is(err, ERR_CORRUPT)) {
+		error_free(err);
+		return NULL;
+	}
+	return err;
+}
+
+static struct error *take_back(void *ctx, const struct stored *e)
+{
+	return take_entry(ctx, e);
+}
+
 struct error *log_look(struct batch *b, const struct log_info *info)
 {
 	struct vlog *l = vlog_of(b->c, info->num);
 	uint64_t stop = log_stop(info);
+	bool same;
 
 	/* A log without entries in the view has nothing to lose; it is met when they come. */
-	if (!l || l->stop == stop)
+	if (!l)
 		return NULL;
+	TRY(is_same_chain(b, l, info, &same));
+	if (!same) {
+		/* A header was never signed and went: what is there now is taken anew. */
+		TRY(drop_tail(b, l, 1));
+		l->stop = stop;
+		return info->live ? log_range(b->c->log, l->num, 1, info->live, take_back, b)
+				  : NULL;
+	}
 	if (stop && (!l->stop || stop < l->stop))
 		return drop_tail(b, l, stop);
 	return NULL;

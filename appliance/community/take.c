@@ -93,7 +93,8 @@ static struct error *take_new(struct batch *b, const struct vlog *l, const struc
 		r.kind = OP_GONE;
 	else if (e->state == PAYLOAD_HELD)
 		TRY(op_classify(b->c, e->payload, &op, &body, &r.kind));
-	/* Without its author's signature there is no op of authority here; the audit ends the log. */
+	/* Without its author's signature there is no op of authority here; the audit ends the log.
+	 */
 	if (has_authority(&op, r.kind) && !entry_verify_author(&e->raw)) {
 		json_decref(body);
 		return NULL;
@@ -173,8 +174,8 @@ static struct error *check_place(void *ctx, const struct stored *e)
 	if (!known)
 		return NULL;
 	if (!entry_verify_author(&e->raw)) {
-		return db_do(k->b->c->view, k->b->c->community->stmts, PLACE_DROP, "iii",
-			     k->r->num, at.log, (int64_t)at.seq);
+		return db_do(k->b->c->view, k->b->c->community->stmts, PLACE_DROP, "iii", k->r->num,
+			     at.log, (int64_t)at.seq);
 	}
 	if (k->good++ == 0)
 		k->first = at;
@@ -282,7 +283,7 @@ struct error *take_entry(struct batch *b, const struct stored *e)
 	if (!e->live || (l->stop && e->seq >= l->stop))
 		return NULL;
 	entry_decode(&e->raw, &h);
-	TRY(note_run(b->c, l, e->seq, &h.rules));
+	TRY(note_run(b->c, l, e, &h.rules));
 	TRY(rec_find(b->c, &e->op_id, &r));
 	if (r.num)
 		return take_again(b, l, e, &h, &r);

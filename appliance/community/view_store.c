@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The view's own tables: which ops there are, what objects they make, who belongs to a space. All is derived
- * from log.db; any change of this schema, or of a feature's, makes the view anew. */
+/* The view's own tables: which ops there are, what objects they make, who belongs to a space. All
+ * is derived from log.db; any change of this schema, or of a feature's, makes the view anew. */
 #include "appliance/community/community_priv.h"
 
 const char *const view_schema =
@@ -11,7 +11,8 @@ const char *const view_schema =
 	"CREATE TABLE key(num INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;"
 	/* The logs, by their numbers in log.db. */
 	"CREATE TABLE log(num INTEGER PRIMARY KEY, space INTEGER NOT NULL, appliance BLOB NOT NULL,"
-	" incarnation INTEGER NOT NULL, stop INTEGER NOT NULL, top INTEGER NOT NULL) STRICT;"
+	" incarnation INTEGER NOT NULL, stop INTEGER NOT NULL, top INTEGER NOT NULL,"
+	" top_hash BLOB) STRICT;"
 	/* From seq on the log names these rules. */
 	"CREATE TABLE run(log INTEGER NOT NULL, seq INTEGER NOT NULL, rules BLOB NOT NULL,"
 	" PRIMARY KEY(log, seq)) STRICT, WITHOUT ROWID;"
@@ -66,8 +67,9 @@ const char *const view_sql[VIEW_STMTS] = {
 	[KEY_ALL] = "SELECT num, key FROM key ORDER BY num",
 	[LOG_ADD] = "INSERT INTO log(num, space, appliance, incarnation, stop, top)"
 		    " VALUES (?1, ?2, ?3, ?4, ?5, 0)",
-	[LOG_SET] = "UPDATE log SET stop = ?2, top = ?3 WHERE num = ?1",
-	[LOG_ALL] = "SELECT num, space, appliance, incarnation, stop, top FROM log ORDER BY num",
+	[LOG_SET] = "UPDATE log SET stop = ?2, top = ?3, top_hash = ?4 WHERE num = ?1",
+	[LOG_ALL] = "SELECT num, space, appliance, incarnation, stop, top, top_hash FROM log ORDER "
+		    "BY num",
 	[RUN_ADD] = "INSERT OR REPLACE INTO run(log, seq, rules) VALUES (?1, ?2, ?3)",
 	[RUN_CUT] = "DELETE FROM run WHERE log = ?1 AND seq >= ?2",
 	[RUN_ALL] = "SELECT log, seq, rules FROM run ORDER BY log, seq",

@@ -76,8 +76,8 @@ static void run_group(struct writer *w, struct job *first)
 		fail_all(first, err);
 		return;
 	}
-	/* What is erased goes from the files before anybody is told that it is gone. A full disk may
-	 * keep it from that; the next group tries again. */
+	/* What is erased goes from the files before anybody is told that it is gone. A full disk
+	 * may keep it from that; the next group tries again. */
 	error_free(conn_scrub(w->conn));
 	if (conn_changed(w->conn)) {
 		atomic_store(&w->generation, community_generation(w->conn));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The one writer: a thread that owns the only connections that write. Jobs come from any thread; those that
- * wait together are gathered into one commit (group commit), each under a savepoint of its own, so that one
- * that fails does not take the others along. A job is answered after the commit: what it wrote is then
- * durable and readable. If a commit's fsync fails the process ends: a restart is cheaper than a lie.
+ * The one writer: a thread that owns the only connections that write. Jobs come from any thread;
+ * those that wait together are gathered into one commit (group commit), each under a savepoint of
+ * its own, so that one that fails does not take the others along. A job is answered after the
+ * commit: what it wrote is then durable and readable. If a commit's fsync fails the process ends: a
+ * restart is cheaper than a lie.
  */
 #pragma once
 #include "appliance/community/community.h"
@@ -14,8 +15,10 @@ typedef struct error *write_fn(struct conn *c, void *arg);
 /* Takes the conn (opened as a writer), which from now on belongs to the writer's thread. */
 struct error *writer_start(struct conn *take_conn, struct writer **ret) MUST;
 void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
-/* Run fn(conn, arg) in the next group and wait for its commit. Must not be called from inside a job. */
+/* Run fn(conn, arg) in the next group and wait for its commit. Must not be called from inside a
+ * job. */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Called after every commit that changed something, on the writer's thread; must be quick. */
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx);
-uint64_t writer_generation(struct writer *w); /* grows with every commit that changed the view; any thread */
+uint64_t writer_generation(
+	struct writer *w); /* grows with every commit that changed the view; any thread */

@@ -15,13 +15,11 @@ static struct error *note_place(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-struct error *log_erase(struct log_store *l, const struct hash *op_id)
+static struct error *empty_all(struct log_store *l, const struct hash *op_id,
+			       enum payload_state state)
 {
 	_cleanup_(buf_release) struct buf places = {0};
 
-	/* Remembered for ever, also for an op that is not here yet. */
-	TRY(db_do(l->db, l->s, ERASED_ADD, "k", op_id));
-	op_remember_erased(l, op_id);
 	TRY(log_op(l, op_id, note_place, &places));
 	for (size_t at = 0; at < places.n; at += sizeof(struct place)) {
 		struct log_info info;
@@ -29,10 +27,29 @@ struct error *log_erase(struct log_store *l, const struct hash *op_id)
 
 		memcpy(&p, places.p + at, sizeof(p));
 		TRY(log_info_by_num(l, p.log, &info));
-		TRY(entry_empty(l, &info, p.seq, PAYLOAD_ERASED));
+		TRY(entry_empty(l, &info, p.seq, state));
 		TRY(log_save(l, &info));
 	}
 	return NULL;
+}
+
+struct error *log_erase(struct log_store *l, const struct hash *op_id)
+{
+	/* Remembered for ever, also for an op that is not here yet. */
+	TRY(db_do(l->db, l->s, ERASED_ADD, "k", op_id));
+	op_remember_erased(l, op_id);
+	return empty_all(l, op_id, PAYLOAD_ERASED);
+}
+
+struct error *log_unerase(struct log_store *l, const struct hash *op_id)
+{
+	bool erased;
+
+	TRY(op_is_erased(l, op_id, &erased));
+	if (!erased)
+		return NULL;
+	TRY(db_do(l->db, l->s, ERASED_DROP, "k", op_id));
+	return empty_all(l, op_id, PAYLOAD_NOT_HELD);
 }
 
 struct error *log_scrub(struct log_store *l)

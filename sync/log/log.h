@@ -193,6 +193,9 @@ struct error *log_audit_done(struct log_store *l, const struct audit_job *jobs, 
  * that arrives again is not taken). The bytes are gone from the file after the next
  * log_scrub (secure_delete and a truncating checkpoint), outside a transaction. */
 struct error *log_erase(struct log_store *l, const struct hash *op_id) MUST;
+/* It turned out that nobody was allowed to erase it: the payload becomes "not held", and is taken when it comes
+ * again. */
+struct error *log_unerase(struct log_store *l, const struct hash *op_id) MUST;
 struct error *log_scrub(struct log_store *l) MUST;
 
 /* --- reading (R) --- */

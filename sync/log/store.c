@@ -75,6 +75,7 @@ static const char *const sql[LOG_STMTS] = {
 	[FORK_GET] = "SELECT a, b, seq FROM fork WHERE log=?1",
 	[FORK_SET] = "INSERT OR REPLACE INTO fork VALUES (?1, ?2, ?3, ?4)",
 	[ERASED_ADD] = "INSERT OR IGNORE INTO erased VALUES (?1)",
+	[ERASED_DROP] = "DELETE FROM erased WHERE op=?1",
 	[ERASED_GET] = "SELECT 1 FROM erased WHERE op=?1",
 	[ERASED_ALL] = "SELECT op FROM erased",
 	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",

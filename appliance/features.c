@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The one table of features. */
+#include "appliance/config/config.h"
+#include "appliance/forum/forum.h"
+#include "appliance/library/library.h"
+#include "appliance/member/account.h"
+
+const struct feature *const features[] = {
+	&forum_feature, &library_feature, &member_feature, &config_feature, NULL,
+};
