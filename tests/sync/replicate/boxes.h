@@ -171,6 +171,24 @@ static struct error *box_take(struct box *b, struct intake *in)
 	return log_commit(b->log);
 }
 
+/* What all exchanges of a test came to, so that it can say what it has seen. */
+struct tally {
+	uint64_t exchanges, broken, entries, forks, carried, incarnations, refusals;
+	unsigned most_rounds;
+};
+UNUSED static void tally_add(struct tally *t, const struct sync_report *r, bool broken)
+{
+	t->exchanges++;
+	t->broken += broken;
+	t->entries += r->received + r->accepted;
+	t->forks += r->forks;
+	t->carried += r->carried;
+	t->incarnations += r->new_incarnation;
+	t->refusals += r->refusals;
+	if (r->rounds > t->most_rounds)
+		t->most_rounds = r->rounds;
+}
+
 /* --- the pipe --- */
 struct pipe {
 	struct box *client, *server;
