@@ -40,6 +40,8 @@ struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, co
 	r->target = arena_strn(&r->arena, target, strnlen(target, LIMIT_URL + 1));
 	r->target_in_place = target;
 	r->path = "/";
+	r->raw_path = span_str("/");
+	r->raw_query = span_str("");
 	r->host = "";
 	r->language = languages_pick(r->server->app->languages, NULL, NULL);
 	r->door = d->tls ? DOOR_HTTPS : DOOR_HTTP;

@@ -250,8 +250,8 @@ static struct error *open_door(struct http_server *s, int which, const char *add
 	*d = (struct door_state){.server = s, .tls = which == 1};
 	if (d->tls) {
 		flags |= MHD_USE_TLS;
-		more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
-						    (intptr_t)on_certificate, NULL};
+		more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0,
+						    (void *)on_certificate};
 		more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
 						    (void *)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+"
 							    "VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"};

@@ -174,5 +174,5 @@ int main(void)
 		cmocka_unit_test(makes_a_host_name_of_any_name),
 	};
 
-	return run_tests(tests);
+	return run_group(tests);
 }

@@ -131,5 +131,5 @@ int main(void)
 		cmocka_unit_test(escapes_for_addresses),
 	};
 
-	return run_tests(tests);
+	return run_group(tests);
 }

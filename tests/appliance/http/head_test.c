@@ -195,5 +195,5 @@ int main(void)
 		cmocka_unit_test(does_not_choose_between_two_cookies),
 	};
 
-	return run_tests(tests);
+	return run_group(tests);
 }

@@ -110,5 +110,5 @@ int main(void)
 		cmocka_unit_test(the_cache_stays_within_its_memory),
 	};
 
-	return run_tests(tests);
+	return run_group(tests);
 }

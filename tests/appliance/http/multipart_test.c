@@ -139,5 +139,5 @@ int main(void)
 		cmocka_unit_test(refuses_endless_headers_and_parts),
 	};
 
-	return run_tests(tests);
+	return run_group(tests);
 }
