@@ -64,9 +64,9 @@ static struct error *remember(struct catching *k)
 	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
 }
 
-static struct error *catch_up(struct conn *c, size_t max, bool look, bool live, bool *ret_more)
+static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_more)
 {
-	struct catching k = {.b = {.c = c, .live = live}};
+	struct catching k = {.b = {.c = c}};
 	struct memory *m = &c->community->m;
 	int64_t losses = log_losses(c->log);
 	struct error *err = memory_load(c);
@@ -90,19 +90,12 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool live, 
 
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
 {
-	return catch_up(c, max, true, true, ret_more);
+	return catch_up(c, max, true, ret_more);
 }
 
 struct error *catch_up_own(struct conn *c)
 {
 	bool more;
 
-	return catch_up(c, 0, false, true, &more);
-}
-
-struct error *catch_up_quietly(struct conn *c)
-{
-	bool more;
-
-	return catch_up(c, 0, true, false, &more);
+	return catch_up(c, 0, false, &more);
 }

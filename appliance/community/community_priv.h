@@ -248,7 +248,6 @@ struct error *object_set(struct conn *c, const struct object *o) MUST;
 struct batch {
 	struct conn *c;
 	struct arena arena; /* of the op in hand */
-	bool live;	    /* what is applied at an end is new to this box */
 	bool dropped;	    /* a log lost its tail */
 	struct idmap object_at;
 	struct object **objects;
@@ -318,7 +317,6 @@ struct error *erase_settle(struct batch *b, const struct hash *target) MUST;
 bool erase_known(struct conn *c, const struct hash *target);
 
 /* --- catch_up.c --- */
-struct error *catch_up_own(struct conn *c) MUST; /* after an append: without looking at all logs */
-struct error *catch_up_quietly(struct conn *c) MUST; /* at opening */
+struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */
 /* --- conn.c --- */
 struct error *view_make(struct conn *c) MUST; /* empty tables, inside a transaction */

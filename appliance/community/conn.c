@@ -167,9 +167,10 @@ static struct error *migrate_local(struct conn *c)
 static struct error *catch_up_at_opening(struct conn *c)
 {
 	struct error *err = conn_begin(c);
+	bool more;
 
 	if (!err)
-		err = catch_up_quietly(c);
+		err = community_catch_up(c, 0, &more);
 	if (!err)
 		err = conn_commit(c);
 	if (err)

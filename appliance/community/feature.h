@@ -52,5 +52,8 @@ struct fold {
 	struct conn *conn;
 	struct hash space, object;
 	struct arena *arena; /* until this op is done */
-	bool live; /* false while an object is folded again from its beginning or caught up */
+	/* Only while community_submit asks beforehand whether a person's draft would do: what such
+	 * a check refuses more than others never comes about here; nothing that is in the log may
+	 * depend on it. */
+	bool live;
 };

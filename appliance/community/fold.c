@@ -12,11 +12,8 @@ bool op_allowed(const struct op *op)
 struct error *fold_op(struct batch *b, struct object *o, const struct op *op)
 {
 	int feature = op_type_feature(b->c->community->table, op->type);
-	struct fold f = {.conn = b->c,
-			 .space = op->space,
-			 .object = op->object,
-			 .arena = &b->arena,
-			 .live = b->live && !o->dirty};
+	struct fold f = {
+		.conn = b->c, .space = op->space, .object = op->object, .arena = &b->arena};
 	struct error *err;
 
 	if (!op_allowed(op))

@@ -264,7 +264,7 @@ static struct error *read_envelope(const json_t *root, struct op *op, const char
 static struct error *read_op(const struct op_table *t, const json_t *root, struct op *op)
 {
 	bool creates, object;
-	const char *name;
+	const char *name = NULL;
 
 	TRY(read_envelope(root, op, &name));
 	op->type = op_type_find(t, name);

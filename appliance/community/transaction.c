@@ -128,9 +128,11 @@ static struct error *drop_tables(struct conn *c)
 
 struct error *community_rebuild(struct conn *c)
 {
+	bool more;
+
 	memory_touch(c);
 	memory_drop(c);
 	TRY(drop_tables(c));
 	TRY(view_make(c));
-	return catch_up_quietly(c);
+	return community_catch_up(c, 0, &more);
 }
