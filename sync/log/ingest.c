@@ -10,6 +10,7 @@ struct run {
 	struct hash *hashes;
 	size_t good;	/* headers that are well-formed and chained */
 	size_t overlap; /* of these, how many are held already */
+	size_t vouched; /* the header before this one has a valid signature of its own */
 	struct ingest_result ret;
 	struct error *refused; /* about the first that is not taken */
 };
@@ -276,6 +277,7 @@ static void check_vouching(struct run *r, size_t chained)
 		return;
 	while (n > r->overlap && !entry_verify_appliance(&r->in->headers[n - 1]))
 		n--;
+	r->vouched = n;
 	if (n < chained && n < r->good)
 		refuse_from(r, n,
 			    ABOUT(r, n, ERR_SIGNATURE,
@@ -350,7 +352,8 @@ static struct error *store_new(struct run *r)
 	r->ret.added = r->good - r->overlap;
 	r->info.head = r->in->first + r->good - 1;
 	r->info.head_hash = r->hashes[r->good - 1];
-	if (r->info.proved == head && (r->info.strict || r->ret.added == 1))
+	if (r->info.proved == head &&
+	    (r->info.strict || (r->ret.added == 1 && r->vouched == r->good)))
 		r->info.proved = r->info.head;
 	if (r->in->alone && r->info.audited == head)
 		r->info.audited = r->info.ended ? r->info.ended - 1 : r->info.head;
