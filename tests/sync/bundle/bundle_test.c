@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "tests/sync/replicate/boxes.h"
+#include "sync/bundle/bundle.h"
+#include <fcntl.h>
+
+struct fixture {
+	struct test_env env;
+	char *dir, *file;
+	struct box a, b;
+	struct hash space;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	test_env_init(&f->env, 1764000000000, 1);
+	f->dir = test_dir();
+	f->file = path_join(f->dir, "bundle.lliure");
+	box_init(&f->a, &f->env, f->dir, "a", 1);
+	box_init(&f->b, &f->env, f->dir, "b", 2);
+	f->space = box_found(&f->a, NULL);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	box_release(&f->a);
+	box_release(&f->b);
+	test_dir_remove(f->dir);
+	free(f->file);
+	free(f);
+	return 0;
+}
+
+static void write_n(struct fixture *f, struct box *b, int n)
+{
+	for (int i = 0; i < n; i++)
+		box_write(b, &f->space, NULL, "{\"type\":\"post\"}");
+}
+
+static struct error *to_b(void *ctx, struct intake *in)
+{
+	return box_take(ctx, in);
+}
+
+static struct error *import_to(struct box *b, const char *file, struct blob_store *blobs,
+			       struct sync_report *r)
+{
+	const struct bundle_import x = {.self = b->key, .blobs = blobs, .ctx = b, .write = to_b};
+
+	return bundle_import(&x, file, r);
+}
+
+static struct bundle_totals export_from(struct fixture *f, struct box *b, struct blob_store *blobs)
+{
+	const struct bundle_export x = {
+		.log = b->log, .blobs = blobs, .env = &f->env.env, .name = "Ateneu"};
+	struct bundle_totals t;
+
+	assert_ok(bundle_export(&x, f->file, &t));
+	return t;
+}
+
+static void assert_same(struct box *x, struct box *y)
+{
+	struct hash dx = box_digest(x), dy = box_digest(y);
+
+	assert_id_equal(&dx, &dy);
+}
+
+static void everything_fits_in_a_file_and_comes_out_again(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct bundle_totals t;
+
+	write_n(f, &f->a, 25);
+	t = export_from(f, &f->a, NULL);
+	assert_int_equal(t.entries, 26);
+	assert_int_equal(t.spaces, 1);
+	assert_int_equal(t.logs, 1);
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_int_equal(r.received, 26);
+	assert_string_equal(r.peer_name, "Ateneu");
+	assert_same(&f->a, &f->b);
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_int_equal(r.received, 0);
+	assert_int_equal(r.known, 26);
+}
+
+static void only_what_the_other_lacks_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct arena arena = {0};
+	struct head *have;
+	struct bundle_export x = {.log = f->a.log, .env = &f->env.env, .name = "a"};
+	struct bundle_totals t;
+	struct sync_report r;
+
+	write_n(f, &f->a, 5);
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->a, 3);
+	assert_ok(heads_collect(f->b.log, &f->space, &arena, &have, &x.n_have));
+	x.have = have;
+	assert_ok(bundle_export(&x, f->file, &t));
+	assert_int_equal(t.entries, 3);
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_int_equal(r.received, 3);
+	arena_release(&arena);
+}
+
+static void cut_off_anywhere_it_gives_what_is_whole_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	for (size_t n = 0, cut; n < whole.n; n += 1 + n / 20) {
+		struct error *e;
+
+		/* At last, just before its end. */
+		cut = n + 1 + n / 20 < whole.n ? n : whole.n - 1;
+		assert_ok(file_write(f->file, span_of(whole.p, cut), 0644));
+		e = import_to(&f->b, f->file, NULL, &r);
+		assert_true(error_is(e, ERR_MALFORMED));
+		assert_non_null(strstr(error_english(e), "is cut off after"));
+		assert_true(r.cut);
+		error_free(e);
+	}
+	assert_int_equal(r.received + r.known, 11);
+}
+
+static void a_flipped_bit_is_named_and_nothing_false_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	for (size_t at = 0; at < whole.n; at += 1 + at / 30) {
+		struct error *e, *fault = NULL;
+		struct verify_report v;
+
+		whole.p[at] ^= 4;
+		assert_ok(file_write(f->file, buf_span(&whole), 0644));
+		whole.p[at] ^= 4;
+		e = import_to(&f->b, f->file, NULL, &r);
+		assert_true(error_is(e, ERR_MALFORMED) || error_is(e, ERR_LIMIT) ||
+			    error_is(e, ERR_VERSION));
+		error_free(e);
+		assert_ok(log_verify(f->b.log, NULL, NULL, &v, &fault));
+		assert_ok(fault);
+	}
+}
+
+static void admissions_that_come_behind_are_caught_up_in_a_second_pass(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct box c, d;
+
+	/* A holds the log of C before that of B, which admits C. */
+	box_init(&c, &f->env, f->dir, "c", 3);
+	box_init(&d, &f->env, f->dir, "d", 4);
+	box_admit(&f->a, &f->space, secret_pubkey(f->b.key));
+	boxes_sync(&f->b, &f->a);
+	boxes_sync(&c, &f->a);
+	NEED(log_admit(f->a.log, &f->space, secret_pubkey(c.key), true));
+	NEED(log_admit(c.log, &f->space, secret_pubkey(c.key), true));
+	write_n(f, &c, 2);
+	boxes_sync(&c, &f->a);
+	box_admit(&f->b, &f->space, secret_pubkey(c.key));
+	boxes_sync(&f->b, &f->a);
+	export_from(f, &f->a, NULL);
+	assert_ok(import_to(&d, f->file, NULL, &r));
+	assert_int_equal(r.not_admitted, 0);
+	assert_same(&f->a, &d);
+	box_release(&c);
+	box_release(&d);
+}
+
+static struct hash put_blob(struct blob_store *s, size_t n)
+{
+	_cleanup_(freep) uint8_t *p = malloc(n);
+	struct blob_writer *w;
+	struct hash h;
+	uint64_t size;
+
+	memset(p, 'b', n);
+	assert_ok(blob_writer_new(s, n, &w));
+	assert_ok(blob_write(w, span_of(p, n)));
+	assert_ok(blob_writer_finish(w, &h, &size));
+	return h;
+}
+
+static void files_travel_in_pieces_and_a_broken_one_is_continued(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	_cleanup_(freep) char *da = path_join(f->dir, "blobs-a");
+	_cleanup_(freep) char *db = path_join(f->dir, "blobs-b");
+	struct blob_store *sa, *sb;
+	struct hash small, large;
+	struct sync_report r;
+	struct bundle_totals t;
+	uint64_t size;
+
+	assert_ok(blob_open(da, &sa));
+	assert_ok(blob_open(db, &sb));
+	small = put_blob(sa, 10);
+	large = put_blob(sa, 700000);
+	t = export_from(f, &f->a, sa);
+	assert_int_equal(t.blobs, 2);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	assert_ok(file_write(f->file, span_of(whole.p, whole.n - 100000), 0644));
+	assert_fails(import_to(&f->b, f->file, sb, &r), ERR_MALFORMED);
+	assert_true(r.blobs < 2);
+	assert_ok(file_write(f->file, buf_span(&whole), 0644));
+	assert_ok(import_to(&f->b, f->file, sb, &r));
+	assert_true(blob_has(sb, &small, &size));
+	assert_int_equal(size, 10);
+	assert_true(blob_has(sb, &large, &size));
+	assert_ok(blob_verify(sb, &large));
+	assert_ok(import_to(&f->b, f->file, sb, &r));
+	assert_int_equal(r.blobs, 0);
+	blob_close(sa);
+	blob_close(sb);
+}
+
+static void a_full_stick_and_a_missing_folder_are_named(void **state)
+{
+	struct fixture *f = *state;
+	const struct bundle_export x = {.log = f->a.log, .env = &f->env.env, .name = "a"};
+	struct bundle_totals t;
+	struct sync_report r;
+	int full = open("/dev/full", O_WRONLY);
+
+	assert_fails(bundle_write(&x, full, &t), ERR_FULL);
+	close(full);
+	assert_fails(bundle_export(&x, "/proc/nowhere/bundle", &t), ERR_NOT_FOUND);
+	assert_fails(import_to(&f->b, "/proc/nowhere/bundle", NULL, &r), ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(everything_fits_in_a_file_and_comes_out_again),
+		T(only_what_the_other_lacks_is_written),
+		T(cut_off_anywhere_it_gives_what_is_whole_and_says_so),
+		T(a_flipped_bit_is_named_and_nothing_false_is_taken),
+		T(admissions_that_come_behind_are_caught_up_in_a_second_pass),
+		T(files_travel_in_pieces_and_a_broken_one_is_continued),
+		T(a_full_stick_and_a_missing_folder_are_named),
+	};
+
+	return run_group(tests);
+}
