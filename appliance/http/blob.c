@@ -65,7 +65,7 @@ static void name_headers(struct request *r, struct MHD_Response *m, const char *
 	header_add(m, "Content-Disposition",
 		   arena_printf(&r->arena, "%s; filename*=UTF-8''%s",
 				type ? "inline" : "attachment",
-				text_escape_query(&r->arena, name)));
+				http_text_escape_query(&r->arena, name)));
 	header_add(m, "Cache-Control", "no-cache");
 	header_add(m, "Accept-Ranges", "bytes");
 	header_add(m, "Content-Security-Policy", "default-src 'none'; sandbox");

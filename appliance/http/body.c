@@ -51,7 +51,7 @@ static struct error *part_end(void *ctx)
 		r->uploaded = true;
 		return NULL;
 	}
-	text = text_lines(&r->arena, buf_span(&r->body));
+	text = http_text_lines(&r->arena, buf_span(&r->body));
 	ENSURE(text,
 	       error_new(ERR_MALFORMED, N_("What was sent is not a form that this box can read.")));
 	return fields_add(&r->fields, r->part_name, text);

@@ -24,12 +24,12 @@ static struct error *add_pair(struct arena *a, struct span pair, struct fields *
 	const uint8_t *eq = memchr(pair.p, '=', pair.n);
 	size_t name_n = eq ? (size_t)(eq - pair.p) : pair.n;
 	struct span rest = eq ? span_of(eq + 1, pair.n - name_n - 1) : span_of("", 0);
-	char *name = text_unescape(a, span_of(pair.p, name_n), true);
-	char *value = text_unescape(a, rest, true);
+	char *name = http_text_unescape(a, span_of(pair.p, name_n), true);
+	char *value = http_text_unescape(a, rest, true);
 
-	ENSURE(name && value && text_is_line(name),
+	ENSURE(name && value && http_text_is_line(name),
 	       error_new(ERR_MALFORMED, N_("What was sent is not a form that this box can read.")));
-	return fields_add(f, name, text_lines(a, span_str(value)));
+	return fields_add(f, name, http_text_lines(a, span_str(value)));
 }
 
 struct error *form_parse(struct arena *a, struct span body, struct fields *f)
@@ -100,7 +100,8 @@ struct error *form_from_json(struct arena *a, const json_t *object, struct field
 		const char *value = NULL;
 
 		if (json_is_string(v))
-			value = text_lines(a, span_of(json_string_value(v), json_string_length(v)));
+			value = http_text_lines(
+				a, span_of(json_string_value(v), json_string_length(v)));
 		else if (json_is_integer(v))
 			value = arena_printf(a, "%lld", (long long)json_integer_value(v));
 		else if (json_is_true(v))

@@ -222,10 +222,10 @@ static bool good_components(const char *path)
 
 char *path_decode(struct arena *a, struct span raw, bool *ret_json)
 {
-	char *path = text_unescape(a, raw, false);
+	char *path = http_text_unescape(a, raw, false);
 	size_t n = path ? strlen(path) : 0;
 
-	if (!path || path[0] != '/' || !text_is_line(path) || !good_components(path))
+	if (!path || path[0] != '/' || !http_text_is_line(path) || !good_components(path))
 		return NULL;
 	*ret_json = n > 6 && strcmp(path + n - 5, ".json") == 0 && path[n - 6] != '/';
 	if (*ret_json)

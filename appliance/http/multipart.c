@@ -85,7 +85,7 @@ static const char *base_name(char *name)
 
 static bool good_name(const char *s)
 {
-	return text_is_utf8(span_str(s)) && text_is_line(s);
+	return http_text_is_utf8(span_str(s)) && http_text_is_line(s);
 }
 
 /* The header lines of a part are complete: find its name, tell the sink. */

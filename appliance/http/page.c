@@ -19,9 +19,9 @@ static const char *url_in(struct request *r, const char *lang)
 	for (size_t i = 0; i < r->query.n; i++) {
 		if (strcmp(r->query.v[i].name, "lang") == 0)
 			continue;
-		buf_puts(&b, text_escape_query(&r->arena, r->query.v[i].name));
+		buf_puts(&b, http_text_escape_query(&r->arena, r->query.v[i].name));
 		buf_putc(&b, '=');
-		buf_puts(&b, text_escape_query(&r->arena, r->query.v[i].value));
+		buf_puts(&b, http_text_escape_query(&r->arena, r->query.v[i].value));
 		buf_putc(&b, '&');
 	}
 	buf_printf(&b, "lang=%s", lang);
@@ -65,7 +65,7 @@ static json_t *me(struct request *r)
 {
 	const struct viewer *v = &r->viewer;
 	const char *url =
-		arena_printf(&r->arena, "/people/%s", text_escape_query(&r->arena, v->name));
+		arena_printf(&r->arena, "/people/%s", http_text_escape_query(&r->arena, v->name));
 
 	return json_pack("{s:s, s:s, s:b, s:s}", "name", v->name, "role", v->role ? v->role : "",
 			 "volunteer", v->volunteer, "url", url);
@@ -98,7 +98,7 @@ json_t *page_common(struct request *r, const char *title)
 	if (r->door == DOOR_HTTP)
 		set_if(page, "https_url",
 		       request_https_url(r, arena_printf(&r->arena, "/sign-in?next=%s",
-							 text_escape_query(&r->arena, path))));
+							 http_text_escape_query(&r->arena, path))));
 	if (flash)
 		json_object_set_new(page, "flash", flash);
 	for (page_hook_fn *const *hook = r->server->hooks; hook && *hook && r->conn; hook++)

@@ -526,7 +526,7 @@ const char *request_local_path(struct request *r, const char *next, const char *
 
 const char *url_encode(struct arena *a, const char *s)
 {
-	return text_escape_query(a, s);
+	return http_text_escape_query(a, s);
 }
 
 struct error *request_write(struct request *r, write_fn *fn, void *arg)

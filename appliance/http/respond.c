@@ -258,7 +258,7 @@ void respond_error(struct request *r, struct error *take_e)
 		error_free(take_e);
 		path = arena_strn(&r->arena, (const char *)r->raw_path.p, r->raw_path.n);
 		redirect(r, arena_printf(&r->arena, "/sign-in?next=%s",
-					 text_escape_query(&r->arena, path)));
+					 http_text_escape_query(&r->arena, path)));
 		return;
 	}
 	respond_problem(r, status, error_name(code), request_error_text(r, take_e));

@@ -29,7 +29,7 @@ static size_t sequence(uint8_t first, uint32_t *ret_point, uint32_t *ret_min)
 	return 0;
 }
 
-bool text_is_utf8(struct span s)
+bool http_text_is_utf8(struct span s)
 {
 	for (size_t i = 0; i < s.n;) {
 		uint32_t point, min;
@@ -51,7 +51,7 @@ bool text_is_utf8(struct span s)
 
 static bool is_text(const char *p, size_t n)
 {
-	return memchr(p, 0, n) == NULL && text_is_utf8(span_of(p, n));
+	return memchr(p, 0, n) == NULL && http_text_is_utf8(span_of(p, n));
 }
 
 static int hex(uint8_t c)
@@ -62,7 +62,7 @@ static int hex(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-char *text_unescape(struct arena *a, struct span s, bool form)
+char *http_text_unescape(struct arena *a, struct span s, bool form)
 {
 	char *out = arena_alloc(a, s.n + 1);
 	size_t n = 0;
@@ -83,7 +83,7 @@ char *text_unescape(struct arena *a, struct span s, bool form)
 	return is_text(out, n) ? out : NULL;
 }
 
-char *text_lines(struct arena *a, struct span s)
+char *http_text_lines(struct arena *a, struct span s)
 {
 	char *out = arena_alloc(a, s.n + 1);
 	size_t n = 0;
@@ -100,7 +100,7 @@ char *text_lines(struct arena *a, struct span s)
 	return is_text(out, n) ? out : NULL;
 }
 
-bool text_is_line(const char *s)
+bool http_text_is_line(const char *s)
 {
 	const uint8_t *p = (const uint8_t *)s;
 
@@ -138,12 +138,12 @@ static char *escape(struct arena *a, const char *s, bool slash)
 	return out;
 }
 
-char *text_escape_path(struct arena *a, const char *s)
+char *http_text_escape_path(struct arena *a, const char *s)
 {
 	return escape(a, s, true);
 }
 
-char *text_escape_query(struct arena *a, const char *s)
+char *http_text_escape_query(struct arena *a, const char *s)
 {
 	return escape(a, s, false);
 }

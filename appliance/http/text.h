@@ -7,14 +7,14 @@
 #include "sync/base/arena.h"
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
-bool text_is_utf8(struct span s);
+bool http_text_is_utf8(struct span s);
 /* Decode %XX (and, in forms, '+'). The terminated text; NULL when a % is not followed by two hex
  * digits, or the result is no text. */
-char *text_unescape(struct arena *a, struct span s, bool form);
+char *http_text_unescape(struct arena *a, struct span s, bool form);
 /* A copy as text with CRLF and CR turned to LF; NULL when it is no text. */
-char *text_lines(struct arena *a, struct span s);
+char *http_text_lines(struct arena *a, struct span s);
 /* One line: nothing below U+0020, no DEL, no bidirectional controls. */
-bool text_is_line(const char *s);
+bool http_text_is_line(const char *s);
 /* Everything but unreserved characters (RFC 3986 section 2.3) and '/' becomes %XX. */
-char *text_escape_path(struct arena *a, const char *s);
-char *text_escape_query(struct arena *a, const char *s); /* '/' too */
+char *http_text_escape_path(struct arena *a, const char *s);
+char *http_text_escape_query(struct arena *a, const char *s); /* '/' too */
