@@ -99,21 +99,21 @@ static void refuses_odd_json(void **state)
 
 static void knows_what_one_line_is(void **state)
 {
-	assert_true(text_is_line("Associació de veïns"));
-	assert_false(text_is_line("two\nlines"));
-	assert_false(text_is_line("\x7f"));
-	assert_false(text_is_line("turned \xe2\x80\xae around"));
-	assert_false(text_is_line("isolated \xe2\x81\xa6"));
-	assert_false(text_is_line("\xc2\x85"));
-	assert_true(text_is_line("\xe2\x80"));
+	assert_true(http_text_is_line("Associació de veïns"));
+	assert_false(http_text_is_line("two\nlines"));
+	assert_false(http_text_is_line("\x7f"));
+	assert_false(http_text_is_line("turned \xe2\x80\xae around"));
+	assert_false(http_text_is_line("isolated \xe2\x81\xa6"));
+	assert_false(http_text_is_line("\xc2\x85"));
+	assert_true(http_text_is_line("\xe2\x80"));
 }
 
 static void escapes_for_addresses(void **state)
 {
 	struct arena a = {0};
 
-	assert_string_equal(text_escape_path(&a, "à b/c"), "%C3%A0%20b/c");
-	assert_string_equal(text_escape_query(&a, "a/b?&="), "a%2Fb%3F%26%3D");
+	assert_string_equal(http_text_escape_path(&a, "à b/c"), "%C3%A0%20b/c");
+	assert_string_equal(http_text_escape_query(&a, "a/b?&="), "a%2Fb%3F%26%3D");
 	arena_release(&a);
 }
 
