@@ -183,6 +183,16 @@ bool log_audited(struct log_store *l);
  * so that boxes that got it in other pieces differ. */
 struct error *log_prove_next(struct log_store *l, struct audit_job *jobs, size_t max,
 			     size_t *ret_n) MUST;
+/* Either (appliance: the latter), for a caller whose last verdicts are still on their way to the writer:
+ * of the logs in `ahead`, entries up to `seq` are left out. (R) */
+struct audit_ahead {
+	int64_t log;
+	bool appliance;
+	uint64_t seq;
+};
+struct error *log_audit_after(struct log_store *l, bool appliance, const struct audit_ahead *ahead,
+			      size_t n_ahead, struct audit_job *jobs, size_t max,
+			      size_t *ret_n) MUST;
 /* Write the verdicts on what log_audit_next or log_prove_next gave, in the same order. Verdicts on
  * entries that have given way to others in the meantime are passed over. */
 struct error *log_audit_done(struct log_store *l, const struct audit_job *jobs, const bool *ok,

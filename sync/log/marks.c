@@ -36,8 +36,16 @@ static struct error *jobs_of_log(struct log_store *l, const struct waiting *w,
 	return NULL;
 }
 
-static struct error *jobs_of_all(struct log_store *l, bool appliance, struct audit_job *jobs,
-				 size_t max, size_t *ret_n)
+static uint64_t ahead_of(const struct audit_ahead *ahead, size_t n, const struct waiting *w)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ahead[i].log == w->log && ahead[i].appliance == w->appliance)
+			return ahead[i].seq;
+	return 0;
+}
+
+struct error *log_audit_after(struct log_store *l, bool appliance, const struct audit_ahead *ahead,
+			      size_t n_ahead, struct audit_job *jobs, size_t max, size_t *ret_n)
 {
 	sqlite3_stmt *st = db_stmt(l->s, appliance ? LOG_UNPROVED : LOG_WAITING);
 	size_t n = 0;
@@ -52,6 +60,10 @@ static struct error *jobs_of_all(struct log_store *l, bool appliance, struct aud
 			break;
 		w = (struct waiting){db_int(st, 0), (uint64_t)db_int(st, 1),
 				     (uint64_t)db_int(st, 2), appliance};
+		if (w.done < ahead_of(ahead, n_ahead, &w))
+			w.done = ahead_of(ahead, n_ahead, &w);
+		if (w.done >= w.live)
+			continue;
 		err = jobs_of_log(l, &w, jobs, max, &n);
 		if (err) {
 			sqlite3_reset(st);
@@ -65,12 +77,12 @@ static struct error *jobs_of_all(struct log_store *l, bool appliance, struct aud
 
 struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t max, size_t *ret_n)
 {
-	return jobs_of_all(l, false, jobs, max, ret_n);
+	return log_audit_after(l, false, NULL, 0, jobs, max, ret_n);
 }
 
 struct error *log_prove_next(struct log_store *l, struct audit_job *jobs, size_t max, size_t *ret_n)
 {
-	return jobs_of_all(l, true, jobs, max, ret_n);
+	return log_audit_after(l, true, NULL, 0, jobs, max, ret_n);
 }
 
 bool log_audited(struct log_store *l)
