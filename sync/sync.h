@@ -22,28 +22,11 @@
 #include "sync/db/db.h"
 #include "sync/log/audit.h"
 #include "sync/log/log.h"
+#include "sync/peer/host.h"
 #include "sync/peer/peer.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/session.h"
 #include "sync/replicate/stream.h"
-
-/* What a job on the writer may use. */
-struct sync_writing {
-	struct log_store *log;
-	struct db *local; /* local.db: the peers' table and the receipts live there */
-};
-typedef struct error *sync_write_fn(struct sync_writing *w, void *arg);
-
-/* What the layer above gives. Every function may be called from any thread of the engine. */
-struct sync_host {
-	void *ctx;
-	/* Run fn on the writer, inside its transaction; returns after the commit, when what was written is
-	 * durable and in the views. */
-	struct error *(*write)(void *ctx, sync_write_fn *fn, void *arg);
-	/* May this approved peer read this space from us? Do we want this space from that peer? */
-	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
-	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
-};
 
 struct sync_options {
 	const char *log_path, *local_path, *blob_dir;
@@ -61,7 +44,8 @@ struct error *sync_start(const struct sync_options *o, struct sync **ret) MUST;
 void sync_stop(struct sync *s); /* ends exchanges, joins its threads, frees */
 int sync_port(const struct sync *s); /* the port it listens on (useful after ":0") */
 
-/* Something was written here: peers are told soon (two seconds after the first of a burst). */
+/* Something was written here: peers are told soon (two seconds after the first of a burst). Cheap; it
+ * may be called after every commit, also after the engine's own. */
 void sync_poke(struct sync *s);
 /* Exchange with one peer now (NULL: with all). Waits at most timeout_ms for the outcome; the report of
  * the last exchange with a peer is in its row (peer_get) and in the receipts. timeout_ms 0: only starts. */

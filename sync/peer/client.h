@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The asking side of the transport: HTTPS requests over one kept connection to one peer, pinned to
+ * its key. libcurl runs in a thread of its own behind two bounded queues, so that bytes arrive
+ * and are deciphered while the caller still works on the last ones.
+ *
+ * One thread at a time calls these; client_cancel may be called from any.
+ *
+ * Limits: a connection within CLIENT_CONNECT_MS; a transfer that stands still for CLIENT_STALL_MS
+ * (waiting for the caller does not count) or stays below one KiB a second after its first minute is
+ * broken off. No proxy, no redirect, no other protocol.
+ */
+#pragma once
+#include "sync/base/buf.h"
+#include "sync/base/env.h"
+#include "sync/tls/tls.h"
+
+enum {
+	CLIENT_CONNECT_MS = 5000,
+	CLIENT_STALL_MS = 120000,	/* a slow card may take long to commit */
+	CLIENT_QUEUE = 4 * 1024 * 1024, /* bytes that wait, in each direction */
+};
+
+/* Headers in which the asking side says, to whom does not know it yet, who knocks. */
+#define CLIENT_HEADER_NAME   "Lliure-Name"   /* percent-encoded UTF-8 */
+#define CLIENT_HEADER_LISTEN "Lliure-Listen" /* the port of our own listener */
+
+struct client_options {
+	const struct tls_identity *tls;
+	const struct env *env;
+	struct pubkey peer;
+	const char *address; /* "ADDR:PORT" */
+	const char *name;
+	int listen_port; /* 0: we do not listen */
+};
+
+struct client;
+struct error *client_new(const struct client_options *o, struct client **ret) MUST;
+void client_free(struct client *c); /* breaks off what runs */
+DEFINE_CLEANUP(struct client *, client_free)
+void client_cancel(struct client *c);
+
+/* Begin a request; the one before must have ended. body: bytes follow by client_send. from: of a
+ * GET, the first byte wanted (Range), 0 for all. */
+struct error *client_request(struct client *c, const char *method, const char *path, bool body,
+			     uint64_t from) MUST;
+/* A piece of the body; *io_bytes is left empty. Waits for room. false: the answer has begun, or the
+ * connection broke; no more is wanted. */
+bool client_send(struct client *c, struct buf *io_bytes);
+void client_send_end(struct client *c);
+/* Bytes of the answer's body (of status 200 and 206 only), replacing what is in *io_bytes. Waits
+ * for some when `wait`. false: none now, and after waiting: the answer has ended. */
+bool client_receive(struct client *c, bool wait, struct buf *io_bytes);
+/* The status of the answer that bytes came of; 0 before any. */
+int client_status(struct client *c);
+/* After the answer has ended: its status, or what broke. ERR_NET, ERR_TIMEOUT, ERR_DENIED (it does
+ * not hold the key), ERR_STOPPED. */
+struct error *client_result(struct client *c, int *ret_status) MUST;
+/* Has the connection ever worked: did the other side prove to be the peer? */
+bool client_met(struct client *c);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * One exchange with one peer, from the first byte to the report: drives a session (the state
+ * machine) with a client (the connection) and the host's writer. What arrives is written while the
+ * next bytes are on their way.
+ *
+ * exchange_run belongs to one thread; exchange_cancel may be called from any.
+ */
+#pragma once
+#include "sync/blob/blob.h"
+#include "sync/discovery/txt.h"
+#include "sync/peer/client.h"
+#include "sync/peer/host.h"
+#include "sync/replicate/session.h"
+
+/* Bytes of entries taken from one peer in one exchange; the rest follows in the next. */
+#define EXCHANGE_TAKE ((uint64_t)256 * 1024 * 1024)
+
+struct exchange_options {
+	const struct sync_host *host;
+	const struct secret *self;
+	struct client_options to;
+	struct log_store *log;	  /* a reader, the running thread's */
+	struct blob_store *blobs; /* may be NULL: blobs are not fetched */
+	/* Called after something was written, from the running thread. May be NULL. */
+	void (*stored)(void *ctx);
+	void *ctx;
+};
+
+struct exchange;
+struct error *exchange_new(const struct exchange_options *o, struct exchange **ret) MUST;
+void exchange_free(struct exchange *x);
+DEFINE_CLEANUP(struct exchange *, exchange_free)
+/* *ret_report is set in any case: what moved before a failure is kept, and counts. */
+struct error *exchange_run(struct exchange *x, struct sync_report *ret_report) MUST;
+/* After it went well: our digest when both sides had nothing more for each other. false: something
+ * was written meanwhile. */
+bool exchange_settled(const struct exchange *x, uint8_t ret[DISCOVERY_DIGEST]);
+/* Our digest as it is announced: of the heads of all spaces. */
+struct error *exchange_digest(struct log_store *log, uint8_t ret[DISCOVERY_DIGEST]) MUST;
+void exchange_cancel(struct exchange *x);
+/* Did the other side prove to be the peer? */
+bool exchange_met(struct exchange *x);

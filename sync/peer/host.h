@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What sync/ needs of the layer above, as functions. */
+#pragma once
+#include "sync/crypto/crypto.h"
+#include "sync/db/db.h"
+#include "sync/log/log.h"
+
+/* What a job on the writer may use. */
+struct sync_writing {
+	struct log_store *log;
+	struct db *local; /* local.db: the peers' table and the receipts live there */
+};
+typedef struct error *sync_write_fn(struct sync_writing *w, void *arg);
+
+/* Every function may be called from any thread of the engine. */
+struct sync_host {
+	void *ctx;
+	/* Run fn on the writer, inside its transaction; returns after the commit, when what was
+	 * written is durable and in the views. */
+	struct error *(*write)(void *ctx, sync_write_fn *fn, void *arg);
+	/* May this approved peer read this space from us? Do we want this space from that peer?
+	 * NULL: yes. */
+	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* A blob that is named here and not held, and that this peer may have; each is named once
+	 * in an exchange. NULL: none is ever wanted. */
+	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);
+};
