@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * libmicrohttpd's timeout counts only inactivity: who sends one byte now and then stays for ever.
+ * Here every connection has a deadline that only a known key and real progress move.
+ */
+#include "sync/peer/listener_priv.h"
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+enum {
+	REQUEST_GRACE_MS = 60000,
+	LEAST_SPEED = 1024, /* bytes a second, after the grace */
+	GUARD_EVERY_MS = 500,
+};
+
+static void cut(struct visitor *v)
+{
+	v->cut = true;
+	/* The descriptor is libmicrohttpd's until guard_leave, which needs our lock. */
+	shutdown(v->fd, SHUT_RDWR);
+}
+
+static bool too_late(const struct visitor *v, int64_t now)
+{
+	int64_t spent = now - v->began_ms;
+	uint64_t moved = atomic_load(&v->bytes);
+
+	if (!v->known)
+		return spent > LISTENER_GREET_MS;
+	return v->busy && spent > REQUEST_GRACE_MS + (int64_t)(moved / LEAST_SPEED) * 1000;
+}
+
+static void *guard(void *arg)
+{
+	struct listener *l = arg;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->stop) {
+		int64_t now = env_mono(l->o.env);
+		struct timespec until;
+
+		for (struct visitor *v = l->visitors; v; v = v->next)
+			if (!v->cut && too_late(v, now))
+				cut(v);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += GUARD_EVERY_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&l->wake, &l->lock, &until);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+struct error *guard_start(struct listener *l)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	l->guarded = pthread_create(&l->guard, NULL, guard, l) == 0;
+	ENSURE(l->guarded, error_new(ERR_INTERNAL, N_("A thread could not be started.")));
+	return NULL;
+}
+
+void guard_stop(struct listener *l)
+{
+	if (l->guarded) {
+		pthread_mutex_lock(&l->lock);
+		l->stop = true;
+		pthread_cond_broadcast(&l->wake);
+		pthread_mutex_unlock(&l->lock);
+		pthread_join(l->guard, NULL);
+	}
+	pthread_cond_destroy(&l->wake);
+	pthread_mutex_destroy(&l->lock);
+}
+
+struct visitor *guard_enter(struct listener *l, int fd)
+{
+	struct visitor *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		abort();
+	v->l = l;
+	v->fd = fd;
+	v->began_ms = env_mono(l->o.env);
+	pthread_mutex_lock(&l->lock);
+	v->next = l->visitors;
+	if (v->next)
+		v->next->prev = v;
+	l->visitors = v;
+	pthread_mutex_unlock(&l->lock);
+	return v;
+}
+
+void guard_leave(struct visitor *v)
+{
+	struct listener *l = v->l;
+
+	pthread_mutex_lock(&l->lock);
+	if (v->next)
+		v->next->prev = v->prev;
+	if (v->prev)
+		v->prev->next = v->next;
+	else
+		l->visitors = v->next;
+	pthread_mutex_unlock(&l->lock);
+	free(v);
+}
+
+bool guard_request(struct visitor *v, const struct pubkey *key)
+{
+	struct listener *l = v->l;
+	int busy = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (const struct visitor *o = l->visitors; o; o = o->next)
+		busy += o->busy && o->known && pubkey_eq(&o->key, key);
+	if (busy < LISTENER_PER_PEER) {
+		v->known = v->busy = true;
+		v->key = *key;
+		v->began_ms = env_mono(l->o.env);
+		atomic_store(&v->bytes, 0);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return busy < LISTENER_PER_PEER;
+}
+
+void guard_done(struct visitor *v)
+{
+	pthread_mutex_lock(&v->l->lock);
+	v->busy = false;
+	pthread_mutex_unlock(&v->l->lock);
+}
+
+void listener_recheck(struct listener *l)
+{
+	pthread_mutex_lock(&l->lock);
+	for (struct visitor *v = l->visitors; v; v = v->next)
+		if (!v->cut && v->known && !l->o.approved(l->o.ctx, &v->key))
+			cut(v);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void guard_address(const struct sockaddr *a, int port, char *out, size_t size)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)a;
+	char text[INET6_ADDRSTRLEN], interface[IF_NAMESIZE] = "";
+
+	*out = 0;
+	if (!a || !port)
+		return;
+	if (a->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, text,
+			  sizeof(text));
+		snprintf(out, size, "%s:%d", text, port);
+	} else if (a->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, sizeof(text));
+		snprintf(out, size, "%s:%d", text, port);
+	} else if (a->sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+		if (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+			if_indextoname(v6->sin6_scope_id, interface);
+		snprintf(out, size, "[%s%s%s]:%d", text, interface[0] ? "%" : "", interface, port);
+	}
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/peer/address.h"
+#include "sync/peer/listener_priv.h"
+
+enum {
+	THREADS = 4,	    /* a write makes its thread wait; the others go on */
+	MEMORY = 32 * 1024, /* one connection's headers and bytes on their way in */
+};
+
+static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
+		    enum MHD_ConnectionNotificationCode what)
+{
+	struct listener *l = cls;
+	struct visitor *v = *socket_context;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *fd =
+			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		*socket_context = guard_enter(l, fd ? fd->connect_fd : -1);
+	} else if (v) {
+		struct sync_report sum = v->sum;
+		struct pubkey key = v->key;
+		bool known = v->known;
+		char error[PEER_ERROR];
+
+		memcpy(error, v->error, sizeof(error));
+		*socket_context = NULL;
+		guard_leave(v);
+		if (known)
+			l->o.ended(l->o.ctx, &key, &sum, error[0] ? error : NULL);
+	}
+}
+
+static struct error *start_daemon(struct listener *l, int fd)
+{
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TLS |
+			 MHD_USE_SUPPRESS_DATE_NO_CLOCK;
+	const struct tls_identity *tls = l->o.tls;
+
+	/* Asked for a trust list, libmicrohttpd asks clients for a certificate. What they show is
+	 * judged by its key alone, in listener_answer.c. */
+	l->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, answer_request, l, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+		MHD_OPTION_HTTPS_MEM_KEY, tls_key_pem(tls), MHD_OPTION_HTTPS_MEM_CERT,
+		tls_cert_pem(tls), MHD_OPTION_HTTPS_MEM_TRUST, tls_cert_pem(tls),
+		MHD_OPTION_HTTPS_PRIORITIES, tls_priorities, MHD_OPTION_TLS_NO_ALPN, 1,
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)LISTENER_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)LISTENER_PER_IP, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LISTENER_IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_NOTIFY_CONNECTION, noticed, l, MHD_OPTION_NOTIFY_COMPLETED,
+		answer_completed, l, MHD_OPTION_END);
+	ENSURE(l->daemon, error_new(ERR_INTERNAL, N_("The listener for other boxes could not "
+						     "start.")));
+	return NULL;
+}
+
+static void listener_free(struct listener *l)
+{
+	if (l->daemon)
+		MHD_stop_daemon(l->daemon);
+	guard_stop(l);
+	free(l->name);
+	free(l);
+}
+
+struct error *listener_start(const struct listener_options *o, struct listener **ret)
+{
+	struct listener *l;
+	struct address where;
+	struct error *err;
+	int fd, port;
+
+	TRY(address_parse(o->listen, &where));
+	TRY(address_listen(&where, &fd, &port));
+	l = calloc(1, sizeof(*l));
+	if (!l || !(l->name = strdup(o->name)))
+		abort();
+	l->o = *o;
+	l->o.name = l->name;
+	l->o.listen = NULL;
+	l->port = port;
+	err = guard_start(l);
+	if (err)
+		close(fd);
+	else
+		err = start_daemon(l, fd); /* the socket is libmicrohttpd's from here on */
+	if (err) {
+		listener_free(l);
+		return err;
+	}
+	*ret = l;
+	return NULL;
+}
+
+void listener_stop(struct listener *l)
+{
+	if (l)
+		listener_free(l);
+}
+
+int listener_port(const struct listener *l)
+{
+	return l->port;
+}

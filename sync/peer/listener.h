@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The answering side of the transport: the four requests of PROTOCOL.md section 7 over mutual TLS
+ * 1.3, on libmicrohttpd. Who shows no approved key is answered 403 and can do nothing else.
+ *
+ * Limits: LISTENER_CONNECTIONS in all and LISTENER_PER_IP for one address; LISTENER_PER_PEER
+ * requests of one peer at once; a connection that did not become a peer's within LISTENER_GREET_MS
+ * is cut, whatever it dribbles; one that stands still, too; a request must move at least a KiB a
+ * second after its first minute. Bodies: LISTENER_PULL, LISTENER_PUSH.
+ */
+#pragma once
+#include "sync/blob/blob.h"
+#include "sync/peer/host.h"
+#include "sync/peer/peer.h"
+#include "sync/peer/readers.h"
+#include "sync/replicate/serve.h"
+#include "sync/tls/tls.h"
+
+enum {
+	LISTENER_CONNECTIONS = 256,
+	LISTENER_PER_IP = 32,
+	LISTENER_PER_PEER = 4,
+	LISTENER_GREET_MS = 15000,
+	LISTENER_IDLE_S = 120,
+	LISTENER_PULL = 32 * 1024 * 1024,
+	LISTENER_PUSH = 512 * 1024 * 1024,
+};
+/* Bytes of entries taken from one peer in one request; the rest follows in its next exchange. */
+#define LISTENER_TAKE ((uint64_t)256 * 1024 * 1024)
+
+struct listener_options {
+	const struct tls_identity *tls;
+	const char *listen; /* sync/peer/address.h */
+	const struct env *env;
+	const struct secret *self;
+	const char *name;
+	const struct sync_host *host;
+	struct readers *readers;
+	struct blob_store *blobs;
+
+	/* Called from the listener's threads; must be quick, except that `ended` may wait. */
+	void *ctx;
+	bool (*approved)(void *ctx, const struct pubkey *key);
+	/* A stranger (k is borrowed). */
+	void (*knocked)(void *ctx, const struct knock *k);
+	/* A peer is exchanging with us; address is where it says that it listens, or "". */
+	void (*met)(void *ctx, const struct pubkey *key, const char *address);
+	/* Something was written. */
+	void (*stored)(void *ctx);
+	/* A peer's connection has ended: what moved over it, and the first thing that went wrong
+	 * (NULL: nothing). */
+	void (*ended)(void *ctx, const struct pubkey *key, const struct sync_report *report,
+		      const char *error);
+};
+
+struct listener;
+struct error *listener_start(const struct listener_options *o, struct listener **ret) MUST;
+void listener_stop(struct listener *l);
+int listener_port(const struct listener *l);
+/* Cut every connection of a peer that is not approved any more. */
+void listener_recheck(struct listener *l);

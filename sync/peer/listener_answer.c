@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/base/line.h"
+#include "sync/peer/batch.h"
+#include "sync/peer/client.h"
+#include "sync/peer/listener_priv.h"
+#include <inttypes.h>
+
+enum {
+	GATHER = 256 * 1024,	  /* bytes of a push before frames are looked for */
+	DRAIN = 16 * 1024 * 1024, /* read on after a failure, so that the answer arrives */
+	PIECE = 64 * 1024,
+};
+
+struct route;
+
+/* One request. */
+struct request {
+	struct listener *l;
+	struct visitor *v;
+	const struct route *route;
+	struct pubkey peer;
+	struct session_options so;
+	struct serving *serving;
+	size_t fed;	  /* bytes given to `serving` since frames were looked for last */
+	uint64_t body;	  /* bytes of the body */
+	uint64_t drained; /* bytes of the body after the failure */
+	bool busy;	  /* counted by the guard */
+	int status;	  /* of a refusal; 0: what the error says */
+	struct error *err;
+	struct buf out;
+	size_t out_at;
+	bool out_end;
+};
+
+struct route {
+	const char *method, *path;
+	bool prefix; /* what follows the path is the argument */
+	uint64_t body_limit;
+	enum serving_kind kind; /* of a POST */
+	enum MHD_Result (*answer)(struct request *r, struct MHD_Connection *c, const char *arg);
+};
+
+static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, const char *arg);
+
+static const struct route routes[] = {
+	{"GET", SYNC_PATH_STATUS, false, 0, 0, answer_status},
+	{"POST", SYNC_PATH_PULL, false, LISTENER_PULL, SERVE_PULL, answer_stream},
+	{"POST", SYNC_PATH_PUSH, false, LISTENER_PUSH, SERVE_PUSH, answer_stream},
+	{"GET", SYNC_PATH_BLOB, true, 0, 0, answer_blob},
+};
+
+/* --- refusing --- */
+static void json_string(struct buf *out, const char *s)
+{
+	buf_putc(out, '"');
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_putc(out, '\\');
+		if ((unsigned char)*s < 0x20)
+			buf_printf(out, "\\u%04x", *s);
+		else
+			buf_putc(out, *s);
+	}
+	buf_putc(out, '"');
+}
+
+static enum MHD_Result queue(struct MHD_Connection *c, int status, const char *type,
+			     struct MHD_Response *take_response)
+{
+	enum MHD_Result ok = MHD_NO;
+
+	if (take_response &&
+	    MHD_add_response_header(take_response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES)
+		ok = MHD_queue_response(c, (unsigned)status, take_response);
+	if (take_response)
+		MHD_destroy_response(take_response);
+	return ok;
+}
+
+static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struct error *take_err)
+{
+	int status = r->status ? r->status : error_http_status(error_code(take_err));
+	_cleanup_(buf_release) struct buf json = {0};
+	struct MHD_Response *response;
+
+	if (!r->v->error[0])
+		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(take_err));
+	buf_printf(&json, "{\"error\":{\"status\":%d,\"name\":\"%s\",\"text\":", status,
+		   error_name(error_code(take_err)));
+	json_string(&json, error_english(take_err));
+	buf_puts(&json, "}}\n");
+	response = MHD_create_response_from_buffer(json.n, json.p, MHD_RESPMEM_MUST_COPY);
+	if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->route->method);
+	if (response && error_is(take_err, ERR_DENIED)) /* a stranger keeps no place */
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	error_free(take_err);
+	return queue(c, status, "application/json", response);
+}
+
+/* --- who asks --- */
+static const char *header(struct MHD_Connection *c, const char *name)
+{
+	return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+}
+
+/* Percent-decoded, as one clean line. */
+static void said_name(struct MHD_Connection *c, char *out, size_t size)
+{
+	const char *said = header(c, CLIENT_HEADER_NAME);
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s", said ? said : "");
+	MHD_http_unescape(text);
+	line_clean(span_str(text), out, size);
+}
+
+static void said_address(struct MHD_Connection *c, char *out, size_t size)
+{
+	const union MHD_ConnectionInfo *from =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const char *said = header(c, CLIENT_HEADER_LISTEN);
+	long port = said ? strtol(said, NULL, 10) : 0;
+
+	guard_address(from ? from->client_addr : NULL, port > 0 && port < 65536 ? (int)port : 0,
+		      out, size);
+}
+
+static struct error *not_approved(struct request *r, struct MHD_Connection *c)
+{
+	struct knock k = {.key = r->peer, .last_ms = env_now(r->l->o.env)};
+
+	said_name(c, k.name, sizeof(k.name));
+	said_address(c, k.address, sizeof(k.address));
+	r->l->o.knocked(r->l->o.ctx, &k);
+	return error_new(ERR_DENIED,
+			 N_("Box %s is not approved here. A volunteer of this box can approve it "
+			    "on the page of peers, after both compared the six-digit number."),
+			 ID_SHORT(&r->peer));
+}
+
+static struct error *identify(struct request *r, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *tls =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	char address[PEER_ADDRESS];
+
+	ENSURE(tls && tls->tls_session, error_new(ERR_INTERNAL, N_("There is no TLS here.")));
+	TRY(tls_peer_key(tls->tls_session, &r->peer));
+	if (!r->l->o.approved(r->l->o.ctx, &r->peer))
+		return not_approved(r, c);
+	r->busy = guard_request(r->v, &r->peer);
+	ENSURE(r->busy,
+	       error_new(ERR_RATE, N_("This box has too many requests of yours in hand already.")));
+	said_address(c, address, sizeof(address));
+	r->l->o.met(r->l->o.ctx, &r->peer, address);
+	return NULL;
+}
+
+/* --- the request begins --- */
+static bool route_matches(const struct route *t, const char *url)
+{
+	return t->prefix ? strncmp(url, t->path, strlen(t->path)) == 0 : strcmp(url, t->path) == 0;
+}
+
+static struct error *find_route(struct request *r, const char *method, const char *url)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (route_matches(&routes[i], url)) {
+			r->route = &routes[i];
+			if (strcmp(method, r->route->method) == 0)
+				return NULL;
+			r->status = MHD_HTTP_METHOD_NOT_ALLOWED;
+			return error_new(ERR_USAGE, N_("This is asked with %s."), r->route->method);
+		}
+	return error_new(ERR_NOT_FOUND, N_("There is nothing here. This port is for boxes that "
+					   "exchange with each other."));
+}
+
+static struct error *too_long(void)
+{
+	return error_new(ERR_LIMIT, N_("This is more than one request may bring. What came whole "
+				       "is kept; send the rest in the next."));
+}
+
+static bool shares(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	const struct sync_host *host = ((struct request *)ctx)->l->o.host;
+
+	return !host->shares || host->shares(host->ctx, peer, space);
+}
+
+static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	const struct sync_host *host = ((struct request *)ctx)->l->o.host;
+
+	return !host->follows || host->follows(host->ctx, peer, space);
+}
+
+static struct error *begin(struct request *r, struct MHD_Connection *c, const char *method,
+			   const char *url)
+{
+	const char *length = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	TRY(identify(r, c));
+	TRY(find_route(r, method, url));
+	ENSURE(!length || strtoull(length, NULL, 10) <= r->route->body_limit, too_long());
+	r->so = (struct session_options){.self = r->l->o.self,
+					 .peer = r->peer,
+					 .env = r->l->o.env,
+					 .name = r->l->o.name,
+					 .take_limit = LISTENER_TAKE,
+					 .ctx = r,
+					 .shares = shares,
+					 .follows = follows};
+	if (r->route->body_limit)
+		r->serving = serving_new(&r->so, r->route->kind);
+	return NULL;
+}
+
+/* --- the body --- */
+static struct error *batch_next(void *ctx, struct log_store *log, struct intake **ret)
+{
+	return serving_next(((struct request *)ctx)->serving, log, ret);
+}
+
+static void batch_written(void *ctx)
+{
+	serving_written(((struct request *)ctx)->serving);
+}
+
+/* Work through the frames that are here. */
+static struct error *take_frames(struct request *r, struct log_store *log)
+{
+	struct batch_source from = {r, batch_next, batch_written, r->l->o.env};
+	struct intake *in;
+	size_t n;
+
+	r->fed = 0;
+	for (;;) {
+		TRY(serving_next(r->serving, log, &in));
+		if (!in)
+			return NULL;
+		/* removed while it was sending */
+		ENSURE(r->l->o.approved(r->l->o.ctx, &r->peer),
+		       error_new(ERR_DENIED, N_("This box is not approved any more.")));
+		TRY(batch_write(r->l->o.host, &from, &n));
+		r->l->o.stored(r->l->o.ctx);
+	}
+}
+
+/* With a reader lent for the moment. */
+static struct error *with_reader(struct request *r,
+				 struct error *(*fn)(struct request *r, struct log_store *log))
+{
+	struct log_store *log;
+	struct error *err;
+
+	TRY(readers_take(r->l->o.readers, &log));
+	err = fn(r, log);
+	readers_give(r->l->o.readers, log);
+	return err;
+}
+
+static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
+{
+	r->body += n;
+	atomic_fetch_add(&r->v->bytes, n);
+	if (r->err || !r->serving) {
+		r->drained += n;
+		return r->drained > DRAIN ? MHD_NO : MHD_YES;
+	}
+	if (r->body > r->route->body_limit) {
+		r->err = too_long();
+		return MHD_YES;
+	}
+	serving_feed(r->serving, span_of(data, n));
+	r->fed += n;
+	if (r->fed >= GATHER)
+		r->err = with_reader(r, take_frames);
+	return MHD_YES;
+}
+
+/* --- the answers --- */
+static struct error *make_status(struct request *r, struct log_store *log)
+{
+	return serve_status(&r->so, log, &r->out);
+}
+
+static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct error *err = with_reader(r, make_status);
+	size_t n = r->out.n;
+
+	if (err)
+		return refuse(r, c, err);
+	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+}
+
+static struct error *more_answer(struct request *r, struct log_store *log)
+{
+	buf_clear(&r->out);
+	r->out_at = 0;
+	while (!r->out.n && !r->out_end)
+		TRY(serving_answer(r->serving, log, &r->out, &r->out_end));
+	return NULL;
+}
+
+static ssize_t read_answer(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct request *r = cls;
+	size_t n;
+
+	if (r->out_at == r->out.n && !r->out_end)
+		r->err = with_reader(r, more_answer);
+	if (r->err)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	n = r->out.n - r->out_at < max ? r->out.n - r->out_at : max;
+	if (!n)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	memcpy(buf, r->out.p + r->out_at, n);
+	r->out_at += n;
+	atomic_fetch_add(&r->v->bytes, n);
+	return (ssize_t)n;
+}
+
+static struct error *end_body(struct request *r, struct log_store *log)
+{
+	TRY(take_frames(r, log));
+	return serving_end(r->serving, log);
+}
+
+static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct error *err = with_reader(r, end_body);
+
+	if (err)
+		return refuse(r, c, err);
+	return queue(
+		c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_answer, r, NULL));
+}
+
+/* "bytes=FROM-" and "bytes=FROM-LAST"; anything else asks for all (RFC 9110 section 14.2). */
+static bool range_of(const char *text, uint64_t size, uint64_t *ret_from, uint64_t *ret_n)
+{
+	uint64_t from, last = UINT64_MAX;
+	char end = 0;
+	int got;
+
+	if (!text || strncmp(text, "bytes=", 6) != 0 || text[6] < '0' || text[6] > '9')
+		return false;
+	got = sscanf(text + 6, "%" SCNu64 "-%" SCNu64 "%c", &from, &last, &end);
+	if (got != 2 && !(got == 1 && text[strlen(text) - 1] == '-'))
+		return false;
+	if (last < from)
+		return false;
+	*ret_from = from;
+	*ret_n = from >= size ? 0 : last < size ? last - from + 1 : size - from;
+	return true;
+}
+
+static enum MHD_Result send_blob(struct MHD_Connection *c, int fd, uint64_t size)
+{
+	uint64_t from = 0, n = size;
+	bool part = range_of(header(c, MHD_HTTP_HEADER_RANGE), size, &from, &n);
+	struct MHD_Response *response;
+	char range[96];
+
+	if (part && n == 0) {
+		close(fd);
+		response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+		snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
+	} else {
+		/* closes the descriptor in the end */
+		response = MHD_create_response_from_fd_at_offset64(n, fd, from);
+		if (!response)
+			close(fd);
+		snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, from,
+			 from + n - 1, size);
+	}
+	if (part && response)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+	return queue(c,
+		     !part    ? MHD_HTTP_OK
+		     : n == 0 ? MHD_HTTP_RANGE_NOT_SATISFIABLE
+			      : MHD_HTTP_PARTIAL_CONTENT,
+		     "application/octet-stream", response);
+}
+
+static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct hash hash;
+	uint64_t size;
+	struct error *err;
+	int fd;
+
+	if (!r->l->o.blobs || !id_parse(arg, hash.b))
+		return refuse(r, c,
+			      error_new(ERR_NOT_FOUND, N_("This is not the name of a file.")));
+	err = blob_fd(r->l->o.blobs, &hash, &fd, &size);
+	return err ? refuse(r, c, err) : send_blob(c, fd, size);
+}
+
+/* --- called by libmicrohttpd --- */
+static struct visitor *visitor_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return i ? i->socket_context : NULL;
+}
+
+enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *url,
+			       const char *method, const char *version, const char *data,
+			       size_t *data_size, void **con_cls)
+{
+	struct request *r = *con_cls;
+	struct error *err;
+	enum MHD_Result more;
+
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r)
+			abort();
+		*con_cls = r;
+		r->l = cls;
+		r->v = visitor_of(c);
+		if (!r->v)
+			return MHD_NO;
+		err = begin(r, c, method, url);
+		return err ? refuse(r, c, err) : MHD_YES;
+	}
+	if (*data_size) {
+		more = take_body(r, data, *data_size);
+		*data_size = 0;
+		return more;
+	}
+	if (r->err)
+		return refuse(r, c, STEAL(r->err));
+	return r->route->answer(r, c, url + strlen(r->route->path));
+}
+
+static void add_up(struct sync_report *to, const struct sync_report *r)
+{
+	to->received += r->received;
+	to->filled += r->filled;
+	to->known += r->known;
+	to->sent += r->sent;
+	to->bytes_in += r->bytes_in;
+	to->bytes_out += r->bytes_out;
+	to->requests++;
+	to->forks += r->forks;
+	to->not_admitted += r->not_admitted;
+	to->carried += r->carried;
+	to->new_incarnation |= r->new_incarnation;
+	to->cut |= r->cut;
+	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++)
+		report_refusal(to, &r->refused[i].id, r->refused[i].seq, r->refused[i].why,
+			       r->refused[i].by_peer);
+}
+
+void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+		      enum MHD_RequestTerminationCode toe)
+{
+	struct request *r = *con_cls;
+
+	if (!r)
+		return;
+	/* cut off in the middle of a push: what came whole is kept */
+	if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK && r->serving && !r->err && r->fed)
+		r->err = with_reader(r, take_frames);
+	if (r->serving)
+		add_up(&r->v->sum, serving_report(r->serving));
+	if (r->err && !r->v->error[0])
+		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(r->err));
+	if (r->busy)
+		guard_done(r->v);
+	serving_free(r->serving);
+	error_free(r->err);
+	buf_release(&r->out);
+	free(r);
+}

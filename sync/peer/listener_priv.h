@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "sync/peer/listener.h"
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* One connection. */
+struct visitor {
+	struct visitor *next, *prev;
+	struct listener *l;
+	int fd; /* libmicrohttpd's */
+
+	/* guarded by listener.lock */
+	int64_t began_ms; /* the connection, then the request in hand; monotonic */
+	bool known;	  /* has shown an approved key */
+	bool busy;	  /* a request is in hand */
+	bool cut;
+	struct pubkey key; /* when known */
+
+	atomic_uint_fast64_t bytes; /* moved by the request in hand */
+
+	/* the connection's own thread's */
+	struct sync_report sum;
+	char error[PEER_ERROR];
+};
+
+struct listener {
+	struct listener_options o;
+	char *name;
+	struct MHD_Daemon *daemon;
+	int port;
+	pthread_t guard;
+	bool guarded;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	struct visitor *visitors;
+};
+
+/* --- guard.c: who is connected, and for how long --- */
+struct error *guard_start(struct listener *l) MUST;
+void guard_stop(struct listener *l);
+struct visitor *guard_enter(struct listener *l, int fd);
+void guard_leave(struct visitor *v);
+/* A request of this approved peer begins; false: it has too many already. */
+bool guard_request(struct visitor *v, const struct pubkey *key);
+void guard_done(struct visitor *v);
+/* The address of the other side, with `port`, "ADDR:PORT"; "" when there is none. */
+void guard_address(const struct sockaddr *a, int port, char *out, size_t size);
+
+/* --- listener_answer.c --- */
+enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *url,
+			       const char *method, const char *version, const char *data,
+			       size_t *data_size, void **con_cls);
+void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
+		      enum MHD_RequestTerminationCode toe);
