@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the engine knows of peers, and what it writes about them. */
+#include "sync/engine_priv.h"
+
+/* --- the table in memory --- */
+static int by_key(const void *a, const void *b)
+{
+	return memcmp(((const struct peer *)a)->key.b, ((const struct peer *)b)->key.b, 32);
+}
+
+struct peer *engine_peer(struct sync *s, const struct pubkey *key)
+{
+	struct peer wanted = {.key = *key};
+
+	return s->n_peers ? bsearch(&wanted, s->peers, s->n_peers, sizeof(wanted), by_key) : NULL;
+}
+
+struct peer_list {
+	const struct pubkey *self;
+	struct buf rows;
+};
+
+static struct error *add_peer(void *ctx, const struct peer *p)
+{
+	struct peer_list *list = ctx;
+
+	if (!pubkey_eq(&p->key, list->self)) /* a copy of our own data folder, perhaps */
+		buf_add(&list->rows, p, sizeof(*p));
+	return NULL;
+}
+
+struct error *engine_load_peers(struct sync *s)
+{
+	struct peer_list list = {.self = secret_pubkey(s->o.self)};
+	struct error *err;
+	size_t n;
+
+	pthread_mutex_lock(&s->local_lock);
+	err = peer_each(s->local, add_peer, &list);
+	pthread_mutex_unlock(&s->local_lock);
+	if (err) {
+		buf_release(&list.rows);
+		return err;
+	}
+	n = list.rows.n / sizeof(struct peer);
+	if (n)
+		qsort(list.rows.p, n, sizeof(struct peer), by_key);
+	pthread_mutex_lock(&s->lock);
+	free(s->peers);
+	s->peers = (struct peer *)(void *)list.rows.p;
+	s->n_peers = n;
+	schedule_peers(s->schedule, s->peers, n, env_mono(s->o.env));
+	for (int i = 0; i < WORKERS; i++) /* one that was removed stops at once */
+		if (s->workers[i].running && !engine_peer(s, &s->workers[i].with))
+			exchange_cancel(s->workers[i].running);
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+/* --- what the listener tells --- */
+bool engine_approved(void *ctx, const struct pubkey *key)
+{
+	struct sync *s = ctx;
+	bool yes;
+
+	pthread_mutex_lock(&s->lock);
+	yes = engine_peer(s, key) != NULL;
+	pthread_mutex_unlock(&s->lock);
+	return yes;
+}
+
+/* Has it knocked within the last minute? Else it has now. With the lock. */
+static bool knocked_lately(struct sync *s, const struct pubkey *key, int64_t now)
+{
+	for (size_t i = 0; i < ARRAY_LEN(s->knocked); i++)
+		if (s->knocked[i].at && now - s->knocked[i].at < KNOCK_AGAIN_MS &&
+		    pubkey_eq(&s->knocked[i].key, key))
+			return true;
+	s->knocked[s->next_knocked].key = *key;
+	s->knocked[s->next_knocked].at = now;
+	s->next_knocked = (s->next_knocked + 1) % ARRAY_LEN(s->knocked);
+	return false;
+}
+
+void engine_knocked(void *ctx, const struct knock *k)
+{
+	struct sync *s = ctx;
+
+	pthread_mutex_lock(&s->lock);
+	/* More at once than fit are no visitors but a flood: they are not worth a disk's wear. */
+	if (s->n_knocks < KNOCKS && !knocked_lately(s, &k->key, env_mono(s->o.env))) {
+		s->knocks[s->n_knocks++] = *k;
+		pthread_cond_broadcast(&s->moved);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void engine_met(void *ctx, const struct pubkey *key, const char *address)
+{
+	struct sync *s = ctx;
+
+	pthread_mutex_lock(&s->lock);
+	schedule_hint(s->schedule, key, address, env_mono(s->o.env));
+	schedule_served(s->schedule, key, env_mono(s->o.env));
+	pthread_mutex_unlock(&s->lock);
+}
+
+void engine_stored(void *ctx)
+{
+	sync_poke(ctx);
+}
+
+void engine_ended(void *ctx, const struct pubkey *key, const struct sync_report *report,
+		  const char *error)
+{
+	struct sync *s = ctx;
+	struct outcome o = {.key = *key, .report = report, .error = error, .by_peer = true};
+
+	pthread_mutex_lock(&s->lock);
+	schedule_served(s->schedule, key, env_mono(s->o.env));
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+	engine_note(s, &o);
+}
+
+/* --- writing --- */
+static bool moved_anything(const struct sync_report *r)
+{
+	return r->received || r->filled || r->sent || r->forks || r->refusals || r->new_incarnation;
+}
+
+struct outcome_job {
+	const struct outcome *o;
+	int64_t now;
+	bool note, receipt;
+};
+
+static struct error *write_outcome(struct sync_writing *w, void *arg)
+{
+	const struct outcome_job *job = arg;
+	const struct outcome *o = job->o;
+	struct peer_outcome note = {.key = o->key,
+				    .when_ms = job->now,
+				    .error = o->error,
+				    .address = o->address,
+				    .name = o->report->peer_name};
+	struct receipt r = {
+		.peer = o->key, .when_ms = job->now, .by_peer = o->by_peer, .report = *o->report};
+
+	snprintf(r.error, sizeof(r.error), "%s", o->error ? o->error : "");
+	if (job->note)
+		TRY(peer_note(w->local, &note));
+	return job->receipt ? receipt_put(w->local, &r) : NULL;
+}
+
+struct error *outcome_write(const struct sync_host *host, const struct env *env,
+			    const struct outcome *o)
+{
+	struct outcome_job job = {.o = o, .now = env_now(env), .note = true, .receipt = true};
+
+	return host->write(host->ctx, write_outcome, &job);
+}
+
+/* What is news is written; that nothing happened again is not worth a commit. */
+void engine_note(struct sync *s, const struct outcome *o)
+{
+	struct outcome_job job = {.o = o, .now = env_now(s->o.env)};
+	struct peer *p;
+
+	pthread_mutex_lock(&s->lock);
+	p = engine_peer(s, &o->key);
+	if (p) {
+		bool same = strcmp(p->last_error, o->error ? o->error : "") == 0;
+		int64_t age = job.now - (o->error ? p->last_try_ms : p->last_ok_ms);
+
+		job.receipt = o->asked || moved_anything(o->report) || (o->error && !same);
+		/* The error of a request of theirs is in the receipt; what the row tells is
+		 * whether we reach them. */
+		job.note = !(o->by_peer && o->error) &&
+			   (job.receipt || !same || age < 0 || age > NOTE_AGAIN_MS ||
+			    (!p->address[0] && o->address));
+		if (job.note) {
+			snprintf(p->last_error, sizeof(p->last_error), "%s",
+				 o->error ? o->error : "");
+			p->last_try_ms = job.now;
+			if (!o->error)
+				p->last_ok_ms = job.now;
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (job.note || job.receipt) /* a full disk must not stop the exchanges */
+		error_free(s->o.host.write(s->o.host.ctx, write_outcome, &job));
+}
+
+struct knock_job {
+	struct knock rows[KNOCKS];
+	size_t n;
+};
+
+static struct error *write_knocks(struct sync_writing *w, void *arg)
+{
+	const struct knock_job *job = arg;
+
+	for (size_t i = 0; i < job->n; i++)
+		TRY(knock_put(w->local, &job->rows[i]));
+	return NULL;
+}
+
+void engine_write_knocks(struct sync *s)
+{
+	struct knock_job job;
+
+	pthread_mutex_lock(&s->lock);
+	memcpy(job.rows, s->knocks, sizeof(job.rows));
+	job.n = s->n_knocks;
+	s->n_knocks = 0;
+	pthread_mutex_unlock(&s->lock);
+	if (job.n)
+		error_free(s->o.host.write(s->o.host.ctx, write_knocks, &job));
+}

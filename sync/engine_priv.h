@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The engine's inside. Its threads: one *keeper* (digest, announcements, knocks), WORKERS that run
+ * exchanges, two of the auditor, those of the listener and of the discovery.
+ *
+ * Locks, in the order in which they may be taken: the listener's, then sync.lock. Nothing that
+ * waits (the host's writer, a reader, the network, D-Bus) is called with sync.lock held.
+ */
+#pragma once
+#include "sync/discovery/discovery.h"
+#include "sync/peer/exchange.h"
+#include "sync/peer/listener.h"
+#include "sync/peer/readers.h"
+#include "sync/peer/schedule.h"
+#include "sync/sync.h"
+#include <pthread.h>
+
+enum {
+	WORKERS = 3, /* exchanges at once */
+	KNOCKS = 16, /* strangers that wait to be noted */
+	KNOCK_AGAIN_MS = 60000,
+	NOTE_AGAIN_MS = 60000, /* how old "last time" may be on disk when nothing moved */
+};
+
+/* --- auditor.c: author signatures, behind the ingest --- */
+struct auditor;
+struct error *auditor_start(const struct sync_host *host, struct readers *readers,
+			    struct auditor **ret) MUST;
+void auditor_stop(struct auditor *a);
+void auditor_wake(struct auditor *a);
+/* Everything that waits, in the calling thread. */
+struct error *audit_all(const struct sync_host *host, struct log_store *log) MUST;
+
+struct worker {
+	struct sync *s;
+	pthread_t thread;
+	bool started;
+	struct exchange *running; /* guarded by sync.lock */
+	struct pubkey with;
+};
+
+/* Somebody in sync_now. */
+struct asking {
+	struct asking *next;
+	struct pubkey key;
+	bool done;
+	struct error *err;
+};
+
+struct sync {
+	struct sync_options o; /* its texts are ours */
+	char *log_path, *local_path, *name;
+	struct tls_identity *tls;
+	struct readers *readers;
+	struct blob_store *blobs;
+	struct auditor *auditor;
+	struct discovery *discovery; /* NULL: off */
+	struct listener *listener;   /* NULL: does not listen */
+	pthread_t keeper;
+	bool kept;
+
+	pthread_mutex_t local_lock; /* of `local` */
+	struct db *local;	    /* a reader */
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t moved;
+	bool stop, seen_changed;
+	struct schedule *schedule;
+	struct peer *peers; /* sorted by key */
+	size_t n_peers;
+	struct worker workers[WORKERS];
+	struct asking *asking;
+	struct knock knocks[KNOCKS];
+	size_t n_knocks;
+	struct {
+		struct pubkey key;
+		int64_t at;
+	} knocked[LIMIT_DISCOVERED]; /* lately, a ring */
+	size_t next_knocked;
+	uint8_t digest[DISCOVERY_DIGEST];
+	bool has_digest, announced;
+	int64_t announce_from, announce_latest;
+};
+
+/* The row in the table of peers in memory; NULL: not approved. With sync.lock. */
+struct peer *engine_peer(struct sync *s, const struct pubkey *key);
+/* Read the table of peers again. */
+struct error *engine_load_peers(struct sync *s) MUST;
+/* Our digest has been computed: tell the schedule, and soon the network. */
+void engine_digest_is(struct sync *s, const uint8_t digest[DISCOVERY_DIGEST]);
+/* Wait on `moved` for at most that long. With sync.lock. */
+void engine_wait(struct sync *s, int64_t ms);
+
+/* --- engine_peers.c: what the listener tells --- */
+bool engine_approved(void *ctx, const struct pubkey *key);
+void engine_knocked(void *ctx, const struct knock *k);
+void engine_met(void *ctx, const struct pubkey *key, const char *address);
+void engine_stored(void *ctx);
+void engine_ended(void *ctx, const struct pubkey *key, const struct sync_report *report,
+		  const char *error);
+/* How an exchange went, to the table of peers and the receipts. asked: a person waits, so it is
+ * written in any case. */
+struct outcome {
+	struct pubkey key;
+	const char *address; /* NULL: the peer came to us */
+	const struct sync_report *report;
+	const char *error; /* NULL: none */
+	bool by_peer, asked;
+};
+struct error *outcome_write(const struct sync_host *host, const struct env *env,
+			    const struct outcome *o) MUST;
+void engine_note(struct sync *s, const struct outcome *o);
+/* Write the knocks that wait. */
+void engine_write_knocks(struct sync *s);
+
+/* --- engine_worker.c --- */
+void *engine_worker(void *worker);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The threads that run exchanges: each takes the next one that the schedule says is due. */
+#include "sync/engine_priv.h"
+
+enum { REST_MS = 60000 };
+
+/* --- who waits in sync_now --- */
+static void answer_asking(struct sync *s, const struct pubkey *key, const struct error *err)
+{
+	if (schedule_is_asked(s->schedule, key))
+		return; /* another try is to come */
+	for (struct asking *a = s->asking; a; a = a->next)
+		if (!a->done && pubkey_eq(&a->key, key)) {
+			a->done = true;
+			a->err = err ? error_copy(err) : NULL;
+		}
+}
+
+/* --- one exchange --- */
+struct ran {
+	struct error *err;
+	struct sync_report report;
+	bool settled, has_digest;
+	uint8_t ours[DISCOVERY_DIGEST];	  /* when settled */
+	uint8_t digest[DISCOVERY_DIGEST]; /* now */
+};
+
+static void stored(void *ctx)
+{
+	auditor_wake(((struct sync *)ctx)->auditor);
+}
+
+static void run(struct worker *w, const struct schedule_job *job, struct log_store *log,
+		struct ran *ret)
+{
+	struct sync *s = w->s;
+	struct exchange_options o = {
+		.host = &s->o.host,
+		.self = s->o.self,
+		.to = {.tls = s->tls,
+		       .env = s->o.env,
+		       .peer = job->key,
+		       .address = job->address,
+		       .name = s->name,
+		       .listen_port = s->listener ? listener_port(s->listener) : 0},
+		.log = log,
+		.blobs = s->blobs,
+		.stored = stored,
+		.ctx = s,
+	};
+	_cleanup_(exchange_freep) struct exchange *x = NULL;
+	struct error *digest;
+
+	ret->err = exchange_new(&o, &x);
+	if (ret->err)
+		return;
+	pthread_mutex_lock(&s->lock);
+	w->running = x;
+	w->with = job->key;
+	if (s->stop || !engine_peer(s, &job->key))
+		exchange_cancel(x);
+	pthread_mutex_unlock(&s->lock);
+	ret->err = exchange_run(x, &ret->report);
+	pthread_mutex_lock(&s->lock);
+	w->running = NULL;
+	pthread_mutex_unlock(&s->lock);
+	ret->settled = !ret->err && exchange_settled(x, ret->ours);
+	digest = exchange_digest(log, ret->digest);
+	ret->has_digest = !digest;
+	error_free(digest);
+}
+
+static void run_and_tell(struct worker *w, const struct schedule_job *job)
+{
+	struct sync *s = w->s;
+	struct ran ran = {.err = NULL};
+	struct log_store *log;
+	struct outcome o;
+
+	ran.err = readers_take(s->readers, &log);
+	if (!ran.err) {
+		run(w, job, log, &ran);
+		readers_give(s->readers, log);
+	}
+	o = (struct outcome){.key = job->key,
+			     .address = job->address,
+			     .report = &ran.report,
+			     .error = ran.err ? error_english(ran.err) : NULL,
+			     .asked = job->asked};
+	/* Before anybody is told that it is over: then the receipt is there to be read. */
+	if (!error_is(ran.err, ERR_STOPPED))
+		engine_note(s, &o);
+	pthread_mutex_lock(&s->lock);
+	if (ran.has_digest)
+		engine_digest_is(s, ran.digest);
+	schedule_done(s->schedule, &job->key, !ran.err, ran.settled ? ran.ours : NULL,
+		      env_mono(s->o.env));
+	answer_asking(s, &job->key, ran.err);
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+	error_free(ran.err);
+}
+
+void *engine_worker(void *arg)
+{
+	struct worker *w = arg;
+	struct sync *s = w->s;
+	struct schedule_job job;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop) {
+		int64_t now = env_mono(s->o.env);
+
+		if (!schedule_next(s->schedule, now, &job)) {
+			engine_wait(s, schedule_wait(s->schedule, now, REST_MS));
+			continue;
+		}
+		pthread_mutex_unlock(&s->lock);
+		run_and_tell(w, &job);
+		pthread_mutex_lock(&s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One exchange for the command line, in the calling thread: nothing listens, nothing is announced.
+ */
+#include "sync/engine_priv.h"
+
+enum { LOCAL_CACHE_KIB = 256 };
+
+static struct error *find_peer(const char *local_path, const struct pubkey *key, struct peer *ret)
+{
+	_cleanup_(db_closep) struct db *local = NULL;
+
+	TRY(db_open(local_path, DB_READER, LOCAL_CACHE_KIB, &local));
+	TRY(peer_get(local, key, ret));
+	ENSURE(ret->address[0],
+	       error_new(ERR_NET,
+			 N_("Box %s has no address. Give it one, or let the daemon find it on this "
+			    "network."),
+			 ID_SHORT(key)));
+	return NULL;
+}
+
+static struct error *open_log(const struct sync_options *o, struct log_store **ret)
+{
+	struct log_open how = {.path = o->log_path,
+			       .mode = DB_READER,
+			       .env = o->env,
+			       .self = *secret_pubkey(o->self)};
+
+	return log_open(&how, ret);
+}
+
+static struct error *exchange_once(const struct sync_options *o, const struct peer *p,
+				   struct log_store *log, struct sync_report *ret)
+{
+	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
+	_cleanup_(exchange_freep) struct exchange *x = NULL;
+	struct exchange_options eo = {
+		.host = &o->host,
+		.self = o->self,
+		.to = {.env = o->env, .peer = p->key, .address = p->address, .name = o->name},
+		.log = log,
+	};
+
+	TRY(tls_identity_new(o->self, &tls));
+	if (o->blob_dir)
+		TRY(blob_open(o->blob_dir, &blobs));
+	eo.to.tls = tls;
+	eo.blobs = blobs;
+	TRY(exchange_new(&eo, &x));
+	return exchange_run(x, ret);
+}
+
+struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
+			struct sync_report *ret)
+{
+	_cleanup_(log_closep) struct log_store *log = NULL;
+	struct sync_report report = {0};
+	struct outcome outcome = {.key = *peer, .report = &report, .asked = true};
+	struct peer p;
+	struct error *err, *later;
+
+	TRY(find_peer(o->local_path, peer, &p));
+	TRY(open_log(o, &log));
+	err = exchange_once(o, &p, log, &report);
+	outcome.address = p.address;
+	outcome.error = err ? error_english(err) : NULL;
+	later = outcome_write(&o->host, o->env, &outcome);
+	if (!later)
+		later = audit_all(&o->host, log); /* what came before a failure, too */
+	*ret = report;
+	if (!err)
+		return later;
+	error_free(later);
+	return err;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Two engines in one process, over loopback. */
+#include "tests/lib/test.h"
+#include "tests/lib/net_box.h"
+
+struct pair {
+	char *dir[2];
+	struct net_box a, b;
+	struct hash space;
+};
+
+static void pair_open(struct pair *p)
+{
+	p->dir[0] = test_dir();
+	p->dir[1] = test_dir();
+	net_box_open(&p->a, p->dir[0], "Ateneu", 1);
+	net_box_open(&p->b, p->dir[1], "Biblioteca", 2);
+	p->space = net_box_found(&p->a);
+	net_box_admit(&p->a, &p->space, net_box_key(&p->b));
+	net_box_admit(&p->b, &p->space, net_box_key(&p->a));
+	net_box_admit(&p->b, &p->space, net_box_key(&p->b));
+}
+
+static void pair_close(struct pair *p)
+{
+	net_box_close(&p->a);
+	net_box_close(&p->b);
+	test_dir_remove(p->dir[0]);
+	test_dir_remove(p->dir[1]);
+}
+
+static const char *address_of(const struct net_box *b)
+{
+	static char text[40];
+
+	snprintf(text, sizeof(text), "127.0.0.1:%d", sync_port(b->sync));
+	return text;
+}
+
+static int64_t now_ms(void)
+{
+	return env_mono(&env_system);
+}
+
+static void sleep_ms(int ms)
+{
+	usleep((useconds_t)ms * 1000);
+}
+
+static bool equal(struct pair *p)
+{
+	struct hash a = net_box_digest(&p->a, &p->space), b = net_box_digest(&p->b, &p->space);
+
+	return hash_eq(&a, &b);
+}
+
+#define wait_until(cond, ms)                                                                       \
+	do {                                                                                       \
+		int64_t until_ = now_ms() + (ms);                                                  \
+		while (!(cond) && now_ms() < until_)                                               \
+			sleep_ms(20);                                                              \
+		assert_true(cond);                                                                 \
+	} while (0)
+
+static struct error *keep_first(void *ctx, const struct receipt *r)
+{
+	struct receipt *to = ctx;
+
+	if (!to->when_ms)
+		*to = *r;
+	return NULL;
+}
+
+static struct receipt last_receipt(struct net_box *b)
+{
+	struct receipt r = {.when_ms = 0};
+
+	pthread_mutex_lock(&b->writing);
+	assert_ok(receipt_each(b->local, NULL, 1, keep_first, &r));
+	pthread_mutex_unlock(&b->writing);
+	return r;
+}
+
+static void a_person_asks_and_both_hold_the_same(void **state)
+{
+	struct pair p;
+	struct receipt r;
+
+	pair_open(&p);
+	net_box_write(&p.a, &p.space, 100, 300, 5);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	assert_ok(sync_now(p.b.sync, net_box_key(&p.a), 20000));
+	assert_true(equal(&p));
+	assert_int_equal(net_box_entries(&p.b, &p.space), 101);
+	wait_until(sync_audited(p.b.sync), 5000);
+	r = last_receipt(&p.b);
+	assert_string_equal(r.error, "");
+	assert_string_equal(r.report.peer_name, "Ateneu");
+	wait_until(last_receipt(&p.a).by_peer, 5000);
+	assert_int_equal(last_receipt(&p.a).report.sent, 101);
+	pair_close(&p);
+}
+
+static void what_is_written_on_one_is_soon_on_the_other(void **state)
+{
+	struct pair p;
+	int64_t began;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), address_of(&p.b));
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	wait_until(equal(&p), 10000);
+	began = now_ms();
+	net_box_write(&p.a, &p.space, 1, 300, 1);
+	assert_false(equal(&p));
+	wait_until(equal(&p), 8000);
+	printf("# A to B: %lld ms\n", (long long)(now_ms() - began));
+	began = now_ms();
+	net_box_write(&p.b, &p.space, 1, 300, 1);
+	wait_until(equal(&p), 8000);
+	printf("# B to A: %lld ms\n", (long long)(now_ms() - began));
+	pair_close(&p);
+}
+
+static void a_box_that_only_joined_is_reached_where_it_came_from(void **state)
+{
+	struct pair p;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	wait_until(equal(&p), 10000);
+	net_box_write(&p.a, &p.space, 1, 300, 1);
+	wait_until(equal(&p), 10000);
+	pair_close(&p);
+}
+
+static void two_boxes_that_are_equal_leave_each_other_alone(void **state)
+{
+	struct pair p;
+	int commits;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), address_of(&p.b));
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	wait_until(equal(&p), 10000);
+	sleep_ms(6000);
+	commits = atomic_load(&p.a.commits) + atomic_load(&p.b.commits);
+	/* as the layer above does after every commit, also after the engine's own */
+	sync_poke(p.a.sync);
+	sync_poke(p.b.sync);
+	sleep_ms(4000);
+	assert_int_equal(atomic_load(&p.a.commits) + atomic_load(&p.b.commits), commits);
+	pair_close(&p);
+}
+
+static void a_peer_that_is_off_is_named_and_tried_again(void **state)
+{
+	struct pair p;
+	struct peer row;
+	char address[40];
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	snprintf(address, sizeof(address), "%s", address_of(&p.a));
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	net_box_stop(&p.a);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.b, net_box_key(&p.a), address);
+	assert_fails(sync_now(p.b.sync, net_box_key(&p.a), 20000), ERR_NET);
+	assert_ok(peer_get(p.b.local, net_box_key(&p.a), &row));
+	assert_non_null(strstr(row.last_error, "can't be reached"));
+	net_box_start(&p.a, address, false);
+	wait_until(equal(&p), 15000);
+	pair_close(&p);
+}
+
+static void asking_for_nobody_is_refused_with_a_reason(void **state)
+{
+	struct pair p;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	assert_fails(sync_now(p.a.sync, NULL, 1000), ERR_NOT_FOUND);
+	assert_fails(sync_now(p.a.sync, net_box_key(&p.b), 1000), ERR_NOT_FOUND);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	assert_fails(sync_now(p.a.sync, net_box_key(&p.b), 1000), ERR_NET);
+	pair_close(&p);
+}
+
+static void a_box_without_an_engine_syncs_once(void **state)
+{
+	struct pair p;
+	struct sync_options o;
+	struct sync_report report;
+	struct peer row;
+
+	pair_open(&p);
+	net_box_write(&p.a, &p.space, 10, 300, 5);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	o = net_box_options(&p.b, NULL, false);
+	assert_ok(sync_once(&o, net_box_key(&p.a), &report));
+	assert_int_equal(report.received, 11);
+	assert_true(report.equal);
+	assert_true(equal(&p));
+	assert_ok(peer_get(p.b.local, net_box_key(&p.a), &row));
+	assert_true(row.last_ok_ms > 0);
+	assert_string_equal(row.name, "Ateneu");
+	pair_close(&p);
+}
+
+static void a_full_disk_loses_nothing_and_stops_nothing(void **state)
+{
+	struct pair p;
+	uint64_t before;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), address_of(&p.b));
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	wait_until(equal(&p), 10000);
+	before = net_box_entries(&p.b, &p.space);
+	atomic_store(&p.b.refuse_writes, true);
+	net_box_write(&p.a, &p.space, 10, 300, 5);
+	/* A gives and B can't write it; B asks and can't either */
+	assert_fails(sync_now(p.a.sync, net_box_key(&p.b), 20000), ERR_NET);
+	assert_fails(sync_now(p.b.sync, net_box_key(&p.a), 20000), ERR_FULL);
+	assert_int_equal(net_box_entries(&p.b, &p.space), before);
+	atomic_store(&p.b.refuse_writes, false);
+	assert_ok(sync_now(p.a.sync, net_box_key(&p.b), 20000));
+	assert_true(equal(&p));
+	pair_close(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_person_asks_and_both_hold_the_same),
+		cmocka_unit_test(what_is_written_on_one_is_soon_on_the_other),
+		cmocka_unit_test(a_box_that_only_joined_is_reached_where_it_came_from),
+		cmocka_unit_test(two_boxes_that_are_equal_leave_each_other_alone),
+		cmocka_unit_test(a_peer_that_is_off_is_named_and_tried_again),
+		cmocka_unit_test(asking_for_nobody_is_refused_with_a_reason),
+		cmocka_unit_test(a_box_without_an_engine_syncs_once),
+		cmocka_unit_test(a_full_disk_loses_nothing_and_stops_nothing),
+	};
+
+	return run_group(tests);
+}
