@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Writing our own log, and carrying over what was disputed. */
+/* Writing our own log. */
 #include "sync/log/log_priv.h"
 
 struct find_own {
@@ -17,8 +17,7 @@ static struct error *is_in_own_log(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-/* Our log of that space that we may append to now, or an empty row for it (num 0). */
-static struct error *own_log(struct log_store *l, const struct hash *space, struct log_info *ret)
+struct error *own_log(struct log_store *l, const struct hash *space, struct log_info *ret)
 {
 	for (;;) {
 		struct log_id id = {*space, l->self, log_incarnation(l)};
@@ -30,10 +29,8 @@ static struct error *own_log(struct log_store *l, const struct hash *space, stru
 	}
 }
 
-/* Put what was just made (its op id is `op`) at the end of our log. */
-static struct error *put_own(struct log_store *l, struct log_info *log,
-			     const struct entry_bytes *raw, const struct hash *op,
-			     enum payload_state state, struct span body)
+struct error *put_own(struct log_store *l, struct log_info *log, const struct entry_bytes *raw,
+		      const struct hash *op, enum payload_state state, struct span body)
 {
 	struct new_entry e = {raw, *op, log->head + 1, state, body};
 	int64_t num;
@@ -90,125 +87,5 @@ struct error *log_append(struct log_store *l, const struct log_append *what, str
 	}
 	TRY(put_own(l, &log, &raw, &op, PAYLOAD_HELD, entry_body(l, salt, what->payload)));
 	*ret_op_id = op;
-	return NULL;
-}
-
-/* --- carrying over --- */
-struct carry {
-	struct log_store *l;
-	const struct secret *appliance;
-	int *n;
-	struct log_info to; /* where they go; num 0 until the first goes */
-	bool begun;
-	bool live; /* set when the op in question is in a live log */
-};
-
-static struct error *note_live(void *ctx, const struct stored *e)
-{
-	struct carry *c = ctx;
-
-	c->live |= e->live;
-	return NULL;
-}
-
-/* An op that names older rules than an earlier entry of its log is void, so what comes from one log
- * goes to a log of its own, in the order it had. */
-static struct error *begin_target(struct carry *c, const struct hash *space)
-{
-	c->begun = true;
-	TRY(own_log(c->l, space, &c->to));
-	if (c->to.head == 0)
-		return NULL;
-	TRY(log_new_incarnation(c->l));
-	return own_log(c->l, space, &c->to);
-}
-
-static struct error *carry_one(struct carry *c, const struct stored *e, const struct hash *space)
-{
-	struct entry_bytes raw;
-	struct span body = {0};
-
-	c->live = false;
-	TRY(log_op(c->l, &e->op_id, note_live, c));
-	if (c->live || !entry_verify_author(&e->raw))
-		return NULL;
-	if (!c->begun)
-		TRY(begin_target(c, space));
-	entry_carry(&e->raw, c->to.head + 1, c->to.id.incarnation, &c->to.head_hash, c->appliance,
-		    &raw);
-	if (e->state == PAYLOAD_HELD)
-		body = entry_body(c->l, e->salt, e->payload);
-	TRY(put_own(c->l, &c->to, &raw, &e->op_id, e->state, body));
-	(*c->n)++;
-	return NULL;
-}
-
-struct copy {
-	struct stored e;
-	struct buf payload;
-};
-
-static struct error *keep_copy(void *ctx, const struct stored *e)
-{
-	struct copy *c = ctx;
-
-	c->e = *e;
-	buf_clear(&c->payload);
-	buf_add_span(&c->payload, e->payload);
-	c->e.payload = buf_span(&c->payload);
-	return NULL;
-}
-
-static struct error *carry_log(struct carry *c, const struct log_info *from)
-{
-	_cleanup_(buf_release) struct buf hold = {0};
-	struct error *err = NULL;
-
-	/* One at a time: what is being read must not be written. */
-	for (uint64_t seq = from->live + 1; seq <= from->head && !err; seq++) {
-		struct copy one = {.payload = hold};
-
-		one.e.num = 0;
-		err = log_range(c->l, from->num, seq, seq, keep_copy, &one);
-		hold = one.payload;
-		if (error_is(err, ERR_CORRUPT)) {
-			error_replace(&err, NULL);
-			continue;
-		}
-		if (!err && one.e.num)
-			err = carry_one(c, &one.e, &from->id.space);
-	}
-	return err;
-}
-
-/* Our next log behind `after` that holds something that is not live. */
-static struct error *next_disputed(struct log_store *l, int64_t after, struct log_info *ret)
-{
-	sqlite3_stmt *st = db_stmt(l->s, LOG_DISPUTED);
-	bool row;
-
-	db_bind(st, "ki", &l->self, after);
-	TRY(db_step(l->db, st, &row));
-	ret->num = 0;
-	if (row)
-		log_read_row(st, ret);
-	sqlite3_reset(st);
-	return NULL;
-}
-
-struct error *log_carry(struct log_store *l, const struct secret *appliance, int *ret_n)
-{
-	struct log_info from = {0};
-	int n = 0;
-
-	for (;;) {
-		struct carry c = {.l = l, .appliance = appliance, .n = &n};
-
-		TRY(next_disputed(l, from.num, &from));
-		if (!from.num)
-			break;
-		TRY(carry_log(&c, &from));
-	}
-	*ret_n = n;
 	return NULL;
 }

@@ -38,6 +38,7 @@ struct error *log_erase(struct log_store *l, const struct hash *op_id)
 	/* Remembered for ever, also for an op that is not here yet. */
 	TRY(db_do(l->db, l->s, ERASED_ADD, "k", op_id));
 	op_remember_erased(l, op_id);
+	TRY(db_do(l->db, l->s, DISPUTED_DROP, "k", op_id));
 	return empty_all(l, op_id, PAYLOAD_ERASED);
 }
 

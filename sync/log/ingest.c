@@ -360,17 +360,39 @@ static struct error *store_new(struct run *r)
 	return NULL;
 }
 
+/* Our own key signed it, and it does not fit in what we hold of our own log: an op of ours from
+ * another branch, which we may have nowhere else. The first `chained` headers follow from each
+ * other. */
+static struct error *keep_disputed(struct run *r, size_t chained)
+{
+	size_t n = chained;
+
+	if (!pubkey_eq(&r->in->id->appliance, &r->l->self) ||
+	    !(error_is(r->refused, ERR_FORK) || error_is(r->refused, ERR_CHAIN)))
+		return NULL;
+	while (n > r->good && !entry_verify_appliance(&r->in->headers[n - 1]))
+		n--;
+	for (size_t i = r->good; i < n; i++) {
+		bool is_new;
+
+		TRY(disputed_keep(r->l, r->in, i, &is_new));
+		r->ret.disputed += is_new;
+	}
+	return r->ret.disputed ? log_retire(r->l, r->in->id) : NULL;
+}
+
 static struct error *take(struct run *r)
 {
-	size_t chained;
+	size_t all, chained;
 
 	check_headers(r);
+	all = r->good;
 	if (!r->good)
 		return NULL;
 	TRY(log_find(r->l, r->in->id, &r->info));
 	TRY(check_place(r));
 	if (!r->good)
-		return NULL;
+		return keep_disputed(r, all);
 	TRY(check_overlap(r));
 	TRY(fill_missing(r));
 	chained = r->good;
@@ -387,7 +409,7 @@ static struct error *take(struct run *r)
 	}
 	if (r->ret.added || r->ret.filled)
 		TRY(log_save(r->l, &r->info));
-	return NULL;
+	return keep_disputed(r, all);
 }
 
 struct error *log_ingest(struct log_store *l, const struct ingest *in, struct ingest_result *ret,

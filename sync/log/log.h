@@ -107,8 +107,9 @@ struct error *log_append(struct log_store *l, const struct log_append *what,
 /* Draw a new incarnation (for all spaces). Disputed own ops are carried over by log_carry. */
 struct error *log_new_incarnation(struct log_store *l) MUST;
 uint64_t log_incarnation(struct log_store *l); /* (R) */
-/* Carry our ops that are held but not live (at or behind a fork of one of our own logs) and are in no
- * live log over into the current incarnation, oldest first: same op ids. *ret_n: how many. */
+/* Carry our ops that are held but not live (at or behind a fork of one of our own logs), and those that came
+ * of the other branch (ingest_result.disputed), and are in no live log over into a new incarnation,
+ * oldest first: same op ids. *ret_n: how many. */
 struct error *log_carry(struct log_store *l, const struct secret *appliance, int *ret_n) MUST;
 /* A peer holds more of the log we are writing than we do: we are an old copy. True when `head` and
  * `hash` show that; the caller then calls log_new_incarnation. (R) */
@@ -132,6 +133,7 @@ struct ingest_result {
 	size_t filled;     /* payloads that were missing and are here now */
 	size_t known;      /* repetitions */
 	bool forked;       /* a fork was proved by this batch */
+	size_t disputed;   /* of our own log, not taken, but kept to be carried over (log_carry) */
 	int64_t first_num, last_num; /* arrival numbers of what was added; 0 when none */
 };
 /* Store a contiguous run of one log: checks every header alone, the chain, that it continues what

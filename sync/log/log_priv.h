@@ -55,6 +55,9 @@ enum log_stmt {
 	ENTRY_SUMS,
 	FORK_GET,
 	FORK_SET,
+	DISPUTED_ADD,
+	DISPUTED_NEXT,
+	DISPUTED_DROP,
 	ERASED_ADD,
 	ERASED_DROP,
 	ERASED_GET,
@@ -104,6 +107,15 @@ void op_remember_erased(struct log_store *l, const struct hash *op_id);
 /* The payload that came for a header: held when it is what the header says, else not. */
 enum payload_state payload_judge(const struct entry_bytes *raw, const struct ingest_payload *p,
 				 bool *ret_damaged);
+
+/* --- carry.c --- */
+/* Our log of that space that we may append to now, or an empty row for it (num 0). */
+struct error *own_log(struct log_store *l, const struct hash *space, struct log_info *ret);
+/* Put what was just made at the end of our log. */
+struct error *put_own(struct log_store *l, struct log_info *log, const struct entry_bytes *raw,
+		      const struct hash *op, enum payload_state state, struct span body);
+/* An entry of another branch of our own log, to be carried over. */
+struct error *disputed_keep(struct log_store *l, const struct ingest *in, size_t i, bool *ret_new);
 
 /* --- fork.c --- */
 /* Keep the proof and freeze info at that sequence, when that is lower than before. Both are known

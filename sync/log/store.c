@@ -25,6 +25,10 @@ static const char *const migrations[] = {
 	"ALTER TABLE log ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE log ADD COLUMN strict INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX log_unproved ON log(num) WHERE proved < live;",
+	/* Entries of other branches of our own logs, until they are carried over. */
+	"CREATE TABLE disputed(op BLOB PRIMARY KEY, space BLOB NOT NULL,"
+	" incarnation INTEGER NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL,"
+	" header BLOB NOT NULL, body BLOB) STRICT, WITHOUT ROWID;",
 };
 
 #define LOG_COLUMNS                                                                                \
@@ -74,6 +78,10 @@ static const char *const sql[LOG_STMTS] = {
 		       " FROM entry WHERE log=?1 AND seq<=?2",
 	[FORK_GET] = "SELECT a, b, seq FROM fork WHERE log=?1",
 	[FORK_SET] = "INSERT OR REPLACE INTO fork VALUES (?1, ?2, ?3, ?4)",
+	[DISPUTED_ADD] = "INSERT OR IGNORE INTO disputed VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[DISPUTED_NEXT] = "SELECT op, space, incarnation, header, state, body FROM disputed"
+			  " ORDER BY space, incarnation, seq LIMIT 1",
+	[DISPUTED_DROP] = "DELETE FROM disputed WHERE op=?1",
 	[ERASED_ADD] = "INSERT OR IGNORE INTO erased VALUES (?1)",
 	[ERASED_DROP] = "DELETE FROM erased WHERE op=?1",
 	[ERASED_GET] = "SELECT 1 FROM erased WHERE op=?1",

@@ -187,6 +187,23 @@ static void a_reader_sees_what_is_committed(void **state)
 	box_release(&b);
 }
 
+static struct error *give_one_log(void *ctx, const struct log_info *i)
+{
+	static struct made run;
+	struct box **pair = ctx;
+
+	read_run(pair[0], i, &run);
+	give(pair[1], &run, 1, run.n);
+	return NULL;
+}
+
+static void give_all(struct box *from, struct box *to)
+{
+	struct box *pair[2] = {from, to};
+
+	assert_ok(log_each(from->l, NULL, give_one_log, pair));
+}
+
 /* A box is copied; both copies write; what both wrote is live in the end, with the same op ids. */
 static void a_cloned_box_carries_its_disputed_ops_over(void **state)
 {
@@ -222,23 +239,18 @@ static void a_cloned_box_carries_its_disputed_ops_over(void **state)
 	assert_int_equal(info_of(&c, &bi.id).live, 2);
 	assert_false(log_incarnation(b.l) == bi.id.incarnation);
 	assert_false(log_incarnation(c.l) == bi.id.incarnation);
+	/* Each has kept what the other wrote, and carries it too. */
 	assert_ok(log_begin(b.l));
 	assert_ok(log_carry(b.l, b.key, &n));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_ok(log_carry(b.l, b.key, &n));
 	assert_int_equal(n, 0);
 	assert_ok(log_commit(b.l));
+	give_all(&b, &c);
 	assert_ok(log_begin(c.l));
 	assert_ok(log_carry(c.l, c.key, &n));
-	assert_int_equal(n, 1);
+	assert_int_equal(n, 0);
 	assert_ok(log_commit(c.l));
-	bi = newest_log(&b);
-	ci = newest_log(&c);
-	read_run(&b, &bi, &ours);
-	read_run(&c, &ci, &theirs);
-	assert_int_equal(ours.n, 2);
-	assert_int_equal(give(&b, &theirs, 1, theirs.n), ERR_NONE);
-	assert_int_equal(give(&c, &ours, 1, ours.n), ERR_NONE);
 	for (int i = 0; i < 3; i++) {
 		int live_b = 0, live_c = 0;
 
@@ -251,6 +263,78 @@ static void a_cloned_box_carries_its_disputed_ops_over(void **state)
 	assert_clean(&c);
 	box_release(&b);
 	box_release(&c);
+}
+
+/* A disk is set back to an old copy, the box can't know and writes on; what it wrote before is on a
+ * peer only, behind the fork. */
+static void what_a_disk_set_back_has_lost_comes_back_from_a_peer(void **state)
+{
+	static struct made lost;
+	struct hash space, ops[4], rescued;
+	struct stored e = {0};
+	struct ingest_result r;
+	_cleanup_(freep) char *copy = NULL;
+	struct box b, old, peer;
+	struct fork_proof proof;
+	bool is_new;
+	int n;
+
+	(void)state;
+	box_init(&b, 1);
+	box_init(&old, 1);
+	box_init(&peer, 2);
+	space = box_append(&b, NULL, NULL, "founding");
+	log_close(old.l);
+	copy = path_join(old.dir, "copy.db");
+	assert_ok(db_backup(log_db(b.l), copy));
+	free(old.path);
+	old.path = STEAL(copy);
+	box_open(&old, "here");
+	old.env.state = 4711;
+	for (int i = 0; i < 3; i++)
+		ops[i] = box_append(&b, &space, i == 1 ? NULL : ana,
+				    "written before the disk was set back");
+	struct log_info info = newest_log(&b);
+	read_run(&b, &info, &lost);
+	give_all(&b, &peer);
+	ops[3] = box_append(&old, &space, ana, "written after");
+	lost.payloads[2].state = PAYLOAD_NOT_HELD;
+	assert_int_equal(give_as(&old, &lost, 2, lost.n, false, &r), ERR_FORK);
+	assert_int_equal(r.disputed, 3);
+	assert_int_equal(give_as(&old, &lost, 3, lost.n, false, &r), ERR_CHAIN);
+	assert_int_equal(r.disputed, 0);
+	assert_ok(log_begin(old.l));
+	assert_ok(log_erase(old.l, &ops[0]));
+	assert_ok(log_carry(old.l, old.key, &n));
+	assert_ok(log_commit(old.l));
+	assert_int_equal(n, 3); /* the erased one needs no carrying */
+	for (int i = 1; i < 4; i++) {
+		int live = 0;
+
+		assert_ok(log_op(old.l, &ops[i], count_live, &live));
+		assert_int_equal(live, 1);
+	}
+	assert_ok(log_op(old.l, &ops[1], keep, &e));
+	assert_int_equal(e.state, PAYLOAD_NOT_HELD);
+	assert_ok(log_op(old.l, &ops[2], keep, &e));
+	assert_int_equal(e.state, PAYLOAD_HELD);
+	rescued = entry_op_id(&e.raw);
+	assert_id_equal(&rescued, &ops[2]);
+	assert_clean(&old);
+	give_all(&old, &peer);
+	assert_ok(log_fork_proof(old.l, 1, &proof));
+	assert_ok(log_begin(peer.l));
+	assert_ok(log_ingest_fork(peer.l, &proof, &is_new));
+	assert_ok(log_commit(peer.l));
+	for (int i = 1; i < 4; i++) {
+		int live = 0;
+
+		assert_ok(log_op(peer.l, &ops[i], count_live, &live));
+		assert_int_equal(live, 1);
+	}
+	box_release(&b);
+	box_release(&old);
+	box_release(&peer);
 }
 
 /* Restored from an old copy, it gets back from a peer what it had written since, and begins anew.
@@ -534,6 +618,7 @@ int main(void)
 		cmocka_unit_test(a_moved_copy_begins_a_new_incarnation),
 		cmocka_unit_test(a_reader_sees_what_is_committed),
 		cmocka_unit_test(a_cloned_box_carries_its_disputed_ops_over),
+		cmocka_unit_test(what_a_disk_set_back_has_lost_comes_back_from_a_peer),
 		cmocka_unit_test(an_old_copy_takes_its_own_entries_back_and_does_not_fork),
 		cmocka_unit_test(erased_means_that_no_byte_is_left),
 		cmocka_unit_test(what_was_erased_is_never_taken_again),
