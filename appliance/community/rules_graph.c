@@ -397,7 +397,8 @@ static void settle_now(struct rules *r)
 	free(heads.p);
 	index_revocations(r);
 	if (!old || old->words != r->now->words ||
-	    memcmp(old->applied, r->now->applied, old->words * sizeof(uint64_t)) != 0)
+	    (old->words &&
+	     memcmp(old->applied, r->now->applied, old->words * sizeof(uint64_t)) != 0))
 		r->epoch++;
 	state_free(old);
 }
