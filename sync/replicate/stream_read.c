@@ -320,7 +320,8 @@ static struct error *read_run(struct reader *b, struct run *run)
 	if (run->first > 1)
 		reader_copy(b, run->prev.b, 32);
 	run->author = run->rules = zeros;
-	ENSURE(reader_ok(b) && run->first > 0 && run->first < UINT64_MAX - LIMIT_FRAME_ENTRIES,
+	ENSURE(reader_ok(b) && run->first > 0 && run->first < UINT64_MAX - LIMIT_FRAME_ENTRIES &&
+		       !hash_is_zero(&run->id.space),
 	       malformed("a run of entries begins nowhere"));
 	ENSURE(run->version == 1,
 	       error_new(ERR_VERSION, N_("The other box sends entries of a newer kind. Update "
