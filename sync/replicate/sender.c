@@ -241,6 +241,53 @@ struct error *sender_plan_located(struct sender *s, struct log_store *log, const
 	return NULL;
 }
 
+struct disputed {
+	struct log_store *log;
+	uint64_t first; /* the first op that is in no live log, 0 for none */
+	bool live;
+};
+
+static struct error *note_live(void *ctx, const struct stored *e)
+{
+	((struct disputed *)ctx)->live |= e->live;
+	return NULL;
+}
+
+static struct error *find_disputed(void *ctx, const struct stored *e)
+{
+	struct disputed *d = ctx;
+
+	if (d->first)
+		return NULL;
+	d->live = false;
+	TRY(log_op(d->log, &e->op_id, note_live, d));
+	if (!d->live && entry_verify_author(&e->raw))
+		d->first = e->seq;
+	return NULL;
+}
+
+struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
+				   const struct hash *space, const struct pubkey *owner)
+{
+	struct arena a = {0};
+	struct log_info *infos;
+	size_t n;
+	struct error *e = heads_logs(log, space, &a, &infos, &n);
+
+	for (size_t i = 0; !e && i < n; i++) {
+		struct disputed d = {.log = log};
+
+		if (!pubkey_eq(&infos[i].id.appliance, owner) || !infos[i].frozen)
+			continue;
+		e = log_range(log, infos[i].num, infos[i].frozen, infos[i].head, find_disputed, &d);
+		if (!e && d.first)
+			sender_range(s, &infos[i], (struct seq_range){d.first, infos[i].head},
+				     SEND_ENTRIES);
+	}
+	arena_release(&a);
+	return e;
+}
+
 static struct error *plan_lack_of_log(struct sender *s, struct log_store *log,
 				      const struct log_info *info)
 {

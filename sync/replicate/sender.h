@@ -49,6 +49,10 @@ struct error *sender_plan_missing(struct sender *s, struct log_store *log, const
 enum { SENDER_LOCATED = 256 };
 struct error *sender_plan_located(struct sender *s, struct log_store *log, const struct log_id *id,
 				  const struct locator_sample *samples, size_t n) MUST;
+/* Add what we hold behind a fork of the owner's own logs and see in no live log: he may have
+ * nothing else of it (his disk was set back), keeps it, and carries it over. */
+struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
+				   const struct hash *space, const struct pubkey *owner) MUST;
 /* Add what we lack ourselves of the space: frames of missing payloads. */
 struct error *sender_plan_lack(struct sender *s, struct log_store *log,
 			       const struct hash *space) MUST;

@@ -245,6 +245,7 @@ static struct error *plan_space(struct serving *v, struct log_store *log, struct
 	}
 	heads_sort(theirs, n);
 	TRY(sender_plan(v->out, log, &a->space, theirs, n));
+	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
 	if (serving_follows(v, &a->space)) {
 		TRY(plan_differences(v, log, a, theirs, n));
 		TRY(sender_plan_lack(v->out, log, &a->space));

@@ -329,6 +329,7 @@ static struct error *plan_push(struct session *s, struct log_store *log)
 			continue;
 		heads_sort(heads, n);
 		TRY(sender_plan(s->give, log, &sp->theirs.space, heads, n));
+		TRY(sender_plan_disputed(s->give, log, &sp->theirs.space, &s->o.peer));
 	}
 	move(s, sender_gives(s->give) ? ST_PUSH : ST_CHECK);
 	return NULL;
