@@ -91,7 +91,7 @@ static struct error *tell_log(struct conn *c, struct space *s)
 		uint32_t i = s->told;
 		struct pubkey key;
 
-		if (rules_admits(s->rules, i, &key) && !log_admitted(c->log, &s->id, &key))
+		if (rules_admits(s->rules, i, &key) && !log_listed(c->log, &s->id, &key))
 			TRY(log_admit(c->log, &s->id, &key, true));
 	}
 	return NULL;
