@@ -5,10 +5,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-/* Where this data folder lives, so that a copy of it knows that it is one: the machine, the file
- * system and the folder's own number in it. (A copy made below the file system has them all: sync
- * notices that one.) */
-static void whereabouts(const char *dir, char *out, size_t n)
+void app_whereabouts(const char *dir, char *out, size_t n)
 {
 	_cleanup_(buf_release) struct buf machine = {0};
 	struct statfs fs = {0};
@@ -26,7 +23,7 @@ static struct error *open_writer(struct app *a)
 	char where[200];
 	struct conn *c;
 
-	whereabouts(a->dir, where, sizeof(where));
+	app_whereabouts(a->dir, where, sizeof(where));
 	TRY(conn_open(&(struct community_open){.dir = a->dir,
 					       .env = a->env,
 					       .self = *secret_pubkey(a->self),

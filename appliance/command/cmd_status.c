@@ -61,9 +61,10 @@ struct error *cmd_status(struct command_run *run)
 	struct status st = {.run = run};
 
 	TRY(app_conn(run->app, &c));
-	status = json_pack("{s:s, s:s, s:[], s:[], s:b}", "appliance",
+	status = json_pack("{s:s, s:s, s:[], s:[], s:b, s:b}", "appliance",
 			   ID(secret_pubkey(run->app->self)), "name", run->app->name, "spaces",
-			   "peers", "serving", run->app->sync != NULL);
+			   "peers", "serving", run->app->sync != NULL, "audited",
+			   run->app->sync && sync_audited(run->app->sync));
 	st.conn = c;
 	st.list = json_object_get(status, "spaces");
 	TRY(space_each(c, add_space, &st));

@@ -212,6 +212,11 @@ struct error *command_lock(const char *dir, int *ret_fd)
 	_cleanup_(freep) char *path = path_join(dir, "lock");
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	if (fd < 0 && errno == ENOENT)
+		return error_new(ERR_NOT_FOUND,
+				 N_("There is no box in %s. Make one with: lliure init --data %s"
+				    " --name NAME"),
+				 dir, dir);
 	if (fd < 0)
 		return file_error(errno, path);
 	if (flock(fd, LOCK_EX | LOCK_NB)) {

@@ -52,38 +52,3 @@ struct error *config_set(struct conn *c, enum setting which, const char *value)
 	return db_do(c->local, conn_local(c, &config_feature), SET, "ss", settings[which].name,
 		     value);
 }
-
-/* The plain letter of a Latin one with an accent (U+00C0 to U+00FF), 0 when there is none. */
-static char plain_letter(unsigned c)
-{
-	static const char plain[] =
-		"aaaaaaaceeeeiiiidnooooo-ouuuuy-saaaaaaaceeeeiiiidnooooo-ouuuuy-y";
-
-	return c >= 0xC0 && c <= 0xFF ? plain[c - 0xC0] : 0;
-}
-
-void config_host_name(const char *name, char out[64])
-{
-	const unsigned char *s = (const unsigned char *)name;
-	size_t at = 0;
-
-	for (; *s && at < 63; s++) {
-		char c = '-';
-
-		if (*s == 0xC3 && s[1] >= 0x80) {
-			c = plain_letter(0xC0U + (s[1] - 0x80U));
-			s++;
-		} else if ((*s | 32) >= 'a' && (*s | 32) <= 'z') {
-			c = (char)(*s | 32);
-		} else if (*s >= '0' && *s <= '9') {
-			c = (char)*s;
-		}
-		if (c != '-' || (at && out[at - 1] != '-'))
-			out[at++] = c;
-	}
-	while (at && out[at - 1] == '-')
-		at--;
-	out[at] = 0;
-	if (!at)
-		snprintf(out, 64, "lliure");
-}

@@ -19,8 +19,3 @@ enum { SETTING_MAX = 400 };
 struct error *config_get(struct conn *c, enum setting which, char out[SETTING_MAX + 1]) MUST;
 /* On the writer. ERR_INVALID when the value does not fit the setting. */
 struct error *config_set(struct conn *c, enum setting which, const char *value) MUST;
-
-/* What a box may be called: 1 to 63 letters a-z, digits and single hyphens inside, because it is
- * also its name on the network. Makes one from any text ("Ateneu de Gràcia" -> "ateneu-de-gracia").
- */
-void config_host_name(const char *name, char out[64]);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The daemon: opens the box, starts its doors, and waits for the signal to stop. */
+#include "appliance/app_priv.h"
+#include "appliance/command/cmd.h"
+#include "appliance/http/http.h"
+#include "appliance/library/library.h"
+#include "appliance/member/account.h"
+#include "appliance/page/language.h"
+#include "appliance/page/templates.h"
+#include <signal.h>
+#include <sys/resource.h>
+
+enum { FILES_WANTED = 16384 };
+
+struct daemon {
+	struct command_run *run;
+	struct app *app;
+	struct http_server *http;
+	struct control *control;
+	struct library_git *git;
+	int lock;
+};
+
+/* Slow connections cost a file each: ask for as many as the system gives. */
+static void raise_file_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= FILES_WANTED)
+		return;
+	r.rlim_cur = r.rlim_max < FILES_WANTED ? r.rlim_max : FILES_WANTED;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* Every commit: peers are told, and the library's repository follows. */
+static void on_commit(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (d->app->sync)
+		sync_poke(d->app->sync);
+	if (d->git)
+		library_git_poke(d->git);
+}
+
+static const char *option_or(const struct command_run *run, const char *name, const char *otherwise)
+{
+	const char *s = command_option(run, name);
+
+	return s ? s : otherwise;
+}
+
+static struct error *start_doors(struct daemon *d)
+{
+	struct http_options o = {.http = option_or(d->run, "--http", "[::]:8080"),
+				 .https = option_or(d->run, "--https", "[::]:8444")};
+
+	TRY(languages_load(assets, &d->app->languages));
+	TRY(templates_load(assets, d->app->languages, &d->app->templates));
+	TRY(library_git_start(d->app, &d->git));
+	return http_start(d->app, &o, &d->http);
+}
+
+static struct error *start_sync(struct daemon *d)
+{
+	struct app_paths paths;
+	struct sync_options o = app_sync_options(d->app, &paths);
+	struct sync *s;
+
+	o.listen = option_or(d->run, "--sync", "[::]:8443");
+	o.http_port = http_port(d->http);
+	o.mdns = command_option(d->run, "--no-mdns") == NULL;
+	TRY(sync_start(&o, &s));
+	d->app->sync = s;
+	return NULL;
+}
+
+static struct error *start(struct daemon *d)
+{
+	struct error *e = command_lock(d->run->dir, &d->lock);
+
+	if (error_is(e, ERR_BUSY)) {
+		error_free(e);
+		return error_new(
+			ERR_BUSY,
+			N_("The box in %s is being served already, or another command is at"
+			   " work on it."),
+			d->run->dir);
+	}
+	TRY(e);
+	TRY(app_open(d->run->dir, &env_system, &d->app));
+	TRY(start_doors(d));
+	TRY(start_sync(d));
+	writer_on_commit(d->app->writer, on_commit, d);
+	return control_start(d->app, &d->control);
+}
+
+static void stop(struct daemon *d)
+{
+	control_stop(d->control);
+	http_stop(d->http);
+	if (d->app) {
+		struct sync *s = d->app->sync;
+
+		writer_on_commit(d->app->writer, NULL, NULL);
+		d->app->sync = NULL;
+		sync_stop(s);
+		library_git_stop(d->git);
+		templates_free(d->app->templates);
+		languages_free(d->app->languages);
+		app_close(d->app);
+	}
+	if (d->lock >= 0)
+		close(d->lock);
+}
+
+/* What the person who started it wants to know. */
+static struct error *announce(struct daemon *d)
+{
+	FILE *out = d->run->out;
+	char code[CLAIM_TEXT] = "";
+	int port = http_port(d->http);
+
+	struct error *e = claim_new(d->app, code);
+
+	if (e && !error_is(e, ERR_EXISTS))
+		return e;
+	error_free(e);
+	fprintf(out, "%s is open.\n\n", d->app->name);
+	fprintf(out, "  here            http://localhost:%d\n", port);
+	fprintf(out, "  safe door       https://localhost:%d\n", https_port(d->http));
+	fprintf(out, "  other boxes     port %d\n", sync_port(d->app->sync));
+	fprintf(out, "  this box's key  %s\n", ID(secret_pubkey(d->app->self)));
+	if (*code)
+		fprintf(out,
+			"\nNobody runs this box yet. The first volunteer begins here, once:\n\n"
+			"  http://localhost:%d/claim/%s\n",
+			port, code);
+	fprintf(out, "\nCtrl-C stops it; everything is kept.\n");
+	fflush(out);
+	return NULL;
+}
+
+struct error *cmd_serve(struct command_run *run)
+{
+	struct daemon d = {.run = run, .lock = -1};
+	struct error *e;
+	sigset_t set;
+	int sig;
+
+	/* Before any thread, so that all inherit it and only sigwait sees the signals. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit();
+	e = start(&d);
+	if (!e)
+		e = announce(&d);
+	if (!e)
+		sigwait(&set, &sig);
+	stop(&d);
+	return e;
+}
