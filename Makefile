@@ -89,6 +89,15 @@ $(B)/flags: FORCE
 	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' >$@
 FORCE:
 
+# Only what shows the version is made again when it changes.
+$(B)/version: FORCE
+	@mkdir -p $(B)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+$(B)/gen/version.h: $(B)/version
+	@mkdir -p $(@D)
+	@echo '#define LLIURE_VERSION "$(VERSION)"' >$@
+$(B)/obj/appliance/admin/admin_pages.o: $(B)/gen/version.h
+
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CCACHE) $(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<

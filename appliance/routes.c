@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
 #include "appliance/http/http.h"
+#include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
+#include "appliance/peers/peers_pages.h"
 
 const struct route *const route_tables[] = {
+	library_routes,
 	member_routes,
+	peers_routes,
 	NULL,
 };
 
