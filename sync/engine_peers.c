@@ -50,7 +50,8 @@ struct error *engine_load_peers(struct sync *s)
 	s->peers = (struct peer *)(void *)list.rows.p;
 	s->n_peers = n;
 	schedule_peers(s->schedule, s->peers, n, env_mono(s->o.env));
-	for (int i = 0; i < WORKERS; i++) /* one that was removed stops at once */
+	s->seen_changed = s->discovery != NULL; /* who is new may be on the network already */
+	for (int i = 0; i < WORKERS; i++)	/* one that was removed stops at once */
 		if (s->workers[i].running && !engine_peer(s, &s->workers[i].with))
 			exchange_cancel(s->workers[i].running);
 	pthread_cond_broadcast(&s->moved);
@@ -103,6 +104,16 @@ void engine_met(void *ctx, const struct pubkey *key, const char *address)
 	pthread_mutex_lock(&s->lock);
 	schedule_hint(s->schedule, key, address, env_mono(s->o.env));
 	schedule_served(s->schedule, key, env_mono(s->o.env));
+	pthread_mutex_unlock(&s->lock);
+}
+
+void engine_network(void *ctx)
+{
+	struct sync *s = ctx;
+
+	pthread_mutex_lock(&s->lock);
+	schedule_network(s->schedule, env_mono(s->o.env));
+	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -96,6 +96,7 @@ bool engine_approved(void *ctx, const struct pubkey *key);
 void engine_knocked(void *ctx, const struct knock *k);
 void engine_met(void *ctx, const struct pubkey *key, const char *address);
 void engine_stored(void *ctx);
+void engine_network(void *ctx); /* the discovery's */
 void engine_ended(void *ctx, const struct pubkey *key, const struct sync_report *report,
 		  const char *error);
 /* How an exchange went, to the table of peers and the receipts. asked: a person waits, so it is

@@ -205,6 +205,7 @@ static struct error *start_discovery(struct sync *s)
 				      .port = listener_port(s->listener),
 				      .http_port = s->o.http_port,
 				      .changed = seen_changed,
+				      .network = engine_network,
 				      .ctx = s};
 
 	return discovery_start(&o, &s->discovery);

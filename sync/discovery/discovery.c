@@ -10,6 +10,8 @@
 #include <avahi-common/malloc.h>
 #include <avahi-common/simple-watch.h>
 #include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,11 +26,12 @@ enum {
 struct discovery {
 	struct discovery_options o;
 	pthread_t thread;
-	int wake; /* eventfd */
+	int wake;  /* eventfd */
+	int links; /* rtnetlink; -1: not to be had */
 
 	/* The Avahi thread's own. */
 	AvahiSimplePoll *poll;
-	AvahiWatch *wake_watch;
+	AvahiWatch *wake_watch, *links_watch;
 	AvahiClient *client;
 	AvahiEntryGroup *group;
 	AvahiServiceBrowser *browser;
@@ -327,6 +330,33 @@ static void woken(AvahiWatch *w, int fd, AvahiWatchEvent event, void *arg)
 		return;
 }
 
+/* --- links --- */
+static int open_links(void)
+{
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK,
+				 .nl_groups =
+					 RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* What exactly changed does not matter, so nothing is parsed. */
+static void links_changed(AvahiWatch *w, int fd, AvahiWatchEvent event, void *arg)
+{
+	struct discovery *d = arg;
+	char dropped[8192];
+
+	while (recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT) > 0)
+		;
+	if (d->o.network)
+		d->o.network(d->o.ctx);
+}
+
 static bool must_stop(struct discovery *d)
 {
 	bool stop;
@@ -373,12 +403,16 @@ static char *label_of(const char *name)
 static void discovery_free(struct discovery *d)
 {
 	seen_clear(&d->seen);
+	if (d->links_watch)
+		avahi_simple_poll_get(d->poll)->watch_free(d->links_watch);
 	if (d->wake_watch)
 		avahi_simple_poll_get(d->poll)->watch_free(d->wake_watch);
 	if (d->poll)
 		avahi_simple_poll_free(d->poll);
 	if (d->wake >= 0)
 		close(d->wake);
+	if (d->links >= 0)
+		close(d->links);
 	avahi_free(d->name);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -398,12 +432,16 @@ struct error *discovery_start(const struct discovery_options *o, struct discover
 	d->retry_ms = RETRY_FIRST_MS;
 	pthread_mutex_init(&d->lock, NULL);
 	d->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	d->links = open_links();
 	d->poll = avahi_simple_poll_new();
 	if (d->wake < 0 || !d->poll)
 		rc = errno ? errno : ENOMEM;
 	if (!rc) {
 		api = avahi_simple_poll_get(d->poll);
 		d->wake_watch = api->watch_new(api, d->wake, AVAHI_WATCH_IN, woken, d);
+		if (d->links >= 0)
+			d->links_watch =
+				api->watch_new(api, d->links, AVAHI_WATCH_IN, links_changed, d);
 		rc = pthread_create(&d->thread, NULL, run, d);
 	}
 	if (rc) {

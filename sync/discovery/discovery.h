@@ -38,6 +38,9 @@ struct discovery_options {
 	/* What is seen has changed. Called from the discovery's thread; must be quick and must not
 	 * call back into the discovery. */
 	void (*changed)(void *ctx);
+	/* A link or an address of this machine changed (rtnetlink): others may be reachable now.
+	 * May be NULL. As above. */
+	void (*network)(void *ctx);
 	void *ctx;
 };
 

@@ -209,6 +209,19 @@ void schedule_seen(struct schedule *s, const struct seen_box *boxes, size_t n, i
 		}
 }
 
+void schedule_network(struct schedule *s, int64_t now)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct row *r = s->rows[i];
+
+		if (!r->failures || r->not_before <= now + SCHEDULE_NETWORK)
+			continue;
+		r->not_before = r->regular = now + SCHEDULE_NETWORK;
+		r->failures = 1;
+		weigh(s, r, now);
+	}
+}
+
 void schedule_hint(struct schedule *s, const struct pubkey *key, const char *address, int64_t now)
 {
 	struct row *r = find(s, key);
@@ -301,6 +314,7 @@ static void failed(struct schedule *s, struct row *r, int64_t now)
 {
 	const char *addresses[ADDRESSES];
 	int64_t wait = SCHEDULE_RETRY;
+	int64_t most = r->seen ? SCHEDULE_RETRY_NEAR : SCHEDULE_RETRY_LAST;
 
 	r->address++;
 	if (++r->tried < addresses_of(r, addresses)) {
@@ -309,10 +323,10 @@ static void failed(struct schedule *s, struct row *r, int64_t now)
 		return; /* at once, at its next address */
 	}
 	r->tried = 0;
-	for (unsigned i = 0; i < r->failures && wait < SCHEDULE_RETRY_LAST; i++)
+	for (unsigned i = 0; i < r->failures && wait < most; i++)
 		wait *= 2;
 	r->failures++;
-	r->not_before = now + about(s, wait < SCHEDULE_RETRY_LAST ? wait : SCHEDULE_RETRY_LAST);
+	r->not_before = now + about(s, wait < most ? wait : most);
 	r->regular = r->not_before;
 }
 

@@ -36,8 +36,10 @@ enum {
 	SCHEDULE_SERVED = 3000,	  /* after it has just exchanged with us */
 	SCHEDULE_RETRY = 5000,	  /* after the first failure; doubles */
 	SCHEDULE_RETRY_LAST = 300000,
-	SCHEDULE_REGULAR = 300000, /* a peer whose state we can't hear */
-	SCHEDULE_EQUAL = 3600000,  /* one that announces what we hold */
+	SCHEDULE_RETRY_NEAR = 60000, /* the longest for a peer that is seen on this network */
+	SCHEDULE_NETWORK = 1000,     /* after a link came up: addresses take a moment */
+	SCHEDULE_REGULAR = 300000,   /* a peer whose state we can't hear */
+	SCHEDULE_EQUAL = 3600000,    /* one that announces what we hold */
 };
 
 struct schedule;
@@ -47,7 +49,9 @@ DEFINE_CLEANUP(struct schedule *, schedule_free)
 
 /* The approved peers. Who is new is due at once; who is gone is forgotten, also while RUNNING. */
 void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int64_t now);
-/* The boxes that discovery sees. */
+/* A cable was put in, an address given: whoever could not be reached is tried soon. */
+void schedule_network(struct schedule *s, int64_t now);
+/* The boxes that discovery sees; again after schedule_peers, for those who are new there. */
 void schedule_seen(struct schedule *s, const struct seen_box *boxes, size_t n, int64_t now);
 /* A peer has come to us, and says that it listens there ("": nowhere): an address to try. */
 void schedule_hint(struct schedule *s, const struct pubkey *key, const char *address, int64_t now);
