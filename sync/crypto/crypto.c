@@ -122,8 +122,9 @@ struct error *password_key(struct span password, const uint8_t salt[16], struct 
 	uint8_t key[32];
 
 	static_assert(crypto_pwhash_argon2id_SALTBYTES == 16, "salt");
-	if (crypto_pwhash_argon2id(key, sizeof(key), (const char *)password.p, password.n, salt,
-				   cost.passes, cost.memory, crypto_pwhash_argon2id_ALG_ARGON2ID13))
+	if (crypto_pwhash_argon2id(key, sizeof(key), password.p ? (const char *)password.p : "",
+				   password.n, salt, cost.passes, cost.memory,
+				   crypto_pwhash_argon2id_ALG_ARGON2ID13))
 		return error_new(
 			ERR_NOMEM,
 			N_("There is not enough memory to check a password. Try again soon."));
