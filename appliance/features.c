@@ -4,7 +4,9 @@
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
+#include "appliance/moderation/moderation.h"
 
 const struct feature *const features[] = {
-	&forum_feature, &library_feature, &member_feature, &config_feature, NULL,
+	&forum_feature,	     &library_feature, &member_feature,
+	&moderation_feature, &config_feature,  NULL,
 };

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
+#include "appliance/forum/forum_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
+#include "appliance/moderation/moderation_pages.h"
 #include "appliance/peers/peers_pages.h"
 
 const struct route *const route_tables[] = {
+	forum_routes,
 	library_routes,
 	member_routes,
+	moderation_routes,
 	peers_routes,
 	NULL,
 };
 
 page_hook_fn *const page_hooks[] = {
+	moderation_page_hook,
 	NULL,
 };
 

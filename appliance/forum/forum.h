@@ -116,11 +116,13 @@ struct error *post_newest(struct conn *c, int64_t *ret) MUST; /* the highest num
 /* For imports: is there a post with this `source` in the space already? */
 struct error *forum_has_source(struct conn *c, const struct hash *space, const char *source,
 			       bool *ret) MUST;
-/* The topic or post of exactly this guest text that the appliance wrote, for approving exactly
- * once. topic NULL: one that opens a topic. ERR_NOT_FOUND. */
-struct error *post_by_guest(struct conn *c, const struct hash *topic,
-			    const struct pubkey *appliance, int64_t time, const char *name,
-			    const char *text, struct hash *ret) MUST;
-/* A name that a guest may give: one line, 1 … LIMIT_NAME bytes of UTF-8, no control characters and
+/* A guest's post of exactly this name, time and text, for approving exactly once. topic NULL: one
+ * that opens a topic in the forum. ERR_NOT_FOUND. */
+struct error *post_by_guest(struct conn *c, const struct hash *topic, const struct hash *forum,
+			    int64_t time, const char *name, const char *text,
+			    struct hash *ret) MUST;
+/* One line that can be seen: 1 … max bytes of UTF-8 (which it must be), no control characters and
  * none that turn the direction of writing. */
+bool line_ok(const char *line, size_t max);
+/* A name that a guest may give: such a line of at most LIMIT_NAME bytes. */
 bool author_name_ok(const char *name);

@@ -307,14 +307,13 @@ struct error *forum_has_source(struct conn *c, const struct hash *space, const c
 	return NULL;
 }
 
-struct error *post_by_guest(struct conn *c, const struct hash *topic,
-			    const struct pubkey *appliance, int64_t time, const char *name,
-			    const char *text, struct hash *ret)
+struct error *post_by_guest(struct conn *c, const struct hash *topic, const struct hash *forum,
+			    int64_t time, const char *name, const char *text, struct hash *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), POST_BY_GUEST);
+	sqlite3_stmt *st = db_stmt(stmts(c), topic ? POST_BY_GUEST : TOPIC_BY_GUEST);
 	bool row;
 
-	db_bind(st, "kkiss", topic, appliance, time, name, text);
+	db_bind(st, "kiss", topic ? topic : forum, time, name, text);
 	TRY(db_step(c->view, st, &row));
 	ENSURE(row, error_new(ERR_NOT_FOUND, N_("The guest's message is not published.")));
 	db_id(st, 0, ret->b);

@@ -31,12 +31,12 @@ static bool point_ok(uint32_t p)
 	return p != 0x2028 && p != 0x2029 && p != 0xfeff;
 }
 
-bool author_name_ok(const char *name)
+bool line_ok(const char *line, size_t max)
 {
-	const unsigned char *p = (const unsigned char *)name;
+	const unsigned char *p = (const unsigned char *)line;
 	bool visible = false;
 
-	if (!name || !*name || strlen(name) > LIMIT_NAME)
+	if (!line || !*line || strlen(line) > max)
 		return false;
 	while (*p) {
 		uint32_t point = next_point(&p);
@@ -47,6 +47,11 @@ bool author_name_ok(const char *name)
 			   point != 0x3000;
 	}
 	return visible;
+}
+
+bool author_name_ok(const char *name)
+{
+	return line_ok(name, LIMIT_NAME);
 }
 
 static bool kind_parse(const char *kind, enum author_kind *ret)

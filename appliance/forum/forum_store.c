@@ -112,11 +112,12 @@ static const char *const sql[FORUM_STMTS] = {
 	[POST_NEWEST] = "SELECT max(num) FROM post",
 	[POST_BY_SOURCE] = "SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
 			   " WHERE p.source = ?1 AND t.space = ?2",
-	[POST_BY_GUEST] =
-		"SELECT p.id FROM topic t JOIN post p ON p.topic = t.num WHERE"
-		" (t.id = ?1 OR (?1 IS NULL AND t.author = ?2 AND t.kind = 1 AND p.number = 1"
-		"  AND t.time = ?3)) AND p.author = ?2 AND p.kind = 1 AND p.time = ?3"
-		" AND p.by_name = ?4 AND p.text = ?5 LIMIT 1",
+	[POST_BY_GUEST] = "SELECT p.id FROM topic t JOIN post p ON p.topic = t.num WHERE t.id = ?1"
+			  " AND p.time = ?2 AND p.kind = 1 AND p.by_name = ?3 AND p.text = ?4",
+	[TOPIC_BY_GUEST] =
+		"SELECT p.id FROM topic t JOIN post p ON p.topic = t.num AND p.number = 1"
+		" WHERE t.forum = ?1 AND t.time = ?2 AND t.kind = 1 AND p.by_name = ?3"
+		" AND p.text = ?4",
 	[SAW_ADD] =
 		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",
 	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",
