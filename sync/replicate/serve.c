@@ -18,6 +18,13 @@ struct lacking {
 	size_t n;
 };
 
+/* A run that differs from ours and is not signed where it does: ours from there on, if it is
+ * signed, is what they are to have. */
+struct better {
+	struct log_id id;
+	struct seq_range range;
+};
+
 struct serving {
 	struct session_options o;
 	enum serving_kind kind;
@@ -30,6 +37,7 @@ struct serving {
 	size_t n_heads;
 	struct buf lacking; /* struct lacking; ranges in the arena */
 	struct buf forks;   /* struct log_id: forks that came to light */
+	struct buf better;  /* struct better */
 	bool ended;
 };
 
@@ -103,6 +111,7 @@ void serving_free(struct serving *v)
 	free(v->spaces);
 	buf_release(&v->lacking);
 	buf_release(&v->forks);
+	buf_release(&v->better);
 	arena_release(&v->arena);
 	inlet_release(&v->in);
 	sender_free(v->out);
@@ -201,6 +210,13 @@ void serving_written(struct serving *v)
 	error_free(space_of(v, &id.space, &a));
 	if (in->fork_new && v->forks.n / sizeof(id) < LIMIT_FRAME_ENTRIES)
 		buf_add(&v->forks, &id, sizeof(id));
+	if (in->refused == ERR_SIGNATURE && in->frame->type == FRAME_ENTRIES &&
+	    v->better.n / sizeof(struct better) < SENDER_LOCATED) {
+		const struct ingest *run = &in->frame->entries;
+		struct better b = {id, {in->refused_seq, run->first + run->n - 1}};
+
+		buf_add(&v->better, &b, sizeof(b));
+	}
 	inlet_written(&v->in);
 }
 
@@ -285,6 +301,28 @@ static struct error *plan_pull(struct serving *v, struct log_store *log)
 	return plan_digests(v, log);
 }
 
+static struct error *plan_better(struct serving *v, struct log_store *log)
+{
+	const struct better *b = (const struct better *)v->better.p;
+
+	for (size_t i = 0; i < v->better.n / sizeof(*b); i++) {
+		struct seq_range range = b[i].range;
+		struct log_info info;
+		struct error *e = log_info_get(log, &b[i].id, &info);
+
+		if (error_is(e, ERR_NOT_FOUND)) {
+			error_free(e);
+			continue;
+		}
+		TRY(e);
+		if (range.last > info.live)
+			range.last = info.live;
+		if (range.first <= range.last && serving_shares(v, &b[i].id.space))
+			sender_range(v->out, &info, range, SEND_ENTRIES);
+	}
+	return NULL;
+}
+
 static struct error *plan_push(struct serving *v, struct log_store *log)
 {
 	const struct log_id *forks = (const struct log_id *)v->forks.p;
@@ -298,6 +336,7 @@ static struct error *plan_push(struct serving *v, struct log_store *log)
 		if (info.frozen && serving_shares(v, &forks[i].space))
 			sender_fork(v->out, &info);
 	}
+	TRY(plan_better(v, log));
 	for (size_t i = 0; i < kept; i++)
 		sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
 	sender_result(v->out, r->received, r->filled, r->known);

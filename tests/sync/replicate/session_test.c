@@ -372,6 +372,63 @@ static void an_entry_that_its_author_did_not_sign_ends_its_log_on_every_box(void
 	box_release(&c);
 }
 
+/* Two entries of B's log behind its head: the first not signed by B itself, but vouched for by the
+ * chain. */
+static void make_unsigned_run(struct fixture *f, const struct log_info *info,
+			      struct entry_bytes out[2])
+{
+	struct entry e = {.space = f->space, .rules = f->space, .payload_len = 2};
+	static const uint8_t salt[ENTRY_SALT] = "sixteen bytes !";
+
+	e.incarnation = info->id.incarnation;
+	e.prev = info->head_hash;
+	for (int i = 0; i < 2; i++) {
+		e.seq = info->head + 1 + (uint64_t)i;
+		e.time = i;
+		entry_make(&e, f->ada, f->b.key, salt, span_str("{}"), &out[i]);
+		if (i == 0)
+			out[i].b[300] ^= 1;
+		e.prev = entry_hash(&out[i]);
+	}
+}
+
+static void what_is_only_vouched_for_gives_way_to_what_is_signed_whoever_asks(void **state)
+{
+	for (int who = 0; who < 2; who++) {
+		struct fixture *f = *state;
+		struct entry_bytes run[2];
+		struct ingest_payload none[2] = {{.state = PAYLOAD_NOT_HELD},
+						 {.state = PAYLOAD_NOT_HELD}};
+		struct log_info info;
+		struct ingest in = {.id = &info.id, .headers = run, .payloads = none, .n = 2};
+		struct ingest_result result;
+		struct error *refused = NULL;
+		struct sync_report r;
+		struct box c;
+
+		box_init(&c, &f->env, f->dir, who ? "d" : "c", 3);
+		boxes_sync(&f->b, &f->a);
+		write_n(f, &f->b, 2, "signed");
+		boxes_sync(&f->b, &f->a);
+		boxes_sync(&c, &f->a);
+		info = log_of(&f->b, &f->space, secret_pubkey(f->b.key));
+		make_unsigned_run(f, &info, run);
+		in.first = info.head + 1;
+		NEED(log_begin(c.log));
+		NEED(log_ingest(c.log, &in, &result, &refused));
+		NEED(refused);
+		assert_int_equal(result.added, 2);
+		NEED(log_commit(c.log));
+		write_n(f, &f->b, 3, "other");
+		boxes_sync(&f->b, &f->a);
+		r = who ? boxes_sync(&c, &f->a) : boxes_sync(&f->a, &c);
+		if (!r.equal)
+			r = who ? boxes_sync(&c, &f->a) : boxes_sync(&f->a, &c);
+		assert_true(r.equal);
+		box_release(&c);
+	}
+}
+
 static void cut_at_any_byte_what_came_whole_is_kept_and_the_rest_follows(void **state)
 {
 	struct fixture *f = *state;
@@ -525,6 +582,7 @@ int main(void)
 		T(missing_payloads_are_asked_for_again_though_the_heads_are_equal),
 		T(the_other_side_fills_what_the_server_misses),
 		T(an_entry_that_its_author_did_not_sign_ends_its_log_on_every_box),
+		T(what_is_only_vouched_for_gives_way_to_what_is_signed_whoever_asks),
 		T(cut_at_any_byte_what_came_whole_is_kept_and_the_rest_follows),
 		T(a_bit_flipped_anywhere_is_noticed_and_nothing_false_is_stored),
 		T(what_is_not_shared_is_not_even_named),
