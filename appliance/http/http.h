@@ -119,6 +119,10 @@ struct error *request_limit_named(struct request *r, const char *what, const cha
  */
 struct error *request_heavy_begin(struct request *r) MUST;
 void request_heavy_end(struct request *r);
+/* Around a long wait in a handler (for a peer, say; request_write does it by itself): few handlers
+ * work at a time, and meanwhile another may. */
+void request_blocks(struct request *r);
+void request_goes_on(struct request *r);
 /* The host as the reader typed it, without port; "" when it is none of our names and addresses'
  * form. */
 const char *request_host(struct request *r);

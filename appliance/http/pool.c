@@ -8,8 +8,10 @@ struct pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work, gone;
 	struct pool_job *first, **end;
-	size_t waiting;	      /* jobs */
-	int threads, resting; /* threads, and those of them without work */
+	size_t waiting; /* jobs */
+	int threads;
+	int active;  /* of them: at work */
+	int blocked; /* of them: waiting for a commit; the rest is free */
 	bool stop;
 	struct conn *spare[POOL_SPARE_CONNS];
 	int spares;
@@ -33,50 +35,12 @@ struct pool *pool_new(struct app *app)
 	return p;
 }
 
-/* Wait for work; NULL when there was none for so long that the thread may go. Under the lock. */
-static struct pool_job *next_job(struct pool *p)
+static bool may_work(const struct pool *p)
 {
-	struct pool_job *job;
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += POOL_REST_MS / 1000;
-	while (!p->first && !p->stop) {
-		int why;
-
-		p->resting++;
-		why = pthread_cond_timedwait(&p->work, &p->mutex, &until);
-		p->resting--;
-		if (why)
-			break;
-	}
-	job = p->first;
-	if (!job)
-		return NULL;
-	p->first = job->next;
-	if (!p->first)
-		p->end = &p->first;
-	p->waiting--;
-	return job;
+	return p->first && p->active < POOL_ACTIVE;
 }
 
-static void *pool_main(void *arg)
-{
-	struct pool *p = arg;
-	struct pool_job *job;
-
-	pthread_setname_np(pthread_self(), "http-page");
-	pthread_mutex_lock(&p->mutex);
-	while ((job = next_job(p))) {
-		pthread_mutex_unlock(&p->mutex);
-		job->run(job);
-		pthread_mutex_lock(&p->mutex);
-	}
-	p->threads--;
-	pthread_cond_signal(&p->gone);
-	pthread_mutex_unlock(&p->mutex);
-	return NULL;
-}
+static void *pool_main(void *arg);
 
 static bool one_more_thread(struct pool *p)
 {
@@ -93,23 +57,93 @@ static bool one_more_thread(struct pool *p)
 	return ok;
 }
 
+/* Somebody for the first job, if it may be worked on now. False only when there is no thread at
+ * all. */
+static bool wake(struct pool *p)
+{
+	if (!may_work(p))
+		return true;
+	if (p->threads == p->active + p->blocked && p->threads < POOL_THREADS)
+		return one_more_thread(p) || p->threads > 0;
+	pthread_cond_signal(&p->work);
+	return true;
+}
+
+/* Wait for work; NULL when there was none for so long that the thread may go. Under the lock. */
+static struct pool_job *next_job(struct pool *p)
+{
+	struct pool_job *job;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += POOL_REST_MS / 1000;
+	while (!may_work(p) && !(p->stop && !p->first)) {
+		if (pthread_cond_timedwait(&p->work, &p->mutex, &until))
+			break; /* who is at work takes what waits */
+	}
+	if (!may_work(p))
+		return NULL;
+	job = p->first;
+	p->first = job->next;
+	if (!p->first)
+		p->end = &p->first;
+	p->waiting--;
+	p->active++;
+	wake(p); /* for the next one */
+	return job;
+}
+
+static void *pool_main(void *arg)
+{
+	struct pool *p = arg;
+	struct pool_job *job;
+
+	pthread_setname_np(pthread_self(), "http-page");
+	pthread_mutex_lock(&p->mutex);
+	while ((job = next_job(p))) {
+		pthread_mutex_unlock(&p->mutex);
+		job->run(job);
+		pthread_mutex_lock(&p->mutex);
+		p->active--;
+	}
+	p->threads--;
+	pthread_cond_signal(&p->gone);
+	pthread_mutex_unlock(&p->mutex);
+	return NULL;
+}
+
 bool pool_submit(struct pool *p, struct pool_job *job)
 {
 	bool ok;
 
 	pthread_mutex_lock(&p->mutex);
 	ok = !p->stop && p->waiting < POOL_QUEUE;
-	if (ok && (size_t)p->resting <= p->waiting && p->threads < POOL_THREADS)
-		ok = one_more_thread(p) || p->threads > 0;
 	if (ok) {
 		job->next = NULL;
 		*p->end = job;
 		p->end = &job->next;
 		p->waiting++;
-		pthread_cond_signal(&p->work);
+		ok = wake(p);
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return ok;
+}
+
+void pool_blocks(struct pool *p)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->active--;
+	p->blocked++;
+	wake(p);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+void pool_goes_on(struct pool *p)
+{
+	pthread_mutex_lock(&p->mutex);
+	p->active++;
+	p->blocked--;
+	pthread_mutex_unlock(&p->mutex);
 }
 
 void pool_free(struct pool *p)

@@ -8,7 +8,13 @@
 #pragma once
 #include "appliance/app.h"
 
-enum { POOL_THREADS = 32, POOL_QUEUE = 2048, POOL_REST_MS = 20000, POOL_SPARE_CONNS = 4 };
+enum {
+	POOL_THREADS = 40,
+	POOL_ACTIVE = 4,
+	POOL_QUEUE = 2048,
+	POOL_REST_MS = 20000,
+	POOL_SPARE_CONNS = 4
+};
 
 struct pool;
 struct pool *pool_new(struct app *app);
@@ -20,6 +26,10 @@ struct pool_job {
 };
 /* The job is borrowed until it ran. False: too many wait already. Any thread. */
 bool pool_submit(struct pool *p, struct pool_job *job);
+
+/* Around a wait on a job's own thread: meanwhile another may work. */
+void pool_blocks(struct pool *p);
+void pool_goes_on(struct pool *p);
 
 struct error *pool_conn(struct pool *p, struct conn **ret) MUST;
 void pool_conn_back(struct pool *p, struct conn *take_c); /* accepts NULL */

@@ -484,7 +484,9 @@ struct error *request_heavy_begin(struct request *r)
 		return error_new(ERR_BUSY, N_("Many people are signing in at once. Try again in a "
 					      "moment."));
 	}
+	pool_blocks(s->pool);
 	pthread_mutex_lock(&s->heavy);
+	pool_goes_on(s->pool);
 	return NULL;
 }
 
@@ -492,6 +494,16 @@ void request_heavy_end(struct request *r)
 {
 	pthread_mutex_unlock(&r->server->heavy);
 	r->server->heavy_waiting--;
+}
+
+void request_blocks(struct request *r)
+{
+	pool_blocks(r->server->pool);
+}
+
+void request_goes_on(struct request *r)
+{
+	pool_goes_on(r->server->pool);
 }
 
 /* --- addresses --- */
@@ -531,5 +543,10 @@ const char *url_encode(struct arena *a, const char *s)
 
 struct error *request_write(struct request *r, write_fn *fn, void *arg)
 {
-	return writer_run(r->server->app->writer, fn, arg);
+	struct error *e;
+
+	pool_blocks(r->server->pool);
+	e = writer_run(r->server->app->writer, fn, arg);
+	pool_goes_on(r->server->pool);
+	return e;
 }

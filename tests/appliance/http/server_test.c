@@ -132,11 +132,31 @@ static struct error *by_token(struct request *r, const char *value, struct viewe
 static const struct viewer_source viewers = {by_cookie, by_token};
 static page_hook_fn *const no_hooks[] = {NULL};
 
+/* A real clock that can be moved ahead. */
+static _Atomic int64_t ahead;
+
+static int64_t now_ms(void *ctx)
+{
+	return env_now(&env_system) + ahead;
+}
+
+static int64_t mono_ms(void *ctx)
+{
+	return env_mono(&env_system) + ahead;
+}
+
+static void random_(void *ctx, void *out, size_t n)
+{
+	env_random(&env_system, out, n);
+}
+static const struct env env = {NULL, now_ms, mono_ms, random_};
+
 static struct web web;
 
 static int start(void **state)
 {
-	web_start(&web, &(struct web_options){.assets = test_assets,
+	web_start(&web, &(struct web_options){.env = &env,
+					      .assets = test_assets,
 					      .https = true,
 					      .http = {.routes = tables,
 						       .viewers = &viewers,
@@ -677,6 +697,34 @@ static void a_slow_page_holds_up_nobody_else(void **state)
 	assert_true(ms() - from < 3000);
 }
 
+static void a_request_that_drips_ends_at_its_deadline(void **state)
+{
+	static const char text[] =
+		"GET /hello HTTP/1.1\r\nHost: localhost\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy"
+		"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy";
+	static const char body[] =
+		"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+		"Content-Type: application/json\r\n\r\n          ";
+	const char *const all[] = {text, body};
+
+	for (int k = 0; k < 2; k++) {
+		int fd = web_connect(web.http);
+		bool open = true;
+
+		web_send(fd, all[k], strlen(all[k]) - 10);
+		for (size_t i = 0; open && i < 10; i++) {
+			char c;
+
+			open = send(fd, all[k] + strlen(all[k]) - 10 + i, 1, MSG_NOSIGNAL) == 1;
+			ahead += 5000;
+			usleep(300 * 1000);
+			open = open && recv(fd, &c, 1, MSG_DONTWAIT) != 0;
+		}
+		assert_false(open);
+		close(fd);
+	}
+}
+
 static void stops_while_requests_run(void **state)
 {
 	static const char text[] = "GET /slow HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
@@ -736,6 +784,7 @@ int main(void)
 		cmocka_unit_test(serves_everybody_while_1200_connections_idle),
 		cmocka_unit_test(a_slow_page_holds_up_nobody_else),
 		cmocka_unit_test(serves_the_safe_door_to_curl),
+		cmocka_unit_test(a_request_that_drips_ends_at_its_deadline),
 		cmocka_unit_test(stops_while_requests_run),
 	};
 
