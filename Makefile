@@ -157,7 +157,7 @@ fuzz-build: $(FUZZERS)
 
 SEEDS ?= 5000
 sim: test-build ## the simulation with SEEDS (5000) random schedules
-	$(Q)$(B)/tests/community/convergence_test --seeds $(SEEDS)
+	$(Q)$(B)/tests/appliance/community/convergence_test --seeds $(SEEDS)
 
 bench: ## measure against peers, one table of ratios
 	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)

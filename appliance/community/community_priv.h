@@ -208,9 +208,8 @@ uint64_t log_stop(const struct log_info *info); /* the first sequence that is no
 /* The log as the view knows it, adding it when it is new. */
 struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret) MUST;
 struct vlog *vlog_of(struct conn *c, int64_t num);
-/* An entry of the log names these rules. Sequences come rising; what came before is let alone. */
-struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e,
-		       const struct hash *rules) MUST;
+/* Note which rules the log names up to this entry. */
+struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e) MUST;
 struct error *meta_get(struct conn *c, enum meta which, int64_t *ret) MUST;
 struct error *meta_set(struct conn *c, enum meta which, int64_t value) MUST;
 

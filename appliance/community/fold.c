@@ -101,6 +101,7 @@ static struct error *note_missing(struct batch *b, struct object *o, const struc
 
 static void become_head(struct object *o, const struct op_rec *r)
 {
+	bool first = o->nheads == 0;
 	size_t keep = 0;
 
 	for (size_t i = 0; i < o->nheads; i++)
@@ -108,7 +109,7 @@ static void become_head(struct object *o, const struct op_rec *r)
 			o->heads[keep++] = o->heads[i];
 	o->heads[keep] = r->id;
 	o->nheads = keep + 1;
-	if (r->time > o->max_time || keep == 0 ||
+	if (first || r->time > o->max_time ||
 	    (r->time == o->max_time && hash_cmp(&r->id, &o->max_id) > 0)) {
 		o->max_time = r->time;
 		o->max_id = r->id;

@@ -342,22 +342,47 @@ struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret)
 	return NULL;
 }
 
-struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e,
-		       const struct hash *rules)
+struct noting {
+	struct conn *c;
+	struct vlog *l;
+};
+
+static struct error *note_one(void *ctx, const struct stored *e)
 {
-	uint64_t seq = e->seq;
+	struct noting *k = ctx;
+	struct vlog *l = k->l;
+	struct entry h;
 	bool moved;
 
-	if (seq <= l->top)
-		return NULL;
-	memory_touch(c);
-	l->top = seq;
+	entry_decode(&e->raw, &h);
+	l->top = e->seq;
 	l->top_hash = e->hash;
 	l->changed = true;
-	if (hash_is_zero(rules) || (l->n && hash_eq(&l->runs[l->n - 1].rules, rules)))
+	if (hash_is_zero(&h.rules) || (l->n && hash_eq(&l->runs[l->n - 1].rules, &h.rules)))
 		return NULL;
-	TRY(db_do(c->view, c->community->stmts, RUN_ADD, "iik", l->num, (int64_t)seq, rules));
-	add_run(l, seq, rules);
-	floors_set(c->community->m.spaces[l->space], l, &moved);
+	TRY(db_do(k->c->view, k->c->community->stmts, RUN_ADD, "iik", l->num, (int64_t)e->seq,
+		  &h.rules));
+	add_run(l, e->seq, &h.rules);
+	floors_set(k->c->community->m.spaces[l->space], l, &moved);
 	return NULL;
+}
+
+struct error *note_run(struct conn *c, struct vlog *l, const struct stored *e)
+{
+	struct noting k = {c, l};
+
+	if (e->seq <= l->top)
+		return NULL;
+	memory_touch(c);
+	/* An entry whose payload came later has a later number: what it names counts from its
+	 * place. */
+	if (e->seq > l->top + 1) {
+		struct error *err = log_range(c->log, l->num, l->top + 1, e->seq - 1, note_one, &k);
+
+		/* What is damaged names nothing until it is repaired. */
+		if (!error_is(err, ERR_CORRUPT))
+			TRY(err);
+		error_free(err);
+	}
+	return note_one(&k, e);
 }

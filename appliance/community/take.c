@@ -283,7 +283,7 @@ struct error *take_entry(struct batch *b, const struct stored *e)
 	if (!e->live || (l->stop && e->seq >= l->stop))
 		return NULL;
 	entry_decode(&e->raw, &h);
-	TRY(note_run(b->c, l, e, &h.rules));
+	TRY(note_run(b->c, l, e));
 	TRY(rec_find(b->c, &e->op_id, &r));
 	if (r.num)
 		return take_again(b, l, e, &h, &r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Boxes for the tests of community/: each a folder, a key, a clock moved by hand; entries are carried
- * between them as they are. */
+/* Boxes for the tests of community/: each a folder, a key, a clock moved by hand; entries are
+ * carried between them as they are. */
 #pragma once
 #include "tests/lib/test.h"
 #include "appliance/community/community.h"
@@ -55,14 +55,12 @@ static inline struct error *carry_entry(void *ctx, const struct stored *e)
 	k->list = realloc(k->list, (k->n + 1) * sizeof(k->list[0]));
 	k->list[k->n++] = (struct ingest_payload){
 		.state = e->state,
-		.salt = e->state == PAYLOAD_HELD
-				? memcpy(malloc(ENTRY_SALT), e->salt, ENTRY_SALT)
-				: NULL,
-		.bytes = e->state == PAYLOAD_HELD
-				 ? span_of(memcpy(malloc(e->payload.n + 1), e->payload.p,
-						  e->payload.n),
-					   e->payload.n)
-				 : (struct span){NULL, 0}};
+		.salt = e->state == PAYLOAD_HELD ? memcpy(malloc(ENTRY_SALT), e->salt, ENTRY_SALT)
+						 : NULL,
+		.bytes = e->state == PAYLOAD_HELD ? span_of(memcpy(malloc(e->payload.n + 1),
+								   e->payload.p, e->payload.n),
+							    e->payload.n)
+						  : (struct span){NULL, 0}};
 	return NULL;
 }
 
@@ -113,8 +111,8 @@ static inline struct error *carry_range(struct box *from, struct box *to, const 
 	struct error *refused = NULL, *err;
 
 	TRY(log_range(from->c->log, l->num, first, last, carry_entry, &k));
-	if (!k.n || (!wants_log(from, to, l) &&
-		     !founds_space((const struct entry_bytes *)k.headers.p)))
+	if (!k.n ||
+	    (!wants_log(from, to, l) && !founds_space((const struct entry_bytes *)k.headers.p)))
 		return NULL;
 	if (pubkey_eq(&l->id.appliance, secret_pubkey(to->key)) &&
 	    log_is_behind(to->c->log, &l->id, last))

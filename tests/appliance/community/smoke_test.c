@@ -17,11 +17,12 @@ static void two_boxes_that_swap_everything_agree(void **state)
 	assert_string_equal(s.name, "Ateneu");
 	assert_true(s.own);
 	assert_ok(box_submit(&a, &space, "forum.create", NULL, steward,
-			     json_pack("{s:s,s:s}", "slug", "general", "title", "General"), &forum));
-	assert_ok(box_submit(&a, &space, "topic.create", NULL, steward,
-			     json_pack("{s:s,s:s,s:s}", "forum", ID(&forum), "title", "Hola", "text",
-				       "Bon dia"),
-			     &topic));
+			     json_pack("{s:s,s:s}", "slug", "general", "title", "General"),
+			     &forum));
+	assert_ok(box_submit(
+		&a, &space, "topic.create", NULL, steward,
+		json_pack("{s:s,s:s,s:s}", "forum", ID(&forum), "title", "Hola", "text", "Bon dia"),
+		&topic));
 	assert_ok(box_submit(&a, &space, "post.create", &topic, steward,
 			     json_pack("{s:s}", "text", "Una resposta"), &post));
 	assert_ok(box_submit(&a, &space, "appliance.admit", NULL, steward,

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A small world of boxes and people, driven by one seed. */
+#pragma once
+#define TEST_WITHOUT_CMOCKA
+#include "tests/appliance/community/swap.h"
+
+enum { SIM_BOXES = 8, SIM_PEOPLE = 6, SIM_IDS = 400 };
+
+enum sim_kind { SIM_FORUM, SIM_TOPIC, SIM_POST, SIM_DOC, SIM_OTHER, SIM_RULES };
+struct sim_op {
+	struct hash id, object;
+	enum sim_kind kind;
+	int box;   /* that acknowledged it */
+	bool lost; /* it may be missing: its box's disk went */
+};
+
+struct sim {
+	uint64_t seed;
+	struct test_env rand;
+	bool trace;
+	struct box box[SIM_BOXES + 1];
+	int n, twin_of[SIM_BOXES + 1];
+	char *backup[SIM_BOXES + 1];
+	bool apart[SIM_BOXES + 1]; /* in the other half of a partition */
+	struct secret *people[SIM_PEOPLE];
+	struct hash space;
+	struct sim_op ops[SIM_IDS];
+	int ops_n;
+	int step, acting;
+	char *dir;
+};
+
+/* Errors that the world can't have are ours: print the seed and end. */
+#define NEED(sim, expr)                                                                            \
+	do {                                                                                       \
+		struct error *need_ = (expr);                                                      \
+		if (need_)                                                                         \
+			sim_die((sim), #expr, need_, __FILE__, __LINE__);                          \
+	} while (0)
+void sim_die(struct sim *s, const char *what, struct error *err, const char *file, int line);
+void sim_say(struct sim *s, const char *fmt, ...) PRINTF(2, 3);
+
+uint64_t sim_below(struct sim *s, uint64_t n);
+bool sim_chance(struct sim *s, unsigned percent);
+/* One of the ops of that kind, NULL when there is none. */
+struct sim_op *sim_any(struct sim *s, enum sim_kind kind);
+
+/* What may happen in one step. */
+void sim_write(struct sim *s, int box);	    /* content */
+void sim_govern(struct sim *s, int box);    /* rules */
+void sim_misbehave(struct sim *s, int box); /* what an honest box never writes */
