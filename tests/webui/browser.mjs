@@ -94,7 +94,7 @@ export function tap() {
 			n += 1;
 			console.log(`${bad.length ? 'not ok' : 'ok'} ${n} - ${name}`);
 			for (const line of bad)
-				console.log(`# ${name} ${line}`);
+				console.log(`# ${name} ${line.replace(/\s+/g, ' ')}`);
 		},
 		end() { console.log(`1..${n}`); },
 	};
