@@ -2,8 +2,8 @@
 /*
  * Blobs: files named by the BLAKE2b-256 of their content, in DATA/blobs/ab/REST-OF-NAME. A blob is
  * streamed into a temporary file in the same file system, hashed on the way, fsynced, renamed, and
- * the folder fsynced: after blob_writer_finish returned, it is there for good. Any number of threads may
- * read and write; each writer belongs to one thread.
+ * the folder fsynced: after blob_writer_finish returned, it is there for good. Any number of
+ * threads may read and write; each writer belongs to one thread.
  */
 #pragma once
 #include "sync/crypto/crypto.h"
@@ -29,7 +29,8 @@ DEFINE_CLEANUP(struct blob_writer *, blob_writer_free)
 
 bool blob_has(struct blob_store *s, const struct hash *h, uint64_t *ret_size);
 /* An open file descriptor for reading, yours; ERR_NOT_FOUND. */
-struct error *blob_fd(struct blob_store *s, const struct hash *h, int *ret_fd, uint64_t *ret_size) MUST;
+struct error *blob_fd(struct blob_store *s, const struct hash *h, int *ret_fd,
+		      uint64_t *ret_size) MUST;
 /* Hash the whole file again: ERR_CORRUPT when it is not what its name says (it is then renamed to
  * *.bad, so that it is fetched again). */
 struct error *blob_verify(struct blob_store *s, const struct hash *h) MUST;

@@ -45,7 +45,7 @@ struct id_text {
 };
 struct id_text id_text(const void *id32);
 struct id_text id_short(const void *id32);
-#define ID(x) (id_text((x)).s)        /* for use inside one expression */
+#define ID(x)	    (id_text((x)).s)  /* for use inside one expression */
 #define ID_SHORT(x) (id_short((x)).s) /* likewise */
 /* false (out untouched) unless the text is exactly 52 letters of our base32. */
 bool id_parse(const char *text, void *ret_id32);
@@ -60,7 +60,7 @@ void hash_add(struct hash_state *st, const void *p, size_t n);
 struct hash hash_final(struct hash_state *st);
 
 /* --- signing --- */
-struct secret; /* an Ed25519 secret key with its public half */
+struct secret;			 /* an Ed25519 secret key with its public half */
 struct secret *secret_new(void); /* from the kernel's random numbers */
 struct secret *secret_from_seed(const uint8_t seed[32]); /* the same key for the same seed */
 void secret_free(struct secret *s);
@@ -92,8 +92,8 @@ struct password_cost {
 	size_t memory; /* bytes */
 };
 extern const struct password_cost password_cost_default;
-struct error *password_key(struct span password, const uint8_t salt[16],
-			   struct password_cost cost, uint8_t ret_key[32]) MUST;
+struct error *password_key(struct span password, const uint8_t salt[16], struct password_cost cost,
+			   uint8_t ret_key[32]) MUST;
 
 /* The six-digit number that two people compare, made from both keys and the same on both sides:
  * the first 8 bytes of BLAKE2b-256("lliure-pair-1", lower key, higher key) as a little-endian

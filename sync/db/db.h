@@ -22,7 +22,7 @@
 enum db_mode {
 	DB_READER = 0,
 	DB_WRITER = 1,
-	DB_DERIVED = 2,    /* a writer whose file can be made anew: synchronous=NORMAL */
+	DB_DERIVED = 2,	   /* a writer whose file can be made anew: synchronous=NORMAL */
 	DB_TEST_NOSYNC = 3 /* a writer for simulations: synchronous=OFF */
 };
 
@@ -63,8 +63,8 @@ struct error *db_exec(struct db *db, const char *sql) MUST; /* constant SQL only
 
 /* Columns of the current row. */
 int64_t db_int(sqlite3_stmt *st, int col);
-const char *db_text(sqlite3_stmt *st, int col);  /* "" for NULL; borrowed until the next step */
-struct span db_blob(sqlite3_stmt *st, int col);  /* likewise */
+const char *db_text(sqlite3_stmt *st, int col); /* "" for NULL; borrowed until the next step */
+struct span db_blob(sqlite3_stmt *st, int col); /* likewise */
 bool db_is_null(sqlite3_stmt *st, int col);
 /* Exactly 32 bytes into out; false (out zeroed) when the column holds anything else. */
 bool db_id(sqlite3_stmt *st, int col, void *out32);

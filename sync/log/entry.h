@@ -45,15 +45,15 @@ struct entry {
 
 void entry_decode(const struct entry_bytes *raw, struct entry *ret);
 void entry_encode(const struct entry *e, struct entry_bytes *ret);
-/* What holds for every header alone: version 1, known flags, payload_len within the limit, seq from 1
- * to 2^63-1, space zero only at seq 1, epoch zero without ENTRY_SEALED, an appliance-authored entry has
- * author == appliance and a zero author signature, prev zero exactly at seq 1, rules zero exactly
- * in a founding entry. ERR_MALFORMED / ERR_VERSION. */
+/* What holds for every header alone: version 1, known flags, payload_len within the limit, seq from
+ * 1 to 2^63-1, space zero only at seq 1, epoch zero without ENTRY_SEALED, an appliance-authored
+ * entry has author == appliance and a zero author signature, prev zero exactly at seq 1, rules zero
+ * exactly in a founding entry. ERR_MALFORMED / ERR_VERSION. */
 struct error *entry_check(const struct entry_bytes *raw) MUST;
 
-struct hash entry_hash(const struct entry_bytes *raw);    /* BLAKE2b-256 of the 352 bytes */
-struct hash entry_op_id(const struct entry_bytes *raw);   /* of "lliure-op-1" and the signed part */
-struct log_id entry_log(const struct entry_bytes *raw);   /* founding entries: space = op id */
+struct hash entry_hash(const struct entry_bytes *raw);	/* BLAKE2b-256 of the 352 bytes */
+struct hash entry_op_id(const struct entry_bytes *raw); /* of "lliure-op-1" and the signed part */
+struct log_id entry_log(const struct entry_bytes *raw); /* founding entries: space = op id */
 struct hash payload_hash(const uint8_t salt[ENTRY_SALT], struct span payload);
 
 bool entry_verify_appliance(const struct entry_bytes *raw);
@@ -62,8 +62,8 @@ bool entry_verify_author(const struct entry_bytes *raw);
 
 /* Sign a new entry. `author` NULL: by the appliance itself (sets the flag). The salt is given. */
 void entry_make(const struct entry *fields, const struct secret *author,
-		const struct secret *appliance, const uint8_t salt[ENTRY_SALT],
-		struct span payload, struct entry_bytes *ret);
+		const struct secret *appliance, const uint8_t salt[ENTRY_SALT], struct span payload,
+		struct entry_bytes *ret);
 /* The same op again in another log (carrying disputed ops over): keeps every byte that the author
  * signed, gives it the seq, incarnation and prev of the new log, signs as appliance. The op id
  * does not change. */

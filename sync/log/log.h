@@ -23,8 +23,8 @@
  * One `struct log_store` is one connection and belongs to one thread. The one opened as a writer
  * (DB_WRITER) may use everything; a reader only what says (R). Writing functions work inside a
  * transaction that the caller opens with log_begin and ends with log_commit: what was appended may
- * be shown, sent or acknowledged only after log_commit has returned NULL. If log_commit fails because
- * fsync failed, the process must end (the caller's duty).
+ * be shown, sent or acknowledged only after log_commit has returned NULL. If log_commit fails
+ * because fsync failed, the process must end (the caller's duty).
  */
 #pragma once
 #include "sync/base/env.h"
@@ -33,27 +33,32 @@
 
 struct log_store;
 
-enum payload_state { PAYLOAD_HELD = 0, PAYLOAD_NOT_HELD = 1, PAYLOAD_SEALED = 2, PAYLOAD_ERASED = 3 };
+enum payload_state {
+	PAYLOAD_HELD = 0,
+	PAYLOAD_NOT_HELD = 1,
+	PAYLOAD_SEALED = 2,
+	PAYLOAD_ERASED = 3
+};
 
 /* A row of the table of logs. */
 struct log_info {
 	int64_t num; /* this box's own number of the log, in order of first sight */
 	struct log_id id;
-	uint64_t head;          /* highest sequence held in the chain, 0 for none */
-	struct hash head_hash;  /* of the header at `head` */
-	uint64_t audited;       /* author signatures checked up to here */
-	uint64_t proved;        /* appliance signatures checked, each, up to here */
-	bool strict;            /* its runs are no longer vouched for by their newest signature */
-	uint64_t ended;         /* sequence whose author signature failed, 0 for none */
-	uint64_t frozen;        /* lowest forked sequence, 0 for none */
-	uint64_t live;          /* highest live sequence: min(head, ended-1, frozen-1) */
+	uint64_t head;		/* highest sequence held in the chain, 0 for none */
+	struct hash head_hash;	/* of the header at `head` */
+	uint64_t audited;	/* author signatures checked up to here */
+	uint64_t proved;	/* appliance signatures checked, each, up to here */
+	bool strict;		/* its runs are no longer vouched for by their newest signature */
+	uint64_t ended;		/* sequence whose author signature failed, 0 for none */
+	uint64_t frozen;	/* lowest forked sequence, 0 for none */
+	uint64_t live;		/* highest live sequence: min(head, ended-1, frozen-1) */
 	uint64_t held, missing; /* payloads: held; neither held nor erased */
-	uint64_t bytes;         /* of the held payloads */
+	uint64_t bytes;		/* of the held payloads */
 };
 
-/* A stored entry, borrowed from the store until the next call on it unless copied. Reading checks: a
- * payload that is no longer what its header says is shown as PAYLOAD_NOT_HELD, and a header that is
- * no longer what was stored is never shown (log_verify finds both, log_repair has them fetched
+/* A stored entry, borrowed from the store until the next call on it unless copied. Reading checks:
+ * a payload that is no longer what its header says is shown as PAYLOAD_NOT_HELD, and a header that
+ * is no longer what was stored is never shown (log_verify finds both, log_repair has them fetched
  * again). */
 struct stored {
 	int64_t num; /* order of arrival on this box, from 1, grows; never reused */
@@ -73,9 +78,10 @@ struct log_open {
 	const char *path;
 	enum db_mode mode;
 	const struct env *env;
-	struct pubkey self;      /* whose box this is */
-	/* Where this copy lives (machine id, device, inode …), any text. A writer whose text differs from
-	 * the one written at last opening begins a new incarnation (invariant 6). NULL: never. */
+	struct pubkey self; /* whose box this is */
+	/* Where this copy lives (machine id, device, inode …), any text. A writer whose text
+	 * differs from the one written at last opening begins a new incarnation (invariant 6).
+	 * NULL: never. */
 	const char *whereabouts;
 };
 struct error *log_open(const struct log_open *how, struct log_store **ret) MUST;
@@ -93,12 +99,12 @@ void log_undo(struct log_store *l);
 
 /* --- writing our own --- */
 struct log_append {
-	const struct hash *space;     /* NULL founds a new space */
-	const struct secret *author;  /* NULL: the appliance itself */
+	const struct hash *space;    /* NULL founds a new space */
+	const struct secret *author; /* NULL: the appliance itself */
 	const struct secret *appliance;
-	struct hash rules;            /* zero only when founding */
-	int64_t time;                 /* usually env_now */
-	struct span payload;          /* plain; at most LIMIT_PAYLOAD */
+	struct hash rules;   /* zero only when founding */
+	int64_t time;	     /* usually env_now */
+	struct span payload; /* plain; at most LIMIT_PAYLOAD */
 };
 /* Append one op to our log of that space, beginning the log when there is none in this incarnation.
  * An op id that is already in one of our own logs gives ERR_EXISTS. */
@@ -107,9 +113,9 @@ struct error *log_append(struct log_store *l, const struct log_append *what,
 /* Draw a new incarnation (for all spaces). Disputed own ops are carried over by log_carry. */
 struct error *log_new_incarnation(struct log_store *l) MUST;
 uint64_t log_incarnation(struct log_store *l); /* (R) */
-/* Carry our ops that are held but not live (at or behind a fork of one of our own logs), and those that came
- * of the other branch (ingest_result.disputed), and are in no live log over into a new incarnation,
- * oldest first: same op ids. *ret_n: how many. */
+/* Carry our ops that are held but not live (at or behind a fork of one of our own logs), and those
+ * that came of the other branch (ingest_result.disputed), and are in no live log over into a new
+ * incarnation, oldest first: same op ids. *ret_n: how many. */
 struct error *log_carry(struct log_store *l, const struct secret *appliance, int *ret_n) MUST;
 /* A peer holds more of the log we are writing than we do: we are an old copy. True when `head` and
  * `hash` show that; the caller then calls log_new_incarnation. (R) */
@@ -118,22 +124,22 @@ bool log_is_behind(struct log_store *l, const struct log_id *id, uint64_t head);
 /* --- taking in --- */
 struct ingest {
 	const struct log_id *id;
-	uint64_t first;                 /* sequence of headers[0] */
+	uint64_t first; /* sequence of headers[0] */
 	const struct entry_bytes *headers;
 	const struct ingest_payload {
-		enum payload_state state;   /* what the sender says */
-		const uint8_t *salt;        /* ENTRY_SALT bytes when held */
+		enum payload_state state; /* what the sender says */
+		const uint8_t *salt;	  /* ENTRY_SALT bytes when held */
 		struct span bytes;
-	} *payloads; /* as many as headers */
+	} * payloads; /* as many as headers */
 	size_t n;
 	bool alone; /* travels alone: every author signature is checked before it is stored */
 };
 struct ingest_result {
-	size_t added;      /* new entries */
-	size_t filled;     /* payloads that were missing and are here now */
-	size_t known;      /* repetitions */
-	bool forked;       /* a fork was proved by this batch */
-	size_t disputed;   /* of our own log, not taken, but kept to be carried over (log_carry) */
+	size_t added;	 /* new entries */
+	size_t filled;	 /* payloads that were missing and are here now */
+	size_t known;	 /* repetitions */
+	bool forked;	 /* a fork was proved by this batch */
+	size_t disputed; /* of our own log, not taken, but kept to be carried over (log_carry) */
 	int64_t first_num, last_num; /* arrival numbers of what was added; 0 when none */
 };
 /* Store a contiguous run of one log: checks every header alone, the chain, that it continues what
@@ -145,9 +151,9 @@ struct ingest_result {
  * kept and the payload is "not held". The function's own error is this box's fault (disk). */
 struct error *log_ingest(struct log_store *l, const struct ingest *in, struct ingest_result *ret,
 			 struct error **ret_refused) MUST;
-/* Two valid headers of one (log, sequence), in any order. Checks both and freezes the log. ERR_MALFORMED
- * when they prove nothing. Known or higher than a known one: no change. *ret_new says whether the log's
- * frozen sequence became lower. */
+/* Two valid headers of one (log, sequence), in any order. Checks both and freezes the log.
+ * ERR_MALFORMED when they prove nothing. Known or higher than a known one: no change. *ret_new says
+ * whether the log's frozen sequence became lower. */
 struct fork_proof {
 	struct entry_bytes a, b; /* a's hash is the lower */
 };
@@ -156,10 +162,11 @@ struct error *log_ingest_fork(struct log_store *l, const struct fork_proof *proo
 /* The proof behind log_info.frozen. (R) ERR_NOT_FOUND. */
 struct error *log_fork_proof(struct log_store *l, int64_t log, struct fork_proof *ret) MUST;
 /* May this appliance write in this space, as far as sync cares? Kept by the layer above, from its
- * rules (log_admit); our own key always may. An appliance that is not admitted is "known, not held". (R) */
+ * rules (log_admit); our own key always may. An appliance that is not admitted is "known, not
+ * held". (R) */
 bool log_admitted(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
-/* The same without the exception for our own key: is it listed by the rules? Others take our log only
- * then, so only then does it count in the digest that both sides compare. (R) */
+/* The same without the exception for our own key: is it listed by the rules? Others take our log
+ * only then, so only then does it count in the digest that both sides compare. (R) */
 bool log_listed(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
 struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted) MUST;
@@ -174,19 +181,19 @@ struct audit_job {
 /* Up to max entries that wait, contiguous from each log's `audited`+1. (R) Returns how many. */
 struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t max,
 			     size_t *ret_n) MUST;
-/* Entries first..last of a log were found good (they follow `audited`). Or: entry `bad` failed: ends
- * the log there. */
+/* Entries first..last of a log were found good (they follow `audited`). Or: entry `bad` failed:
+ * ends the log there. */
 struct error *log_audit_good(struct log_store *l, int64_t log, uint64_t last) MUST;
 struct error *log_audit_bad(struct log_store *l, int64_t log, uint64_t bad) MUST;
 /* Is there nothing that log_audit_next would give? (R) */
 bool log_audited(struct log_store *l);
-/* The same for each appliance's own signature: less urgent, when log_audit_next gives nothing. Until
- * then a hostile appliance can make a run that is good as a whole and of which one entry alone is not,
- * so that boxes that got it in other pieces differ. */
+/* The same for each appliance's own signature: less urgent, when log_audit_next gives nothing.
+ * Until then a hostile appliance can make a run that is good as a whole and of which one entry
+ * alone is not, so that boxes that got it in other pieces differ. */
 struct error *log_prove_next(struct log_store *l, struct audit_job *jobs, size_t max,
 			     size_t *ret_n) MUST;
-/* Either (appliance: the latter), for a caller whose last verdicts are still on their way to the writer:
- * of the logs in `ahead`, entries up to `seq` are left out. (R) */
+/* Either (appliance: the latter), for a caller whose last verdicts are still on their way to the
+ * writer: of the logs in `ahead`, entries up to `seq` are left out. (R) */
 struct audit_ahead {
 	int64_t log;
 	bool appliance;
@@ -201,12 +208,12 @@ struct error *log_audit_done(struct log_store *l, const struct audit_job *jobs, 
 			     size_t n) MUST;
 
 /* --- erasing --- */
-/* Payload and salt of the op go, in every log that carries it: state PAYLOAD_ERASED for ever (a payload
- * that arrives again is not taken). The bytes are gone from the file after the next
+/* Payload and salt of the op go, in every log that carries it: state PAYLOAD_ERASED for ever (a
+ * payload that arrives again is not taken). The bytes are gone from the file after the next
  * log_scrub (secure_delete and a truncating checkpoint), outside a transaction. */
 struct error *log_erase(struct log_store *l, const struct hash *op_id) MUST;
-/* It turned out that nobody was allowed to erase it: the payload becomes "not held", and is taken when it comes
- * again. */
+/* It turned out that nobody was allowed to erase it: the payload becomes "not held", and is taken
+ * when it comes again. */
 struct error *log_unerase(struct log_store *l, const struct hash *op_id) MUST;
 struct error *log_scrub(struct log_store *l) MUST;
 
@@ -233,7 +240,8 @@ struct error *log_range(struct log_store *l, int64_t log, uint64_t first, uint64
 struct error *log_op(struct log_store *l, const struct hash *op_id, log_entry_fn *fn,
 		     void *ctx) MUST;
 struct error *log_by_num(struct log_store *l, int64_t num, log_entry_fn *fn, void *ctx) MUST;
-/* Sequences behind `after` whose payload is neither held nor erased. Returns how many, at most max. */
+/* Sequences behind `after` whose payload is neither held nor erased. Returns how many, at most max.
+ */
 struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
 			  size_t max, size_t *ret_n) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
@@ -259,6 +267,6 @@ struct verify_report {
 struct error *log_verify(struct log_store *l, void (*progress)(void *ctx, uint64_t done), void *ctx,
 			 struct verify_report *ret, struct error **ret_first) MUST;
 /* Have fetched again what is damaged (signatures are not checked): a damaged payload becomes "not
- * held"; a log whose header is damaged ends before it until a peer sends it again (what is behind stays
- * stored). A writer, in a transaction. *ret_n: how many faults. */
+ * held"; a log whose header is damaged ends before it until a peer sends it again (what is behind
+ * stays stored). A writer, in a transaction. *ret_n: how many faults. */
 struct error *log_repair(struct log_store *l, uint64_t *ret_n) MUST;

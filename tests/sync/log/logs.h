@@ -142,6 +142,20 @@ static inline struct log_info info_of(struct box *b, const struct log_id *id)
 	return i;
 }
 
+UNUSED static struct error *newest(void *ctx, const struct log_info *i)
+{
+	*(struct log_info *)ctx = *i;
+	return NULL;
+}
+
+UNUSED static struct log_info newest_log(struct box *b)
+{
+	struct log_info i = {0};
+
+	assert_ok(log_each(b->l, NULL, newest, &i));
+	return i;
+}
+
 static inline void assert_clean(struct box *b)
 {
 	struct verify_report report;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Our own logs: writing, incarnations, carrying over, erasing, checking. */
+/* Our own logs: writing, incarnations, carrying over. */
 #include "tests/sync/log/logs.h"
 
 static struct secret *ana;
@@ -47,20 +47,6 @@ static void read_run(struct box *b, const struct log_info *i, struct made *m)
 	m->id = i->id;
 	m->n = 0;
 	assert_ok(log_range(b->l, i->num, 1, i->live, into_run, m));
-}
-
-static struct error *newest(void *ctx, const struct log_info *i)
-{
-	*(struct log_info *)ctx = *i;
-	return NULL;
-}
-
-static struct log_info newest_log(struct box *b)
-{
-	struct log_info i = {0};
-
-	assert_ok(log_each(b->l, NULL, newest, &i));
-	return i;
 }
 
 static void founds_a_space_and_writes_in_it(void **state)
@@ -369,207 +355,6 @@ static void an_old_copy_takes_its_own_entries_back_and_does_not_fork(void **stat
 	box_release(&c);
 }
 
-static bool file_has(const char *path, const char *what)
-{
-	_cleanup_(buf_release) struct buf b = {0};
-	struct error *err = file_read(path, 1 << 28, &b);
-	bool found = !err && memmem(b.p, b.n, what, strlen(what));
-
-	error_free(err);
-	return found;
-}
-
-static bool folder_has(struct box *b, const char *what)
-{
-	_cleanup_(freep) char *wal = path_join(b->dir, "log.db-wal");
-	_cleanup_(freep) char *shm = path_join(b->dir, "log.db-shm");
-
-	return file_has(b->path, what) || file_has(wal, what) || file_has(shm, what);
-}
-
-static void erased_means_that_no_byte_is_left(void **state)
-{
-	enum { N = 300 };
-	static struct hash ops[N];
-	static char text[20000];
-	struct hash space;
-	struct box b;
-
-	(void)state;
-	box_init(&b, 1);
-	space = box_append(&b, NULL, NULL, "founding");
-	for (int i = 0; i < N; i++) {
-		/* Lengths that lie in one page and lengths that flow over into others. */
-		size_t len = (size_t)test_below(&b.env, i % 3 ? 600 : 15000) + 10;
-		int at = snprintf(text, sizeof(text), "secret-%d-", i);
-
-		for (size_t k = (size_t)at; k < len; k++)
-			text[k] = "SeCrEt"[k % 6];
-		text[len > (size_t)at ? len : (size_t)at] = 0;
-		ops[i] = box_append(&b, &space, ana, text);
-		if (i % 20 == 0)
-			assert_ok(log_scrub(b.l));
-		if (i % 3 == 0 && i > 100) {
-			assert_ok(log_begin(b.l));
-			assert_ok(log_erase(b.l, &ops[i - 50]));
-			assert_ok(log_commit(b.l));
-		}
-	}
-	assert_true(folder_has(&b, "secret-5-"));
-	assert_true(folder_has(&b, "SeCrEt"));
-	assert_ok(log_begin(b.l));
-	for (int i = 0; i < N; i++)
-		assert_ok(log_erase(b.l, &ops[(i * 7) % N]));
-	assert_ok(log_commit(b.l));
-	assert_ok(log_scrub(b.l));
-	assert_false(folder_has(&b, "secret-"));
-	assert_false(folder_has(&b, "eCrEt"));
-	assert_int_equal(newest_log(&b).held, 1);
-	assert_int_equal(newest_log(&b).missing, 0);
-	assert_int_equal(newest_log(&b).live, N + 1);
-	assert_clean(&b);
-	box_release(&b);
-}
-
-static void what_was_erased_is_never_taken_again(void **state)
-{
-	static struct made run;
-	struct ingest_result r;
-	struct hash op;
-	struct stored e = {0};
-	struct secret *them = test_key(9);
-	struct box b;
-
-	(void)state;
-	box_init(&b, 1);
-	make_run(&run, them, 5, ana, 1, 6, "post");
-	op = entry_op_id(&run.raw[4]);
-	assert_ok(log_begin(b.l));
-	assert_ok(log_erase(b.l, &op)); /* before it is here */
-	assert_ok(log_commit(b.l));
-	log_close(b.l);
-	box_open(&b, "here");
-	assert_int_equal(give(&b, &run, 1, 6), ERR_NONE);
-	assert_int_equal(give_as(&b, &run, 1, 6, false, &r), ERR_NONE);
-	assert_int_equal(r.filled, 0);
-	assert_ok(log_op(b.l, &op, keep, &e));
-	assert_int_equal(e.state, PAYLOAD_ERASED);
-	assert_int_equal(newest_log(&b).missing, 0);
-	assert_clean(&b);
-	secret_free(them);
-	box_release(&b);
-}
-
-static struct made healing;
-
-static void flip(struct box *b, const char *column, int64_t num, int at)
-{
-	struct buf sql = {0};
-
-	buf_printf(
-		&sql,
-		"UPDATE entry SET %s = CAST(substr(%s, 1, %d) || x'ff' || substr(%s, %d) AS BLOB)"
-		" WHERE num=%lld",
-		column, column, at, column, at + 2, (long long)num);
-	assert_ok(db_exec(log_db(b->l), buf_str(&sql)));
-	buf_release(&sql);
-}
-
-static void a_flipped_byte_is_noticed_not_served_and_healed(void **state)
-{
-	struct secret *them = test_key(9);
-	struct verify_report report;
-	struct error *first = NULL;
-	struct stored e = {0};
-	struct log_info i;
-	struct box b;
-	uint64_t n;
-	int count = 0;
-
-	(void)state;
-	make_run(&healing, them, 5, ana, 1, 10, "post");
-	box_init(&b, 1);
-	assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
-	flip(&b, "body", 3, 20);
-	flip(&b, "header", 7, 100);
-	flip(&b, "header", 9, 250);
-	assert_ok(log_by_num(b.l, 3, keep, &e));
-	assert_int_equal(e.state, PAYLOAD_NOT_HELD);
-	assert_fails(log_by_num(b.l, 7, keep, &e), ERR_CORRUPT);
-	assert_fails(log_range(b.l, 1, 1, 10, count_one, &count), ERR_CORRUPT);
-	assert_int_equal(count, 6);
-	count = 0;
-	assert_ok(log_arrivals(b.l, 0, 0, count_one, &count));
-	assert_int_equal(count, 9);
-	assert_ok(log_verify(b.l, NULL, NULL, &report, &first));
-	assert_true(report.bad >= 2);
-	assert_fails(first, ERR_CORRUPT);
-	assert_ok(log_begin(b.l));
-	assert_ok(log_repair(b.l, &n));
-	assert_ok(log_commit(b.l));
-	assert_true(n >= 2);
-	i = info_of(&b, &healing.id);
-	assert_int_equal(i.head, 6);
-	assert_int_equal(i.missing, 1);
-	assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
-	i = info_of(&b, &healing.id);
-	assert_int_equal(i.live, 10);
-	assert_int_equal(i.held, 10);
-	assert_clean(&b);
-	secret_free(them);
-	box_release(&b);
-}
-
-static void a_header_damaged_on_disk_is_replaced_by_the_true_one(void **state)
-{
-	struct secret *them = test_key(9);
-	struct box b;
-
-	(void)state;
-	make_run(&healing, them, 5, ana, 1, 10, "post");
-	for (int at = 0; at < ENTRY_HEADER; at += 50) {
-		box_init(&b, 1);
-		assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
-		flip(&b, "header", 10, at);
-		flip(&b, "header", 4, at);
-		assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
-		assert_clean(&b);
-		assert_int_equal(info_of(&b, &healing.id).frozen, 0);
-		box_release(&b);
-	}
-	secret_free(them);
-}
-
-static void a_full_disk_is_a_clear_error_and_nothing_by_halves(void **state)
-{
-	static const struct hash rules = {"rules"};
-	struct error *err = NULL;
-	struct hash space, op;
-	uint64_t before;
-	struct box b;
-
-	(void)state;
-	box_init(&b, 1);
-	space = box_append(&b, NULL, NULL, "founding");
-	for (int i = 0; i < 20; i++)
-		box_append(&b, &space, ana, "before");
-	before = newest_log(&b).head;
-	struct log_append what = {&space, ana, b.key, rules, 5, span_str("x")};
-	assert_ok(db_exec(log_db(b.l), "PRAGMA max_page_count=30"));
-	assert_ok(log_begin(b.l));
-	for (int i = 0; !err && i < 1000; i++)
-		err = log_append(b.l, &what, &op);
-	assert_fails(err, ERR_FULL);
-	log_rollback(b.l);
-	assert_int_equal(newest_log(&b).head, before);
-	assert_clean(&b);
-	assert_ok(db_exec(log_db(b.l), "PRAGMA max_page_count=100000"));
-	box_append(&b, &space, ana, "after");
-	assert_int_equal(newest_log(&b).head, before + 1);
-	assert_clean(&b);
-	box_release(&b);
-}
-
 static void refuses_to_append_what_would_break_the_rules_of_entries(void **state)
 {
 	static uint8_t large[LIMIT_PAYLOAD + 1];
@@ -620,11 +405,6 @@ int main(void)
 		cmocka_unit_test(a_cloned_box_carries_its_disputed_ops_over),
 		cmocka_unit_test(what_a_disk_set_back_has_lost_comes_back_from_a_peer),
 		cmocka_unit_test(an_old_copy_takes_its_own_entries_back_and_does_not_fork),
-		cmocka_unit_test(erased_means_that_no_byte_is_left),
-		cmocka_unit_test(what_was_erased_is_never_taken_again),
-		cmocka_unit_test(a_flipped_byte_is_noticed_not_served_and_healed),
-		cmocka_unit_test(a_header_damaged_on_disk_is_replaced_by_the_true_one),
-		cmocka_unit_test(a_full_disk_is_a_clear_error_and_nothing_by_halves),
 		cmocka_unit_test(refuses_to_append_what_would_break_the_rules_of_entries),
 	};
 	test_init();
