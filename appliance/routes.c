@@ -8,6 +8,7 @@
 #include "appliance/peers/peers_pages.h"
 
 const struct route *const route_tables[] = {
+	authority_routes,
 	forum_routes,
 	library_routes,
 	member_routes,

@@ -171,6 +171,9 @@ struct http_options {
 	const struct viewer_source *viewers;
 	page_hook_fn *const *hooks;
 };
+/* GET /authority.crt: the certificate of the box's own authority (authority_pages.c). */
+extern const struct route authority_routes[];
+
 struct http_server;
 /* Makes the box's own authority in DATA/tls when there is none and https is asked for. ERR_NET when
  * an address is taken. The app must outlive the server. */

@@ -182,6 +182,10 @@ void pool_conn_back(struct pool *p, struct conn *take_c)
 {
 	if (!take_c)
 		return;
+	/* a handler may have left a statement half-way */
+	db_quiet(log_db(take_c->log));
+	db_quiet(take_c->view);
+	db_quiet(take_c->local);
 	pthread_mutex_lock(&p->mutex);
 	if (p->spares < POOL_SPARE_CONNS && !p->stop) {
 		p->spare[p->spares++] = take_c;

@@ -76,6 +76,9 @@ struct error *db_begin(struct db *db) MUST;
 struct error *db_begin_read(struct db *db) MUST; /* a snapshot for a reader */
 struct error *db_commit(struct db *db) MUST;
 void db_rollback(struct db *db);
+/* Reset every statement and end an open transaction: a reader that is lent to somebody else must not hold on
+ * to an old snapshot (stale rows, and a write-ahead log that can't be emptied). */
+void db_quiet(struct db *db);
 struct error *db_savepoint(struct db *db) MUST; /* nested, one level */
 struct error *db_release(struct db *db) MUST;
 void db_undo(struct db *db); /* back to the savepoint, and forget it */

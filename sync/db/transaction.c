@@ -37,6 +37,15 @@ void db_rollback(struct db *db)
 	for_undoing(db, OWN_ROLLBACK);
 }
 
+void db_quiet(struct db *db)
+{
+	for (sqlite3_stmt *st = NULL; (st = sqlite3_next_stmt(db->sq, st));) {
+		if (sqlite3_stmt_busy(st))
+			sqlite3_reset(st);
+	}
+	db_rollback(db);
+}
+
 struct error *db_savepoint(struct db *db)
 {
 	return run_own(db, OWN_SAVEPOINT);

@@ -124,6 +124,32 @@ static void a_reader_sees_commits_and_can_not_write(void **state)
 	close_fixture(&f);
 }
 
+static void a_quiet_reader_holds_no_old_snapshot(void **state)
+{
+	struct fixture f = open_fixture();
+	struct db *reader;
+	struct db_stmts *s;
+	int64_t n;
+	bool row;
+	sqlite3_stmt *st;
+
+	put(&f, 1);
+	assert_ok(db_open(f.path, DB_READER, 256, &reader));
+	assert_ok(db_prepare(reader, sql, ARRAY_LEN(sql), &s));
+	st = db_stmt(s, GET);
+	db_bind(st, "i", (int64_t)1);
+	assert_ok(db_step(reader, st, &row)); /* left half-way */
+	assert_true(row);
+	put(&f, 2);
+	assert_ok(db_number(reader, s, COUNT, -1, &n, ""));
+	assert_int_equal(n, 1);
+	db_quiet(reader);
+	assert_ok(db_number(reader, s, COUNT, -1, &n, ""));
+	assert_int_equal(n, 2);
+	db_close(reader);
+	close_fixture(&f);
+}
+
 static void migrates_once_and_refuses_newer_files(void **state)
 {
 	struct fixture f = open_fixture();
@@ -222,6 +248,7 @@ int main(void)
 		cmocka_unit_test(keeps_what_is_bound),
 		cmocka_unit_test(a_savepoint_undoes_only_its_part),
 		cmocka_unit_test(a_reader_sees_commits_and_can_not_write),
+		cmocka_unit_test(a_quiet_reader_holds_no_old_snapshot),
 		cmocka_unit_test(migrates_once_and_refuses_newer_files),
 		cmocka_unit_test(a_step_that_fails_leaves_nothing),
 		cmocka_unit_test(opening_says_what_is_wrong),
