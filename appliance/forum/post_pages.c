@@ -98,7 +98,9 @@ static struct error *show_edit(struct request *r, const struct post_here *h, con
 	_cleanup_(buf_release) struct buf html = {0};
 	json_t *form = json_pack("{s:s}", "text", text), *context;
 
-	put_or_null(form, "title", h->post.number == 1 ? title : NULL);
+	/* An empty one brings the old one back: without a title the field would go. */
+	if (h->post.number == 1)
+		put_or_null(form, "title", title && *title ? title : h->topic.title);
 	put_or_null(form, "error", error);
 	context = json_pack("{s:o, s:s, s:{s:b}, s:o}", "post", post_json(r, h, true), "action",
 			    request_path(r), "can", "preview", 1, "form", form);

@@ -75,7 +75,8 @@ struct error *moderation_take(struct request *r, struct held *h)
 		 hash_is_zero(&h->topic) ? field(r, "title") : "");
 	h->text = field(r, "text");
 	TRY(moderation_check(h));
-	TRY(request_limit(r, "guest", 6, 3));
+	if (request_door(r) != DOOR_LOOPBACK)
+		TRY(request_limit(r, "guest", 6, 3));
 	TRY(request_write(r, hold_job, &job));
 	url = arena_printf(request_arena(r), "/held/%s", job.secret);
 	return respond_done(r, url, json_pack("{s:s}", "held", url));
