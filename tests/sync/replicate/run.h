@@ -12,7 +12,8 @@ struct run {
 
 /* n entries of a new log by key 1, written by keys 2 … 1 + authors (0: by the appliance itself),
  * with payloads of about `size` bytes. The first founds the space. */
-static inline void run_make(struct run *r, size_t n, int authors, size_t size)
+/* From entry `branch` on with other words: the other side of a fork. */
+static inline void run_make_branch(struct run *r, size_t n, int authors, size_t size, size_t branch)
 {
 	struct secret *box = test_key(1), *people[8];
 	struct hash prev = {{0}};
@@ -27,9 +28,9 @@ static inline void run_make(struct run *r, size_t n, int authors, size_t size)
 				  .time = 1764000000000 + (int64_t)i * 1000,
 				  .incarnation = 77,
 				  .prev = prev};
-		char *text = arena_printf(&r->arena,
-					  "{\"type\":\"post.create\",\"n\":%zu,\"text\":\"%*s\"}",
-					  i, (int)size, "");
+		char *text =
+			arena_printf(&r->arena, "{\"type\":\"post.%s\",\"n\":%zu,\"text\":\"%*s\"}",
+				     i + 1 < branch ? "create" : "change", i, (int)size, "");
 
 		if (i) {
 			f.space = r->id.space;
@@ -47,6 +48,11 @@ static inline void run_make(struct run *r, size_t n, int authors, size_t size)
 	for (int i = 0; i < authors; i++)
 		secret_free(people[i]);
 	secret_free(box);
+}
+
+static inline void run_make(struct run *r, size_t n, int authors, size_t size)
+{
+	run_make_branch(r, n, authors, size, SIZE_MAX);
 }
 
 static inline void run_write(const struct run *r, struct stream_writer *w)

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A second, small implementation of sync/PROTOCOL.md: reads streams and bundles, checks what they hold, and computes heads
+and digests. Written from that page; none of our C runs here. By hand: python3 reader.py BUNDLE."""
+import base64
+import hashlib
+import json
+import sys
+
+import nacl.bindings as sodium
+
+MAGIC = b"LLIURE\0\1"
+ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT = range(1, 12)
+HELD, NOT_HELD, SEALED, ERASED = range(4)
+
+
+class Refused(Exception):
+    pass
+
+
+def H(data):
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def text(key):
+    return base64.b32encode(key).decode().lower().rstrip("=")
+
+
+def u(data):
+    return int.from_bytes(data, "little")
+
+
+def le(value, size):
+    return value.to_bytes(size, "little")
+
+
+def need(good, why):
+    if not good:
+        raise Refused(why)
+
+
+# --- section 2 ---
+class Header:
+    def __init__(self, raw):
+        need(len(raw) == 352, "a header has 352 bytes")
+        self.raw = bytes(raw)
+        self.flags, self.epoch, self.length = raw[1], u(raw[2:4]), u(raw[4:8])
+        self.seq, self.time = u(raw[8:16]), int.from_bytes(raw[16:24], "little", signed=True)
+        self.incarnation, self.space = u(raw[24:32]), raw[32:64]
+        self.appliance, self.author, self.rules = raw[64:96], raw[96:128], raw[128:160]
+        self.previous, self.payload_hash = raw[160:192], raw[192:224]
+        self.hash = H(self.raw)
+        self.op = H(self.author_message())
+
+    def author_message(self):
+        r = self.raw
+        return b"lliure-op-1" + r[0:8] + r[16:24] + r[32:64] + r[96:160] + r[192:224]
+
+    def log(self):
+        space = self.space if any(self.space) else self.op
+        return space + self.appliance + le(self.incarnation, 8)
+
+    def check(self):
+        founding = not any(self.space)
+        need(self.raw[0] == 1, "version")
+        need(self.flags & ~3 == 0, "unknown flags")
+        need(self.flags & 1 or self.epoch == 0, "an epoch without sealing")
+        need(self.length <= 262144, "the payload is too long")
+        need(1 <= self.seq < 2 ** 63, "the sequence is out of range")
+        need(not founding or self.seq == 1, "a founding entry is the first")
+        need((not any(self.rules)) == founding, "rules")
+        need((not any(self.previous)) == (self.seq == 1), "previous")
+        if self.flags & 2:
+            need(self.author == self.appliance and not any(self.raw[224:288]), "by the appliance itself")
+
+    def appliance_signed(self):
+        return verifies(self.appliance, b"lliure-entry-1" + self.raw[0:288], self.raw[288:352])
+
+    def author_signed(self):
+        return bool(self.flags & 2) or verifies(self.author, self.author_message(), self.raw[224:288])
+
+
+def verifies(key, message, signature):
+    try:
+        sodium.crypto_sign_open(signature + message, key)
+        return True
+    except Exception:
+        return False
+
+
+# --- section 5 ---
+class Cursor:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        need(self.at + n <= len(self.data), "a frame is cut off")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def u(self, n):
+        return u(self.take(n))
+
+    def rest(self):
+        return self.take(len(self.data) - self.at)
+
+
+def frames(data):
+    """Yields (type, body) of every whole frame; raises Refused at the first fault, or when it is cut off."""
+    need(data[:8] == MAGIC, "not a stream of version 1")
+    at, count, ended = 8, 0, False
+    while at < len(data):
+        need(not ended, "something follows the end")
+        need(at + 5 <= len(data), "cut off")
+        kind, length = data[at], u(data[at + 1:at + 5])
+        need(length <= 4194304, "a frame is too large")
+        end = at + 5 + length
+        need(end + 16 <= len(data), "cut off")
+        need(H(data[at:end])[:16] == data[end:end + 16], "a check does not hold")
+        body = data[at + 5:end]
+        if kind == END:
+            need(len(body) == 8 and u(body) == count, "frames are missing")
+            ended = True
+        if ENTRIES <= kind <= RESULT:
+            yield kind, body
+        count += 1
+        at = end + 16
+    need(ended, "cut off")
+
+
+def entries(body):
+    """(log id, first, [(Header, state, salt, payload)])"""
+    c = Cursor(body)
+    version, flags, log, first = c.u(1), c.u(1), c.take(72), c.u(8)
+    need(version == 1 and first > 0 and any(log[:32]), "a run begins nowhere")
+    need(flags == 0 or (flags == 1 and first == 1), "unknown marks of a run")
+    previous = c.take(32) if first > 1 else bytes(32)
+    author, rules, run = bytes(32), bytes(32), []
+    count = c.u(2)
+    need(1 <= count <= 4096, "too many entries or none")
+    for i in range(count):
+        bits = c.u(1)
+        need(bits < 32 and bits & 20 != 20, "unknown marks of an entry")
+        own, when = c.take(7), c.take(8)
+        author = log[32:64] if bits & 16 else author if bits & 4 else c.take(32)
+        rules = rules if bits & 8 else c.take(32)
+        payload_hash = c.take(32)
+        author_signature = bytes(64) if bits & 16 else c.take(64)
+        space = bytes(32) if flags & 1 and i == 0 else log[:32]
+        header = Header(bytes([version]) + own + le(first + i, 8) + when + log[64:72] + space + log[32:64] + author
+                        + rules + previous + payload_hash + author_signature + c.take(64))
+        salt = payload = None
+        if bits & 3 == HELD:
+            need(header.length <= 262144, "a payload is too long")
+            salt, payload = c.take(16), c.take(header.length)
+        run.append((header, bits & 3, salt, payload))
+        previous = header.hash
+    need(c.at == len(body), "a run has the wrong size")
+    need(not flags & 1 or run[0][0].op == log[:32], "it founds another space")
+    return log, first, run
+
+
+def note_text(c):
+    return c.take(c.u(1)).decode()
+
+
+def describe(kind, body):
+    """A frame as tests/vectors/stream.json says it."""
+    c, d = Cursor(body), {"type": kind}
+    if kind == ENTRIES:
+        log, first, run = entries(body)
+        d.update(log=log.hex(), first=str(first), entries=[])
+        for header, state, salt, payload in run:
+            e = {"header": header.raw.hex(), "state": state}
+            if state == HELD:
+                e.update(salt=salt.hex(), payload=payload.hex())
+            d["entries"].append(e)
+        return d
+    if kind == HEADS:
+        space = c.take(32)
+        d.update(space=space.hex(), heads=[])
+        for _ in range(c.u(4)):
+            d["heads"].append({"log": (space + c.take(40)).hex(), "head": str(c.u(8)), "hash": c.take(32).hex(),
+                               "mark": c.u(1), "mark_sequence": str(c.u(8))})
+    elif kind == FORK:
+        d.update(a=c.take(352).hex(), b=c.take(352).hex())
+    elif kind == BLOB:
+        d.update(hash=c.take(32).hex(), size=str(c.u(8)), offset=str(c.u(8)), bytes=c.rest().hex())
+    elif kind == LOCATOR:
+        d.update(log=c.take(72).hex(), samples=[[str(c.u(8)), c.take(32).hex()] for _ in range(c.u(1))])
+    elif kind == MISSING:
+        d.update(log=c.take(72).hex(), ranges=[[str(c.u(8)), str(c.u(8))] for _ in range(c.u(1))])
+    elif kind == NOTE:
+        d.update(log=c.take(72).hex(), sequence=str(c.u(8)), why=note_text(c))
+    elif kind == END:
+        d.update(frames=str(c.u(8)))
+    elif kind == HELLO:
+        d.update(time=int.from_bytes(c.take(8), "little", signed=True), name=note_text(c))
+        c.rest()
+    elif kind == DIGESTS:
+        d.update(rows=[{"space": c.take(32).hex(), "heads": c.take(32).hex(), "missing": c.take(16).hex()}
+                       for _ in range(c.u(2))])
+    elif kind == RESULT:
+        d.update(added=str(c.u(8)), filled=str(c.u(8)), known=str(c.u(8)))
+    need(c.at == len(body), "a frame has the wrong size")
+    return d
+
+
+# --- section 3, as much as a reader of bundles needs ---
+class Store:
+    """Logs as they come: {log id: [(Header, state, payload)]}; lowest fork and end of each."""
+
+    def __init__(self):
+        self.logs, self.forked, self.ended, self.blobs = {}, {}, {}, {}
+
+    def take_run(self, log, first, run):
+        held = self.logs.setdefault(log, [])
+        need(first == len(held) + 1, "a gap, or entries that are here already")
+        need(run[-1][0].appliance_signed(), "the newest appliance signature does not hold")
+        for header, state, salt, payload in run:
+            header.check()
+            need(header.log() == log, "from another log")
+            need(header.previous == (held[-1][0].hash if held else bytes(32)), "the chain is broken")
+            need(state != HELD or H(salt + payload) == header.payload_hash, "a payload is damaged")
+            held.append((header, state, payload))
+            if not header.author_signed() and log not in self.ended:
+                self.ended[log] = header.seq
+
+    def take_fork(self, a, b):
+        a, b = Header(a), Header(b)
+        a.check(), b.check()
+        need(a.log() == b.log() and a.seq == b.seq and a.raw != b.raw, "this proves no fork")
+        need(a.appliance_signed() and b.appliance_signed(), "this proves no fork")
+        self.forked[a.log()] = min(a.seq, self.forked.get(a.log(), a.seq))
+
+    def take_stream(self, data):
+        for kind, body in frames(data):
+            if kind == ENTRIES:
+                self.take_run(*entries(body))
+            elif kind == FORK:
+                self.take_fork(body[:352], body[352:])
+            elif kind == BLOB:
+                self.blobs[body[:32]] = self.blobs.get(body[:32], b"") + body[48:]
+        for name, content in self.blobs.items():
+            need(H(content) == name, "a blob is not what its name says")
+
+    # --- section 6 ---
+    def head(self, log):
+        mark, at = 0, 0
+        if log in self.ended:
+            mark, at = 2, self.ended[log]
+        if log in self.forked and (not mark or self.forked[log] <= at):
+            mark, at = 1, self.forked[log]
+        held = self.logs.get(log, [])
+        live = min(len(held), at - 1) if mark else len(held)
+        return live, held[live - 1][0].hash if live else bytes(32), mark, at
+
+    def digest(self, space):
+        logs = sorted(log for log in set(self.logs) | set(self.forked) if log[:32] == space)
+        return digest_of_heads(space, [(log, *self.head(log)) for log in logs])
+
+
+def digest_of_heads(space, rows):
+    d = b"lliure-heads-1" + space
+    for log, live, hash_, mark, at in rows:
+        d += log[32:72] + le(live, 8) + hash_ + bytes([mark]) + le(at, 8)
+    return H(d)
+
+
+def digest_of_spaces(rows):
+    return H(b"lliure-spaces-1" + b"".join(space + heads for space, heads in sorted(rows)))
+
+
+if __name__ == "__main__":
+    store = Store()
+    store.take_stream(open(sys.argv[1], "rb").read())
+    print(json.dumps({"spaces": {text(s): {"digest": store.digest(s).hex(),
+                                           "entries": sum(len(v) for k, v in store.logs.items() if k[:32] == s)}
+                                 for s in sorted({log[:32] for log in store.logs})},
+                      "blobs": sorted(text(b) for b in store.blobs)}, indent=1))

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a second implementation, written from PROTOCOL.md, makes of our vectors and of a bundle that the program writes."""
+import json, os, subprocess, sys, tempfile
+
+here = os.path.dirname(os.path.abspath(__file__))
+source = os.environ.get("SOURCE") or os.path.join(here, "../..")
+build = os.environ.get("BUILD") or os.path.join(source, "build/release")
+done, failed = 0, False
+try:
+    import nacl.bindings  # noqa
+except ImportError:
+    print("# skipped: python3-nacl is missing\nok 1 - nothing to do\n1..1")
+    sys.exit(0)
+sys.path.insert(0, os.path.join(source, "tests/interop"))
+sys.dont_write_bytecode = True
+import reader  # noqa: E402
+
+
+def ok(good, what):
+    global done, failed
+    done += 1
+    failed |= not good
+    print("ok" if good else "not ok", done, "-", what)
+
+
+def refused(data):
+    try:
+        reader.Store().take_stream(data)
+    except (reader.Refused, UnicodeDecodeError):
+        return True
+    return False
+
+
+def vector(name):
+    return open(os.path.join(source, "tests/vectors", name), "rb").read()
+
+
+doc = json.loads(vector("stream.json"))
+for f in doc["files"]:
+    got = [reader.describe(k, b) for k, b in reader.frames(vector(f["file"]))]
+    ok(got == f["frames"], f"{f['file']} says the same to both implementations")
+
+bundle = vector("stream-bundle.bin")
+store = reader.Store()
+store.take_stream(bundle)
+ok(len(store.logs) == 1 and len(next(iter(store.logs.values()))) == 8, "every signature and the chain of the bundle hold")
+fork = next(b for k, b in reader.frames(vector("stream-push.bin")) if k == reader.FORK)
+store.take_fork(fork[:352], fork[352:])
+log = next(iter(store.logs))
+ok(store.head(log)[0] == 6 and store.head(log)[2:] == (1, 7), "the fork freezes the log before entry 7")
+
+rows = {f["file"]: f["frames"] for f in doc["files"]}
+heads = next(d for d in rows["stream-pull.bin"] if d["type"] == reader.HEADS)
+status = next(d for d in rows["stream-status.bin"] if d["type"] == reader.DIGESTS)["rows"]
+space = bytes.fromhex(heads["space"])
+digest = reader.digest_of_heads(space, [(bytes.fromhex(h["log"]), int(h["head"]), bytes.fromhex(h["hash"]), h["mark"],
+                                         int(h["mark_sequence"])) for h in heads["heads"]])
+ok(any(r["space"] == heads["space"] and r["heads"] == digest.hex() for r in status), "the digest of these heads")
+both = reader.digest_of_spaces([(bytes.fromhex(r["space"]), bytes.fromhex(r["heads"])) for r in status])
+ok(both.hex() == doc["digest_of_spaces"], "the digest of both spaces")
+
+ok(all(refused(bundle[:n]) for n in range(len(bundle))), "cut off at any byte it is refused")
+flips = [bytes(bundle[:i]) + bytes([bundle[i] ^ 1 << i % 8]) + bytes(bundle[i + 1:]) for i in range(len(bundle))]
+ok(all(refused(f) for f in flips), "flipped in any byte it is refused")
+
+tool = os.path.join(build, "tests/vectors/stream_tool")
+with tempfile.TemporaryDirectory() as d:
+    if os.access(tool, os.X_OK):
+        subprocess.run([tool, d], check=True)
+        same = all(open(os.path.join(d, n), "rb").read() == vector(n) for n in sorted(os.listdir(d)))
+        ok(same, "the program still makes the very same bytes")
+    else:
+        print("# skipped: stream_tool is not built")
+
+print(f"1..{done}")
+sys.exit(failed)
