@@ -77,6 +77,16 @@ static void set_if(json_t *o, const char *key, const char *value)
 		json_object_set_new(o, key, json_string(value));
 }
 
+/* To sign in at the safe door, and from there to this page (or where the sign-in page would have
+ * led). */
+static const char *safe_sign_in(struct request *r, const char *path)
+{
+	if (strcmp(r->path, "/sign-in") == 0)
+		path = request_local_path(r, request_query(r, "next"), "/");
+	return request_https_url(r, arena_printf(&r->arena, "/sign-in?next=%s",
+						 http_text_escape_query(&r->arena, path)));
+}
+
 json_t *page_common(struct request *r, const char *title)
 {
 	struct app *app = r->server->app;
@@ -96,9 +106,7 @@ json_t *page_common(struct request *r, const char *title)
 		set_if(page, "csrf", r->viewer.csrf);
 	}
 	if (r->door == DOOR_HTTP)
-		set_if(page, "https_url",
-		       request_https_url(r, arena_printf(&r->arena, "/sign-in?next=%s",
-							 http_text_escape_query(&r->arena, path))));
+		set_if(page, "https_url", safe_sign_in(r, path));
 	if (flash)
 		json_object_set_new(page, "flash", flash);
 	for (page_hook_fn *const *hook = r->server->hooks; hook && *hook && r->conn; hook++)

@@ -276,6 +276,21 @@ static struct error *check_post(struct request *r)
 	return NULL;
 }
 
+static struct error *check_safe(struct request *r)
+{
+	const char *path = arena_strn(&r->arena, (const char *)r->raw_path.p, r->raw_path.n);
+	const char *url = request_https_url(r, path);
+
+	if (request_safe_door(r))
+		return NULL;
+	ENSURE(url, error_new(ERR_DENIED, N_("This is possible only on the box itself: its safe "
+					     "door is closed.")));
+	return error_new(ERR_DENIED,
+			 N_("This is possible only at the safe door, whose address begins with "
+			    "https: %s"),
+			 url);
+}
+
 static struct error *check_route(struct request *r)
 {
 	unsigned flags = r->route->flags;
@@ -285,9 +300,7 @@ static struct error *check_route(struct request *r)
 		ENSURE(r->viewer_known,
 		       error_new(ERR_AUTH, N_("You need to be signed in for this.")));
 	if (flags & (ROUTE_VOLUNTEER | ROUTE_SAFE_DOOR))
-		ENSURE(request_safe_door(r),
-		       error_new(ERR_DENIED, N_("This is possible only over the safe address that "
-						"begins with https.")));
+		TRY(check_safe(r));
 	if (flags & ROUTE_VOLUNTEER)
 		ENSURE(r->viewer.volunteer && r->viewer.may_moderate_here,
 		       error_new(ERR_DENIED, N_("This is for the volunteers of this box.")));
