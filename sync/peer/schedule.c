@@ -166,6 +166,7 @@ void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int6
 			if (!r)
 				abort();
 			r->key = peers[i].key;
+			r->regular = now + about(s, SCHEDULE_EQUAL);
 			s->rows[s->n++] = r;
 		}
 		if (!r)

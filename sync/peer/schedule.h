@@ -47,7 +47,8 @@ struct schedule *schedule_new(const struct env *env); /* for jitter only */
 void schedule_free(struct schedule *s);
 DEFINE_CLEANUP(struct schedule *, schedule_free)
 
-/* The approved peers. Who is new is due at once; who is gone is forgotten, also while RUNNING. */
+/* The approved peers. Who is new is due at once, unless it announces what we hold; who is gone is
+ * forgotten, also while RUNNING. */
 void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int64_t now);
 /* A cable was put in, an address given: whoever could not be reached is tried soon. */
 void schedule_network(struct schedule *s, int64_t now);
