@@ -109,12 +109,12 @@ struct request {
 	int cookies_n;
 };
 
-/* --- server.c --- */
 /* --- request.c --- */
 struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, const char *target);
 void request_free(struct request *r);
 /* Head, path, language, route: what can be known before the body. REFUSE_NOTHING, or why not. */
 enum refusal_id request_begin(struct request *r, const char *method, const char *version);
+/* --- request_run.c --- */
 /* On a pool thread: who asks, whether they may, and the handler. Sets r->answer. */
 void request_run(struct request *r);
 bool request_cookie(struct request *r, const char *name, struct span *ret);
