@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The measured halves of `make bench` that are not another program: filling a box, the limits that rows are
- * compared with, and clients that load a daemon. Each verb prints one number (or a few) on standard output.
+ * The measured halves of `make bench` that are not another program: filling a box, the limits that
+ *rows are compared with, and clients that load a daemon. Each verb prints one number (or a few) on
+ *standard output.
  *
- *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR (no daemon runs)
- *	text POSTS                      the same texts, one a line, for the programs we compare with
- *	verify-limit N                  seconds for N crypto_sign_verify_detached on all cores
- *	sign-limit                      signatures a second on all cores
- *	sqlite-limit FILE SECONDS       commits a second, one FULL commit per post
- *	fixed PORT BYTES                libmicrohttpd answering one body of that size, until killed
- *	post PORT TOPIC TOKEN WRITERS SECONDS   acknowledged posts a second
- *	hold PORT N                     open N idle keep-alive connections, until killed
+ *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR
+ *(no daemon runs) text POSTS                      the same texts, one a line, for the programs we
+ *compare with verify-limit N                  seconds for N crypto_sign_verify_detached on all
+ *cores sign-limit                      signatures a second on all cores sqlite-limit FILE SECONDS
+ *commits a second, one FULL commit per post fixed PORT BYTES                libmicrohttpd answering
+ *one body of that size, until killed post PORT TOPIC TOKEN WRITERS SECONDS   acknowledged posts a
+ *second hold PORT N                     open N idle keep-alive connections, until killed
  */
 #include "appliance/community/community.h"
 #include <arpa/inet.h>
@@ -47,15 +47,16 @@ static long number(const char *s)
 /* A text of 300 bytes that no compressor shrinks to nothing: words in a seeded order. */
 static void make_text(unsigned n, char out[TEXT_BYTES + 1])
 {
-	static const char *const words[] = {"hort", "piano", "assemblea", "dissabte", "claus", "cadira",
-					    "reg",  "llibre", "cuina",	   "porta",    "taula", "gent"};
+	static const char *const words[] = {"hort",  "piano",  "assemblea", "dissabte",
+					    "claus", "cadira", "reg",	    "llibre",
+					    "cuina", "porta",  "taula",	    "gent"};
 	uint32_t x = n * 2654435761U + 12345;
 	size_t at = (size_t)snprintf(out, TEXT_BYTES + 1, "%u", n);
 
 	while (at < TEXT_BYTES) {
 		x = x * 1664525U + 1013904223U;
-		at += (size_t)snprintf(out + at, TEXT_BYTES + 1 - at, " %s%u", words[(x >> 16) % 12],
-				       (x >> 8) % 97);
+		at += (size_t)snprintf(out + at, TEXT_BYTES + 1 - at, " %s%u",
+				       words[(x >> 16) % 12], (x >> 8) % 97);
 	}
 	out[TEXT_BYTES] = 0;
 }
@@ -65,6 +66,7 @@ static void make_text(unsigned n, char out[TEXT_BYTES + 1])
 struct fill {
 	struct conn *c;
 	struct hash space, forum, topics[1000];
+	struct pubkey self;
 	struct secret *authors[MAX_AUTHORS];
 	unsigned nauthors, ntopics;
 };
@@ -100,8 +102,8 @@ static void add_authors(struct fill *f)
 		f->authors[i] = secret_new();
 		snprintf(name, sizeof(name), "author%u", i);
 		submit(f, "member.add", NULL, NULL,
-		       json_pack("{s:s, s:s, s:s}", "key", ID(secret_pubkey(f->authors[i])), "name", name,
-				 "role", "member"),
+		       json_pack("{s:s, s:s, s:s, s:s}", "key", ID(secret_pubkey(f->authors[i])),
+				 "name", name, "role", "member", "home", ID(&f->self)),
 		       &id);
 	}
 }
@@ -124,6 +126,7 @@ static void fill(const char *dir, unsigned posts, unsigned authors, unsigned top
 	char text[TEXT_BYTES + 1];
 
 	die(secret_load(key_path, &key));
+	f.self = *secret_pubkey(key);
 	die(conn_open(&(struct community_open){.dir = dir,
 					       .env = &env_system,
 					       .self = *secret_pubkey(key),
@@ -225,8 +228,10 @@ static void sqlite_limit(const char *file, unsigned secs)
 	unsigned n = 0;
 
 	if (sqlite3_open(file, &db) ||
-	    sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-			     "CREATE TABLE post(id INTEGER PRIMARY KEY, text TEXT)", NULL, NULL, NULL) ||
+	    sqlite3_exec(db,
+			 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+			 "CREATE TABLE post(id INTEGER PRIMARY KEY, text TEXT)",
+			 NULL, NULL, NULL) ||
 	    sqlite3_prepare_v2(db, "INSERT INTO post(text) VALUES (?1)", -1, &st, NULL))
 		exit(1);
 	for (end = seconds() + secs; seconds() < end; n++) {
@@ -244,12 +249,12 @@ static void sqlite_limit(const char *file, unsigned secs)
 /* --- a fixed body ----------------------------------------------------------------------------- */
 
 static enum MHD_Result answer_fixed(void *cls, struct MHD_Connection *c, const char *url,
-				    const char *method, const char *version, const char *data, size_t *n,
-				    void **con)
+				    const char *method, const char *version, const char *data,
+				    size_t *n, void **con)
 {
 	struct span *body = cls;
-	struct MHD_Response *r = MHD_create_response_from_buffer(body->n, (void *)body->p,
-								 MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(body->n, (void *)body->p, MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result ok;
 
 	MHD_add_response_header(r, "Content-Type", "text/html; charset=utf-8");
@@ -262,8 +267,8 @@ static void fixed(int port, size_t bytes)
 {
 	struct span body = {memset(malloc(bytes), 'x', bytes), bytes};
 
-	if (!MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, (uint16_t)port, NULL, NULL,
-			      answer_fixed, &body, MHD_OPTION_THREAD_POOL_SIZE,
+	if (!MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, (uint16_t)port, NULL,
+			      NULL, answer_fixed, &body, MHD_OPTION_THREAD_POOL_SIZE,
 			      (unsigned)sysconf(_SC_NPROCESSORS_ONLN), MHD_OPTION_END))
 		exit(1);
 	pause();
@@ -291,7 +296,8 @@ struct poster {
 	double end;
 };
 
-/* Reads one answer (head and body by Content-Length) and returns its status, 0 when the server hung up. */
+/* Reads one answer (head and body by Content-Length) and returns its status, 0 when the server hung
+ * up. */
 static int read_answer(int s)
 {
 	char head[8192];
