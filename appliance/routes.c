@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
+#include "appliance/admin/admin_pages.h"
 #include "appliance/forum/forum_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
@@ -8,6 +9,7 @@
 #include "appliance/peers/peers_pages.h"
 
 const struct route *const route_tables[] = {
+	admin_routes,
 	authority_routes,
 	forum_routes,
 	library_routes,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Topics from elsewhere become ops of this appliance, with the foreign author's name on each post. A topic is
- * taken in whole or not at all, and only once: its posts say where they come from. */
+/* Topics from elsewhere become ops of this appliance, with the foreign author's name on each post.
+ * A topic is taken in whole or not at all, and only once: its posts say where they come from. */
 #include "appliance/command/cmd.h"
 #include "appliance/forum/forum.h"
 #include "appliance/import/discourse.h"
@@ -36,7 +36,8 @@ static struct error *find_forum(struct import *im, struct conn *c)
 	if (!slug) {
 		TRY(forum_each(c, &space.id, first_forum, im));
 		ENSURE(!hash_is_zero(&im->forum.id),
-		       error_new(ERR_NOT_FOUND, N_("%s has no forum yet to import into. Open one first."),
+		       error_new(ERR_NOT_FOUND,
+				 N_("%s has no forum yet to import into. Open one first."),
 				 space.name));
 		return NULL;
 	}
@@ -59,7 +60,8 @@ static const char *source_of(struct import *im, const struct discourse_post *p)
 	return arena_printf(&im->arena, "%s/%lld", key, (long long)p->number);
 }
 
-/* The post as Markdown; what can't be turned (too long) is said instead, so that its place is kept. */
+/* The post as Markdown; what can't be turned (too long) is said instead, so that its place is kept.
+ */
 static const char *text_of(struct import *im, const struct discourse_post *p)
 {
 	_cleanup_(buf_release) struct buf text = {0};
@@ -74,14 +76,15 @@ static const char *text_of(struct import *im, const struct discourse_post *p)
 	return text.n ? arena_str(&im->arena, buf_str(&text)) : "…";
 }
 
-static struct error *submit(struct import *im, struct conn *c, const char *type, const struct hash *object,
-			    const struct discourse_post *p, json_t *take_body, struct hash *ret)
+static struct error *submit(struct import *im, struct conn *c, const char *type,
+			    const struct hash *object, const struct discourse_post *p,
+			    json_t *take_body, struct hash *ret)
 {
 	json_object_set_new(take_body, "text", json_string(text_of(im, p)));
 	json_object_set_new(take_body, "source", json_string(source_of(im, p)));
 	json_object_set_new(take_body, "by",
-			    json_pack("{s:s, s:s}", "name", *p->name ? p->name : p->username, "kind",
-				      "discourse"));
+			    json_pack("{s:s, s:s}", "name", *p->name ? p->name : p->username,
+				      "kind", "discourse"));
 	return community_submit(c,
 				&(struct draft){.type = type,
 						.space = im->space,
@@ -162,11 +165,13 @@ struct error *cmd_import_discourse(struct command_run *run)
 	TRY(discourse_reader_new(f, &reader));
 	e = take_all(&im, reader);
 	arena_release(&im.arena);
-	fprintf(run->out, "Imported %llu topics with %llu posts into %s; %llu were here already or empty.\n",
+	fprintf(run->out,
+		"Imported %llu topics with %llu posts into %s; %llu were here already or empty.\n",
 		(unsigned long long)im.topics, (unsigned long long)im.posts, im.forum.title,
 		(unsigned long long)im.skipped);
 	TRY(e);
-	ENSURE(!im.broken, error_new(ERR_MALFORMED, N_("Some of %s could not be read; the rest was imported."),
-				     run->args[0]));
+	ENSURE(!im.broken,
+	       error_new(ERR_MALFORMED, N_("Some of %s could not be read; the rest was imported."),
+			 run->args[0]));
 	return NULL;
 }

@@ -113,7 +113,8 @@ static struct error *make(struct init *in)
 					       .self = *secret_pubkey(in->self),
 					       .appliance = in->self,
 					       .mode = DB_WRITER,
-					       .whereabouts = where},
+					       .whereabouts = where,
+					       .name = in->name},
 		      &c));
 	TRY(conn_begin(c));
 	e = fill(in, c);

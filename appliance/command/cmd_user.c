@@ -15,12 +15,13 @@ struct error *cmd_user_add(struct command_run *run)
 	struct error *e;
 
 	TRY(read_password(run, "--password-file", password));
-	e = account_create(run->app,
-			   &(struct account_new){.name = run->args[0],
-						 .password = password,
-						 .role = ROLE_MEMBER,
-						 .volunteer = command_option(run, "--volunteer") != NULL},
-			   &a);
+	e = account_create(
+		run->app,
+		&(struct account_new){.name = run->args[0],
+				      .password = password,
+				      .role = ROLE_MEMBER,
+				      .volunteer = command_option(run, "--volunteer") != NULL},
+		&a);
 	crypto_wipe(password, sizeof(password));
 	if (!e)
 		fprintf(run->out, "%s has an account now, with the key %s\n", a.name, ID(&a.key));
@@ -55,9 +56,10 @@ struct error *cmd_user_password(struct command_run *run)
 		e = account_password(run->app, run->args[0], *old ? old : NULL, password, 0);
 	crypto_wipe(password, sizeof(password));
 	if (!e)
-		fprintf(run->out, *old ? "%s has a new password.\n"
-				       : "%s has a new password and, because the old one was not given, a"
-					 " new key: as a member, from now on.\n",
+		fprintf(run->out,
+			*old ? "%s has a new password.\n"
+			     : "%s has a new password and, because the old one was not given, a"
+			       " new key: as a member, from now on.\n",
 			run->args[0]);
 	crypto_wipe(old, sizeof(old));
 	return e;
