@@ -45,6 +45,8 @@ void conn_undo(struct conn *c);
 /* Outside a transaction: what was erased since the last time goes out of the files' free bytes,
  * too. */
 struct error *conn_scrub(struct conn *c) MUST;
+/* In a transaction: what a feature only now let go of is scrubbed after it. */
+void conn_scrub_later(struct conn *c);
 bool conn_changed(struct conn *c); /* did the last transaction change the view? */
 
 struct draft {

@@ -95,6 +95,17 @@ static struct error *see_held(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+static struct error *erased_held(struct conn *c)
+{
+	struct community *k = c->community;
+
+	for (size_t i = 0; i < k->features_n; i++)
+		if (k->features[i]->scrub)
+			TRY(k->features[i]->scrub(c));
+	k->scrub = true;
+	return NULL;
+}
+
 /* What is held goes. What was never held stays "not held", in the log's words: should it turn out
  * to be a rules op, which nobody may erase, it is still taken. */
 static struct error *erase_now(struct batch *b, struct op_rec *t, const struct op_rec *by)
@@ -104,7 +115,7 @@ static struct error *erase_now(struct batch *b, struct op_rec *t, const struct o
 	TRY(log_op(b->c->log, &t->id, see_held, &held));
 	if (held) {
 		TRY(log_erase(b->c->log, &t->id));
-		b->c->community->scrub = true;
+		TRY(erased_held(b->c));
 	}
 	TRY(batch_dirty(b, t->object));
 	t->kind = OP_GONE;

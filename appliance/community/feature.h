@@ -35,6 +35,10 @@ struct feature {
 	/* Feed the feature's rows of a space into the digest, in an order that does not depend on
 	 * this box (never by row number or arrival). */
 	struct error *(*digest)(struct conn *c, const struct hash *space, struct hash_state *h);
+	/* Something that was held was erased in this transaction: what the feature keeps of it
+	 * elsewhere than in the rows of its objects (an index) is to go, too, now or soon after
+	 * (conn_scrub_later). NULL: nothing is. */
+	struct error *(*scrub)(struct conn *c);
 };
 extern const struct feature *const features[]; /* ends with NULL */
 

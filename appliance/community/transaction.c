@@ -88,6 +88,11 @@ struct error *conn_scrub(struct conn *c)
 	return NULL;
 }
 
+void conn_scrub_later(struct conn *c)
+{
+	c->community->scrub = true;
+}
+
 bool conn_changed(struct conn *c)
 {
 	return c->community->changed;
