@@ -34,6 +34,8 @@ const char *doc_address(struct arena *a, const struct doc *d);
 /* The document at that address. ERR_NOT_FOUND. */
 struct error *doc_at(struct conn *c, struct arena *a, const struct hash *space, const char *address,
 		     struct doc *ret) MUST;
+struct error *doc_get(struct conn *c, struct arena *a, const struct hash *id,
+		      struct doc *ret) MUST; /* also a hidden one. ERR_NOT_FOUND */
 typedef struct error *doc_fn(void *ctx, const struct doc *d);
 /* Every document that is not hidden, by path, then id. */
 struct error *doc_each(struct conn *c, struct arena *a, const struct hash *space, doc_fn *fn,

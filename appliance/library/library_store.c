@@ -163,6 +163,14 @@ struct error *doc_folded(struct fold *f, struct doc *ret)
 	return one_doc(f->conn, f->arena, st, ret);
 }
 
+struct error *doc_get(struct conn *c, struct arena *a, const struct hash *id, struct doc *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), DOC_BY_ID);
+
+	db_bind(st, "k", id);
+	return one_doc(c, a, st, ret);
+}
+
 static struct error *revision_by_id(struct conn *c, struct arena *a, int64_t doc,
 				    const struct hash *id, struct revision *ret)
 {
