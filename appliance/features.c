@@ -5,8 +5,14 @@
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
+#include "appliance/search/search.h"
 
 const struct feature *const features[] = {
-	&forum_feature,	     &library_feature, &member_feature,
-	&moderation_feature, &config_feature,  NULL,
+	&forum_feature,
+	&library_feature,
+	&member_feature,
+	&moderation_feature,
+	&config_feature,
+	&search_feature, /* after those whose tables it follows */
+	NULL,
 };

@@ -7,6 +7,7 @@
 #include "appliance/member/member_pages.h"
 #include "appliance/moderation/moderation_pages.h"
 #include "appliance/peers/peers_pages.h"
+#include "appliance/search/search_pages.h"
 
 const struct route *const route_tables[] = {
 	admin_routes,
@@ -16,6 +17,7 @@ const struct route *const route_tables[] = {
 	member_routes,
 	moderation_routes,
 	peers_routes,
+	search_routes,
 	NULL,
 };
 

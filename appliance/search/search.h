@@ -31,9 +31,12 @@ struct error *search_behind(struct conn *c, bool *ret) MUST;
 
 /* --- asking, any conn --- */
 struct found {
-	bool doc; /* a library page, else a post */
-	const char *title;
-	const char *url;	  /* a path, percent-encoded */
+	bool doc;		  /* a library page, else a post */
+	struct hash id;		  /* of the post or the document */
+	bool opens;		  /* the post that opens its topic, whose id it has */
+	const char *title;	  /* of the topic or the page */
+	struct hash space;	  /* of a page */
+	const char *address;	  /* of a page in its library, not encoded */
 	const char *snippet_html; /* escaped, found words in <mark> */
 	int64_t time;
 };
