@@ -81,7 +81,7 @@ static struct error *post_create_check(struct fold *f, const struct op *op)
 	TRY(get_topic(f, &t));
 	TRY(check_text(op));
 	TRY(author_of(op, &by));
-	TRY(topic_shut_for(f, op, &shut));
+	TRY(topic_shut_for(f, &t, op, &shut));
 	ENSURE(!shut, error_new(ERR_DENIED,
 				N_("This conversation is closed: nobody can reply any more.")));
 	return NULL;
@@ -95,19 +95,18 @@ static struct error *post_create_apply(struct fold *f, const struct op *op)
 	TRY(get_topic(f, &t));
 	TRY(author_of(op, &by));
 	TRY(post_add(f, &t, op, &by, op_str(op, "text")));
-	return topic_note(f, op);
+	return topic_note(f, &t, op);
 }
 
 /* The post that the op names, which must be one of this topic. */
-static struct error *named_post(struct fold *f, const struct op *op, struct hash *ret_id,
-				struct author *ret)
+static struct error *named_post(struct fold *f, const struct op *op, struct topic *ret_topic,
+				struct hash *ret_id, struct author *ret)
 {
-	struct topic t;
 	struct error *e;
 
-	TRY(get_topic(f, &t));
+	TRY(get_topic(f, ret_topic));
 	op_id(op, "post", ret_id);
-	e = post_author(f, &t, ret_id, ret);
+	e = post_author(f, ret_topic, ret_id, ret);
 	if (error_is(e, ERR_NOT_FOUND))
 		error_replace(&e, error_new(ERR_INVALID,
 					    N_("The message %s is not in this conversation."),
@@ -118,9 +117,10 @@ static struct error *named_post(struct fold *f, const struct op *op, struct hash
 static struct error *post_edit_check(struct fold *f, const struct op *op)
 {
 	struct author author;
+	struct topic t;
 	struct hash post;
 
-	TRY(named_post(f, op, &post, &author));
+	TRY(named_post(f, op, &t, &post, &author));
 	ENSURE(author.kind == AUTHOR_MEMBER && pubkey_eq(&author.key, &op->author),
 	       error_new(ERR_DENIED, N_("Only who wrote a message may change it.")));
 	return check_text(op);
@@ -129,30 +129,33 @@ static struct error *post_edit_check(struct fold *f, const struct op *op)
 static struct error *post_edit_apply(struct fold *f, const struct op *op)
 {
 	struct author author;
+	struct topic t;
 	struct hash post;
 
-	TRY(named_post(f, op, &post, &author));
+	TRY(named_post(f, op, &t, &post, &author));
 	TRY(post_change(f, &post, op, op_str(op, "text")));
-	return topic_note(f, op);
+	return topic_note(f, &t, op);
 }
 
 static struct error *post_hide_check(struct fold *f, const struct op *op)
 {
 	struct author author;
+	struct topic t;
 	struct hash post;
 
-	return named_post(f, op, &post, &author);
+	return named_post(f, op, &t, &post, &author);
 }
 
 static struct error *post_hide_apply(struct fold *f, const struct op *op)
 {
 	const char *reason = op_str(op, "reason");
 	struct author author;
+	struct topic t;
 	struct hash post;
 
-	TRY(named_post(f, op, &post, &author));
+	TRY(named_post(f, op, &t, &post, &author));
 	TRY(post_set_hidden(f, &post, op_bool(op, "hidden", true), reason ? reason : ""));
-	return topic_note(f, op);
+	return topic_note(f, &t, op);
 }
 
 static struct error *topic_set_check(struct fold *f, const struct op *op)
@@ -174,7 +177,7 @@ static struct error *topic_set_apply(struct fold *f, const struct op *op)
 	t.pinned = op_bool(op, "pinned", t.pinned);
 	op_id(op, "forum", &t.forum);
 	TRY(topic_change(f, &t));
-	return topic_note(f, op);
+	return topic_note(f, &t, op);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */

@@ -18,7 +18,8 @@ struct error *forum_change(struct fold *f, const struct forum *now) MUST;
 struct error *topic_add(struct fold *f, const struct op *op, const struct author *by,
 			const struct hash *forum, const char *title) MUST;
 struct error *topic_change(struct fold *f, const struct topic *now) MUST;
-/* The topic of the fold's object. ERR_NOT_FOUND when the object is none. */
+/* The topic of the fold's object, without what is known of its last post. ERR_NOT_FOUND when the
+ * object is none. */
 struct error *topic_folded(struct fold *f, struct topic *ret) MUST;
 enum post_erased {
 	POST_HELD = 0,
@@ -36,10 +37,10 @@ struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidd
 struct error *post_author(struct fold *f, const struct topic *t, const struct hash *post,
 			  struct author *ret) MUST;
 /* Had the op, or what it saw, seen the topic closed? */
-struct error *topic_shut_for(struct fold *f, const struct op *op, bool *ret) MUST;
+struct error *topic_shut_for(struct fold *f, const struct topic *t, const struct op *op,
+			     bool *ret) MUST;
 /* Remember for topic_shut_for what this op saw; to be called in every apply on a topic. */
-struct error *topic_note(struct fold *f, const struct op *op) MUST;
-
+struct error *topic_note(struct fold *f, const struct topic *t, const struct op *op) MUST;
 /* A struct author from three columns. */
 void author_read(sqlite3_stmt *st, int col, struct author *ret);
 
@@ -59,6 +60,7 @@ enum forum_stmt {
 	TOPIC_SHUTS,
 	TOPIC_HIDE,
 	TOPIC_GET,
+	TOPIC_FOLDED,
 	TOPIC_PAGE,
 	TOPIC_COUNT,
 	TOPIC_RECENT,

@@ -181,9 +181,10 @@ struct error *topic_by_author(struct conn *c, const struct hash *space, const st
 	return each_topic(c, st, fn, ctx);
 }
 
-struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret)
+static struct error *get_topic(struct conn *c, enum forum_stmt which, const struct hash *id,
+			       struct topic *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_GET);
+	sqlite3_stmt *st = db_stmt(stmts(c), which);
 	bool row;
 
 	db_bind(st, "k", id);
@@ -197,9 +198,14 @@ struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret
 	return end(st, NULL);
 }
 
+struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret)
+{
+	return get_topic(c, TOPIC_GET, id, ret);
+}
+
 struct error *topic_folded(struct fold *f, struct topic *ret)
 {
-	return topic_get(f->conn, &f->object, ret);
+	return get_topic(f->conn, TOPIC_FOLDED, &f->object, ret);
 }
 
 /* --- posts ------------------------------------------------------------------------------------ */

@@ -76,9 +76,16 @@ static const char *const sql[FORUM_STMTS] = {
 	[TOPIC_HIDE] = "UPDATE topic SET hidden = ?2 WHERE id = ?1",
 	[TOPIC_GET] =
 		"SELECT " TOPIC_COLUMNS ", '', t.shuts FROM topic t" LAST_POST " WHERE t.id = ?1",
-	[TOPIC_PAGE] = "SELECT " TOPIC_COLUMNS ", '' FROM topic t" LAST_POST
-		       " WHERE t.forum = ?1 AND t.space = ?2 AND (?3 OR NOT t.hidden)"
-		       " ORDER BY t.pinned DESC, t.active DESC, t.num DESC LIMIT ?5 OFFSET ?4",
+	[TOPIC_FOLDED] = "SELECT t.num, t.id, t.space, t.forum, t.title, t.author, t.kind, "
+			 "t.by_name, t.time,"
+			 " t.closed, t.pinned, t.hidden, t.posts, NULL, 0, '', 0, '', t.shuts"
+			 " FROM topic t WHERE t.id = ?1",
+	/* The index alone finds the page's topics; only those are then read. */
+	[TOPIC_PAGE] = "SELECT " TOPIC_COLUMNS ", '' FROM (SELECT num FROM topic"
+		       "  WHERE forum = ?1 AND space = ?2 AND (?3 OR NOT hidden)"
+		       "  ORDER BY pinned DESC, active DESC, num DESC LIMIT ?5 OFFSET ?4) w"
+		       " JOIN topic t ON t.num = w.num" LAST_POST
+		       " ORDER BY t.pinned DESC, t.active DESC, t.num DESC",
 	[TOPIC_COUNT] = "SELECT count(*) FROM topic t WHERE t.forum = ?1 AND t.space = ?2"
 			" AND (?3 OR NOT t.hidden)",
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
@@ -196,33 +203,29 @@ static struct error *saw(struct fold *f, const struct topic *t, const struct op 
 	return NULL;
 }
 
-struct error *topic_shut_for(struct fold *f, const struct op *op, bool *ret)
+struct error *topic_shut_for(struct fold *f, const struct topic *t, const struct op *op, bool *ret)
 {
-	struct topic t;
 	int64_t place;
 
-	TRY(topic_folded(f, &t));
-	return saw(f, &t, op, &place, ret);
+	return saw(f, t, op, &place, ret);
 }
 
-struct error *topic_note(struct fold *f, const struct op *op)
+struct error *topic_note(struct fold *f, const struct topic *t, const struct op *op)
 {
 	const json_t *closed = json_object_get(op->body, "closed");
 	bool closes = closed && !strcmp(op->type->name, "topic.set");
-	struct topic t;
 	int64_t place;
 	bool shut;
 
-	TRY(topic_folded(f, &t));
 	if (closes) {
 		shut = json_is_true(closed);
-		TRY(db_number(f->conn->view, stmts(f), TOPIC_SHUTS, 0, &place, "i", t.num));
+		TRY(db_number(f->conn->view, stmts(f), TOPIC_SHUTS, 0, &place, "i", t->num));
 	} else {
-		TRY(saw(f, &t, op, &place, &shut));
+		TRY(saw(f, t, op, &place, &shut));
 	}
 	if (!place)
 		return NULL;
-	return db_do(f->conn->view, stmts(f), SAW_ADD, "kiii", &op->id, t.num, place,
+	return db_do(f->conn->view, stmts(f), SAW_ADD, "kiii", &op->id, t->num, place,
 		     (int64_t)shut);
 }
 
