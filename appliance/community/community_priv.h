@@ -95,10 +95,8 @@ struct space {
 	bool rejudge;	/* judge all again at the end of the batch */
 	uint32_t told;	/* so many rules ops were looked at for admissions */
 	uint64_t told_epoch;
-	bool settle;	     /* rules changed since the tables of members were written */
-	bool written;	     /* those tables are as `shown` says */
-	struct shown *shown; /* per key */
-	size_t shown_n;
+	bool settle;  /* rules changed since the tables of members were written */
+	bool written; /* those tables were written since it was loaded */
 };
 struct memory {
 	bool loaded;

@@ -20,7 +20,6 @@ static void space_free(struct space *s)
 	if (!s)
 		return;
 	rules_free(s->rules);
-	free(s->shown);
 	free(s);
 }
 

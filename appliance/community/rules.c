@@ -28,6 +28,8 @@ void rules_free(struct rules *r)
 	free(r->revocations.p);
 	free(r->first_revocation.p);
 	free(r->fresh.p);
+	free(r->heads.p);
+	free(r->shown);
 	free(r->heap.p);
 	free(r->popped.p);
 	free(r->path.p);
@@ -141,16 +143,9 @@ uint32_t rules_find(const struct rules *r, const struct hash *id)
 
 size_t rules_heads(const struct rules *r, struct hash *out, size_t max)
 {
-	size_t n = 0;
-
-	for (uint32_t i = r->n; i-- > 0;) {
-		if (!r->nodes[i]->valid || r->nodes[i]->children.n)
-			continue;
-		if (n < max)
-			out[n] = r->nodes[i]->id;
-		n++;
-	}
-	return n;
+	for (size_t i = 0; i < r->heads.n && i < max; i++)
+		out[i] = r->nodes[r->heads.p[r->heads.n - 1 - i]]->id;
+	return r->heads.n;
 }
 
 static bool shares_place(const struct rules_node *a, const struct rules_node *b)
@@ -212,6 +207,31 @@ bool rules_about(struct rules *r, struct rules_space *ret)
 uint32_t rules_keys(const struct rules *r)
 {
 	return r->keys_n;
+}
+
+struct pubkey rules_key_at(const struct rules *r, uint32_t at)
+{
+	return r->key[at];
+}
+
+uint32_t rules_next_moved(struct rules *r, uint32_t from)
+{
+	if (r->shown_n < r->keys_n) {
+		r->shown = realloc(r->shown, r->keys_n * sizeof(r->shown[0]));
+		if (!r->shown)
+			abort();
+		while (r->shown_n < r->keys_n)
+			r->shown[r->shown_n++] = *state_slot(r->now, RULES_NONE);
+	}
+	for (; from < r->keys_n; from++) {
+		const struct rules_slot *now = state_slot(r->now, from);
+
+		if (memcmp(now, &r->shown[from], sizeof(*now)) == 0)
+			continue;
+		r->shown[from] = *now;
+		return from;
+	}
+	return RULES_NONE;
 }
 
 uint32_t rules_key(const struct rules *r, const struct pubkey *key)

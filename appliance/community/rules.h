@@ -92,6 +92,10 @@ bool rules_about(struct rules *r, struct rules_space *ret);
 /* Keys are numbered from 0 to rules_keys()-1. false: nothing now. */
 uint32_t rules_keys(const struct rules *r);
 uint32_t rules_key(const struct rules *r, const struct pubkey *key);
+struct pubkey rules_key_at(const struct rules *r, uint32_t at);
+/* The next key, from `from` on, of which something is otherwise than when it was last given here;
+ * RULES_NONE. */
+uint32_t rules_next_moved(struct rules *r, uint32_t from);
 bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret);
 bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret);
 /* Ops are numbered from 0 to rules_count()-1. Does this one admit an appliance to write? Its logs

@@ -221,12 +221,43 @@ const struct rules_state *rules_at(struct rules *r, uint32_t at)
 }
 
 /* --- ancestors --- */
+static void set_choke(struct rules *r, struct rules_node *n)
+{
+	const struct rules_node *c, *far;
+
+	n->choke = choke(r, n->parents.p, n->parents.n);
+	c = r->nodes[n->choke];
+	far = r->nodes[c->jump];
+	n->chokes = c->chokes + 1;
+	n->jump = c->chokes - far->chokes == far->chokes - r->nodes[far->jump]->chokes ? far->jump
+										       : n->choke;
+}
+
+/* Every way down from `young` leads through its choke: what lies deeper is below that, too. */
+static uint32_t step_down(const struct rules *r, uint32_t young, uint32_t depth)
+{
+	while (young != r->founding) {
+		const struct rules_node *n = r->nodes[young];
+
+		if (r->nodes[n->jump]->depth >= depth)
+			young = n->jump;
+		else if (r->nodes[n->choke]->depth >= depth)
+			young = n->choke;
+		else
+			break;
+	}
+	return young;
+}
+
 bool rules_is_ancestor(struct rules *r, uint32_t of_old, uint32_t young)
 {
 	uint32_t depth = r->nodes[of_old]->depth;
 
 	if (depth >= r->nodes[young]->depth)
 		return false;
+	young = step_down(r, young, depth);
+	if (young == of_old)
+		return true;
 	r->path.n = 0;
 	r->stamp++;
 	list_add(&r->path, young);
@@ -271,6 +302,26 @@ static bool founds(const struct rules_node *n)
 	return false;
 }
 
+static void become_child(struct rules *r, uint32_t at)
+{
+	struct rules_node *n = r->nodes[at];
+	size_t keep = 0;
+
+	for (size_t i = 0; i < n->parents.n; i++) {
+		struct rules_node *parent = r->nodes[n->parents.p[i]];
+
+		list_add(&parent->children, at);
+		if (parent->depth >= n->depth)
+			n->depth = parent->depth + 1;
+	}
+	set_choke(r, n);
+	for (size_t i = 0; i < r->heads.n; i++)
+		if (!r->nodes[r->heads.p[i]]->children.n)
+			r->heads.p[keep++] = r->heads.p[i];
+	r->heads.n = keep;
+	list_add(&r->heads, at);
+}
+
 /* Judges one node whose parents were judged. */
 static void settle_node(struct rules *r, uint32_t at)
 {
@@ -291,8 +342,12 @@ static void settle_node(struct rules *r, uint32_t at)
 		n->valid = founds(n);
 		n->rank_role = ROLE_STEWARD;
 		n->grant = at;
-		if (n->valid)
+		n->choke = n->jump = at;
+		n->chokes = 0;
+		if (n->valid) {
 			r->founding = at;
+			list_add(&r->heads, at);
+		}
 		return;
 	}
 	if (!n->parents.n)
@@ -301,13 +356,7 @@ static void settle_node(struct rules *r, uint32_t at)
 	n->rank_role = state_author(s, n, &n->grant);
 	n->valid = !state_refuses(s, n);
 	if (n->valid) {
-		for (size_t i = 0; i < n->parents.n; i++) {
-			struct rules_node *parent = r->nodes[n->parents.p[i]];
-
-			list_add(&parent->children, at);
-			if (parent->depth >= n->depth)
-				n->depth = parent->depth + 1;
-		}
+		become_child(r, at);
 		state_apply(r, s, at);
 		graph_keep(r, at, s);
 	} else {
@@ -351,6 +400,7 @@ static void settle_all(struct rules *r)
 
 	graph_forget_states(r);
 	r->founding = RULES_NONE;
+	r->heads.n = 0;
 	for (uint32_t i = 0; i < r->n; i++)
 		r->nodes[i]->order = 0;
 	for (uint32_t i = 0; i < r->n; i++)

@@ -48,6 +48,9 @@ struct rules_node {
 	struct rules_list children;
 	uint32_t depth; /* longest way down to the founding op */
 	uint32_t order; /* a place in some topological order */
+	/* The nearest op through which every way down leads, one further down that way, and how
+	 * many there are below: a way of steps that double, for long walks. */
+	uint32_t choke, jump, chokes;
 	enum role rank_role;
 	uint32_t grant;		  /* the node that gave the author that role */
 	uint32_t revocation;	  /* number among the revocations; RULES_NONE */
@@ -58,7 +61,7 @@ struct rules_node {
 };
 
 struct rules_slot {
-	uint8_t role, mode, keeper, was_member, was_admitted;
+	uint8_t role, mode, keeper, was_member, was_admitted, none[3];
 	uint32_t member, grant, since; /* nodes: name and home, role, membership */
 	uint32_t appliance, admitted;  /* nodes: name and mode, since when */
 };
@@ -85,8 +88,11 @@ struct rules {
 	struct rules_list revocations;	    /* nodes */
 	struct rules_list first_revocation; /* by key: an effective one, or RULES_NONE */
 	uint32_t founding;		    /* RULES_NONE before */
-	struct rules_list fresh;	    /* added since the last settling */
-	bool broken;			    /* settle from the beginning */
+	struct rules_list heads;	    /* valid, and named by no valid op */
+	struct rules_slot *shown;	    /* as rules_next_moved last found them */
+	uint32_t shown_n;
+	struct rules_list fresh; /* added since the last settling */
+	bool broken;		 /* settle from the beginning */
 	bool unsettled;
 	uint64_t epoch, clock;
 	uint32_t stamp;
