@@ -73,6 +73,7 @@ struct run {
 	uint64_t seq; /* from here on the log names these rules */
 	struct hash rules;
 	uint32_t floor; /* number of the rules op by which it is judged, or RULES_NONE */
+	bool used; /* something was judged by it */
 };
 struct vlog {
 	int64_t num;
@@ -269,6 +270,7 @@ struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed) MUST;
 struct error *judge_space(struct batch *b, struct space *s) MUST;
 /* Rules changed: settle them, and set the floors of the space's logs. */
 void settle_space(struct conn *c, struct space *s);
+/* *ret_moved: by which something was judged. */
 void floors_set(struct space *s, struct vlog *l, bool *ret_moved);
 /* --- show.c --- */
 /* Write the tables of members and boxes, and tell the log who may write. */

@@ -30,19 +30,19 @@ void floors_set(struct space *s, struct vlog *l, bool *ret_moved)
 		uint32_t named = rules_find(s->rules, &run->rules);
 
 		before = next_floor(s, before, named);
-		*ret_moved |= run->floor != before;
+		*ret_moved |= run->used && run->floor != before;
 		run->floor = before;
 		if (named != RULES_NONE && l->settled == i)
 			l->settled = i + 1;
 	}
 }
 
-static uint32_t floor_of(const struct vlog *l, uint64_t seq)
+static uint32_t floor_of(struct vlog *l, uint64_t seq)
 {
 	size_t low = 0, high = l->n;
 
 	if (l->n && l->runs[l->n - 1].seq <= seq)
-		return l->runs[l->n - 1].floor;
+		low = high;
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 
@@ -51,7 +51,10 @@ static uint32_t floor_of(const struct vlog *l, uint64_t seq)
 		else
 			high = mid;
 	}
-	return low ? l->runs[low - 1].floor : (uint32_t)RULES_NONE;
+	if (!low)
+		return RULES_NONE;
+	l->runs[low - 1].used = true;
+	return l->runs[low - 1].floor;
 }
 
 void settle_space(struct conn *c, struct space *s)
@@ -77,7 +80,7 @@ void settle_space(struct conn *c, struct space *s)
 /* --- judging one op --- */
 static int judge_place(struct conn *c, const struct op_rec *r, const struct op_at *at)
 {
-	const struct vlog *l = vlog_of(c, at->log);
+	struct vlog *l = vlog_of(c, at->log);
 	struct rules *rules = c->community->m.spaces[l->space]->rules;
 	uint32_t floor = floor_of(l, at->seq);
 	enum role role;

@@ -106,7 +106,7 @@ static void add_run(struct vlog *l, uint64_t seq, const struct hash *rules)
 		if (!l->runs)
 			abort();
 	}
-	l->runs[l->n++] = (struct run){seq, *rules, RULES_NONE};
+	l->runs[l->n++] = (struct run){seq, *rules, RULES_NONE, false};
 }
 
 /* --- loading --- */
@@ -172,12 +172,15 @@ static struct error *load_runs(struct conn *c)
 
 	for (;;) {
 		struct hash rules;
+		struct vlog *l;
 
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return NULL;
 		db_id(st, 2, &rules);
-		add_run(vlog_of(c, db_int(st, 0)), (uint64_t)db_int(st, 1), &rules);
+		l = vlog_of(c, db_int(st, 0));
+		add_run(l, (uint64_t)db_int(st, 1), &rules);
+		l->runs[l->n - 1].used = true;
 	}
 }
 
