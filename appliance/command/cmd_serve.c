@@ -7,6 +7,7 @@
 #include "appliance/member/account.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
+#include "appliance/search/search.h"
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -18,6 +19,7 @@ struct daemon {
 	struct http_server *http;
 	struct control *control;
 	struct library_git *git;
+	struct search_thread *search;
 	int lock;
 };
 
@@ -32,7 +34,7 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* Every commit: peers are told, and the library's repository follows. */
+/* Every commit: peers are told; the library's repository and the search index follow. */
 static void on_commit(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -41,6 +43,7 @@ static void on_commit(void *ctx)
 		sync_poke(d->app->sync);
 	if (d->git)
 		library_git_poke(d->git);
+	search_poke(d->search);
 }
 
 static const char *option_or(const struct command_run *run, const char *name, const char *otherwise)
@@ -58,6 +61,7 @@ static struct error *start_doors(struct daemon *d)
 	TRY(languages_load(assets, &d->app->languages));
 	TRY(templates_load(assets, d->app->languages, &d->app->templates));
 	TRY(library_git_start(d->app, &d->git));
+	TRY(search_start(d->app, &d->search));
 	return http_start(d->app, &o, &d->http);
 }
 
@@ -106,6 +110,7 @@ static void stop(struct daemon *d)
 		d->app->sync = NULL;
 		sync_stop(s);
 		library_git_stop(d->git);
+		search_stop(d->search);
 		templates_free(d->app->templates);
 		languages_free(d->app->languages);
 		app_close(d->app);
