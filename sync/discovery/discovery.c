@@ -380,7 +380,7 @@ static void *run(void *arg)
 			connect_again(d);
 		if (d->client && !d->broken)
 			republish_if_changed(d);
-		if (avahi_simple_poll_iterate(d->poll, d->client ? 1000 : 250) != 0) {
+		if (avahi_simple_poll_iterate(d->poll, d->client ? 1000 : 500) != 0) {
 			d->broken = true;
 			poll(NULL, 0, 250); /* it may fail at once, again and again */
 		}

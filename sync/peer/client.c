@@ -200,6 +200,9 @@ static bool set_options(struct client *c, const struct client_options *o)
 	return curl_easy_setopt(h, CURLOPT_PINNEDPUBLICKEY, pin.s) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
+	       /* else it reads every authority that the machine knows, at each connection */
+	       curl_easy_setopt(h, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_CAPATH, NULL) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SSLCERT, tls_cert_file(o->tls)) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SSLKEY, tls_key_file(o->tls)) == CURLE_OK &&

@@ -137,6 +137,11 @@ static void say_knocks(struct node *n)
 	putchar('\n');
 }
 
+static void say_audited(struct node *n)
+{
+	puts(sync_audited(n->box.sync) ? "yes" : "no");
+}
+
 static void do_sync(struct node *n)
 {
 	struct error *err = sync_now(n->box.sync, NULL, 30000);
@@ -149,19 +154,20 @@ static const struct {
 	const char *name;
 	void (*run)(struct node *n);
 } commands[] = {
-	{"key", say_key},	/* our key */
-	{"serve", do_serve},	/* ADDR:PORT: start the engine; the port */
-	{"stop", do_stop},	/* stop the engine */
-	{"found", do_found},	/* found a space; its id */
-	{"admit", do_admit},	/* SPACE KEY */
-	{"peer", do_peer},	/* KEY [ADDR:PORT]: approve */
-	{"remove", do_remove},	/* KEY */
-	{"number", say_number}, /* KEY: the six digits */
-	{"write", do_write},	/* SPACE [N]: append N entries */
-	{"state", say_state},	/* SPACE: entries and digest */
-	{"seen", say_seen},	/* boxes on the network */
-	{"knocks", say_knocks}, /* strangers who came */
-	{"sync", do_sync},	/* with all peers, now */
+	{"key", say_key},	  /* our key */
+	{"serve", do_serve},	  /* ADDR:PORT: start the engine; the port */
+	{"stop", do_stop},	  /* stop the engine */
+	{"found", do_found},	  /* found a space; its id */
+	{"admit", do_admit},	  /* SPACE KEY */
+	{"peer", do_peer},	  /* KEY [ADDR:PORT]: approve */
+	{"remove", do_remove},	  /* KEY */
+	{"number", say_number},	  /* KEY: the six digits */
+	{"write", do_write},	  /* SPACE [N]: append N entries */
+	{"state", say_state},	  /* SPACE: entries and digest */
+	{"seen", say_seen},	  /* boxes on the network */
+	{"knocks", say_knocks},	  /* strangers who came */
+	{"sync", do_sync},	  /* with all peers, now */
+	{"audited", say_audited}, /* is every author's signature checked? */
 };
 
 static void run_line(struct node *n, char *line)
