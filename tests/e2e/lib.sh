@@ -74,6 +74,7 @@ entries_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,
 start_box() {
 	local b=$1 i
 	shift
+	: >"$T/$b.out" # what a run before this one said is not this one's
 	"$LLIURE" serve --data "$T/$b" --http 127.0.0.1:0 --https 127.0.0.1:0 --sync 127.0.0.1:0 --no-mdns "$@" \
 		>"$T/$b.out" 2>"$T/$b.err" &
 	daemon[$b]=$!
