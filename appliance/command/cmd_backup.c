@@ -209,7 +209,7 @@ static struct error *restore_into(struct command_run *run, struct part *p)
 	TRY(read_head(p, run->dir, &key));
 	TRY(new_box_key(run->dir, key));
 	TRY(app_open(run->dir, &env_system, &app));
-	return command_take_bundle(run, app, p->fd, p->name);
+	return command_take_bundle(run, app, p->fd, p->name, true);
 }
 
 struct error *cmd_restore(struct command_run *run)

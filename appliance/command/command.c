@@ -320,6 +320,7 @@ static int help(int argc, char **argv)
 int command_main(int argc, char **argv)
 {
 	_cleanup_(error_freep) struct error *e = NULL;
+	_cleanup_(freep) char *real = NULL;
 	struct command_run run;
 	int status = 1;
 
@@ -335,6 +336,10 @@ int command_main(int argc, char **argv)
 	if (!e) {
 		run.out = stdout;
 		run.note = stderr;
+		/* SQLite opens nothing through a symbolic link; a data folder may well be one. */
+		real = realpath(run.dir, NULL);
+		if (real)
+			run.dir = real;
 		e = open_files(&run);
 		if (!e)
 			e = perform(&run, argc, argv, &status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/community/writer.h"
 #include <pthread.h>
+#include <sys/statvfs.h>
 #include <stdatomic.h>
 
 struct job {
@@ -164,10 +165,28 @@ void writer_stop(struct writer *w)
 	free(w);
 }
 
+/* Below this much room nothing more is taken in: a WAL database on a full disk can't even be opened
+ * for reading. What the write-ahead logs of one group may grow by, with a margin. */
+enum { ROOM_KEPT = 4 * 1024 * 1024 };
+
+static struct error *check_room(struct writer *w)
+{
+	struct statvfs fs;
+
+	ENSURE(statvfs(db_path(w->conn->local), &fs) ||
+		       (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM_KEPT,
+	       error_new(ERR_FULL,
+			 N_("There is no room left on this box's disk. What was saved is safe, and"
+			    " can be read. A volunteer can make room or put in a larger disk; then"
+			    " send this again.")));
+	return NULL;
+}
+
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
 {
 	struct job j = {.fn = fn, .arg = arg};
 
+	TRY(check_room(w));
 	pthread_mutex_lock(&w->lock);
 	if (w->stop) {
 		pthread_mutex_unlock(&w->lock);

@@ -15,8 +15,8 @@ typedef struct error *write_fn(struct conn *c, void *arg);
 /* Takes the conn (opened as a writer), which from now on belongs to the writer's thread. */
 struct error *writer_start(struct conn *take_conn, struct writer **ret) MUST;
 void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
-/* Run fn(conn, arg) in the next group and wait for its commit. Must not be called from inside a
- * job. */
+/* Run fn(conn, arg) in the next group and wait for its commit. ERR_FULL when little room is left on
+ * the disk, before anything is tried. Must not be called from inside a job. */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Called after every commit that changed something, on the writer's thread; must be quick. */
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx);

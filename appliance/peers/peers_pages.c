@@ -34,9 +34,9 @@ static struct error *count_space(void *ctx, const struct space_info *s)
 
 static json_t *found_json(struct request *r, const struct found_box *f)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", *f->name ? f->name : ID_SHORT(&f->key), "key",
-			 ID(&f->key), "short", ID_SHORT(&f->key), "number", number_with(r, &f->key),
-			 "addr", f->address);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
+			 *f->name ? f->name : ID_SHORT(&f->key), "key", ID(&f->key), "short",
+			 ID_SHORT(&f->key), "number", number_with(r, &f->key), "addr", f->address);
 }
 
 /* Boxes that mDNS sees, and boxes that knocked; approved ones are in the other list. */
@@ -54,9 +54,9 @@ static struct error *add_knock(void *ctx, const struct knock *k)
 	if (!error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
-	json_array_foreach (l->list, i, row)
-		if (!strcmp(json_string_value(json_object_get(row, "key")), ID(&k->key)))
-			return NULL;
+	json_array_foreach(l->list, i,
+			   row) if (!strcmp(json_string_value(json_object_get(row, "key")),
+					    ID(&k->key))) return NULL;
 	snprintf(f.name, sizeof(f.name), "%s", k->name);
 	snprintf(f.address, sizeof(f.address), "%.63s", k->address);
 	json_array_append_new(l->list, found_json(l->r, &f));
@@ -132,7 +132,8 @@ static struct error *add_report(void *ctx, const struct receipt *x)
 	if (*x->error)
 		json_array_append_new(list, json_string(x->error));
 	else
-		n = peers_report_sentences(&x->report, translate, l->r, request_arena(l->r), sentences);
+		n = peers_report_sentences(&x->report, translate, l->r, request_arena(l->r),
+					   sentences);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(sentences[i]));
 	json_array_append_new(l->list, row);
@@ -169,7 +170,8 @@ static struct error *show_peers(struct request *r, int status, json_t *take_form
 		json_decref(context);
 		return e;
 	}
-	return respond_page_status(r, status, "admin_peers", request_text(r, N_("Other boxes")), context);
+	return respond_page_status(r, status, "admin_peers", request_text(r, N_("Other boxes")),
+				   context);
 }
 
 static struct error *peers_page(struct request *r)
@@ -180,8 +182,9 @@ static struct error *peers_page(struct request *r)
 static struct error *parse_key(const char *text, struct pubkey *ret)
 {
 	ENSURE(text && id_parse(text, ret->b),
-	       error_new(ERR_INVALID, N_("“%s” is not a box's key. A key has 52 letters and digits; the"
-					 " other box shows it on its page “This box”."),
+	       error_new(ERR_INVALID,
+			 N_("“%s” is not a box's key. A key has 52 letters and digits; the"
+			    " other box shows it on its page “This box”."),
 			 text ? text : ""));
 	return NULL;
 }
@@ -191,7 +194,8 @@ static struct error *peers_add(struct request *r)
 {
 	const char *addr = request_field(r, "addr"), *key = request_field(r, "key");
 	const char *read_only = request_field(r, "read_only");
-	struct peers_approval what = {.address = addr, .read_only = read_only && *read_only == '1',
+	struct peers_approval what = {.address = addr,
+				      .read_only = read_only && *read_only == '1',
 				      .steward = request_viewer(r)->secret};
 	struct error *e = parse_key(key, &what.key);
 	char text[600];
@@ -201,7 +205,8 @@ static struct error *peers_add(struct request *r)
 		e = peers_approve(request_app(r), &what);
 	if (!e)
 		return respond_done_saying(r, "/admin/peers",
-					   N_("The box is approved. It must approve this one too."), NULL);
+					   N_("The box is approved. It must approve this one too."),
+					   NULL);
 	if (request_wants_json(r) || error_http_status(error_code(e)) >= 500)
 		return e;
 	form = json_pack("{s:s, s:s, s:b, s:s}", "addr", addr ? addr : "", "key", key ? key : "",
@@ -246,8 +251,9 @@ static struct error *find_candidate(struct request *r, struct candidate *ret)
 			c.here = true;
 		}
 	TRY(knock_each(request_conn(r)->local, candidate_knock, &c));
-	ENSURE(c.here, error_new(ERR_NOT_FOUND, N_("The box %s is not to be seen any more. When it is back"
-						   " on this network it appears in the list again."),
+	ENSURE(c.here, error_new(ERR_NOT_FOUND,
+				 N_("The box %s is not to be seen any more. When it is back"
+				    " on this network it appears in the list again."),
 				 ID_SHORT(&c.box.key)));
 	*ret = c;
 	return NULL;
@@ -261,7 +267,8 @@ static struct error *show_candidate(struct request *r, const struct candidate *c
 
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
-	return respond_page_status(r, status, "admin_peer", request_text(r, N_("Approve a box")), context);
+	return respond_page_status(r, status, "admin_peer", request_text(r, N_("Approve a box")),
+				   context);
 }
 
 static struct error *approve_page(struct request *r)
@@ -279,9 +286,10 @@ static struct error *approve(struct request *r)
 
 	TRY(find_candidate(r, &c));
 	if (!same || strcmp(same, "1") != 0)
-		return show_candidate(r, &c, 400,
-				      request_text(r, N_("Compare the number with the people of the other box"
-							 " first, then tick that it is the same.")));
+		return show_candidate(
+			r, &c, 400,
+			request_text(r, N_("Compare the number with the people of the other box"
+					   " first, then tick that it is the same.")));
 	TRY(peers_approve(request_app(r),
 			  &(struct peers_approval){.key = c.box.key,
 						   .address = c.box.address,
@@ -303,7 +311,8 @@ static struct error *get_peer(struct request *r, struct peer *ret)
 	e = peer_get(request_conn(r)->local, &key, ret);
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
-		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."), ID_SHORT(&key));
+		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
+				 ID_SHORT(&key));
 	}
 	return e;
 }
@@ -314,8 +323,8 @@ static struct error *remove_page(struct request *r)
 
 	TRY(get_peer(r, &p));
 	return respond_page(r, "confirm", request_text(r, N_("Other boxes")),
-			    json_pack("{s:{s:s, s:s, s:s, s:b}}", "confirm", "action", request_path(r),
-				      "back_url", "/admin/peers", "name",
+			    json_pack("{s:{s:s, s:s, s:s, s:b}}", "confirm", "action",
+				      request_path(r), "back_url", "/admin/peers", "name",
 				      *p.name ? p.name : ID_SHORT(&p.key), "peer_remove", 1));
 }
 
@@ -331,14 +340,20 @@ static struct error *remove_peer(struct request *r)
 static struct error *sync_peer(struct request *r)
 {
 	struct sync_report report;
+	struct error *e;
 	struct peer p;
 
 	TRY(get_peer(r, &p));
 	TRY(request_limit(r, "sync", 6, 30));
-	TRY(peers_sync_now(request_app(r), &p.key, &report));
+	request_blocks(r);
+	e = peers_sync_now(request_app(r), &p.key, &report);
+	request_goes_on(r);
+	TRY(e);
 	if (report.received + report.sent + report.filled == 0)
-		return respond_done_saying(r, "/admin/peers", N_("Done: there was nothing new."), NULL);
-	return respond_done_saying(r, "/admin/peers", N_("Done. What moved is in the list below."), NULL);
+		return respond_done_saying(r, "/admin/peers", N_("Done: there was nothing new."),
+					   NULL);
+	return respond_done_saying(r, "/admin/peers", N_("Done. What moved is in the list below."),
+				   NULL);
 }
 
 static struct error *receipts_page(struct request *r)

@@ -59,9 +59,9 @@ head -c 100000 /dev/urandom >"$T/noise"
 ok "noise is no bundle" says 1 'noise' "$LLIURE" bundle import "$T/noise" --data "$T/a"
 : >"$T/empty"
 ok "an empty file is no bundle" says 1 'empty' "$LLIURE" bundle import "$T/empty" --data "$T/a"
-ok "a bundle of strangers adds nothing to a's pages" eval '
+ok "a bundle of strangers adds nothing" eval '
 	make_box stranger && "$LLIURE" bundle export "$T/stranger.bundle" --data "$T/stranger" && before=$(digest_of a) &&
-	"$LLIURE" bundle import "$T/stranger.bundle" --data "$T/a"; [ "$(digest_of a | grep -c .)" -ge 1 ] && digest_of a | grep -qF "$before"'
+	"$LLIURE" bundle import "$T/stranger.bundle" --data "$T/a"; [ "$(digest_of a)" = "$before" ]'
 
 # --- imports ---
 echo '{"title": 7}' >"$T/bad.jsonl"
@@ -71,12 +71,13 @@ ok "an import that is not JSON" says 1 'Line 1' "$LLIURE" import discourse "$T/n
 # --- visitors ---
 topic=$(get a /forum/general.json | json topics.0.id)
 code() { curl -s -o "$T/answer" -w '%{http_code}' --max-time 30 "$@"; }
-is "a gigabyte of upload is refused" "$(head -c 1073741824 /dev/zero | code -X POST -H 'Expect:' -H 'Content-Type: application/x-www-form-urlencoded' -H 'Content-Length: 1073741824' --data-binary @- "$(url a "/topic/$topic/posts")")" 413
+truncate -s 1G "$T/gigabyte"
+is "a gigabyte of upload is refused" "$(code -X POST -H 'Expect:' -H 'Content-Type: application/x-www-form-urlencoded' -T "$T/gigabyte" "$(url a "/topic/$topic/posts")")" 413
 ok "the box goes on" alive
 is "JSON that is none" "$(code -H "Authorization: Bearer $token" -H 'Content-Type: application/json' -d '{"text":' "$(url a "/topic/$topic/posts")")" 400
 is "a text that is too long" "$(head -c 300000 /dev/zero | tr '\0' 'x' >"$T/long"; code -H "Authorization: Bearer $token" --data-urlencode "text@$T/long" "$(url a "/topic/$topic/posts")")" 413
 is "a page that is not there" "$(code "$(url a /topic/aaaa)")" 404
-is "in the reader's language" "$(curl -s -H 'Accept-Language: ca' "$(url a /topic/aaaa)" | grep -c 'lang="ca"')" 1
+ok "in the reader's language" eval 'curl -s -H "Accept-Language: ca" "$(url a /topic/aaaa)" | grep -q "<html lang=\"ca\""'
 is "a forged token" "$(code -H 'Authorization: Bearer lliure_aaaa' -H 'Content-Type: application/json' -d '{"text":"x"}' "$(url a "/topic/$topic/posts")")" 401
 ok "the box goes on" alive
 ok "and is clean" "$LLIURE" verify --data "$T/a"
@@ -99,11 +100,10 @@ head -c 20000 /dev/urandom >"$T/a/view.db"
 is "a broken view is made anew" "$(digest_of a)" "$before"
 
 # --- a full disk ---
-if [ "$(id -u)" = 0 ] && mkdir -p "$T/small" && mount -t tmpfs -o size=6m tmpfs "$T/small" 2>/dev/null; then
-	cleanup_small() { umount "$T/small" 2>/dev/null; }
+if [ "$(id -u)" = 0 ] && mkdir -p "$T/s" && mount -t tmpfs -o size=16m tmpfs "$T/s" 2>/dev/null; then
+	cleanup_small() { umount -l "$T/s" 2>/dev/null; }
 	trap 'cleanup_small; cleanup' EXIT
-	ok "a box on a small disk" "$LLIURE" init --data "$T/small/box" --name small --admin admin --password-file "$T/password"
-	ln -s "$T/small/box" "$T/s"
+	ok "a box on a small disk" make_box s
 	ok "serves" start_box s
 	stoken=$(token_of s)
 	stopic=$(post_json s /forum/general/topics "$stoken" '{"title":"Ple","text":"Comencem."}' | json id)
@@ -119,11 +119,10 @@ if [ "$(id -u)" = 0 ] && mkdir -p "$T/small" && mount -t tmpfs -o size=6m tmpfs 
 	is "at last a post is refused" $refused 1
 	ok "in words" grep -qiE 'space|room|full' "$T/answer"
 	ok "pages are still served" eval 'get s / | grep -q "<h1"'
-	umount -l "$T/nothing" 2>/dev/null
-	mount -o remount,size=40m "$T/small"
+	mount -o remount,size=80m "$T/s"
 	ok "with room again, writing goes on" post_json s "/topic/$stopic/posts" "$stoken" '{"text":"Torna a anar."}'
 	ok "nothing acknowledged was lost" eval 'n=$(get s "/topic/$stopic.json" | grep -oE "n[0-9]+\. " | sort -u | wc -l); pages=$(get s "/topic/$stopic.json" | json topic.replies); [ "$pages" -ge "$(wc -l <"$T/acked.s")" ]'
-	ok "and it is clean" "$LLIURE" verify --data "$T/small/box"
+	ok "and it is clean" "$LLIURE" verify --data "$T/s"
 	stop_box s
 else
 	note "no small file system here: the full disk was not tried"
