@@ -46,6 +46,8 @@ struct error *row_of_doc(struct conn *c, const struct hash *id, int64_t *ret) MU
 struct error *doc_of_row(struct conn *c, int64_t row, struct hash *ret) MUST; /* ERR_NOT_FOUND */
 /* One step of merging all of the index into one piece, without what was dropped. */
 struct error *rows_merge(struct conn *c, bool first, bool *ret_done) MUST;
+/* Give back what the connection's page cache took for a long run of batches. */
+void rows_release_memory(struct conn *c);
 
 /* The rows that fit, best first, of the newest SEARCH_COUNT_MAX. */
 struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t *ret_n) MUST;

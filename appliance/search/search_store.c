@@ -13,6 +13,7 @@
  * would double the size, and beginnings of three letters are quick without.
  */
 #include "appliance/search/search_priv.h"
+#include <malloc.h>
 
 static const char *const migrations[] = {
 	"CREATE TABLE search_state(id INTEGER PRIMARY KEY, last INTEGER NOT NULL,"
@@ -201,6 +202,12 @@ struct error *rows_merge(struct conn *c, bool first, bool *ret_done)
 	TRY(db_run(c->view, st));
 	*ret_done = !first && sqlite3_total_changes(db) - before < 2;
 	return NULL;
+}
+
+void rows_release_memory(struct conn *c)
+{
+	sqlite3_db_release_memory(sqlite3_db_handle(db_stmt(stmts(c), STATE_GET)));
+	malloc_trim(0);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */

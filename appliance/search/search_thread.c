@@ -19,7 +19,8 @@ enum {
 	PATIENCE_MS = 10000,
 	RETRY_MS = 5000,
 	YIELD = 8,
-	END_MS = 5000
+	END_MS = 5000,
+	LONG_RUN = 16
 };
 
 struct search_thread {
@@ -72,19 +73,33 @@ static struct error *job(struct conn *c, void *arg)
 	return search_update(c, BATCH_POSTS, arg);
 }
 
-/* One batch; false: there is nothing (more) to do, or it can't be done now. */
+/* One batch; false: there is nothing (more) to do. What fails, on a full disk say, is told to those
+ * who write; here it is tried again. */
 static bool batch(struct search_thread *s, int64_t *ret_ms)
 {
-	bool behind = false, more = false;
+	bool behind = false, more = false, failed;
 	int64_t began = now_ms();
 	struct error *e = search_behind(s->conn, &behind);
 
 	if (!e && behind)
 		e = writer_run(s->app->writer, job, &more);
-	*ret_ms = e ? RETRY_MS : now_ms() - began;
-	more |= e != NULL;
-	error_free(e); /* a full disk, say: told to those who write; here it is tried again */
-	return behind && more;
+	failed = e != NULL;
+	error_free(e);
+	*ret_ms = failed ? RETRY_MS : now_ms() - began;
+	return failed || more;
+}
+
+static struct error *release_memory(struct conn *c, void *arg)
+{
+	rows_release_memory(c);
+	return NULL;
+}
+
+/* A long run would fill the writer's page cache, and keep it, with what nobody reads twice. */
+static void after_batch(struct search_thread *s, unsigned number, bool more)
+{
+	if (number >= LONG_RUN && (number % LONG_RUN == 0 || !more))
+		error_free(writer_run(s->app->writer, release_memory, NULL));
 }
 
 static void finish_erasing(struct search_thread *s)
@@ -94,7 +109,8 @@ static void finish_erasing(struct search_thread *s)
 
 	do {
 		error_free(state_get(s->conn, &state));
-	} while (state.erasing != ERASED_NOTHING && now_ms() < until && batch(s, &ms));
+	} while (state.erasing != ERASED_NOTHING && now_ms() < until && batch(s, &ms) &&
+		 ms < RETRY_MS);
 }
 
 static void *search_main(void *arg)
@@ -104,6 +120,7 @@ static void *search_main(void *arg)
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop) {
+		unsigned number = 0;
 		bool more = true;
 
 		while (!s->stop && s->pokes == done)
@@ -115,6 +132,7 @@ static void *search_main(void *arg)
 
 			pthread_mutex_unlock(&s->lock);
 			more = batch(s, &ms);
+			after_batch(s, ++number, more);
 			pthread_mutex_lock(&s->lock);
 			until = now_ms() + ms * (s->pokes == done ? 1 : YIELD);
 			done = s->pokes;
