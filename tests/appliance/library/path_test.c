@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "appliance/library/path.h"
+#include "sync/base/limits.h"
+
+static void takes_names_that_people_would_give(void **state)
+{
+	static const char *const good[] = {
+		"activitats",  "normes/sala-gran", "actes/2026-11",   "v1.2",
+		"què-és-això", "col·laboració",	   "a/b/c/d/e/f/g/h", "1"};
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_ok(path_check(good[i]));
+}
+
+static void refuses_names_that_surprise_git_disks_or_browsers(void **state)
+{
+	static const char *const bad[] = {"",
+					  "/",
+					  "a/",
+					  "/a",
+					  "a//b",
+					  ".git",
+					  "a/.git",
+					  "-rf",
+					  "a/-x",
+					  "..",
+					  "a..b",
+					  "a.",
+					  "a./b",
+					  "A",
+					  "a b",
+					  "a\nb",
+					  "a\tb",
+					  "a\\b",
+					  "a~1",
+					  "@x",
+					  "a:b",
+					  "con ",
+					  "a\x01",
+					  "\xe2\x80\xae"
+					  "a",
+					  "a\xcc\x80",
+					  "\xff",
+					  ".gitmodules",
+					  "g\xe2\x80\x8cit",
+					  "a/b/c/d/e/f/g/h/i",
+					  "a*",
+					  "<a>",
+					  "a%2f",
+					  "?",
+					  "#"};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_fails(path_check(bad[i]), ERR_INVALID);
+}
+
+static void refuses_a_name_that_is_too_long(void **state)
+{
+	char path[LIMIT_PATH + 2];
+
+	memset(path, 'a', sizeof(path) - 1);
+	path[LIMIT_PATH + 1] = 0;
+	assert_fails(path_check(path), ERR_INVALID);
+	path[LIMIT_PATH] = 0;
+	assert_ok(path_check(path));
+}
+
+static void makes_a_name_from_any_title(void **state)
+{
+	static const struct {
+		const char *title, *path;
+	} rows[] = {{"Actes de juny 2026", "actes-de-juny-2026"},
+		    {"Ús de la SALA GRAN!", "us-de-la-sala-gran"},
+		    {"  què?  ", "que"},
+		    {"日本", ""},
+		    {"€ 5", "5"}};
+	char out[LIMIT_PATH + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		path_from_title(rows[i].title, out, sizeof(out));
+		assert_string_equal(out, rows[i].path);
+		if (*out)
+			assert_ok(path_check(out));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_names_that_people_would_give),
+		cmocka_unit_test(refuses_names_that_surprise_git_disks_or_browsers),
+		cmocka_unit_test(refuses_a_name_that_is_too_long),
+		cmocka_unit_test(makes_a_name_from_any_title),
+	};
+
+	return run_group(tests);
+}
