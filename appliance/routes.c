@@ -10,15 +10,8 @@
 #include "appliance/search/search_pages.h"
 
 const struct route *const route_tables[] = {
-	admin_routes,
-	authority_routes,
-	forum_routes,
-	library_routes,
-	member_routes,
-	moderation_routes,
-	peers_routes,
-	search_routes,
-	NULL,
+	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
+	member_routes, moderation_routes, peers_routes, search_routes,	NULL,
 };
 
 page_hook_fn *const page_hooks[] = {

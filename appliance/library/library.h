@@ -18,7 +18,7 @@ struct doc {
 	const char *path;   /* as claimed; the page's address is doc_address() */
 	const char *title;  /* of the newest head */
 	bool hidden, first; /* first: of those that claim the path */
-	int64_t heads, pages;
+	int64_t heads, revisions;
 };
 struct revision {
 	int64_t num;
@@ -27,6 +27,7 @@ struct revision {
 	int64_t time;
 	const char *path, *title, *text, *note;
 	bool head;
+	bool erased; /* text is "" */
 };
 
 /* "PATH", or "PATH~ID8" when another document has the path. */
@@ -44,6 +45,9 @@ typedef struct error *revision_fn(void *ctx, const struct revision *r);
 /* Newest in fold order first. heads_only: those nobody has gone on from. */
 struct error *revision_each(struct conn *c, struct arena *a, const struct doc *d, bool heads_only,
 			    revision_fn *fn, void *ctx) MUST;
+/* Newest first, without their texts. */
+struct error *revision_list(struct conn *c, struct arena *a, const struct doc *d, int64_t skip,
+			    int64_t n, revision_fn *fn, void *ctx) MUST;
 struct error *revision_get(struct conn *c, struct arena *a, const struct doc *d,
 			   const struct hash *id, struct revision *ret) MUST;
 /* Ids of the revisions it comes from, as it names them; returns how many (at most LIMIT_SEEN). */
@@ -58,6 +62,9 @@ typedef struct error *library_change_fn(void *ctx, const struct library_change *
 struct error *library_since(struct conn *c, struct arena *a, const struct hash *space,
 			    int64_t after, size_t max, library_change_fn *fn, void *ctx) MUST;
 
+/* What an erase op keeps of a revision (community_erase), yours: its path and its parents. */
+json_t *revision_keep(struct conn *c, const struct revision *r);
+
 /* --- the published repositories (library_git.c) --- */
 /* A thread that follows the libraries. start: brings them up to date. poke: something was
  * committed. */
@@ -66,5 +73,10 @@ struct error *library_git_start(struct app *app, struct library_git **ret) MUST;
 void library_git_poke(struct library_git *g);
 void library_git_stop(struct library_git *g);
 /* Bring DATA/git/SPACE.git up to date; what the thread does. Safe to repeat, safe after the folder
- * was deleted. */
+ * was deleted. When a revision that is in was erased, the repository is made anew without it. */
 struct error *library_git_update(struct conn *c, const char *dir, const struct hash *space) MUST;
+/* A file of the repository, for `git clone` over plain HTTP (gitprotocol-http, the dumb clients):
+ * HEAD, info/refs, objects/info/packs, objects/xx/…; nothing else has a name here. Any thread.
+ * ERR_NOT_FOUND. */
+struct error *library_git_file(const char *dir, const struct hash *space, const char *name,
+			       struct buf *b) MUST;

@@ -270,3 +270,29 @@ struct error *library_post(struct request *r)
 		return show_form(r, &p, *p.path ? &d : NULL, &f, NULL, 200, false);
 	return *p.path ? revise(r, &p, &d, &f) : create(r, &p, &f);
 }
+
+/* --- hiding ----------------------------------------------------------------------------------- */
+
+/* POST /doc/ID/hide with hidden=1 or 0: by its id, because a hidden page has no address. */
+struct error *library_hide(struct request *r)
+{
+	const struct viewer *v = request_viewer(r);
+	const char *hidden = request_field(r, "hidden");
+	struct save s = {.draft = {.type = "doc.hide", .author = v->secret}};
+	struct hash id;
+	struct doc d;
+
+	ENSURE(v->may_moderate_here && v->secret,
+	       error_new(ERR_DENIED,
+			 N_("This is possible at the safe door only: open this page with"
+			    " https and sign in there.")));
+	ENSURE(id_parse(request_param(r, "id"), &id),
+	       error_new(ERR_NOT_FOUND, N_("There is no such page in the library.")));
+	TRY(doc_get(request_conn(r), request_arena(r), &id, &d));
+	s.draft.space = d.space;
+	s.draft.object = &d.id;
+	s.draft.take_body = json_pack("{s:b}", "hidden", hidden && strcmp(hidden, "0") != 0);
+	TRY(request_write(r, save_job, &s));
+	return respond_done_saying(r, "/library", N_("Saved."),
+				   json_pack("{s:s}", "id", ID(&s.id)));
+}

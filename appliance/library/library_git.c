@@ -7,7 +7,9 @@
  * them, authored by the member; a last commit by the box follows where the tree would otherwise
  * differ from the library as it is now (two heads, a hidden page, a path that two claim). So
  * histories differ between boxes, the newest trees do not. Which revisions are in is read from the
- * commits themselves ("Revision: ID"), so the folder can be deleted at any time and is made again.
+ * commits themselves ("Revision: ID"), so the folder can be deleted at any time and is made again:
+ * also by us, when one of them was erased (its words must go, and they are in every later tree's
+ * history), or when something in the folder does not read.
  *
  * libgit2 only writes here: the names obey path.h, the repository is ours alone, and nothing of it
  * is believed but the list of revisions. A lock left by a kill is removed: one process holds the
@@ -27,10 +29,10 @@ struct repo {
 	git_oid main; /* newest commit */
 	bool has_main;
 	struct hash space;
-	struct hash *known; /* revisions that are in, sorted */
-	size_t nknown, cap;
-	git_index *index; /* in memory: the tree of the newest commit */
-	int64_t seen;	  /* revision.num looked at so far */
+	struct hash *known;	     /* revisions that are in, sorted */
+	size_t nknown, cap, matched; /* matched: so many of them are still wanted */
+	git_index *index;	     /* in memory: the tree of the newest commit */
+	int64_t seen;		     /* revision.num looked at so far */
 	size_t batch;
 };
 
@@ -181,7 +183,13 @@ static struct error *on_change(void *ctx, const struct library_change *ch)
 
 	r->seen = ch->revision.num;
 	r->batch++;
-	return is_known(r, &ch->revision.id) ? NULL : add_commit(r, ch);
+	if (ch->revision.erased)
+		return NULL;
+	if (is_known(r, &ch->revision.id)) {
+		r->matched++;
+		return NULL;
+	}
+	return add_commit(r, ch);
 }
 
 /* --- the library as it is now ----------------------------------------------------------------- */
@@ -297,13 +305,15 @@ static struct error *read_index(struct repo *r)
 	return NULL;
 }
 
-static struct error *update(struct repo *r, const char *path)
+/* *ret_unwanted: a revision is in that is not there any more. */
+static struct error *update(struct repo *r, const char *path, bool *ret_unwanted)
 {
 	struct arena arena = {0};
+	struct error *e;
 
 	TRY(open_repo(r, path));
 	r->arena = &arena;
-	struct error *e = read_known(r);
+	e = read_known(r);
 	if (!e)
 		e = read_index(r);
 	do {
@@ -312,24 +322,41 @@ static struct error *update(struct repo *r, const char *path)
 			e = library_since(r->c, &arena, &r->space, r->seen, BATCH, on_change, r);
 		arena_release(&arena);
 	} while (!e && r->batch == BATCH);
-	if (!e)
+	*ret_unwanted = r->matched < r->nknown;
+	if (!e && !*ret_unwanted)
 		e = settle(r);
 	arena_release(&arena);
 	return e;
 }
 
-struct error *library_git_update(struct conn *c, const char *dir, const struct hash *space)
+static struct error *update_once(struct conn *c, const char *path, const struct hash *space,
+				 bool *ret_unwanted)
 {
 	struct repo r = {.c = c, .space = *space};
+	struct error *e = update(&r, path, ret_unwanted);
+
+	git_index_free(r.index);
+	git_repository_free(r.git);
+	free(r.known);
+	return e;
+}
+
+struct error *library_git_update(struct conn *c, const char *dir, const struct hash *space)
+{
+	bool unwanted = false;
 	char path[4300];
 	struct error *e;
 
 	snprintf(path, sizeof(path), "%s/git/%s.git", dir, ID(space));
 	git_libgit2_init();
-	e = update(&r, path);
-	git_index_free(r.index);
-	git_repository_free(r.git);
-	free(r.known);
+	git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
+	e = update_once(c, path, space, &unwanted);
+	if (unwanted || error_is(e, ERR_IO)) {
+		error_free(e);
+		e = dir_remove(path);
+		if (!e)
+			e = update_once(c, path, space, &unwanted);
+	}
 	git_libgit2_shutdown();
 	return e;
 }

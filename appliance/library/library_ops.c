@@ -39,7 +39,7 @@ static struct error *create_apply(struct fold *f, const struct op *op)
 			     .note = ""};
 	struct doc d;
 
-	TRY(doc_add(f, op));
+	TRY(doc_add(f, op, r.path, r.title));
 	TRY(doc_folded(f, &d));
 	return revision_add(f, &d, op, &r, NULL, 0);
 }
@@ -54,13 +54,16 @@ static struct error *get_folded(struct fold *f, struct doc *ret)
 	return e;
 }
 
-static size_t parents_of(const struct op *op, struct hash *out)
+static size_t parents_of(const json_t *body, struct hash *out)
 {
-	const json_t *list = json_object_get(op->body, "parents");
+	const json_t *list = json_object_get(body, "parents");
 	size_t n = 0;
 
-	for (size_t i = 0; i < json_array_size(list) && n < LIMIT_SEEN; i++)
-		n += id_parse(json_string_value(json_array_get(list, i)), &out[n]);
+	for (size_t i = 0; i < json_array_size(list) && n < LIMIT_SEEN; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		n += text && id_parse(text, &out[n]);
+	}
 	return n;
 }
 
@@ -70,7 +73,7 @@ static struct error *revise_check(struct fold *f, const struct op *op)
 	struct doc d;
 
 	TRY(get_folded(f, &d));
-	ENSURE(parents_of(op, parents),
+	ENSURE(parents_of(op->body, parents),
 	       error_new(ERR_INVALID, N_("A new version names the one it comes"
 					 " from.")));
 	if (!op_str(op, "path"))
@@ -104,7 +107,7 @@ static struct error *inherit(struct fold *f, const struct doc *d, const struct h
 static struct error *revise_apply(struct fold *f, const struct op *op)
 {
 	struct hash parents[LIMIT_SEEN];
-	size_t n = parents_of(op, parents);
+	size_t n = parents_of(op->body, parents);
 	struct revision r = {.text = op_str(op, "text"), .note = op_str(op, "note")};
 	struct doc d;
 
@@ -117,6 +120,63 @@ static struct error *revise_apply(struct fold *f, const struct op *op)
 	if (!r.note)
 		r.note = "";
 	return revision_add(f, &d, op, &r, parents, n);
+}
+
+/* --- what was erased ---------------------------------------------------------------------------
+ */
+
+json_t *revision_keep(struct conn *c, const struct revision *r)
+{
+	struct hash parents[LIMIT_SEEN];
+	size_t n = revision_parents(c, r, parents);
+	json_t *ids = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(ids, json_string(ID(&parents[i])));
+	return json_pack("{s:s, s:o}", "path", r->path, "parents", ids);
+}
+
+static bool kept_path(const json_t *keep, const char **ret)
+{
+	const char *path = json_string_value(json_object_get(keep, "path"));
+	struct error *e = path ? path_check(path) : NULL;
+	bool good = path && !e;
+
+	error_free(e);
+	if (good)
+		*ret = path;
+	return good;
+}
+
+/* The revision keeps its place among the others, its date and its author, so that what was made
+ * from it still has a parent. What it was is told by the one who erased it, who may lie: so what
+ * was kept is checked like an op. */
+static struct error *library_erased(struct fold *f, const struct op *gone, const struct op *erase)
+{
+	const json_t *keep = json_object_get(erase->body, "keep");
+	const char *was = op_str(erase, "was");
+	bool first = hash_eq(&gone->id, &f->object);
+	struct revision r = {.title = "", .text = "", .note = "", .erased = true};
+	struct hash parents[LIMIT_SEEN];
+	size_t n = first ? 0 : parents_of(keep, parents);
+	struct doc d;
+	struct error *e;
+
+	if (!was || strcmp(was, first ? "doc.create" : "doc.revise") != 0)
+		return NULL;
+	if (first)
+		TRY(doc_add(f, gone, "", ""));
+	e = doc_folded(f, &d);
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	if (!first)
+		TRY(inherit(f, &d, parents, n, &r));
+	if (!kept_path(keep, &r.path) && first)
+		r.path = arena_printf(f->arena, "erased-%s", ID_SHORT(&gone->id));
+	return revision_add(f, &d, gone, &r, parents, n);
 }
 
 static struct error *hide_check(struct fold *f, const struct op *op)
@@ -158,9 +218,10 @@ const struct feature library_feature = {
 	.name = "library",
 	.types = library_types,
 	.view_migrations = library_migrations,
-	.view_migrations_n = 1,
+	.view_migrations_n = LIBRARY_MIGRATIONS,
 	.view_sql = library_sql,
 	.view_sql_n = LIBRARY_SQL,
 	.reset = library_reset,
+	.erased = library_erased,
 	.digest = library_digest,
 };

@@ -82,21 +82,30 @@ static json_t *space_json(const struct library_place *p)
 			 ID_SHORT(&p->space.id), "own", p->space.own, "url", p->base);
 }
 
+const char *library_title(struct request *r, const struct doc *d)
+{
+	return *d->title ? d->title : request_text(r, N_("An erased page"));
+}
+
 json_t *library_doc_json(struct request *r, const struct library_place *p, const struct doc *d)
 {
 	const char *address = doc_address(request_arena(r), d);
-	json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "id", ID(&d->id), "title",
-				d->title, "path", address, "url", library_url(r, p, address),
-				"heads_count", (json_int_t)d->heads, "space", space_json(p));
+	json_t *doc =
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "id", ID(&d->id), "title",
+			  library_title(r, d), "path", address, "url", library_url(r, p, address),
+			  "heads_count", (json_int_t)d->heads, "space", space_json(p));
 
 	if (d->heads > 1)
 		json_object_set_new(doc, "conflict", json_true());
 	return doc;
 }
 
-static const char *html_of(struct request *r, const char *text)
+static const char *html_of(struct request *r, const struct revision *v)
 {
 	_cleanup_(buf_release) struct buf html = {0};
+	const char *text =
+		v->erased ? request_text(r, N_("*This version was erased. Its words are gone.*"))
+			  : v->text;
 
 	markdown_html(span_str(text), MARKDOWN_PAGE, &html);
 	return arena_str(request_arena(r), buf_str(&html));
@@ -142,7 +151,7 @@ static struct error *add_head(void *ctx, const struct revision *v)
 	json_t *row = revision_json(l, v);
 	const char *url = library_url(l->r, l->p, doc_address(request_arena(l->r), l->d));
 
-	json_object_set_new(row, "html", json_string(html_of(l->r, v->text)));
+	json_object_set_new(row, "html", json_string(html_of(l->r, v)));
 	json_object_set_new(row, "edit_url",
 			    json_string(arena_printf(request_arena(l->r), "%s?edit=1&from=%s", url,
 						     ID(&v->id))));
@@ -181,10 +190,13 @@ static void count_in_folder(struct folder *f, const char *rest, size_t n)
 		json_object_set_new(last, "pages", json_integer(pages + 1));
 		return;
 	}
+	/* A page may have the folder's name: then the plain address is the page's. */
 	json_array_append_new(
 		f->folders,
 		json_pack("{s:s, s:s, s:i}", "name", name, "url",
-			  library_url(f->r, f->p, arena_printf(a, "%s%s", f->prefix, name)),
+			  arena_printf(a, "%s?folder=1",
+				       library_url(f->r, f->p,
+						   arena_printf(a, "%s%s", f->prefix, name))),
 			  "pages", 1));
 }
 
@@ -213,8 +225,8 @@ static struct error *add_doc(void *ctx, const struct doc *d)
 		count_in_folder(f, rest, (size_t)(slash - rest));
 		return NULL;
 	}
-	TRY(revision_each(request_conn(f->r), a, d, true, first_head, &newest));
-	row = json_pack("{s:s, s:s, s:s}", "title", d->title, "path", address, "url",
+	TRY(revision_list(request_conn(f->r), a, d, 0, 1, first_head, &newest));
+	row = json_pack("{s:s, s:s, s:s}", "title", library_title(f->r, d), "path", address, "url",
 			library_url(f->r, f->p, address));
 	if (newest.num)
 		put_author(f->r, row, &f->p->space.id, &newest);
@@ -239,9 +251,12 @@ static struct error *add_other(void *ctx, const struct space_info *s)
 static const char *up_url(struct request *r, const struct library_place *p)
 {
 	const char *slash = strrchr(p->path, '/');
+	struct arena *a = request_arena(r);
 
-	return library_url(
-		r, p, arena_strn(request_arena(r), p->path, slash ? (size_t)(slash - p->path) : 0));
+	if (!slash)
+		return p->base;
+	return arena_printf(a, "%s?folder=1",
+			    library_url(r, p, arena_strn(a, p->path, (size_t)(slash - p->path))));
 }
 
 /* Every page and folder below p->path. */
@@ -302,23 +317,52 @@ static struct error *doc_page(struct request *r, const struct library_place *p, 
 		json_decref(context);
 		return e;
 	}
-	return respond_page(r, "doc", d->title, context);
+	return respond_page(r, "doc", library_title(r, d), context);
+}
+
+enum { REVISIONS_A_PAGE = 30 };
+
+static void put_pager(struct request *r, json_t *context, const char *url, int64_t page,
+		      int64_t pages)
+{
+	struct arena *a = request_arena(r);
+	json_t *pager;
+
+	if (pages < 2)
+		return;
+	pager = json_pack("{s:I, s:I}", "page", (json_int_t)page, "pages", (json_int_t)pages);
+	if (page > 1)
+		json_object_set_new(
+			pager, "newer_url",
+			json_string(arena_printf(a, "%s&page=%lld", url, (long long)page - 1)));
+	if (page < pages)
+		json_object_set_new(
+			pager, "older_url",
+			json_string(arena_printf(a, "%s&page=%lld", url, (long long)page + 1)));
+	json_object_set_new(context, "pager", pager);
 }
 
 static struct error *history_page(struct request *r, const struct library_place *p,
 				  const struct doc *d)
 {
+	const char *asked = request_query(r, "page");
+	int64_t page = asked ? strtoll(asked, NULL, 10) : 1;
 	struct listing l = {r, p, d, json_array()};
 	json_t *context =
 		json_pack("{s:o, s:o}", "doc", library_doc_json(r, p, d), "revisions", l.list);
-	struct error *e =
-		revision_each(request_conn(r), request_arena(r), d, false, add_revision, &l);
+	const char *url = library_url(r, p, doc_address(request_arena(r), d));
+	struct error *e;
 
+	page = page < 1 ? 1 : page > 1000000 ? 1000000 : page;
+	e = revision_list(request_conn(r), request_arena(r), d, (page - 1) * REVISIONS_A_PAGE,
+			  REVISIONS_A_PAGE, add_revision, &l);
 	if (e) {
 		json_decref(context);
 		return e;
 	}
-	return respond_page(r, "doc_history", d->title, context);
+	put_pager(r, context, arena_printf(request_arena(r), "%s?history=1", url), page,
+		  (d->revisions + REVISIONS_A_PAGE - 1) / REVISIONS_A_PAGE);
+	return respond_page(r, "doc_history", library_title(r, d), context);
 }
 
 static void add_diff_line(void *ctx, enum diff_kind kind, const char *line, size_t n)
@@ -359,7 +403,7 @@ static struct error *revision_page(struct request *r, const struct library_place
 		return e;
 	}
 	row = revision_json(&l, &v);
-	json_object_set_new(row, "html", json_string(html_of(r, v.text)));
+	json_object_set_new(row, "html", json_string(html_of(r, &v)));
 	json_object_set_new(row, "text", json_string(v.text));
 	context = json_pack("{s:o, s:o, s:s, s:o}", "doc", library_doc_json(r, p, d), "revision",
 			    row, "history_url", arena_printf(a, "%s?history=1", url), "diff", diff);
@@ -375,7 +419,7 @@ static struct error *library_page(struct request *r)
 	TRY(library_place(r, &p));
 	if (!strcmp(p.path, "new"))
 		return library_new_page(r, &p);
-	if (!*p.path)
+	if (!*p.path || request_query(r, "folder"))
 		return list_page(r, &p);
 	e = doc_at(request_conn(r), request_arena(r), &p.space.id, p.path, &d);
 	if (error_is(e, ERR_NOT_FOUND)) {
@@ -397,5 +441,6 @@ const struct route library_routes[] = {
 	{"GET", "/library/*path", library_page, ROUTE_CACHED},
 	{"POST", "/library", library_post, ROUTE_SIGNED_IN},
 	{"POST", "/library/*path", library_post, ROUTE_SIGNED_IN},
+	{"POST", "/doc/:id/hide", library_hide, ROUTE_SIGNED_IN},
 	{0},
 };

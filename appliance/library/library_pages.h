@@ -5,6 +5,7 @@
 #include "appliance/library/library.h"
 
 extern const struct route library_routes[];
+extern const struct route library_clone_routes[]; /* library_clone.c: git clone */
 
 /* Where a request points: a space, and what comes after it in the path. */
 struct library_place {
@@ -26,3 +27,6 @@ struct error *library_new_page(struct request *r, const struct library_place *p)
 struct error *library_edit_page(struct request *r, const struct library_place *p,
 				const struct doc *d);
 struct error *library_post(struct request *r);
+struct error *library_hide(struct request *r);
+/* In the reader's language for a page whose title was erased. */
+const char *library_title(struct request *r, const struct doc *d);

@@ -14,6 +14,7 @@ enum library_sql {
 	REVISION_ADD,
 	REVISION_RESET,
 	REVISION_EACH,
+	REVISION_LIST,
 	REVISION_GET,
 	REVISION_SINCE,
 	PARENT_ADD,
@@ -24,13 +25,14 @@ enum library_sql {
 	STAMP,
 	LIBRARY_SQL
 };
-extern const char *const library_migrations[];
-extern const int library_migrations_n;
+enum { LIBRARY_MIGRATIONS = 2 };
+extern const char *const library_migrations[LIBRARY_MIGRATIONS];
 extern const char *const library_sql[LIBRARY_SQL];
 extern const struct op_type library_types[];
 
 /* On the writer, while folding (library_store.c). */
-struct error *doc_add(struct fold *f, const struct op *op) MUST;
+struct error *doc_add(struct fold *f, const struct op *op, const char *path,
+		      const char *title) MUST;
 struct error *doc_folded(struct fold *f, struct doc *ret) MUST; /* ERR_NOT_FOUND */
 struct error *doc_set_hidden(struct fold *f, bool hidden) MUST;
 /* path, title, text, note as they are after the op; parents are ids. */
@@ -50,7 +52,9 @@ struct library_stamp {
 struct error *library_stamp(struct conn *c, struct library_stamp *ret) MUST;
 
 /* --- differences of two texts, by libgit2 (library_diff.c) --- */
+enum { DIFF_LINES = 2000 };
 enum diff_kind { DIFF_SAME, DIFF_ADD, DIFF_DEL };
 typedef void diff_fn(void *ctx, enum diff_kind kind, const char *line, size_t n);
-/* Line by line, the whole of both texts. */
+/* Line by line, with a few lines around what differs; "…" stands for what is left out, also
+ * after DIFF_LINES. */
 struct error *library_diff(const char *before, const char *after, diff_fn *fn, void *ctx) MUST;

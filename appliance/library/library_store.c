@@ -5,7 +5,7 @@
 /* doc.path and doc.title are those of the newest head. revision.num grows and is never used twice,
  * so that what follows the library can go on where it stopped; inside a document it grows in fold
  * order. */
-const char *const library_migrations[] = {
+const char *const library_migrations[LIBRARY_MIGRATIONS] = {
 	"CREATE TABLE doc(num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space BLOB NOT NULL,"
 	" path TEXT NOT NULL, title TEXT NOT NULL, hidden INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX doc_path ON doc(space, path, id);"
@@ -18,6 +18,7 @@ const char *const library_migrations[] = {
 	"NOT NULL,"
 	" place INTEGER NOT NULL, PRIMARY KEY(doc, parent, child)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX revision_parent_child ON revision_parent(child, place);",
+	"ALTER TABLE revision ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define DOC_COLUMNS                                                                                \
@@ -25,8 +26,10 @@ const char *const library_migrations[] = {
 	" NOT EXISTS(SELECT 1 FROM doc o WHERE o.space = d.space AND o.path = d.path AND NOT "     \
 	"o.hidden"                                                                                 \
 	"  AND o.id < d.id),"                                                                      \
-	" (SELECT count(*) FROM revision h WHERE h.doc = d.num AND h.head)"
-#define REVISION_COLUMNS "r.num, r.id, r.author, r.time, r.path, r.title, r.text, r.note, r.head"
+	" (SELECT count(*) FROM revision h WHERE h.doc = d.num AND h.head),"                       \
+	" (SELECT count(*) FROM revision h WHERE h.doc = d.num)"
+#define REVISION_COLUMNS                                                                           \
+	"r.num, r.id, r.author, r.time, r.path, r.title, r.text, r.note, r.head, r.erased"
 
 const char *const library_sql[LIBRARY_SQL] = {
 	[DOC_ADD] = "INSERT INTO doc(id, space, path, title, hidden) VALUES(?1, ?2, ?3, ?4, 0)",
@@ -37,20 +40,25 @@ const char *const library_sql[LIBRARY_SQL] = {
 	[DOC_HIDE] = "UPDATE doc SET hidden = ?2 WHERE id = ?1",
 	[DOC_BY_ID] = "SELECT " DOC_COLUMNS " FROM doc d WHERE d.id = ?1",
 	[DOC_BY_PATH] = "SELECT " DOC_COLUMNS " FROM doc d WHERE d.space = ?1 AND d.path = ?2 AND "
-					      "NOT d.hidden ORDER BY d.id LIMIT 1",
+			"NOT d.hidden ORDER BY d.id LIMIT 1",
 	[DOC_BY_SHORT] =
 		"SELECT " DOC_COLUMNS
 		" FROM doc d WHERE d.space = ?1 AND d.path = ?2 AND NOT d.hidden ORDER BY d.id",
 	[DOC_EACH] = "SELECT " DOC_COLUMNS
 		     " FROM doc d WHERE d.space = ?1 AND NOT d.hidden ORDER BY d.path, d.id",
 	[REVISION_ADD] =
-		"INSERT INTO revision(id, doc, author, time, path, title, note, text, head)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NOT EXISTS(SELECT 1 FROM revision_parent"
+		"INSERT INTO revision(id, doc, author, time, path, title, note, text, erased, head)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NOT EXISTS(SELECT 1 FROM "
+		"revision_parent"
 		"  WHERE doc = ?2 AND parent = ?1))",
 	[REVISION_RESET] = "DELETE FROM revision WHERE doc = (SELECT num FROM doc WHERE id = ?1)",
 	[REVISION_EACH] =
 		"SELECT " REVISION_COLUMNS
 		" FROM revision r WHERE r.doc = ?1 AND (r.head OR NOT ?2) ORDER BY r.num DESC",
+	[REVISION_LIST] =
+		"SELECT r.num, r.id, r.author, r.time, r.path, r.title, '', r.note, r.head, "
+		"r.erased"
+		" FROM revision r WHERE r.doc = ?1 ORDER BY r.num DESC LIMIT ?3 OFFSET ?2",
 	[REVISION_GET] =
 		"SELECT " REVISION_COLUMNS " FROM revision r WHERE r.doc = ?1 AND r.id = ?2",
 	[REVISION_SINCE] =
@@ -64,7 +72,7 @@ const char *const library_sql[LIBRARY_SQL] = {
 	[PARENT_LOSES_HEAD] = "UPDATE revision SET head = 0 WHERE id = ?2 AND doc = ?1",
 	[PARENT_EACH] = "SELECT parent FROM revision_parent WHERE child = ?1 ORDER BY place",
 	[DIGEST] = "SELECT d.id, d.hidden, r.id, r.author, r.time, r.path, r.title, r.note, "
-		   "r.text, r.head"
+		   "r.text, r.head, r.erased"
 		   " FROM doc d JOIN revision r ON r.doc = d.num WHERE d.space = ?1 ORDER BY d.id, "
 		   "r.num",
 	[STAMP] = "SELECT (SELECT coalesce(max(num), 0) FROM revision), count(*), "
@@ -79,10 +87,10 @@ static struct db_stmts *stmts(struct conn *c)
 
 /* --- folding ---------------------------------------------------------------------------------- */
 
-struct error *doc_add(struct fold *f, const struct op *op)
+struct error *doc_add(struct fold *f, const struct op *op, const char *path, const char *title)
 {
-	return db_do(f->conn->view, stmts(f->conn), DOC_ADD, "kkss", &op->id, &f->space,
-		     op_str(op, "path"), op_str(op, "title"));
+	return db_do(f->conn->view, stmts(f->conn), DOC_ADD, "kkss", &op->id, &f->space, path,
+		     title);
 }
 
 struct error *doc_set_hidden(struct fold *f, bool hidden)
@@ -97,8 +105,8 @@ struct error *revision_add(struct fold *f, const struct doc *d, const struct op 
 	struct db *db = f->conn->view;
 	int64_t num;
 
-	TRY(db_do(db, s, REVISION_ADD, "kikissss", &op->id, d->num, &op->author, op->time,
-		  what->path, what->title, what->note, what->text));
+	TRY(db_do(db, s, REVISION_ADD, "kikissssi", &op->id, d->num, &op->author, op->time,
+		  what->path, what->title, what->note, what->text, (int64_t)what->erased));
 	num = db_last_rowid(db);
 	for (size_t i = 0; i < n; i++) {
 		TRY(db_do(db, s, PARENT_ADD, "ikii", d->num, &parents[i], num, (int64_t)i));
@@ -125,7 +133,8 @@ static void read_doc(struct arena *a, sqlite3_stmt *st, int col, struct doc *ret
 			    .title = arena_str(a, db_text(st, col + 4)),
 			    .hidden = db_int(st, col + 5),
 			    .first = db_int(st, col + 6),
-			    .heads = db_int(st, col + 7)};
+			    .heads = db_int(st, col + 7),
+			    .revisions = db_int(st, col + 8)};
 	db_id(st, col + 1, &ret->id);
 	db_id(st, col + 2, &ret->space);
 }
@@ -138,7 +147,8 @@ static void read_revision(struct arena *a, sqlite3_stmt *st, struct revision *re
 				 .title = arena_str(a, db_text(st, 5)),
 				 .text = arena_str(a, db_text(st, 6)),
 				 .note = arena_str(a, db_text(st, 7)),
-				 .head = db_int(st, 8)};
+				 .head = db_int(st, 8),
+				 .erased = db_int(st, 9)};
 	db_id(st, 1, &ret->id);
 	db_id(st, 2, &ret->author);
 }
@@ -264,13 +274,11 @@ struct error *doc_each(struct conn *c, struct arena *a, const struct hash *space
 	}
 }
 
-struct error *revision_each(struct conn *c, struct arena *a, const struct doc *d, bool heads_only,
-			    revision_fn *fn, void *ctx)
+static struct error *each_revision(struct conn *c, struct arena *a, sqlite3_stmt *st,
+				   revision_fn *fn, void *ctx)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), REVISION_EACH);
 	bool row;
 
-	db_bind(st, "ii", d->num, (int64_t)heads_only);
 	for (;;) {
 		struct revision r;
 		struct error *e;
@@ -285,6 +293,24 @@ struct error *revision_each(struct conn *c, struct arena *a, const struct doc *d
 			return e;
 		}
 	}
+}
+
+struct error *revision_each(struct conn *c, struct arena *a, const struct doc *d, bool heads_only,
+			    revision_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), REVISION_EACH);
+
+	db_bind(st, "ii", d->num, (int64_t)heads_only);
+	return each_revision(c, a, st, fn, ctx);
+}
+
+struct error *revision_list(struct conn *c, struct arena *a, const struct doc *d, int64_t skip,
+			    int64_t n, revision_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), REVISION_LIST);
+
+	db_bind(st, "iii", d->num, skip, n);
+	return each_revision(c, a, st, fn, ctx);
 }
 
 size_t revision_parents(struct conn *c, const struct revision *r, struct hash *out)
@@ -320,7 +346,7 @@ struct error *library_since(struct conn *c, struct arena *a, const struct hash *
 		if (!row)
 			return NULL;
 		read_revision(a, st, &ch.revision);
-		read_doc(a, st, 9, &ch.doc);
+		read_doc(a, st, 10, &ch.doc);
 		e = fn(ctx, &ch);
 		if (e) {
 			sqlite3_reset(st);
@@ -351,7 +377,7 @@ struct error *library_digest(struct conn *c, const struct hash *space, struct ha
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return NULL;
-		for (int col = 0; col < 10; col++)
+		for (int col = 0; col < 11; col++)
 			digest_column(h, st, col);
 	}
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/library/path.h"
 #include "sync/base/limits.h"
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The letters with accents, as UTF-8 pairs, and the plain letter of each. */
@@ -27,9 +29,36 @@ static size_t middle(const char *s)
 	return s[0] == '\xC2' && s[1] == '\xB7' ? 2 : letter(s);
 }
 
+static bool ends_with(const char *s, size_t n, const char *end)
+{
+	size_t e = strlen(end);
+
+	return n >= e && !memcmp(s + n - e, end, e);
+}
+
+/* Endings that mean something to git, to our own addresses (PAGE.json) or to the repository
+ * (PAGE.md), and the names that Windows keeps for itself, also before a dot. */
+static bool reserved(const char *s, size_t n)
+{
+	static const char *const endings[] = {".git", ".lock", ".md", ".json"};
+	static const char *const names[] = {"con", "prn", "aux", "nul"};
+	const char *dot = memchr(s, '.', n);
+	size_t len = dot ? (size_t)(dot - s) : n;
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (ends_with(s, n, endings[i]))
+			return true;
+	for (size_t i = 0; len == 3 && i < sizeof(names) / sizeof(names[0]); i++)
+		if (!memcmp(s, names[i], 3))
+			return true;
+	return len == 4 && (!memcmp(s, "com", 3) || !memcmp(s, "lpt", 3)) && s[3] >= '0' &&
+	       s[3] <= '9';
+}
+
 /* The end of the segment at s, or NULL when it is none. */
 static const char *segment(const char *s)
 {
+	const char *begin = s;
 	size_t n = letter(s);
 
 	if (!n)
@@ -38,7 +67,9 @@ static const char *segment(const char *s)
 		s += n;
 		n = middle(s);
 	}
-	return *s == 0 || *s == '/' ? s : NULL;
+	if ((*s && *s != '/') || reserved(begin, (size_t)(s - begin)))
+		return NULL;
+	return s;
 }
 
 struct error *path_check(const char *path)
@@ -99,4 +130,6 @@ void path_from_title(const char *title, char *out, size_t n)
 	while (at && out[at - 1] == '-')
 		at--;
 	out[at] = 0;
+	if (at && reserved(out, at) && at + 2 < n)
+		snprintf(out + at, n - at, "-1");
 }

@@ -5,7 +5,8 @@
  *
  * path    = segment *( "/" segment )      at most LIMIT_PATH bytes, LIMIT_PATH_DEPTH segments
  * segment = letter or digit, then letters, digits, ".", "-", "·"; no two dots in a row, none at the
- * end
+ * end; it does not end in .git .lock .md or .json, and is not con, prn, aux, nul, com0…com9 or
+ * lpt0…lpt9, alone or before a dot
  *
  * Letters are a-z, and the Catalan and Spanish ones with accents (à á ç é è í ï ñ ó ò ú ü), lower
  * case, composed (NFC), because one name must have one spelling. So ".git", "-rf", "..", "CON ",

@@ -5,9 +5,18 @@
 
 static void takes_names_that_people_would_give(void **state)
 {
-	static const char *const good[] = {
-		"activitats",  "normes/sala-gran", "actes/2026-11",   "v1.2",
-		"què-és-això", "col·laboració",	   "a/b/c/d/e/f/g/h", "1"};
+	static const char *const good[] = {"activitats",
+					   "normes/sala-gran",
+					   "actes/2026-11",
+					   "v1.2",
+					   "què-és-això",
+					   "col·laboració",
+					   "a/b/c/d/e/f/g/h",
+					   "1",
+					   "consol",
+					   "com",
+					   "git",
+					   "readme.txt"};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_ok(path_check(good[i]));
@@ -50,9 +59,15 @@ static void refuses_names_that_surprise_git_disks_or_browsers(void **state)
 					  "a%2f",
 					  "?",
 					  "#"};
+	static const char *const meant_elsewhere[] = {
+		"a.git", "x.git/config", "main.lock", "con",	"aux.txt", "a/nul",
+		"com1",	 "lpt9.x",	 "pàgina.md", "a.json", ".GIT",	   "git~1",
+		"a/..",	 "a/../b",	 "--help",    "Àngels", "\xc3",	   "\xc3\x28"};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_fails(path_check(bad[i]), ERR_INVALID);
+	for (size_t i = 0; i < ARRAY_LEN(meant_elsewhere); i++)
+		assert_fails(path_check(meant_elsewhere[i]), ERR_INVALID);
 }
 
 static void refuses_a_name_that_is_too_long(void **state)
@@ -74,7 +89,8 @@ static void makes_a_name_from_any_title(void **state)
 		    {"Ús de la SALA GRAN!", "us-de-la-sala-gran"},
 		    {"  què?  ", "que"},
 		    {"日本", ""},
-		    {"€ 5", "5"}};
+		    {"€ 5", "5"},
+		    {"CON", "con-1"}};
 	char out[LIMIT_PATH + 1];
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
