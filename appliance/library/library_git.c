@@ -333,8 +333,11 @@ static struct error *update_once(struct conn *c, const char *path, const struct 
 				 bool *ret_unwanted)
 {
 	struct repo r = {.c = c, .space = *space};
-	struct error *e = update(&r, path, ret_unwanted);
+	struct error *e;
 
+	TRY(db_begin_read(c->view)); /* one moment: what is written meanwhile is for the next time */
+	e = update(&r, path, ret_unwanted);
+	db_rollback(c->view);
 	git_index_free(r.index);
 	git_repository_free(r.git);
 	free(r.known);
