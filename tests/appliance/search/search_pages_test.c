@@ -133,7 +133,7 @@ static void who_asks_too_fast_is_told_to_wait(void **state)
 
 	for (int i = 0; i < 200 && status == 200; i++) {
 		_cleanup_(reply_release) struct reply r =
-			site_ask(&site, AINA, "/search?q=pedra", NULL);
+			site_ask(&site, NOBODY, "/search?q=pedra", NULL);
 
 		status = r.status;
 	}
