@@ -121,8 +121,7 @@ struct error *forum_has_source(struct conn *c, const struct hash *space, const c
 struct error *post_by_guest(struct conn *c, const struct hash *topic, const struct hash *forum,
 			    int64_t time, const char *name, const char *text,
 			    struct hash *ret) MUST;
-/* One line that can be seen: 1 … max bytes of UTF-8 (which it must be), no control characters and
- * none that turn the direction of writing. */
+/* A line as ops have them (community/op_text.h) that can be seen, of 1 … max bytes. */
 bool line_ok(const char *line, size_t max);
 /* A name that a guest may give: such a line of at most LIMIT_NAME bytes. */
 bool author_name_ok(const char *name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/forum/forum_priv.h"
+#include "appliance/community/op_text.h"
 
 const char *author_kind_name(enum author_kind k)
 {
@@ -8,45 +9,28 @@ const char *author_kind_name(enum author_kind k)
 	return names[k];
 }
 
-/* The next code point of valid UTF-8 (jansson and the forms let nothing else in). */
-static uint32_t next_point(const unsigned char **p)
+/* Bytes of the white space at s that can't be seen: U+0020, U+00A0, U+2000 to U+200D, U+3000; 0:
+ * none. */
+static size_t blank(const char *s)
 {
-	const unsigned char *s = *p;
-	int more = *s < 0x80 ? 0 : *s < 0xe0 ? 1 : *s < 0xf0 ? 2 : 3;
-	uint32_t point = more ? *s & (0x3f >> more) : *s;
+	const unsigned char *p = (const unsigned char *)s;
 
-	for (s++; more && *s; more--)
-		point = point << 6 | (*s++ & 0x3f);
-	*p = s;
-	return point;
-}
-
-static bool point_ok(uint32_t p)
-{
-	if (p < 0x20 || (p >= 0x7f && p < 0xa0))
-		return false; /* control characters */
-	if (p == 0x200e || p == 0x200f || p == 0x61c || (p >= 0x202a && p <= 0x202e) ||
-	    (p >= 0x2066 && p <= 0x2069))
-		return false; /* they turn the direction of what follows */
-	return p != 0x2028 && p != 0x2029 && p != 0xfeff;
+	if (p[0] == ' ')
+		return 1;
+	if (p[0] == 0xc2 && p[1] == 0xa0)
+		return 2;
+	if (p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0x80 && p[2] <= 0x8d)
+		return 3;
+	return p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80 ? 3 : 0;
 }
 
 bool line_ok(const char *line, size_t max)
 {
-	const unsigned char *p = (const unsigned char *)line;
-	bool visible = false;
-
-	if (!line || !*line || strlen(line) > max)
+	if (!line || strlen(line) > max || !text_is_line(span_str(line)))
 		return false;
-	while (*p) {
-		uint32_t point = next_point(&p);
-
-		if (!point_ok(point))
-			return false;
-		visible |= point != ' ' && point != 0xa0 && !(point >= 0x2000 && point <= 0x200d) &&
-			   point != 0x3000;
-	}
-	return visible;
+	while (blank(line))
+		line += blank(line);
+	return *line;
 }
 
 bool author_name_ok(const char *name)
