@@ -342,7 +342,9 @@ static struct error *fill(void *ctx, const struct stored *e)
 		s->next++;
 		return NULL;
 	}
-	if (!stream_entries_add(&s->w, e, f->item->what == SEND_HEADERS)) {
+	/* What is cut off in the middle of a frame is sent again: not too much at a time. */
+	if (stream_entries_size(&s->w) >= SENDER_PIECE ||
+	    !stream_entries_add(&s->w, e, f->item->what == SEND_HEADERS)) {
 		f->full = true;
 		return error_new(ERR_STOPPED, N_("The frame is full."));
 	}

@@ -60,8 +60,8 @@ struct error *sender_plan_lack(struct sender *s, struct log_store *log,
 bool sender_gives(const struct sender *s);
 
 /* --- the bytes --- */
-/* Append the next piece: some frames, about SENDER_PIECE bytes or one large frame. *ret_end: it was
- * the last. */
+/* Append the next piece: some frames, about SENDER_PIECE bytes, more for one large entry. *ret_end:
+ * it was the last. */
 enum { SENDER_PIECE = 64 * 1024 };
 struct error *sender_read(struct sender *s, struct log_store *log, struct buf *out,
 			  bool *ret_end) MUST;

@@ -271,3 +271,8 @@ void stream_entries_end(struct stream_writer *w)
 	frame_close(w);
 	w->count = 0;
 }
+
+size_t stream_entries_size(const struct stream_writer *w)
+{
+	return w->count ? w->out->n - w->at : 0;
+}
