@@ -6,6 +6,8 @@
 #include "sync/peer/listener_priv.h"
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
@@ -31,6 +33,18 @@ static bool too_late(const struct visitor *v, int64_t now)
 	return v->busy && spent > REQUEST_GRACE_MS + (int64_t)(moved / LEAST_SPEED) * 1000;
 }
 
+/* The other side is gone and everything it sent was read, but libmicrohttpd waits on: over TLS it
+ * can miss the end of a connection that broke in the middle of a request, until the idle time is
+ * over. */
+static bool hung_up(const struct visitor *v)
+{
+	struct pollfd p = {v->fd, POLLRDHUP, 0};
+	int unread = 0;
+
+	return v->busy && poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) &&
+	       ioctl(v->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
 static void *guard(void *arg)
 {
 	struct listener *l = arg;
@@ -41,7 +55,7 @@ static void *guard(void *arg)
 		struct timespec until;
 
 		for (struct visitor *v = l->visitors; v; v = v->next)
-			if (!v->cut && too_late(v, now))
+			if (!v->cut && (too_late(v, now) || hung_up(v)))
 				cut(v);
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += GUARD_EVERY_MS * 1000000L;
@@ -119,8 +133,13 @@ bool guard_request(struct visitor *v, const struct pubkey *key)
 	int busy = 0;
 
 	pthread_mutex_lock(&l->lock);
-	for (const struct visitor *o = l->visitors; o; o = o->next)
-		busy += o->busy && o->known && pubkey_eq(&o->key, key);
+	for (struct visitor *o = l->visitors; o; o = o->next) {
+		if (!o->busy || !o->known || !pubkey_eq(&o->key, key))
+			continue;
+		if (!o->cut && hung_up(o))
+			cut(o);
+		busy += !o->cut;
+	}
 	if (busy < LISTENER_PER_PEER) {
 		v->known = v->busy = true;
 		v->key = *key;
