@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The one thread that writes: groups, failures of one among many, stopping. */
+#include "tests/appliance/community/boxes.h"
+#include "appliance/community/writer.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct crowd {
+	struct box a;
+	struct writer *w;
+	struct hash space, forum;
+	struct secret *steward;
+};
+
+static struct error *do_submit(struct conn *c, void *arg)
+{
+	struct draft *d = arg;
+	struct hash id;
+
+	return community_submit(c, d, &id);
+}
+
+static struct error *submit(struct crowd *k, const char *type, json_t *body)
+{
+	return writer_run(
+		k->w, do_submit,
+		&(struct draft){
+			.type = type, .space = k->space, .author = k->steward, .take_body = body});
+}
+
+static void crowd_open(struct crowd *k)
+{
+	struct conn *c;
+
+	box_init(&k->a, 1, 1764000000000);
+	k->steward = test_key(1);
+	assert_ok(box_open(&k->a));
+	assert_ok(box_found(&k->a, k->steward, &k->space));
+	c = STEAL(k->a.c);
+	assert_ok(writer_start(c, &k->w));
+}
+
+static void crowd_close(struct crowd *k)
+{
+	writer_stop(k->w);
+	secret_free(k->steward);
+	box_release(&k->a);
+}
+
+static struct conn *reader(struct crowd *k)
+{
+	struct conn *c = NULL;
+
+	assert_ok(conn_open(&(struct community_open){.dir = k->a.dir,
+						     .env = &k->a.env.env,
+						     .self = *secret_pubkey(k->a.key),
+						     .mode = DB_READER},
+			    &c));
+	return c;
+}
+
+static int64_t rows(struct conn *c, const char *table)
+{
+	char sql[100];
+	const char *one[] = {sql};
+	struct db_stmts *s;
+	int64_t n = -1;
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", table);
+	assert_ok(db_prepare(c->view, one, 1, &s));
+	assert_ok(db_number(c->view, s, 0, -1, &n, ""));
+	return n;
+}
+
+static void what_was_answered_is_there_for_every_reader(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+	uint64_t before;
+
+	crowd_open(&k);
+	c = reader(&k);
+	before = writer_generation(k.w);
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "a", "title", "A")));
+	assert_int_equal(rows(c, "forum"), 1);
+	assert_true(writer_generation(k.w) > before);
+	assert_int_equal(community_generation(c), writer_generation(k.w));
+	conn_close(c);
+	crowd_close(&k);
+}
+
+static void one_job_that_fails_takes_no_other_along(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+
+	crowd_open(&k);
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "a", "title", "A")));
+	assert_fails(submit(&k, "forum.create", json_pack("{s:s}", "slug", "b")), ERR_MALFORMED);
+	assert_fails(submit(&k, "no.such.type", json_object()), ERR_INTERNAL);
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "c", "title", "C")));
+	c = reader(&k);
+	assert_int_equal(rows(c, "forum"), 2);
+	conn_close(c);
+	crowd_close(&k);
+}
+
+static struct error *write_and_fail(struct conn *c, void *arg)
+{
+	struct error *err = do_submit(c, arg);
+
+	return err ? err : error_new(ERR_CONFLICT, N_("Changed my mind."));
+}
+
+static void what_a_failing_job_wrote_is_undone(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+
+	crowd_open(&k);
+	assert_fails(writer_run(k.w, write_and_fail,
+				&(struct draft){.type = "space.set",
+						.space = k.space,
+						.author = k.steward,
+						.take_body = json_pack("{s:s}", "name", "Other")}),
+		     ERR_CONFLICT);
+	c = reader(&k);
+	{
+		struct space_info s;
+
+		assert_ok(space_get(c, &k.space, &s));
+		assert_string_equal(s.name, "Ateneu");
+	}
+	conn_close(c);
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "c", "title", "C")));
+	crowd_close(&k);
+}
+
+struct person {
+	struct crowd *k;
+	int n, failed;
+};
+
+static void *write_many(void *arg)
+{
+	struct person *p = arg;
+
+	for (int i = 0; i < 20; i++) {
+		char slug[32];
+		struct error *err;
+
+		snprintf(slug, sizeof(slug), "f-%d-%d", p->n, i);
+		err = submit(p->k, "forum.create",
+			     i % 5 == 4 ? json_pack("{s:s}", "slug", slug)
+					: json_pack("{s:s,s:s}", "slug", slug, "title", slug));
+		p->failed += err != NULL;
+		error_free(err);
+	}
+	return NULL;
+}
+
+static void count_commit(void *ctx)
+{
+	atomic_fetch_add((atomic_int *)ctx, 1);
+}
+
+static void many_writers_share_commits_and_each_gets_its_own_answer(void **state)
+{
+	enum { THREADS = 16 };
+	struct crowd k;
+	struct person people[THREADS];
+	pthread_t threads[THREADS];
+	atomic_int commits = 0;
+	struct conn *c;
+
+	crowd_open(&k);
+	writer_on_commit(k.w, count_commit, &commits);
+	for (int i = 0; i < THREADS; i++) {
+		people[i] = (struct person){&k, i, 0};
+		assert_int_equal(pthread_create(&threads[i], NULL, write_many, &people[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(people[i].failed, 4);
+	}
+	c = reader(&k);
+	assert_int_equal(rows(c, "forum"), THREADS * 16);
+	assert_true(commits >= 16 && commits <= THREADS * 16);
+	conn_close(c);
+	crowd_close(&k);
+}
+
+static void nothing_is_taken_after_the_stop_and_what_waited_is_done(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+
+	crowd_open(&k);
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "a", "title", "A")));
+	writer_stop(STEAL(k.w));
+	c = reader(&k);
+	assert_int_equal(rows(c, "forum"), 1);
+	conn_close(c);
+	crowd_close(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_answered_is_there_for_every_reader),
+		cmocka_unit_test(one_job_that_fails_takes_no_other_along),
+		cmocka_unit_test(what_a_failing_job_wrote_is_undone),
+		cmocka_unit_test(many_writers_share_commits_and_each_gets_its_own_answer),
+		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
+	};
+
+	return run_group(tests);
+}
