@@ -25,8 +25,8 @@ static uint64_t weight(const struct frame *f)
 {
 	uint64_t sum = 0;
 
-	if (f->type != FRAME_ENTRIES)
-		return 0;
+	if (f->type == FRAME_FORK)
+		return sizeof(f->fork);
 	for (size_t i = 0; i < f->entries.n; i++)
 		sum += ENTRY_HEADER + f->entries.payloads[i].bytes.n;
 	return sum;

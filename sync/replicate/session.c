@@ -543,7 +543,9 @@ void session_written(struct session *s)
 {
 	const struct frame *f = s->in.intake.frame;
 
-	if (s->state == ST_PULL && f->type == FRAME_ENTRIES)
+	/* Of a log that is not taken we have nothing to offer back, so it need not be remembered. */
+	if (s->state == ST_PULL && f->type == FRAME_ENTRIES &&
+	    s->in.intake.refused != ERR_NOT_ADMITTED)
 		learn_entries(s, &f->entries);
 	inlet_written(&s->in);
 }

@@ -73,5 +73,24 @@ with tempfile.TemporaryDirectory() as d:
     else:
         print("# skipped: stream_tool is not built")
 
+program = os.environ.get("LLIURE") or os.path.join(build, "lliure")
+with tempfile.TemporaryDirectory() as d:
+    def lliure(*args):
+        return subprocess.run([program, *args, "--data", os.path.join(d, "box")], check=True, capture_output=True).stdout
+
+    with open(os.path.join(d, "password"), "w") as f:
+        f.write("a long password\n")
+    lliure("init", "--name", "Ateneu", "--admin", "ana", "--password-file", f.name)
+    lliure("bundle", "export", os.path.join(d, "bundle"))
+    store = reader.Store()
+    store.take_stream(open(os.path.join(d, "bundle"), "rb").read())
+    ours = {s["id"]: s["entries"] for s in json.loads(lliure("status", "--json"))["spaces"]}
+    read = {}
+    for log, held in store.logs.items():
+        read[reader.text(log[:32])] = read.get(reader.text(log[:32]), 0) + len(held)
+    ok(ours and ours == read, "a bundle that the program writes is read and checked whole")
+    ops = [json.loads(p)["type"] for held in store.logs.values() for _, state, p in held if state == reader.HELD]
+    ok(ops[0] == "space.found", "and begins with the founding of its space")
+
 print(f"1..{done}")
 sys.exit(failed)

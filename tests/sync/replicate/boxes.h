@@ -6,6 +6,7 @@
  * ones.
  */
 #pragma once
+#include "tests/lib/test.h"
 #include "sync/replicate/serve.h"
 #include "sync/replicate/session.h"
 #include "sync/base/file.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Runs of entries made in memory, for tests that need no store. */
 #pragma once
+#include "tests/lib/test.h"
 #include "sync/replicate/stream.h"
 
 struct run {
