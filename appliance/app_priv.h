@@ -8,7 +8,8 @@
 struct error *app_open(const char *dir, const struct env *env, struct app **ret) MUST;
 void app_close(struct app *a);
 DEFINE_CLEANUP(struct app *, app_close)
-/* Where the data folder lives (machine, file system, the folder's own number in it), so that a copy of it knows that it
- * is one: see log_open. A copy made below the file system has them all; sync notices that one. */
+/* Where the data folder lives (machine, file system, the folder's own number in it), so that a
+ * copy of it knows that it is one: see log_open. A copy made below the file system has them all;
+ * sync notices that one. */
 void app_whereabouts(const char *dir, char *out, size_t n);
 struct error *app_read_name(struct app *a) MUST;

@@ -10,8 +10,8 @@
 struct error *new_box_folder(const char *dir, int *ret_lock) MUST;
 struct error *new_box_key(const char *dir, const struct secret *key) MUST;
 
-/* Take in a bundle from an open file and print what moved (cmd_bundle.c). trusted: our own backup; else new spaces
- * come in only from approved boxes. */
+/* Take in a bundle from an open file and print what moved (cmd_bundle.c). trusted: our own backup;
+ * else new spaces come in only from approved boxes. */
 struct error *command_take_bundle(struct command_run *run, struct app *app, int fd,
 				  const char *name, bool trusted) MUST;
 /* The first line of an open file, without its end: passwords. At most 1,000 bytes; wiped by the
