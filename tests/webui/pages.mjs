@@ -171,6 +171,18 @@ async function keeps(v, words) {
 	await v.see('the library with a folder', { text: 'prova' });
 }
 
+async function finds(v, words) {
+	for (let tries = 0; tries < 20; tries++) {
+		await v.go(`/search?q=${encodeURIComponent(words)}`);
+		if (await v.page.locator('.list a.to').count())
+			break;
+		await v.page.waitForTimeout(500);
+	}
+	await v.see('what was written is found', { text: words });
+	await v.click('.list a.to');
+	await v.see('a page that was found', { text: words });
+}
+
 async function leaves(v) {
 	await v.click('.foot form button');
 	await v.page.goto(`${base}/admin`);
@@ -197,6 +209,7 @@ for (const kind of kinds) {
 	await step(kind, 'looking after the house', () => looksAfter(volunteer, `hola ${words}`));
 	await step(kind, 'talking', () => talks(volunteer, words));
 	await step(kind, 'keeping documents', () => keeps(volunteer, words));
+	await step(kind, 'finding', () => finds(guest, `hola ${words}`));
 	await step(kind, 'signing out', () => leaves(volunteer));
 	await guest.leave();
 	await volunteer.leave();
