@@ -4,6 +4,11 @@
 
 void batch_release(struct batch *b)
 {
+	const struct feature *const *list = b->c->community->features;
+
+	for (int i = 0; list[i]; i++)
+		if (b->memo[i])
+			list[i]->forget(b->memo[i]);
 	arena_release(&b->arena);
 	idmap_release(&b->object_at);
 	for (size_t i = 0; i < b->objects_n; i++)
@@ -124,6 +129,16 @@ static struct error *store_logs(struct batch *b)
 	return NULL;
 }
 
+static struct error *settle_features(struct batch *b)
+{
+	const struct feature *const *list = b->c->community->features;
+
+	for (int i = 0; list[i]; i++)
+		if (b->memo[i])
+			TRY(list[i]->settle(b->c, b->memo[i]));
+	return NULL;
+}
+
 struct error *batch_finish(struct batch *b)
 {
 	TRY(finish_rules(b));
@@ -136,6 +151,7 @@ struct error *batch_finish(struct batch *b)
 	for (size_t i = 0; i < b->objects_n; i++)
 		if (b->objects[i]->dirty)
 			TRY(object_refold(b, b->objects[i]));
+	TRY(settle_features(b));
 	for (size_t i = 0; i < b->objects_n; i++)
 		if (b->objects[i]->changed)
 			TRY(object_set(b->c, b->objects[i]));

@@ -54,6 +54,7 @@ struct op_rec {
 	size_t nseen;
 };
 
+enum { FEATURES_MAX = 64 }; /* a bit each in object.features */
 enum { OBJECT_MADE = 1, OBJECT_MISSES = 2, MAX_HEADS = 64 };
 struct object {
 	int64_t num;
@@ -73,7 +74,7 @@ struct run {
 	uint64_t seq; /* from here on the log names these rules */
 	struct hash rules;
 	uint32_t floor; /* number of the rules op by which it is judged, or RULES_NONE */
-	bool used; /* something was judged by it */
+	bool used;	/* something was judged by it */
 };
 struct vlog {
 	int64_t num;
@@ -252,6 +253,7 @@ struct batch {
 	size_t objects_n, objects_cap;
 	struct hash *erasures; /* targets to look at again */
 	size_t erasures_n, erasures_cap;
+	void *memo[FEATURES_MAX];
 };
 void batch_release(struct batch *b);
 /* An object by its id, made when there is none yet; *ret_new tells. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One thread's connections: opening, migrating, making the view anew, transactions. */
 #include "appliance/community/community_priv.h"
+#include <assert.h>
 #include <errno.h>
 
 enum { VIEW_VERSION = 1, CACHE_WRITER = 32 * 1024, CACHE_READER = 2 * 1024 };
@@ -230,6 +231,7 @@ static struct community *community_new(const struct community_open *how)
 	k->features = how->features ? how->features : features;
 	while (k->features[k->features_n])
 		k->features_n++;
+	assert(k->features_n <= FEATURES_MAX);
 	k->table = op_table_new(k->features);
 	k->view_stmts = calloc(k->features_n + 1, sizeof(*k->view_stmts));
 	k->local_stmts = calloc(k->features_n + 1, sizeof(*k->local_stmts));

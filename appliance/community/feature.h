@@ -39,6 +39,11 @@ struct feature {
 	 * elsewhere than in the rows of its objects (an index) is to go, too, now or soon after
 	 * (conn_scrub_later). NULL: nothing is. */
 	struct error *(*scrub)(struct conn *c);
+	/* What the feature remembered in f->memo while ops of one batch were folded: `settle`
+	 * writes what it put off, once, behind the last op; `forget` frees it, settled or not. Both
+	 * NULL: it remembers nothing. */
+	struct error *(*settle)(struct conn *c, void *memo);
+	void (*forget)(void *memo);
 };
 extern const struct feature *const features[]; /* ends with NULL */
 
@@ -56,6 +61,9 @@ struct fold {
 	struct conn *conn;
 	struct hash space, object;
 	struct arena *arena; /* until this op is done */
+	/* The feature's own, NULL until it puts something there, kept from op to op of a batch;
+	 * itself NULL where nothing is applied. */
+	void **memo;
 	/* Only while community_submit asks beforehand whether a person's draft would do: what such
 	 * a check refuses more than others never comes about here; nothing that is in the log may
 	 * depend on it. */

@@ -18,6 +18,7 @@ struct error *fold_op(struct batch *b, struct object *o, const struct op *op)
 
 	if (!op_allowed(op))
 		return NULL;
+	f.memo = feature >= 0 ? &b->memo[feature] : NULL;
 	err = op->type->check ? op->type->check(&f, op) : NULL;
 	if (!err && op->type->apply) {
 		if (feature >= 0)

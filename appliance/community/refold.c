@@ -242,6 +242,7 @@ static struct error *tell_erased(struct graph *g, const struct node *node)
 		if (!list[i]->erased)
 			continue;
 		g->o->features |= (uint64_t)1 << i;
+		f.memo = &g->b->memo[i];
 		err = list[i]->erased(&f, &gone, &node->erased_by);
 	}
 	arena_release(&g->b->arena);
@@ -309,9 +310,11 @@ static struct error *reset(struct batch *b, struct object *o)
 	struct fold f = {.conn = b->c, .object = o->id, .arena = &b->arena};
 
 	f.space = space_of_num(b->c, o->space)->id;
-	for (int i = 0; list[i]; i++)
+	for (int i = 0; list[i]; i++) {
+		f.memo = &b->memo[i];
 		if ((o->features >> i & 1) && list[i]->reset)
 			TRY(list[i]->reset(&f));
+	}
 	o->features = 0;
 	o->flags &= ~(unsigned)OBJECT_MADE;
 	o->nheads = 0;

@@ -12,7 +12,9 @@
  * own space.
  *  2. Posts are numbered from 1 in fold order, without gaps. Numbers are presentation; links name
  * op ids.
- *  3. HTML is rendered once, when the op is applied. It is not part of the digest; the text is.
+ *  3. HTML is not part of the digest; the text is. That of a long text is rendered once, when the
+ * op is applied; that of a short one (most are) when it is read, which costs a page less than
+ * storing all of it costs a first sync.
  *  4. A post that saw its topic closed is void; one that did not see it stays, wherever it is
  * ordered.
  *
@@ -29,7 +31,8 @@ enum {
 	POSTS_A_PAGE = 20,
 	LIMIT_ABOUT = 1000,
 	LIMIT_SOURCE = 200,
-	LIMIT_REASON = 200
+	LIMIT_REASON = 200,
+	POST_SHORT = 1024 /* bytes of text */
 };
 
 /* Who wrote: a member by key; or an appliance for somebody whom it names. */
@@ -109,7 +112,7 @@ struct error *post_edits(struct conn *c, const struct hash *id, struct hash *out
 /* What an erase op keeps of a post or edit (community_erase), yours. */
 json_t *post_keep(const struct topic *t, const struct hash *post, const struct hash *op);
 
-/* Posts with num > after, by num, at most n, for the search index. */
+/* Posts with num > after, by num, at most n, for the search index; html is "". */
 struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, void *ctx) MUST;
 struct error *post_newest(struct conn *c, int64_t *ret) MUST; /* the highest num, 0 for none */
 

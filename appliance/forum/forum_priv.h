@@ -18,6 +18,23 @@ struct error *forum_change(struct fold *f, const struct forum *now) MUST;
 struct error *topic_add(struct fold *f, const struct op *op, const struct author *by,
 			const struct hash *forum, const char *title) MUST;
 struct error *topic_change(struct fold *f, const struct topic *now) MUST;
+/* --- forum_memo.c: topics in hand during a batch --- */
+/* A first sync brings a hundred replies to a topic at once: its row is read once and its growth
+ * written once. */
+struct memo_topic {
+	struct topic t;
+	bool gone; /* reset: to be read again */
+	bool grew; /* t.posts is to be stored, and: */
+	int64_t active;
+};
+/* The topic of the fold's object as it is in hand; NULL: it is not. */
+struct memo_topic *memo_topic(struct fold *f);
+void memo_keep(struct fold *f, const struct topic *t);
+/* The number of a new post. */
+struct error *memo_post_num(struct fold *f, int64_t *ret) MUST;
+struct error *memo_settle(struct conn *c, void *memo) MUST;
+void memo_forget(void *memo);
+
 /* The topic of the fold's object, without what is known of its last post. ERR_NOT_FOUND when the
  * object is none. */
 struct error *topic_folded(struct fold *f, struct topic *ret) MUST;
@@ -75,6 +92,8 @@ enum forum_stmt {
 	POST_GET,
 	POST_SINCE,
 	POST_NEWEST,
+	POST_LAST_NUM,
+	POST_SET_LAST_NUM,
 	POST_BY_SOURCE,
 	POST_BY_GUEST,
 	TOPIC_BY_GUEST,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Reading the tables of forums: any thread's own conn. The statements are in forum_store.c. */
 #include "appliance/forum/forum_priv.h"
+#include "appliance/page/markdown.h"
 
 static struct db_stmts *stmts(struct conn *c)
 {
@@ -205,12 +206,21 @@ struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret
 
 struct error *topic_folded(struct fold *f, struct topic *ret)
 {
-	return get_topic(f->conn, TOPIC_FOLDED, &f->object, ret);
+	const struct memo_topic *k = memo_topic(f);
+
+	if (k) {
+		*ret = k->t;
+		return NULL;
+	}
+	TRY(get_topic(f->conn, TOPIC_FOLDED, &f->object, ret));
+	memo_keep(f, ret);
+	return NULL;
 }
 
 /* --- posts ------------------------------------------------------------------------------------ */
 
-static void read_post(sqlite3_stmt *st, struct post *p)
+/* html NULL: nobody asks for it. */
+static void read_post(sqlite3_stmt *st, struct post *p, struct buf *html)
 {
 	*p = (struct post){.num = db_int(st, 0),
 			   .topic_num = db_int(st, 3),
@@ -221,17 +231,27 @@ static void read_post(sqlite3_stmt *st, struct post *p)
 			   .erased = db_int(st, 11),
 			   .reason = db_text(st, 12),
 			   .source = db_text(st, 13),
-			   .html = db_text(st, 14),
 			   .text = db_text(st, 15)};
 	db_id(st, 1, p->id.b);
 	db_id(st, 2, p->rev.b);
 	author_read(st, 5, &p->author);
 	db_id(st, 16, p->topic.b);
 	db_id(st, 17, p->space.b);
+	p->html = "";
+	if (!html)
+		return;
+	if (!db_is_null(st, 14)) {
+		p->html = db_text(st, 14);
+		return;
+	}
+	buf_clear(html);
+	markdown_html(span_str(p->text), MARKDOWN_POST, html);
+	p->html = buf_str(html);
 }
 
-static struct error *each_post(struct conn *c, sqlite3_stmt *st, post_fn *fn, void *ctx)
+static struct error *each_post(struct conn *c, sqlite3_stmt *st, bool shown, post_fn *fn, void *ctx)
 {
+	_cleanup_(buf_release) struct buf html = {0};
 	struct post p;
 	struct error *e;
 	bool row;
@@ -240,7 +260,7 @@ static struct error *each_post(struct conn *c, sqlite3_stmt *st, post_fn *fn, vo
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return NULL;
-		read_post(st, &p);
+		read_post(st, &p, shown ? &html : NULL);
 		e = fn(ctx, &p);
 		if (e)
 			return end(st, e);
@@ -253,12 +273,13 @@ struct error *post_page(struct conn *c, int64_t topic_num, int64_t first, int64_
 	sqlite3_stmt *st = db_stmt(stmts(c), POST_PAGE);
 
 	db_bind(st, "iii", topic_num, first, n);
-	return each_post(c, st, fn, ctx);
+	return each_post(c, st, true, fn, ctx);
 }
 
 struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), POST_GET);
+	_cleanup_(buf_release) struct buf html = {0};
 	struct post p;
 	bool row;
 
@@ -268,7 +289,7 @@ struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void 
 			      N_("There is no message %s on this box. It may not have"
 				 " arrived yet."),
 			      ID_SHORT(id)));
-	read_post(st, &p);
+	read_post(st, &p, &html);
 	return end(st, fn(ctx, &p));
 }
 
@@ -295,7 +316,7 @@ struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, 
 	sqlite3_stmt *st = db_stmt(stmts(c), POST_SINCE);
 
 	db_bind(st, "ii", after, n);
-	return each_post(c, st, fn, ctx);
+	return each_post(c, st, false, fn, ctx);
 }
 
 struct error *post_newest(struct conn *c, int64_t *ret)

@@ -5,9 +5,11 @@
 #include "appliance/community/rows.h"
 #include "appliance/page/markdown.h"
 
-/* `author` with `kind` and `by_name` is a struct author. post.num grows and is never used twice, so
- * that the search index can go on where it stopped. `active` orders lists: see README.md. topic_saw
- * is what an op of a topic that was ever closed had seen of that. */
+/* `author` with `kind` and `by_name` is a struct author. post.num grows and is never used twice
+ * (post_last has the last), so that the search index can go on where it stopped. What is found by
+ * its id or author is found by the first bytes of it, in a small index; and rev is NULL as long as
+ * it is the id. `active` orders lists: see README.md. topic_saw is what an op of a topic that was
+ * ever closed had seen of that. */
 static const char *const migrations[] = {
 	"CREATE TABLE forum(id BLOB PRIMARY KEY, space BLOB NOT NULL, slug TEXT NOT NULL,"
 	" title TEXT NOT NULL, about TEXT NOT NULL, closed INTEGER NOT NULL, time INTEGER NOT NULL)"
@@ -20,13 +22,15 @@ static const char *const migrations[] = {
 	" active INTEGER NOT NULL, shuts INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX topic_list ON topic(forum, space, pinned, active, hidden, posts);"
 	"CREATE INDEX topic_active ON topic(active);"
-	"CREATE TABLE post(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
-	" rev BLOB NOT NULL, topic INTEGER NOT NULL, number INTEGER NOT NULL, author BLOB NOT NULL,"
+	"CREATE TABLE post(num INTEGER PRIMARY KEY, id BLOB NOT NULL, rev BLOB, topic INTEGER NOT "
+	"NULL, number INTEGER NOT NULL, author BLOB NOT NULL,"
 	" kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT NULL,"
 	" edited INTEGER NOT NULL, hidden INTEGER NOT NULL, erased INTEGER NOT NULL,"
-	" reason TEXT NOT NULL, source TEXT, html TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
+	" reason TEXT NOT NULL, source TEXT, html TEXT, text TEXT NOT NULL) STRICT;"
+	"CREATE TABLE post_last(one INTEGER PRIMARY KEY, num INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX post_by_id ON post(substr(id, 1, 8));"
 	"CREATE UNIQUE INDEX post_place ON post(topic, number);"
-	"CREATE INDEX post_author ON post(author, time) WHERE kind = 0;"
+	"CREATE INDEX post_author ON post(substr(author, 1, 8), time) WHERE kind = 0;"
 	"CREATE INDEX post_source ON post(source) WHERE source IS NOT NULL;"
 	"CREATE TABLE topic_saw(op BLOB PRIMARY KEY, topic INTEGER NOT NULL, place INTEGER NOT "
 	"NULL,"
@@ -53,8 +57,11 @@ static const char *const migrations[] = {
 	" t.pinned, t.hidden, t.posts, l.author, l.kind, l.by_name, l.time"
 #define LAST_POST " LEFT JOIN post l ON l.topic = t.num AND l.number = t.posts"
 #define POST_COLUMNS                                                                               \
-	"p.num, p.id, p.rev, p.topic, p.number, p.author, p.kind, p.by_name, p.time, p.edited,"    \
+	"p.num, p.id, ifnull(p.rev, p.id), p.topic, p.number, p.author, p.kind, p.by_name, "       \
+	"p.time, p.edited,"                                                                        \
 	" p.hidden, p.erased, p.reason, p.source, p.html, p.text, t.id, t.space"
+#define THIS_POST   "substr(id, 1, 8) = substr(?1, 1, 8) AND id = ?1"
+#define THIS_POST_P "substr(p.id, 1, 8) = substr(?1, 1, 8) AND p.id = ?1"
 
 static const char *const sql[FORUM_STMTS] = {
 	[FORUM_ADD] = "INSERT INTO forum(id, space, slug, title, about, closed, time)"
@@ -93,30 +100,32 @@ static const char *const sql[FORUM_STMTS] = {
 			 " WHERE NOT t.hidden ORDER BY t.active DESC, t.num DESC LIMIT ?1",
 	[TOPIC_BY_AUTHOR] =
 		"SELECT " TOPIC_COLUMNS ", f.title FROM (SELECT topic, max(time) AS last"
-		"  FROM (SELECT topic, time FROM post WHERE author = ?1 AND kind = 0"
-		"   AND NOT hidden ORDER BY time DESC LIMIT 500)"
+		"  FROM (SELECT topic, time FROM post WHERE substr(author, 1, 8) = substr(?1, 1, 8)"
+		"   AND author = ?1 AND kind = 0 AND NOT hidden ORDER BY time DESC LIMIT 500)"
 		"  GROUP BY topic ORDER BY last DESC LIMIT ?3) w"
 		" JOIN topic t ON t.num = w.topic"
 		" JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
 		" WHERE t.space = ?2 AND NOT t.hidden ORDER BY w.last DESC",
-	[POST_ADD] = "INSERT INTO post(id, rev, topic, number, author, kind, by_name, time, edited,"
+	[POST_ADD] = "INSERT INTO post(num, id, topic, number, author, kind, by_name, time, edited,"
 		     " hidden, erased, reason, source, html, text)"
-		     " VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10)",
+		     " VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10)",
 	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5, erased = ?6"
-			" WHERE id = ?1 AND erased <> 1",
-	[EDIT_ADD] = "INSERT INTO post_edit(op, topic, post) SELECT ?1, topic, id FROM post WHERE "
-		     "id = ?2",
+			" WHERE " THIS_POST " AND erased <> 1",
+	[EDIT_ADD] = "INSERT INTO post_edit(op, topic, post) SELECT ?1, topic, id FROM post"
+		     " WHERE substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2",
 	[EDITS] = "SELECT e.op FROM post p JOIN post_edit e ON e.topic = p.topic AND e.post = p.id"
-		  " WHERE p.id = ?1 ORDER BY e.op",
-	[POST_HIDE] = "UPDATE post SET hidden = ?2, reason = ?3 WHERE id = ?1",
-	[POST_AUTHOR] = "SELECT author, kind, by_name FROM post WHERE id = ?1 AND topic = ?2",
+		  " WHERE " THIS_POST_P " ORDER BY e.op",
+	[POST_HIDE] = "UPDATE post SET hidden = ?2, reason = ?3 WHERE " THIS_POST,
+	[POST_AUTHOR] = "SELECT author, kind, by_name FROM post WHERE " THIS_POST " AND topic = ?2",
 	[POST_PAGE] = "SELECT " POST_COLUMNS " FROM post p JOIN topic t ON t.num = p.topic"
 		      " WHERE p.topic = ?1 AND p.number >= ?2 ORDER BY p.number LIMIT ?3",
 	[POST_GET] = "SELECT " POST_COLUMNS
-		     " FROM post p JOIN topic t ON t.num = p.topic WHERE p.id = ?1",
+		     " FROM post p JOIN topic t ON t.num = p.topic WHERE " THIS_POST_P,
 	[POST_SINCE] = "SELECT " POST_COLUMNS " FROM post p JOIN topic t ON t.num = p.topic"
 		       " WHERE p.num > ?1 ORDER BY p.num LIMIT ?2",
 	[POST_NEWEST] = "SELECT max(num) FROM post",
+	[POST_LAST_NUM] = "SELECT num FROM post_last",
+	[POST_SET_LAST_NUM] = "INSERT OR REPLACE INTO post_last(one, num) VALUES(1, ?1)",
 	[POST_BY_SOURCE] = "SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
 			   " WHERE p.source = ?1 AND t.space = ?2",
 	[POST_BY_GUEST] = "SELECT p.id FROM topic t JOIN post p ON p.topic = t.num WHERE t.id = ?1"
@@ -136,7 +145,8 @@ static const char *const sql[FORUM_STMTS] = {
 	[DIGEST_FORUMS] = "SELECT id, slug, title, about, closed, time FROM forum WHERE space = ?1 "
 			  "ORDER BY id",
 	[DIGEST_POSTS] =
-		"SELECT t.id, t.forum, t.title, t.closed, t.pinned, p.id, p.rev, p.author, p.kind,"
+		"SELECT t.id, t.forum, t.title, t.closed, t.pinned, p.id, ifnull(p.rev, p.id), "
+		"p.author, p.kind,"
 		" p.by_name, p.time, p.edited, p.hidden, p.erased, p.reason, p.source, p.text"
 		" FROM topic t JOIN post p ON p.topic = t.num WHERE t.space = ?1"
 		" ORDER BY t.id, p.number",
@@ -174,6 +184,10 @@ struct error *topic_add(struct fold *f, const struct op *op, const struct author
 
 struct error *topic_change(struct fold *f, const struct topic *now)
 {
+	struct memo_topic *k = memo_topic(f);
+
+	if (k)
+		k->t = *now;
 	return db_do(f->conn->view, stmts(f), TOPIC_CHANGE, "iskii", now->num, now->title,
 		     &now->forum, (int64_t)now->closed, (int64_t)now->pinned);
 }
@@ -214,12 +228,15 @@ struct error *topic_note(struct fold *f, const struct topic *t, const struct op 
 {
 	const json_t *closed = json_object_get(op->body, "closed");
 	bool closes = closed && !strcmp(op->type->name, "topic.set");
+	struct memo_topic *k = memo_topic(f);
 	int64_t place;
 	bool shut;
 
 	if (closes) {
 		shut = json_is_true(closed);
 		TRY(db_number(f->conn->view, stmts(f), TOPIC_SHUTS, 0, &place, "i", t->num));
+		if (k)
+			k->t.shuts = place;
 	} else {
 		TRY(saw(f, t, op, &place, &shut));
 	}
@@ -241,10 +258,13 @@ static int64_t active(struct fold *f, int64_t time)
 	return time > now && now > clock_is_set ? now : time;
 }
 
+/* Of a text that is not short; a short one's is made when it is read. */
 static const char *html_of(struct fold *f, const char *text)
 {
 	_cleanup_(buf_release) struct buf html = {0};
 
+	if (!text || strlen(text) <= POST_SHORT)
+		return NULL;
 	markdown_html(span_str(text), MARKDOWN_POST, &html);
 	return arena_strn(f->arena, buf_str(&html), html.n);
 }
@@ -254,12 +274,19 @@ struct error *post_add(struct fold *f, const struct topic *t, const struct op *o
 {
 	int64_t number = t->posts + 1, erased = text ? POST_HELD : POST_ERASED;
 	const char *source = text ? op_str(op, "source") : NULL;
+	struct memo_topic *k = memo_topic(f);
+	int64_t num, time = active(f, op->time);
 
-	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisssi", &op->id, t->num, number,
-		  &by->key, (int64_t)by->kind, by->name, op->time, source,
-		  text ? html_of(f, text) : "", text ? text : "", erased));
-	return db_do(f->conn->view, stmts(f), TOPIC_GREW, "iii", t->num, number,
-		     active(f, op->time));
+	TRY(memo_post_num(f, &num));
+	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisssii", &op->id, t->num, number,
+		  &by->key, (int64_t)by->kind, by->name, op->time, source, html_of(f, text),
+		  text ? text : "", erased, num));
+	if (!k)
+		return db_do(f->conn->view, stmts(f), TOPIC_GREW, "iii", t->num, number, time);
+	k->active = k->grew && k->active > time ? k->active : time;
+	k->t.posts = number;
+	k->grew = true;
+	return NULL;
 }
 
 struct error *post_change(struct fold *f, const struct hash *post, const struct op *op,
@@ -269,12 +296,16 @@ struct error *post_change(struct fold *f, const struct hash *post, const struct 
 
 	TRY(db_do(f->conn->view, stmts(f), EDIT_ADD, "kk", &op->id, post));
 	return db_do(f->conn->view, stmts(f), POST_CHANGE, "kkissi", post, &op->id, op->time,
-		     text ? html_of(f, text) : "", text ? text : "", erased);
+		     html_of(f, text), text ? text : "", erased);
 }
 
 struct error *post_set_hidden(struct fold *f, const struct hash *post, bool hidden,
 			      const char *reason)
 {
+	struct memo_topic *k = memo_topic(f);
+
+	if (hash_eq(post, &f->object) && k)
+		k->t.hidden = hidden;
 	if (hash_eq(post, &f->object))
 		TRY(db_do(f->conn->view, stmts(f), TOPIC_HIDE, "ki", post, (int64_t)hidden));
 	return db_do(f->conn->view, stmts(f), POST_HIDE, "kis", post, (int64_t)hidden,
@@ -301,7 +332,10 @@ static struct error *reset(struct fold *f)
 {
 	static const enum forum_stmt all[] = {RESET_FORUM, RESET_SAW, RESET_EDITS, RESET_POSTS,
 					      RESET_TOPIC};
+	struct memo_topic *k = memo_topic(f);
 
+	if (k)
+		k->gone = true;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		TRY(db_do(f->conn->view, stmts(f), all[i], "k", &f->object));
 	return NULL;
@@ -330,4 +364,6 @@ const struct feature forum_feature = {
 	.reset = reset,
 	.erased = forum_erased,
 	.digest = digest,
+	.settle = memo_settle,
+	.forget = memo_forget,
 };
