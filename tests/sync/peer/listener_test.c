@@ -415,6 +415,11 @@ static void a_file_is_given_whole_and_in_part(void **state)
 }
 
 /* --- who takes his time, under a clock moved by hand --- */
+static int64_t moved_clock(void *ctx)
+{
+	return atomic_load((atomic_llong *)ctx);
+}
+
 static bool is_peer(void *ctx, const struct pubkey *key)
 {
 	struct pubkey peer = key_of(2);
@@ -458,16 +463,16 @@ static void who_dribbles_is_cut(void **state)
 	struct sync_host host = {.ctx = NULL};
 	struct listener_options o;
 	struct listener *l;
-	struct test_env env;
+	atomic_llong clock = 1000000;
+	struct env env = {&clock, moved_clock, moved_clock, NULL};
 	struct visit stranger, slow;
 	int mute;
 
-	test_env_init(&env, 1000000, 1);
 	assert_ok(tls_identity_new(self, &t));
 	assert_ok(tls_identity_new(peer, &pt));
 	o = (struct listener_options){.tls = t,
 				      .listen = "127.0.0.1:0",
-				      .env = &env.env,
+				      .env = &env,
 				      .self = self,
 				      .name = "A",
 				      .host = &host,
@@ -476,7 +481,7 @@ static void who_dribbles_is_cut(void **state)
 				      .met = no_meeting,
 				      .stored = nothing_stored,
 				      .ended = no_end};
-	o.readers = readers_new(log_path, &env.env, secret_pubkey(self));
+	o.readers = readers_new(log_path, &env, secret_pubkey(self));
 	assert_ok(listener_start(&o, &l));
 	mute = dial(listener_port(l));
 	visit_with(&stranger, listener_port(l), PRIORITIES, NULL, NULL);
@@ -486,12 +491,12 @@ static void who_dribbles_is_cut(void **state)
 	    67);
 	usleep(300000);
 	assert_true(recv(mute, &(char){0}, 1, MSG_DONTWAIT) < 0); /* not yet */
-	env.mono += LISTENER_GREET_MS + 1;
+	clock += LISTENER_GREET_MS + 1;
 	assert_true(is_cut(mute));
 	assert_true(is_cut(stranger.fd));
 	usleep(700000);
 	assert_true(say(&slow, "U", 1)); /* a peer has more patience … */
-	env.mono += 60000;
+	clock += 60000;
 	assert_true(is_cut(slow.fd)); /* … but not for a byte a minute */
 	close(mute);
 	leave(&stranger);
