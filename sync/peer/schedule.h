@@ -33,7 +33,7 @@
 enum {
 	SCHEDULE_POKE = 2000,	  /* after the first of a burst of local writes */
 	SCHEDULE_COURTESY = 1000, /* after somebody else's change */
-	SCHEDULE_SERVED = 3000,	  /* after it has just exchanged with us */
+	SCHEDULE_SERVED = 2000,	  /* after it has just exchanged with us */
 	SCHEDULE_RETRY = 5000,	  /* after the first failure; doubles */
 	SCHEDULE_RETRY_LAST = 300000,
 	SCHEDULE_RETRY_NEAR = 60000, /* the longest for a peer that is seen on this network */

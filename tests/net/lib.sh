@@ -138,12 +138,14 @@ net_avahi_stop() { # NAME
 
 net_down() {
 	[ -n "$NET_DIR" ] || return 0
-	for net_holder in "$NET_DIR"/*.holder; do
+	{
 		# unshare takes its child along, and the child, as the first process in there,
-		# everything that runs in its namespaces
-		kill -KILL "$(cat "$net_holder")" 2>/dev/null
-	done
-	wait 2>/dev/null
+		# everything that runs in its namespaces; bash would name each of them
+		for net_holder in "$NET_DIR"/*.holder; do
+			kill -KILL "$(cat "$net_holder")"
+		done
+		wait
+	} 2>/dev/null
 	rm -rf "$NET_DIR"
 	NET_DIR=
 }
