@@ -133,11 +133,11 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(B)/libtest.a $(B)/libappliance.a $(
 $(B)/tests/%_tool: $(B)/obj/tests/%_tool.o $(B)/libtest.a $(B)/libappliance.a $(B)/libsync.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
-$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libappliance.a $(B)/libsync.a
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/libtest.a $(B)/libappliance.a $(B)/libsync.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 # The same target, without libFuzzer: runs each file of its corpus once.
-$(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libappliance.a $(B)/libsync.a
+$(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libtest.a $(B)/libappliance.a $(B)/libsync.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 

@@ -86,6 +86,7 @@ static void knows_a_type_of_the_future_from_a_malformed_op(void **state)
 
 static void refuses_what_is_not_one_json_object(void **state)
 {
+	static const char nul[] = "{\"type\":\"thing.make\",\"title\":\"t\"}\0";
 	static const char *const bad[] = {"",
 					  "x",
 					  "[]",
@@ -99,8 +100,7 @@ static void refuses_what_is_not_one_json_object(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(parse_text(bad[i]), ERR_MALFORMED);
-	assert_int_equal(parse(span_of("{\"type\":\"thing.make\",\"title\":\"t\"}\0", 36)),
-			 ERR_MALFORMED);
+	assert_int_equal(parse(span_of(nul, sizeof(nul) - 1)), ERR_MALFORMED);
 }
 
 static void refuses_a_name_that_comes_twice(void **state)
