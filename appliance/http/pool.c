@@ -13,7 +13,7 @@ struct pool {
 	int active;  /* of them: at work */
 	int blocked; /* of them: waiting for a commit; the rest is free */
 	bool stop;
-	struct conn *spare[POOL_SPARE_CONNS];
+	struct conn *spare[POOL_THREADS];
 	int spares;
 };
 
@@ -96,6 +96,7 @@ static struct pool_job *next_job(struct pool *p)
 static void *pool_main(void *arg)
 {
 	struct pool *p = arg;
+	struct conn *spare = NULL;
 	struct pool_job *job;
 
 	pthread_setname_np(pthread_self(), "http-page");
@@ -106,6 +107,12 @@ static void *pool_main(void *arg)
 		pthread_mutex_lock(&p->mutex);
 		p->active--;
 	}
+	/* as many connections stay as threads, and those of the ones that usually work */
+	if (p->spares > POOL_ACTIVE && p->spares >= p->threads)
+		spare = p->spare[--p->spares];
+	pthread_mutex_unlock(&p->mutex);
+	conn_close(spare);
+	pthread_mutex_lock(&p->mutex);
 	p->threads--;
 	pthread_cond_signal(&p->gone);
 	pthread_mutex_unlock(&p->mutex);
@@ -187,7 +194,7 @@ void pool_conn_back(struct pool *p, struct conn *take_c)
 	db_quiet(take_c->view);
 	db_quiet(take_c->local);
 	pthread_mutex_lock(&p->mutex);
-	if (p->spares < POOL_SPARE_CONNS && !p->stop) {
+	if (p->spares < POOL_THREADS && !p->stop) {
 		p->spare[p->spares++] = take_c;
 		take_c = NULL;
 	}

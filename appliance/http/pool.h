@@ -12,8 +12,7 @@ enum {
 	POOL_THREADS = 40,
 	POOL_ACTIVE = 4,
 	POOL_QUEUE = 2048,
-	POOL_REST_MS = 20000,
-	POOL_SPARE_CONNS = 4
+	POOL_REST_MS = 20000
 };
 
 struct pool;
