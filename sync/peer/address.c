@@ -42,7 +42,7 @@ static bool host_is_sane(struct address *a)
 
 	if (a->v6)
 		return inet_pton(AF_INET6, a->host, &v6) == 1 &&
-		       all_of(a->scope, ALPHANUMERIC "-_.@");
+		       all_of(a->scope, ALPHANUMERIC "-_.");
 	return a->host[0] != '-' && all_of(a->host, ALPHANUMERIC "-.");
 }
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What anybody on the network can say before it is known: the TXT record of an announcement (items
+ * apart by zero bytes), a name, an address, a certificate. Each reads the whole input. */
+#include "tests/fuzz/fuzz.h"
+#include "sync/base/line.h"
+#include "sync/discovery/txt.h"
+#include "sync/peer/address.h"
+#include "sync/tls/tls.h"
+
+enum { ITEMS = 32 };
+
+static size_t split(const uint8_t *data, size_t size, struct span items[ITEMS])
+{
+	size_t n = 0, from = 0;
+
+	for (size_t i = 0; i <= size && n < ITEMS; i++)
+		if (i == size || data[i] == 0) {
+			items[n++] = span_of(data + from, i - from);
+			from = i + 1;
+		}
+	return n;
+}
+
+/* What is understood is written and understood again as the same. */
+static void check_txt(const uint8_t *data, size_t size)
+{
+	struct span items[ITEMS], again[TXT_ITEMS];
+	char text[TXT_ITEMS][TXT_ITEM];
+	struct txt t, back;
+	size_t n;
+
+	if (!txt_read(items, split(data, size, items), &t))
+		return;
+	n = txt_write(&t, text);
+	for (size_t i = 0; i < n; i++)
+		again[i] = span_str(text[i]);
+	FUZZ_CHECK(txt_read(again, n, &back));
+	FUZZ_CHECK(txt_eq(&t, &back));
+}
+
+/* A clean line is UTF-8, and cleaning it again changes nothing. */
+static void check_line(struct span in)
+{
+	char line[81], again[81];
+	size_t n = line_clean(in, line, sizeof(line));
+	struct span rest = span_of(line, n);
+	uint32_t c;
+
+	FUZZ_CHECK(n < sizeof(line) && line[n] == 0);
+	for (size_t step; rest.n; rest.p += step, rest.n -= step) {
+		step = utf8_next(rest, &c);
+		FUZZ_CHECK(step > 0 && c >= 0x20);
+	}
+	FUZZ_CHECK(line_clean(span_of(line, n), again, sizeof(again)) == n);
+	FUZZ_CHECK(memcmp(line, again, n) == 0);
+}
+
+static void check_address(struct span in)
+{
+	char text[300], url[400];
+	struct address a;
+	struct error *err;
+
+	snprintf(text, sizeof(text), "%.*s", (int)in.n, (const char *)in.p);
+	err = address_parse(text, &a);
+	if (!err) {
+		address_url(&a, url, sizeof(url));
+		FUZZ_CHECK(strncmp(url, "https://", 8) == 0);
+		FUZZ_CHECK(!strpbrk(url + 8, "/?#@\\ \"<>"));
+	}
+	error_free(err);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span in = span_of(data, size);
+	struct pubkey key;
+
+	check_txt(data, size);
+	check_line(in);
+	if (size)
+		check_address(in);
+	error_free(tls_cert_key(in, &key));
+	return 0;
+}
