@@ -2,6 +2,7 @@
 #include "appliance/http/head.h"
 #include "appliance/http/text.h"
 #include "sync/base/error.h"
+#include <arpa/inet.h>
 #include <strings.h>
 
 const struct http_refusal *http_refusal_of(enum refusal_id id)
@@ -187,10 +188,18 @@ char *host_name(struct arena *a, struct span host)
 	return out;
 }
 
+/* An address, not a name that begins like one: 127.0.0.1.evil.example is anybody's. */
+static bool is_loopback(const char *host)
+{
+	struct in_addr a;
+
+	return inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127;
+}
+
 bool host_is_local(const char *host, const char *box_host)
 {
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
-	       strcmp(host, "[::1]") == 0 || strcmp(host, box_host) == 0;
+	return strcmp(host, "localhost") == 0 || is_loopback(host) || strcmp(host, "[::1]") == 0 ||
+	       strcmp(host, box_host) == 0;
 }
 
 bool target_split(const char *target, struct span *ret_path, struct span *ret_query)

@@ -53,21 +53,34 @@ static struct error *find_viewer(struct request *r)
 	return NULL;
 }
 
-/* A browser says where a form came from; what does not browse says nothing. */
+/* Does it begin with SCHEME://HOST of this request? *ret_n: how long that is. */
+static bool from_here(struct request *r, struct span url, size_t *ret_n)
+{
+	const char *scheme = r->door_state->tls ? "https://" : "http://";
+	size_t n = strlen(scheme);
+
+	*ret_n = n + r->head.host.n;
+	return url.n >= *ret_n && memcmp(url.p, scheme, n) == 0 &&
+	       strncasecmp((const char *)url.p + n, (const char *)r->head.host.p, r->head.host.n) ==
+		       0;
+}
+
+/* A browser says where a form came from; what does not browse says nothing. Old browsers send no
+ * Origin with a form, but mostly the page that it was on. */
 static bool same_origin(struct request *r)
 {
 	struct span origin = http_head_get(&r->head, "Origin");
 	struct span site = http_head_get(&r->head, "Sec-Fetch-Site");
-	const char *scheme = r->door_state->tls ? "https://" : "http://";
-	size_t n = strlen(scheme);
+	struct span page = http_head_get(&r->head, "Referer");
+	size_t n;
 
 	if (site.n && !span_is(site, "same-origin") && !span_is(site, "none"))
 		return false;
-	if (!origin.n)
-		return true;
-	return origin.n == n + r->head.host.n && memcmp(origin.p, scheme, n) == 0 &&
-	       strncasecmp((const char *)origin.p + n, (const char *)r->head.host.p,
-			   r->head.host.n) == 0;
+	if (origin.n)
+		return from_here(r, origin, &n) && origin.n == n;
+	if (page.n && !site.n)
+		return from_here(r, page, &n) && (page.n == n || page.p[n] == '/');
+	return true;
 }
 
 static bool csrf_good(struct request *r)

@@ -34,6 +34,8 @@ struct web_answer {
 void web_answer_release(struct web_answer *a);
 /* A connected socket, to 127.0.0.1. */
 int web_connect(int port);
+/* The same from another address: 127.0.0.(1 + client). */
+int web_connect_from(int port, int client);
 void web_send(int fd, const void *p, size_t n);
 /* Reads one answer (by its Content-Length, or to the end). Waits at most ten seconds. */
 struct web_answer web_receive(int fd);

@@ -151,7 +151,14 @@ static void knows_its_own_names(void **state)
 	assert_true(host_is_local("localhost", "box.local"));
 	assert_true(host_is_local("127.0.0.1", "box.local"));
 	assert_true(host_is_local("box.local", "box.local"));
+	assert_true(host_is_local("127.1.2.3", "box.local"));
 	assert_false(host_is_local("evil.example", "box.local"));
+	/* names that only begin like an address: anyone can own one */
+	assert_false(host_is_local("127.evil.example", "box.local"));
+	assert_false(host_is_local("127.0.0.1.evil.example", "box.local"));
+	assert_false(host_is_local("127.0.0.1234", "box.local"));
+	assert_false(host_is_local("127.0.0", "box.local"));
+	assert_false(host_is_local("127.0.0.", "box.local"));
 	arena_release(&a);
 }
 

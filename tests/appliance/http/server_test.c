@@ -408,6 +408,13 @@ static void wants_a_token_in_the_forms_of_people_with_a_cookie(void **state)
 			     "{\"text\":\"x\"}"),
 	       401, "\"sign-in\"");
 	expect(web_post(web.http, "/echo", "Origin: http://evil.example\r\n", "text=x"), 403, NULL);
+	/* browsers that do not say where from, but say which page led here */
+	expect(web_post(web.http, "/echo", "Referer: http://evil.example/x\r\n", "text=x"), 403,
+	       NULL);
+	expect(web_post(web.http, "/echo", "Referer: http://localhost.evil.example/\r\n", "text=x"),
+	       403, NULL);
+	snprintf(from, sizeof(from), "Referer: http://localhost:%d/hello\r\n", web.http);
+	expect(web_post(web.http, "/echo", from, "text=x"), 303, NULL);
 	expect(web_post(web.http, "/echo", "Origin: null\r\n", "text=x"), 403, NULL);
 	expect(web_post(web.http, "/echo", "Sec-Fetch-Site: cross-site\r\n", "text=x"), 403, NULL);
 	snprintf(from, sizeof(from),
