@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/member/account_priv.h"
+#include "appliance/community/op_text.h"
 #include "appliance/member/session.h"
 
 /* --- sealing --- */
@@ -40,22 +41,14 @@ static struct error *seal_under(struct app *app, const char *password, const str
 
 /* --- what is allowed --- */
 
-static bool control(const char *s)
-{
-	for (; *s; s++) {
-		if ((uint8_t)*s < 0x20 || *s == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 struct error *account_check_name(const char *name)
 {
 	size_t n = name ? strlen(name) : 0;
 
 	ENSURE(n, error_new(ERR_INVALID, N_("Please give a name.")));
 	ENSURE(n <= LIMIT_NAME, error_new(ERR_INVALID, N_("This name is too long.")));
-	ENSURE(!control(name) && name[0] != ' ' && name[n - 1] != ' ' && !strpbrk(name, "/?#%\\"),
+	ENSURE(text_is_line(span_str(name)) && name[0] != ' ' && name[n - 1] != ' ' &&
+		       !strpbrk(name, "/?#%\\"),
 	       error_new(ERR_INVALID, N_("This name can't be used: it must not begin or end with a "
 					 "space, nor hold any of / ? # %% \\.")));
 	return NULL;

@@ -44,6 +44,9 @@ static const char *const sql[MEMBER_STMTS] = {
 			" VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SESSION_TRIM] = "DELETE FROM session WHERE id IN"
 			 " (SELECT id FROM session ORDER BY id DESC LIMIT -1 OFFSET ?1)",
+	[SESSION_TRIM_ONE] =
+		"DELETE FROM session WHERE account = ?1 AND id NOT IN"
+		" (SELECT id FROM session WHERE account = ?1 ORDER BY id DESC LIMIT ?2)",
 	[SESSION_FIND] = "SELECT s.id, s.account, s.door, s.since, s.box, a.key FROM session s"
 			 " JOIN account a ON a.id = s.account WHERE s.ticket = ?1",
 	[SESSION_ALL] = "SELECT id, account, door, since FROM session WHERE account = ?1"

@@ -142,6 +142,7 @@ struct error *post_token(struct request *r)
 
 	ENSURE(v->session && v->secret,
 	       error_new(ERR_DENIED, N_("A key for programs can't make others.")));
+	TRY(check_fresh(r)); /* a key outlives the session, and a new password */
 	ENSURE(*m.label && strlen(m.label) <= LIMIT_NAME,
 	       error_new(ERR_INVALID, N_("Say in a few words what the key is for.")));
 	ticket_new(request_app(r)->env, "token", text, &m.ticket);

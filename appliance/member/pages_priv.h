@@ -25,6 +25,8 @@ struct error *post_person(struct request *r) MUST;
 
 /* "" when absent. */
 const char *field_or_empty(struct request *r, const char *name);
+/* For heavy acts, which need a session that began a moment ago. ERR_DENIED. */
+struct error *check_fresh(struct request *r) MUST;
 /* The two fields of a new password agree. ERR_INVALID. */
 struct error *new_password(struct request *r, const char **ret) MUST;
 /* What the home space says of a key: ROLE_NONE when there is no space yet, or it says nothing. */

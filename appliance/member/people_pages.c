@@ -182,7 +182,7 @@ static struct error *show_people(struct request *r, int status, const char *prob
 			 "role_member", strcmp(role, "member") == 0, "role_moderator",
 			 strcmp(role, "moderator") == 0, "role_steward",
 			 strcmp(role, "steward") == 0, "volunteer",
-			 request_field(r, "volunteer") != NULL);
+			 strcmp(field_or_empty(r, "volunteer"), "1") == 0);
 	if (problem)
 		json_object_set_new(form, "error", json_string(problem));
 	json_object_set_new(context, "people", list);
@@ -201,19 +201,6 @@ struct error *page_people(struct request *r)
 	return show_people(r, 200, NULL);
 }
 
-/* Giving somebody this box, or the say over the community, is a heavy act: it needs a fresh
- * session. */
-static struct error *check_fresh(struct request *r)
-{
-	const struct viewer *v = request_viewer(r);
-	int64_t age = env_now(request_app(r)->env) - v->since_ms;
-
-	ENSURE(v->session && age >= 0 && age < FRESH_MS,
-	       error_new(ERR_DENIED, N_("This is a serious step, and you signed in some time ago. "
-					"Sign out, sign in again, and repeat it.")));
-	return NULL;
-}
-
 static struct error *add_person(struct request *r)
 {
 	const struct viewer *v = request_viewer(r);
@@ -221,7 +208,7 @@ static struct error *add_person(struct request *r)
 	struct account_new what = {.name = field_or_empty(r, "name"),
 				   .password = field_or_empty(r, "password"),
 				   .role = ROLE_MEMBER,
-				   .volunteer = request_field(r, "volunteer") != NULL};
+				   .volunteer = strcmp(field_or_empty(r, "volunteer"), "1") == 0};
 	bool steward = strcmp(v->role, role_name(ROLE_STEWARD)) == 0;
 	struct error *e;
 
@@ -230,6 +217,7 @@ static struct error *add_person(struct request *r)
 	ENSURE(what.role <= ROLE_MEMBER || steward,
 	       error_new(ERR_DENIED,
 			 N_("Only a steward of the community can make moderators and stewards.")));
+	/* Giving somebody this box, or the say over the community, is a heavy act. */
 	if (what.volunteer || what.role == ROLE_STEWARD)
 		TRY(check_fresh(r));
 	what.by = steward ? v->secret : NULL;

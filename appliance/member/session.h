@@ -11,7 +11,7 @@
 #pragma once
 #include "appliance/member/account.h"
 
-enum { SESSION_DAYS = 30, SESSION_TEXT = 53, CSRF_TEXT = 33 };
+enum { SESSION_DAYS = 30, SESSION_TEXT = 53, SESSIONS_EACH = 50, CSRF_TEXT = 33 };
 
 /* The three things that follow from a secret of 32 bytes. */
 struct ticket {
@@ -29,7 +29,8 @@ struct session {
 	int door; /* enum door */
 	int64_t since_ms;
 };
-/* On the writer. Beyond LIMIT_SESSIONS the oldest of all goes. */
+/* On the writer. Beyond SESSIONS_EACH the account's oldest goes, beyond LIMIT_SESSIONS the oldest
+ * of all. */
 struct error *session_add(struct conn *c, const struct ticket *t, int64_t account,
 			  const struct secret *secret, int door, int64_t *ret_id) MUST;
 /* The session and, unless ret_secret is NULL, the key. ERR_NOT_FOUND when there is none, or it is

@@ -66,6 +66,7 @@ struct error *session_add(struct conn *c, const struct ticket *t, int64_t accoun
 	TRY(db_do(c->local, stmts(c), SESSION_ADD, "kiibi", t->id.b, account, (int64_t)door,
 		  span_of(box, sizeof(box)), now));
 	*ret_id = db_last_rowid(c->local);
+	TRY(db_do(c->local, stmts(c), SESSION_TRIM_ONE, "ii", account, (int64_t)SESSIONS_EACH));
 	return db_do(c->local, stmts(c), SESSION_TRIM, "i", (int64_t)LIMIT_SESSIONS);
 }
 

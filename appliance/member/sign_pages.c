@@ -12,10 +12,10 @@ const struct route member_routes[] = {
 	{"GET", "/me", page_me, ROUTE_SIGNED_IN},
 	{"POST", "/me/password", post_password, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
 	{"POST", "/me/tokens", post_token, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
-	{"GET", "/me/sessions/:id/end", page_session_end, ROUTE_SIGNED_IN},
-	{"POST", "/me/sessions/:id/end", post_session_end, ROUTE_SIGNED_IN},
-	{"GET", "/me/tokens/:id/revoke", page_token_revoke, ROUTE_SIGNED_IN},
-	{"POST", "/me/tokens/:id/revoke", post_token_revoke, ROUTE_SIGNED_IN},
+	{"GET", "/me/sessions/:id/end", page_session_end, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
+	{"POST", "/me/sessions/:id/end", post_session_end, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
+	{"GET", "/me/tokens/:id/revoke", page_token_revoke, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
+	{"POST", "/me/tokens/:id/revoke", post_token_revoke, ROUTE_SIGNED_IN | ROUTE_SAFE_DOOR},
 	{"GET", "/people/:name", page_person, ROUTE_CACHED},
 	{"GET", "/admin/people", page_people, ROUTE_VOLUNTEER},
 	{"POST", "/admin/people", post_person, ROUTE_VOLUNTEER},
@@ -38,6 +38,17 @@ struct error *new_password(struct request *r, const char **ret)
 	ENSURE((!two && request_json(r)) || (two && strcmp(one, two) == 0),
 	       error_new(ERR_INVALID, N_("The two passwords are not the same. Type them again.")));
 	*ret = one;
+	return NULL;
+}
+
+struct error *check_fresh(struct request *r)
+{
+	const struct viewer *v = request_viewer(r);
+	int64_t age = env_now(request_app(r)->env) - v->since_ms;
+
+	ENSURE(v->session && age >= 0 && age < FRESH_MS,
+	       error_new(ERR_DENIED, N_("This is a serious step, and you signed in some time ago. "
+					"Sign out, sign in again, and repeat it.")));
 	return NULL;
 }
 
@@ -119,8 +130,9 @@ static struct error *begin_session(struct request *r, const struct account *a,
 	return e;
 }
 
-/* Guessing is slowed for one network, for one account, and for all together; nobody is locked out.
- */
+/* Guessing is slowed for one network, for one account from there, for one account, and for all
+ * together. Nobody is locked out: one network gets less of an account's tries than there are, so
+ * that who guesses all the time leaves some to the owner. */
 static struct error *sign_in_limits(struct request *r, const char *name)
 {
 	char *lower = arena_str(request_arena(r), name);
@@ -130,7 +142,8 @@ static struct error *sign_in_limits(struct request *r, const char *name)
 			*p |= 0x20;
 	}
 	TRY(request_limit(r, "sign-in", 20, 10));
-	TRY(request_limit_named(r, "sign-in", lower, 10, 6));
+	TRY(request_limit(r, arena_printf(request_arena(r), "sign-in %s", lower), 10, 6));
+	TRY(request_limit_named(r, "sign-in", lower, 40, 20));
 	return request_limit_named(r, "sign-in-all", "", 60, 60);
 }
 

@@ -117,7 +117,8 @@ static void makes_an_account_and_a_member_of_the_home_space(void **state)
 
 static void refuses_names_and_passwords_that_make_trouble(void **state)
 {
-	static const char *const names[] = {"", " a", "a ", "a/b", "a\nb", "a?b", "%41"};
+	static const char *const names[] = {"",	   " a",  "a ",	      "a/b",	 "a\nb",
+					    "a?b", "%41", "a\u202eb", "a\u2028b"};
 	struct account_new what = {.name = "Carla", .password = "short"};
 
 	assert_fails(account_create(web.app, &what, NULL), ERR_INVALID);
@@ -282,6 +283,31 @@ static void a_cookie_from_the_plain_door_never_makes_a_volunteer(void **state)
 	expect(web_talk(web.http, request), 403, NULL);
 }
 
+/* Who listens on the Wi-Fi has such a cookie: it must not end what was begun at the safe door. */
+static void a_cookie_from_the_plain_door_ends_nothing_else(void **state)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct plain p = {0};
+	char text[SESSION_TEXT], form[100], request[800], token[TOKEN_TEXT];
+	static const char *const paths[] = {"/me/sessions/1/end", "/me/tokens/1/revoke"};
+
+	assert_ok(app_conn(web.app, &c));
+	assert_ok(account_open(web.app, c, "Iris", "correct horse", &p.account, &p.secret));
+	assert_ok(account_token(web.app, "Iris", "correct horse", "x", token));
+	ticket_new(&env, "session", text, &p.ticket);
+	assert_ok(writer_run(web.app->writer, add_plain, &p));
+	secret_free(p.secret);
+	snprintf(form, sizeof(form), "csrf=%s", p.ticket.csrf);
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		snprintf(request, sizeof(request),
+			 "POST %s HTTP/1.1\r\nHost: 192.168.1.7\r\nCookie: lliure-http=%s\r\n"
+			 "Content-Type: application/x-www-form-urlencoded\r\n"
+			 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+			 paths[i], text, strlen(form), form);
+		expect(web_talk(web.http, request), 403, NULL);
+	}
+}
+
 static void a_new_session_replaces_the_old_one(void **state)
 {
 	_cleanup_(freep) char *first = NULL, *token = NULL;
@@ -296,6 +322,12 @@ static void a_new_session_replaces_the_old_one(void **state)
 	assert_int_equal(a.status, 303);
 	web_answer_release(&a);
 	expect(web_get(web.http, "/me", first), 303, NULL);
+}
+
+static struct error *count_session(void *ctx, const struct session *one)
+{
+	++*(int64_t *)ctx;
+	return NULL;
 }
 
 static void a_session_ends_after_a_month(void **state)
@@ -328,6 +360,61 @@ static void guessing_is_slowed_but_nobody_is_locked_out(void **state)
 	cookie = sign_in("Laia", "correct+horse");
 	free(cookie);
 	ahead += 3600 * 1000;
+}
+
+static int sign_in_from(int client, const char *form)
+{
+	int fd = web_connect_from(web.http, client), status;
+	struct web_answer a;
+	char request[600];
+
+	snprintf(request, sizeof(request),
+		 "POST /sign-in HTTP/1.1\r\nHost: localhost:%d\r\n"
+		 "Content-Type: application/x-www-form-urlencoded\r\n"
+		 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+		 web.http, strlen(form), form);
+	web_send(fd, request, strlen(request));
+	a = web_receive(fd);
+	close(fd);
+	status = a.status;
+	web_answer_release(&a);
+	return status;
+}
+
+static void who_guesses_all_the_time_does_not_keep_the_owner_out(void **state)
+{
+	add_account("Lola", ROLE_MEMBER, false);
+	ahead += 3600 * 1000;
+	for (int minute = 0; minute < 5; minute++) {
+		for (int i = 0; i < 25; i++)
+			sign_in_from(1, "name=lola&password=guess");
+		assert_int_equal(sign_in_from(2, "name=lola&password=correct+horse"), 303);
+		ahead += 60 * 1000;
+	}
+	ahead += 3600 * 1000;
+}
+
+static void one_person_has_so_many_sessions_and_pushes_out_nobody_else(void **state)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	_cleanup_(freep) char *other = NULL;
+	struct plain p = {0};
+	int64_t all = 0;
+	char text[SESSION_TEXT];
+
+	add_account("Lluc", ROLE_MEMBER, false);
+	add_account("Llum", ROLE_MEMBER, false);
+	other = sign_in("Llum", "correct+horse");
+	assert_ok(app_conn(web.app, &c));
+	assert_ok(account_open(web.app, c, "Lluc", "correct horse", &p.account, &p.secret));
+	for (int i = 0; i < SESSIONS_EACH + 10; i++) {
+		ticket_new(&env, "session", text, &p.ticket);
+		assert_ok(writer_run(web.app->writer, add_plain, &p));
+	}
+	secret_free(p.secret);
+	assert_ok(session_each(c, p.account.id, count_session, &all));
+	assert_int_equal(all, SESSIONS_EACH);
+	expect(web_get(web.http, "/me", other), 200, "Llum");
 }
 
 /* --- one's own page --- */
@@ -410,6 +497,9 @@ static void a_token_speaks_for_its_owner_until_it_is_revoked(void **state)
 			 json_object_get(json_array_get(json_object_get(j, "tokens"), 0), "id")));
 	json_decref(j);
 	web_answer_release(&a);
+	/* nor does a session that somebody may have left open */
+	ahead += 31 * 60 * 1000;
+	expect(act(cookie, "/me/tokens", "name=more"), 403, "some time ago");
 	/* a token makes no tokens */
 	expect(web_post_json(web.http, "/me/tokens", header, "{\"name\":\"more\"}"), 403, NULL);
 	expect(web_get(web.http, path, cookie), 200, "my script");
@@ -449,6 +539,16 @@ static void a_volunteer_adds_people(void **state)
 	expect(act(person, "/admin/people", "name=Sol&password=correct+horse"), 403, NULL);
 }
 
+static void expect_no_volunteer(const char *name)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct account a;
+
+	assert_ok(app_conn(web.app, &c));
+	assert_ok(account_by_name(c, name, &a));
+	assert_false(a.volunteer);
+}
+
 static void heavy_acts_want_a_fresh_session(void **state)
 {
 	_cleanup_(freep) char *boss = sign_in("Quim", "correct+horse"), *again = NULL;
@@ -460,6 +560,10 @@ static void heavy_acts_want_a_fresh_session(void **state)
 		   "name=Uma&password=correct+horse&role=member&volunteer=1"),
 	       403, "some time ago");
 	again = sign_in("Quim", "correct+horse");
+	expect(act(again, "/admin/people",
+		   "name=Urs&password=correct+horse&role=member&volunteer=0"),
+	       303, NULL);
+	expect_no_volunteer("Urs");
 	expect(act(again, "/admin/people",
 		   "name=Uma&password=correct+horse&role=member&volunteer=1"),
 	       303, NULL);
@@ -548,9 +652,12 @@ int main(void)
 		cmocka_unit_test(asks_no_password_on_the_plain_door),
 		cmocka_unit_test(a_cookie_is_worth_nothing_at_another_door),
 		cmocka_unit_test(a_cookie_from_the_plain_door_never_makes_a_volunteer),
+		cmocka_unit_test(a_cookie_from_the_plain_door_ends_nothing_else),
 		cmocka_unit_test(a_new_session_replaces_the_old_one),
 		cmocka_unit_test(a_session_ends_after_a_month),
 		cmocka_unit_test(guessing_is_slowed_but_nobody_is_locked_out),
+		cmocka_unit_test(who_guesses_all_the_time_does_not_keep_the_owner_out),
+		cmocka_unit_test(one_person_has_so_many_sessions_and_pushes_out_nobody_else),
 		cmocka_unit_test(a_new_password_ends_the_other_sessions),
 		cmocka_unit_test(sees_and_ends_sessions),
 		cmocka_unit_test(a_token_speaks_for_its_owner_until_it_is_revoked),
