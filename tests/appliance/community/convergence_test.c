@@ -45,17 +45,30 @@ bool sim_chance(struct sim *s, unsigned percent)
 	return sim_below(s, 100) < percent;
 }
 
+static bool is_known(struct sim *s, const struct sim_op *op)
+{
+	struct hash object, space;
+	struct error *err = object_of_op(s->box[s->acting].c, &op->id, &object, &space);
+
+	error_free(err);
+	return !err;
+}
+
 struct sim_op *sim_any(struct sim *s, enum sim_kind kind)
 {
 	int from = s->ops_n ? (int)sim_below(s, (uint64_t)s->ops_n) : 0;
+	struct sim_op *found = NULL;
 
 	for (int i = 0; i < s->ops_n; i++) {
 		struct sim_op *op = &s->ops[(from + i) % s->ops_n];
 
-		if (op->kind == kind)
-			return op;
+		if (op->kind != kind)
+			continue;
+		found = op;
+		if (is_known(s, op) || sim_chance(s, 5))
+			break;
 	}
-	return NULL;
+	return found;
 }
 
 static void set_clock(struct sim *s, struct box *b)
@@ -212,14 +225,15 @@ static void one_step(struct sim *s)
 	int i = (int)sim_below(s, (uint64_t)s->n);
 	uint64_t what = sim_below(s, 1000);
 
+	s->acting = i;
 	test_env_pass(&s->box[i].env, (int64_t)sim_below(s, 100000));
-	if (what < 400) {
+	if (what < 450) {
 		sim_write(s, i);
-	} else if (what < 530) {
+	} else if (what < 560) {
 		sim_govern(s, i);
-	} else if (what < 580) {
+	} else if (what < 610) {
 		sim_misbehave(s, i);
-	} else if (what < 920) {
+	} else if (what < 910) {
 		meet(s);
 	} else if (what < 940) {
 		set_clock(s, &s->box[i]);
@@ -358,7 +372,7 @@ static void begin(struct sim *s, uint64_t seed, bool trace)
 			   &id);
 	}
 	sim_write_forum(s, 0);
-	for (int i = 1; i < s->n && sim_chance(s, 90); i++)
+	for (int i = 1; i < s->n && sim_chance(s, 97); i++)
 		swap_pair(s, 0, i, 0);
 }
 
@@ -379,7 +393,7 @@ static void run(uint64_t seed, bool trace)
 	int steps;
 
 	begin(s, seed, trace);
-	steps = 40 + (int)sim_below(s, 120);
+	steps = 60 + (int)sim_below(s, 160);
 	for (s->step = 0; s->step < steps; s->step++)
 		one_step(s);
 	exchange_all(s);

@@ -130,7 +130,7 @@ static void what_a_revoked_member_wrote_beyond_the_cut_is_void_everywhere(void *
 	assert_ok(post(&t, &t.b, MEMBER, "before", NULL));
 	meet(&t.a, &t.b);
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, MEMBER),
-			 cut_at(&t, &t.a, NULL, 0)));
+			     cut_at(&t, &t.a, NULL, 0)));
 	/* B does not know yet: the op names older rules, and is void all the same. */
 	assert_ok(post(&t, &t.b, MEMBER, "beyond", NULL));
 	assert_posts(&t.b, &t.topic, "first|before|beyond");
@@ -154,7 +154,7 @@ static void a_revocation_may_be_backdated(void **state)
 	assert_ok(post(&t, &t.b, MODERATOR, "somebody else's", NULL));
 	meet(&t.a, &t.b);
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, MEMBER),
-			 cut_at(&t, &t.a, secret_pubkey(t.b.key), cut)));
+			     cut_at(&t, &t.a, secret_pubkey(t.b.key), cut)));
 	assert_posts(&t.a, &t.topic, "first|mine|somebody else's");
 	meet(&t.a, &t.b);
 	assert_posts(&t.b, &t.topic, "first|mine|somebody else's");
@@ -168,7 +168,7 @@ static void who_is_added_again_writes_again(void **state)
 
 	town_open(&t);
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, MEMBER),
-			 cut_at(&t, &t.a, NULL, 0)));
+			     cut_at(&t, &t.a, NULL, 0)));
 	assert_ok(post(&t, &t.b, MEMBER, "meanwhile", NULL));
 	town_add(&t, &t.a, t.who[STEWARD], MEMBER, "member");
 	meet(&t.a, &t.b);
@@ -187,7 +187,7 @@ static void what_a_revoked_box_carries_beyond_the_cut_is_void(void **state)
 	assert_ok(post(&t, &t.b, MEMBER, "before", NULL));
 	meet(&t.a, &t.b);
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "appliance.revoke", secret_pubkey(t.b.key),
-			 cut_at(&t, &t.a, NULL, 0)));
+			     cut_at(&t, &t.a, NULL, 0)));
 	assert_ok(post(&t, &t.b, MEMBER, "stolen box", NULL));
 	assert_ok(post(&t, &t.b, -1, "guest of a stolen box", NULL));
 	meet(&t.a, &t.b);
@@ -218,9 +218,9 @@ static void two_stewards_revoke_each_other(int64_t clock_a, int64_t clock_b)
 	t.a.env.now = clock_a;
 	t.b.env.now = clock_b;
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, STEWARD),
-			 cut_at(&t, &t.a, NULL, 0)));
+			     cut_at(&t, &t.a, NULL, 0)));
 	assert_ok(revoke_key(&t, &t.b, STEWARD, "member.revoke", KEY(&t, FOUNDER),
-			 cut_at(&t, &t.b, NULL, 0)));
+			     cut_at(&t, &t.b, NULL, 0)));
 	assert_ok(post(&t, &t.b, STEWARD, "I won", NULL));
 	meet(&t.a, &t.b);
 	assert_int_equal(role_at(&t, &t.a, FOUNDER), ROLE_STEWARD);
@@ -294,7 +294,7 @@ static void a_box_adds_its_own_people_as_members_and_nobody_else(void **state)
 	meet(&t.a, &t.b);
 	assert_posts(&t.a, &t.topic, "first|hello");
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, STRANGER),
-			 cut_at(&t, &t.a, NULL, 0)));
+			     cut_at(&t, &t.a, NULL, 0)));
 	meet(&t.a, &t.b);
 	/* Whom a steward sent away only a steward brings back. */
 	assert_fails(box_adds(&t, &t.b, STRANGER, "member", secret_pubkey(t.b.key)), ERR_DENIED);
@@ -478,10 +478,10 @@ static void people_may_leave_by_themselves(void **state)
 
 	town_open(&t);
 	assert_fails(revoke_key(&t, &t.b, MEMBER, "member.revoke", KEY(&t, MODERATOR),
-			    cut_at(&t, &t.b, NULL, 0)),
+				cut_at(&t, &t.b, NULL, 0)),
 		     ERR_DENIED);
 	assert_ok(revoke_key(&t, &t.b, MEMBER, "member.revoke", KEY(&t, MEMBER),
-			 cut_at(&t, &t.b, NULL, 0)));
+			     cut_at(&t, &t.b, NULL, 0)));
 	meet(&t.a, &t.b);
 	assert_int_equal(role_at(&t, &t.a, MEMBER), ROLE_NONE);
 	assert_agree(&t);

@@ -42,7 +42,8 @@ void sim_say(struct sim *s, const char *fmt, ...) PRINTF(2, 3);
 
 uint64_t sim_below(struct sim *s, uint64_t n);
 bool sim_chance(struct sim *s, unsigned percent);
-/* One of the ops of that kind, NULL when there is none. */
+/* One of the ops of that kind, NULL when there is none; if it can, one that the acting box knows.
+ */
 struct sim_op *sim_any(struct sim *s, enum sim_kind kind);
 
 /* What may happen in one step. */

@@ -13,7 +13,8 @@ static void sim_note(struct sim *s, enum sim_kind kind, const struct hash *id,
 
 static const struct secret *sim_person(struct sim *s)
 {
-	return s->people[sim_below(s, SIM_PEOPLE)];
+	/* The first are stewards, at first; the last belong to nobody. */
+	return s->people[sim_chance(s, 75) ? sim_below(s, 4) : sim_below(s, SIM_PEOPLE)];
 }
 
 /* Refusals are part of life. */

@@ -155,7 +155,7 @@ static inline uint64_t own_head(struct town *t, struct box *b)
 }
 
 static inline struct error *revoke_key(struct town *t, struct box *b, int by, const char *type,
-				   const struct pubkey *key, json_t *cut)
+				       const struct pubkey *key, json_t *cut)
 {
 	return box_submit(b, &t->space, type, NULL, t->who[by],
 			  json_pack("{s:s,s:o}", "key", ID(key), "cut", cut), NULL);
