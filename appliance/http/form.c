@@ -46,11 +46,12 @@ struct error *form_parse(struct arena *a, struct span body, struct fields *f)
 	return NULL;
 }
 
-/* jansson recurses as deep as the input asks for, up to 2,048: we allow less, and look before it
- * does. */
-static bool shallow(struct span s)
+/* jansson recurses as deep as the input asks for, up to 2,048, and takes forty bytes for a value of
+ * two: we allow less, and look before it does. */
+static bool modest(struct span s)
 {
-	int depth = 0;
+	enum { VALUES = 4096 };
+	int depth = 0, values = 1;
 	bool quoted = false;
 
 	for (size_t i = 0; i < s.n; i++) {
@@ -64,7 +65,10 @@ static bool shallow(struct span s)
 		} else if (c == '"') {
 			quoted = true;
 		} else if (c == '{' || c == '[') {
-			if (++depth > LIMIT_JSON_DEPTH)
+			if (++depth > LIMIT_JSON_DEPTH || ++values > VALUES)
+				return false;
+		} else if (c == ',') {
+			if (++values > VALUES)
 				return false;
 		} else if (c == '}' || c == ']') {
 			depth--;
@@ -78,8 +82,8 @@ struct error *form_parse_json(struct span body, json_t **ret)
 	json_error_t why;
 	json_t *j;
 
-	ENSURE(shallow(body),
-	       error_new(ERR_LIMIT, N_("This JSON is nested deeper than this box accepts.")));
+	ENSURE(modest(body), error_new(ERR_LIMIT, N_("This JSON is nested deeper, or has more "
+						     "parts, than this box accepts.")));
 	j = json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, &why);
 	ENSURE(j, error_new(ERR_MALFORMED, N_("The body is not valid JSON: %s."), why.text));
 	if (!json_is_object(j)) {

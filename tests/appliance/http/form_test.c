@@ -93,6 +93,21 @@ static void refuses_odd_json(void **state)
 	assert_fails(form_parse_json(span_str("{\"a\":\"\\u0000\"}"), &j), ERR_MALFORMED);
 	assert_fails(form_parse_json(span_str("{\"a\":"), &j), ERR_MALFORMED);
 	assert_fails(form_parse_json(span_str(""), &j), ERR_MALFORMED);
+	char *many = calloc(1, 100000);
+	size_t n = (size_t)snprintf(many, 100000, "{\"a\":[0");
+
+	while (n < 99990) {
+		many[n++] = ',';
+		many[n++] = '0';
+	}
+	memcpy(many + n, "]}", 2);
+	assert_fails(form_parse_json(span_of(many, n + 2), &j), ERR_LIMIT);
+	memset(many, ',', 99990); /* in a text they are only commas */
+	memcpy(many, "{\"a\":\"", 6);
+	memcpy(many + 99990, "\"}", 2);
+	assert_ok(form_parse_json(span_of(many, 99992), &j));
+	json_decref(j);
+	free(many);
 	memset(deep, '[', sizeof(deep));
 	assert_fails(form_parse_json(span_of(deep, sizeof(deep)), &j), ERR_LIMIT);
 }
