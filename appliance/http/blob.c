@@ -109,5 +109,6 @@ struct error *respond_blob(struct request *r, const struct hash *blob, const cha
 				   (unsigned long long)(first + n - 1), (unsigned long long)size));
 	answer_unref(r->answer);
 	r->answer = answer_new(part ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, m, n, etag);
+	r->answer->memory = 0;
 	return NULL;
 }

@@ -34,7 +34,8 @@ static struct error *part_data(void *ctx, struct span bytes)
 
 	if (r->part_is_file)
 		return blob_write(r->part_blob, bytes);
-	ENSURE(r->body.n + bytes.n <= LIMIT_FORM,
+	r->parts_n += bytes.n;
+	ENSURE(r->parts_n <= LIMIT_FORM,
 	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
 	buf_add_span(&r->body, bytes);
 	return NULL;
@@ -47,7 +48,7 @@ static struct error *part_end(void *ctx)
 
 	if (r->part_is_file) {
 		/* A browser sends an empty part for a file that nobody chose. The blob becomes
-		 * durable in body_finish, on a thread that may wait. */
+		 * durable in body_keep, on a thread that may wait. */
 		r->uploaded = true;
 		return NULL;
 	}
@@ -107,9 +108,8 @@ void body_feed(struct request *r, struct span bytes)
 	}
 }
 
-static struct error *finish_multipart(struct request *r)
+struct error *body_keep(struct request *r)
 {
-	TRY(multipart_finish(r->multipart));
 	if (r->part_blob)
 		TRY(blob_writer_finish(STEAL(r->part_blob), &r->upload, &r->upload_size));
 	if (r->uploaded && r->upload_size == 0)
@@ -130,7 +130,7 @@ struct error *body_finish(struct request *r)
 		TRY(form_parse_json(buf_span(&r->body), &r->json_body));
 		return form_from_json(&r->arena, r->json_body, &r->fields);
 	case BODY_MULTIPART:
-		return finish_multipart(r);
+		return multipart_finish(r->multipart);
 	}
 	return NULL;
 }
@@ -140,7 +140,7 @@ void body_release(struct request *r)
 	if (r->body.p)
 		crypto_wipe(r->body.p, r->body.cap); /* may hold a password */
 	buf_release(&r->body);
-	json_decref(r->json_body);
-	blob_writer_free(r->part_blob);
-	error_free(r->body_error);
+	json_decref(STEAL(r->json_body));
+	blob_writer_free(STEAL(r->part_blob));
+	error_free(STEAL(r->body_error));
 }

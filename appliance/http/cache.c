@@ -27,7 +27,7 @@ struct answer *answer_new(int status, struct MHD_Response *take_response, size_t
 		abort();
 	a->refs = 1;
 	a->status = status;
-	a->size = size;
+	a->size = a->memory = size;
 	a->response = take_response;
 	snprintf(a->etag, sizeof(a->etag), "%s", etag);
 	return a;

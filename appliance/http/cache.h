@@ -16,6 +16,7 @@ struct answer {
 	_Atomic int refs;
 	int status;
 	size_t size;   /* of the body */
+	size_t memory; /* of it, in memory of its own */
 	char etag[40]; /* quoted; "" for none */
 	struct MHD_Response *response;
 };

@@ -88,6 +88,7 @@ struct request {
 	json_t *json_body;
 	const char *part_name;
 	struct blob_writer *part_blob;
+	size_t parts_n; /* bytes in all of its fields */
 	bool part_is_file, uploaded;
 	struct hash upload;
 	uint64_t upload_size;
@@ -119,6 +120,7 @@ enum refusal_id request_begin(struct request *r, const char *method, const char 
 void request_run(struct request *r);
 bool request_cookie(struct request *r, const char *name, struct span *ret);
 const char *session_cookie_name(enum door door);
+struct error *need_to_sign_in(void) MUST;
 bool request_has_identity(struct request *r); /* a session cookie or a token was sent */
 
 /* --- router.c --- */
@@ -133,7 +135,9 @@ const struct route *route_find(const struct route *const *tables, struct arena *
 enum refusal_id body_begin(struct request *r, bool *ret_too_large);
 void body_feed(struct request *r, struct span bytes); /* keeps the first error in r->body_error */
 struct error *body_finish(struct request *r) MUST;
-void body_release(struct request *r);
+/* The uploaded file becomes a blob: after it is known that it may. */
+struct error *body_keep(struct request *r) MUST;
+void body_release(struct request *r); /* also twice */
 
 /* --- respond.c --- */
 void respond_error(struct request *r, struct error *take_e);

@@ -8,12 +8,7 @@
 #pragma once
 #include "appliance/app.h"
 
-enum {
-	POOL_THREADS = 40,
-	POOL_ACTIVE = 4,
-	POOL_QUEUE = 2048,
-	POOL_REST_MS = 20000
-};
+enum { POOL_THREADS = 40, POOL_ACTIVE = 4, POOL_QUEUE = 2048, POOL_REST_MS = 20000 };
 
 struct pool;
 struct pool *pool_new(struct app *app);

@@ -91,6 +91,11 @@ static bool csrf_good(struct request *r)
 	return sent && strlen(sent) == n && crypto_equal(sent, want, n);
 }
 
+struct error *need_to_sign_in(void)
+{
+	return error_new(ERR_AUTH, N_("You need to be signed in for this."));
+}
+
 static struct error *check_post(struct request *r)
 {
 	if (r->read_only)
@@ -103,7 +108,7 @@ static struct error *check_post(struct request *r)
 				 N_("This form is too old, or it came from another "
 				    "place. Go back, load the page again and repeat.")));
 	if (!r->viewer_known && !(r->route->flags & ROUTE_NO_CSRF))
-		return error_new(ERR_AUTH, N_("You need to be signed in for this."));
+		return need_to_sign_in();
 	return NULL;
 }
 
@@ -128,8 +133,7 @@ static struct error *check_route(struct request *r)
 	int64_t now = env_now(r->server->app->env);
 
 	if (flags & (ROUTE_SIGNED_IN | ROUTE_VOLUNTEER | ROUTE_FRESH))
-		ENSURE(r->viewer_known,
-		       error_new(ERR_AUTH, N_("You need to be signed in for this.")));
+		ENSURE(r->viewer_known, need_to_sign_in());
 	if (flags & (ROUTE_VOLUNTEER | ROUTE_SAFE_DOOR))
 		TRY(check_safe(r));
 	if (flags & ROUTE_VOLUNTEER)
@@ -151,6 +155,7 @@ static struct error *run(struct request *r)
 	TRY(body_finish(r));
 	TRY(check_post(r));
 	TRY(check_route(r));
+	TRY(body_keep(r));
 	if (r->viewer_known || r->cookies_n)
 		r->cache_key = NULL;
 	TRY(r->route->handler(r));

@@ -21,8 +21,12 @@ static enum MHD_Result queue(struct request *r)
 {
 	enum MHD_Result rc;
 
-	if (r->watched)
+	body_release(r);
+	if (r->watched) {
 		watch_send(r->server->watch, r->watched, r->answer->size);
+		/* one that is shared is paid for by all who get it */
+		watch_hold(r->server->watch, r->watched, r->answer->memory / r->answer->refs);
+	}
 	rc = MHD_queue_response(r->mhd, (unsigned)r->answer->status, r->answer->response);
 	r->phase = PHASE_DONE;
 	return rc;
@@ -137,12 +141,19 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
 						   "here.")));
 		return queue_early(r);
 	}
+	if (!r->read_only && !(r->route->flags & ROUTE_NO_CSRF) && !request_has_identity(r)) {
+		respond_error(r, need_to_sign_in());
+		return queue_early(r);
+	}
 	if (!(r->route->flags & ROUTE_CACHED))
 		r->cache_key = NULL;
 	remember_language(r);
 	r->phase = PHASE_BODY;
-	if (r->head.length && r->watched)
+	if (r->head.length && r->watched) {
 		watch_body(r->server->watch, r->watched, r->head.length);
+		watch_hold(r->server->watch, r->watched,
+			   r->head.length < LIMIT_FORM ? r->head.length : LIMIT_FORM);
+	}
 	return MHD_YES;
 }
 
@@ -175,8 +186,10 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **con_cls,
 {
 	struct request *r = *con_cls;
 
-	if (r && r->watched)
+	if (r && r->watched) {
+		watch_hold(r->server->watch, r->watched, 0);
 		watch_idle(r->server->watch, r->watched);
+	}
 	request_free(r);
 	*con_cls = NULL;
 }

@@ -54,7 +54,10 @@ static struct answer *make(const struct asset *a, const char *caching)
 	header_add(m, "Cache-Control", caching);
 	header_add(m, "ETag", etag);
 	headers_common(m);
-	return answer_new(MHD_HTTP_OK, m, n, etag);
+	struct answer *made = answer_new(MHD_HTTP_OK, m, n, etag);
+
+	made->memory = 0;
+	return made;
 }
 
 struct static_files *static_new(const struct asset *assets_)

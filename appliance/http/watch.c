@@ -13,8 +13,9 @@ struct watched {
 	struct limit_key client;
 	void *owner;
 	int fd;
-	bool shed;		  /* shut down already */
-	_Atomic bool busy;	  /* being answered */
+	bool shed; /* shut down already */
+	_Atomic enum { WAITS, WORKS, SENDS } state;
+	_Atomic uint64_t held;	  /* bytes of memory */
 	_Atomic int64_t deadline; /* monotonic ms; INT64_MAX: none */
 };
 struct lingering {
@@ -27,6 +28,7 @@ struct watch {
 	pthread_mutex_t mutex;
 	struct watched *first, *last;
 	size_t n;
+	_Atomic uint64_t held;
 	/* Connections of clients, counted by a part of their hash: two clients that share a place
 	 * share the limit, which is generous. */
 	uint16_t clients[CLIENTS];
@@ -79,13 +81,20 @@ static uint16_t *client_count(struct watch *w, const struct watched *c)
 
 static void shed(struct watched *c)
 {
+	struct linger at_once = {1, 0};
+
+	/* what was not read yet is not kept for it by the kernel either */
+	if (c->state == SENDS)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	c->shed = true;
 	shutdown(c->fd, SHUT_RDWR);
 }
 
-/* The longest waiting one of whom `count` counts (NULL: of the greediest). */
+/* For the newest: the longest waiting one of whom `count` counts (NULL: of the greediest); if all
+ * get answers, the one that has longest not read its own. */
 static void make_room(struct watch *w, const uint16_t *count)
 {
+	struct watched *sends = NULL;
 	uint16_t most = 0;
 
 	for (int i = 0; !count && i < CLIENTS; i++)
@@ -93,11 +102,61 @@ static void make_room(struct watch *w, const uint16_t *count)
 	for (struct watched *c = w->first; c; c = c->next) {
 		const uint16_t *its = client_count(w, c);
 
-		if (c->shed || c->busy || (count ? its != count : *its < most))
+		if (c == w->last || c->shed || c->state == WORKS ||
+		    (count ? its != count : *its < most))
 			continue;
-		shed(c);
-		return;
+		if (c->state == WAITS) {
+			shed(c);
+			return;
+		}
+		if (!sends || c->deadline < sends->deadline)
+			sends = c;
 	}
+	if (sends)
+		shed(sends);
+}
+
+/* --- memory --- */
+
+static void forget_held(struct watch *w, struct watched *c)
+{
+	w->held -= atomic_exchange(&c->held, 0);
+}
+
+/* False: there is none whose memory can be had back. */
+static bool shed_heaviest(struct watch *w)
+{
+	struct watched *heaviest = NULL;
+
+	for (struct watched *c = w->first; c; c = c->next) {
+		if (!c->shed && c->state != WORKS && c->held &&
+		    (!heaviest || c->held > heaviest->held))
+			heaviest = c;
+	}
+	if (!heaviest)
+		return false;
+	shed(heaviest);
+	forget_held(w, heaviest);
+	return true;
+}
+
+void watch_hold(struct watch *w, struct watched *c, uint64_t bytes)
+{
+	uint64_t before = atomic_exchange(&c->held, bytes);
+	bool more = true;
+
+	w->held += bytes - before;
+	if (bytes <= before || w->held <= WATCH_HELD)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	while (more && w->held > WATCH_HELD)
+		more = shed_heaviest(w);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+uint64_t watch_held(struct watch *w)
+{
+	return w->held;
 }
 
 struct watched *watch_open(struct watch *w, int fd, struct limit_key client, void *owner)
@@ -127,6 +186,7 @@ void watch_close(struct watch *w, struct watched *c)
 		return;
 	pthread_mutex_lock(&w->mutex);
 	unlink_(w, c);
+	forget_held(w, c);
 	w->n--;
 	--*client_count(w, c);
 	pthread_mutex_unlock(&w->mutex);
@@ -143,41 +203,41 @@ void *watched_owner(const struct watched *c)
 	return c->owner;
 }
 
-static void set(struct watched *c, bool busy, int64_t deadline)
+static void set(struct watched *c, int state, int64_t deadline)
 {
-	c->busy = busy;
+	c->state = state;
 	c->deadline = deadline;
 }
 
 void watch_head(struct watch *w, struct watched *c)
 {
-	set(c, false, env_mono(w->env) + WATCH_FIRST_MS);
+	set(c, WAITS, env_mono(w->env) + WATCH_FIRST_MS);
 }
 
 void watch_body(struct watch *w, struct watched *c, uint64_t bytes)
 {
 	int64_t ms = WATCH_BODY_MS + (int64_t)(bytes / WATCH_BYTES_PER_S) * 1000;
 
-	set(c, false, env_mono(w->env) + ms);
+	set(c, WAITS, env_mono(w->env) + ms);
 }
 
 void watch_busy(struct watch *w, struct watched *c)
 {
-	set(c, true, INT64_MAX);
+	set(c, WORKS, INT64_MAX);
 }
 
 void watch_send(struct watch *w, struct watched *c, uint64_t bytes)
 {
 	int64_t ms = WATCH_BODY_MS + (int64_t)(bytes / WATCH_BYTES_PER_S) * 1000;
 
-	set(c, true, env_mono(w->env) + ms);
+	set(c, SENDS, env_mono(w->env) + ms);
 }
 
 /* Only when there is something to choose between is the order of waiting kept up: the lock of all
  * connections is not for every request of a quiet day. */
 void watch_idle(struct watch *w, struct watched *c)
 {
-	set(c, false, env_mono(w->env) + WATCH_KEEP_MS);
+	set(c, WAITS, env_mono(w->env) + WATCH_KEEP_MS);
 	pthread_mutex_lock(&w->mutex);
 	if (w->n > WATCH_CLIENT / 2 && w->last != c) {
 		unlink_(w, c);

@@ -10,7 +10,10 @@
  * reused.
  *  2. Nobody is refused while somebody idles: when a client has WATCH_CLIENT connections, or all
  * together WATCH_ALL, the one that has waited longest makes room (of that client; of the client
- * with the most). A connection whose request is being answered is never shed.
+ * with the most); if none waits, the one that has longest not read its answer. A connection whose
+ * answer is being made is never shed.
+ *  4. What bodies and answers take in memory stays under WATCH_HELD: beyond it those that hold most
+ * are shed, so nobody who sends a post or reads a page is.
  *  3. An address is kept only as a hash under a key that this process drew, and only while it is
  *     connected.
  *
@@ -28,6 +31,7 @@ enum {
 	WATCH_KEEP_MS = 30000,	  /* … and until the next one is */
 	WATCH_BODY_MS = 20000,	  /* a body, and for each … */
 	WATCH_BYTES_PER_S = 4096, /* … this many bytes one second more, both ways */
+	WATCH_HELD = 48 * 1024 * 1024,
 	WATCH_LINGER_MS = 3000,
 	WATCH_LINGERING = 64
 };
@@ -53,6 +57,9 @@ void watch_body(struct watch *w, struct watched *c, uint64_t bytes); /* its body
 void watch_busy(struct watch *w, struct watched *c); /* we are at work: no deadline */
 void watch_send(struct watch *w, struct watched *c, uint64_t bytes); /* the answer goes out */
 void watch_idle(struct watch *w, struct watched *c);		     /* kept alive */
+/* So many bytes of memory are held for it now (instead of what was said before). */
+void watch_hold(struct watch *w, struct watched *c, uint64_t bytes);
+uint64_t watch_held(struct watch *w); /* all together */
 /* Read and forget what still comes, for a moment, after MHD has closed its end. */
 void watch_linger(struct watch *w, int fd);
 size_t watch_count(struct watch *w);

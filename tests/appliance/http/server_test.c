@@ -2,6 +2,8 @@
 /* The real server in this process, with routes of its own. */
 #include "tests/lib/test.h"
 #include "tests/lib/web.h"
+#include "appliance/http/watch.h"
+#include <errno.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -81,6 +83,14 @@ static struct error *limited(struct request *r)
 	return hello(r);
 }
 
+static struct error *huge(struct request *r)
+{
+	char *text = arena_alloc(request_arena(r), 8 << 20);
+
+	memset(text, 'x', (8 << 20) - 1);
+	return respond_page(r, "hello", "Hello", json_pack("{s:s}", "who", text));
+}
+
 static struct error *slow(struct request *r)
 {
 	usleep(1000 * 1000);
@@ -102,6 +112,8 @@ static const struct route routes[] = {
 	{"GET", "/silent", silent, 0},
 	{"GET", "/limited", limited, 0},
 	{"GET", "/slow", slow, 0},
+	{"GET", "/huge", huge, 0},
+	{"POST", "/keep", upload, ROUTE_UPLOAD},
 	{"GET", "/me", hello, ROUTE_SIGNED_IN},
 	{"GET", "/safe", hello, ROUTE_SAFE_DOOR},
 	{"GET", "/volunteer", hello, ROUTE_VOLUNTEER},
@@ -520,6 +532,140 @@ static void refuses_a_gigabyte_with_a_sentence(void **state)
 	expect(web_get(web.http, "/hello", ""), 200, "hello");
 }
 
+static struct error *count_blob(void *ctx, const struct hash *h, uint64_t size)
+{
+	++*(int *)ctx;
+	return NULL;
+}
+
+static int blobs(void)
+{
+	int n = 0;
+
+	assert_ok(blob_each(web.app->blobs, count_blob, &n));
+	return n;
+}
+
+static void keeps_no_file_of_who_may_not_send_one(void **state)
+{
+	static const char body[] =
+		"--X\r\nContent-Disposition: form-data; name=\"f\"; filename=\"p\"\r\n\r\n"
+		"not yours\r\n--X--\r\n";
+	char request[1000];
+	int before = blobs();
+
+	snprintf(request, sizeof(request),
+		 "POST /keep HTTP/1.1\r\n" HOST "%s"
+		 "Content-Type: multipart/form-data; boundary=X\r\nContent-Length: %zu\r\n"
+		 "Connection: close\r\n\r\n%s",
+		 session, sizeof(body) - 1, body); /* without csrf */
+	expect_raw(request, 403);
+	assert_int_equal(blobs(), before);
+	/* a stranger is told before the body was sent */
+	expect_raw("POST /keep HTTP/1.1\r\n" HOST
+		   "Content-Type: multipart/form-data; boundary=X\r\n"
+		   "Content-Length: 100000000\r\n\r\n",
+		   401);
+}
+
+static void the_texts_beside_a_file_are_bounded_together(void **state)
+{
+	static const char part[] = "--X\r\nContent-Disposition: form-data; name=\"t\"\r\n\r\n";
+	enum { TEXT = 300 * 1024, PARTS = 5 };
+	size_t n = PARTS * (sizeof(part) - 1 + TEXT + 2) + 7;
+	char *body = calloc(1, n + 1), *at = body, head[300];
+	int fd = web_connect(web.http);
+
+	for (int i = 0; i < PARTS; i++) {
+		memcpy(at, part, sizeof(part) - 1);
+		memset(at + sizeof(part) - 1, 'a', TEXT);
+		at += sizeof(part) - 1 + TEXT;
+		memcpy(at, "\r\n", 2);
+		at += 2;
+	}
+	memcpy(at, "--X--\r\n", 7);
+	snprintf(head, sizeof(head),
+		 "POST /upload HTTP/1.1\r\n" HOST
+		 "Content-Type: multipart/form-data; boundary=X\r\nContent-Length: %zu\r\n"
+		 "Connection: close\r\n\r\n",
+		 n);
+	web_send(fd, head, strlen(head));
+	web_send(fd, body, n);
+	expect(web_receive(fd), 413, NULL);
+	close(fd);
+	free(body);
+}
+
+/* --- memory --- */
+
+static bool is_closed(int fd)
+{
+	char bytes[65536];
+	ssize_t n;
+
+	do
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	while (n > 0);
+	return n == 0 || errno != EAGAIN;
+}
+
+static int count_closed(const int *fd, int n)
+{
+	int closed = 0;
+
+	for (int i = 0; i < n; i++)
+		closed += is_closed(fd[i]);
+	return closed;
+}
+
+static void bodies_that_wait_take_so_much_memory_and_no_more(void **state)
+{
+	enum { MANY = 100, FIT = WATCH_HELD / LIMIT_FORM };
+	static const char head[] =
+		"POST /echo HTTP/1.1\r\n" HOST "Content-Type: application/x-www-form-urlencoded\r\n"
+		"Content-Length: 1048576\r\n\r\ntext=";
+	int fd[MANY], closed = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		fd[i] = web_connect(web.http);
+		web_send(fd[i], head, strlen(head));
+	}
+	for (int i = 0; i < 50 && closed < MANY - FIT; i++) {
+		usleep(100000);
+		closed = count_closed(fd, MANY);
+	}
+	assert_int_equal(closed, MANY - FIT);
+	expect(web_post(web.http, "/echo", "", "text=small"), 303, NULL);
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+}
+
+static void answers_that_nobody_reads_take_so_much_memory_and_no_more(void **state)
+{
+	enum { MANY = 20, FIT = WATCH_HELD / (8 << 20) };
+	int fd[MANY], little = 4096, closed = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		fd[i] = web_connect(web.http);
+		setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+		web_send(fd[i], "GET /huge HTTP/1.1\r\n" HOST "\r\n", 39);
+	}
+	for (int i = 0; i < 100 && closed < MANY - FIT; i++) {
+		struct pollfd p;
+
+		usleep(100000);
+		closed = 0;
+		for (int k = 0; k < MANY; k++) {
+			p = (struct pollfd){fd[k], POLLRDHUP, 0};
+			closed += poll(&p, 1, 0) == 1;
+		}
+	}
+	assert_in_range(closed, MANY - FIT, MANY - 1);
+	expect(web_get(web.http, "/hello", ""), 200, "hello");
+	for (int i = 0; i < MANY; i++)
+		close(fd[i]);
+}
+
 /* --- what is not HTTP --- */
 
 static void refuses_what_two_readers_would_read_differently(void **state)
@@ -784,6 +930,10 @@ int main(void)
 		cmocka_unit_test(slows_down_who_is_too_fast),
 		cmocka_unit_test(stores_an_uploaded_file_and_sends_it_back_harmless),
 		cmocka_unit_test(refuses_a_gigabyte_with_a_sentence),
+		cmocka_unit_test(keeps_no_file_of_who_may_not_send_one),
+		cmocka_unit_test(the_texts_beside_a_file_are_bounded_together),
+		cmocka_unit_test(bodies_that_wait_take_so_much_memory_and_no_more),
+		cmocka_unit_test(answers_that_nobody_reads_take_so_much_memory_and_no_more),
 		cmocka_unit_test(refuses_what_two_readers_would_read_differently),
 		cmocka_unit_test(refuses_zero_bytes_wherever_they_are),
 		cmocka_unit_test(survives_random_bytes),

@@ -136,6 +136,78 @@ static void a_client_with_too_many_loses_its_oldest_and_nobody_elses(void **stat
 	finish(&f);
 }
 
+static void who_does_not_read_the_answers_makes_room_like_who_does_not_ask(void **state)
+{
+	struct fixture f = begin();
+	struct pair first = pair(), working = pair(), other = pair();
+	struct watched **more = calloc(WATCH_CLIENT, sizeof(*more));
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct watched *o = watch_open(f.watch, other.ours, f.bob, NULL);
+	struct watched *w = watch_open(f.watch, working.ours, f.ada, NULL);
+	struct watched *a = watch_open(f.watch, first.ours, f.ada, NULL);
+
+	watch_busy(f.watch, w);
+	watch_send(f.watch, a, 20000);
+	watch_send(f.watch, o, 20000);
+	for (int i = 0; i < WATCH_CLIENT - 1; i++) {
+		more[i] = watch_open(f.watch, null, f.ada, NULL);
+		watch_send(f.watch, more[i], 20000);
+	}
+	assert_true(ended(first.theirs, 0));
+	assert_false(ended(working.theirs, 0));
+	assert_false(ended(other.theirs, 0));
+	for (int i = 0; i < WATCH_CLIENT - 1; i++)
+		watch_close(f.watch, more[i]);
+	watch_close(f.watch, w);
+	watch_close(f.watch, a);
+	watch_close(f.watch, o);
+	free(more);
+	close(null);
+	unpair(first);
+	unpair(working);
+	unpair(other);
+	finish(&f);
+}
+
+static void who_holds_most_memory_makes_room_for_the_others(void **state)
+{
+	enum { MANY = 60, BIG = 1024 * 1024 };
+	struct fixture f = begin();
+	struct pair small = pair(), working = pair(), big[MANY];
+	struct watched *s = watch_open(f.watch, small.ours, f.ada, NULL), *b[MANY];
+	struct watched *w = watch_open(f.watch, working.ours, f.ada, NULL);
+	int left = 0;
+
+	watch_hold(f.watch, s, 100000);
+	watch_busy(f.watch, w);
+	watch_hold(f.watch, w, 2 * BIG);
+	for (int i = 0; i < MANY; i++) {
+		big[i] = pair();
+		b[i] = watch_open(f.watch, big[i].ours, f.bob, NULL);
+		watch_hold(f.watch, b[i], BIG);
+		assert_in_range(watch_held(f.watch), 0, WATCH_HELD);
+	}
+	for (int i = 0; i < MANY; i++)
+		left += !ended(big[i].theirs, 0);
+	assert_int_equal(left, (WATCH_HELD - 2 * BIG - 100000) / BIG);
+	assert_true(ended(big[0].theirs, 0)); /* of equals the one that came first */
+	assert_false(ended(big[MANY - 1].theirs, 0));
+	assert_false(ended(small.theirs, 0));
+	assert_false(ended(working.theirs, 0));
+	for (int i = 0; i < MANY; i++) {
+		watch_close(f.watch, b[i]);
+		unpair(big[i]);
+	}
+	watch_hold(f.watch, w, 0);
+	assert_int_equal(watch_held(f.watch), 100000);
+	watch_close(f.watch, s);
+	watch_close(f.watch, w);
+	assert_int_equal(watch_held(f.watch), 0);
+	unpair(small);
+	unpair(working);
+	finish(&f);
+}
+
 static void reads_what_still_comes_after_a_refusal(void **state)
 {
 	struct fixture f = begin();
@@ -162,6 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_has_a_deadline_however_it_drips),
 		cmocka_unit_test(a_client_with_too_many_loses_its_oldest_and_nobody_elses),
+		cmocka_unit_test(who_does_not_read_the_answers_makes_room_like_who_does_not_ask),
+		cmocka_unit_test(who_holds_most_memory_makes_room_for_the_others),
 		cmocka_unit_test(reads_what_still_comes_after_a_refusal),
 	};
 
