@@ -43,10 +43,11 @@ struct error *conn_savepoint(struct conn *c) MUST;
 struct error *conn_release(struct conn *c) MUST;
 void conn_undo(struct conn *c);
 /* Outside a transaction: what was erased since the last time goes out of the files' free bytes,
- * too. */
+ * too. ERR_BUSY while readers are in the way: then again, later. */
 struct error *conn_scrub(struct conn *c) MUST;
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
+bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
 bool conn_changed(struct conn *c); /* did the last transaction change the view? */
 
 struct draft {

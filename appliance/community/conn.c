@@ -195,6 +195,8 @@ static struct error *open_as_writer(struct conn *c)
 		err = catch_up_at_opening(c);
 	}
 	TRY(err);
+	/* A box that was switched off between erasing and scrubbing has not done it. */
+	c->community->scrub = true;
 	return meta_get(c, META_GENERATION, (int64_t *)&c->community->generation);
 }
 

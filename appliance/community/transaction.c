@@ -93,6 +93,11 @@ void conn_scrub_later(struct conn *c)
 	c->community->scrub = true;
 }
 
+bool conn_scrub_waits(const struct conn *c)
+{
+	return c->community->scrub;
+}
+
 bool conn_changed(struct conn *c)
 {
 	return c->community->changed;

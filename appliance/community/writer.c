@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/community/writer.h"
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 #include <sys/statvfs.h>
 #include <stdatomic.h>
 
@@ -77,8 +79,8 @@ static void run_group(struct writer *w, struct job *first)
 		fail_all(first, err);
 		return;
 	}
-	/* What is erased goes from the files before anybody is told that it is gone. A full disk
-	 * may keep it from that; the next group tries again. */
+	/* What is erased goes from the files before anybody is told that it is gone. Readers or a full
+	 * disk may keep it from that: then it is tried again. */
 	error_free(conn_scrub(w->conn));
 	if (conn_changed(w->conn)) {
 		atomic_store(&w->generation, community_generation(w->conn));
@@ -87,14 +89,33 @@ static void run_group(struct writer *w, struct job *first)
 	}
 }
 
+/* What could not be scrubbed at once, for readers were in the way, is tried every second. Called
+ * with the lock, and gives it up meanwhile. */
+static void wait_and_scrub(struct writer *w)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	if (pthread_cond_timedwait(&w->more, &w->lock, &until) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&w->lock);
+	error_free(conn_scrub(w->conn));
+	pthread_mutex_lock(&w->lock);
+}
+
 /* Waits for jobs and takes those that wait; NULL: it is time to stop. Called with the lock. */
 static struct job *take_group(struct writer *w)
 {
 	struct job *first, **end;
 	int n = 0;
 
-	while (!w->first && !w->stop)
-		pthread_cond_wait(&w->more, &w->lock);
+	while (!w->first && !w->stop) {
+		if (conn_scrub_waits(w->conn))
+			wait_and_scrub(w);
+		else
+			pthread_cond_wait(&w->more, &w->lock);
+	}
 	first = w->first;
 	for (end = &w->first; *end && n < GROUP_MAX; end = &(*end)->next)
 		n++;

@@ -65,8 +65,12 @@ void db_undo(struct db *db)
 struct error *db_checkpoint(struct db *db, bool truncate)
 {
 	int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-	int rc = sqlite3_wal_checkpoint_v2(db->sq, NULL, mode, NULL, NULL);
+	int rc;
 
+	/* Truncating waits for readers: not for long, the caller may come again. */
+	sqlite3_busy_timeout(db->sq, 250);
+	rc = sqlite3_wal_checkpoint_v2(db->sq, NULL, mode, NULL, NULL);
+	sqlite3_busy_timeout(db->sq, 10000);
 	return rc == SQLITE_OK ? NULL : db_error(db, rc);
 }
 

@@ -190,6 +190,61 @@ static void many_writers_share_commits_and_each_gets_its_own_answer(void **state
 	crowd_close(&k);
 }
 
+static struct error *erase_job(struct conn *c, void *arg)
+{
+	struct crowd *k = arg;
+
+	return community_erase(c, &k->space, &k->forum, k->steward, NULL);
+}
+
+static bool log_holds(const struct crowd *k, const char *what)
+{
+	static const char *const names[] = {"log.db", "log.db-wal", "view.db", "view.db-wal"};
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = path_join(k->a.dir, names[i]);
+		_cleanup_(buf_release) struct buf bytes = {0};
+
+		error_free(file_read(path, 1 << 30, &bytes));
+		found |= bytes.n && memmem(bytes.p, bytes.n, what, strlen(what));
+	}
+	return found;
+}
+
+static struct error *make_forum(struct conn *c, void *arg)
+{
+	struct crowd *k = arg;
+
+	return community_submit(c,
+				&(struct draft){.type = "forum.create",
+						.space = k->space,
+						.author = k->steward,
+						.take_body = json_pack("{s:s,s:s}", "slug", "a",
+								       "title", "555-0199")},
+				&k->forum);
+}
+
+static void what_is_erased_goes_as_soon_as_no_reader_is_in_the_way(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+	int tries = 0;
+
+	crowd_open(&k);
+	assert_ok(writer_run(k.w, make_forum, &k));
+	c = reader(&k);
+	assert_ok(db_begin_read(c->view));
+	assert_int_equal(rows(c, "forum"), 1);
+	assert_ok(writer_run(k.w, erase_job, &k));
+	assert_true(log_holds(&k, "555-0199"));
+	conn_close(c);
+	while (log_holds(&k, "555-0199") && tries++ < 100)
+		usleep(100 * 1000);
+	assert_false(log_holds(&k, "555-0199"));
+	crowd_close(&k);
+}
+
 static void nothing_is_taken_after_the_stop_and_what_waited_is_done(void **state)
 {
 	struct crowd k;
@@ -211,6 +266,7 @@ int main(void)
 		cmocka_unit_test(one_job_that_fails_takes_no_other_along),
 		cmocka_unit_test(what_a_failing_job_wrote_is_undone),
 		cmocka_unit_test(many_writers_share_commits_and_each_gets_its_own_answer),
+		cmocka_unit_test(what_is_erased_goes_as_soon_as_no_reader_is_in_the_way),
 		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
 	};
 
