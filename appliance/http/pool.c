@@ -3,12 +3,19 @@
 #include <pthread.h>
 #include <time.h>
 
+enum { CLIENTS = 256, LATER_TURN = 4 };
+
+struct queue {
+	struct pool_job *first, **end;
+};
 struct pool {
 	struct app *app;
 	pthread_mutex_t mutex;
 	pthread_cond_t work, gone;
-	struct pool_job *first, **end;
-	size_t waiting; /* jobs */
+	struct queue now, later;
+	size_t waiting;		      /* jobs */
+	uint16_t waiting_of[CLIENTS]; /* by a part of the client's number */
+	unsigned turn;
 	int threads;
 	int active;  /* of them: at work */
 	int blocked; /* of them: waiting for a commit; the rest is free */
@@ -25,7 +32,8 @@ struct pool *pool_new(struct app *app)
 	if (!p)
 		abort();
 	p->app = app;
-	p->end = &p->first;
+	p->now.end = &p->now.first;
+	p->later.end = &p->later.first;
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -37,8 +45,38 @@ struct pool *pool_new(struct app *app)
 
 static bool may_work(const struct pool *p)
 {
-	return p->first && p->active < POOL_ACTIVE;
+	return p->waiting && p->active < POOL_ACTIVE;
 }
+
+/* --- the queues --- */
+
+static void put(struct pool *p, struct pool_job *job)
+{
+	struct queue *q = job->later ? &p->later : &p->now;
+
+	job->next = NULL;
+	*q->end = job;
+	q->end = &job->next;
+	p->waiting++;
+	p->waiting_of[job->client % CLIENTS]++;
+}
+
+/* The next job; there is one. */
+static struct pool_job *take(struct pool *p)
+{
+	bool later = !p->now.first || (p->later.first && ++p->turn % LATER_TURN == 0);
+	struct queue *q = later ? &p->later : &p->now;
+	struct pool_job *job = q->first;
+
+	q->first = job->next;
+	if (!q->first)
+		q->end = &q->first;
+	p->waiting--;
+	p->waiting_of[job->client % CLIENTS]--;
+	return job;
+}
+
+/* --- threads --- */
 
 static void *pool_main(void *arg);
 
@@ -77,17 +115,13 @@ static struct pool_job *next_job(struct pool *p)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += POOL_REST_MS / 1000;
-	while (!may_work(p) && !(p->stop && !p->first)) {
+	while (!may_work(p) && !(p->stop && !p->waiting)) {
 		if (pthread_cond_timedwait(&p->work, &p->mutex, &until))
 			break; /* who is at work takes what waits */
 	}
 	if (!may_work(p))
 		return NULL;
-	job = p->first;
-	p->first = job->next;
-	if (!p->first)
-		p->end = &p->first;
-	p->waiting--;
+	job = take(p);
 	p->active++;
 	wake(p); /* for the next one */
 	return job;
@@ -124,13 +158,14 @@ bool pool_submit(struct pool *p, struct pool_job *job)
 	bool ok;
 
 	pthread_mutex_lock(&p->mutex);
-	ok = !p->stop && p->waiting < POOL_QUEUE;
+	job->later = p->waiting_of[job->client % CLIENTS] >= POOL_FAIR;
+	ok = !p->stop && p->waiting < (job->later ? POOL_QUEUE / 2 : POOL_QUEUE);
 	if (ok) {
-		job->next = NULL;
-		*p->end = job;
-		p->end = &job->next;
-		p->waiting++;
+		put(p, job);
+		/* without any thread the queue was empty before */
 		ok = wake(p);
+		if (!ok)
+			take(p);
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return ok;

@@ -51,6 +51,7 @@ static enum MHD_Result start_job(struct request *r)
 	if (r->watched)
 		watch_busy(s->watch, r->watched);
 	r->job.run = run_job;
+	r->job.client = r->watched ? watched_client(r->watched).v[1] : 0;
 	s->jobs++;
 	MHD_suspend_connection(r->mhd);
 	if (!s->stopping && pool_submit(s->pool, &r->job))
