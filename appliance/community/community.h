@@ -7,10 +7,11 @@
  *
  * Invariants
  *  1. The rows of an object are a pure function of the set of live, held, allowed ops about it.
- *  2. Objects fold in Kahn's order along `seen` with the smallest (time, op id) first among what is
- * free; the creating op comes first; references to absent ops count as absent until they come.
- *  3. Whether an op is allowed depends on the rules op that it names and that op's ancestors, and
- * on revocations (with cut) in the space: never on arrival.
+ *  2. Objects fold in Kahn's order along `seen`, the smallest (time, op id) first among what is
+ *     free; the creating op comes first; references to absent ops count as absent until they come.
+ *  3. Whether an op is allowed depends on the newest rules ops that its log had named when it was
+ *     written there, on their ancestors, and on revocations (with cut) in the space: never on
+ *     arrival (PROTOCOL.md 4.3).
  *  4. An op that waits for its rules op, or for its creating op, has no effect until it comes.
  */
 #pragma once

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
-enum { VIEW_VERSION = 1, CACHE_WRITER = 32 * 1024, CACHE_READER = 2 * 1024 };
+enum { VIEW_VERSION = 1, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024 };
 
 /* --- the view's schema --- */
 /* Changes with the tables and op types of any feature: then the view is made anew. */
