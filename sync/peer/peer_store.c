@@ -301,7 +301,8 @@ static void report_read(struct span bytes, struct sync_report *r)
 	r->unknown_spaces = bits & 8;
 	r->clock_skew_ms = (int64_t)reader_u64(&in);
 	name = reader_bytes(&in, reader_u8(&in));
-	snprintf(r->peer_name, sizeof(r->peer_name), "%.*s", (int)name.n, (const char *)name.p);
+	snprintf(r->peer_name, sizeof(r->peer_name), "%.*s", (int)name.n,
+		 name.n ? (const char *)name.p : "");
 	r->refusals = reader_u64(&in);
 	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
 		reader_copy(&in, id, sizeof(id));
