@@ -127,27 +127,33 @@ void guard_leave(struct visitor *v)
 	free(v);
 }
 
-bool guard_request(struct visitor *v, const struct pubkey *key)
+/* The peer's requests in hand, and the oldest of them. With the lock. */
+static int busy_of(struct listener *l, const struct pubkey *key, struct visitor **ret_oldest)
 {
-	struct listener *l = v->l;
 	int busy = 0;
 
-	pthread_mutex_lock(&l->lock);
 	for (struct visitor *o = l->visitors; o; o = o->next) {
-		if (!o->busy || !o->known || !pubkey_eq(&o->key, key))
+		if (!o->busy || o->cut || !pubkey_eq(&o->key, key))
 			continue;
-		if (!o->cut && hung_up(o))
-			cut(o);
-		busy += !o->cut;
+		if (!busy++ || o->began_ms < (*ret_oldest)->began_ms)
+			*ret_oldest = o;
 	}
-	if (busy < LISTENER_PER_PEER) {
-		v->known = v->busy = true;
-		v->key = *key;
-		v->began_ms = env_mono(l->o.env);
-		atomic_store(&v->bytes, 0);
-	}
+	return busy;
+}
+
+void guard_request(struct visitor *v, const struct pubkey *key)
+{
+	struct listener *l = v->l;
+	struct visitor *oldest = NULL;
+
+	pthread_mutex_lock(&l->lock);
+	if (busy_of(l, key, &oldest) >= LISTENER_PER_PEER)
+		cut(oldest); /* most likely one whose connection died without telling us */
+	v->known = v->busy = true;
+	v->key = *key;
+	v->began_ms = env_mono(l->o.env);
+	atomic_store(&v->bytes, 0);
 	pthread_mutex_unlock(&l->lock);
-	return busy < LISTENER_PER_PEER;
 }
 
 void guard_done(struct visitor *v)

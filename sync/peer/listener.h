@@ -4,9 +4,10 @@
  * 1.3, on libmicrohttpd. Who shows no approved key is answered 403 and can do nothing else.
  *
  * Limits: LISTENER_CONNECTIONS in all and LISTENER_PER_IP for one address; LISTENER_PER_PEER
- * requests of one peer at once; a connection that did not become a peer's within LISTENER_GREET_MS
- * is cut, whatever it dribbles; one that stands still, too; a request must move at least a KiB a
- * second after its first minute. Bodies: LISTENER_PULL, LISTENER_PUSH.
+ * requests of one peer at once, of more the oldest is cut; a connection that did not become a
+ * peer's within LISTENER_GREET_MS is cut, whatever it dribbles; one that stands still, too; a
+ * request must move at least a KiB a second after its first minute. Bodies: LISTENER_PULL,
+ * LISTENER_PUSH.
  */
 #pragma once
 #include "sync/blob/blob.h"

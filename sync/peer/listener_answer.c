@@ -151,9 +151,8 @@ static struct error *identify(struct request *r, struct MHD_Connection *c)
 	TRY(tls_peer_key(tls->tls_session, &r->peer));
 	if (!r->l->o.approved(r->l->o.ctx, &r->peer))
 		return not_approved(r, c);
-	r->busy = guard_request(r->v, &r->peer);
-	ENSURE(r->busy,
-	       error_new(ERR_RATE, N_("This box has too many requests of yours in hand already.")));
+	guard_request(r->v, &r->peer);
+	r->busy = true;
 	said_address(c, address, sizeof(address));
 	r->l->o.met(r->l->o.ctx, &r->peer, address);
 	return NULL;

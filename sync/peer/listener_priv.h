@@ -43,8 +43,8 @@ struct error *guard_start(struct listener *l) MUST;
 void guard_stop(struct listener *l);
 struct visitor *guard_enter(struct listener *l, int fd);
 void guard_leave(struct visitor *v);
-/* A request of this approved peer begins; false: it has too many already. */
-bool guard_request(struct visitor *v, const struct pubkey *key);
+/* A request of this approved peer begins. When it has too many in hand the oldest is cut. */
+void guard_request(struct visitor *v, const struct pubkey *key);
 void guard_done(struct visitor *v);
 /* The address of the other side, with `port`, "ADDR:PORT"; "" when there is none. */
 void guard_address(const struct sockaddr *a, int port, char *out, size_t size);

@@ -49,8 +49,8 @@ opened() { # NAME: connections that it has opened so far
 		for (i = 1; i <= NF; i++) if ($i == "ActiveOpens") at = i; head = 1 }' /proc/net/snmp
 }
 
-echo "1..26"
-net_up a b || { echo "Bail out! the network could not be made"; exit 1; }
+echo "1..27"
+net_up a b c || { echo "Bail out! the network could not be made"; exit 1; }
 net_avahi a && net_avahi b
 ok "each box has its Avahi"
 node a 1 "Ateneu de Gràcia"
@@ -59,6 +59,13 @@ node b 2 "Biblioteca"
 exec 5>"$NET_DIR/b.in" 6<"$NET_DIR/b.out"
 key_a=$(say a key)
 key_b=$(say b key)
+
+# one that starts before there is D-Bus or Avahi
+node c 7 "Casal"
+exec 7>"$NET_DIR/c.in" 8<"$NET_DIR/c.out"
+c() { echo "$*" >&7; read -r last <&8; }
+key_late=$(say c key)
+c serve "[::]:8443"
 
 # --- they find each other ---
 a found
@@ -83,6 +90,13 @@ ok "a foreign client finds address, port and key"
 digest_a=$(echo "$browsed" | sed -n "s/.*;10.77.0.1;8443;.*\"d=\([a-z2-7]*\)\".*/\1/p" | head -1)
 [ ${#digest_a} = 26 ]
 ok "and the digest"
+
+net_avahi c
+within 25 sees a "$key_late"
+ok "a box that started before its D-Bus and Avahi is seen, once they run"
+c stop
+exec 7>&- 8<&-
+within 10 sees_not a "$key_late"
 
 # --- they approve each other ---
 [ "$(say a number "$key_b")" = "$(say b number "$key_a")" ]

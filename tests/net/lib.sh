@@ -28,8 +28,9 @@ net_skip() {
 }
 
 net_holder() { # NAME: a set of namespaces that lives until its first process is killed
+	# an empty /run hides the D-Bus and Avahi of the machine itself
 	setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc \
-		sh -c 'echo ready >"$1"; exec sleep 100000' holder "$NET_DIR/$1.ready" \
+		sh -c 'mount -t tmpfs none /run && echo ready >"$1"; exec sleep 100000' holder "$NET_DIR/$1.ready" \
 		</dev/null >/dev/null 2>&1 &
 	echo $! >"$NET_DIR/$1.holder"
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -100,7 +101,7 @@ net_dbus() { # NAME
 	  </policy>
 	</busconfig>
 	CONF
-	net_in "$1" sh -c 'mount -t tmpfs none /run && mkdir -p /run/dbus /run/avahi-daemon'
+	net_in "$1" mkdir -p /run/dbus /run/avahi-daemon
 	net_bg "$1" dbus-daemon --config-file="$NET_DIR/$1.dbus.conf" --nofork --nopidfile
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		net_in "$1" test -S /run/dbus/system_bus_socket && return 0

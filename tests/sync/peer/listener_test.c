@@ -152,6 +152,7 @@ static void ask(unsigned number, const char *request, const char *status, const 
 		fail_msg("wanted %s and \"%s\", got: %s", status, text, answer);
 }
 
+#define SLOW	"POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\nLLI"
 #define CHUNKED "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define STATUS	"GET /sync/1/status HTTP/1.1\r\nHost: x\r\n"
 
@@ -381,6 +382,35 @@ static void a_peer_that_is_removed_is_cut(void **state)
 	close_box();
 }
 
+static bool is_cut(int fd)
+{
+	char byte;
+
+	for (int i = 0; i < 60; i++) {
+		if (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+			return true;
+		usleep(50000);
+	}
+	return false;
+}
+
+static void of_too_many_requests_of_one_peer_the_oldest_is_cut(void **state)
+{
+	struct visit v[LISTENER_PER_PEER + 1];
+
+	open_box();
+	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+		visit_as(&v[i], 2);
+		assert_true(say(&v[i], SLOW, sizeof(SLOW) - 1));
+		usleep(50000);
+	}
+	assert_true(is_cut(v[0].fd));
+	still_serves();
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		leave(&v[i]);
+	close_box();
+}
+
 /* --- files --- */
 static void a_file_is_given_whole_and_in_part(void **state)
 {
@@ -439,20 +469,6 @@ static void no_end(void *ctx, const struct pubkey *key, const struct sync_report
 		   const char *error)
 {
 }
-
-static bool is_cut(int fd)
-{
-	char byte;
-
-	for (int i = 0; i < 60; i++) {
-		if (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)
-			return true;
-		usleep(50000);
-	}
-	return false;
-}
-
-#define SLOW "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\nLLI"
 
 static void who_dribbles_is_cut(void **state)
 {
@@ -518,6 +534,7 @@ int main(void)
 		cmocka_unit_test(a_push_of_a_gigabyte_is_refused),
 		cmocka_unit_test(one_address_can_t_take_all_places),
 		cmocka_unit_test(a_peer_that_is_removed_is_cut),
+		cmocka_unit_test(of_too_many_requests_of_one_peer_the_oldest_is_cut),
 		cmocka_unit_test(a_file_is_given_whole_and_in_part),
 		cmocka_unit_test(who_dribbles_is_cut),
 	};
