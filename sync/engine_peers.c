@@ -37,8 +37,8 @@ struct error *engine_load_peers(struct sync *s)
 
 	pthread_mutex_lock(&s->local_lock);
 	err = peer_each(s->local, add_peer, &list);
-	pthread_mutex_unlock(&s->local_lock);
 	if (err) {
+		pthread_mutex_unlock(&s->local_lock);
 		buf_release(&list.rows);
 		return err;
 	}
@@ -56,6 +56,8 @@ struct error *engine_load_peers(struct sync *s)
 			exchange_cancel(s->workers[i].running);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
+	/* Not before: an older reading must not replace a newer, or who was removed is back. */
+	pthread_mutex_unlock(&s->local_lock);
 	return NULL;
 }
 

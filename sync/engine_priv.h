@@ -3,8 +3,9 @@
  * The engine's inside. Its threads: one *keeper* (digest, announcements, knocks), WORKERS that run
  * exchanges, two of the auditor, those of the listener and of the discovery.
  *
- * Locks, in the order in which they may be taken: the listener's, then sync.lock. Nothing that
- * waits (the host's writer, a reader, the network, D-Bus) is called with sync.lock held.
+ * Locks, in the order in which they may be taken: local_lock or the listener's, then sync.lock.
+ * Nothing that waits (the host's writer, a reader, the network, D-Bus) is called with sync.lock
+ * held.
  */
 #pragma once
 #include "sync/discovery/discovery.h"
@@ -19,7 +20,8 @@ enum {
 	WORKERS = 3, /* exchanges at once */
 	KNOCKS = 16, /* strangers that wait to be noted */
 	KNOCK_AGAIN_MS = 60000,
-	NOTE_AGAIN_MS = 60000, /* how old "last time" may be on disk when nothing moved */
+	KNOCKS_EVERY_MS = 2000, /* a flood of them must not wear the disk out */
+	NOTE_AGAIN_MS = 60000,	/* how old "last time" may be on disk when nothing moved */
 };
 
 /* --- auditor.c: author signatures, behind the ingest --- */
@@ -72,6 +74,7 @@ struct sync {
 	struct asking *asking;
 	struct knock knocks[KNOCKS];
 	size_t n_knocks;
+	int64_t knocks_from; /* when they may be written */
 	struct {
 		struct pubkey key;
 		int64_t at;

@@ -112,14 +112,17 @@ static void *keep(void *arg)
 			compute_digest(s);
 		} else if (announce_is_due(s, now)) {
 			announce(s);
-		} else if (s->n_knocks) {
+		} else if (s->n_knocks && now >= s->knocks_from) {
+			s->knocks_from = now + KNOCKS_EVERY_MS;
 			pthread_mutex_unlock(&s->lock);
 			engine_write_knocks(s);
 			pthread_mutex_lock(&s->lock);
 		} else {
-			engine_wait(s,
-				    schedule_wait(s->schedule, now,
-						  s->announced || !s->discovery ? REST_MS : 100));
+			int64_t rest = s->announced || !s->discovery ? REST_MS : 100;
+
+			if (s->n_knocks && s->knocks_from - now < rest)
+				rest = s->knocks_from - now;
+			engine_wait(s, schedule_wait(s->schedule, now, rest));
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -249,8 +252,10 @@ struct error *sync_start(const struct sync_options *o, struct sync **ret)
 	return NULL;
 }
 
-static void stop_exchanges(struct sync *s)
+void sync_stopping(struct sync *s)
 {
+	if (!s)
+		return;
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	for (int i = 0; i < WORKERS; i++)
@@ -258,6 +263,11 @@ static void stop_exchanges(struct sync *s)
 			exchange_cancel(s->workers[i].running);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
+}
+
+static void stop_exchanges(struct sync *s)
+{
+	sync_stopping(s);
 	for (int i = 0; i < WORKERS; i++)
 		if (s->workers[i].started)
 			pthread_join(s->workers[i].thread, NULL);

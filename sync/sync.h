@@ -3,8 +3,8 @@
  * The only door to sync/: logs, blobs, replication, peers and discovery. The layer above includes
  * this and nothing else of sync/; sync/ knows no forum and no HTML and could serve another project.
  *
- * The engine (struct sync) owns the sync listener, the discovery, the scheduler, and the threads that
- * audit. It reads log.db and local.db through connections of its own and writes only through
+ * The engine (struct sync) owns the sync listener, the discovery, the scheduler, and the threads
+ * that audit. It reads log.db and local.db through connections of its own and writes only through
  * the host's writer, so that one connection alone ever writes.
  */
 #pragma once
@@ -32,30 +32,35 @@ struct sync_options {
 	const char *log_path, *local_path, *blob_dir;
 	const struct env *env;
 	const struct secret *self;
-	const char *name;        /* the box's name, for people and for mDNS */
-	const char *listen;      /* "ADDR:PORT", "[::]:8443", ":8443"; NULL: do not listen */
-	int http_port;           /* announced, so that the page of a found box can be opened; 0: none */
+	const char *name;   /* the box's name, for people and for mDNS */
+	const char *listen; /* "ADDR:PORT", "[::]:8443", ":8443"; NULL: do not listen */
+	int http_port;	    /* announced, so that the page of a found box can be opened; 0: none */
 	bool mdns;
 	struct sync_host host;
 };
 
 struct sync;
 struct error *sync_start(const struct sync_options *o, struct sync **ret) MUST;
-void sync_stop(struct sync *s); /* ends exchanges, joins its threads, frees */
+/* It is about to stop: whoever waits in sync_now is answered at once, and exchanges are broken off.
+ * NULL: nothing. */
+void sync_stopping(struct sync *s);
+void sync_stop(struct sync *s);	     /* ends exchanges, joins its threads, frees */
 int sync_port(const struct sync *s); /* the port it listens on (useful after ":0") */
 
-/* Something was written here: peers are told soon (two seconds after the first of a burst). Cheap; it
- * may be called after every commit, also after the engine's own. */
+/* Something was written here: peers are told soon (two seconds after the first of a burst). Cheap;
+ * it may be called after every commit, also after the engine's own. */
 void sync_poke(struct sync *s);
-/* Exchange with one peer now (NULL: with all). Waits at most timeout_ms for the outcome; the report of
- * the last exchange with a peer is in its row (peer_get) and in the receipts. timeout_ms 0: only starts. */
+/* Exchange with one peer now (NULL: with all). Waits at most timeout_ms for the outcome; the report
+ * of the last exchange with a peer is in its row (peer_get) and in the receipts. timeout_ms 0: only
+ * starts. */
 struct error *sync_now(struct sync *s, const struct pubkey *peer, int timeout_ms) MUST;
 /* The table of peers changed (added, removed, address): look at it again. */
 void sync_peers_changed(struct sync *s);
 /* Everything that is stored has been audited? (for tests and the bench) */
 bool sync_audited(struct sync *s);
 
-/* One exchange without an engine, for the command line when no daemon runs: connects, syncs, audits. */
+/* One exchange without an engine, for the command line when no daemon runs: connects, syncs,
+ * audits. */
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 			struct sync_report *ret) MUST;
 

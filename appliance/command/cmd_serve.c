@@ -101,6 +101,8 @@ static struct error *start(struct daemon *d)
 
 static void stop(struct daemon *d)
 {
+	/* Commands and pages that wait for an exchange would be waited for. */
+	sync_stopping(d->app ? d->app->sync : NULL);
 	control_stop(d->control);
 	http_stop(d->http);
 	if (d->app) {

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+enum { SAY_WITHIN_S = 5 }; /* a caller who says nothing must not keep the box from stopping */
 enum { MESSAGE_MAX = 16384, FDS_MAX = 2 + COMMAND_ARGS + COMMAND_OPTIONS, WORDS_MAX = 64 };
 
 struct control {
@@ -138,7 +139,10 @@ static bool receive_call(struct call *c)
 			     .msg_iovlen = 1,
 			     .msg_control = control.space,
 			     .msg_controllen = sizeof(control.space)};
-	ssize_t n = recvmsg(c->sock, &msg, MSG_CMSG_CLOEXEC);
+	struct timeval wait = {.tv_sec = SAY_WITHIN_S};
+	ssize_t n = setsockopt(c->sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait))
+			    ? -1
+			    : recvmsg(c->sock, &msg, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
 	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {

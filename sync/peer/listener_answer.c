@@ -141,6 +141,11 @@ static struct error *not_approved(struct request *r, struct MHD_Connection *c)
 			 ID_SHORT(&r->peer));
 }
 
+static struct error *no_more(void)
+{
+	return error_new(ERR_DENIED, N_("This box is not approved any more."));
+}
+
 static struct error *identify(struct request *r, struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *tls =
@@ -153,6 +158,8 @@ static struct error *identify(struct request *r, struct MHD_Connection *c)
 		return not_approved(r, c);
 	guard_request(r->v, &r->peer);
 	r->busy = true;
+	/* Again, now that listener_recheck sees us: it may have been removed in between. */
+	ENSURE(r->l->o.approved(r->l->o.ctx, &r->peer), no_more());
 	said_address(c, address, sizeof(address));
 	r->l->o.met(r->l->o.ctx, &r->peer, address);
 	return NULL;
@@ -243,8 +250,7 @@ static struct error *take_frames(struct request *r, struct log_store *log)
 		if (!in)
 			return NULL;
 		/* removed while it was sending */
-		ENSURE(r->l->o.approved(r->l->o.ctx, &r->peer),
-		       error_new(ERR_DENIED, N_("This box is not approved any more.")));
+		ENSURE(r->l->o.approved(r->l->o.ctx, &r->peer), no_more());
 		TRY(batch_write(r->l->o.host, &from, &n));
 		r->l->o.stored(r->l->o.ctx);
 	}

@@ -38,7 +38,7 @@ struct sender {
 	uint64_t next;	  /* of a range in hand: next sequence; 0: at its beginning */
 	struct stream_writer w;
 	bool begun, ended, gives;
-	unsigned located;
+	unsigned located, missing;
 	uint64_t entries;
 };
 
@@ -212,9 +212,14 @@ struct error *sender_plan_missing(struct sender *s, struct log_store *log, const
 	struct log_info info;
 	bool found;
 
+	if (s->missing >= SENDER_MISSING)
+		return NULL;
 	TRY(find_log(log, id, &info, &found));
 	for (size_t i = 0; found && i < n && ranges[i].first <= info.live; i++) {
 		struct seq_range r = ranges[i];
+
+		if (s->missing++ >= SENDER_MISSING)
+			return NULL;
 
 		if (r.last > info.live)
 			r.last = info.live;
