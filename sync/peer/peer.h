@@ -26,6 +26,7 @@ struct peer {
 	int64_t added_ms;
 	int64_t last_ok_ms, last_try_ms; /* 0: never */
 	char last_error[PEER_ERROR];	 /* sentence of the last failure, empty after a success */
+	int64_t until_ms;		 /* its terms end then; 0: never. Set by peer_terms_put alone */
 };
 
 /* For db_migrate(local, "peer", …), run by whoever opens local.db to write. */
@@ -40,6 +41,45 @@ struct error *peer_get(struct db *local, const struct pubkey *key, struct peer *
 struct error *peer_put(struct db *local, const struct peer *p) MUST;
 /* ERR_NOT_FOUND. */
 struct error *peer_remove(struct db *local, const struct pubkey *key) MUST;
+
+/*
+ * Terms: what one peer gets of us and what we take of it, as a volunteer set them. A peer of which
+ * nothing was set has the terms of peer_terms_default: every space both ways, no bound, no end.
+ * They go when the peer is removed.
+ *
+ * Which ways a space goes is the host's to ask (sync_host.shares and follows); how much is the
+ * transport's to count; after until_ms the peer counts as not approved.
+ */
+enum { PEER_GIVE = 1, PEER_TAKE = 2 }; /* it reads the space from us; we read it from the peer */
+
+struct peer_terms {
+	unsigned others; /* ways of the spaces that are not listed, also of those to come */
+	struct peer_space {
+		struct hash space;
+		unsigned ways; /* PEER_GIVE | PEER_TAKE; 0: not at all */
+	} space[LIMIT_SPACES];
+	size_t n;
+	/* Of what it brings (entries and files), kept here in all; 0: no bound of its own. */
+	uint64_t take_bytes;
+	/* What it is given in one day; 0: no bound of its own. */
+	uint64_t give_bytes;
+	int64_t until_ms; /* milliseconds since 1970; 0: no end */
+};
+void peer_terms_default(struct peer_terms *ret);
+/* Of a peer that is not there: the default. */
+struct error *peer_terms_get(struct db *local, const struct pubkey *key,
+			     struct peer_terms *ret) MUST;
+/* Replaces them. ERR_NOT_FOUND when there is no such peer; ERR_LIMIT for more than LIMIT_SPACES;
+ * ERR_INVALID for a space that is listed twice and for ways that are none. */
+struct error *peer_terms_put(struct db *local, const struct pubkey *key,
+			     const struct peer_terms *t) MUST;
+/* The ways of one space, without regard to the end. */
+unsigned peer_terms_ways(const struct peer_terms *t, const struct hash *space);
+/* Are terms that end at until_ms over? */
+static inline bool peer_terms_over(int64_t until_ms, int64_t now_ms)
+{
+	return until_ms && now_ms >= until_ms;
+}
 
 /* How an exchange went; touches nothing that a volunteer set, and nothing when the peer is gone. */
 struct peer_outcome {

@@ -14,6 +14,13 @@ const char *const peer_migrations[] = {
 	"NULL,"
 	"  by_peer INTEGER NOT NULL, error TEXT NOT NULL, report BLOB NOT NULL) STRICT;"
 	"CREATE INDEX receipt_peer ON receipt(peer, num);",
+	/* terms; a peer without a row has the default ones */
+	"CREATE TABLE terms (key BLOB PRIMARY KEY REFERENCES peer(key) ON DELETE CASCADE,"
+	"  others INTEGER NOT NULL, take_bytes INTEGER NOT NULL, give_bytes INTEGER NOT NULL,"
+	"  until_ms INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE terms_space (key BLOB NOT NULL REFERENCES terms(key) ON DELETE CASCADE,"
+	"  space BLOB NOT NULL, ways INTEGER NOT NULL, PRIMARY KEY (key, space))"
+	" STRICT, WITHOUT ROWID;",
 };
 const int peer_migrations_n = ARRAY_LEN(peer_migrations);
 
@@ -25,6 +32,11 @@ enum {
 	PEER_REMOVE,
 	PEER_OK,
 	PEER_FAILED,
+	TERMS_GET,
+	TERMS_SPACES,
+	TERMS_PUT,
+	TERMS_CLEAR,
+	TERMS_SPACE_PUT,
 	KNOCK_EACH,
 	KNOCK_PUT,
 	KNOCK_REMOVE,
@@ -36,19 +48,33 @@ enum {
 	STMTS
 };
 #define PEER_COLUMNS                                                                               \
-	"SELECT key, name, address, read_only, added_ms, last_ok_ms, last_try_ms, last_error "     \
-	"FROM peer"
+	"SELECT peer.key, name, address, read_only, added_ms, last_ok_ms, last_try_ms, "           \
+	"last_error, coalesce(until_ms, 0) FROM peer LEFT JOIN terms ON terms.key=peer.key"
 #define RECEIPT_COLUMNS "SELECT peer, when_ms, by_peer, error, report FROM receipt"
 static const char *const sql[] = {
-	[PEER_EACH] = PEER_COLUMNS " ORDER BY added_ms, key",
-	[PEER_GET] = PEER_COLUMNS " WHERE key=?1",
-	[PEER_PUT] = "INSERT OR REPLACE INTO peer VALUES (?1,?2,?3,?4,?5,?6,?7,?8)",
+	[PEER_EACH] = PEER_COLUMNS " ORDER BY added_ms, peer.key",
+	[PEER_GET] = PEER_COLUMNS " WHERE peer.key=?1",
+	/* not OR REPLACE: its terms hang on the row */
+	[PEER_PUT] = "INSERT INTO peer (key, name, address, read_only, added_ms, last_ok_ms,"
+		     "  last_try_ms, last_error) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"
+		     " ON CONFLICT(key) DO UPDATE SET name=excluded.name, address=excluded.address,"
+		     "  read_only=excluded.read_only, added_ms=excluded.added_ms,"
+		     "  last_ok_ms=excluded.last_ok_ms, last_try_ms=excluded.last_try_ms,"
+		     "  last_error=excluded.last_error",
 	[PEER_COUNT] = "SELECT count(*) FROM peer WHERE key<>?1",
 	[PEER_REMOVE] = "DELETE FROM peer WHERE key=?1",
 	[PEER_OK] = "UPDATE peer SET last_ok_ms=?2, last_try_ms=?2, last_error='',"
 		    " address=CASE address WHEN '' THEN ?3 ELSE address END,"
 		    " name=CASE name WHEN '' THEN ?4 ELSE name END WHERE key=?1",
 	[PEER_FAILED] = "UPDATE peer SET last_try_ms=?2, last_error=?3 WHERE key=?1",
+	[TERMS_GET] = "SELECT others, take_bytes, give_bytes, until_ms FROM terms WHERE key=?1",
+	[TERMS_SPACES] = "SELECT space, ways FROM terms_space WHERE key=?1 ORDER BY space",
+	[TERMS_PUT] = "INSERT INTO terms VALUES (?1,?2,?3,?4,?5)"
+		      " ON CONFLICT(key) DO UPDATE SET others=excluded.others,"
+		      "  take_bytes=excluded.take_bytes, give_bytes=excluded.give_bytes,"
+		      "  until_ms=excluded.until_ms",
+	[TERMS_CLEAR] = "DELETE FROM terms_space WHERE key=?1",
+	[TERMS_SPACE_PUT] = "INSERT INTO terms_space VALUES (?1,?2,?3)",
 	[KNOCK_EACH] = "SELECT key, name, address, last_ms FROM knock ORDER BY last_ms DESC, key",
 	[KNOCK_PUT] = "INSERT OR REPLACE INTO knock VALUES (?1,?2,?3,?4)",
 	[KNOCK_REMOVE] = "DELETE FROM knock WHERE key=?1",
@@ -109,6 +135,7 @@ static void peer_row(sqlite3_stmt *st, void *row)
 	p->last_ok_ms = db_int(st, 5);
 	p->last_try_ms = db_int(st, 6);
 	text_into(p->last_error, sizeof(p->last_error), db_text(st, 7));
+	p->until_ms = db_int(st, 8);
 }
 
 struct error *peer_each(struct db *local, peer_fn *fn, void *ctx)
@@ -182,6 +209,102 @@ struct error *peer_note(struct db *local, const struct peer_outcome *o)
 		return db_do(local, s, PEER_FAILED, "kis", &o->key, o->when_ms, o->error);
 	return db_do(local, s, PEER_OK, "kiss", &o->key, o->when_ms, o->address ? o->address : "",
 		     o->name ? o->name : "");
+}
+
+/* --- terms --- */
+void peer_terms_default(struct peer_terms *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->others = PEER_GIVE | PEER_TAKE;
+}
+
+unsigned peer_terms_ways(const struct peer_terms *t, const struct hash *space)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (hash_eq(&t->space[i].space, space))
+			return t->space[i].ways;
+	return t->others;
+}
+
+static void terms_space_row(sqlite3_stmt *st, void *row)
+{
+	struct peer_space *s = row;
+
+	db_id(st, 0, s->space.b);
+	s->ways = (unsigned)db_int(st, 1) & (PEER_GIVE | PEER_TAKE);
+}
+
+static struct error *terms_spaces(struct db *local, struct db_stmts *s, const struct pubkey *key,
+				  struct peer_terms *t)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	sqlite3_stmt *st = db_stmt(s, TERMS_SPACES);
+	char *rows;
+	size_t n;
+
+	db_bind(st, "k", key);
+	TRY(collect(local, st, terms_space_row, sizeof(struct peer_space), &a, &rows, &n));
+	t->n = n < LIMIT_SPACES ? n : LIMIT_SPACES;
+	if (t->n)
+		memcpy(t->space, rows, t->n * sizeof(*t->space));
+	return NULL;
+}
+
+struct error *peer_terms_get(struct db *local, const struct pubkey *key, struct peer_terms *ret)
+{
+	struct db_stmts *s;
+	sqlite3_stmt *st;
+	bool row;
+
+	TRY(statements(local, &s));
+	st = db_stmt(s, TERMS_GET);
+	db_bind(st, "k", key);
+	TRY(db_step(local, st, &row));
+	peer_terms_default(ret);
+	if (!row)
+		return NULL;
+	ret->others = (unsigned)db_int(st, 0) & (PEER_GIVE | PEER_TAKE);
+	ret->take_bytes = (uint64_t)db_int(st, 1);
+	ret->give_bytes = (uint64_t)db_int(st, 2);
+	ret->until_ms = db_int(st, 3);
+	sqlite3_reset(st);
+	return terms_spaces(local, s, key, ret);
+}
+
+static struct error *terms_check(const struct peer_terms *t)
+{
+	unsigned all = PEER_GIVE | PEER_TAKE, ways = t->others;
+
+	ENSURE(t->n <= LIMIT_SPACES,
+	       error_new(ERR_LIMIT, N_("The terms name more spaces than there may be.")));
+	for (size_t i = 0; i < t->n; i++) {
+		ways |= t->space[i].ways;
+		for (size_t k = 0; k < i; k++)
+			ENSURE(!hash_eq(&t->space[i].space, &t->space[k].space),
+			       error_new(ERR_INVALID, N_("The terms name the space %s twice."),
+					 ID_SHORT(&t->space[i].space)));
+	}
+	ENSURE(!(ways & ~all) && t->until_ms >= 0 && t->take_bytes <= INT64_MAX &&
+		       t->give_bytes <= INT64_MAX,
+	       error_new(ERR_INVALID, N_("These terms make no sense.")));
+	return NULL;
+}
+
+struct error *peer_terms_put(struct db *local, const struct pubkey *key, const struct peer_terms *t)
+{
+	struct db_stmts *s;
+	struct peer p;
+
+	TRY(terms_check(t));
+	TRY(peer_get(local, key, &p));
+	TRY(statements(local, &s));
+	TRY(db_do(local, s, TERMS_PUT, "kiiii", key, (int64_t)t->others, (int64_t)t->take_bytes,
+		  (int64_t)t->give_bytes, t->until_ms));
+	TRY(db_do(local, s, TERMS_CLEAR, "k", key));
+	for (size_t i = 0; i < t->n; i++)
+		TRY(db_do(local, s, TERMS_SPACE_PUT, "kki", key, &t->space[i].space,
+			  (int64_t)t->space[i].ways));
+	return NULL;
 }
 
 /* --- knocks --- */

@@ -69,6 +69,102 @@ static void a_peer_is_kept_changed_and_removed(void **state)
 	assert_int_equal(n, 1);
 }
 
+static struct hash space_of(unsigned n)
+{
+	struct hash h = {{0x50}};
+
+	memcpy(h.b + 1, &n, sizeof(n));
+	return h;
+}
+
+static void a_peer_of_which_nothing_was_set_has_the_default_terms(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(1);
+	struct peer_terms t;
+	struct hash space = space_of(1);
+
+	assert_ok(peer_put(db, &p));
+	assert_ok(peer_terms_get(db, &p.key, &t));
+	assert_int_equal(peer_terms_ways(&t, &space), PEER_GIVE | PEER_TAKE);
+	assert_int_equal(t.take_bytes, 0);
+	assert_int_equal(t.give_bytes, 0);
+	assert_int_equal(t.until_ms, 0);
+}
+
+static void terms_are_kept_replaced_and_go_with_the_peer(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(1);
+	struct peer_terms t = {.others = PEER_TAKE,
+			       .space = {{space_of(1), PEER_GIVE}, {space_of(2), 0}},
+			       .n = 2,
+			       .take_bytes = 1000,
+			       .give_bytes = 2000,
+			       .until_ms = 99},
+			  got;
+
+	assert_fails(peer_terms_put(db, &p.key, &t), ERR_NOT_FOUND);
+	assert_ok(peer_put(db, &p));
+	assert_ok(peer_terms_put(db, &p.key, &t));
+	assert_ok(peer_terms_get(db, &p.key, &got));
+	assert_int_equal(got.n, 2);
+	assert_int_equal(peer_terms_ways(&got, &t.space[0].space), PEER_GIVE);
+	assert_int_equal(peer_terms_ways(&got, &t.space[1].space), 0);
+	assert_int_equal(peer_terms_ways(&got, &(struct hash){{7}}), PEER_TAKE);
+	assert_int_equal(got.take_bytes, 1000);
+	assert_int_equal(got.give_bytes, 2000);
+	assert_int_equal(got.until_ms, 99);
+	p.read_only = true;
+	assert_ok(peer_put(db, &p)); /* changing the peer leaves its terms */
+	assert_ok(peer_get(db, &p.key, &p));
+	assert_int_equal(p.until_ms, 99);
+	t.n = 1;
+	t.until_ms = 0;
+	assert_ok(peer_terms_put(db, &p.key, &t));
+	assert_ok(peer_terms_get(db, &p.key, &got));
+	assert_int_equal(got.n, 1);
+	assert_int_equal(peer_terms_ways(&got, &t.space[1].space), PEER_TAKE);
+	assert_ok(peer_remove(db, &p.key));
+	assert_ok(peer_put(db, &p));
+	assert_ok(peer_terms_get(db, &p.key, &got));
+	assert_int_equal(got.others, PEER_GIVE | PEER_TAKE);
+	assert_int_equal(got.n, 0);
+}
+
+static void terms_that_make_no_sense_are_refused(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct peer p = a_peer(1);
+	struct peer_terms t;
+
+	assert_ok(peer_put(db, &p));
+	peer_terms_default(&t);
+	t.n = LIMIT_SPACES + 1;
+	assert_fails(peer_terms_put(db, &p.key, &t), ERR_LIMIT);
+	t.n = 2;
+	assert_fails(peer_terms_put(db, &p.key, &t), ERR_INVALID); /* one space twice */
+	t.n = 0;
+	t.others = 4;
+	assert_fails(peer_terms_put(db, &p.key, &t), ERR_INVALID);
+	peer_terms_default(&t);
+	t.until_ms = -1;
+	assert_fails(peer_terms_put(db, &p.key, &t), ERR_INVALID);
+	assert_ok(peer_terms_get(db, &p.key, &t));
+	assert_int_equal(t.others, PEER_GIVE | PEER_TAKE);
+	assert_int_equal(t.until_ms, 0);
+}
+
+static void terms_end_at_their_moment_and_not_before(void **state)
+{
+	assert_false(peer_terms_over(0, INT64_MAX));
+	assert_false(peer_terms_over(10, 9));
+	assert_true(peer_terms_over(10, 10));
+}
+
 static void an_outcome_touches_nothing_that_a_volunteer_set(void **state)
 {
 	_cleanup_(test_dir_removep) char *dir = test_dir();
@@ -225,6 +321,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_is_kept_changed_and_removed),
+		cmocka_unit_test(a_peer_of_which_nothing_was_set_has_the_default_terms),
+		cmocka_unit_test(terms_are_kept_replaced_and_go_with_the_peer),
+		cmocka_unit_test(terms_that_make_no_sense_are_refused),
+		cmocka_unit_test(terms_end_at_their_moment_and_not_before),
 		cmocka_unit_test(an_outcome_touches_nothing_that_a_volunteer_set),
 		cmocka_unit_test(there_are_not_more_peers_than_the_limit),
 		cmocka_unit_test(knocks_are_bounded_and_go_when_the_box_is_approved),
