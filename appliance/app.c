@@ -34,18 +34,33 @@ static struct error *open_writer(struct app *a)
 	return writer_start(c, &a->writer);
 }
 
-struct error *app_open(const char *dir, const struct env *env, struct app **ret)
+struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
+			    struct app **ret)
 {
 	_cleanup_(app_closep) struct app *a = calloc(1, sizeof(*a));
-	_cleanup_(freep) char *key = path_join(dir, "key"), *blobs = path_join(dir, "blobs");
-	struct error *e;
+	_cleanup_(freep) char *blobs = path_join(dir, "blobs");
 
-	TRY(crypto_init());
-	ENSURE(a && key && blobs, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
+	if (!a)
+		abort();
+	a->self = take_self;
 	a->dir = strdup(dir);
 	a->env = env;
 	a->password_cost = password_cost_default;
-	e = secret_load(key, &a->self);
+	TRY(blob_open(blobs, &a->blobs));
+	TRY(open_writer(a));
+	TRY(app_read_name(a));
+	*ret = STEAL(a);
+	return NULL;
+}
+
+struct error *app_open(const char *dir, const struct env *env, struct app **ret)
+{
+	_cleanup_(freep) char *key = path_join(dir, "key");
+	struct secret *self;
+	struct error *e;
+
+	TRY(crypto_init());
+	e = secret_load(key, &self);
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
 		return error_new(ERR_NOT_FOUND,
@@ -54,11 +69,7 @@ struct error *app_open(const char *dir, const struct env *env, struct app **ret)
 				 dir, dir);
 	}
 	TRY(e);
-	TRY(blob_open(blobs, &a->blobs));
-	TRY(open_writer(a));
-	TRY(app_read_name(a));
-	*ret = STEAL(a);
-	return NULL;
+	return app_open_with(dir, env, self, ret);
 }
 
 struct error *app_read_name(struct app *a)

@@ -6,6 +6,10 @@
 /* Open the box in the folder: its key, its databases (caught up), its writer. The caller holds the
  * lock. ERR_NOT_FOUND when there is no box. */
 struct error *app_open(const char *dir, const struct env *env, struct app **ret) MUST;
+/* The same with a key that is not in the folder (yet): while a box is made, restored or tried out.
+ * The key is consumed, also on failure. */
+struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
+			    struct app **ret) MUST;
 void app_close(struct app *a);
 DEFINE_CLEANUP(struct app *, app_close)
 /* Where the data folder lives (machine, file system, the folder's own number in it), so that a

@@ -74,3 +74,11 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	error_free(later);
 	return err;
 }
+
+struct error *sync_audit(const struct sync_options *o)
+{
+	_cleanup_(log_closep) struct log_store *log = NULL;
+
+	TRY(open_log(o, &log));
+	return audit_all(&o->host, log);
+}

@@ -19,6 +19,7 @@
 #include "sync/blob/blob.h"
 #include "sync/bundle/bundle.h"
 #include "sync/crypto/crypto.h"
+#include "sync/crypto/seal_stream.h"
 #include "sync/db/db.h"
 #include "sync/log/audit.h"
 #include "sync/log/log.h"
@@ -63,6 +64,9 @@ bool sync_audited(struct sync *s);
  * audits. */
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 			struct sync_report *ret) MUST;
+/* Check, in the calling thread, every author's signature that was not checked yet: what an engine
+ * does behind what arrives. For boxes that nothing serves, such as a backup that is tried out. */
+struct error *sync_audit(const struct sync_options *o) MUST;
 
 /* Boxes seen on the local network, newest first; hints, never trust. */
 struct found_box {

@@ -36,6 +36,7 @@ inc '#include <git2' sync appliance | grep -v '^appliance/library/' | none "libg
 inc '#include <sodium' sync appliance | grep -v '^sync/crypto/' | none "libsodium only in sync/crypto"
 inc '#include <avahi' sync appliance | grep -v '^sync/discovery/' | none "Avahi only in sync/discovery"
 inc '#include <cmark' sync appliance | grep -v '^appliance/page/' | none "cmark only in appliance/page"
+inc '#include <libgfshare' sync appliance | grep -v '^appliance/recovery/' | none "libgfshare only in appliance/recovery"
 inc '#include <libxml' sync appliance | grep -v '^appliance/import/' | none "libxml2 only in appliance/import"
 inc '"(SELECT|INSERT|UPDATE|DELETE|CREATE) ' appliance | grep -vE '(_store|config/config|community/[a-z_]+)\.c:' | none "SQL only in stores"
 inc '#include <jansson.h>' sync | grep -vE '^sync/(replicate|peer|bundle)/' | none "sync/ reads JSON only at its edges"

@@ -18,6 +18,7 @@ struct error *cmd_verify(struct command_run *run) MUST;
 struct error *cmd_rebuild(struct command_run *run) MUST;
 struct error *cmd_backup(struct command_run *run) MUST;
 struct error *cmd_restore(struct command_run *run) MUST;
+struct error *cmd_sheets(struct command_run *run) MUST;
 struct error *cmd_user_add(struct command_run *run) MUST;
 struct error *cmd_user_list(struct command_run *run) MUST;
 struct error *cmd_user_password(struct command_run *run) MUST;

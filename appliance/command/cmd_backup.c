@@ -1,231 +1,147 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/*
- * A backup is one file: everything that a box can't get back from its peers, and everything else
- *too.
- *
- *	"lliure-backup-1\n"
- *	32 bytes      the box's key (seed)
- *	8 bytes       length of the next part, little-endian
- *	local.db      accounts, settings, peers, held posts: SQLite's own copy of it
- *	32 bytes      BLAKE2b-256 of all of the above
- *	the rest      a bundle (PROTOCOL.md section 5): every entry and blob that the box carries
- *
- * It holds the key and is not sealed: keep it as safe as the box. Restoring gives a box that begins
- *a new incarnation, because its data folder is a new one, so an old backup never makes a fork.
- */
 #include "appliance/command/cmd.h"
-#include "appliance/app_priv.h"
 #include "appliance/command/new_box.h"
+#include "appliance/recovery/backup.h"
+#include "appliance/recovery/sheet.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
-static const char magic[16] = "lliure-backup-1\n";
-enum { KEY_BYTES = 32, COPY_PIECE = 65536 };
-#define LOCAL_MAX (1ULL << 32)
+enum { TEXT_MAX = 2 * SHEET_TYPED };
 
-struct part {
-	int fd;
-	const char *name; /* of the file, for people */
-	struct hash_state hash;
-};
-
-static struct error *part_write(struct part *p, const void *bytes, size_t n)
+/* The whole of an open file into guarded memory: what people typed of their sheets. */
+static struct error *read_text(int fd, const char *name, char *out, size_t size)
 {
-	const char *at = bytes;
+	size_t n = 0;
 
-	hash_add(&p->hash, bytes, n);
-	while (n) {
-		ssize_t done = write(p->fd, at, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return file_error(done < 0 ? errno : EIO, p->name);
-		at += done;
-		n -= (size_t)done;
-	}
-	return NULL;
-}
-
-static struct error *part_read(struct part *p, void *bytes, size_t n)
-{
-	char *to = bytes;
-	size_t at = 0;
-
-	while (at < n) {
-		ssize_t got = read(p->fd, to + at, n - at);
+	for (;;) {
+		ssize_t got = read(fd, out + n, size - 1 - n);
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		ENSURE(got > 0,
-		       error_new(ERR_MALFORMED,
-				 N_("%s is not a whole backup: it ends too early. Try another"
-				    " copy of it."),
-				 p->name));
-		at += (size_t)got;
+		if (got < 0)
+			return file_error(errno, name);
+		n += (size_t)got;
+		ENSURE(n < size - 1,
+		       error_new(ERR_INVALID, N_("This is much longer than a sheet.")));
+		if (!got)
+			break;
 	}
-	hash_add(&p->hash, bytes, n);
+	out[n] = 0;
 	return NULL;
 }
 
-/* Copy n bytes from one file to another, hashing on the way through the part's side. */
-static struct error *copy_out(struct part *p, int from, uint64_t n, const char *from_name)
+/* passphrase has 1001 bytes, in guarded memory. */
+static struct error *read_passphrase(struct command_run *run, char *passphrase,
+				     struct sealed_key *ret)
 {
-	char piece[COPY_PIECE];
-
-	while (n) {
-		ssize_t got = read(from, piece, n < sizeof(piece) ? (size_t)n : sizeof(piece));
-
-		if (got <= 0)
-			return file_error(got < 0 ? errno : EIO, from_name);
-		TRY(part_write(p, piece, (size_t)got));
-		n -= (uint64_t)got;
-	}
+	if (!command_option(run, "--passphrase-file"))
+		return NULL;
+	TRY(command_read_line(command_option_fd(run, "--passphrase-file"),
+			      command_option(run, "--passphrase-file"), passphrase));
+	ret->passphrase = passphrase;
 	return NULL;
 }
 
-static struct error *copy_in(struct part *p, const char *to_name, uint64_t n)
+static struct error *read_sheets(struct command_run *run, struct secret **ret)
 {
-	_cleanup_(closep) int to = open(to_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct part out = {.fd = to, .name = to_name};
-	char piece[COPY_PIECE];
-
-	if (to < 0)
-		return file_error(errno, to_name);
-	hash_init(&out.hash);
-	while (n) {
-		size_t want = n < sizeof(piece) ? (size_t)n : sizeof(piece);
-
-		TRY(part_read(p, piece, want));
-		TRY(part_write(&out, piece, want));
-		n -= want;
-	}
-	if (fsync(to))
-		return file_error(errno, to_name);
-	return NULL;
-}
-
-/* --- backup ----------------------------------------------------------------------------------- */
-
-static struct error *write_local(struct part *p, struct app *app, struct conn *c)
-{
-	_cleanup_(freep) char *copy = path_join(app->dir, "backup.tmp");
-	_cleanup_(closep) int fd = -1;
+	char *text;
 	struct error *e;
-	struct stat st;
-	uint8_t length[8];
 
-	unlink(copy);
-	e = db_backup(c->local, copy);
-	fd = e ? -1 : open(copy, O_RDONLY | O_CLOEXEC);
-	unlink(copy); /* it lives on as the open file, and is gone with it */
-	TRY(e);
-	if (fd < 0 || fstat(fd, &st))
-		return file_error(errno, copy);
-	for (int i = 0; i < 8; i++)
-		length[i] = (uint8_t)((uint64_t)st.st_size >> (8 * i));
-	TRY(part_write(p, length, sizeof(length)));
-	return copy_out(p, fd, (uint64_t)st.st_size, copy);
-}
-
-static struct error *write_head(struct part *p, struct app *app, struct conn *c)
-{
-	uint8_t seed[KEY_BYTES];
-	struct error *e;
-	struct hash h;
-
-	hash_init(&p->hash);
-	TRY(part_write(p, magic, sizeof(magic)));
-	secret_seed(app->self, seed);
-	e = part_write(p, seed, sizeof(seed));
-	crypto_wipe(seed, sizeof(seed));
-	TRY(e);
-	TRY(write_local(p, app, c));
-	h = hash_final(&p->hash);
-	hash_init(&p->hash);
-	return part_write(p, h.b, sizeof(h.b));
+	if (!command_option(run, "--sheets"))
+		return NULL;
+	text = guarded_new(TEXT_MAX);
+	e = read_text(command_option_fd(run, "--sheets"), command_option(run, "--sheets"), text,
+		      TEXT_MAX);
+	if (!e)
+		e = sheets_read(text, ret);
+	guarded_free(text);
+	return e;
 }
 
 struct error *cmd_backup(struct command_run *run)
 {
-	_cleanup_(conn_closep) struct conn *c = NULL;
-	struct part p = {.fd = run->arg_fds[0], .name = run->args[0]};
-	struct bundle_totals n;
+	_cleanup_(guarded_freep) char *passphrase = guarded_new(1001);
+	bool small = command_option(run, "--small");
+	struct sealed_key key = {.box = NULL};
+	struct backup_made n;
 
-	TRY(app_conn(run->app, &c));
-	TRY(write_head(&p, run->app, c));
-	TRY(bundle_write(&(struct bundle_export){.log = c->log,
-						 .blobs = run->app->blobs,
-						 .env = run->app->env,
-						 .name = run->app->name},
-			 p.fd, &n));
-	fprintf(run->out,
-		"Backed up %llu entries and %llu files. The file holds this box's key:"
-		" keep it as safe as the box.\n",
-		(unsigned long long)n.entries, (unsigned long long)n.blobs);
+	TRY(read_passphrase(run, passphrase, &key));
+	TRY(backup_write(run->app, small ? BACKUP_SMALL : BACKUP_WHOLE, key, run->arg_fds[0],
+			 run->args[0], &n));
+	fprintf(run->out, "Backed up %llu entries and %llu files. %s\n",
+		(unsigned long long)n.entries, (unsigned long long)n.blobs,
+		key.passphrase ? "The passphrase opens it."
+			       : "Two of this box's recovery sheets open it.");
 	return NULL;
 }
 
 /* --- restore ---------------------------------------------------------------------------------- */
 
-static struct error *read_head(struct part *p, const char *dir, struct secret **ret_key)
+static struct error *restore_into(struct command_run *run, struct sealed_key key,
+				  struct restore_done *ret)
 {
-	_cleanup_(secret_freep) struct secret *key = NULL;
-	_cleanup_(freep) char *local = path_join(dir, "local.db");
-	uint8_t seed[KEY_BYTES], length[8], is_magic[sizeof(magic)];
-	struct hash want, have;
-	uint64_t n = 0;
+	_cleanup_(closep) int lock = -1;
 
-	hash_init(&p->hash);
-	TRY(part_read(p, is_magic, sizeof(magic)));
-	ENSURE(!memcmp(is_magic, magic, sizeof(magic)),
-	       error_new(ERR_MALFORMED, N_("%s is not a backup of a box."), p->name));
-	TRY(part_read(p, seed, sizeof(seed)));
-	key = secret_from_seed(seed);
-	crypto_wipe(seed, sizeof(seed));
-	TRY(part_read(p, length, sizeof(length)));
-	for (int i = 8; i-- > 0;)
-		n = n << 8 | length[i];
-	ENSURE(n < LOCAL_MAX, error_new(ERR_MALFORMED, N_("%s is not a whole backup."), p->name));
-	TRY(copy_in(p, local, n));
-	have = hash_final(&p->hash);
-	hash_init(&p->hash);
-	TRY(part_read(p, want.b, sizeof(want.b)));
-	ENSURE(hash_eq(&want, &have),
-	       error_new(ERR_CORRUPT,
-			 N_("%s is damaged: it does not match its own check. Try another"
-			    " copy of it."),
-			 p->name));
-	*ret_key = STEAL(key);
-	return NULL;
-}
-
-static struct error *restore_into(struct command_run *run, struct part *p)
-{
-	_cleanup_(secret_freep) struct secret *key = NULL;
-	_cleanup_(app_closep) struct app *app = NULL;
-
-	TRY(read_head(p, run->dir, &key));
-	TRY(new_box_key(run->dir, key));
-	TRY(app_open(run->dir, &env_system, &app));
-	return command_take_bundle(run, app, p->fd, p->name, true);
+	TRY(new_box_folder(run->dir, &lock));
+	return backup_restore(&(struct restore){.dir = run->dir,
+						.env = &env_system,
+						.fd = run->arg_fds[0],
+						.name = run->args[0],
+						.key = key},
+			      ret);
 }
 
 struct error *cmd_restore(struct command_run *run)
 {
-	struct part p = {.fd = run->arg_fds[0], .name = run->args[0]};
-	_cleanup_(closep) int lock = -1;
-	struct error *e;
+	_cleanup_(guarded_freep) char *passphrase = guarded_new(1001);
+	_cleanup_(secret_freep) struct secret *box = NULL;
+	struct sealed_key key = {.box = NULL};
+	struct restore_done done;
 
-	TRY(new_box_folder(run->dir, &lock));
-	e = restore_into(run, &p);
-	if (error_is(e, ERR_MALFORMED) || error_is(e, ERR_CORRUPT))
-		fprintf(run->note, "What came whole before that is in %s.\n", run->dir);
-	TRY(e);
+	TRY(read_passphrase(run, passphrase, &key));
+	TRY(read_sheets(run, &box));
+	key.box = box;
+	TRY(restore_into(run, key, &done));
+	if (done.damaged)
+		fprintf(run->note,
+			"What came whole before the damage is in %s; other boxes give back the"
+			" rest.\n",
+			run->dir);
+	TRY(done.damaged);
 	fprintf(run->out,
-		"Restored into %s. It is the same box and begins a new log: do not let the old"
-		" one run beside it.\n",
-		run->dir);
+		"Restored into %s: %llu entries. It is the same box and begins a new log: do not"
+		" let the old one run beside it.\n",
+		run->dir, (unsigned long long)done.entries);
+	return NULL;
+}
+
+/* --- sheets ----------------------------------------------------------------------------------- */
+
+static void print_sheet(struct command_run *run, const struct sheet *s)
+{
+	char lines[SHEET_LINES][SHEET_LINE], compact[SHEET_COMPACT], set[9];
+
+	sheet_lines(s, lines);
+	sheet_compact(s, compact);
+	sheet_set_name(s, set);
+	fprintf(run->out, "Recovery sheet %d of %d of the box %s (%s), set %s\n\n", s->share.number,
+		SHEET_COUNT, run->app->name, ID_SHORT(secret_pubkey(run->app->self)), set);
+	for (int i = 0; i < SHEET_LINES; i++)
+		fprintf(run->out, "%d  %s\n", i + 1, lines[i]);
+	fprintf(run->out, "\n%s\n\n\n", compact);
+	crypto_wipe(lines, sizeof(lines));
+	crypto_wipe(compact, sizeof(compact));
+}
+
+struct error *cmd_sheets(struct command_run *run)
+{
+	struct sheet sheets[SHEET_COUNT];
+
+	sheets_make(run->app->self, sheets);
+	for (int i = 0; i < SHEET_COUNT; i++)
+		print_sheet(run, &sheets[i]);
+	crypto_wipe(sheets, sizeof(sheets));
+	fprintf(run->out,
+		"Any two of the three are this box's key. Give each to another person, and"
+		" keep no copy.\n");
 	return NULL;
 }

@@ -1,69 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/command/new_box.h"
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
-/* What a box keeps in its folder; anything else there is somebody's and is not touched. */
-static const char *const ours[] = {"lock",	   "log.db",	   "log.db-wal",   "log.db-shm",
-				   "view.db",	   "view.db-wal",  "view.db-shm",  "local.db",
-				   "local.db-wal", "local.db-shm", "control.sock", "blobs",
-				   "tls",	   "git",	   "key.tmp",	   "backup.tmp"};
-
-static bool is_ours(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-		if (!strcmp(ours[i], name))
-			return true;
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
-static struct error *look_for_strangers(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct error *e = NULL;
-	struct dirent *f;
-
-	if (!d)
-		return file_error(errno, dir);
-	while (!e && (f = readdir(d)))
-		if (!strcmp(f->d_name, "key"))
-			e = error_new(ERR_EXISTS,
-				      N_("There is a box in %s already. Choose another folder."),
-				      dir);
-		else if (!is_ours(f->d_name))
-			e = error_new(
-				ERR_EXISTS,
-				N_("%s holds %s, which is not a box's. Choose an empty folder."),
-				dir, f->d_name);
-	closedir(d);
-	return e;
-}
-
-static struct error *clear_leftovers(const char *dir)
-{
-	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
-		_cleanup_(freep) char *path = path_join(dir, ours[i]);
-		struct stat st;
-
-		if (!strcmp(ours[i], "lock") || lstat(path, &st))
-			continue;
-		if (S_ISDIR(st.st_mode))
-			TRY(dir_remove(path));
-		else if (unlink(path))
-			return file_error(errno, path);
-	}
-	return NULL;
-}
+#include "appliance/setup/folder.h"
 
 struct error *new_box_folder(const char *dir, int *ret_lock)
 {
 	_cleanup_(closep) int lock = -1;
 
-	TRY(dir_make(dir, 0700));
-	TRY(look_for_strangers(dir));
+	TRY(setup_folder_check(dir));
 	TRY(command_lock(dir, &lock));
-	TRY(clear_leftovers(dir));
+	TRY(setup_folder_clear(dir));
 	*ret_lock = lock;
 	lock = -1;
 	return NULL;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "appliance/recovery/backup.h"
+#include <jansson.h>
+
+enum { PART_KEY = 'k', PART_LOCAL = 'l', PART_BUNDLE = 'b', PART_MANIFEST = 'm' };
+#define BACKUP_LOCAL_MAX (1ULL << 32)
+enum { BACKUP_MANIFEST_MAX = 1024 * 1024 };
+
+/* {"name", "key", "spaces": [{"id", "digest"}]}: the digests as they are now. */
+struct error *manifest_make(struct app *app, struct conn *c, json_t **ret) MUST;
+/* An open file without a name in the folder. */
+struct error *scratch_file(const char *dir, int *ret_fd) MUST;
+struct error *file_put(int fd, const void *p, size_t n, const char *name) MUST;
