@@ -10,6 +10,7 @@ enum {
 	LIMIT_FRAME = 4 * 1024 * 1024, /* (P) one frame of a stream, and so one batch in memory */
 	LIMIT_FRAME_ENTRIES = 4096,    /* (P) entries in one frame */
 	LIMIT_HEADS = 100000,          /* (P) heads in one message */
+	LIMIT_RANGES = 16384,          /* (P) ranges of heads in one frame */
 	LIMIT_SPACES = 256,            /* (P) spaces in one status */
 	LIMIT_STATUS = 256 * 1024,     /* (P) a status answer */
 	LIMIT_LOCATOR = 64,            /* (P) sampled hashes of one log */

@@ -8,6 +8,7 @@ enum item_type {
 	ITEM_HELLO,
 	ITEM_DIGESTS,
 	ITEM_HEADS,
+	ITEM_RANGES,
 	ITEM_NOTE,
 	ITEM_RESULT,
 	ITEM_FORK,
@@ -87,6 +88,13 @@ void sender_heads(struct sender *s, const struct hash *space, const struct head 
 			      .space = *space,
 			      .rows = arena_copy(&s->arena, heads, n * sizeof(*heads)),
 			      .n = n});
+}
+
+void sender_ranges(struct sender *s, struct span body)
+{
+	add(s, &(struct item){.type = ITEM_RANGES,
+			      .rows = arena_copy(&s->arena, body.p, body.n),
+			      .n = body.n});
 }
 
 void sender_note(struct sender *s, const struct log_id *id, uint64_t seq, enum error_code why)
@@ -444,6 +452,9 @@ static struct error *send_item(struct sender *s, struct log_store *log, const st
 		return NULL;
 	case ITEM_HEADS:
 		stream_put_heads(w, &i->space, i->rows, i->n);
+		return NULL;
+	case ITEM_RANGES:
+		stream_put_ranges(w, span_of(i->rows, i->n));
 		return NULL;
 	case ITEM_NOTE:
 		stream_put_note(w, &i->id, i->range.first, i->why);

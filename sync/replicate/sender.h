@@ -19,6 +19,8 @@ DEFINE_CLEANUP(struct sender *, sender_free)
 void sender_hello(struct sender *s, int64_t clock_ms, const char *name);
 void sender_digests(struct sender *s, const struct space_digest *rows, size_t n);
 void sender_heads(struct sender *s, const struct hash *space, const struct head *heads, size_t n);
+/* A body that ranges.h made. */
+void sender_ranges(struct sender *s, struct span body);
 void sender_note(struct sender *s, const struct log_id *id, uint64_t seq, enum error_code why);
 void sender_result(struct sender *s, uint64_t added, uint64_t filled, uint64_t known);
 void sender_fork(struct sender *s, const struct log_info *log);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/serve.h"
 #include "sync/replicate/inlet.h"
+#include "sync/replicate/ranges.h"
 #include "sync/replicate/sender.h"
 #include <assert.h>
 
@@ -9,7 +10,10 @@ enum { LIMIT_MISSING_FRAMES = 4096 };
 /* What a pull says about one space. */
 struct asked {
 	struct hash space;
-	struct buf heads; /* struct head */
+	struct buf heads;   /* struct head */
+	bool has_heads;
+	struct span ranges; /* the body of a RANGES frame, in the arena; empty: none came */
+	bool only_ranges;   /* it asks where we differ, and for nothing yet */
 };
 
 struct lacking {
@@ -70,7 +74,7 @@ struct error *serve_status(const struct session_options *o, struct log_store *lo
 
 	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
 	stream_begin(&w, out);
-	stream_put_hello(&w, env_now(o->env), o->name);
+	stream_put_greeting(&w, env_now(o->env), o->name, ABILITY_RANGES & ~o->without);
 	stream_put_digests(&w, rows, n);
 	stream_put_end(&w);
 	return NULL;
@@ -96,7 +100,8 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
 			       .report = &v->report};
-	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_MISSING)
+	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_RANGES) |
+							 FRAME_BIT(FRAME_MISSING)
 					       : FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
 							 FRAME_BIT(FRAME_LOCATOR));
 	return v;
@@ -152,7 +157,27 @@ static struct error *note_heads(struct serving *v, const struct frame *f)
 	ENSURE(v->n_heads <= LIMIT_HEADS,
 	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
 				       "exchange.")));
+	ENSURE(!a->ranges.n, error_new(ERR_MALFORMED, N_("The other box says what it holds in two "
+							 "ways.")));
+	a->has_heads = true;
 	buf_add(&a->heads, f->heads.heads, f->heads.n * sizeof(struct head));
+	return NULL;
+}
+
+static struct error *note_ranges(struct serving *v, const struct frame *f)
+{
+	struct span body = f->ranges.body;
+	struct asked *a;
+
+	TRY(space_of(v, &f->ranges.space, &a));
+	v->n_heads += f->ranges.n_rows;
+	ENSURE(v->n_heads <= LIMIT_HEADS,
+	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
+				       "exchange.")));
+	ENSURE(!a->ranges.n && !a->has_heads,
+	       error_new(ERR_MALFORMED, N_("The other box says what it holds in two ways.")));
+	a->ranges = span_of(arena_copy(&v->arena, body.p, body.n), body.n);
+	a->only_ranges = f->ranges.n > 0;
 	return NULL;
 }
 
@@ -172,6 +197,8 @@ static struct error *take_frame(struct serving *v, struct log_store *log, const 
 	switch (f->type) {
 	case FRAME_HEADS:
 		return note_heads(v, f);
+	case FRAME_RANGES:
+		return note_ranges(v, f);
 	case FRAME_MISSING:
 		note_missing(v, f);
 		return NULL;
@@ -249,16 +276,42 @@ static struct error *plan_differences(struct serving *v, struct log_store *log,
 	return e;
 }
 
+/* What came as ranges: answered as such, or the list of their rows. */
+static struct error *plan_ranges(struct serving *v, struct log_store *log, struct asked *a)
+{
+	_cleanup_(arena_release) struct arena arena = {0};
+	_cleanup_(buf_release) struct buf body = {0};
+	struct range_frame f;
+	struct head *ours;
+	size_t n;
+
+	TRY(ranges_read(a->ranges, &arena, &f));
+	TRY(heads_collect(log, &a->space, &arena, &ours, &n));
+	if (!a->only_ranges) {
+		ranges_apply(&f, ours, n, &a->heads);
+		return NULL;
+	}
+	ranges_answer(&f, ours, n, &body);
+	sender_ranges(v->out, buf_span(&body));
+	return NULL;
+}
+
 static struct error *plan_space(struct serving *v, struct log_store *log, struct asked *a)
 {
-	struct head *theirs = (struct head *)a->heads.p;
-	size_t n = a->heads.n / sizeof(*theirs);
 	struct log_id about = {.space = a->space};
+	struct head *theirs;
+	size_t n;
 
 	if (!serving_shares(v, &a->space)) {
 		sender_note(v->out, &about, 0, ERR_DENIED);
 		return NULL;
 	}
+	if (a->ranges.n)
+		TRY(plan_ranges(v, log, a));
+	if (a->only_ranges)
+		return NULL;
+	theirs = (struct head *)a->heads.p;
+	n = a->heads.n / sizeof(*theirs);
 	heads_sort(theirs, n);
 	TRY(sender_plan(v->out, log, &a->space, theirs, n));
 	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
@@ -282,9 +335,10 @@ static struct error *plan_digests(struct serving *v, struct log_store *log)
 
 	qsort(v->spaces, v->n_spaces, sizeof(*v->spaces), compare_spaces);
 	for (size_t i = 0; i < v->n_spaces; i++)
-		if (serving_shares(v, &v->spaces[i].space))
+		if (!v->spaces[i].only_ranges && serving_shares(v, &v->spaces[i].space))
 			TRY(heads_space_digest(log, &v->spaces[i].space, &rows[n++]));
-	sender_digests(v->out, rows, n);
+	if (n || !v->n_spaces)
+		sender_digests(v->out, rows, n);
 	return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/inlet.h"
+#include "sync/replicate/ranges.h"
 #include "sync/replicate/sender.h"
 #include <assert.h>
 
@@ -7,11 +8,14 @@
 struct shared {
 	struct space_digest theirs; /* as they said last */
 	bool differs;		    /* asked for in this round */
+	bool same_heads;	    /* only payloads are missing */
+	bool heard;		    /* they answered with ranges */
+	struct ranges_asker *asker; /* many rows: where do we differ? NULL: they are all sent */
 	struct buf heads; /* struct head: what we think they hold; sorted up to `sorted` */
 	size_t sorted;
 };
 
-enum state { ST_STATUS, ST_PULL, ST_PLAN, ST_PUSH, ST_CHECK, ST_BLOBS, ST_DONE };
+enum state { ST_STATUS, ST_RANGES, ST_PULL, ST_PLAN, ST_PUSH, ST_CHECK, ST_BLOBS, ST_DONE };
 enum phase { PH_BUILD, PH_ASKED, PH_ANSWER };
 
 struct session {
@@ -30,6 +34,7 @@ struct session {
 	uint64_t moved_before; /* what had moved when this round began */
 	struct hash blob;
 	bool blob_asked;
+	uint32_t abilities; /* theirs */
 };
 
 /* The requests: what may come back, how the body is made, what a frame does, and what follows. */
@@ -41,8 +46,12 @@ struct request {
 	struct error *(*answered)(struct session *s, struct log_store *log);
 };
 
+static struct error *begin_round(struct session *s, struct log_store *log);
 static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *status_answered(struct session *s, struct log_store *log);
+static struct error *ranges_build(struct session *s, struct log_store *log);
+static struct error *ranges_frame(struct session *s, struct log_store *log, const struct frame *f);
+static struct error *ranges_answered(struct session *s, struct log_store *log);
 static struct error *pull_build(struct session *s, struct log_store *log);
 static struct error *pull_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *pull_answered(struct session *s, struct log_store *log);
@@ -52,6 +61,8 @@ static struct error *push_answered(struct session *s, struct log_store *log);
 static const struct request requests[] = {
 	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_DIGESTS),
 		       NULL, status_frame, status_answered},
+	[ST_RANGES] = {"POST", SYNC_PATH_PULL, FRAME_BIT(FRAME_RANGES) | FRAME_BIT(FRAME_NOTE),
+		       ranges_build, ranges_frame, ranges_answered},
 	[ST_PULL] = {"POST", SYNC_PATH_PULL,
 		     FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_HEADS) |
 			     FRAME_BIT(FRAME_LOCATOR) | FRAME_BIT(FRAME_MISSING) |
@@ -109,8 +120,10 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n_spaces; i++)
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		ranges_asker_free(s->spaces[i].asker);
 		buf_release(&s->spaces[i].heads);
+	}
 	free(s->spaces);
 	inlet_release(&s->in);
 	sender_free(s->out);
@@ -145,6 +158,7 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		s->report.clock_skew_ms =
 			(int64_t)((uint64_t)f->hello.clock_ms - (uint64_t)env_now(s->o.env));
 		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
+		s->abilities = f->hello.abilities & ~s->o.without;
 		return NULL;
 	}
 	if (f->type != FRAME_DIGESTS)
@@ -172,6 +186,7 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 
 		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
 		s->spaces[i].differs = differs(&ours, &s->spaces[i].theirs);
+		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 		n += s->spaces[i].differs;
 	}
 	*ret_n = n;
@@ -192,34 +207,118 @@ static struct error *status_answered(struct session *s, struct log_store *log)
 	TRY(compare(s, log, &n));
 	s->report.spaces = (unsigned)n;
 	s->report.equal = n == 0;
-	move(s, n ? ST_PULL : ST_BLOBS);
+	if (n)
+		return begin_round(s, log);
+	move(s, ST_BLOBS);
+	return NULL;
+}
+
+/* --- ranges: where do we differ? --- */
+
+static bool any_open(const struct session *s)
+{
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (s->spaces[i].asker && ranges_asker_open(s->spaces[i].asker))
+			return true;
+	return false;
+}
+
+static struct error *ranges_build(struct session *s, struct log_store *log)
+{
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+		_cleanup_(buf_release) struct buf body = {0};
+
+		if (!sp->asker || !ranges_asker_open(sp->asker))
+			continue;
+		sp->heard = false;
+		ranges_ask(sp->asker, &body);
+		sender_ranges(s->out, buf_span(&body));
+	}
+	return NULL;
+}
+
+static struct error *ranges_frame(struct session *s, struct log_store *log, const struct frame *f)
+{
+	struct shared *sp;
+
+	if (f->type != FRAME_RANGES)
+		return NULL;
+	sp = shared_find(s, &f->ranges.space);
+	ENSURE(sp && sp->asker && ranges_asker_open(sp->asker) && !sp->heard,
+	       error_new(ERR_MALFORMED, N_("The other box answers a question that this one did "
+					   "not ask.")));
+	sp->heard = true;
+	return ranges_hear(sp->asker, &f->ranges);
+}
+
+static struct error *ranges_answered(struct session *s, struct log_store *log)
+{
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+
+		if (!sp->asker)
+			continue;
+		/* No answer, or one that leads nowhere: all rows are sent instead. */
+		if ((ranges_asker_open(sp->asker) && !sp->heard) ||
+		    ranges_asker_gives_up(sp->asker))
+			ranges_asker_free(STEAL(sp->asker));
+	}
+	move(s, any_open(s) ? ST_RANGES : ST_PULL);
 	return NULL;
 }
 
 /* --- pull --- */
 
-static struct error *ask_space(struct session *s, struct log_store *log, struct shared *sp)
+/* What we hold, and how it is going to be said. */
+static struct error *look_at_space(struct session *s, struct log_store *log, struct shared *sp)
 {
-	struct arena a = {0};
+	_cleanup_(arena_release) struct arena a = {0};
 	struct head *heads;
 	size_t n;
-	struct error *e = heads_collect(log, &sp->theirs.space, &a, &heads, &n);
 
-	if (!e) {
-		buf_clear(&sp->heads);
-		buf_add(&sp->heads, heads, n * sizeof(*heads));
-		sp->sorted = n;
-		sender_heads(s->out, &sp->theirs.space, heads, n);
-		e = sender_plan_lack(s->out, log, &sp->theirs.space);
+	TRY(heads_collect(log, &sp->theirs.space, &a, &heads, &n));
+	buf_clear(&sp->heads);
+	buf_add(&sp->heads, heads, n * sizeof(*heads));
+	sp->sorted = n;
+	ranges_asker_free(STEAL(sp->asker));
+	if (n < (s->o.ranges_from ? s->o.ranges_from : RANGES_FROM) || !(s->abilities & ABILITY_RANGES))
+		return NULL;
+	sp->asker = ranges_asker_new(s->o.env, &sp->theirs.space, heads, n);
+	if (sp->same_heads)
+		ranges_asker_equal(sp->asker);
+	return NULL;
+}
+
+static struct error *begin_round(struct session *s, struct log_store *log)
+{
+	s->report.rounds++;
+	s->moved_before = moved(s);
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (s->spaces[i].differs)
+			TRY(look_at_space(s, log, &s->spaces[i]));
+		else
+			ranges_asker_free(STEAL(s->spaces[i].asker));
+	move(s, any_open(s) ? ST_RANGES : ST_PULL);
+	return NULL;
+}
+
+static struct error *ask_space(struct session *s, struct log_store *log, struct shared *sp)
+{
+	_cleanup_(buf_release) struct buf body = {0};
+
+	if (sp->asker) {
+		ranges_ask(sp->asker, &body);
+		sender_ranges(s->out, buf_span(&body));
+	} else {
+		sender_heads(s->out, &sp->theirs.space, (const struct head *)sp->heads.p,
+			     sp->sorted);
 	}
-	arena_release(&a);
-	return e;
+	return sender_plan_lack(s->out, log, &sp->theirs.space);
 }
 
 static struct error *pull_build(struct session *s, struct log_store *log)
 {
-	s->report.rounds++;
-	s->moved_before = moved(s);
 	sender_free(s->give);
 	s->give = sender_new();
 	for (size_t i = 0; i < s->n_spaces; i++)
@@ -365,9 +464,8 @@ static struct error *check(struct session *s, struct log_store *log)
 	TRY(compare(s, log, &n));
 	s->report.equal = n == 0;
 	if (n && moved(s) != s->moved_before && s->report.rounds < SESSION_ROUNDS)
-		move(s, ST_PULL);
-	else
-		move(s, ST_BLOBS);
+		return begin_round(s, log);
+	move(s, ST_BLOBS);
 	return NULL;
 }
 
@@ -479,6 +577,7 @@ struct error *session_next(struct session *s, struct log_store *log, struct sess
 	while (!wait) {
 		switch (s->state) {
 		case ST_STATUS:
+		case ST_RANGES:
 		case ST_PULL:
 		case ST_PUSH:
 			TRY(step_request(s, log, ret, &wait));

@@ -7,9 +7,11 @@
  *
  *                    equal
  *   START -> STATUS ---------------------------------+
- *              | differs                             v
- *              v                                   BLOBS -> DONE
- *            PULL <------------------+               ^
+ *              | differs                             |
+ *              v       many rows                     v
+ *              + <-> RANGES (at most RANGES_STEPS)  BLOBS -> DONE
+ *              v                                     ^
+ *            PULL <------------------+               |
  *              | answer ended        | not equal yet,|
  *              v    nothing to give  | something     |
  *            PLAN -----------------> CHECK moved ----+
@@ -17,7 +19,9 @@
  *              v                     |
  *            PUSH -------------------+
  *
- * STATUS, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
+ * (Every round begins at the +: where both sides may hold many rows, ranges.h finds out in which
+ * they differ, and PULL says only these.)
+ * STATUS, RANGES, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
  * answer has ended; between them SESSION_WRITE for every batch that came. Any fault of the peer or
  * the network ends the session with that error; what was written before it stays.
  *
@@ -51,6 +55,9 @@ struct session_options {
 	const struct env *env;
 	const char *name;    /* ours, for the hello */
 	uint64_t take_limit; /* bytes of entries to take in from this peer in this exchange; 0: any
+			      */
+	size_t ranges_from;  /* rows from which on ranges are asked; 0: RANGES_FROM */
+	uint32_t without;    /* abilities that this side does not own up to nor use, as an older box
 			      */
 	void *ctx;
 	/* May the peer read this space from us? Do we want this space from it? Any may be NULL:

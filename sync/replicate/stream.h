@@ -26,6 +26,7 @@ enum frame_type {
 	FRAME_DIGESTS = 9,  /* digests of the heads of spaces */
 	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
 	FRAME_RESULT = 11,  /* what became of a push */
+	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
 #define FRAME_BIT(type) (1u << (type))
@@ -34,7 +35,12 @@ enum {
 	STREAM_MAGIC = 8,	   /* "LLIURE", 0, version 1 */
 	FRAME_OVERHEAD = 5 + 16,   /* type, length; check */
 	LIMIT_MISSING_RANGES = 64, /* (P) ranges in one FRAME_MISSING */
+	RANGES_NONCE = 16,
+	RANGES_MARK = 6, /* bytes of a mark, and of a tag */
 };
+
+/* What a box can do beyond the first version of the exchange; bits, said in FRAME_HELLO. */
+enum ability { ABILITY_RANGES = 1 /* answers FRAME_RANGES in a pull */ };
 
 /* What ends the live part of a log. The lowest counts; at the same sequence a fork does. */
 enum head_mark { HEAD_OPEN = 0, HEAD_FORKED = 1, HEAD_ENDED = 2 };
@@ -61,6 +67,29 @@ struct seq_range {
 struct locator_sample {
 	uint64_t seq;
 	struct hash hash;
+};
+
+/* All rows whose place begins with the first `depth` bits of `at`. */
+struct range_id {
+	unsigned depth;
+	uint64_t at;
+};
+enum { RANGE_PARTS = 0, RANGE_WANT = 254, RANGE_TAGS = 255 };
+struct range_item {
+	struct range_id range;
+	unsigned form;
+	unsigned bits;	   /* of RANGE_PARTS: 1 << bits parts */
+	struct span marks; /* of the parts; tags of the rows */
+};
+struct range_frame {
+	struct hash space;
+	uint8_t nonce[RANGES_NONCE];
+	const struct range_item *items; /* rising, apart; none: it closes the matter */
+	size_t n;
+	const struct head *rows; /* sorted; only in a closing frame */
+	size_t n_rows;
+	struct span tags; /* likewise: of rows that the speaker lacks */
+	struct span body; /* all of it, as it came */
 };
 
 struct frame {
@@ -91,7 +120,9 @@ struct frame {
 		struct {
 			int64_t clock_ms;
 			char name[LIMIT_NAME + 1]; /* one clean line, whatever came */
+			uint32_t abilities;	   /* enum ability; unknown bits may be set */
 		} hello;
+		struct range_frame ranges;
 		struct {
 			const struct space_digest *rows;
 			size_t n;
@@ -123,6 +154,11 @@ struct stream_writer {
  * of entries is open. */
 void stream_begin(struct stream_writer *w, struct buf *out);
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name);
+/* With what this box can do. */
+void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
+			 uint32_t abilities);
+/* A body that ranges.h made. */
+void stream_put_ranges(struct stream_writer *w, struct span body);
 void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n);
 /* Any number of heads: split over frames as needed. */
 void stream_put_heads(struct stream_writer *w, const struct hash *space, const struct head *heads,

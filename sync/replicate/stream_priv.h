@@ -9,6 +9,7 @@ enum {
 	FRAME_HEAD = 5,
 	FRAME_CHECK = 16,
 	HEAD_BYTES = 89,   /* appliance 32, incarnation 8, seq 8, hash 32, mark 1, mark_seq 8 */
+	HEAD_LOG_BYTES = 40, /* of these, what names the log */
 	DIGEST_BYTES = 80, /* space 32, heads 32, missing 16 */
 	SAMPLE_BYTES = 40,
 	RANGE_BYTES = 16,
@@ -61,4 +62,33 @@ static inline void store32(uint8_t *p, uint32_t v)
 {
 	for (int i = 0; i < 4; i++, v >>= 8)
 		p[i] = (uint8_t)v;
+}
+
+/* --- a row of heads, without its space --- */
+static inline bool head_ok(const struct head *h)
+{
+	if (hash_is_zero(&h->hash) != (h->seq == 0))
+		return false;
+	if (h->mark == HEAD_OPEN)
+		return h->mark_seq == 0;
+	return h->mark <= HEAD_ENDED && h->mark_seq > h->seq;
+}
+static inline void head_read(struct reader *b, const struct hash *space, struct head *h)
+{
+	h->id.space = *space;
+	reader_copy(b, h->id.appliance.b, 32);
+	h->id.incarnation = reader_u64(b);
+	h->seq = reader_u64(b);
+	reader_copy(b, h->hash.b, 32);
+	h->mark = reader_u8(b);
+	h->mark_seq = reader_u64(b);
+}
+static inline void head_write(const struct head *h, uint8_t out[HEAD_BYTES])
+{
+	memcpy(out, h->id.appliance.b, 32);
+	store64(out + 32, h->id.incarnation);
+	store64(out + 40, h->seq);
+	memcpy(out + 48, h->hash.b, 32);
+	out[80] = (uint8_t)h->mark;
+	store64(out + 81, h->mark_seq);
 }

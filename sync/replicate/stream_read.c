@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/stream.h"
 #include "sync/base/line.h"
+#include "sync/replicate/ranges.h"
 #include "sync/replicate/stream_priv.h"
 
 struct stream_reader {
@@ -87,6 +88,8 @@ static struct error *read_hello(struct stream_reader *r, struct reader *b)
 	f->hello.clock_ms = (int64_t)reader_u64(b);
 	name = read_short_text(b);
 	line_clean(name, f->hello.name, sizeof(f->hello.name));
+	if (!b->failed && b->rest.n >= 4)
+		f->hello.abilities = reader_u32(b);
 	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
 	return NULL;
 }
@@ -112,15 +115,6 @@ static struct error *read_digests(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
-static bool head_ok(const struct head *h)
-{
-	if (hash_is_zero(&h->hash) != (h->seq == 0))
-		return false;
-	if (h->mark == HEAD_OPEN)
-		return h->mark_seq == 0;
-	return h->mark <= HEAD_ENDED && h->mark_seq > h->seq;
-}
-
 static struct error *read_heads(struct stream_reader *r, struct reader *b)
 {
 	struct frame *f = &r->frame;
@@ -135,19 +129,20 @@ static struct error *read_heads(struct stream_reader *r, struct reader *b)
 	for (size_t i = 0; i < n; i++) {
 		struct head *h = &heads[i];
 
-		h->id.space = f->heads.space;
-		reader_copy(b, h->id.appliance.b, 32);
-		h->id.incarnation = reader_u64(b);
-		h->seq = reader_u64(b);
-		reader_copy(b, h->hash.b, 32);
-		h->mark = reader_u8(b);
-		h->mark_seq = reader_u64(b);
+		head_read(b, &f->heads.space, h);
 		ENSURE(head_ok(h), malformed("a head contradicts itself"));
 		ENSURE(i == 0 || log_id_cmp(&heads[i - 1].id, &h->id) < 0,
 		       malformed("a list of heads is out of order"));
 	}
 	f->heads.heads = heads;
 	f->heads.n = n;
+	return NULL;
+}
+
+static struct error *read_ranges(struct stream_reader *r, struct reader *b)
+{
+	TRY(ranges_read(b->rest, &r->arena, &r->frame.ranges));
+	b->rest.n = 0;
 	return NULL;
 }
 
@@ -373,7 +368,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_LOCATOR] = read_locator, [FRAME_NOTE] = read_note,
 	[FRAME_END] = read_end,		[FRAME_HELLO] = read_hello,
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
-	[FRAME_RESULT] = read_result,
+	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 };
 
 static struct error *read_body(struct stream_reader *r, enum frame_type type, struct span body,

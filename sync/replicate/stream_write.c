@@ -52,9 +52,24 @@ static void put_short_text(struct buf *out, const char *s)
 
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name)
 {
+	stream_put_greeting(w, clock_ms, name, 0);
+}
+
+void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
+			 uint32_t abilities)
+{
 	frame_open(w, FRAME_HELLO);
 	buf_u64(w->out, (uint64_t)clock_ms);
 	put_short_text(w->out, name);
+	if (abilities)
+		buf_u32(w->out, abilities);
+	frame_close(w);
+}
+
+void stream_put_ranges(struct stream_writer *w, struct span body)
+{
+	frame_open(w, FRAME_RANGES);
+	buf_add_span(w->out, body);
 	frame_close(w);
 }
 
@@ -83,12 +98,10 @@ void stream_put_heads(struct stream_writer *w, const struct hash *space, const s
 		buf_add(w->out, space->b, 32);
 		buf_u32(w->out, (uint32_t)take);
 		for (size_t i = 0; i < take; i++) {
-			buf_add(w->out, heads[i].id.appliance.b, 32);
-			buf_u64(w->out, heads[i].id.incarnation);
-			buf_u64(w->out, heads[i].seq);
-			buf_add(w->out, heads[i].hash.b, 32);
-			buf_u8(w->out, (uint8_t)heads[i].mark);
-			buf_u64(w->out, heads[i].mark_seq);
+			uint8_t row[HEAD_BYTES];
+
+			head_write(&heads[i], row);
+			buf_add(w->out, row, sizeof(row));
 		}
 		frame_close(w);
 		heads += take;

@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf answer = {0};
 	struct secret *self;
-	struct session_options o = {.env = &env_system, .name = "fuzz"};
+	struct session_options o = {.env = &env_system, .name = "fuzz", .ranges_from = 1};
 	struct log_store *l;
 	struct session *s;
 

@@ -9,7 +9,7 @@ import sys
 import nacl.bindings as sodium
 
 MAGIC = b"LLIURE\0\1"
-ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT = range(1, 12)
+ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT, RANGES = range(1, 13)
 HELD, NOT_HELD, SEALED, ERASED = range(4)
 
 
@@ -120,7 +120,7 @@ def frames(data):
         if kind == END:
             need(len(body) == 8 and u(body) == count, "frames are missing")
             ended = True
-        if ENTRIES <= kind <= RESULT:
+        if ENTRIES <= kind <= RANGES:
             yield kind, body
         count += 1
         at = end + 16
@@ -163,6 +163,17 @@ def note_text(c):
     return c.take(c.u(1)).decode()
 
 
+def range_item(c):
+    depth = c.u(1)
+    at = int.from_bytes(c.take((depth + 7) // 8), "big") << (64 - (depth + 7) // 8 * 8)
+    form, bits = c.u(1), 0
+    if form <= 8:
+        form, bits, n = 0, form, 1 << form
+    else:
+        n = c.u(2) if form == 255 else 0
+    return {"depth": depth, "at": str(at), "form": form, "bits": bits, "marks": c.take(6 * n).hex()}
+
+
 def describe(kind, body):
     """A frame as tests/vectors/stream.json says it."""
     c, d = Cursor(body), {"type": kind}
@@ -199,10 +210,39 @@ def describe(kind, body):
     elif kind == DIGESTS:
         d.update(rows=[{"space": c.take(32).hex(), "heads": c.take(32).hex(), "missing": c.take(16).hex()}
                        for _ in range(c.u(2))])
+    elif kind == RANGES:
+        space = c.take(32)
+        d.update(space=space.hex(), nonce=c.take(16).hex(), items=[range_item(c) for _ in range(c.u(2))])
+        d.update(rows=[(space + c.take(89)[:40]).hex() for _ in range(c.u(4))], lacks=c.take(6 * c.u(4)).hex())
     elif kind == RESULT:
         d.update(added=str(c.u(8)), filled=str(c.u(8)), known=str(c.u(8)))
     need(c.at == len(body), "a frame has the wrong size")
     return d
+
+
+# --- section 6.1 ---
+def placed(nonce, rows):
+    """Rows of 89 bytes as (place, tag in full), in order of place."""
+    return sorted((int.from_bytes(H(b"lliure-place-1" + nonce + r[:40])[:8], "big"), r[:40], H(b"lliure-row-1" + nonce + r))
+                  for r in rows)
+
+
+def in_range(rows, depth, at):
+    return [full for place, _, full in rows if place >> (64 - depth) == at >> (64 - depth)]
+
+
+def range_mark(nonce, fulls):
+    return H(b"lliure-range-1" + nonce + b"".join(fulls))[:6]
+
+
+def item_of(nonce, rows, item):
+    """The marks that an item would have, said by who holds these rows."""
+    depth, at, bits = item["depth"], int(item["at"]), item["bits"]
+    if item["form"] == 255:
+        return b"".join(full[:6] for full in in_range(rows, depth, at))
+    if item["form"] == 254:
+        return b""
+    return b"".join(range_mark(nonce, in_range(rows, depth + bits, at + (i << (64 - depth - bits)))) for i in range(1 << bits))
 
 
 # --- section 3, as much as a reader of bundles needs ---

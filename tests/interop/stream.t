@@ -60,6 +60,14 @@ ok(any(r["space"] == heads["space"] and r["heads"] == digest.hex() for r in stat
 both = reader.digest_of_spaces([(bytes.fromhex(r["space"]), bytes.fromhex(r["heads"])) for r in status])
 ok(both.hex() == doc["digest_of_spaces"], "the digest of both spaces")
 
+talk = [d for d in rows["stream-ranges.bin"] if d["type"] == reader.RANGES]
+sides = [b for k, b in reader.frames(vector("stream-ranges.bin")) if k == reader.HEADS]
+nonce = bytes.fromhex(talk[0]["nonce"])
+sides = [reader.placed(nonce, [b[36 + i:36 + i + 89] for i in range(0, len(b) - 36, 89)]) for b in sides]
+ok(len(talk) > 2 and all(reader.item_of(nonce, sides[n % 2], item).hex() == item["marks"] for n, d in enumerate(talk) for item in d["items"]),
+   "the marks and tags of ranges, said by either side")
+ok(not talk[-1]["items"] and len(talk[-1]["rows"]) == 1 and len(talk[-1]["lacks"]) == 2 * 12, "and it ends with what differs")
+
 ok(all(refused(bundle[:n]) for n in range(len(bundle))), "cut off at any byte it is refused")
 flips = [bytes(bundle[:i]) + bytes([bundle[i] ^ 1 << i % 8]) + bytes(bundle[i + 1:]) for i in range(len(bundle))]
 ok(all(refused(f) for f in flips), "flipped in any byte it is refused")

@@ -8,6 +8,7 @@
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
 #include "sync/replicate/heads.h"
+#include "sync/replicate/ranges.h"
 #include "tests/sync/replicate/run.h"
 #include <jansson.h>
 
@@ -104,6 +105,25 @@ static json_t *pairs_json(const struct frame *f)
 	return json_pack("{so, so}", "log", log_json(&f->missing.id), "ranges", list);
 }
 
+static json_t *ranges_json(const struct range_frame *f)
+{
+	json_t *items = json_array(), *rows = json_array();
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct range_item *it = &f->items[i];
+
+		json_array_append_new(
+			items, json_pack("{si, so, si, si, so}", "depth", (int)it->range.depth,
+					 "at", number(it->range.at), "form", (int)it->form, "bits",
+					 (int)it->bits, "marks", hex(it->marks.p, it->marks.n)));
+	}
+	for (size_t i = 0; i < f->n_rows; i++)
+		json_array_append_new(rows, log_json(&f->rows[i].id));
+	return json_pack("{so, so, so, so, so}", "space", hex(&f->space, 32), "nonce",
+			 hex(f->nonce, sizeof(f->nonce)), "items", items, "rows", rows, "lacks",
+			 hex(f->tags.p, f->tags.n));
+}
+
 static json_t *frame_body(const struct frame *f)
 {
 	switch (f->type) {
@@ -131,6 +151,8 @@ static json_t *frame_body(const struct frame *f)
 				 f->hello.name);
 	case FRAME_DIGESTS:
 		return digests_json(f);
+	case FRAME_RANGES:
+		return ranges_json(&f->ranges);
 	case FRAME_RESULT:
 		return json_pack("{so, so, so}", "added", number(f->result.added), "filled",
 				 number(f->result.filled), "known", number(f->result.known));
@@ -247,6 +269,54 @@ static void make_pushed(struct tool *t, struct stream_writer *w)
 	stream_put_digests(w, t->rows, 2);
 }
 
+/* 90 rows against 91, of which two differ: asked, answered, asked, and said. */
+static void make_ranges(struct tool *t, struct stream_writer *w)
+{
+	enum { ROWS = 90 };
+	struct head ours[ROWS], theirs[ROWS + 1];
+	struct ranges_asker *a;
+	struct test_env env;
+	bool open = true;
+
+	test_env_init(&env, 0, 1);
+	for (unsigned i = 0; i <= ROWS; i++) {
+		struct head h = {.id = t->run.id, .seq = 1 + i % 8};
+
+		h.id.incarnation = 1 + i;
+		h.hash = t->run.entries[i % 8].hash;
+		theirs[i] = h;
+		if (i < ROWS)
+			ours[i] = h;
+	}
+	theirs[40].mark = HEAD_ENDED;
+	theirs[40].mark_seq = theirs[40].seq + 1;
+	heads_sort(ours, ROWS);
+	heads_sort(theirs, ROWS + 1);
+	a = ranges_asker_new(&env.env, &t->run.id.space, ours, ROWS);
+	while (open) {
+		_cleanup_(arena_release) struct arena arena = {0};
+		struct buf ask = {0}, answer = {0};
+		struct range_frame f;
+
+		open = ranges_asker_open(a);
+		ranges_ask(a, &ask);
+		stream_put_ranges(w, buf_span(&ask));
+		need(ranges_read(buf_span(&ask), &arena, &f));
+		if (open) {
+			ranges_answer(&f, theirs, ROWS + 1, &answer);
+			stream_put_ranges(w, buf_span(&answer));
+			need(ranges_read(buf_span(&answer), &arena, &f));
+			need(ranges_hear(a, &f));
+		}
+		buf_release(&ask);
+		buf_release(&answer);
+	}
+	ranges_asker_free(a);
+	/* the rows of both, for whoever computes marks and tags */
+	stream_put_heads(w, &t->run.id.space, ours, ROWS);
+	stream_put_heads(w, &t->run.id.space, theirs, ROWS + 1);
+}
+
 static void make_bundle(struct tool *t, struct stream_writer *w)
 {
 	static const char text[] = "a file of two pieces";
@@ -262,7 +332,8 @@ static const struct {
 	const char *name;
 	void (*make)(struct tool *t, struct stream_writer *w);
 } files[] = {{"status", make_status}, {"pull", make_pull},     {"answer", make_answer},
-	     {"push", make_push},     {"pushed", make_pushed}, {"bundle", make_bundle}};
+	     {"push", make_push},     {"pushed", make_pushed}, {"bundle", make_bundle},
+	     {"ranges", make_ranges}};
 
 /* Heads of the space, their digest, and the digests of two spaces. */
 static void make_heads(struct tool *t)

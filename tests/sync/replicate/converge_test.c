@@ -252,6 +252,9 @@ static void begin(struct sim *s, uint64_t seed)
 		snprintf(name, sizeof(name), "b%d", i);
 		box_init(&s->boxes[i], &s->env, s->dir, name, 1 + (unsigned)i);
 		s->boxes[i].o.name = "box";
+		/* Few logs here, all the same by ranges with some; some are of the first kind. */
+		s->boxes[i].o.ranges_from = chance(s, 60);
+		s->boxes[i].o.without = chance(s, 20) ? ABILITY_RANGES : 0;
 	}
 	s->n_spaces = 1 + (int)chance(s, 30);
 	for (int i = 0; i < s->n_spaces; i++)

@@ -567,6 +567,109 @@ static void a_client_that_lies_about_its_heads_costs_little_and_changes_nothing(
 	assert_true(out.n < 12 * 700);
 }
 
+/* --- many logs --- */
+enum { MANY = 150 };
+
+/* So many boxes' logs of three entries each, in both stores: of every tenth, one has only two. */
+static void add_many_logs(struct fixture *f)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		struct secret *key = test_key(1000 + i);
+		struct entry_bytes headers[3];
+		struct ingest_payload payloads[3];
+		struct log_id id = {f->space, *secret_pubkey(key), 1 + i};
+		static const uint8_t salt[ENTRY_SALT];
+		struct hash prev = {{0}};
+
+		for (unsigned k = 0; k < 3; k++) {
+			struct entry e = {.seq = k + 1,
+					  .time = 1764000000000,
+					  .incarnation = id.incarnation,
+					  .space = f->space,
+					  .rules = f->space,
+					  .prev = prev};
+
+			entry_make(&e, NULL, key, salt, span_str("{}"), &headers[k]);
+			payloads[k] = (struct ingest_payload){PAYLOAD_HELD, salt, span_str("{}")};
+			prev = entry_hash(&headers[k]);
+		}
+		for (int who = 0; who < 2; who++) {
+			struct box *b = who ? &f->b : &f->a;
+			struct ingest in = {&id, 1, headers, payloads, 3, false};
+			struct ingest_result r;
+			struct error *refused = NULL;
+
+			if (i % 10 == 0 && who == (int)(i / 10 % 2))
+				in.n = 2;
+			NEED(log_begin(b->log));
+			NEED(log_admit(b->log, &f->space, secret_pubkey(key), true));
+			NEED(log_ingest(b->log, &in, &r, &refused));
+			NEED(refused);
+			NEED(log_commit(b->log));
+		}
+		secret_free(key);
+	}
+}
+
+static void among_many_logs_only_the_differing_rows_are_said(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	add_many_logs(f);
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	assert_int_equal(r.received, 7);
+	assert_int_equal(r.accepted, 8);
+	assert_int_equal(r.known, 0);
+	assert_int_equal(r.rounds, 1);
+	assert_int_equal(r.requests, 4); /* status, ranges, pull, push */
+	assert_same(f);
+	/* one entry more: 13 KiB as HEADS */
+	box_write(&f->a, &f->space, f->ada, "{\"type\":\"post\"}");
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	assert_int_equal(r.received, 1);
+	assert_int_equal(r.sent, 0);
+	assert_true(r.bytes_in + r.bytes_out < 2000);
+}
+
+static void without_ranges_it_comes_to_the_same(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	f->b.o.without = ABILITY_RANGES;
+	boxes_sync(&f->b, &f->a);
+	add_many_logs(f);
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	assert_int_equal(r.received, 7);
+	assert_int_equal(r.accepted, 8);
+	assert_int_equal(r.requests, 3);
+	assert_same(f);
+}
+
+/* A box that knows no ranges answers and asks as before. */
+static void an_older_box_is_answered_with_whole_lists(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	f->a.o.without = ABILITY_RANGES;
+	boxes_sync(&f->b, &f->a);
+	add_many_logs(f);
+	r = boxes_sync(&f->a, &f->b); /* it asks */
+	assert_true(r.equal);
+	assert_int_equal(r.requests, 3);
+	box_write(&f->a, &f->space, f->ada, "{\"type\":\"post\"}");
+	r = boxes_sync(&f->b, &f->a); /* it is asked */
+	assert_true(r.equal);
+	assert_int_equal(r.received, 1);
+	assert_true(r.bytes_out > MANY * 89);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -589,6 +692,9 @@ int main(void)
 		T(what_is_not_followed_is_not_asked_for_nor_taken),
 		T(more_than_the_limit_of_an_exchange_is_left_for_later),
 		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
+		T(among_many_logs_only_the_differing_rows_are_said),
+		T(without_ranges_it_comes_to_the_same),
+		T(an_older_box_is_answered_with_whole_lists),
 	};
 
 	return run_group(tests);
