@@ -190,7 +190,7 @@ static void clone_box(struct sim *s, int i)
 	close_box(s, i);
 	copy_folder(s, s->box[i].dir, twin->dir);
 	if (sim_chance(s, 50))
-		snprintf(twin->where, sizeof(twin->where), "%s", s->box[i].where);
+		memcpy(twin->where, s->box[i].where, sizeof(twin->where));
 	open_box(s, i);
 	set_clock(s, twin);
 	open_box(s, s->n);
