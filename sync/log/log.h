@@ -227,6 +227,8 @@ struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info 
 /* All logs of a space (NULL: of all), in order of first sight. */
 struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn,
 		       void *ctx) MUST;
+/* The spaces of which something is live, in order of first sight: a new one never takes the place
+ * of an older. */
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;
 /* Entries in order of arrival, num > after, at most max (0: all), live or not. One whose header is
  * damaged is passed over (it gets a new number when it is repaired). */

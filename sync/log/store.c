@@ -54,7 +54,8 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_EACH_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 ORDER BY num",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
-	[LOG_SPACES] = "SELECT DISTINCT space FROM log WHERE live > 0 ORDER BY space",
+	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
+		       " ORDER BY min(num)",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
 	[LOG_UNPROVED] = "SELECT num, proved, live FROM log WHERE proved < live ORDER BY num",
 	[ENTRY_LAST_NUM] = "SELECT max(num) FROM entry",

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/peer/ledger_priv.h"
+#include "sync/base/limits.h"
+#include <string.h>
+
+enum { DAY_MS = 86400000, THOUSAND = 1000 };
+
+struct item_row {
+	const char *name;
+	uint64_t quota[2][2]; /* [space][total] */
+};
+#define ROW(NAME, name, day, total, space_day, space_total)                                        \
+	[NAME] = {name, {{day, total}, {space_day, space_total}}},
+static const struct item_row items[LEDGER_ITEMS] = {LEDGER_TABLE(ROW)};
+#undef ROW
+
+const char *ledger_item_name(enum ledger_item item)
+{
+	return items[item].name;
+}
+
+uint64_t ledger_quota(enum ledger_item item, bool space, bool total, unsigned times)
+{
+	uint64_t usual = items[item].quota[space][total];
+
+	return usual && times ? usual * times : UINT64_MAX;
+}
+
+struct ledger *ledger_new(const struct env *env)
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		abort();
+	l->env = env;
+	pthread_mutex_init(&l->lock, NULL);
+	return l;
+}
+
+void ledger_free(struct ledger *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; i < l->n; i++)
+		free(l->lines[i]);
+	free(l->lines);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+/* --- lines --- */
+static int compare(const struct ledger_row *a, const struct pubkey *peer, const struct hash *space)
+{
+	int c = memcmp(a->peer.b, peer->b, sizeof(peer->b));
+
+	return c ? c : hash_cmp(&a->space, space);
+}
+
+/* Where it is, or would be. */
+static size_t place(const struct ledger *l, const struct pubkey *peer, const struct hash *space)
+{
+	size_t low = 0, high = l->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (compare(&l->lines[mid]->row, peer, space) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int64_t today(const struct ledger *l)
+{
+	return env_now(l->env) / DAY_MS;
+}
+
+static struct ledger_line *insert(struct ledger *l, size_t at, const struct pubkey *peer,
+				  const struct hash *space)
+{
+	struct ledger_line *line = calloc(1, sizeof(*line));
+
+	if (l->n == l->room) {
+		l->room = l->room ? l->room * 2 : 64;
+		l->lines = reallocarray(l->lines, l->room, sizeof(struct ledger_line *));
+	}
+	if (!line || !l->lines)
+		abort();
+	memmove(&l->lines[at + 1], &l->lines[at], (l->n - at) * sizeof(struct ledger_line *));
+	l->lines[at] = line;
+	l->n++;
+	line->row.peer = *peer;
+	line->row.space = *space;
+	line->row.day = today(l);
+	line->times = 1;
+	return line;
+}
+
+static const struct hash of_peer; /* zero: the line of the whole peer */
+
+struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
+				const struct hash *space)
+{
+	size_t at = place(l, peer, space);
+	struct ledger_line *whole, *line;
+
+	if (at < l->n && compare(&l->lines[at]->row, peer, space) == 0) {
+		line = l->lines[at];
+	} else if (hash_eq(space, &of_peer)) {
+		if (l->n >= (size_t)LIMIT_PEERS * 4) /* more than were ever approved at once */
+			return NULL;
+		line = insert(l, at, peer, space);
+	} else {
+		whole = ledger_line(l, peer, &of_peer);
+		if (!whole || whole->spaces >= LIMIT_SPACES)
+			return NULL;
+		whole->spaces++;
+		line = insert(l, place(l, peer, space), peer, space);
+	}
+	if (line->row.day != today(l)) {
+		line->row.day = today(l);
+		line->row.today = (struct ledger_counts){{0}};
+	}
+	return line;
+}
+
+/* --- counting --- */
+static void add(struct ledger *l, struct ledger_line *line, enum ledger_item item, uint64_t n)
+{
+	line->row.today.n[item] += n;
+	line->row.total.n[item] += n;
+	line->changed = l->changed = true;
+}
+
+void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n)
+{
+	struct ledger_line *line;
+
+	if (!n)
+		return;
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line)
+		add(l, line, item, n);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static uint64_t left_of(uint64_t used, uint64_t quota)
+{
+	return quota == UINT64_MAX ? UINT64_MAX : used < quota ? quota - used : 0;
+}
+
+static uint64_t line_left(const struct ledger_line *line, enum ledger_item item, bool space,
+			  unsigned times)
+{
+	uint64_t day = left_of(line->row.today.n[item], ledger_quota(item, space, false, times));
+	uint64_t all = left_of(line->row.total.n[item], ledger_quota(item, space, true, times));
+
+	return day < all ? day : all;
+}
+
+uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item)
+{
+	const struct ledger_line *line;
+	uint64_t left = 0;
+
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line)
+		left = line_left(line, item, false, line->times);
+	pthread_mutex_unlock(&l->lock);
+	return left;
+}
+
+enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
+			     uint64_t first, size_t entries, uint64_t bytes)
+{
+	struct ledger_counts more = {{0}};
+	struct ledger_line *whole, *space;
+	enum ledger_item over = LEDGER_ITEMS;
+
+	more.n[LEDGER_BYTES] = bytes;
+	more.n[LEDGER_ENTRIES] = entries;
+	more.n[LEDGER_LOGS] = first == 1;
+	pthread_mutex_lock(&l->lock);
+	whole = ledger_line(l, peer, &of_peer);
+	space = ledger_line(l, peer, &log->space);
+	if (!whole || !space)
+		over = LEDGER_LOGS;
+	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
+		if (more.n[i] > line_left(whole, (enum ledger_item)i, false, whole->times) ||
+		    more.n[i] > line_left(space, (enum ledger_item)i, true, whole->times))
+			over = (enum ledger_item)i;
+	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
+		if (more.n[i]) {
+			add(l, whole, (enum ledger_item)i, more.n[i]);
+			add(l, space, (enum ledger_item)i, more.n[i]);
+		}
+	pthread_mutex_unlock(&l->lock);
+	return over;
+}
+
+/* Fills up to LIMIT_PEER_BURST with LIMIT_PEER_RATE a second. */
+static void fill(struct ledger_line *line, int64_t now, unsigned patience)
+{
+	uint64_t most = (uint64_t)LIMIT_PEER_BURST * THOUSAND / patience;
+	uint64_t passed = (uint64_t)(now - line->bucket_at);
+
+	if (!line->bucket_filled)
+		line->bucket = most;
+	else if (passed < DAY_MS)
+		line->bucket += passed * LIMIT_PEER_RATE / patience;
+	else
+		line->bucket = most;
+	if (line->bucket > most)
+		line->bucket = most;
+	line->bucket_filled = true;
+	line->bucket_at = now;
+}
+
+bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight, unsigned patience)
+{
+	struct ledger_line *line;
+	bool ok = false;
+
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line) {
+		fill(line, env_mono(l->env), patience);
+		ok = line->bucket >= (uint64_t)weight * THOUSAND &&
+		     line_left(line, LEDGER_REQUESTS, false, line->times) > 0;
+	}
+	if (ok) {
+		line->bucket -= (uint64_t)weight * THOUSAND;
+		add(l, line, LEDGER_REQUESTS, 1);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return ok;
+}
+
+/* --- looking --- */
+void ledger_get(struct ledger *l, const struct pubkey *peer, struct ledger_row *ret)
+{
+	const struct ledger_line *line;
+
+	memset(ret, 0, sizeof(*ret));
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line)
+		*ret = line->row;
+	pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t ledger_today(struct ledger *l, enum ledger_item item)
+{
+	uint64_t sum = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct ledger_row *r = &l->lines[i]->row;
+
+		if (hash_eq(&r->space, &of_peer) && r->day == today(l))
+			sum += r->today.n[item];
+	}
+	pthread_mutex_unlock(&l->lock);
+	return sum;
+}
+
+void ledger_set_times(struct ledger *l, const struct pubkey *peer, unsigned times)
+{
+	struct ledger_line *line;
+
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line)
+		line->times = times;
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool ledger_changed(struct ledger *l)
+{
+	bool changed;
+
+	pthread_mutex_lock(&l->lock);
+	changed = l->changed;
+	pthread_mutex_unlock(&l->lock);
+	return changed;
+}

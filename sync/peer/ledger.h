@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The ledger: what each peer costs this box, and how much it may. Counts for each peer and for each
+ * (peer, space), of the running day and in all; quotas for both; and a bucket of requests that
+ * fills slowly, against floods. What arrives is charged to the peer that brings it, whoever wrote
+ * it.
+ *
+ * A quota decides only what is taken now: what exceeds it is "known, not held", and is taken when
+ * there is room again (tomorrow, or when the volunteer raises the quota). It never decides whether
+ * an entry is valid (PROTOCOL.md section 11).
+ *
+ * Invariants
+ *  1. What is charged never exceeds a quota by more than one frame, or one piece of a file.
+ *  2. At most LIMIT_PEERS peers and LIMIT_SPACES spaces of each are counted; of a peer that brings
+ *     more spaces the next one has no room.
+ *  3. A clock that jumps can begin a day early, and nothing else: the totals go on.
+ *
+ * The rows live in memory and are written now and then by whoever holds the writer (ledger_save): a
+ * power cut forgets the last minute. Any thread; the lock inside is taken last.
+ */
+#pragma once
+#include "sync/base/env.h"
+#include "sync/db/db.h"
+#include "sync/log/log.h"
+
+/* What is counted. X(NAME, name, day, total, space's day, space's total): the usual quotas, 0 for
+ * none. */
+#define LEDGER_TABLE(X)                                                                            \
+	X(LEDGER_BYTES, "bytes", LIMIT_PEER_DAY_BYTES, LIMIT_PEER_BYTES, LIMIT_PEER_DAY_BYTES / 2, \
+	  LIMIT_PEER_BYTES / 2)                                                                    \
+	X(LEDGER_ENTRIES, "entries", LIMIT_PEER_DAY_ENTRIES, LIMIT_PEER_ENTRIES,                   \
+	  LIMIT_PEER_DAY_ENTRIES / 2, LIMIT_PEER_ENTRIES / 2)                                      \
+	X(LEDGER_LOGS, "logs", LIMIT_PEER_DAY_LOGS, LIMIT_PEER_LOGS, LIMIT_PEER_DAY_LOGS / 2,      \
+	  LIMIT_PEER_LOGS / 2)                                                                     \
+	X(LEDGER_BLOBS, "files", LIMIT_PEER_DAY_BLOBS, LIMIT_PEER_BLOBS, 0, 0)                     \
+	X(LEDGER_REQUESTS, "requests", LIMIT_PEER_DAY_REQUESTS, 0, 0, 0)                           \
+	X(LEDGER_IN, "in", 0, 0, 0, 0) /* bytes over the line, for metered ones */                 \
+	X(LEDGER_OUT, "out", 0, 0, 0, 0)
+
+#define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
+enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };
+#undef LEDGER_ENUM_ROW
+const char *ledger_item_name(enum ledger_item item);
+
+struct ledger_counts {
+	uint64_t n[LEDGER_ITEMS];
+};
+
+struct ledger_row {
+	struct pubkey peer;
+	struct hash space; /* zero: all of this peer */
+	int64_t day;	   /* of `today`, in days since 1970 by our clock */
+	struct ledger_counts today, total;
+};
+
+/* How much more than usual a peer may bring; 0: as much as it likes. The bucket of requests stays
+ * as it is. */
+enum { LEDGER_TIMES_MOST = 1000 };
+uint64_t ledger_quota(enum ledger_item item, bool space, bool total, unsigned times);
+
+struct ledger;
+struct ledger *ledger_new(const struct env *env);
+void ledger_free(struct ledger *l);
+DEFINE_CLEANUP(struct ledger *, ledger_free)
+
+/* Charge without asking. */
+void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n);
+/* How much is left until the nearest quota of the peer; UINT64_MAX: no quota. */
+uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item);
+/* Is there room for this run of entries (bytes: with their payloads)? Charges it when there is.
+ * LEDGER_ITEMS: there is; else the first item whose quota it exceeds. */
+enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
+			     uint64_t first, size_t entries, uint64_t bytes);
+/* A request of that weight; false: it comes too fast, or there were too many today. `patience`
+ * divides how fast the bucket fills: 1 as usual, more for who misbehaved. */
+enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_BLOB = 1 };
+bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight,
+		    unsigned patience);
+
+/* What one peer has cost, for the volunteer: zero when it is not known. */
+void ledger_get(struct ledger *l, const struct pubkey *peer, struct ledger_row *ret);
+/* Of all peers together, today. */
+uint64_t ledger_today(struct ledger *l, enum ledger_item item);
+/* How much more than usual it may; 1 when nothing was set. */
+void ledger_set_times(struct ledger *l, const struct pubkey *peer, unsigned times);
+/* A peer is gone: its row stays until the day is over, so that coming back is no way out. */
+
+/* --- ledger_store.c --- */
+extern const char *const ledger_migrations[]; /* db_migrate(local, "ledger", …) */
+extern const int ledger_migrations_n;
+/* Read everything; once, before use. */
+struct error *ledger_load(struct ledger *l, struct db *local) MUST;
+/* Write what changed. On the writer. */
+struct error *ledger_save(struct ledger *l, struct db *local) MUST;
+bool ledger_changed(struct ledger *l);
+/* The same for one row and the quota, for pages and commands; no engine is needed. */
+typedef struct error *ledger_fn(void *ctx, const struct ledger_row *r);
+/* Its rows: first all of the peer, then by space. */
+struct error *ledger_each(struct db *local, const struct pubkey *peer, ledger_fn *fn,
+			  void *ctx) MUST;
+struct error *ledger_times(struct db *local, const struct pubkey *peer, unsigned *ret) MUST;
+/* On the writer. ERR_INVALID above LEDGER_TIMES_MOST. */
+struct error *ledger_put_times(struct db *local, const struct pubkey *peer, unsigned times) MUST;

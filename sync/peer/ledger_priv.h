@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "sync/peer/ledger.h"
+#include <pthread.h>
+
+struct ledger_line {
+	struct ledger_row row;
+	bool changed; /* since ledger_save */
+	/* of a peer's own line */
+	unsigned times;
+	size_t spaces;	    /* lines of its spaces */
+	uint64_t bucket;    /* weight of requests that it may make now, in thousandths */
+	int64_t bucket_at;  /* monotonic */
+	bool bucket_filled; /* begun */
+};
+
+struct ledger {
+	const struct env *env;
+	pthread_mutex_t lock;
+	struct ledger_line **lines; /* sorted by peer, space */
+	size_t n, room;
+	bool changed;
+};
+
+/* The line, made when it is not there; NULL: there are too many. With the lock. */
+struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
+				const struct hash *space);
