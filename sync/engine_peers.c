@@ -16,30 +16,68 @@ struct peer *engine_peer(struct sync *s, const struct pubkey *key)
 }
 
 struct peer_list {
+	struct sync *s;
 	const struct pubkey *self;
-	struct buf rows;
+	struct buf rows, paused;
+	struct buf anew; /* keys whose quota changed */
 };
+
+static bool is_paused(const struct peer_list *list, const struct pubkey *key)
+{
+	const struct pubkey *paused = (const struct pubkey *)(const void *)list->paused.p;
+
+	for (size_t i = 0; i < list->paused.n / sizeof(*paused); i++)
+		if (pubkey_eq(&paused[i], key))
+			return true;
+	return false;
+}
+
+static struct error *add_paused(void *ctx, const struct pubkey *key)
+{
+	buf_add(ctx, key, sizeof(*key));
+	return NULL;
+}
+
+static struct error *set_quota(struct peer_list *list, const struct pubkey *key)
+{
+	struct sync *s = list->s;
+	struct peer_terms terms;
+	unsigned times;
+
+	TRY(peer_terms_get(s->local, key, &terms));
+	TRY(ledger_times(s->local, key, &times));
+	if (ledger_set(s->ledger, key, times, terms.take_bytes, terms.give_bytes))
+		buf_add(&list->anew, key, sizeof(*key));
+	return NULL;
+}
 
 static struct error *add_peer(void *ctx, const struct peer *p)
 {
 	struct peer_list *list = ctx;
 
-	if (!pubkey_eq(&p->key, list->self)) /* a copy of our own data folder, perhaps */
-		buf_add(&list->rows, p, sizeof(*p));
-	return NULL;
+	if (pubkey_eq(&p->key, list->self) || is_paused(list, &p->key))
+		return NULL; /* a copy of our own data folder, perhaps */
+	buf_add(&list->rows, p, sizeof(*p));
+	return set_quota(list, &p->key);
 }
 
 struct error *engine_load_peers(struct sync *s)
 {
-	struct peer_list list = {.self = secret_pubkey(s->o.self)};
+	struct peer_list list = {.s = s, .self = secret_pubkey(s->o.self)};
 	struct error *err;
 	size_t n;
 
 	pthread_mutex_lock(&s->local_lock);
-	err = peer_each(s->local, add_peer, &list);
+	err = engine_load_conduct(s);
+	if (!err)
+		err = conduct_each_paused(s->local, add_paused, &list.paused);
+	if (!err)
+		err = peer_each(s->local, add_peer, &list);
 	if (err) {
 		pthread_mutex_unlock(&s->local_lock);
 		buf_release(&list.rows);
+		buf_release(&list.paused);
+		buf_release(&list.anew);
 		return err;
 	}
 	n = list.rows.n / sizeof(struct peer);
@@ -49,7 +87,15 @@ struct error *engine_load_peers(struct sync *s)
 	free(s->peers);
 	s->peers = (struct peer *)(void *)list.rows.p;
 	s->n_peers = n;
+	free(s->paused);
+	s->paused = (struct pubkey *)(void *)list.paused.p;
+	s->n_paused = list.paused.n / sizeof(struct pubkey);
 	schedule_peers(s->schedule, s->peers, n, env_mono(s->o.env));
+	engine_hold(s);
+	for (size_t i = 0; i < list.anew.n / sizeof(struct pubkey); i++)
+		schedule_anew(s->schedule, (struct pubkey *)(void *)list.anew.p + i,
+			      env_mono(s->o.env));
+	buf_release(&list.anew);
 	s->seen_changed = s->discovery != NULL; /* who is new may be on the network already */
 	for (int i = 0; i < WORKERS; i++)	/* one that was removed stops at once */
 		if (s->workers[i].running && !engine_peer(s, &s->workers[i].with))
@@ -65,10 +111,24 @@ struct error *engine_load_peers(struct sync *s)
 bool engine_approved(void *ctx, const struct pubkey *key)
 {
 	struct sync *s = ctx;
+	const struct peer *p;
+	bool yes;
+
+	pthread_mutex_lock(&s->lock);
+	p = engine_peer(s, key);
+	yes = p && !peer_terms_over(p->until_ms, env_now(s->o.env));
+	pthread_mutex_unlock(&s->lock);
+	return yes;
+}
+
+bool engine_known(struct sync *s, const struct pubkey *key)
+{
 	bool yes;
 
 	pthread_mutex_lock(&s->lock);
 	yes = engine_peer(s, key) != NULL;
+	for (size_t i = 0; i < s->n_paused; i++)
+		yes |= pubkey_eq(&s->paused[i], key);
 	pthread_mutex_unlock(&s->lock);
 	return yes;
 }

@@ -20,8 +20,10 @@ enum {
 	WORKERS = 3, /* exchanges at once */
 	KNOCKS = 16, /* strangers that wait to be noted */
 	KNOCK_AGAIN_MS = 60000,
-	KNOCKS_EVERY_MS = 2000, /* a flood of them must not wear the disk out */
-	NOTE_AGAIN_MS = 60000,	/* how old "last time" may be on disk when nothing moved */
+	KNOCKS_EVERY_MS = 2000,	 /* a flood of them must not wear the disk out */
+	NEWS = 64,		 /* misdeeds that wait to be noted */
+	LEDGER_EVERY_MS = 60000, /* how much of it a power cut may forget */
+	NOTE_AGAIN_MS = 60000,	 /* how old "last time" may be on disk when nothing moved */
 };
 
 /* --- auditor.c: author signatures, behind the ingest --- */
@@ -49,11 +51,20 @@ struct asking {
 	struct error *err;
 };
 
+/* What is known of a peer's conduct, in memory. */
+struct standing {
+	struct pubkey key;
+	struct conduct rows[MISDEEDS];
+	size_t n;
+	unsigned no_progress; /* exchanges in a row that differed and moved nothing */
+};
+
 struct sync {
 	struct sync_options o; /* its texts are ours */
 	char *log_path, *local_path, *name;
 	struct tls_identity *tls;
 	struct readers *readers;
+	struct ledger *ledger;
 	struct blob_store *blobs;
 	struct auditor *auditor;
 	struct discovery *discovery; /* NULL: off */
@@ -68,7 +79,7 @@ struct sync {
 	pthread_cond_t moved;
 	bool stop, seen_changed;
 	struct schedule *schedule;
-	struct peer *peers; /* sorted by key */
+	struct peer *peers; /* sorted by key; without those that are paused */
 	size_t n_peers;
 	struct worker workers[WORKERS];
 	struct asking *asking;
@@ -80,6 +91,13 @@ struct sync {
 		int64_t at;
 	} knocked[LIMIT_DISCOVERED]; /* lately, a ring */
 	size_t next_knocked;
+	struct pubkey *paused;
+	size_t n_paused;
+	struct standing *standings;
+	size_t n_standings;
+	struct conduct news[NEWS];
+	size_t n_news;
+	int64_t news_from, ledger_from; /* when they may be written */
 	uint8_t digest[DISCOVERY_DIGEST];
 	bool has_digest, announced;
 	int64_t announce_from, announce_latest;
@@ -96,6 +114,8 @@ void engine_wait(struct sync *s, int64_t ms);
 
 /* --- engine_peers.c: what the listener tells --- */
 bool engine_approved(void *ctx, const struct pubkey *key);
+/* Approved, or paused, or its terms are over. */
+bool engine_known(struct sync *s, const struct pubkey *key);
 void engine_knocked(void *ctx, const struct knock *k);
 void engine_met(void *ctx, const struct pubkey *key, const char *address);
 void engine_stored(void *ctx);
@@ -116,6 +136,22 @@ struct error *outcome_write(const struct sync_host *host, const struct env *env,
 void engine_note(struct sync *s, const struct outcome *o);
 /* Write the knocks that wait. */
 void engine_write_knocks(struct sync *s);
+
+/* --- engine_conduct.c: what peers cost and how they behave --- */
+/* Read the records on disk (again). With local_lock. */
+struct error *engine_load_conduct(struct sync *s) MUST;
+/* Who is waited with, to the schedule. With the lock. */
+void engine_hold(struct sync *s);
+/* A peer did that. */
+void engine_misdeed(void *ctx, const struct pubkey *key, enum misdeed what, const char *words);
+unsigned engine_patience(void *ctx, const struct pubkey *key);
+void engine_heard(void *ctx, const struct pubkey *key, const struct ingest *run);
+/* An exchange of ours has ended: did it get anywhere, and until when is this peer left alone? */
+void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_report *report,
+		  bool ok);
+/* When something is to be written (monotonic), and writing it. With the lock; without it. */
+int64_t engine_news_due(const struct sync *s);
+void engine_write_news(struct sync *s);
 
 /* --- engine_worker.c --- */
 void *engine_worker(void *worker);

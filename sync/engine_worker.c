@@ -2,7 +2,7 @@
 /* The threads that run exchanges: each takes the next one that the schedule says is due. */
 #include "sync/engine_priv.h"
 
-enum { REST_MS = 60000 };
+enum { REST_MS = 60000, LATER_MS = 500 };
 
 /* --- who waits in sync_now --- */
 static void answer_asking(struct sync *s, const struct pubkey *key, const struct error *err)
@@ -27,7 +27,21 @@ struct ran {
 
 static void stored(void *ctx)
 {
-	auditor_wake(((struct sync *)ctx)->auditor);
+	auditor_wake(((struct worker *)ctx)->s->auditor);
+}
+
+static void misdeed(void *ctx, enum misdeed what, const char *words)
+{
+	const struct worker *w = ctx;
+
+	engine_misdeed(w->s, &w->with, what, words);
+}
+
+static void heard(void *ctx, const struct ingest *run)
+{
+	const struct worker *w = ctx;
+
+	engine_heard(w->s, &w->with, run);
 }
 
 static void run(struct worker *w, const struct schedule_job *job, struct log_store *log,
@@ -45,8 +59,11 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		       .listen_port = s->listener ? listener_port(s->listener) : 0},
 		.log = log,
 		.blobs = s->blobs,
+		.ledger = s->ledger,
 		.stored = stored,
-		.ctx = s,
+		.misdeed = misdeed,
+		.heard = heard,
+		.ctx = w,
 	};
 	_cleanup_(exchange_freep) struct exchange *x = NULL;
 	struct error *digest;
@@ -87,6 +104,7 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 			     .report = &ran.report,
 			     .error = ran.err ? error_english(ran.err) : NULL,
 			     .asked = job->asked};
+	engine_weigh(s, &job->key, &ran.report, !ran.err);
 	/* Before anybody is told that it is over: then the receipt is there to be read. */
 	if (!error_is(ran.err, ERR_STOPPED))
 		engine_note(s, &o);
@@ -111,8 +129,15 @@ void *engine_worker(void *arg)
 	while (!s->stop) {
 		int64_t now = env_mono(s->o.env);
 
-		if (!schedule_next(s->schedule, now, &job)) {
-			engine_wait(s, schedule_wait(s->schedule, now, REST_MS));
+		/* The first is kept for those that are done soon. */
+		bool found = w == s->workers ? schedule_next_quick(s->schedule, now, &job)
+					     : schedule_next(s->schedule, now, &job);
+
+		if (!found) {
+			int64_t wait = schedule_wait(s->schedule, now, REST_MS);
+
+			/* 0: somebody slow is due, and not for us */
+			engine_wait(s, wait ? wait : LATER_MS);
 			continue;
 		}
 		pthread_mutex_unlock(&s->lock);

@@ -112,6 +112,10 @@ static void *keep(void *arg)
 			compute_digest(s);
 		} else if (announce_is_due(s, now)) {
 			announce(s);
+		} else if (now >= engine_news_due(s)) {
+			pthread_mutex_unlock(&s->lock);
+			engine_write_news(s);
+			pthread_mutex_lock(&s->lock);
 		} else if (s->n_knocks && now >= s->knocks_from) {
 			s->knocks_from = now + KNOCKS_EVERY_MS;
 			pthread_mutex_unlock(&s->lock);
@@ -122,6 +126,8 @@ static void *keep(void *arg)
 
 			if (s->n_knocks && s->knocks_from - now < rest)
 				rest = s->knocks_from - now;
+			if (engine_news_due(s) - now < rest)
+				rest = engine_news_due(s) - now;
 			engine_wait(s, schedule_wait(s->schedule, now, rest));
 		}
 	}
@@ -174,6 +180,8 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	pthread_cond_init(&s->moved, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	s->schedule = schedule_new(o->env);
+	s->ledger = ledger_new(o->env);
+	s->ledger_from = env_mono(o->env) + LEDGER_EVERY_MS;
 	s->readers = readers_new(s->log_path, o->env, secret_pubkey(o->self));
 	TRY(tls_identity_new(o->self, &s->tls));
 	TRY(db_open(s->local_path, DB_READER, LOCAL_CACHE_KIB, &s->local));
@@ -190,11 +198,15 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .host = &s->o.host,
 				     .readers = s->readers,
 				     .blobs = s->blobs,
+				     .ledger = s->ledger,
 				     .ctx = s,
 				     .approved = engine_approved,
 				     .knocked = engine_knocked,
 				     .met = engine_met,
 				     .stored = engine_stored,
+				     .patience = engine_patience,
+				     .misdeed = engine_misdeed,
+				     .heard = engine_heard,
 				     .ended = engine_ended};
 
 	return listener_start(&o, &s->listener);
@@ -217,6 +229,7 @@ static struct error *start_discovery(struct sync *s)
 static struct error *start_parts(struct sync *s, const struct sync_options *o)
 {
 	TRY(auditor_start(&s->o.host, s->readers, &s->auditor));
+	TRY(ledger_load(s->ledger, s->local));
 	TRY(engine_load_peers(s));
 	if (o->listen)
 		TRY(start_listener(s, o->listen));
@@ -283,11 +296,16 @@ void sync_stop(struct sync *s)
 	stop_exchanges(s);
 	discovery_stop(s->discovery);
 	listener_stop(s->listener);
+	if (s->kept)
+		engine_write_news(s);
 	auditor_stop(s->auditor);
 	blob_close(s->blobs);
 	db_close(s->local);
 	readers_free(s->readers);
 	schedule_free(s->schedule);
+	ledger_free(s->ledger);
+	free(s->paused);
+	free(s->standings);
 	tls_identity_free(s->tls);
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);
@@ -316,6 +334,7 @@ void sync_poke(struct sync *s)
 
 void sync_peers_changed(struct sync *s)
 {
+	engine_write_news(s); /* or what is read again would not have it */
 	/* When the table can't be read now, what was known stays; the next change reads it again.
 	 */
 	error_free(engine_load_peers(s));
@@ -352,7 +371,7 @@ size_t sync_found(struct sync *s, struct found_box *out, size_t max)
 		memset(to, 0, sizeof(*to));
 		to->key = boxes[i].key;
 		to->last_seen_ms = boxes[i].last_seen_ms;
-		to->approved = engine_approved(s, &to->key);
+		to->approved = engine_known(s, &to->key);
 		snprintf(to->name, sizeof(to->name), "%s", boxes[i].name);
 		snprintf(to->address, sizeof(to->address), "%s", boxes[i].address[0]);
 		snprintf(to->http_url, sizeof(to->http_url), "%s", boxes[i].http_url);

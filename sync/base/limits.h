@@ -30,4 +30,16 @@ enum {
 	LIMIT_DISCOVERED = 256,
 	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */
 	LIMIT_SESSIONS = 10000,
+	/* What one peer may cost: of a space half of it. A volunteer can raise them for a peer. */
+	LIMIT_PEER_DAY_ENTRIES = 2000000,
+	LIMIT_PEER_ENTRIES = 20000000,
+	LIMIT_PEER_DAY_LOGS = 5000,
+	LIMIT_PEER_LOGS = 20000,
+	LIMIT_PEER_DAY_BLOBS = 10000,
+	LIMIT_PEER_BLOBS = 100000,
+	LIMIT_PEER_DAY_REQUESTS = 50000,
+	LIMIT_PEER_BURST = 3000, /* requests at once, ten to each; one to a request for a file */
+	LIMIT_PEER_RATE = 100,	 /* of that, back a second */
 };
+#define LIMIT_PEER_DAY_BYTES ((uint64_t)2 << 30) /* of entries and files */
+#define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)

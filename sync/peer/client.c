@@ -38,6 +38,8 @@ struct client {
 	int64_t began_ms, last_ms; /* monotonic; waiting for the caller is taken out */
 	uint64_t bytes;
 	bool stalled;
+	uint64_t answer, answer_most; /* bytes of the answer */
+	bool endless;
 };
 
 /* --- the transfer's thread: called by curl --- */
@@ -77,7 +79,9 @@ static size_t take_body(char *p, size_t size, size_t n, void *arg)
 	if (status == 200 || status == 206) {
 		while (c->in.n >= CLIENT_QUEUE && !over(c))
 			wait_for_caller(c);
-		if (over(c))
+		c->answer += n * size;
+		c->endless = c->answer > c->answer_most;
+		if (over(c) || c->endless)
 			taken = 0;
 		else
 			buf_add(&c->in, p, n * size);
@@ -210,7 +214,10 @@ static bool set_options(struct client *c, const struct client_options *o)
 	       curl_easy_setopt(h, CURLOPT_SSL_ENABLE_ALPN, 0L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-	       curl_easy_setopt(h, CURLOPT_PROXY, "") == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_PROXY, o->proxy ? o->proxy : "") == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_NOPROXY, "") == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_HTTPPROXYTUNNEL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)CLIENT_CONNECT_MS) ==
@@ -247,6 +254,7 @@ struct error *client_new(const struct client_options *o, struct client **ret)
 	       error_new(ERR_INVALID, N_("\"%s\" names no box to connect to."), o->address));
 	address_url(&a, c->url, sizeof(c->url));
 	c->env = o->env;
+	c->answer_most = CLIENT_ANSWER;
 	snprintf(c->who, sizeof(c->who), "%.12s", ID_SHORT(&o->peer));
 	snprintf(c->address, sizeof(c->address), "%s", o->address);
 	c->curl = curl_easy_init();
@@ -307,14 +315,31 @@ struct error *client_request(struct client *c, const char *method, const char *p
 	buf_clear(&c->out);
 	c->out_at = 0;
 	c->out_end = !body;
-	c->answering = c->stalled = false;
-	c->bytes = 0;
+	c->answering = c->stalled = c->endless = false;
+	c->bytes = c->answer = 0;
 	c->status = 0;
 	c->began_ms = c->last_ms = env_mono(c->env);
 	c->state = CLIENT_ASKING;
 	pthread_cond_broadcast(&c->moved);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
+}
+
+void client_expect(struct client *c, uint64_t bytes)
+{
+	pthread_mutex_lock(&c->lock);
+	c->answer_most = bytes;
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool client_endless(struct client *c)
+{
+	bool endless;
+
+	pthread_mutex_lock(&c->lock);
+	endless = c->endless;
+	pthread_mutex_unlock(&c->lock);
+	return endless;
 }
 
 bool client_send(struct client *c, struct buf *io_bytes)
@@ -389,7 +414,15 @@ static struct error *broken(struct client *c)
 		return error_new(ERR_TIMEOUT,
 				 N_("Box %s at %s stopped answering. It is tried again."), c->who,
 				 c->address);
+	if (c->endless)
+		return error_new(ERR_LIMIT,
+				 N_("Box %s at %s answers without an end. The exchange was broken "
+				    "off."),
+				 c->who, c->address);
 	switch (c->code) {
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return error_new(ERR_NET, N_("The proxy through which other boxes are reached "
+					     "can't be found. A volunteer can change it."));
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return error_new(ERR_NET, N_("There is no box with the address %s."), c->address);
 	case CURLE_COULDNT_CONNECT:

@@ -8,7 +8,8 @@
  *
  * Limits: a connection within CLIENT_CONNECT_MS; a transfer that stands still for CLIENT_STALL_MS
  * (waiting for the caller does not count) or stays below one KiB a second after its first minute is
- * broken off. No proxy, no redirect, no other protocol.
+ * broken off; so is an answer that is longer than client_expect allows. No redirect, no other
+ * protocol; a proxy only when one is named, and then by CONNECT: the TLS is the peer's.
  */
 #pragma once
 #include "sync/base/buf.h"
@@ -31,7 +32,8 @@ struct client_options {
 	struct pubkey peer;
 	const char *address; /* "ADDR:PORT" */
 	const char *name;
-	int listen_port; /* 0: we do not listen */
+	int listen_port;   /* 0: we do not listen */
+	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
 };
 
 struct client;
@@ -44,6 +46,11 @@ void client_cancel(struct client *c);
  * GET, the first byte wanted (Range), 0 for all. */
 struct error *client_request(struct client *c, const char *method, const char *path, bool body,
 			     uint64_t from) MUST;
+/* The longest answer to the next request; CLIENT_ANSWER when it is not said. */
+#define CLIENT_ANSWER ((uint64_t)64 * 1024 * 1024)
+void client_expect(struct client *c, uint64_t bytes);
+/* Did the last answer go on beyond that? (client_result: ERR_LIMIT) */
+bool client_endless(struct client *c);
 /* A piece of the body; *io_bytes is left empty. Waits for room. false: the answer has begun, or the
  * connection broke; no more is wanted. */
 bool client_send(struct client *c, struct buf *io_bytes);

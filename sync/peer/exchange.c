@@ -11,7 +11,17 @@ struct exchange {
 	/* our digest before the last answer was weighed, and at the end */
 	uint8_t weighed[DISCOVERY_DIGEST], last[DISCOVERY_DIGEST];
 	bool done;
+	unsigned no_room;    /* frames beyond its quota */
+	uint64_t blob_bytes; /* of files that came */
+	unsigned misdeeds;   /* said already: bits of enum misdeed */
 };
+
+static void misdeed(struct exchange *x, enum misdeed what, const char *words)
+{
+	if (x->o.misdeed && !(x->misdeeds & 1u << what))
+		x->o.misdeed(x->o.ctx, what, words);
+	x->misdeeds |= 1u << what; /* once in an exchange */
+}
 
 struct error *exchange_digest(struct log_store *log, uint8_t ret[DISCOVERY_DIGEST])
 {
@@ -45,12 +55,38 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	return !host->follows || host->follows(host->ctx, peer, space);
 }
 
+/* What is over its quota stays with it until there is room again. */
+static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
+{
+	struct exchange *x = ctx;
+	enum ledger_item over = LEDGER_ITEMS;
+
+	if (x->o.ledger)
+		over = ledger_room(x->o.ledger, &x->o.to.peer, log, run ? run->first : 0,
+				   run ? run->n : 0, bytes);
+	if (over != LEDGER_ITEMS) {
+		x->no_room++;
+		misdeed(x, over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA,
+			ledger_item_name(over));
+	} else if (run && x->o.heard) {
+		x->o.heard(x->o.ctx, run);
+	}
+	return over == LEDGER_ITEMS;
+}
+
+static bool blob_room(const struct exchange *x)
+{
+	return !x->o.ledger || (ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0 &&
+				ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES) > 0);
+}
+
 static bool next_blob(void *ctx, struct hash *ret)
 {
 	const struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
 
-	return x->o.blobs && host->next_blob && host->next_blob(host->ctx, &x->o.to.peer, ret);
+	return blob_room(x) && x->o.blobs && host->next_blob &&
+	       host->next_blob(host->ctx, &x->o.to.peer, ret);
 }
 
 struct error *exchange_new(const struct exchange_options *o, struct exchange **ret)
@@ -61,6 +97,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .env = o->to.env,
 				     .name = o->to.name,
 				     .take_limit = EXCHANGE_TAKE,
+				     .room = room,
 				     .ctx = x,
 				     .shares = shares,
 				     .follows = follows,
@@ -100,6 +137,9 @@ static struct error *do_request(struct exchange *x, const struct session_action 
 {
 	bool end = !a->body, wanted = true;
 
+	client_expect(x->client, strcmp(a->path, SYNC_PATH_STATUS) == 0
+					 ? LIMIT_STATUS
+					 : EXCHANGE_TAKE + CLIENT_ANSWER);
 	TRY(client_request(x->client, a->method, a->path, a->body, 0));
 	while (!end && wanted) {
 		buf_clear(&x->bytes);
@@ -115,6 +155,10 @@ static struct error *do_request(struct exchange *x, const struct session_action 
 static struct error *do_receive(struct exchange *x)
 {
 	int status;
+
+	ENSURE(x->no_room <= EXCHANGE_NO_ROOM,
+	       error_new(ERR_LIMIT, N_("The other box has more to give than this box takes of one "
+				       "peer. A volunteer can allow it more.")));
 
 	if (client_receive(x->client, true, &x->bytes)) {
 		session_feed(x->session, buf_span(&x->bytes));
@@ -176,9 +220,21 @@ static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uin
 		first = false;
 		cut = skip < s.n ? (size_t)skip : s.n;
 		skip -= cut;
+		x->blob_bytes += s.n;
+		if (x->o.ledger)
+			ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BYTES, s.n);
 		TRY(blob_write(w, span_of(s.p + cut, s.n - cut)));
 	}
 	return client_result(x->client, ret_status);
+}
+
+static uint64_t blob_limit(const struct exchange *x)
+{
+	uint64_t left = UINT64_MAX;
+
+	if (x->o.ledger)
+		left = ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES);
+	return left < LIMIT_UPLOAD ? left : LIMIT_UPLOAD;
 }
 
 /* A blob that can't be had is no reason to end the exchange; a connection that broke is. */
@@ -186,16 +242,24 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 {
 	struct blob_writer *w;
 	struct hash got;
-	uint64_t have, size;
+	uint64_t have, size, limit = blob_limit(x);
 	char path[128];
 	int status = 0;
 	struct error *err;
 
-	TRY(blob_writer_resume(x->o.blobs, hash, LIMIT_UPLOAD, &w, &have));
+	TRY(blob_writer_resume(x->o.blobs, hash, limit, &w, &have));
+	client_expect(x->client, LIMIT_UPLOAD + CLIENT_ANSWER);
+	if (x->o.ledger)
+		ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS, 1);
 	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(hash));
 	err = client_request(x->client, "GET", path, false, have);
 	if (!err)
 		err = receive_blob(x, w, have, &status);
+	if (error_is(err, ERR_LIMIT)) {
+		misdeed(x, limit < LIMIT_UPLOAD ? MISDEED_QUOTA : MISDEED_BLOB, error_english(err));
+		error_free(blob_writer_finish(w, &got, &size)); /* is not it: thrown away */
+		return err;
+	}
 	if (err) {
 		blob_writer_free(w); /* keeps what it has */
 		return err;
@@ -204,6 +268,8 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 		err = blob_writer_finish(w, &got, &size);
 	else
 		blob_writer_free(w);
+	if (error_is(err, ERR_CORRUPT))
+		misdeed(x, MISDEED_BLOB, error_english(err));
 	session_blob_done(x->session, !err && status < 400);
 	error_free(err);
 	return NULL;
@@ -231,6 +297,27 @@ static struct error *step(struct exchange *x)
 	return NULL;
 }
 
+/* What was odd about it, and what it cost. */
+static void settle_up(struct exchange *x, struct error *err)
+{
+	const struct pubkey *peer = &x->o.to.peer;
+	unsigned set = conduct_of_report(&x->report, peer, error_code(err));
+
+	if (err && client_endless(x->client))
+		set |= 1u << MISDEED_RUBBISH;
+	if (error_is(err, ERR_TIMEOUT) && client_met(x->client))
+		set |= 1u << MISDEED_STALL;
+	if (error_is(err, ERR_DENIED) && !client_met(x->client))
+		set |= 1u << MISDEED_CLAIM;
+	for (int i = 0; i < MISDEEDS; i++)
+		if (set & 1u << i)
+			misdeed(x, (enum misdeed)i, err ? error_english(err) : "");
+	if (!x->o.ledger)
+		return;
+	ledger_charge(x->o.ledger, peer, LEDGER_IN, x->report.bytes_in + x->blob_bytes);
+	ledger_charge(x->o.ledger, peer, LEDGER_OUT, x->report.bytes_out);
+}
+
 struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)
 {
 	struct error *err = NULL;
@@ -242,6 +329,7 @@ struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)
 			x->report = *session_report(x->session);
 	}
 	x->report.cut |= error_is(err, ERR_NET) || error_is(err, ERR_TIMEOUT);
+	settle_up(x, err);
 	*ret_report = x->report;
 	return err;
 }

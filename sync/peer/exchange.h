@@ -10,11 +10,15 @@
 #include "sync/blob/blob.h"
 #include "sync/discovery/txt.h"
 #include "sync/peer/client.h"
+#include "sync/peer/conduct.h"
 #include "sync/peer/host.h"
+#include "sync/peer/ledger.h"
 #include "sync/replicate/session.h"
 
 /* Bytes of entries taken from one peer in one exchange; the rest follows in the next. */
 #define EXCHANGE_TAKE ((uint64_t)256 * 1024 * 1024)
+/* Frames beyond the peer's quota that are still read, then the exchange ends. */
+enum { EXCHANGE_NO_ROOM = 16 };
 
 struct exchange_options {
 	const struct sync_host *host;
@@ -22,8 +26,14 @@ struct exchange_options {
 	struct client_options to;
 	struct log_store *log;	  /* a reader, the running thread's */
 	struct blob_store *blobs; /* may be NULL: blobs are not fetched */
+	/* What the peer costs is charged here, and bounded by it. NULL: neither. */
+	struct ledger *ledger;
 	/* Called after something was written, from the running thread. May be NULL. */
 	void (*stored)(void *ctx);
+	/* The peer did that (words: borrowed, English, may be ""). May be NULL. */
+	void (*misdeed)(void *ctx, enum misdeed what, const char *words);
+	/* Entries of an appliance are being taken over from the peer. May be NULL. */
+	void (*heard)(void *ctx, const struct ingest *run);
 	void *ctx;
 };
 

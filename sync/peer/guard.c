@@ -54,9 +54,13 @@ static void *guard(void *arg)
 		int64_t now = env_mono(l->o.env);
 		struct timespec until;
 
-		for (struct visitor *v = l->visitors; v; v = v->next)
-			if (!v->cut && (too_late(v, now) || hung_up(v)))
+		for (struct visitor *v = l->visitors; v; v = v->next) {
+			bool late = !v->cut && too_late(v, now);
+
+			v->stalled |= late && v->known;
+			if (late || (!v->cut && hung_up(v)))
 				cut(v);
+		}
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += GUARD_EVERY_MS * 1000000L;
 		until.tv_sec += until.tv_nsec / 1000000000;
@@ -94,6 +98,75 @@ void guard_stop(struct listener *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
+/* --- how fast they come --- */
+static void net_of(const struct sockaddr *a, uint8_t net[16])
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)a;
+
+	memset(net, 0, 16);
+	if (a->sa_family == AF_INET)
+		memcpy(net + 12, &((const struct sockaddr_in *)(const void *)a)->sin_addr, 4);
+	else if (a->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		memcpy(net + 12, &v6->sin6_addr.s6_addr[12], 4);
+	else if (a->sa_family == AF_INET6) /* one house has a whole /64 */
+		memcpy(net, &v6->sin6_addr, 8);
+}
+
+static struct arrivals *arrivals_of(struct listener *l, const uint8_t net[16], int64_t now)
+{
+	struct arrivals *oldest = &l->arrivals[0];
+
+	for (size_t i = 0; i < LISTENER_ARRIVALS; i++) {
+		struct arrivals *a = &l->arrivals[i];
+
+		if (a->at && memcmp(a->net, net, 16) == 0)
+			return a;
+		if (a->at < oldest->at)
+			oldest = a;
+	}
+	memcpy(oldest->net, net, 16);
+	oldest->left = LISTENER_BURST * 1000;
+	oldest->at = now;
+	return oldest;
+}
+
+bool guard_accepts(struct listener *l, const struct sockaddr *from)
+{
+	int64_t now = env_mono(l->o.env);
+	struct arrivals *a;
+	uint8_t net[16];
+	bool ok;
+
+	net_of(from, net);
+	pthread_mutex_lock(&l->lock);
+	a = arrivals_of(l, net, now);
+	a->left += (uint64_t)(now - a->at) * LISTENER_RATE;
+	if (a->left > LISTENER_BURST * 1000)
+		a->left = LISTENER_BURST * 1000;
+	a->at = now;
+	ok = a->left >= 1000;
+	if (ok)
+		a->left -= 1000;
+	pthread_mutex_unlock(&l->lock);
+	return ok;
+}
+
+/* Strangers never take the last places: of too many the oldest goes. With the lock. */
+static void bound_strangers(struct listener *l)
+{
+	struct visitor *oldest = NULL;
+	int strangers = 0;
+
+	for (struct visitor *o = l->visitors; o; o = o->next) {
+		if (o->known || o->cut)
+			continue;
+		strangers++;
+		oldest = o; /* new ones are put in front */
+	}
+	if (strangers > LISTENER_STRANGERS)
+		cut(oldest);
+}
+
 struct visitor *guard_enter(struct listener *l, int fd)
 {
 	struct visitor *v = calloc(1, sizeof(*v));
@@ -108,6 +181,7 @@ struct visitor *guard_enter(struct listener *l, int fd)
 	if (v->next)
 		v->next->prev = v;
 	l->visitors = v;
+	bound_strangers(l);
 	pthread_mutex_unlock(&l->lock);
 	return v;
 }
@@ -141,6 +215,22 @@ static int busy_of(struct listener *l, const struct pubkey *key, struct visitor 
 	return busy;
 }
 
+/* A key may come from many addresses at once. With the lock. */
+static void bound_idle(struct listener *l, const struct visitor *but, const struct pubkey *key)
+{
+	struct visitor *oldest = NULL;
+	int idle = 0;
+
+	for (struct visitor *o = l->visitors; o; o = o->next) {
+		if (o == but || !o->known || o->busy || o->cut || !pubkey_eq(&o->key, key))
+			continue;
+		if (!idle++ || o->began_ms < oldest->began_ms)
+			oldest = o;
+	}
+	if (idle > LISTENER_IDLE_PER_PEER)
+		cut(oldest);
+}
+
 void guard_request(struct visitor *v, const struct pubkey *key)
 {
 	struct listener *l = v->l;
@@ -149,6 +239,7 @@ void guard_request(struct visitor *v, const struct pubkey *key)
 	pthread_mutex_lock(&l->lock);
 	if (busy_of(l, key, &oldest) >= LISTENER_PER_PEER)
 		cut(oldest); /* most likely one whose connection died without telling us */
+	bound_idle(l, v, key);
 	v->known = v->busy = true;
 	v->key = *key;
 	v->began_ms = env_mono(l->o.env);

@@ -152,13 +152,26 @@ static uint64_t left_of(uint64_t used, uint64_t quota)
 	return quota == UINT64_MAX ? UINT64_MAX : used < quota ? quota - used : 0;
 }
 
-static uint64_t line_left(const struct ledger_line *line, enum ledger_item item, bool space,
-			  unsigned times)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	uint64_t day = left_of(line->row.today.n[item], ledger_quota(item, space, false, times));
-	uint64_t all = left_of(line->row.total.n[item], ledger_quota(item, space, true, times));
+	return a < b ? a : b;
+}
 
-	return day < all ? day : all;
+/* Of a line that belongs to a peer whose own line is `whole`. */
+static uint64_t line_left(const struct ledger_line *line, const struct ledger_line *whole,
+			  enum ledger_item item)
+{
+	const struct ledger_row *r = &line->row;
+	bool space = line != whole;
+	uint64_t left =
+		least(left_of(r->today.n[item], ledger_quota(item, space, false, whole->times)),
+		      left_of(r->total.n[item], ledger_quota(item, space, true, whole->times)));
+
+	if (!space && item == LEDGER_BYTES && whole->take_bytes)
+		left = least(left, left_of(r->total.n[item], whole->take_bytes));
+	if (!space && item == LEDGER_OUT && whole->give_bytes)
+		left = least(left, left_of(r->today.n[item], whole->give_bytes));
+	return left;
 }
 
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item)
@@ -169,7 +182,7 @@ uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_it
 	pthread_mutex_lock(&l->lock);
 	line = ledger_line(l, peer, &of_peer);
 	if (line)
-		left = line_left(line, item, false, line->times);
+		left = line_left(line, line, item);
 	pthread_mutex_unlock(&l->lock);
 	return left;
 }
@@ -190,8 +203,8 @@ enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const 
 	if (!whole || !space)
 		over = LEDGER_LOGS;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
-		if (more.n[i] > line_left(whole, (enum ledger_item)i, false, whole->times) ||
-		    more.n[i] > line_left(space, (enum ledger_item)i, true, whole->times))
+		if (more.n[i] > line_left(whole, whole, (enum ledger_item)i) ||
+		    more.n[i] > line_left(space, whole, (enum ledger_item)i))
 			over = (enum ledger_item)i;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
 		if (more.n[i]) {
@@ -230,7 +243,7 @@ bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight
 	if (line) {
 		fill(line, env_mono(l->env), patience);
 		ok = line->bucket >= (uint64_t)weight * THOUSAND &&
-		     line_left(line, LEDGER_REQUESTS, false, line->times) > 0;
+		     line_left(line, line, LEDGER_REQUESTS) > 0;
 	}
 	if (ok) {
 		line->bucket -= (uint64_t)weight * THOUSAND;
@@ -268,15 +281,23 @@ uint64_t ledger_today(struct ledger *l, enum ledger_item item)
 	return sum;
 }
 
-void ledger_set_times(struct ledger *l, const struct pubkey *peer, unsigned times)
+bool ledger_set(struct ledger *l, const struct pubkey *peer, unsigned times, uint64_t take_bytes,
+		uint64_t give_bytes)
 {
 	struct ledger_line *line;
+	bool changed = false;
 
 	pthread_mutex_lock(&l->lock);
 	line = ledger_line(l, peer, &of_peer);
-	if (line)
+	if (line) {
+		changed = line->times != times || line->take_bytes != take_bytes ||
+			  line->give_bytes != give_bytes;
 		line->times = times;
+		line->take_bytes = take_bytes;
+		line->give_bytes = give_bytes;
+	}
 	pthread_mutex_unlock(&l->lock);
+	return changed;
 }
 
 bool ledger_changed(struct ledger *l)

@@ -81,8 +81,11 @@ bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight
 void ledger_get(struct ledger *l, const struct pubkey *peer, struct ledger_row *ret);
 /* Of all peers together, today. */
 uint64_t ledger_today(struct ledger *l, enum ledger_item item);
-/* How much more than usual it may; 1 when nothing was set. */
-void ledger_set_times(struct ledger *l, const struct pubkey *peer, unsigned times);
+/* What a volunteer set for it: how much more than usual it may (1), and of peer_terms the bytes it
+ * may make us keep in all and what it is given in a day (0: no bound of its own). true: that is
+ * something else than before. */
+bool ledger_set(struct ledger *l, const struct pubkey *peer, unsigned times, uint64_t take_bytes,
+		uint64_t give_bytes);
 /* A peer is gone: its row stays until the day is over, so that coming back is no way out. */
 
 /* --- ledger_store.c --- */

@@ -8,6 +8,7 @@ struct ledger_line {
 	bool changed; /* since ledger_save */
 	/* of a peer's own line */
 	unsigned times;
+	uint64_t take_bytes, give_bytes;
 	size_t spaces;	    /* lines of its spaces */
 	uint64_t bucket;    /* weight of requests that it may make now, in thousandths */
 	int64_t bucket_at;  /* monotonic */

@@ -21,15 +21,22 @@ static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
 	} else if (v) {
 		struct sync_report sum = v->sum;
 		struct pubkey key = v->key;
-		bool known = v->known;
+		bool known = v->known, stalled = v->stalled;
 		char error[PEER_ERROR];
 
 		memcpy(error, v->error, sizeof(error));
 		*socket_context = NULL;
 		guard_leave(v);
+		if (stalled)
+			l->o.misdeed(l->o.ctx, &key, MISDEED_STALL, "");
 		if (known)
 			l->o.ended(l->o.ctx, &key, &sum, error[0] ? error : NULL);
 	}
+}
+
+static enum MHD_Result accepts(void *cls, const struct sockaddr *from, socklen_t n)
+{
+	return guard_accepts(cls, from) ? MHD_YES : MHD_NO;
 }
 
 static struct error *start_daemon(struct listener *l, int fd)
@@ -41,7 +48,7 @@ static struct error *start_daemon(struct listener *l, int fd)
 	/* Asked for a trust list, libmicrohttpd asks clients for a certificate. What they show is
 	 * judged by its key alone, in listener_answer.c. */
 	l->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, answer_request, l, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+		flags, 0, accepts, l, answer_request, l, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 		MHD_OPTION_HTTPS_MEM_KEY, tls_key_pem(tls), MHD_OPTION_HTTPS_MEM_CERT,
 		tls_cert_pem(tls), MHD_OPTION_HTTPS_MEM_TRUST, tls_cert_pem(tls),
 		MHD_OPTION_HTTPS_PRIORITIES, tls_priorities, MHD_OPTION_TLS_NO_ALPN, 1,

@@ -3,15 +3,20 @@
  * The answering side of the transport: the four requests of PROTOCOL.md section 7 over mutual TLS
  * 1.3, on libmicrohttpd. Who shows no approved key is answered 403 and can do nothing else.
  *
- * Limits: LISTENER_CONNECTIONS in all and LISTENER_PER_IP for one address; LISTENER_PER_PEER
- * requests of one peer at once, of more the oldest is cut; a connection that did not become a
+ * Limits: LISTENER_CONNECTIONS in all, of which LISTENER_STRANGERS at most belong to who has not
+ * shown an approved key, and LISTENER_PER_IP for one address; LISTENER_PER_PEER requests of one
+ * peer at once and LISTENER_IDLE_PER_PEER connections between two requests, of more the oldest is
+ * cut; new connections of one address at LISTENER_RATE a second after the first LISTENER_BURST;
+ * requests and bytes of one peer by the ledger; a connection that did not become a
  * peer's within LISTENER_GREET_MS is cut, whatever it dribbles; one that stands still, too; a
  * request must move at least a KiB a second after its first minute. Bodies: LISTENER_PULL,
  * LISTENER_PUSH.
  */
 #pragma once
 #include "sync/blob/blob.h"
+#include "sync/peer/conduct.h"
 #include "sync/peer/host.h"
+#include "sync/peer/ledger.h"
 #include "sync/peer/peer.h"
 #include "sync/peer/readers.h"
 #include "sync/replicate/serve.h"
@@ -20,7 +25,12 @@
 enum {
 	LISTENER_CONNECTIONS = 256,
 	LISTENER_PER_IP = 32,
+	LISTENER_STRANGERS = 192,
 	LISTENER_PER_PEER = 4,
+	LISTENER_IDLE_PER_PEER = 8,
+	LISTENER_BURST = 200,
+	LISTENER_RATE = 50,
+	LISTENER_NO_ROOM = 16, /* frames beyond a peer's quota that are still read in one request */
 	LISTENER_GREET_MS = 15000,
 	LISTENER_IDLE_S = 120,
 	LISTENER_PULL = 32 * 1024 * 1024,
@@ -38,6 +48,7 @@ struct listener_options {
 	const struct sync_host *host;
 	struct readers *readers;
 	struct blob_store *blobs;
+	struct ledger *ledger; /* NULL: nothing is charged or bounded */
 
 	/* Called from the listener's threads; must be quick, except that `ended` may wait. */
 	void *ctx;
@@ -48,6 +59,12 @@ struct listener_options {
 	void (*met)(void *ctx, const struct pubkey *key, const char *address);
 	/* Something was written. */
 	void (*stored)(void *ctx);
+	/* How much slower than usual this peer may ask (1: as usual). */
+	unsigned (*patience)(void *ctx, const struct pubkey *key);
+	/* A peer did that (words: borrowed, English, may be ""). */
+	void (*misdeed)(void *ctx, const struct pubkey *key, enum misdeed what, const char *words);
+	/* Entries of an appliance are being taken over from this peer. */
+	void (*heard)(void *ctx, const struct pubkey *key, const struct ingest *run);
 	/* A peer's connection has ended: what moved over it, and the first thing that went wrong
 	 * (NULL: nothing). */
 	void (*ended)(void *ctx, const struct pubkey *key, const struct sync_report *report,

@@ -21,11 +21,18 @@ struct request {
 	struct pubkey peer;
 	struct session_options so;
 	struct serving *serving;
-	size_t fed;	  /* bytes given to `serving` since frames were looked for last */
-	uint64_t body;	  /* bytes of the body */
-	uint64_t drained; /* bytes of the body after the failure */
-	bool busy;	  /* counted by the guard */
-	int status;	  /* of a refusal; 0: what the error says */
+	size_t fed;		 /* bytes given to `serving` since frames were looked for last */
+	uint64_t body;		 /* bytes of the body */
+	uint64_t drained;	 /* bytes of the body after the failure */
+	bool busy;		 /* counted by the guard */
+	int status;		 /* of a refusal; 0: what the error says */
+	unsigned no_room;	 /* frames beyond the peer's quota */
+	unsigned misdeeds;	 /* bits of enum misdeed */
+	const char *over;	 /* which quota, for the words */
+	enum error_code refused; /* why, when it was */
+	uint64_t gave, may_give; /* bytes of the answer */
+	int fd;			 /* of a file that is given */
+	uint64_t fd_at, fd_end;
 	struct error *err;
 	struct buf out;
 	size_t out_at;
@@ -87,6 +94,7 @@ static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struc
 
 	if (!r->v->error[0])
 		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(take_err));
+	r->refused = error_code(take_err);
 	buf_printf(&json, "{\"error\":{\"status\":%d,\"name\":\"%s\",\"text\":", status,
 		   error_name(error_code(take_err)));
 	json_string(&json, error_english(take_err));
@@ -94,7 +102,8 @@ static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struc
 	response = MHD_create_response_from_buffer(json.n, json.p, MHD_RESPMEM_MUST_COPY);
 	if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->route->method);
-	if (response && error_is(take_err, ERR_DENIED)) /* a stranger keeps no place */
+	/* Who is a stranger, or comes too fast, keeps no place. */
+	if (response && (error_is(take_err, ERR_DENIED) || error_is(take_err, ERR_RATE)))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	error_free(take_err);
 	return queue(c, status, "application/json", response);
@@ -205,6 +214,55 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	return !host->follows || host->follows(host->ctx, peer, space);
 }
 
+/* What does not fit into the peer's quota stays with it until there is room again. */
+static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
+{
+	struct request *r = ctx;
+	const struct listener_options *o = &r->l->o;
+	enum ledger_item over = LEDGER_ITEMS;
+
+	if (o->ledger)
+		over = ledger_room(o->ledger, &r->peer, log, run ? run->first : 0, run ? run->n : 0,
+				   bytes);
+	if (over != LEDGER_ITEMS) {
+		r->no_room++;
+		r->over = ledger_item_name(over);
+		r->misdeeds |= 1u << (over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA);
+	} else if (run) {
+		o->heard(o->ctx, &r->peer, run);
+	}
+	return over == LEDGER_ITEMS;
+}
+
+static struct error *no_room(void)
+{
+	return error_new(ERR_LIMIT, N_("This box takes no more of yours for now. What came whole "
+				       "and fitted is kept; its volunteer can allow more."));
+}
+
+/* Does it come too fast, or has it been given enough for today? */
+static struct error *pay(struct request *r)
+{
+	const struct listener_options *o = &r->l->o;
+	bool blob = r->route->answer == answer_blob;
+
+	r->may_give = UINT64_MAX;
+	if (!o->ledger)
+		return NULL;
+	if (!ledger_request(o->ledger, &r->peer, blob ? LEDGER_REQUEST_BLOB : LEDGER_REQUEST,
+			    o->patience(o->ctx, &r->peer))) {
+		r->misdeeds |= 1u << MISDEED_FLOOD;
+		return error_new(ERR_RATE, N_("This comes too fast. Ask again later."));
+	}
+	r->may_give = ledger_left(o->ledger, &r->peer, LEDGER_OUT);
+	ENSURE(r->may_give > 0, error_new(ERR_LIMIT, N_("This box gives no more today. The rest "
+							"follows tomorrow.")));
+	ENSURE(r->route->kind != SERVE_PUSH || !r->route->body_limit ||
+		       ledger_left(o->ledger, &r->peer, LEDGER_BYTES) > 0,
+	       no_room());
+	return NULL;
+}
+
 static struct error *begin(struct request *r, struct MHD_Connection *c, const char *method,
 			   const char *url)
 {
@@ -212,12 +270,14 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 
 	TRY(identify(r, c));
 	TRY(find_route(r, method, url));
+	TRY(pay(r));
 	ENSURE(!length || strtoull(length, NULL, 10) <= r->route->body_limit, too_long());
 	r->so = (struct session_options){.self = r->l->o.self,
 					 .peer = r->peer,
 					 .env = r->l->o.env,
 					 .name = r->l->o.name,
 					 .take_limit = LISTENER_TAKE,
+					 .room = room,
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
@@ -247,6 +307,7 @@ static struct error *take_frames(struct request *r, struct log_store *log)
 	r->fed = 0;
 	for (;;) {
 		TRY(serving_next(r->serving, log, &in));
+		ENSURE(r->no_room <= LISTENER_NO_ROOM, no_room());
 		if (!in)
 			return NULL;
 		/* removed while it was sending */
@@ -301,6 +362,7 @@ static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c
 
 	if (err)
 		return refuse(r, c, err);
+	r->gave += n;
 	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
 		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
 }
@@ -326,6 +388,9 @@ static ssize_t read_answer(void *cls, uint64_t pos, char *buf, size_t max)
 	n = r->out.n - r->out_at < max ? r->out.n - r->out_at : max;
 	if (!n)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	r->gave += n;
+	if (r->gave > r->may_give)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	memcpy(buf, r->out.p + r->out_at, n);
 	r->out_at += n;
 	atomic_fetch_add(&r->v->bytes, n);
@@ -368,7 +433,26 @@ static bool range_of(const char *text, uint64_t size, uint64_t *ret_from, uint64
 	return true;
 }
 
-static enum MHD_Result send_blob(struct MHD_Connection *c, int fd, uint64_t size)
+/* By hand and not by MHD_create_response_from_fd: so that it is counted, and the guard sees that
+ * the connection moves. */
+static ssize_t read_blob(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct request *r = cls;
+	uint64_t left = r->fd_end - r->fd_at;
+	ssize_t n = left ? pread(r->fd, buf, left < max ? (size_t)left : max, (off_t)r->fd_at) : 0;
+
+	if (!left)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	r->gave += n > 0 ? (uint64_t)n : 0;
+	if (n <= 0 || r->gave > r->may_give)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	r->fd_at += (uint64_t)n;
+	atomic_fetch_add(&r->v->bytes, (uint64_t)n);
+	return n;
+}
+
+/* The descriptor is the request's from here on. */
+static enum MHD_Result send_blob(struct request *r, struct MHD_Connection *c, uint64_t size)
 {
 	uint64_t from = 0, n = size;
 	bool part = range_of(header(c, MHD_HTTP_HEADER_RANGE), size, &from, &n);
@@ -376,14 +460,12 @@ static enum MHD_Result send_blob(struct MHD_Connection *c, int fd, uint64_t size
 	char range[96];
 
 	if (part && n == 0) {
-		close(fd);
 		response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
 		snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
 	} else {
-		/* closes the descriptor in the end */
-		response = MHD_create_response_from_fd_at_offset64(n, fd, from);
-		if (!response)
-			close(fd);
+		r->fd_at = from;
+		r->fd_end = from + n;
+		response = MHD_create_response_from_callback(n, PIECE, read_blob, r, NULL);
 		snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, from,
 			 from + n - 1, size);
 	}
@@ -401,13 +483,12 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 	struct hash hash;
 	uint64_t size;
 	struct error *err;
-	int fd;
 
 	if (!r->l->o.blobs || !id_parse(arg, hash.b))
 		return refuse(r, c,
 			      error_new(ERR_NOT_FOUND, N_("This is not the name of a file.")));
-	err = blob_fd(r->l->o.blobs, &hash, &fd, &size);
-	return err ? refuse(r, c, err) : send_blob(c, fd, size);
+	err = blob_fd(r->l->o.blobs, &hash, &r->fd, &size);
+	return err ? refuse(r, c, err) : send_blob(r, c, size);
 }
 
 /* --- called by libmicrohttpd --- */
@@ -432,6 +513,7 @@ enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *
 		if (!r)
 			abort();
 		*con_cls = r;
+		r->fd = -1;
 		r->l = cls;
 		r->v = visitor_of(c);
 		if (!r->v)
@@ -468,6 +550,25 @@ static void add_up(struct sync_report *to, const struct sync_report *r)
 			       r->refused[i].by_peer);
 }
 
+/* What it cost, and what was odd about it. */
+static void settle_up(struct request *r)
+{
+	static const struct sync_report nothing;
+	const struct sync_report *report = r->serving ? serving_report(r->serving) : &nothing;
+	const struct listener_options *o = &r->l->o;
+	enum error_code why = r->err ? error_code(r->err) : r->refused;
+
+	r->misdeeds |= conduct_of_report(report, &r->peer, why);
+	for (int i = 0; i < MISDEEDS; i++)
+		if (r->misdeeds & 1u << i)
+			o->misdeed(o->ctx, &r->peer, (enum misdeed)i,
+				   r->over && i != MISDEED_FLOOD ? r->over : r->v->error);
+	if (!o->ledger)
+		return;
+	ledger_charge(o->ledger, &r->peer, LEDGER_IN, r->body);
+	ledger_charge(o->ledger, &r->peer, LEDGER_OUT, r->gave);
+}
+
 void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 		      enum MHD_RequestTerminationCode toe)
 {
@@ -482,8 +583,12 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 		add_up(&r->v->sum, serving_report(r->serving));
 	if (r->err && !r->v->error[0])
 		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(r->err));
-	if (r->busy)
+	if (r->busy) {
+		settle_up(r);
 		guard_done(r->v);
+	}
+	if (r->fd >= 0)
+		close(r->fd);
 	serving_free(r->serving);
 	error_free(r->err);
 	buf_release(&r->out);

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { LISTENER_ARRIVALS = 256 };
+
 /* One connection. */
 struct visitor {
 	struct visitor *next, *prev;
@@ -15,7 +17,7 @@ struct visitor {
 	int64_t began_ms; /* the connection, then the request in hand; monotonic */
 	bool known;	  /* has shown an approved key */
 	bool busy;	  /* a request is in hand */
-	bool cut;
+	bool cut, stalled;
 	struct pubkey key; /* when known */
 
 	atomic_uint_fast64_t bytes; /* moved by the request in hand */
@@ -36,6 +38,12 @@ struct listener {
 	pthread_cond_t wake;
 	bool stop;
 	struct visitor *visitors;
+	/* how fast addresses come: a bucket each, in thousandths; the one not seen longest gives way */
+	struct arrivals {
+		uint8_t net[16]; /* an IPv4 address, or the first half of an IPv6 one */
+		int64_t at;
+		uint64_t left;
+	} arrivals[LISTENER_ARRIVALS];
 };
 
 /* --- guard.c: who is connected, and for how long --- */
@@ -43,6 +51,8 @@ struct error *guard_start(struct listener *l) MUST;
 void guard_stop(struct listener *l);
 struct visitor *guard_enter(struct listener *l, int fd);
 void guard_leave(struct visitor *v);
+/* May a connection from there come now? */
+bool guard_accepts(struct listener *l, const struct sockaddr *from);
 /* A request of this approved peer begins. When it has too many in hand the oldest is cut. */
 void guard_request(struct visitor *v, const struct pubkey *key);
 void guard_done(struct visitor *v);

@@ -23,9 +23,12 @@ struct row {
 	int64_t due;		   /* when WAITING */
 	int64_t not_before;	   /* failures, courtesy */
 	int64_t regular;	   /* a look in any case */
-	unsigned failures;	   /* in a row */
-	unsigned address;	   /* which of its addresses is tried next */
-	unsigned tried;		   /* of them, since the last wait */
+	int64_t held_until;	   /* by schedule_hold */
+	int64_t started_at;
+	bool slow;	   /* the last exchange took its time */
+	unsigned failures; /* in a row */
+	unsigned address;  /* which of its addresses is tried next */
+	unsigned tried;	   /* of them, since the last wait */
 	struct pair settled, started;
 };
 
@@ -36,6 +39,7 @@ struct schedule {
 	uint8_t ours[DISCOVERY_DIGEST];
 	bool has_ours, poked;
 	int64_t poke_at;
+	int64_t closed_until;
 };
 
 struct schedule *schedule_new(const struct env *env)
@@ -143,6 +147,10 @@ static void weigh(struct schedule *s, struct row *r, int64_t now)
 	due = r->asked || !is_settled(s, r) ? now : r->regular;
 	if (due < r->not_before && !r->asked)
 		due = r->not_before;
+	if (due < r->held_until && !r->asked)
+		due = r->held_until;
+	if (due < s->closed_until && !r->seen && !r->asked)
+		due = s->closed_until;
 	r->due = due;
 	r->state = WAITING;
 }
@@ -284,7 +292,45 @@ bool schedule_ask(struct schedule *s, const struct pubkey *key, int64_t now)
 	return any;
 }
 
-bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret)
+void schedule_hold(struct schedule *s, const struct pubkey *key, int64_t until, int64_t now)
+{
+	struct row *r = find(s, key);
+
+	if (!r)
+		return;
+	r->held_until = until;
+	weigh(s, r, now);
+}
+
+void schedule_close(struct schedule *s, int64_t until, int64_t now)
+{
+	if (until == s->closed_until)
+		return;
+	s->closed_until = until;
+	for (size_t i = 0; i < s->n; i++)
+		weigh(s, s->rows[i], now);
+}
+
+void schedule_anew(struct schedule *s, const struct pubkey *key, int64_t now)
+{
+	struct row *r = find(s, key);
+
+	if (!r)
+		return;
+	r->settled.known = false;
+	if (r->regular > now + SCHEDULE_COURTESY)
+		r->regular = now + SCHEDULE_COURTESY;
+	weigh(s, r, now);
+}
+
+bool schedule_is_near(struct schedule *s, const struct pubkey *key)
+{
+	const struct row *r = find(s, key);
+
+	return r && r->seen;
+}
+
+static bool next(struct schedule *s, int64_t now, bool quick, struct schedule_job *ret)
 {
 	const char *addresses[ADDRESSES];
 	struct row *best = NULL;
@@ -293,7 +339,8 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret)
 	for (size_t i = 0; i < s->n; i++) {
 		struct row *r = s->rows[i];
 
-		if (r->state == WAITING && r->due <= now && (!best || r->due < best->due))
+		if (r->state == WAITING && r->due <= now && !(quick && r->slow) &&
+		    (!best || r->due < best->due))
 			best = r;
 	}
 	if (!best)
@@ -304,11 +351,24 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret)
 	ret->key = best->key;
 	ret->asked = best->asked;
 	snprintf(ret->address, sizeof(ret->address), "%s", addresses[best->address % n]);
+	for (size_t i = 0; best->seen && i < best->box.addresses; i++)
+		ret->near |= strcmp(ret->address, best->box.address[i]) == 0;
+	best->started_at = now;
 	best->state = RUNNING;
 	best->running_asked = best->asked;
 	best->asked = false; /* asked again meanwhile: again, then */
 	best->started = pair_now(s, best);
 	return true;
+}
+
+bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret)
+{
+	return next(s, now, false, ret);
+}
+
+bool schedule_next_quick(struct schedule *s, int64_t now, struct schedule_job *ret)
+{
+	return next(s, now, true, ret);
 }
 
 static void failed(struct schedule *s, struct row *r, int64_t now)
@@ -339,6 +399,7 @@ void schedule_done(struct schedule *s, const struct pubkey *key, bool ok,
 	if (!r || r->state != RUNNING)
 		return;
 	r->state = IDLE;
+	r->slow = now - r->started_at > SCHEDULE_QUICK;
 	if (ok) {
 		/* What they announced when it began: if they announce something else by now it is
 		 * looked at again. */

@@ -22,7 +22,9 @@
  *  2. After a failure the next try waits longer and longer (SCHEDULE_RETRY to SCHEDULE_RETRY_LAST,
  *     with jitter), but every address of the peer is tried once before the first wait; a peer that
  *     appears again, and a person, cut the wait short.
- *  3. Of two boxes that hear of one change, the one that made it comes first: the other waits
+ *  3. schedule_hold (a peer that misbehaves) and schedule_close (a metered line outside its hours)
+ *     put everything off that no person asks for; the second not for who is seen on this network.
+ *  4. Of two boxes that hear of one change, the one that made it comes first: the other waits
  *     SCHEDULE_COURTESY.
  */
 #pragma once
@@ -40,6 +42,7 @@ enum {
 	SCHEDULE_NETWORK = 1000,     /* after a link came up: addresses take a moment */
 	SCHEDULE_REGULAR = 300000,   /* a peer whose state we can't hear */
 	SCHEDULE_EQUAL = 3600000,    /* one that announces what we hold */
+	SCHEDULE_QUICK = 20000,	     /* who took longer last time is no quick one */
 };
 
 struct schedule;
@@ -71,9 +74,20 @@ struct schedule_job {
 	struct pubkey key;
 	char address[PEER_ADDRESS];
 	bool asked; /* by a person */
+	bool near;  /* the address is on this network */
 };
 /* The next exchange, now RUNNING; false: none is due. */
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret);
+/* The same among the quick ones, so that some that drag on can't keep all the others waiting. */
+bool schedule_next_quick(struct schedule *s, int64_t now, struct schedule_job *ret);
+/* Nothing with this peer before `until` (0: from now on as usual), unless a person asks. */
+void schedule_hold(struct schedule *s, const struct pubkey *key, int64_t until, int64_t now);
+/* Nothing with anybody who is not seen on this network before `until` (0: as usual). */
+void schedule_close(struct schedule *s, int64_t until, int64_t now);
+/* What is settled with this peer may have changed: its quota was raised, it brought an address. */
+void schedule_anew(struct schedule *s, const struct pubkey *key, int64_t now);
+/* Is it seen on this network? */
+bool schedule_is_near(struct schedule *s, const struct pubkey *key);
 /* It has ended. ours: our digest at the moment when both sides had nothing more for each other;
  * NULL when that can't be said (it failed, or something was written meanwhile). */
 void schedule_done(struct schedule *s, const struct pubkey *key, bool ok,

@@ -42,7 +42,9 @@ static bool admit(struct inlet *in, const struct frame *f)
 		report_refusal(in->report, &id, seq, ERR_DENIED, false);
 		return false;
 	}
-	if (in->take_limit && weight(f) > in->take_limit - in->taken) {
+	if ((in->take_limit && weight(f) > in->take_limit - in->taken) ||
+	    (in->room &&
+	     !in->room(in->room_ctx, &id, f->type == FRAME_FORK ? NULL : &f->entries, weight(f)))) {
 		report_refusal(in->report, &id, seq, ERR_LIMIT, false);
 		return false;
 	}

@@ -16,6 +16,9 @@ struct inlet {
 	void *ctx;
 	/* Do we take entries of this space? NULL: yes. */
 	bool (*takes)(void *ctx, const struct hash *space);
+	/* Is there room? As in session_options, with its ctx; NULL: yes. */
+	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
+	void *room_ctx;
 	uint64_t take_limit;   /* bytes; 0: any */
 	uint64_t repeat_limit; /* entries that we had already; 0: any */
 	struct stream_reader *reader;

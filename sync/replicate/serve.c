@@ -97,6 +97,8 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 	v->in = (struct inlet){.self = o->self,
 			       .ctx = v,
 			       .takes = serving_follows,
+			       .room = o->room,
+			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
 			       .report = &v->report};

@@ -110,6 +110,8 @@ struct session *session_new(const struct session_options *o)
 	s->in = (struct inlet){.self = o->self,
 			       .ctx = s,
 			       .takes = follows,
+			       .room = o->room,
+			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
 			       .report = &s->report};
@@ -181,6 +183,7 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 {
 	size_t n = 0;
 
+	s->report.heads_differ = false;
 	for (size_t i = 0; i < s->n_spaces; i++) {
 		struct space_digest ours;
 
@@ -188,6 +191,7 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 		s->spaces[i].differs = differs(&ours, &s->spaces[i].theirs);
 		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 		n += s->spaces[i].differs;
+		s->report.heads_differ |= !hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 	}
 	*ret_n = n;
 	return NULL;

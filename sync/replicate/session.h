@@ -64,6 +64,9 @@ struct session_options {
 	 * yes. */
 	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
 	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* Is there room for these entries of the log (run NULL: for a fork), with their payloads of
+	 * that many bytes? What has none is known, not held. NULL: yes. */
+	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
 };

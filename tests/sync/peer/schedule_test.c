@@ -320,10 +320,97 @@ static void who_was_just_served_is_not_called_back_at_once(void **state)
 
 /* Whatever happens: one exchange a peer at a time, nobody who is not a peer, and time never stands
  * still. */
+static void who_misbehaves_waits_unless_a_person_asks(void **state)
+{
+	struct fixture f;
+	struct peer p = peer_of(1, "a:1");
+	struct seen_box b = box_of(1, 9);
+	struct schedule_job job;
+
+	set_up(&f);
+	schedule_peers(f.s, &p, 1, f.now);
+	job = due(&f, 0, 0);
+	done(&f, &job, true);
+	schedule_hold(f.s, &p.key, f.now + 3600000, f.now);
+	schedule_seen(f.s, &b, 1, f.now); /* coming and going does not help it */
+	quiet(&f, 3599000);
+	assert_true(schedule_ask(f.s, &p.key, f.now));
+	job = due(&f, 0, 0);
+	assert_true(job.asked);
+	done(&f, &job, true);
+	schedule_hold(f.s, &p.key, 0, f.now); /* forgiven */
+	ours_is(&f, 3);
+	due(&f, 0, SCHEDULE_COURTESY);
+	schedule_free(f.s);
+}
+
+static void a_closed_line_is_for_the_neighbours_only(void **state)
+{
+	struct fixture f;
+	struct peer p[2] = {peer_of(1, "a:1"), peer_of(2, "")};
+	struct seen_box b = box_of(2, 9);
+	struct schedule_job job;
+
+	set_up(&f);
+	schedule_close(f.s, f.now + 100000, f.now);
+	schedule_peers(f.s, p, 2, f.now);
+	schedule_seen(f.s, &b, 1, f.now);
+	job = due(&f, 0, 0);
+	assert_int_equal(job.key.b[0], 2);
+	assert_true(job.near);
+	done(&f, &job, true);
+	quiet(&f, 99000);
+	job = due(&f, 500, 1000);
+	assert_int_equal(job.key.b[0], 1);
+	assert_false(job.near);
+	schedule_free(f.s);
+}
+
+static void who_drags_on_is_kept_out_of_the_quick_lane(void **state)
+{
+	struct fixture f;
+	struct peer p[2] = {peer_of(1, "a:1"), peer_of(2, "b:1")};
+	struct schedule_job job;
+
+	set_up(&f);
+	schedule_peers(f.s, p, 1, f.now);
+	job = due(&f, 0, 0);
+	f.now += SCHEDULE_QUICK + 1;
+	done(&f, &job, true);
+	assert_true(schedule_ask(f.s, &p[0].key, f.now));
+	assert_false(schedule_next_quick(f.s, f.now, &job));
+	schedule_peers(f.s, p, 2, f.now);
+	assert_true(schedule_next_quick(f.s, f.now, &job));
+	assert_int_equal(job.key.b[0], 2);
+	assert_true(schedule_next(f.s, f.now, &job));
+	assert_int_equal(job.key.b[0], 1);
+	done(&f, &job, true); /* quick this time */
+	assert_true(schedule_ask(f.s, &p[0].key, f.now));
+	assert_true(schedule_next_quick(f.s, f.now, &job));
+	schedule_free(f.s);
+}
+
+static void what_is_settled_is_looked_at_anew_when_it_may_differ(void **state)
+{
+	struct fixture f;
+	struct peer p = peer_of(1, "a:1");
+	struct schedule_job job;
+
+	set_up(&f);
+	schedule_peers(f.s, &p, 1, f.now);
+	job = due(&f, 0, 0);
+	done(&f, &job, true);
+	quiet(&f, SCHEDULE_COURTESY * 3);
+	schedule_anew(f.s, &p.key, f.now);
+	due(&f, 0, SCHEDULE_COURTESY);
+	schedule_free(f.s);
+}
+
 static void random_events_keep_the_invariants(void **state)
 {
 	struct fixture f;
 	bool running[8] = {false}, listed[8] = {false};
+	int64_t held[8] = {0};
 
 	set_up(&f);
 	for (int step = 0; step < 20000; step++) {
@@ -334,13 +421,13 @@ static void random_events_keep_the_invariants(void **state)
 		uint8_t who = (uint8_t)test_below(&f.t, 8);
 		struct pubkey key = {{who}};
 
-		switch (test_below(&f.t, 9)) {
+		switch (test_below(&f.t, 12)) {
 		case 0:
 			for (uint8_t i = 0; i < 8; i++)
 				if ((listed[i] = test_below(&f.t, 4) != 0))
 					peers[n++] = peer_of(i, i % 2 ? "a:1" : "");
 				else
-					running[i] = false;
+					running[i] = false, held[i] = 0;
 			schedule_peers(f.s, peers, n, f.now);
 			break;
 		case 1:
@@ -370,9 +457,21 @@ static void random_events_keep_the_invariants(void **state)
 		case 7:
 			f.now += schedule_wait(f.s, f.now, 5000);
 			break;
+		case 8:
+			held[who] = listed[who] ? f.now + (int64_t)test_below(&f.t, 9000) : 0;
+			schedule_hold(f.s, &key, held[who], f.now);
+			break;
+		case 9:
+			schedule_anew(f.s, &key, f.now);
+			break;
+		case 10:
+			schedule_close(f.s, f.now + (int64_t)test_below(&f.t, 9000), f.now);
+			break;
 		default:
-			if (!schedule_next(f.s, f.now, &job))
+			if (!(test_below(&f.t, 2) ? schedule_next(f.s, f.now, &job)
+						  : schedule_next_quick(f.s, f.now, &job)))
 				break;
+			assert_true(job.asked || f.now >= held[job.key.b[0]]);
 			assert_true(listed[job.key.b[0]]);
 			assert_false(running[job.key.b[0]]);
 			assert_true(job.address[0] != 0);
@@ -397,6 +496,10 @@ int main(void)
 		cmocka_unit_test(a_person_need_not_wait),
 		cmocka_unit_test(a_removed_peer_is_forgotten_also_while_it_runs),
 		cmocka_unit_test(who_was_just_served_is_not_called_back_at_once),
+		cmocka_unit_test(who_misbehaves_waits_unless_a_person_asks),
+		cmocka_unit_test(a_closed_line_is_for_the_neighbours_only),
+		cmocka_unit_test(who_drags_on_is_kept_out_of_the_quick_lane),
+		cmocka_unit_test(what_is_settled_is_looked_at_anew_when_it_may_differ),
 		cmocka_unit_test(random_events_keep_the_invariants),
 	};
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What peers cost and how they behave: gathered in memory, written now and then. */
+#include "sync/engine_priv.h"
+
+/* --- reading --- */
+static struct standing *standing_of(struct sync *s, const struct pubkey *key, bool make)
+{
+	struct standing *st;
+
+	for (size_t i = 0; i < s->n_standings; i++)
+		if (pubkey_eq(&s->standings[i].key, key))
+			return &s->standings[i];
+	if (!make || s->n_standings >= LIMIT_PEERS)
+		return NULL;
+	s->standings = reallocarray(s->standings, s->n_standings + 1, sizeof(*st));
+	if (!s->standings)
+		abort();
+	st = &s->standings[s->n_standings++];
+	memset(st, 0, sizeof(*st));
+	st->key = *key;
+	return st;
+}
+
+static struct conduct *row_of(struct standing *st, enum misdeed what)
+{
+	for (size_t i = 0; i < st->n; i++)
+		if (st->rows[i].what == what)
+			return &st->rows[i];
+	st->rows[st->n] = (struct conduct){.peer = st->key, .what = what};
+	return &st->rows[st->n++];
+}
+
+struct loading {
+	struct conduct *rows;
+	size_t n;
+};
+
+static struct error *load_row(void *ctx, const struct conduct *c)
+{
+	struct loading *all = ctx;
+
+	all->rows = reallocarray(all->rows, all->n + 1, sizeof(*c));
+	if (!all->rows)
+		abort();
+	all->rows[all->n++] = *c;
+	return NULL;
+}
+
+/* What is left of a wait from before a restart begins anew: restarts are rare. */
+static void hold(struct sync *s, const struct standing *st)
+{
+	int64_t wait = conduct_wait(st->rows, st->n, env_now(s->o.env));
+	int64_t now = env_mono(s->o.env);
+
+	schedule_hold(s->schedule, &st->key, wait ? now + wait : 0, now);
+}
+
+struct error *engine_load_conduct(struct sync *s)
+{
+	struct loading all = {.n = 0};
+	struct error *err = conduct_each(s->local, NULL, load_row, &all);
+
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; !err && i < s->n_standings; i++)
+		s->standings[i].n = 0;
+	for (size_t i = 0; !err && i < all.n; i++) {
+		struct standing *st = standing_of(s, &all.rows[i].peer, true);
+
+		if (st)
+			*row_of(st, all.rows[i].what) = all.rows[i];
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(all.rows);
+	return err;
+}
+
+void engine_hold(struct sync *s)
+{
+	for (size_t i = 0; i < s->n_standings; i++)
+		hold(s, &s->standings[i]);
+}
+
+/* --- noting --- */
+static void add_news(struct sync *s, const struct conduct *c)
+{
+	for (size_t i = 0; i < s->n_news; i++) {
+		struct conduct *old = &s->news[i];
+
+		if (old->what != c->what || !pubkey_eq(&old->peer, &c->peer))
+			continue;
+		old->count += c->count;
+		old->last_ms = c->last_ms;
+		memcpy(old->words, c->words, sizeof(old->words));
+		return;
+	}
+	if (s->n_news < NEWS)
+		s->news[s->n_news++] = *c;
+}
+
+void engine_misdeed(void *ctx, const struct pubkey *key, enum misdeed what, const char *words)
+{
+	struct sync *s = ctx;
+	struct conduct c = {.peer = *key, .what = what, .count = 1, .last_ms = env_now(s->o.env)};
+	struct standing *st;
+
+	snprintf(c.words, sizeof(c.words), "%s", words);
+	pthread_mutex_lock(&s->lock);
+	st = engine_peer(s, key) ? standing_of(s, key, true) : NULL;
+	if (st) {
+		struct conduct *row = row_of(st, what);
+
+		row->count++;
+		row->last_ms = c.last_ms;
+		add_news(s, &c);
+		hold(s, st);
+		pthread_cond_broadcast(&s->moved);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+unsigned engine_patience(void *ctx, const struct pubkey *key)
+{
+	struct sync *s = ctx;
+	const struct standing *st;
+	unsigned patience = 1;
+
+	pthread_mutex_lock(&s->lock);
+	st = standing_of(s, key, false);
+	if (st)
+		patience = conduct_patience(st->rows, st->n, env_now(s->o.env));
+	pthread_mutex_unlock(&s->lock);
+	return patience;
+}
+
+void engine_heard(void *ctx, const struct pubkey *key, const struct ingest *run)
+{
+}
+
+void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_report *report,
+		  bool ok)
+{
+	bool stuck = ok && conduct_no_progress(report), lies = false;
+	struct standing *st;
+
+	pthread_mutex_lock(&s->lock);
+	st = standing_of(s, key, stuck);
+	if (st) {
+		st->no_progress = stuck ? st->no_progress + 1 : 0;
+		lies = st->no_progress >= CONDUCT_NO_PROGRESS;
+		if (lies)
+			st->no_progress = 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (lies)
+		engine_misdeed(s, key, MISDEED_LIES, "");
+}
+
+/* --- writing --- */
+int64_t engine_news_due(const struct sync *s)
+{
+	if (s->n_news)
+		return s->news_from;
+	return ledger_changed(s->ledger) ? s->ledger_from : INT64_MAX;
+}
+
+struct news_job {
+	struct sync *s;
+	struct conduct rows[NEWS];
+	size_t n;
+};
+
+static struct error *write_news(struct sync_writing *w, void *arg)
+{
+	const struct news_job *job = arg;
+
+	for (size_t i = 0; i < job->n; i++)
+		TRY(conduct_note(w->local, &job->rows[i]));
+	return ledger_save(job->s->ledger, w->local);
+}
+
+void engine_write_news(struct sync *s)
+{
+	struct news_job *job = calloc(1, sizeof(*job));
+	int64_t now = env_mono(s->o.env);
+
+	if (!job)
+		abort();
+	job->s = s;
+	pthread_mutex_lock(&s->lock);
+	memcpy(job->rows, s->news, s->n_news * sizeof(*s->news));
+	job->n = s->n_news;
+	s->n_news = 0;
+	s->news_from = now + KNOCKS_EVERY_MS;
+	s->ledger_from = now + LEDGER_EVERY_MS;
+	pthread_mutex_unlock(&s->lock);
+	if (job->n || ledger_changed(s->ledger))
+		error_free(s->o.host.write(s->o.host.ctx, write_news, job));
+	free(job);
+}

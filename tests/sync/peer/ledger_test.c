@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What a peer may cost, and how its conduct weighs. */
+#include "tests/lib/test.h"
+#include "sync/base/file.h"
+#include "sync/base/limits.h"
+#include "sync/peer/conduct.h"
+#include "sync/peer/ledger.h"
+
+enum { DAY = 86400000, HOUR = 3600000 };
+
+static struct pubkey peer_of(uint8_t n)
+{
+	struct pubkey k = {.b = {n, 1}};
+
+	return k;
+}
+
+static struct log_id log_of(uint8_t space, uint8_t appliance)
+{
+	struct log_id id = {.space = {{space, 2}}, .appliance = {{appliance, 3}}, .incarnation = 7};
+
+	return id;
+}
+
+static void one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey bad = peer_of(1), good = peer_of(2);
+	struct ledger_row row;
+	struct test_env t;
+	uint64_t taken = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (int i = 0; i < 20000; i++) { /* spaces after spaces, a terabyte of them */
+		struct log_id log = log_of((uint8_t)(i % 3), (uint8_t)i);
+
+		if (ledger_room(l, &bad, &log, 2, 100, 4 << 20) == LEDGER_ITEMS)
+			taken += 4 << 20;
+	}
+	assert_true(taken <= LIMIT_PEER_DAY_BYTES);
+	assert_true(taken > LIMIT_PEER_DAY_BYTES - (8 << 20));
+	ledger_get(l, &bad, &row);
+	assert_int_equal(row.today.n[LEDGER_BYTES], taken);
+	assert_int_equal(ledger_room(l, &good, &(struct log_id){.incarnation = 1}, 1, 10, 1000),
+			 LEDGER_ITEMS);
+	/* it goes on the day after, and so on until the total is reached */
+	for (int day = 0; day < 20; day++) {
+		struct log_id log = log_of((uint8_t)day, 1);
+
+		test_env_pass(&t, DAY);
+		for (int i = 0; i < 1000; i++)
+			if (ledger_room(l, &bad, &log, 2, 100, 4 << 20) == LEDGER_ITEMS)
+				taken += 4 << 20;
+	}
+	assert_int_equal(taken, LIMIT_PEER_BYTES);
+}
+
+static void one_space_takes_half_of_what_its_peer_may(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id one = log_of(1, 1), other = log_of(2, 1);
+	struct test_env t;
+	uint64_t n = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	while (ledger_room(l, &peer, &one, 2, 4096, 1000) == LEDGER_ITEMS)
+		n += 4096;
+	assert_in_range(n, LIMIT_PEER_DAY_ENTRIES / 2 - 4096, LIMIT_PEER_DAY_ENTRIES / 2);
+	assert_int_equal(ledger_room(l, &peer, &one, 2, 4096, 1000), LEDGER_ENTRIES);
+	assert_int_equal(ledger_room(l, &peer, &other, 2, 4096, 1000), LEDGER_ITEMS);
+}
+
+static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct test_env t;
+	unsigned logs = 0, spaces = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (uint64_t i = 1; i <= 1000000; i++) {
+		log.incarnation = i;
+		logs += ledger_room(l, &peer, &log, 1, 1, 400) == LEDGER_ITEMS;
+	}
+	assert_int_equal(logs, LIMIT_PEER_DAY_LOGS / 2);
+	for (unsigned i = 0; i < 100000; i++) {
+		memcpy(log.space.b + 2, &i, sizeof(i));
+		spaces += ledger_room(l, &peer, &log, 1, 1, 400) == LEDGER_ITEMS;
+	}
+	assert_in_range(spaces, 1, LIMIT_SPACES);
+	assert_int_equal(ledger_room(l, &peer, &log, 1, 1, 400), LEDGER_LOGS);
+}
+
+static void a_volunteer_raises_the_quota_and_it_goes_on(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	while (ledger_room(l, &peer, &log, 2, 1, 32 << 20) == LEDGER_ITEMS)
+		;
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 32 << 20), LEDGER_BYTES);
+	assert_true(ledger_set(l, &peer, 2, 0, 0));
+	assert_false(ledger_set(l, &peer, 2, 0, 0));
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 32 << 20), LEDGER_ITEMS);
+	/* what the terms say of this peer counts, too */
+	ledger_set(l, &peer, 0, 1 << 20, 0);
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 1000), LEDGER_BYTES);
+	ledger_set(l, &peer, 0, 0, 5000);
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 1000), LEDGER_ITEMS);
+	assert_int_equal(ledger_left(l, &peer, LEDGER_OUT), 5000);
+	ledger_charge(l, &peer, LEDGER_OUT, 4999);
+	assert_int_equal(ledger_left(l, &peer, LEDGER_OUT), 1);
+	test_env_pass(&t, DAY);
+	assert_int_equal(ledger_left(l, &peer, LEDGER_OUT), 5000);
+}
+
+static void a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey bad = peer_of(1), good = peer_of(2), worse = peer_of(3);
+	struct test_env t;
+	unsigned n = 0, slow = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (int i = 0; i < 60000; i++) { /* a thousand a second, for a minute */
+		n += ledger_request(l, &bad, LEDGER_REQUEST, 1);
+		slow += ledger_request(l, &worse, LEDGER_REQUEST, CONDUCT_PATIENCE);
+		if (i % 1000 == 0) /* an exchange a second */
+			for (int k = 0; k < 3; k++)
+				assert_true(ledger_request(l, &good, LEDGER_REQUEST, 1));
+		test_env_pass(&t, 1);
+	}
+	assert_in_range(n, 890, 910); /* 300 at once, ten a second */
+	assert_in_range(slow, n / 10, n / 7);
+	/* and no more than so many a day, however slowly it asks */
+	for (n = 0; ledger_request(l, &good, LEDGER_REQUEST, 1); n++)
+		test_env_pass(&t, 110);
+	assert_in_range(n, LIMIT_PEER_DAY_REQUESTS - 200, LIMIT_PEER_DAY_REQUESTS);
+}
+
+static void open_db(const char *dir, struct db **ret)
+{
+	_cleanup_(freep) char *path = path_join(dir, "local.db");
+
+	assert_ok(db_open(path, DB_WRITER, 500, ret));
+	assert_ok(db_migrate(*ret, "ledger", ledger_migrations, ledger_migrations_n));
+	assert_ok(db_migrate(*ret, "conduct", conduct_migrations, conduct_migrations_n));
+}
+
+static struct error *sum_up(void *ctx, const struct ledger_row *r)
+{
+	*(uint64_t *)ctx += r->total.n[LEDGER_ENTRIES];
+	return NULL;
+}
+
+static void the_ledger_outlives_a_restart(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	_cleanup_(ledger_freep) struct ledger *l = NULL, *again = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct ledger_row a, b;
+	struct test_env t;
+	uint64_t sum = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	open_db(dir, &db);
+	l = ledger_new(&t.env);
+	assert_false(ledger_changed(l));
+	assert_int_equal(ledger_room(l, &peer, &log, 1, 25, 9999), LEDGER_ITEMS);
+	assert_true(ledger_changed(l));
+	assert_ok(ledger_save(l, db));
+	assert_false(ledger_changed(l));
+	assert_ok(ledger_put_times(db, &peer, 3));
+	assert_fails(ledger_put_times(db, &peer, LEDGER_TIMES_MOST + 1), ERR_INVALID);
+	again = ledger_new(&t.env);
+	assert_ok(ledger_load(again, db));
+	ledger_get(l, &peer, &a);
+	ledger_get(again, &peer, &b);
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_false(ledger_set(again, &peer, 3, 0, 0));
+	assert_ok(ledger_each(db, &peer, sum_up, &sum));
+	assert_int_equal(sum, 50); /* the peer's row, and its space's */
+	assert_int_equal(ledger_today(again, LEDGER_ENTRIES), 25);
+	test_env_pass(&t, DAY);
+	assert_int_equal(ledger_today(again, LEDGER_ENTRIES), 0);
+	ledger_get(again, &peer, &b);
+	assert_int_equal(b.total.n[LEDGER_ENTRIES], 25);
+}
+
+/* --- conduct --- */
+static void worse_conduct_is_waited_with_longer_and_is_forgiven_in_time(void **state)
+{
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 7);
+	assert_int_equal(conduct_wait(NULL, 0, t.now), 0);
+	for (int round = 0; round < 2000; round++) {
+		struct conduct rows[MISDEEDS], worse[MISDEEDS];
+		size_t n = test_below(&t, MISDEEDS + 1);
+		int64_t wait, now = t.now;
+
+		for (size_t i = 0; i < n; i++) {
+			rows[i] =
+				(struct conduct){.what = (enum misdeed)i,
+						 .count = test_below(&t, 12) + 1,
+						 .last_ms = now - (int64_t)test_below(&t, 9) * DAY};
+			worse[i] = rows[i];
+		}
+		wait = conduct_wait(rows, n, now);
+		assert_in_range(wait, 0, CONDUCT_WAIT_LAST);
+		assert_true(conduct_wait(rows, n, now + DAY) <= wait);
+		assert_int_equal(conduct_wait(rows, n, now + 60 * (int64_t)DAY), 0);
+		if (!n)
+			continue;
+		worse[test_below(&t, n)].count++;
+		assert_true(conduct_wait(worse, n, now) >= wait);
+		worse[test_below(&t, n)].last_ms = now + 50 * 365 * (int64_t)DAY;
+		assert_true(conduct_wait(worse, n, now) >= wait);
+		assert_true(conduct_patience(worse, n, now) >= conduct_patience(rows, n, now));
+		assert_in_range(conduct_patience(worse, n, now), 1, CONDUCT_PATIENCE);
+	}
+}
+
+static void one_slip_costs_half_a_minute_and_a_habit_hours(void **state)
+{
+	struct conduct c = {.what = MISDEED_STALL, .count = 1};
+
+	assert_int_equal(conduct_wait(&c, 1, 0), CONDUCT_WAIT);
+	assert_int_equal(conduct_patience(&c, 1, 0), 1);
+	c.count = 20;
+	assert_int_equal(conduct_wait(&c, 1, 0), CONDUCT_WAIT_LAST);
+	c.what = MISDEED_FORK; /* a copied card does no harm */
+	assert_int_equal(conduct_wait(&c, 1, 0), 0);
+}
+
+static void every_misdeed_has_a_name_of_its_own_and_a_sentence(void **state)
+{
+	for (int i = 0; i < MISDEEDS; i++) {
+		assert_true(*misdeed_name((enum misdeed)i) && *misdeed_msgid((enum misdeed)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(misdeed_name((enum misdeed)i),
+						misdeed_name((enum misdeed)k));
+	}
+}
+
+static void a_report_tells_of_forgeries_rubbish_and_replays(void **state)
+{
+	struct pubkey peer = peer_of(1);
+	struct sync_report r = {.received = 10};
+	struct log_id id = log_of(1, 9);
+
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NET), 0);
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_MALFORMED), 1 << MISDEED_RUBBISH);
+	r.cut = true; /* a bad line is no misdeed */
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_MALFORMED), 0);
+	r.known = CONDUCT_KNOWN + 1;
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 1 << MISDEED_REPLAY);
+	r.received = CONDUCT_KNOWN; /* many were new, too */
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
+	report_refusal(&r, &id, 3, ERR_SIGNATURE, true); /* they say that of ours */
+	report_refusal(&r, &id, 3, ERR_GAP, false);
+	report_refusal(&r, &id, 3, ERR_FORK, false); /* another's fork, passed on */
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
+	report_refusal(&r, &id, 3, ERR_SIGNATURE, false);
+	id.appliance = peer;
+	report_refusal(&r, &id, 3, ERR_FORK, false);
+	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE),
+			 1 << MISDEED_FORGED | 1 << MISDEED_FORK);
+}
+
+static void an_exchange_that_differs_and_moves_nothing_is_no_progress(void **state)
+{
+	struct sync_report r = {.rounds = 1, .heads_differ = true}, moved = r;
+
+	assert_true(conduct_no_progress(&r));
+	moved.sent = 1;
+	assert_false(conduct_no_progress(&moved));
+	moved = r;
+	moved.heads_differ = false; /* payloads that nobody has */
+	assert_false(conduct_no_progress(&moved));
+	moved = r;
+	moved.refusals = 1; /* not admitted, too much, …: that says why */
+	assert_false(conduct_no_progress(&moved));
+}
+
+struct seen {
+	struct conduct last;
+	unsigned n;
+};
+
+static struct error *see(void *ctx, const struct conduct *c)
+{
+	struct seen *s = ctx;
+
+	s->last = *c;
+	s->n++;
+	return NULL;
+}
+
+static void note(struct db *db, struct pubkey peer, enum misdeed what, int64_t when)
+{
+	struct conduct c = {.peer = peer, .what = what, .count = 2, .last_ms = when};
+
+	snprintf(c.words, sizeof(c.words), "at %d", (int)when);
+	assert_ok(conduct_note(db, &c));
+}
+
+static void the_record_is_bounded_and_says_what_is_new(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	struct pubkey bad = peer_of(1);
+	struct seen seen = {.n = 0};
+	int64_t unseen, since;
+
+	open_db(dir, &db);
+	for (int i = 1; i <= 500; i++)
+		note(db, bad, MISDEED_FLOOD, i);
+	note(db, peer_of(2), MISDEED_LIES, 9);
+	assert_ok(conduct_each(db, &bad, see, &seen));
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.last.count, 1000);
+	assert_int_equal(seen.last.first_ms, 1);
+	assert_int_equal(seen.last.last_ms, 500);
+	assert_string_equal(seen.last.words, "at 500");
+	assert_ok(conduct_unseen(db, &unseen));
+	assert_int_equal(unseen, 2);
+	assert_ok(conduct_saw(db, &bad));
+	assert_ok(conduct_unseen(db, &unseen));
+	assert_int_equal(unseen, 1);
+	note(db, bad, MISDEED_FLOOD, 501);
+	assert_ok(conduct_unseen(db, &unseen));
+	assert_int_equal(unseen, 2);
+	assert_ok(conduct_forgive(db, &bad));
+	seen.n = 0;
+	assert_ok(conduct_each(db, NULL, see, &seen));
+	assert_int_equal(seen.n, 1);
+	assert_ok(conduct_pause(db, &bad, true, 77));
+	assert_ok(conduct_pause(db, &bad, true, 99));
+	assert_ok(conduct_paused(db, &bad, &since));
+	assert_int_equal(since, 77);
+	assert_ok(conduct_pause(db, &bad, false, 99));
+	assert_ok(conduct_paused(db, &bad, &since));
+	assert_int_equal(since, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs),
+		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
+		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
+		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
+		cmocka_unit_test(a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not),
+		cmocka_unit_test(the_ledger_outlives_a_restart),
+		cmocka_unit_test(worse_conduct_is_waited_with_longer_and_is_forgiven_in_time),
+		cmocka_unit_test(one_slip_costs_half_a_minute_and_a_habit_hours),
+		cmocka_unit_test(every_misdeed_has_a_name_of_its_own_and_a_sentence),
+		cmocka_unit_test(a_report_tells_of_forgeries_rubbish_and_replays),
+		cmocka_unit_test(an_exchange_that_differs_and_moves_nothing_is_no_progress),
+		cmocka_unit_test(the_record_is_bounded_and_says_what_is_new),
+	};
+
+	return run_group(tests);
+}
