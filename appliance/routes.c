@@ -8,10 +8,13 @@
 #include "appliance/moderation/moderation_pages.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/search/search_pages.h"
+#include "appliance/setup/setup.h"
 
 const struct route *const route_tables[] = {
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
-	member_routes, moderation_routes, peers_routes, search_routes,	NULL,
+	member_routes, moderation_routes, peers_routes, search_routes,
+	setup_over_routes,
+	NULL,
 };
 
 page_hook_fn *const page_hooks[] = {

@@ -8,6 +8,8 @@
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
 #include "appliance/search/search.h"
+#include "appliance/setup/folder.h"
+#include "appliance/setup/setup.h"
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -20,6 +22,7 @@ struct daemon {
 	struct control *control;
 	struct library_git *git;
 	struct search_thread *search;
+	struct http_sockets sockets; /* that the first run left */
 	int lock;
 };
 
@@ -56,7 +59,8 @@ static const char *option_or(const struct command_run *run, const char *name, co
 static struct error *start_doors(struct daemon *d)
 {
 	struct http_options o = {.http = option_or(d->run, "--http", "[::]:8080"),
-				 .https = option_or(d->run, "--https", "[::]:8444")};
+				 .https = option_or(d->run, "--https", "[::]:8444"),
+				 .sockets = &d->sockets};
 
 	TRY(languages_load(assets, &d->app->languages));
 	TRY(templates_load(assets, d->app->languages, &d->app->templates));
@@ -79,10 +83,57 @@ static struct error *start_sync(struct daemon *d)
 	return NULL;
 }
 
-static struct error *start(struct daemon *d)
-{
-	struct error *e = command_lock(d->run->dir, &d->lock);
+/* --- the first run ---------------------------------------------------------------------------- */
 
+static void announce_setup(struct daemon *d, struct setup *s)
+{
+	FILE *out = d->run->out;
+
+	fprintf(out,
+		"There is no box in %s yet. Set it up in a browser:\n\n"
+		"  here            http://localhost:%d\n"
+		"  from elsewhere  https://THIS-MACHINE:%d\n"
+		"  the code        %s\n"
+		"\nCtrl-C stops it.\n",
+		d->run->dir, setup_http_port(s), setup_https_port(s), setup_code(s));
+	fflush(out);
+}
+
+/* Wait until the pages have made a box, or a signal comes. */
+static bool wait_for_box(struct setup *s, const sigset_t *set)
+{
+	const struct timespec moment = {0, 100 * 1000 * 1000};
+
+	while (!setup_done(s))
+		if (sigtimedwait(set, NULL, &moment) > 0)
+			return false;
+	return true;
+}
+
+static struct error *first_run(struct daemon *d, const sigset_t *set)
+{
+	struct setup_options o = {.dir = d->run->dir,
+				  .env = &env_system,
+				  .http = option_or(d->run, "--http", "[::]:8080"),
+				  .https = option_or(d->run, "--https", "[::]:8444"),
+				  .backups = command_option(d->run, "--backups")};
+	struct setup *s;
+	bool made;
+
+	TRY(setup_folder_clear(d->run->dir, false));
+	TRY(setup_start(&o, &s));
+	announce_setup(d, s);
+	made = wait_for_box(s, set);
+	setup_stop(s, &d->sockets);
+	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
+}
+
+static struct error *start(struct daemon *d, const sigset_t *set)
+{
+	struct error *e = setup_is_box(d->run->dir) ? NULL : setup_folder_check(d->run->dir);
+
+	if (!e)
+		e = command_lock(d->run->dir, &d->lock);
 	if (error_is(e, ERR_BUSY)) {
 		error_free(e);
 		return error_new(
@@ -92,6 +143,8 @@ static struct error *start(struct daemon *d)
 			d->run->dir);
 	}
 	TRY(e);
+	if (!setup_is_box(d->run->dir))
+		TRY(first_run(d, set));
 	TRY(app_open(d->run->dir, &env_system, &d->app));
 	TRY(start_doors(d));
 	TRY(start_sync(d));
@@ -150,7 +203,7 @@ static struct error *announce(struct daemon *d)
 
 struct error *cmd_serve(struct command_run *run)
 {
-	struct daemon d = {.run = run, .lock = -1};
+	struct daemon d = {.run = run, .lock = -1, .sockets = {-1, -1}};
 	struct error *e;
 	sigset_t set;
 	int sig;
@@ -163,11 +216,15 @@ struct error *cmd_serve(struct command_run *run)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
-	e = start(&d);
+	e = start(&d, &set);
 	if (!e)
 		e = announce(&d);
 	if (!e)
 		sigwait(&set, &sig);
 	stop(&d);
+	if (error_is(e, ERR_STOPPED)) { /* by a signal, before there was a box */
+		error_free(e);
+		return NULL;
+	}
 	return e;
 }

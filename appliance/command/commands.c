@@ -31,6 +31,8 @@ const struct command commands[] = {
 	 .options = {TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
 		     TEXT("--https", "ADDR:PORT of the safe door ([::]:8444)"),
 		     TEXT("--sync", "ADDR:PORT for other boxes ([::]:8443)"),
+		     TEXT("--backups", "a folder, such as a disk, where backups are looked for"
+				       " when there is no box in DIR yet"),
 		     FLAG("--no-mdns", "stay unseen on the local network")}},
 	{"status", "who this box is, what it carries, whom it knows", cmd_status,
 	 .options = {FLAG("--json", "for programs")}},

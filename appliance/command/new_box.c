@@ -8,7 +8,7 @@ struct error *new_box_folder(const char *dir, int *ret_lock)
 
 	TRY(setup_folder_check(dir));
 	TRY(command_lock(dir, &lock));
-	TRY(setup_folder_clear(dir));
+	TRY(setup_folder_clear(dir, false));
 	*ret_lock = lock;
 	lock = -1;
 	return NULL;

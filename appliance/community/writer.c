@@ -232,5 +232,5 @@ void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx)
 
 uint64_t writer_generation(struct writer *w)
 {
-	return atomic_load(&w->generation);
+	return w ? atomic_load(&w->generation) : 0;
 }

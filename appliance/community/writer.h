@@ -20,5 +20,5 @@ void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Called after every commit that changed something, on the writer's thread; must be quick. */
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx);
-uint64_t writer_generation(
-	struct writer *w); /* grows with every commit that changed the view; any thread */
+/* Grows with every commit that changed the view; any thread. 0 without a writer. */
+uint64_t writer_generation(struct writer *w);

@@ -7,6 +7,7 @@
  * One arena per request: what a handler is given or allocates lives until the answer has been sent.
  * Handlers run on a thread of the server's pool (never on the threads that move bytes), each with a
  * reading connection of its own for the length of the request; they write through request_write.
+ * An app without a writer (setup/, before there is a box) has neither.
  *
  * What the server does before a handler runs: refuses what is not strictly HTTP (request
  * smuggling), finds the route, decodes path, query, form, multipart or JSON body within limits.h,
@@ -163,6 +164,10 @@ bool respond_form_error(struct request *r, struct error *e, const char **ret_tex
 void respond_session_cookie(struct request *r, const char *value, int64_t max_age_s);
 
 /* --- the server --- */
+/* Listening sockets that one server leaves to the next; -1: none. */
+struct http_sockets {
+	int http, https;
+};
 struct http_options {
 	const char *http, *https; /* "ADDR:PORT" or NULL */
 	int threads;		  /* 0: one per core */
@@ -170,6 +175,8 @@ struct http_options {
 	const struct route *const *routes;
 	const struct viewer_source *viewers;
 	page_hook_fn *const *hooks;
+	/* Sockets that listen already, instead of http and https; taken. */
+	const struct http_sockets *sockets;
 };
 /* GET /authority.crt: the certificate of the box's own authority (authority_pages.c). */
 extern const struct route authority_routes[];
@@ -180,5 +187,8 @@ struct http_server;
 struct error *http_start(struct app *app, const struct http_options *o,
 			 struct http_server **ret) MUST;
 void http_stop(struct http_server *s); /* finishes the requests that run */
+/* The same, but the doors stay: who knocks meanwhile waits for the server that is started with
+ * *ret. */
+void http_stop_keeping(struct http_server *s, struct http_sockets *ret);
 int http_port(struct http_server *s);  /* 0: closed */
 int https_port(struct http_server *s);

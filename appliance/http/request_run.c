@@ -150,7 +150,8 @@ static struct error *check_route(struct request *r)
 static struct error *run(struct request *r)
 {
 	r->generation = writer_generation(r->server->app->writer);
-	TRY(pool_conn(r->server->pool, &r->conn));
+	if (r->server->app->writer)
+		TRY(pool_conn(r->server->pool, &r->conn));
 	TRY(find_viewer(r));
 	TRY(body_finish(r));
 	TRY(check_post(r));

@@ -253,14 +253,28 @@ static int on_certificate(gnutls_session_t session, const gnutls_datum_t *req_ca
 
 /* --- starting and stopping --- */
 
-static struct error *open_door(struct http_server *s, int which, const char *address, int threads)
+static struct error *open_socket(const char *address, int given, int *ret_fd, int *ret_port)
+{
+	struct sockaddr_in6 a;
+	socklen_t n = sizeof(a);
+
+	if (given < 0)
+		return listen_open(address, ret_fd, ret_port);
+	*ret_fd = given;
+	/* the port stands at the same place for both families */
+	*ret_port = getsockname(given, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin6_port);
+	return NULL;
+}
+
+static struct error *open_door(struct http_server *s, int which, const char *address, int given,
+			       int threads)
 {
 	struct door_state *d = &s->doors[which];
 	struct MHD_OptionItem more[8];
 	int fd, port, n = 0;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
 
-	TRY(listen_open(address, &fd, &port));
+	TRY(open_socket(address, given, &fd, &port));
 	*d = (struct door_state){.server = s, .tls = which == 1};
 	if (d->tls) {
 		flags |= MHD_USE_TLS;
@@ -364,9 +378,9 @@ struct error *http_start(struct app *app, const struct http_options *o, struct h
 		TRY(authority_open(app->dir, app->name, app->env, &s->authority));
 	TRY(watch_start(s->watch));
 	if (o->https)
-		TRY(open_door(s, 1, o->https, threads));
+		TRY(open_door(s, 1, o->https, o->sockets ? o->sockets->https : -1, threads));
 	if (o->http)
-		TRY(open_door(s, 0, o->http, threads));
+		TRY(open_door(s, 0, o->http, o->sockets ? o->sockets->http : -1, threads));
 	*ret = STEAL(s);
 	return NULL;
 }
@@ -379,6 +393,16 @@ void http_stop(struct http_server *s)
 	while (s->jobs)
 		usleep(1000);
 	server_free(s);
+}
+
+void http_stop_keeping(struct http_server *s, struct http_sockets *ret)
+{
+	int fd[DOORS];
+
+	for (int i = 0; i < DOORS; i++)
+		fd[i] = s->doors[i].daemon ? MHD_quiesce_daemon(s->doors[i].daemon) : -1;
+	http_stop(s);
+	*ret = (struct http_sockets){fd[0], fd[1]};
 }
 
 int http_port(struct http_server *s)

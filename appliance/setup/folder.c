@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 
 /* What a box keeps in its folder; anything else there is somebody's and is not touched. */
-static const char *const ours[] = {"lock",	   "log.db",	   "log.db-wal",   "log.db-shm",
-				   "view.db",	   "view.db-wal",  "view.db-shm",  "local.db",
-				   "local.db-wal", "local.db-shm", "control.sock", "blobs",
-				   "tls",	   "git",	   "key.tmp",	   "backup.tmp",
-				   "kept",	   "proof.tmp",	   "setup.tmp"};
+static const char *const ours[] = {
+	"lock",		"log.db",	"log.db-wal",	    "log.db-shm",      "log.db-journal",
+	"view.db",	"view.db-wal",	"view.db-shm",	    "view.db-journal", "local.db",
+	"local.db-wal", "local.db-shm", "local.db-journal", "control.sock",    "blobs",
+	"tls",		"git",		"key.tmp",	    "backup.tmp",      "kept",
+	"proof.tmp",	"setup.tmp",
+};
 
 static bool is_ours(const char *name)
 {
@@ -41,13 +43,19 @@ static struct error *look_for_strangers(const char *dir)
 	return e;
 }
 
-struct error *setup_folder_clear(const char *dir)
+/* The certificate that people have accepted, and the file they have sent. */
+static bool is_setups(const char *name)
+{
+	return !strcmp(name, "tls") || !strcmp(name, "setup.tmp");
+}
+
+struct error *setup_folder_clear(const char *dir, bool keep)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
 		_cleanup_(freep) char *path = path_join(dir, ours[i]);
 		struct stat st;
 
-		if (!strcmp(ours[i], "lock") || lstat(path, &st))
+		if (!strcmp(ours[i], "lock") || (keep && is_setups(ours[i])) || lstat(path, &st))
 			continue;
 		if (S_ISDIR(st.st_mode))
 			TRY(dir_remove(path));

@@ -11,5 +11,6 @@
 bool setup_is_box(const char *dir);
 /* Make the folder if it is missing. ERR_EXISTS when it holds a box, or files that are not ours. */
 struct error *setup_folder_check(const char *dir) MUST;
-/* Remove what an interrupted try left; the caller holds the lock, and has checked. */
-struct error *setup_folder_clear(const char *dir) MUST;
+/* Remove what an interrupted try left; the caller holds the lock, and has checked. keep: not what
+ * the first run in the browser needs itself. */
+struct error *setup_folder_clear(const char *dir, bool keep) MUST;

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/setup/job.h"
+#include "appliance/peers/peers.h"
+#include "appliance/setup/folder.h"
+#include <pthread.h>
+
+struct setup_job {
+	char *dir;
+	const struct env *env;
+	pthread_mutex_t lock;
+	pthread_t thread;
+	bool joinable;
+	struct setup_order *order;
+	struct setup_progress now;
+};
+
+struct setup_order *setup_order_new(void)
+{
+	struct setup_order *o = guarded_new(sizeof(*o));
+
+	memset(o, 0, sizeof(*o));
+	o->source = -1;
+	return o;
+}
+
+void setup_order_free(struct setup_order *o)
+{
+	if (!o)
+		return;
+	if (o->source >= 0)
+		close(o->source);
+	secret_free(o->box);
+	guarded_free(o);
+}
+
+static void tell(struct setup_job *j, enum setup_step step, uint64_t done, uint64_t total)
+{
+	pthread_mutex_lock(&j->lock);
+	j->now.step = step;
+	j->now.percent = setup_percent(j->now.kind, step, done, total);
+	pthread_mutex_unlock(&j->lock);
+}
+
+static void remark(struct setup_job *j, const char *msgid)
+{
+	pthread_mutex_lock(&j->lock);
+	j->now.remark = msgid;
+	pthread_mutex_unlock(&j->lock);
+}
+
+/* --- the steps -------------------------------------------------------------------------------- */
+
+/* Everything that the peers give now; who can't be reached is met later, by the running box. */
+static struct error *meet(void *ctx, struct app *app)
+{
+	struct setup_job *j = ctx;
+	const struct setup_order *o = j->order;
+	bool any = false;
+
+	for (size_t i = 0; i < o->n_peers; i++) {
+		struct sync_report report;
+		struct error *e;
+
+		tell(j, STEP_MEET, i, o->n_peers);
+		do { /* an exchange takes only so much at a time */
+			e = peers_sync_now(app, &o->peers[i].key, &report);
+			any = any || !e;
+		} while (!e && report.received);
+		if (error_is(e, ERR_FULL))
+			return e;
+		error_free(e);
+	}
+	if (!any && o->n_peers)
+		remark(j, N_("The other box has not answered yet, or it must approve this box"
+			     " first. It is tried again by itself."));
+	return NULL;
+}
+
+static struct error *run_make(struct setup_job *j)
+{
+	const struct setup_order *o = j->order;
+	struct setup_make m = {.dir = j->dir,
+			       .env = j->env,
+			       .name = o->name,
+			       .admin = *o->admin ? o->admin : NULL,
+			       .password = o->password,
+			       .found = o->kind == SETUP_FOUND,
+			       .self = o->box,
+			       .peers = o->peers,
+			       .n_peers = o->n_peers,
+			       .made = meet,
+			       .ctx = j};
+	struct pubkey key;
+
+	tell(j, STEP_MAKE, 0, 0);
+	return setup_make(&m, &key);
+}
+
+static void restore_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	tell(ctx, STEP_RESTORE, done, total);
+}
+
+static struct error *run_restore(struct setup_job *j)
+{
+	const struct setup_order *o = j->order;
+	struct restore_done done;
+
+	tell(j, STEP_RESTORE, 0, 0);
+	TRY(backup_restore(&(struct restore){.dir = j->dir,
+					     .env = j->env,
+					     .fd = o->source,
+					     .name = o->source_name,
+					     .key = {o->box, *o->passphrase ? o->passphrase : NULL},
+					     .progress = restore_progress,
+					     .ctx = j},
+			   &done));
+	if (done.damaged)
+		remark(j, N_("A part of the backup is damaged. What came whole before that is in"
+			     " the box; other boxes give back the rest."));
+	error_free(done.damaged);
+	return NULL;
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static struct error *run_order(struct setup_job *j)
+{
+	TRY(setup_folder_clear(j->dir, true));
+	return j->order->kind == SETUP_RESTORE ? run_restore(j) : run_make(j);
+}
+
+static void *run(void *arg)
+{
+	struct setup_job *j = arg;
+	struct error *e = run_order(j);
+
+	if (e)
+		error_free(setup_folder_clear(j->dir, true));
+	pthread_mutex_lock(&j->lock);
+	j->now.state = e ? SETUP_FAILED : SETUP_READY;
+	j->now.failure = e;
+	if (!e) {
+		j->now.step = STEP_READY;
+		j->now.percent = 100;
+	}
+	setup_order_free(STEAL(j->order));
+	pthread_mutex_unlock(&j->lock);
+	return NULL;
+}
+
+struct setup_job *setup_job_new(const char *dir, const struct env *env)
+{
+	struct setup_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		abort();
+	j->dir = strdup(dir);
+	j->env = env;
+	pthread_mutex_init(&j->lock, NULL);
+	return j;
+}
+
+void setup_job_free(struct setup_job *j)
+{
+	if (!j)
+		return;
+	if (j->joinable)
+		pthread_join(j->thread, NULL);
+	setup_order_free(j->order);
+	error_free(j->now.failure);
+	pthread_mutex_destroy(&j->lock);
+	free(j->dir);
+	free(j);
+}
+
+static struct error *begin(struct setup_job *j, struct setup_order *take_order)
+{
+	if (j->now.state == SETUP_RUNNING || j->now.state == SETUP_READY) {
+		setup_order_free(take_order);
+		return error_new(ERR_EXISTS, N_("This box is being made already."));
+	}
+	if (j->joinable)
+		pthread_join(j->thread, NULL);
+	error_free(j->now.failure);
+	j->now = (struct setup_progress){.state = SETUP_RUNNING,
+					 .kind = take_order->kind,
+					 .step = *setup_plan(take_order->kind)};
+	j->order = take_order;
+	j->joinable = pthread_create(&j->thread, NULL, run, j) == 0;
+	if (j->joinable)
+		return NULL;
+	j->now.state = SETUP_IDLE;
+	setup_order_free(STEAL(j->order));
+	return error_new(ERR_NOMEM, N_("The box has run out of memory."));
+}
+
+struct error *setup_job_start(struct setup_job *j, struct setup_order *take_order)
+{
+	struct error *e;
+
+	pthread_mutex_lock(&j->lock);
+	e = begin(j, take_order);
+	pthread_mutex_unlock(&j->lock);
+	return e;
+}
+
+void setup_job_look(struct setup_job *j, struct setup_progress *ret)
+{
+	pthread_mutex_lock(&j->lock);
+	*ret = j->now;
+	ret->failure = j->now.failure ? error_copy(j->now.failure) : NULL;
+	pthread_mutex_unlock(&j->lock);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/setup/setup_priv.h"
+#include "appliance/setup/folder.h"
+
+static page_hook_fn *const no_hooks[] = {NULL};
+static const struct route *const tables[] = {setup_routes, authority_routes, NULL};
+
+struct setup *setup_of(struct request *r)
+{
+	return (struct setup *)request_app(r);
+}
+
+static void make_code(char out[SETUP_CODE])
+{
+	uint8_t random[7];
+	char text[BASE32_LEN(7) + 1];
+
+	crypto_random(random, sizeof(random));
+	base32_encode(random, sizeof(random), text);
+	snprintf(out, SETUP_CODE, "%.5s-%.5s", text, text + 5);
+}
+
+static void setup_free(struct setup *s)
+{
+	_cleanup_(freep) char *tmp = s ? path_join(s->o.dir, "setup.tmp") : NULL;
+
+	if (!s)
+		return;
+	setup_job_free(s->job);
+	templates_free(s->app.templates);
+	languages_free(s->app.languages);
+	blob_close(s->app.blobs);
+	error_free(dir_remove(tmp));
+	secret_free(s->app.self);
+	free(s->app.dir);
+	pthread_mutex_destroy(&s->lock);
+	guarded_free(s);
+}
+DEFINE_CLEANUP(struct setup *, setup_free)
+
+/* An uploaded backup goes to a file of its own until it is restored. */
+static struct error *open_parts(struct setup *s)
+{
+	_cleanup_(freep) char *tmp = path_join(s->o.dir, "setup.tmp");
+
+	TRY(blob_open(tmp, &s->app.blobs));
+	TRY(languages_load(assets, &s->app.languages));
+	return templates_load(assets, s->app.languages, &s->app.templates);
+}
+
+struct error *setup_start(const struct setup_options *o, struct setup **ret)
+{
+	_cleanup_(setup_freep) struct setup *s = guarded_new(sizeof(*s));
+	struct http_options h = {.http = o->http,
+				 .https = o->https,
+				 .routes = tables,
+				 .viewers = &setup_viewers,
+				 .hooks = no_hooks};
+
+	memset(s, 0, sizeof(*s));
+	s->o = *o;
+	pthread_mutex_init(&s->lock, NULL);
+	s->app.dir = strdup(o->dir);
+	s->app.env = o->env;
+	s->app.password_cost = password_cost_default;
+	snprintf(s->app.name, sizeof(s->app.name), "lliure");
+	s->app.self = secret_new(); /* nobody's: every page shows the box's key */
+	s->job = setup_job_new(o->dir, o->env);
+	make_code(s->code);
+	TRY(open_parts(s));
+	TRY(http_start(&s->app, &h, &s->http));
+	*ret = STEAL(s);
+	return NULL;
+}
+
+const char *setup_code(const struct setup *s)
+{
+	return s->code;
+}
+
+int setup_http_port(const struct setup *s)
+{
+	return http_port(s->http);
+}
+
+int setup_https_port(const struct setup *s)
+{
+	return https_port(s->http);
+}
+
+bool setup_done(struct setup *s)
+{
+	struct setup_progress p;
+
+	setup_job_look(s->job, &p);
+	error_free(p.failure);
+	return p.state == SETUP_READY;
+}
+
+void setup_stop(struct setup *s, struct http_sockets *ret)
+{
+	if (!s)
+		return;
+	http_stop_keeping(s->http, ret);
+	setup_free(s);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "appliance/page/language.h"
+#include "appliance/page/templates.h"
+#include "appliance/setup/job.h"
+#include "appliance/setup/setup.h"
+#include <pthread.h>
+
+enum { SETUP_COOKIE = 53, SETUP_FOUND_MAX = 50, SETUP_PATH = 1024 };
+
+struct setup {
+	/* First, so that a request's app leads here: a box without a key of its own, a writer or
+	 * databases. */
+	struct app app;
+	struct setup_options o;
+	struct http_server *http;
+	struct setup_job *job;
+	char code[SETUP_CODE];
+	pthread_mutex_t lock;
+	char cookie[SETUP_COOKIE], csrf[33]; /* of whoever gave the code last; "": nobody */
+};
+struct setup *setup_of(struct request *r);
+
+/* --- setup_pages.c --- */
+extern const struct route setup_routes[];
+extern const struct viewer_source setup_viewers;
+
+/* --- found.c: backups in the folders that were named --- */
+struct setup_found {
+	char path[SETUP_PATH];
+	struct backup_about about;
+	uint64_t size;
+};
+/* Newest first; at most max. Looks into the folders and those directly in them, never through a
+ * link. */
+size_t setup_find(const struct setup *s, struct setup_found *out, size_t max);
