@@ -8,6 +8,7 @@
  * held.
  */
 #pragma once
+#include "sync/bundle/known.h"
 #include "sync/discovery/discovery.h"
 #include "sync/peer/exchange.h"
 #include "sync/peer/listener.h"
@@ -130,6 +131,9 @@ struct outcome {
 	const struct sync_report *report;
 	const char *error; /* NULL: none */
 	bool by_peer, asked;
+	/* What the peer said last that it holds, when it went well (sync/bundle/known.h). */
+	const struct space_digest *theirs;
+	size_t n_theirs;
 };
 struct error *outcome_write(const struct sync_host *host, const struct env *env,
 			    const struct outcome *o) MUST;

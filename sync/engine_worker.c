@@ -23,6 +23,8 @@ struct ran {
 	bool settled, has_digest;
 	uint8_t ours[DISCOVERY_DIGEST];	  /* when settled */
 	uint8_t digest[DISCOVERY_DIGEST]; /* now */
+	struct space_digest theirs[LIMIT_SPACES];
+	size_t n_theirs;
 };
 
 static void stored(void *ctx)
@@ -81,6 +83,8 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 	pthread_mutex_lock(&s->lock);
 	w->running = NULL;
 	pthread_mutex_unlock(&s->lock);
+	if (!ret->err)
+		ret->n_theirs = exchange_theirs(x, ret->theirs, ARRAY_LEN(ret->theirs));
 	ret->settled = !ret->err && exchange_settled(x, ret->ours);
 	digest = exchange_digest(log, ret->digest);
 	ret->has_digest = !digest;
@@ -103,7 +107,9 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 			     .address = job->address,
 			     .report = &ran.report,
 			     .error = ran.err ? error_english(ran.err) : NULL,
-			     .asked = job->asked};
+			     .asked = job->asked,
+			     .theirs = ran.theirs,
+			     .n_theirs = ran.n_theirs};
 	engine_weigh(s, &job->key, &ran.report, !ran.err);
 	/* Before anybody is told that it is over: then the receipt is there to be read. */
 	if (!error_is(ran.err, ERR_STOPPED))

@@ -30,7 +30,9 @@ static struct error *open_log(const struct sync_options *o, struct log_store **r
 }
 
 static struct error *exchange_once(const struct sync_options *o, const struct peer *p,
-				   struct log_store *log, struct sync_report *ret)
+				   struct log_store *log, struct outcome *o_ret,
+				   struct space_digest theirs[LIMIT_SPACES],
+				   struct sync_report *ret)
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
 	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
@@ -48,7 +50,10 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 	eo.to.tls = tls;
 	eo.blobs = blobs;
 	TRY(exchange_new(&eo, &x));
-	return exchange_run(x, ret);
+	TRY(exchange_run(x, ret));
+	o_ret->theirs = theirs;
+	o_ret->n_theirs = exchange_theirs(x, theirs, LIMIT_SPACES);
+	return NULL;
 }
 
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
@@ -57,12 +62,13 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	_cleanup_(log_closep) struct log_store *log = NULL;
 	struct sync_report report = {0};
 	struct outcome outcome = {.key = *peer, .report = &report, .asked = true};
+	struct space_digest theirs[LIMIT_SPACES];
 	struct peer p;
 	struct error *err, *later;
 
 	TRY(find_peer(o->local_path, peer, &p));
 	TRY(open_log(o, &log));
-	err = exchange_once(o, &p, log, &report);
+	err = exchange_once(o, &p, log, &outcome, theirs, &report);
 	outcome.address = p.address;
 	outcome.error = err ? error_english(err) : NULL;
 	later = outcome_write(&o->host, o->env, &outcome);

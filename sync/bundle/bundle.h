@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "sync/blob/blob.h"
+#include "sync/bundle/known.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/intake.h"
 #include "sync/replicate/report.h"
@@ -17,9 +18,19 @@ struct bundle_export {
 	const char *name;	   /* the box's name, for the hello */
 	const struct hash *spaces; /* these only; n_spaces 0: all */
 	size_t n_spaces;
-	/* What the receiver holds already (sorted as heads_sort does); n_heads 0: nothing. */
+	/* What the receiver holds already (sorted as heads_sort does); n_have 0: nothing. */
 	const struct head *have;
 	size_t n_have;
+	/* Contents that it would like to have, of entries that it holds. */
+	const struct known_missing *missing;
+	size_t n_missing;
+	/* Who signs what this box holds, at the bundle's end (claim.h); NULL: it is not said. */
+	const struct secret *writer;
+	struct pubkey receiver; /* zero: for anybody */
+	uint64_t serial;	/* known_next_serial */
+	/* So far, in bytes; may be NULL. True: give up (ERR_STOPPED). */
+	bool (*progress)(void *ctx, uint64_t done);
+	void *ctx;
 };
 struct bundle_totals {
 	uint64_t spaces, logs, entries, blobs, bytes;
@@ -31,14 +42,33 @@ struct error *bundle_write(const struct bundle_export *x, int fd, struct bundle_
 struct error *bundle_export(const struct bundle_export *x, const char *path,
 			    struct bundle_totals *ret) MUST;
 
+/* The bytes that bundle_write will write, within a few parts in a hundred: to ask for room first. */
+struct error *bundle_estimate(const struct bundle_export *x, uint64_t *ret_bytes) MUST;
+
+/* Frames that are here whole, as many as make a good commit. */
+struct bundle_batch;
+/* On the writer, in one transaction: the next frame, NULL when none is at hand. Run intake_run on
+ * it (or set its `refused`), then say that it is written; one that was not is handed out again in
+ * the next batch. */
+struct intake *bundle_batch_next(struct bundle_batch *b);
+void bundle_batch_written(struct bundle_batch *b);
+
 struct bundle_import {
 	const struct secret *self;
 	struct blob_store *blobs; /* NULL: pieces of blobs are passed over */
 	void *ctx;
 	/* Run intake_run(writer's log, in) on the writer and return after the commit. */
 	struct error *(*write)(void *ctx, struct intake *in);
+	/* Instead of it: work through the batch on the writer and return after the commit. */
+	struct error *(*write_many)(void *ctx, struct bundle_batch *b);
 	/* Do we take this space from a bundle? NULL: yes. */
 	bool (*follows)(void *ctx, const struct hash *space);
+	/* Who wrote it signed what it holds (claim.h). NULL: nobody wants to know. An error of this
+	 * box ends the reading. */
+	struct error *(*claimed)(void *ctx, const struct bundle_claim *c);
+	/* The same bytes again from the beginning, of what can't be rewound: *ret_fd replaces the
+	 * one before, which is closed by the caller afterwards. NULL: a pipe is read once. */
+	struct error *(*again)(void *ctx, int *ret_fd);
 	/* So far, of the whole file's size (0 when it is a pipe); may be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };

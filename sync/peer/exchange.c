@@ -122,6 +122,11 @@ void exchange_free(struct exchange *x)
 	free(x);
 }
 
+size_t exchange_theirs(const struct exchange *x, struct space_digest *rows, size_t max)
+{
+	return session_theirs(x->session, rows, max);
+}
+
 void exchange_cancel(struct exchange *x)
 {
 	client_cancel(x->client);

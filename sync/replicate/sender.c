@@ -15,7 +15,8 @@ enum item_type {
 	ITEM_LOCATOR,
 	ITEM_MISSING,
 	ITEM_RANGE,
-	ITEM_BLOB
+	ITEM_BLOB,
+	ITEM_FRAMES
 };
 
 struct item {
@@ -137,6 +138,14 @@ void sender_blob(struct sender *s, struct blob_store *blobs, const struct hash *
 {
 	add(s,
 	    &(struct item){.type = ITEM_BLOB, .space = *hash, .numbers = {size}, .blobs = blobs});
+}
+
+void sender_frames(struct sender *s, struct span frames, size_t n)
+{
+	add(s, &(struct item){.type = ITEM_FRAMES,
+			      .rows = arena_copy(&s->arena, frames.p, frames.n),
+			      .n = frames.n,
+			      .numbers = {n}});
 }
 
 static void add_locator(struct sender *s, const struct log_info *log, uint64_t from)
@@ -464,6 +473,10 @@ static struct error *send_item(struct sender *s, struct log_store *log, const st
 		return NULL;
 	case ITEM_MISSING:
 		stream_put_missing(w, &i->id, i->rows, i->n);
+		return NULL;
+	case ITEM_FRAMES:
+		buf_add(w->out, i->rows, i->n);
+		w->frames += i->numbers[0];
 		return NULL;
 	case ITEM_FORK:
 		return send_fork(s, log, i);

@@ -30,6 +30,8 @@ void sender_missing(struct sender *s, const struct log_id *id, const struct seq_
  * over. */
 void sender_blob(struct sender *s, struct blob_store *blobs, const struct hash *hash,
 		 uint64_t size);
+/* Frames that were made beforehand, n of them, as they are; copied. */
+void sender_frames(struct sender *s, struct span frames, size_t n);
 enum sender_range {
 	SEND_ENTRIES, /* whole */
 	SEND_HEADERS, /* without payloads: to prove a fork */

@@ -657,3 +657,12 @@ void session_blob_done(struct session *s, bool here)
 {
 	s->blob_asked = false;
 }
+
+size_t session_theirs(const struct session *s, struct space_digest *rows, size_t max)
+{
+	size_t n = s->n_spaces < max ? s->n_spaces : max;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = s->spaces[i].theirs;
+	return n;
+}

@@ -113,5 +113,7 @@ void session_answered(struct session *s, int http_status);
  * error.) */
 void session_written(struct session *s);
 void session_blob_done(struct session *s, bool here);
+/* The spaces of the exchange as the other side weighed them last, at most max. */
+size_t session_theirs(const struct session *s, struct space_digest *rows, size_t max);
 /* Borrowed; grows during the session. */
 const struct sync_report *session_report(const struct session *s);

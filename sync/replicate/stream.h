@@ -27,6 +27,7 @@ enum frame_type {
 	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
 	FRAME_RESULT = 11,  /* what became of a push */
 	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
+	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what he holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
 #define FRAME_BIT(type) (1u << (type))
@@ -92,6 +93,15 @@ struct range_frame {
 	struct span body; /* all of it, as it came */
 };
 
+/* The end of a bundle: PROTOCOL.md section 9; see sync/bundle/claim.h. */
+struct stream_claim {
+	struct pubkey writer, receiver; /* receiver zero: for anybody */
+	uint64_t incarnation, serial;
+	int64_t time_ms;
+	struct hash heads; /* of the frames of heads and missing payloads before it */
+	struct signature signature;
+};
+
 struct frame {
 	enum frame_type type;
 	union {
@@ -136,6 +146,7 @@ struct frame {
 			uint64_t added, filled, known;
 		} result;
 		uint64_t end_frames;
+		struct stream_claim claim;
 	};
 };
 
@@ -173,6 +184,7 @@ void stream_put_blob(struct stream_writer *w, const struct hash *hash, uint64_t 
 void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t seq,
 		     enum error_code why);
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
+void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
 void stream_put_end(struct stream_writer *w);
 
 /* Entries of one log, in a frame that is open between begin and end. `add` takes the next sequence

@@ -234,6 +234,20 @@ static struct error *read_result(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_claim(struct stream_reader *r, struct reader *b)
+{
+	struct stream_claim *c = &r->frame.claim;
+
+	reader_copy(b, c->writer.b, 32);
+	reader_copy(b, c->receiver.b, 32);
+	c->incarnation = reader_u64(b);
+	c->serial = reader_u64(b);
+	c->time_ms = (int64_t)reader_u64(b);
+	reader_copy(b, c->heads.b, 32);
+	reader_copy(b, c->signature.b, 64);
+	return NULL;
+}
+
 static struct error *read_end(struct stream_reader *r, struct reader *b)
 {
 	r->frame.end_frames = reader_u64(b);
@@ -369,6 +383,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_END] = read_end,		[FRAME_HELLO] = read_hello,
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
+	[FRAME_CLAIM] = read_claim,
 };
 
 static struct error *read_body(struct stream_reader *r, enum frame_type type, struct span body,

@@ -175,6 +175,19 @@ void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled,
 	frame_close(w);
 }
 
+void stream_put_claim(struct stream_writer *w, const struct stream_claim *c)
+{
+	frame_open(w, FRAME_CLAIM);
+	buf_add(w->out, c->writer.b, 32);
+	buf_add(w->out, c->receiver.b, 32);
+	buf_u64(w->out, c->incarnation);
+	buf_u64(w->out, c->serial);
+	buf_u64(w->out, (uint64_t)c->time_ms);
+	buf_add(w->out, c->heads.b, 32);
+	buf_add(w->out, c->signature.b, 64);
+	frame_close(w);
+}
+
 void stream_put_end(struct stream_writer *w)
 {
 	uint64_t before = w->frames;

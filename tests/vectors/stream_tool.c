@@ -156,6 +156,13 @@ static json_t *frame_body(const struct frame *f)
 	case FRAME_RESULT:
 		return json_pack("{so, so, so}", "added", number(f->result.added), "filled",
 				 number(f->result.filled), "known", number(f->result.known));
+	case FRAME_CLAIM:
+		return json_pack("{so, so, so, so, sI, so, so}", "writer",
+				 hex(&f->claim.writer, 32), "receiver", hex(&f->claim.receiver, 32),
+				 "incarnation", number(f->claim.incarnation), "serial",
+				 number(f->claim.serial), "time", (json_int_t)f->claim.time_ms,
+				 "heads", hex(&f->claim.heads, 32), "signature",
+				 hex(&f->claim.signature, 64));
 	}
 	return json_object();
 }

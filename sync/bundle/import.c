@@ -2,137 +2,20 @@
 #include "sync/bundle/bundle.h"
 #include "sync/base/file.h"
 #include "sync/replicate/inlet.h"
-#include "sync/replicate/sender.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <sys/stat.h>
 
-/* --- export --- */
-
-struct planning {
-	const struct bundle_export *x;
-	struct sender *s;
-	struct bundle_totals totals;
-};
-
-static bool wanted(const struct bundle_export *x, const struct hash *space)
-{
-	for (size_t i = 0; i < x->n_spaces; i++)
-		if (hash_eq(&x->spaces[i], space))
-			return true;
-	return x->n_spaces == 0;
-}
-
-static struct error *plan_blob(void *ctx, const struct hash *h, uint64_t size)
-{
-	struct planning *p = ctx;
-
-	sender_blob(p->s, p->x->blobs, h, size);
-	p->totals.blobs++;
-	return NULL;
-}
-
-static struct error *plan_space(struct planning *p, const struct hash *space)
-{
-	struct arena a = {0};
-	struct head *heads;
-	size_t n = 0;
-	struct error *e = heads_collect(p->x->log, space, &a, &heads, &n);
-
-	arena_release(&a);
-	TRY(e);
-	p->totals.spaces++;
-	p->totals.logs += n;
-	return sender_plan(p->s, p->x->log, space, p->x->have, p->x->n_have);
-}
-
-static struct error *plan(struct planning *p)
-{
-	struct hash spaces[LIMIT_SPACES];
-	size_t n;
-
-	sender_hello(p->s, env_now(p->x->env), p->x->name);
-	TRY(log_spaces(p->x->log, spaces, ARRAY_LEN(spaces), &n));
-	for (size_t i = 0; i < n; i++)
-		if (wanted(p->x, &spaces[i]))
-			TRY(plan_space(p, &spaces[i]));
-	return p->x->blobs ? blob_each(p->x->blobs, plan_blob, p) : NULL;
-}
-
-static struct error *write_all(int fd, struct span s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		ENSURE(n >= 0, file_error(errno, N_("the bundle")));
-		s.p += n;
-		s.n -= (size_t)n;
-	}
-	return NULL;
-}
-
-struct error *bundle_write(const struct bundle_export *x, int fd, struct bundle_totals *ret)
-{
-	_cleanup_(sender_freep) struct sender *s = sender_new();
-	_cleanup_(buf_release) struct buf piece = {0};
-	struct planning p = {.x = x, .s = s};
-	bool end = false;
-
-	TRY(plan(&p));
-	while (!end) {
-		buf_clear(&piece);
-		TRY(sender_read(s, x->log, &piece, &end));
-		TRY(write_all(fd, buf_span(&piece)));
-		p.totals.bytes += piece.n;
-	}
-	p.totals.entries = sender_entries(s);
-	*ret = p.totals;
-	return NULL;
-}
-
-static struct error *settle(int fd, const char *tmp, const char *path)
-{
-	_cleanup_(freep) char *copy = strdup(path);
-
-	if (!copy)
-		abort();
-	ENSURE(fsync(fd) == 0, file_error(errno, path));
-	ENSURE(rename(tmp, path) == 0, file_error(errno, path));
-	return dir_sync(dirname(copy));
-}
-
-struct error *bundle_export(const struct bundle_export *x, const char *path,
-			    struct bundle_totals *ret)
-{
-	_cleanup_(freep) char *tmp = NULL;
-	_cleanup_(closep) int fd = -1;
-	struct error *e;
-
-	if (asprintf(&tmp, "%s.tmp", path) < 0)
-		abort();
-	unlink(tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	ENSURE(fd >= 0, file_error(errno, path));
-	e = bundle_write(x, fd, ret);
-	if (!e)
-		e = settle(fd, tmp, path);
-	if (e)
-		unlink(tmp);
-	return e;
-}
-
-/* --- import --- */
-
-struct importing {
+struct bundle_batch {
 	const struct bundle_import *x;
 	const char *name;
 	int fd;
 	struct sync_report *report;
 	struct inlet in;
+	struct claim_reader claim;
+	const struct frame *stash; /* came behind the frames of a batch */
+	bool opened; /* fd is ours to close */
 	int pass;
 	uint64_t entries;	  /* that came whole, in this pass */
 	struct buf waiting, next; /* struct log_id: not admitted in the pass before, in this one */
@@ -144,9 +27,14 @@ struct importing {
 
 static bool takes(void *ctx, const struct hash *space)
 {
-	const struct importing *im = ctx;
+	const struct bundle_batch *im = ctx;
 
 	return !im->x->follows || im->x->follows(im->x->ctx, space);
+}
+
+static struct log_id log_of(const struct frame *f)
+{
+	return f->type == FRAME_FORK ? entry_log(&f->fork.a) : *f->entries.id;
 }
 
 static bool listed(const struct buf *ids, const struct log_id *id)
@@ -159,29 +47,66 @@ static bool listed(const struct buf *ids, const struct log_id *id)
 	return false;
 }
 
-static struct error *import_batch(struct importing *im)
+/* Later passes are only for those who were not admitted at their turn. */
+static bool passed_over(struct bundle_batch *im)
 {
 	const struct frame *f = im->in.intake.frame;
-	struct log_id id = f->type == FRAME_FORK ? entry_log(&f->fork.a) : *f->entries.id;
+	struct log_id id = log_of(f);
+
+	return im->pass > 1 && !listed(&im->waiting, &id);
+}
+
+struct intake *bundle_batch_next(struct bundle_batch *im)
+{
+	const struct frame *f;
+	bool batch;
+
+	while (!im->stash) {
+		struct error *e = inlet_next(&im->in, &f, &batch);
+
+		/* It fails in the same way again when this batch is written. */
+		error_free(e);
+		if (e || !f)
+			return NULL;
+		if (!batch)
+			im->stash = f;
+		else if (!passed_over(im))
+			return &im->in.intake;
+		else
+			inlet_pass(&im->in);
+	}
+	return NULL;
+}
+
+void bundle_batch_written(struct bundle_batch *im)
+{
+	const struct frame *f = im->in.intake.frame;
+	struct log_id id = log_of(f);
 
 	if (f->type == FRAME_ENTRIES)
 		im->entries += f->entries.n;
-	/* Later passes are only for those who were not admitted at their turn. */
-	if (im->pass > 1 && !listed(&im->waiting, &id)) {
-		inlet_pass(&im->in);
-		return NULL;
-	}
-	TRY(im->x->write(im->x->ctx, &im->in.intake));
 	if (im->in.intake.refused == ERR_NOT_ADMITTED && !listed(&im->next, &id) &&
 	    im->next.n / sizeof(id) < LIMIT_FRAME_ENTRIES)
 		buf_add(&im->next, &id, sizeof(id));
 	inlet_written(&im->in);
+}
+
+static struct error *import_batch(struct bundle_batch *im)
+{
+	if (passed_over(im)) {
+		inlet_pass(&im->in);
+		return NULL;
+	}
+	if (im->x->write_many)
+		return im->x->write_many(im->x->ctx, im);
+	TRY(im->x->write(im->x->ctx, &im->in.intake));
+	bundle_batch_written(im);
 	return NULL;
 }
 
 /* The next piece of a file. What does not fit together is passed over: a file is named by its
  * content, so nothing false can be stored. */
-static struct error *import_blob(struct importing *im, const struct frame *f)
+static struct error *import_blob(struct bundle_batch *im, const struct frame *f)
 {
 	struct hash hash;
 	uint64_t size;
@@ -226,7 +151,7 @@ static bool is_ours(const struct error *e)
 }
 
 /* A fault of the bundle, said with what was good before it. */
-static struct error *blame(struct importing *im, struct error *take_why)
+static struct error *blame(struct bundle_batch *im, struct error *take_why)
 {
 	char count[24], why[ERROR_ARG_MAX];
 	enum error_code code = error_code(take_why);
@@ -243,7 +168,7 @@ static struct error *blame(struct importing *im, struct error *take_why)
 			 im->name, count, why);
 }
 
-static struct error *cut_off(struct importing *im)
+static struct error *cut_off(struct bundle_batch *im)
 {
 	char count[24];
 
@@ -254,17 +179,30 @@ static struct error *cut_off(struct importing *im)
 			 im->name, count);
 }
 
+static struct error *import_claim(struct bundle_batch *im, const struct frame *f)
+{
+	struct bundle_claim c;
+
+	if (im->pass > 1 || !im->x->claimed || !claim_read(&im->claim, f, &c))
+		return NULL;
+	return im->x->claimed(im->x->ctx, &c);
+}
+
 /* All frames that are here whole. */
-static struct error *import_frames(struct importing *im)
+static struct error *import_frames(struct bundle_batch *im)
 {
 	const struct frame *f;
-	bool batch;
+	bool batch = false;
 
 	for (;;) {
-		struct error *e = inlet_next(&im->in, &f, &batch);
+		struct error *e = im->stash ? NULL : inlet_next(&im->in, &f, &batch);
 
 		if (e)
 			return blame(im, e);
+		if (im->stash) {
+			f = STEAL(im->stash);
+			batch = false;
+		}
 		if (!f)
 			return NULL;
 		if (batch)
@@ -274,23 +212,30 @@ static struct error *import_frames(struct importing *im)
 		else if (f->type == FRAME_HELLO)
 			snprintf(im->report->peer_name, sizeof(im->report->peer_name), "%s",
 				 f->hello.name);
+		else
+			TRY(import_claim(im, f));
 	}
 }
 
-static struct error *import_pass(struct importing *im, uint64_t total)
+static struct error *import_pass(struct bundle_batch *im, uint64_t total)
 {
 	static const unsigned expect = FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
 				       FRAME_BIT(FRAME_BLOB) | FRAME_BIT(FRAME_HELLO) |
 				       FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_HEADS) |
-				       FRAME_BIT(FRAME_NOTE);
-	uint8_t piece[64 * 1024];
+				       FRAME_BIT(FRAME_NOTE) | FRAME_BIT(FRAME_MISSING) |
+				       FRAME_BIT(FRAME_CLAIM) | FRAME_BIT(FRAME_LOCATOR);
+	enum { PIECE = 1024 * 1024 };
+	_cleanup_(freep) uint8_t *piece = malloc(PIECE);
 	uint64_t done = 0;
 	struct error *e;
 
+	if (!piece)
+		abort();
 	inlet_begin(&im->in, expect);
+	im->stash = NULL;
 	im->entries = 0;
 	for (;;) {
-		ssize_t n = read(im->fd, piece, sizeof(piece));
+		ssize_t n = read(im->fd, piece, PIECE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -309,10 +254,27 @@ static struct error *import_pass(struct importing *im, uint64_t total)
 	return im->report->cut ? cut_off(im) : NULL;
 }
 
-/* Logs that were not admitted at their turn: their admission may have come behind them. */
-static bool another_pass(struct importing *im, uint64_t before)
+static bool rewound(struct bundle_batch *im)
 {
-	if (im->next.n == 0 || im->report->received == before || lseek(im->fd, 0, SEEK_SET) < 0)
+	int fd;
+
+	if (!im->x->again)
+		return lseek(im->fd, 0, SEEK_SET) == 0;
+	_cleanup_(error_freep) struct error *e = im->x->again(im->x->ctx, &fd);
+
+	if (e)
+		return false;
+	if (im->opened)
+		close(im->fd);
+	im->fd = fd;
+	im->opened = true;
+	return true;
+}
+
+/* Logs that were not admitted at their turn: their admission may have come behind them. */
+static bool another_pass(struct bundle_batch *im, uint64_t before)
+{
+	if (im->next.n == 0 || im->report->received == before || !rewound(im))
 		return false;
 	buf_release(&im->waiting);
 	im->waiting = im->next;
@@ -321,7 +283,7 @@ static bool another_pass(struct importing *im, uint64_t before)
 	return true;
 }
 
-static struct error *import_passes(struct importing *im, uint64_t total)
+static struct error *import_passes(struct bundle_batch *im, uint64_t total)
 {
 	struct error *first = NULL;
 	uint64_t before;
@@ -347,7 +309,7 @@ static struct error *import_passes(struct importing *im, uint64_t total)
 struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char *name,
 			       struct sync_report *ret)
 {
-	struct importing im = {.x = x, .name = name, .fd = fd, .report = ret};
+	struct bundle_batch im = {.x = x, .name = name, .fd = fd, .report = ret};
 	struct stat st;
 	struct error *e;
 
@@ -357,6 +319,9 @@ struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char
 			  fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	blob_writer_free(im.blob);
 	inlet_release(&im.in);
+	claim_reader_release(&im.claim);
+	if (im.opened)
+		close(im.fd);
 	buf_release(&im.waiting);
 	buf_release(&im.next);
 	return e;
