@@ -249,7 +249,7 @@ void engine_note(struct sync *s, const struct outcome *o)
 		bool same = strcmp(p->last_error, o->error ? o->error : "") == 0;
 		int64_t age = job.now - (o->error ? p->last_try_ms : p->last_ok_ms);
 
-		job.receipt = o->asked || moved_anything(o->report) || (o->error && !same);
+		job.receipt = o->asked || o->report->signed_too || moved_anything(o->report) || (o->error && !same);
 		/* The error of a request of theirs is in the receipt; what the row tells is
 		 * whether we reach them. */
 		job.note = !(o->by_peer && o->error) &&

@@ -62,6 +62,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		.log = log,
 		.blobs = s->blobs,
 		.ledger = s->ledger,
+		.receipt = job->asked,
 		.stored = stored,
 		.misdeed = misdeed,
 		.heard = heard,

@@ -42,6 +42,7 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 		.self = o->self,
 		.to = {.env = o->env, .peer = p->key, .address = p->address, .name = o->name},
 		.log = log,
+		.receipt = true,
 	};
 
 	TRY(tls_identity_new(o->self, &tls));

@@ -25,6 +25,8 @@ enum {
 /* Headers in which the asking side says, to whom does not know it yet, who knocks. */
 #define CLIENT_HEADER_NAME   "Lliure-Name"   /* percent-encoded UTF-8 */
 #define CLIENT_HEADER_LISTEN "Lliure-Listen" /* the port of our own listener */
+/* In a POST: which exchange it is a part of, so that both sides count the same for the receipt. */
+#define CLIENT_HEADER_EXCHANGE "Lliure-Exchange"
 
 struct client_options {
 	const struct tls_identity *tls;
@@ -34,6 +36,7 @@ struct client_options {
 	const char *name;
 	int listen_port;   /* 0: we do not listen */
 	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
+	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */
 };
 
 struct client;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/exchange.h"
 #include "sync/peer/batch.h"
+#include "sync/peer/receipt_talk.h"
 
 struct exchange {
 	struct exchange_options o;
@@ -8,6 +9,8 @@ struct exchange {
 	struct session *session;
 	struct buf bytes;
 	struct sync_report report; /* of what was committed */
+	struct wire_tally tally;
+	uint8_t number[RECEIPT_EXCHANGE];
 	/* our digest before the last answer was weighed, and at the end */
 	uint8_t weighed[DISCOVERY_DIGEST], last[DISCOVERY_DIGEST];
 	bool done;
@@ -101,12 +104,18 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .ctx = x,
 				     .shares = shares,
 				     .follows = follows,
-				     .next_blob = next_blob};
+				     .next_blob = next_blob,
+				     .tally = x ? &x->tally : NULL};
+	char number[2 * RECEIPT_EXCHANGE + 1];
 
 	if (!x)
 		abort();
 	x->o = *o;
-	TRY(client_new(&o->to, &x->client));
+	env_random(o->to.env, x->number, sizeof(x->number));
+	exchange_text(x->number, number);
+	x->o.to.exchange = number;
+	TRY(client_new(&x->o.to, &x->client));
+	x->o.to.exchange = NULL;
 	x->session = session_new(&so);
 	*ret = STEAL(x);
 	return NULL;
@@ -118,6 +127,7 @@ void exchange_free(struct exchange *x)
 		return;
 	client_free(x->client);
 	session_free(x->session);
+	tally_release(&x->tally);
 	buf_release(&x->bytes);
 	free(x);
 }
@@ -280,6 +290,35 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	return NULL;
 }
 
+/* --- the receipt --- */
+static bool moved_anything(const struct sync_report *r)
+{
+	return r->received || r->filled || r->accepted || r->forks || r->blobs ||
+	       r->new_incarnation;
+}
+
+/* An exchange that did its work is no failure for want of a signature. */
+static void make_receipt(struct exchange *x)
+{
+	struct receipt_asking q = {.client = x->client,
+				   .host = x->o.host,
+				   .self = x->o.self,
+				   .peer = x->o.to.peer,
+				   .env = x->o.to.env,
+				   .exchange = x->number,
+				   .tally = &x->tally,
+				   .report = &x->report};
+	struct error *err;
+
+	if (!moved_anything(&x->report) && !x->o.receipt)
+		return;
+	session_weighed(x->session);
+	err = receipt_ask(&q);
+	x->report.signed_too = !err;
+	memcpy(x->report.exchange, x->number, sizeof(x->number));
+	error_free(err);
+}
+
 /* --- the loop --- */
 static struct error *step(struct exchange *x)
 {
@@ -333,6 +372,8 @@ struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)
 		if (!err)
 			x->report = *session_report(x->session);
 	}
+	if (!err)
+		make_receipt(x);
 	x->report.cut |= error_is(err, ERR_NET) || error_is(err, ERR_TIMEOUT);
 	settle_up(x, err);
 	*ret_report = x->report;

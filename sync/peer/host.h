@@ -25,4 +25,6 @@ struct sync_host {
 	/* A blob that is named here and not held, and that this peer may have; each is named once
 	 * in an exchange. NULL: none is ever wanted. */
 	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);
+	/* Documents of the space of which two versions wait for people, for the receipt. NULL: 0. */
+	uint32_t (*conflicts)(void *ctx, const struct hash *space);
 };

@@ -68,6 +68,7 @@ static void listener_free(struct listener *l)
 	if (l->daemon)
 		MHD_stop_daemon(l->daemon);
 	guard_stop(l);
+	tallies_free(l->tallies);
 	free(l->name);
 	free(l);
 }
@@ -88,6 +89,7 @@ struct error *listener_start(const struct listener_options *o, struct listener *
 	l->o.name = l->name;
 	l->o.listen = NULL;
 	l->port = port;
+	l->tallies = tallies_new();
 	err = guard_start(l);
 	if (err)
 		close(fd);

@@ -21,6 +21,9 @@ struct request {
 	struct pubkey peer;
 	struct session_options so;
 	struct serving *serving;
+	struct buf whole; /* the body of a request that is no stream of entries */
+	uint8_t exchange[RECEIPT_EXCHANGE]; /* which it is a part of … */
+	struct wire_tally *tally;		    /* … and its counts, ours for now; NULL: not said */
 	size_t fed;		 /* bytes given to `serving` since frames were looked for last */
 	uint64_t body;		 /* bytes of the body */
 	uint64_t drained;	 /* bytes of the body after the failure */
@@ -43,19 +46,22 @@ struct route {
 	const char *method, *path;
 	bool prefix; /* what follows the path is the argument */
 	uint64_t body_limit;
-	enum serving_kind kind; /* of a POST */
+	enum serving_kind kind; /* of a POST … */
+	bool whole;		/* … unless its body is taken as it is */
 	enum MHD_Result (*answer)(struct request *r, struct MHD_Connection *c, const char *arg);
 };
 
 static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg);
 
 static const struct route routes[] = {
-	{"GET", SYNC_PATH_STATUS, false, 0, 0, answer_status},
-	{"POST", SYNC_PATH_PULL, false, LISTENER_PULL, SERVE_PULL, answer_stream},
-	{"POST", SYNC_PATH_PUSH, false, LISTENER_PUSH, SERVE_PUSH, answer_stream},
-	{"GET", SYNC_PATH_BLOB, true, 0, 0, answer_blob},
+	{"GET", SYNC_PATH_STATUS, false, 0, 0, false, answer_status},
+	{"POST", SYNC_PATH_PULL, false, LISTENER_PULL, SERVE_PULL, false, answer_stream},
+	{"POST", SYNC_PATH_PUSH, false, LISTENER_PUSH, SERVE_PUSH, false, answer_stream},
+	{"GET", SYNC_PATH_BLOB, true, 0, 0, false, answer_blob},
+	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
 };
 
 /* --- refusing --- */
@@ -281,7 +287,11 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
-	if (r->route->body_limit)
+	if (r->route->body_limit &&
+	    exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
+		r->tally = tallies_take(r->l->tallies, &r->peer, r->exchange);
+	r->so.tally = r->tally;
+	if (r->route->body_limit && !r->route->whole)
 		r->serving = serving_new(&r->so, r->route->kind);
 	return NULL;
 }
@@ -334,6 +344,10 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 {
 	r->body += n;
 	atomic_fetch_add(&r->v->bytes, n);
+	if (!r->err && r->route && r->route->whole && r->body <= r->route->body_limit) {
+		buf_add(&r->whole, data, n);
+		return MHD_YES;
+	}
 	if (r->err || !r->serving) {
 		r->drained += n;
 		return r->drained > DRAIN ? MHD_NO : MHD_YES;
@@ -491,6 +505,35 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 	return err ? refuse(r, c, err) : send_blob(r, c, size);
 }
 
+/* What both did, signed by both. */
+static struct error *sign_receipt(struct request *r, struct log_store *log)
+{
+	struct receipt_weighing w = {.self = secret_pubkey(r->l->o.self),
+				     .peer = &r->peer,
+				     .now_ms = env_now(r->l->o.env),
+				     .tally = r->tally,
+				     .log = log,
+				     .ctx = r,
+				     .shares = shares};
+
+	TRY(receipt_answer(&w, r->l->o.self, r->l->o.host, r->exchange, buf_span(&r->whole),
+			   &r->out));
+	r->v->sum.signed_too = true;
+	memcpy(r->v->sum.exchange, r->exchange, sizeof(r->exchange));
+	return NULL;
+}
+
+static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct error *err = r->body > RECEIPT_BODY ? too_long() : with_reader(r, sign_receipt);
+	size_t n = r->out.n;
+
+	if (err)
+		return refuse(r, c, err);
+	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+}
+
 /* --- called by libmicrohttpd --- */
 static struct visitor *visitor_of(struct MHD_Connection *c)
 {
@@ -590,7 +633,9 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 	if (r->fd >= 0)
 		close(r->fd);
 	serving_free(r->serving);
+	tallies_give(r->l->tallies, r->tally);
 	error_free(r->err);
 	buf_release(&r->out);
+	buf_release(&r->whole);
 	free(r);
 }

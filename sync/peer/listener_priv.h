@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 #include "sync/peer/listener.h"
+#include "sync/peer/receipt_talk.h"
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +45,7 @@ struct listener {
 		int64_t at;
 		uint64_t left;
 	} arrivals[LISTENER_ARRIVALS];
+	struct tallies *tallies; /* locks itself */
 };
 
 /* --- guard.c: who is connected, and for how long --- */

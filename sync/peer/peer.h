@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Peers: appliances whose key a volunteer approved. The table lives in local.db, never replicates,
- * is read through any connection and written on the writer only. Receipts: what moved in each
- * exchange.
+ * is read through any connection and written on the writer only. What moved in each exchange:
+ * sync/peer/receipt.h.
  *
  * Rows are collected before the first is handed out, so what is called for each may use the same
  * functions again.
  */
 #pragma once
 #include "sync/db/db.h"
-#include "sync/replicate/report.h"
+#include "sync/peer/receipt.h"
 
 enum {
 	PEER_ADDRESS = 80, /* "ADDR:PORT" with its end */
 	PEER_ERROR = 400,
-	PEER_RECEIPTS = 500, /* kept, of all peers together */
 };
 
 struct peer {
@@ -103,17 +102,3 @@ typedef struct error *knock_fn(void *ctx, const struct knock *k);
 struct error *knock_each(struct db *local, knock_fn *fn, void *ctx) MUST; /* newest first */
 struct error *knock_put(struct db *local, const struct knock *k) MUST;
 struct error *knock_remove(struct db *local, const struct pubkey *key) MUST;
-
-/* The receipts of exchanges, newest first, at most max (PEER_RECEIPTS are kept). peer NULL: of all.
- */
-struct receipt {
-	struct pubkey peer;
-	int64_t when_ms;
-	bool by_peer; /* the peer asked, we answered */
-	struct sync_report report;
-	char error[PEER_ERROR]; /* empty when it went well */
-};
-typedef struct error *receipt_fn(void *ctx, const struct receipt *r);
-struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,
-			   void *ctx) MUST;
-struct error *receipt_put(struct db *local, const struct receipt *r) MUST;

@@ -41,16 +41,11 @@ enum {
 	KNOCK_PUT,
 	KNOCK_REMOVE,
 	KNOCK_TRIM,
-	RECEIPT_ALL,
-	RECEIPT_OF,
-	RECEIPT_PUT,
-	RECEIPT_TRIM,
 	STMTS
 };
 #define PEER_COLUMNS                                                                               \
 	"SELECT peer.key, name, address, read_only, added_ms, last_ok_ms, last_try_ms, "           \
 	"last_error, coalesce(until_ms, 0) FROM peer LEFT JOIN terms ON terms.key=peer.key"
-#define RECEIPT_COLUMNS "SELECT peer, when_ms, by_peer, error, report FROM receipt"
 static const char *const sql[] = {
 	[PEER_EACH] = PEER_COLUMNS " ORDER BY added_ms, peer.key",
 	[PEER_GET] = PEER_COLUMNS " WHERE peer.key=?1",
@@ -80,12 +75,6 @@ static const char *const sql[] = {
 	[KNOCK_REMOVE] = "DELETE FROM knock WHERE key=?1",
 	[KNOCK_TRIM] = "DELETE FROM knock WHERE key IN"
 		       " (SELECT key FROM knock ORDER BY last_ms DESC LIMIT -1 OFFSET ?1)",
-	[RECEIPT_ALL] = RECEIPT_COLUMNS " ORDER BY num DESC LIMIT ?1",
-	[RECEIPT_OF] = RECEIPT_COLUMNS " WHERE peer=?2 ORDER BY num DESC LIMIT ?1",
-	[RECEIPT_PUT] = "INSERT INTO receipt(peer, when_ms, by_peer, error, report)"
-			" VALUES (?1,?2,?3,?4,?5)",
-	[RECEIPT_TRIM] = "DELETE FROM receipt WHERE num <="
-			 " (SELECT num FROM receipt ORDER BY num DESC LIMIT 1 OFFSET ?1)",
 };
 
 static struct error *statements(struct db *local, struct db_stmts **ret)
@@ -347,135 +336,4 @@ struct error *knock_remove(struct db *local, const struct pubkey *key)
 
 	TRY(statements(local, &s));
 	return db_do(local, s, KNOCK_REMOVE, "k", key);
-}
-
-/* --- receipts: the report as bytes of our own --- */
-enum { REPORT_VERSION = 1 };
-
-static void report_write(const struct sync_report *r, struct buf *out)
-{
-	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
-	uint8_t id[LOG_ID_BYTES];
-
-	buf_u8(out, REPORT_VERSION);
-	buf_u64(out, r->received);
-	buf_u64(out, r->filled);
-	buf_u64(out, r->known);
-	buf_u64(out, r->sent);
-	buf_u64(out, r->accepted);
-	buf_u64(out, r->bytes_in);
-	buf_u64(out, r->bytes_out);
-	buf_u32(out, r->requests);
-	buf_u32(out, r->rounds);
-	buf_u32(out, r->spaces);
-	buf_u32(out, r->forks);
-	buf_u32(out, r->not_admitted);
-	buf_u32(out, r->carried);
-	buf_u8(out, (uint8_t)(r->new_incarnation | r->equal << 1 | r->cut << 2 |
-			      r->unknown_spaces << 3));
-	buf_u64(out, (uint64_t)r->clock_skew_ms);
-	buf_u8(out, (uint8_t)strlen(r->peer_name));
-	buf_puts(out, r->peer_name);
-	buf_u64(out, r->refusals);
-	for (size_t i = 0; i < kept; i++) {
-		log_id_write(&r->refused[i].id, id);
-		buf_add(out, id, sizeof(id));
-		buf_u64(out, r->refused[i].seq);
-		/* by name: the numbers of the table of errors may change */
-		buf_u8(out, (uint8_t)strlen(error_name(r->refused[i].why)));
-		buf_puts(out, error_name(r->refused[i].why));
-		buf_u8(out, r->refused[i].by_peer);
-	}
-}
-
-static enum error_code code_of(struct span name)
-{
-	for (int c = 1; c < ERROR_CODES; c++)
-		if (span_is(name, error_name((enum error_code)c)))
-			return (enum error_code)c;
-	return ERR_INTERNAL;
-}
-
-static void report_read(struct span bytes, struct sync_report *r)
-{
-	struct reader in = reader_of(bytes);
-	struct span name;
-	uint8_t bits, id[LOG_ID_BYTES];
-
-	if (reader_u8(&in) != REPORT_VERSION)
-		return;
-	r->received = reader_u64(&in);
-	r->filled = reader_u64(&in);
-	r->known = reader_u64(&in);
-	r->sent = reader_u64(&in);
-	r->accepted = reader_u64(&in);
-	r->bytes_in = reader_u64(&in);
-	r->bytes_out = reader_u64(&in);
-	r->requests = reader_u32(&in);
-	r->rounds = reader_u32(&in);
-	r->spaces = reader_u32(&in);
-	r->forks = reader_u32(&in);
-	r->not_admitted = reader_u32(&in);
-	r->carried = reader_u32(&in);
-	bits = reader_u8(&in);
-	r->new_incarnation = bits & 1;
-	r->equal = bits & 2;
-	r->cut = bits & 4;
-	r->unknown_spaces = bits & 8;
-	r->clock_skew_ms = (int64_t)reader_u64(&in);
-	name = reader_bytes(&in, reader_u8(&in));
-	snprintf(r->peer_name, sizeof(r->peer_name), "%.*s", (int)name.n,
-		 name.n ? (const char *)name.p : "");
-	r->refusals = reader_u64(&in);
-	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
-		reader_copy(&in, id, sizeof(id));
-		log_id_read(id, &r->refused[i].id);
-		r->refused[i].seq = reader_u64(&in);
-		r->refused[i].why = code_of(reader_bytes(&in, reader_u8(&in)));
-		r->refused[i].by_peer = reader_u8(&in) != 0;
-	}
-}
-
-static void receipt_row(sqlite3_stmt *st, void *row)
-{
-	struct receipt *r = row;
-
-	db_id(st, 0, r->peer.b);
-	r->when_ms = db_int(st, 1);
-	r->by_peer = db_int(st, 2) != 0;
-	text_into(r->error, sizeof(r->error), db_text(st, 3));
-	report_read(db_blob(st, 4), &r->report);
-}
-
-struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,
-			   void *ctx)
-{
-	_cleanup_(arena_release) struct arena a = {0};
-	struct db_stmts *s;
-	sqlite3_stmt *st;
-	char *rows;
-	size_t n;
-
-	TRY(statements(local, &s));
-	st = db_stmt(s, peer ? RECEIPT_OF : RECEIPT_ALL);
-	if (peer)
-		db_bind(st, "ik", (int64_t)max, peer);
-	else
-		db_bind(st, "i", (int64_t)max);
-	TRY(collect(local, st, receipt_row, sizeof(struct receipt), &a, &rows, &n));
-	for (size_t i = 0; i < n; i++)
-		TRY(fn(ctx, (struct receipt *)(void *)rows + i));
-	return NULL;
-}
-
-struct error *receipt_put(struct db *local, const struct receipt *r)
-{
-	_cleanup_(buf_release) struct buf report = {0};
-	struct db_stmts *s;
-
-	report_write(&r->report, &report);
-	TRY(statements(local, &s));
-	TRY(db_do(local, s, RECEIPT_PUT, "kiisb", &r->peer, r->when_ms, (int64_t)r->by_peer,
-		  r->error, buf_span(&report)));
-	return db_do(local, s, RECEIPT_TRIM, "i", (int64_t)PEER_RECEIPTS);
 }

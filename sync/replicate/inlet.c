@@ -18,6 +18,8 @@ void inlet_feed(struct inlet *in, struct span bytes)
 {
 	assert(!in->writing);
 	in->report->bytes_in += bytes.n;
+	if (in->tally)
+		in->tally->bytes_came += bytes.n;
 	stream_feed(in->reader, bytes);
 }
 
@@ -67,6 +69,7 @@ struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool 
 		*ret_batch = false;
 		if (!f || (f->type != FRAME_ENTRIES && f->type != FRAME_FORK))
 			return NULL;
+		tally_came(in->tally, f);
 		ENSURE(!in->repeat_limit || in->report->known <= in->repeat_limit,
 		       error_new(ERR_LIMIT, N_("The other box keeps sending what is here already. "
 					       "The exchange was ended.")));

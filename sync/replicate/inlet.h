@@ -23,6 +23,7 @@ struct inlet {
 	uint64_t repeat_limit; /* entries that we had already; 0: any */
 	struct stream_reader *reader;
 	struct sync_report *report;
+	struct wire_tally *tally; /* may be NULL */
 	struct intake intake;
 	bool writing; /* a batch was handed out and is not yet written */
 	uint64_t taken;

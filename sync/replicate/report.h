@@ -3,7 +3,7 @@
 #pragma once
 #include "sync/log/entry.h"
 
-enum { REPORT_REFUSALS = 16 };
+enum { REPORT_REFUSALS = 16, REPORT_EXCHANGE = 16 };
 
 struct refusal {
 	struct log_id id;
@@ -33,6 +33,9 @@ struct sync_report {
 	bool unknown_spaces;   /* the peer carries spaces that we do not follow */
 	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
 	char peer_name[LIMIT_NAME + 1];
+	/* A signed receipt (sync/peer/receipt.h) was made of it, under this number. */
+	bool signed_too;
+	uint8_t exchange[REPORT_EXCHANGE];
 	size_t refusals; /* all of them; the first REPORT_REFUSALS are kept */
 	struct refusal refused[REPORT_REFUSALS];
 };

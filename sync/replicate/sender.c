@@ -42,6 +42,7 @@ struct sender {
 	bool begun, ended, gives;
 	unsigned located, missing;
 	uint64_t entries;
+	struct wire_tally *tally; /* may be NULL */
 };
 
 struct sender *sender_new(void)
@@ -60,6 +61,11 @@ void sender_free(struct sender *s)
 	arena_release(&s->arena);
 	buf_release(&s->items);
 	free(s);
+}
+
+void sender_tally(struct sender *s, struct wire_tally *t)
+{
+	s->tally = t;
 }
 
 /* --- the plan --- */
@@ -372,6 +378,7 @@ static struct error *fill(void *ctx, const struct stored *e)
 	}
 	s->next++;
 	s->entries++;
+	tally_sent(s->tally, &f->item->id.space, 1, 0);
 	return NULL;
 }
 
@@ -400,9 +407,12 @@ static struct error *send_range(struct sender *s, struct log_store *log, const s
 static struct error *send_fork(struct sender *s, struct log_store *log, const struct item *item)
 {
 	struct fork_proof proof;
+	struct log_id id;
 
 	TRY(log_fork_proof(log, item->log, &proof));
 	stream_put_fork(&s->w, &proof);
+	id = entry_log(&proof.a);
+	tally_sent(s->tally, &id.space, 0, 1);
 	return NULL;
 }
 
@@ -467,6 +477,7 @@ static struct error *send_item(struct sender *s, struct log_store *log, const st
 		return NULL;
 	case ITEM_NOTE:
 		stream_put_note(w, &i->id, i->range.first, i->why);
+		tally_note(s->tally, &i->id, i->why, false);
 		return NULL;
 	case ITEM_RESULT:
 		stream_put_result(w, i->numbers[0], i->numbers[1], i->numbers[2]);
@@ -514,6 +525,8 @@ struct error *sender_read(struct sender *s, struct log_store *log, struct buf *o
 		s->ended = true;
 	}
 	*ret_end = s->ended;
+	if (s->tally)
+		s->tally->bytes_sent += out->n - start;
 	return NULL;
 }
 

@@ -9,11 +9,14 @@
 #pragma once
 #include "sync/blob/blob.h"
 #include "sync/replicate/heads.h"
+#include "sync/replicate/tally.h"
 
 struct sender;
 struct sender *sender_new(void);
 void sender_free(struct sender *s);
 DEFINE_CLEANUP(struct sender *, sender_free)
+/* Count there what is sent (NULL: nowhere). */
+void sender_tally(struct sender *s, struct wire_tally *t);
 
 /* --- the plan; items are sent in the order in which they were added, then the end --- */
 void sender_hello(struct sender *s, int64_t clock_ms, const char *name);

@@ -91,6 +91,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 	v->o = *o;
 	v->kind = kind;
 	v->out = sender_new();
+	sender_tally(v->out, o->tally);
 	v->spaces = calloc(LIMIT_SPACES, sizeof(*v->spaces));
 	if (!v->spaces)
 		abort();
@@ -101,7 +102,8 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
-			       .report = &v->report};
+			       .report = &v->report,
+			       .tally = o->tally};
 	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_RANGES) |
 							 FRAME_BIT(FRAME_MISSING)
 					       : FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
@@ -339,6 +341,8 @@ static struct error *plan_digests(struct serving *v, struct log_store *log)
 	for (size_t i = 0; i < v->n_spaces; i++)
 		if (!v->spaces[i].only_ranges && serving_shares(v, &v->spaces[i].space))
 			TRY(heads_space_digest(log, &v->spaces[i].space, &rows[n++]));
+	for (size_t i = 0; i < n; i++)
+		tally_digests(v->o.tally, &rows[i], NULL);
 	if (n || !v->n_spaces)
 		sender_digests(v->out, rows, n);
 	return NULL;
@@ -396,6 +400,10 @@ static struct error *plan_push(struct serving *v, struct log_store *log)
 	for (size_t i = 0; i < kept; i++)
 		sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
 	sender_result(v->out, r->received, r->filled, r->known);
+	if (v->o.tally) {
+		v->o.tally->ours_new += r->received;
+		v->o.tally->ours_filled += r->filled;
+	}
 	return plan_digests(v, log);
 }
 

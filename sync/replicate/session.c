@@ -7,6 +7,8 @@
 /* One space that both sides carry, or that we are about to follow. */
 struct shared {
 	struct space_digest theirs; /* as they said last */
+	struct space_digest ours;   /* when they were compared last */
+	bool took_part;		    /* differed at some time in this exchange */
 	bool differs;		    /* asked for in this round */
 	bool same_heads;	    /* only payloads are missing */
 	bool heard;		    /* they answered with ranges */
@@ -133,6 +135,17 @@ void session_free(struct session *s)
 	free(s);
 }
 
+void session_weighed(const struct session *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->n_spaces; i++)
+		any |= s->spaces[i].took_part;
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (s->spaces[i].took_part || !any)
+			tally_digests(s->o.tally, &s->spaces[i].ours, &s->spaces[i].theirs);
+}
+
 const struct sync_report *session_report(const struct session *s)
 {
 	return &s->report;
@@ -190,8 +203,10 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
 		s->spaces[i].differs = differs(&ours, &s->spaces[i].theirs);
 		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
+		s->spaces[i].ours = ours;
 		n += s->spaces[i].differs;
 		s->report.heads_differ |= !hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
+		s->spaces[i].took_part |= s->spaces[i].differs;
 	}
 	*ret_n = n;
 	return NULL;
@@ -325,6 +340,7 @@ static struct error *pull_build(struct session *s, struct log_store *log)
 {
 	sender_free(s->give);
 	s->give = sender_new();
+	sender_tally(s->give, s->o.tally);
 	for (size_t i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].differs)
 			TRY(ask_space(s, log, &s->spaces[i]));
@@ -396,6 +412,7 @@ static struct error *pull_frame(struct session *s, struct log_store *log, const 
 		return NULL;
 	case FRAME_NOTE:
 		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
+		tally_note(s->o.tally, &f->note.id, f->note.why, true);
 		return NULL;
 	case FRAME_LOCATOR:
 		if (!shares(s, &f->locator.id.space))
@@ -443,12 +460,17 @@ static struct error *push_frame(struct session *s, struct log_store *log, const 
 	switch (f->type) {
 	case FRAME_RESULT:
 		s->report.accepted += f->result.added + f->result.filled;
+		if (s->o.tally) {
+			s->o.tally->theirs_new += f->result.added;
+			s->o.tally->theirs_filled += f->result.filled;
+		}
 		return NULL;
 	case FRAME_DIGESTS:
 		learn_digests(s, f);
 		return NULL;
 	case FRAME_NOTE:
 		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
+		tally_note(s->o.tally, &f->note.id, f->note.why, true);
 		return NULL;
 	default:
 		return NULL;
@@ -484,9 +506,11 @@ static struct error *build(struct session *s, struct log_store *log)
 		s->out = STEAL(s->give);
 	} else if (q->build) {
 		s->out = sender_new();
+		sender_tally(s->out, s->o.tally);
 		TRY(q->build(s, log));
 	}
 	inlet_begin(&s->in, q->expect);
+	s->in.tally = s->state == ST_STATUS ? NULL : s->o.tally;
 	s->answered = false;
 	s->report.requests++;
 	s->phase = PH_ASKED;
@@ -656,6 +680,7 @@ void session_written(struct session *s)
 void session_blob_done(struct session *s, bool here)
 {
 	s->blob_asked = false;
+	s->report.blobs += here;
 }
 
 size_t session_theirs(const struct session *s, struct space_digest *rows, size_t max)

@@ -39,6 +39,7 @@
 #include "sync/replicate/heads.h"
 #include "sync/replicate/intake.h"
 #include "sync/replicate/report.h"
+#include "sync/replicate/tally.h"
 
 enum { SESSION_ROUNDS = 4 };
 
@@ -69,6 +70,8 @@ struct session_options {
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
+	/* Where what goes over the wire is counted; must outlive the session. NULL: nowhere. */
+	struct wire_tally *tally;
 };
 
 enum session_action_type {
@@ -115,5 +118,8 @@ void session_written(struct session *s);
 void session_blob_done(struct session *s, bool here);
 /* The spaces of the exchange as the other side weighed them last, at most max. */
 size_t session_theirs(const struct session *s, struct space_digest *rows, size_t max);
+/* After SESSION_DONE: the digests of the spaces that took part (of all shared ones when none did),
+ * as they were compared last, go to the tally. */
+void session_weighed(const struct session *s);
 /* Borrowed; grows during the session. */
 const struct sync_report *session_report(const struct session *s);

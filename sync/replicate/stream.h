@@ -27,6 +27,7 @@ enum frame_type {
 	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
 	FRAME_RESULT = 11,  /* what became of a push */
 	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
+	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what he holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
@@ -145,6 +146,10 @@ struct frame {
 		struct {
 			uint64_t added, filled, known;
 		} result;
+		struct {
+			struct signature sig;
+			struct span bytes; /* sync/peer/receipt.h */
+		} receipt;
 		uint64_t end_frames;
 		struct stream_claim claim;
 	};
@@ -184,6 +189,7 @@ void stream_put_blob(struct stream_writer *w, const struct hash *hash, uint64_t 
 void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t seq,
 		     enum error_code why);
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
+void stream_put_receipt(struct stream_writer *w, const struct signature *sig, struct span bytes);
 void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
 void stream_put_end(struct stream_writer *w);
 

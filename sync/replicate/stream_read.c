@@ -376,6 +376,13 @@ static struct error *read_entries(struct stream_reader *r, struct reader *b)
 
 /* --- frames --- */
 
+static struct error *read_receipt(struct stream_reader *r, struct reader *b)
+{
+	reader_copy(b, r->frame.receipt.sig.b, 64);
+	r->frame.receipt.bytes = reader_bytes(b, b->rest.n);
+	return NULL;
+}
+
 static struct error *(*const bodies[])(struct stream_reader *, struct reader *) = {
 	[FRAME_ENTRIES] = read_entries, [FRAME_HEADS] = read_heads,
 	[FRAME_FORK] = read_fork,	[FRAME_BLOB] = read_blob,
@@ -384,6 +391,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_CLAIM] = read_claim,
+	[FRAME_RECEIPT] = read_receipt,
 };
 
 static struct error *read_body(struct stream_reader *r, enum frame_type type, struct span body,

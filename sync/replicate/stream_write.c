@@ -188,6 +188,14 @@ void stream_put_claim(struct stream_writer *w, const struct stream_claim *c)
 	frame_close(w);
 }
 
+void stream_put_receipt(struct stream_writer *w, const struct signature *sig, struct span bytes)
+{
+	frame_open(w, FRAME_RECEIPT);
+	buf_add(w->out, sig->b, sizeof(sig->b));
+	buf_add_span(w->out, bytes);
+	frame_close(w);
+}
+
 void stream_put_end(struct stream_writer *w)
 {
 	uint64_t before = w->frames;

@@ -64,6 +64,7 @@ void net_box_open(struct net_box *b, const char *dir, const char *name, unsigned
 	must(db_migrate(b->local, "ledger", ledger_migrations, ledger_migrations_n));
 	must(db_migrate(b->local, "conduct", conduct_migrations, conduct_migrations_n));
 	must(db_migrate(b->local, "known", known_migrations, known_migrations_n));
+	must(db_migrate(b->local, "receipt", receipt_migrations, receipt_migrations_n));
 }
 
 struct sync_options net_box_options(struct net_box *b, const char *listen, bool mdns)

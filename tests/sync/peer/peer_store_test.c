@@ -15,6 +15,7 @@ static struct db *open_local(const char *dir)
 
 	assert_ok(db_open(path, DB_TEST_NOSYNC, 1000, &db));
 	assert_ok(db_migrate(db, "peer", peer_migrations, peer_migrations_n));
+	assert_ok(db_migrate(db, "receipt", receipt_migrations, receipt_migrations_n));
 	return db;
 }
 
