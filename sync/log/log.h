@@ -227,6 +227,10 @@ struct error *log_info_by_num(struct log_store *l, int64_t num, struct log_info 
 /* All logs of a space (NULL: of all), in order of first sight. */
 struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn,
 		       void *ctx) MUST;
+/* The logs of a space, and whether the rules list their appliances (log_listed), in one go. */
+typedef struct error *log_listed_fn(void *ctx, const struct log_info *info, bool listed);
+struct error *log_each_listed(struct log_store *l, const struct hash *space, log_listed_fn *fn,
+			      void *ctx) MUST;
 /* The spaces of which something is live, in order of first sight: a new one never takes the place
  * of an older. */
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;
@@ -253,8 +257,11 @@ struct log_counts {
 };
 struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret) MUST;
 /* A number that grows with every change that views must see: new entry, new audit mark, fork, end,
- * payload filled. */
+ * payload filled or dropped; and with every change of who is admitted. */
 int64_t log_change(struct log_store *l);
+/* A place for what the layer above works out of a reader's rows and keeps until log_change grows;
+ * freed with the store. NULL on a writer, whose rows change before the number does. (R) */
+void **log_memo(struct log_store *l);
 /* A number that grows when entries that were live are no longer (a fork, the end of a log, a header
  * that was never signed): a view that has applied some must take them back, or be made anew. (R) */
 int64_t log_losses(struct log_store *l);

@@ -21,6 +21,7 @@ struct log_store {
 	 * comes in. A set bit may be wrong, a clear one never is. */
 	uint8_t erased[8192];
 	struct buf body; /* salt and payload, to be stored in one piece */
+	void *memo;	 /* log_memo: one piece of malloc'd memory */
 };
 
 /* Statements: the rows are in store.c. */
@@ -34,6 +35,7 @@ enum log_stmt {
 	LOG_UPDATE,
 	LOG_EACH,
 	LOG_EACH_OF_SPACE,
+	LOG_EACH_LISTED,
 	LOG_DISPUTED,
 	LOG_SPACES,
 	LOG_WAITING,

@@ -23,6 +23,27 @@ struct error *log_each(struct log_store *l, const struct hash *space, log_info_f
 	return err;
 }
 
+struct error *log_each_listed(struct log_store *l, const struct hash *space, log_listed_fn *fn,
+			      void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_EACH_LISTED);
+	struct error *err = NULL;
+
+	db_bind(st, "k", space);
+	while (!err) {
+		struct log_info info;
+		bool row;
+
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			return NULL;
+		log_read_row(st, &info);
+		err = fn(ctx, &info, db_int(st, 15));
+	}
+	sqlite3_reset(st);
+	return err;
+}
+
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n)
 {
 	sqlite3_stmt *st = db_stmt(l->s, LOG_SPACES);

@@ -52,6 +52,9 @@ static const char *const sql[LOG_STMTS] = {
 		" live=?7, held=?8, missing=?9, bytes=?10, proved=?11, strict=?12 WHERE num=?1",
 	[LOG_EACH] = "SELECT " LOG_COLUMNS " FROM log ORDER BY num",
 	[LOG_EACH_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 ORDER BY num",
+	[LOG_EACH_LISTED] = "SELECT " LOG_COLUMNS
+			    ", EXISTS(SELECT 1 FROM admitted a WHERE a.space=log.space"
+			    " AND a.appliance=log.appliance) FROM log WHERE space=?1 ORDER BY num",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
 	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
@@ -184,7 +187,13 @@ void log_close(struct log_store *l)
 		return;
 	db_close(l->db);
 	buf_release(&l->body);
+	free(l->memo);
 	free(l);
+}
+
+void **log_memo(struct log_store *l)
+{
+	return l->writer ? NULL : &l->memo;
 }
 
 struct db *log_db(struct log_store *l)
@@ -399,5 +408,6 @@ bool log_admitted(struct log_store *l, const struct hash *space, const struct pu
 struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted)
 {
+	l->changed = true;
 	return db_do(l->db, l->s, admitted ? ADMIT_ADD : ADMIT_DROP, "kk", space, appliance);
 }

@@ -33,30 +33,40 @@ struct error *log_takes_part(struct log_store *l, const struct log_info *info, b
 	return log_founds(l, &info->id, ret);
 }
 
-static struct error *add_info(void *ctx, const struct log_info *info)
+struct listing {
+	struct buf infos; /* struct log_info */
+	struct buf listed; /* a byte each */
+};
+
+static struct error *add_info(void *ctx, const struct log_info *info, bool listed)
 {
-	buf_add(ctx, info, sizeof(*info));
+	struct listing *k = ctx;
+
+	buf_add(&k->infos, info, sizeof(*info));
+	buf_u8(&k->listed, listed);
 	return NULL;
 }
 
 struct error *heads_logs(struct log_store *l, const struct hash *space, struct arena *a,
 			 struct log_info **ret, size_t *ret_n)
 {
-	struct buf all = {0};
+	struct listing all = {.infos = {0}};
 	struct log_info *infos;
-	struct error *e = log_each(l, space, add_info, &all);
-	size_t n = all.n / sizeof(struct log_info), kept = 0;
+	struct error *e = log_each_listed(l, space, add_info, &all);
+	size_t n = all.listed.n, kept = 0;
 
-	infos = arena_copy(a, all.p, all.n);
-	buf_release(&all);
-	TRY(e);
-	for (size_t i = 0; i < n; i++) {
-		bool part;
+	infos = arena_copy(a, all.infos.p, all.infos.n);
+	for (size_t i = 0; i < n && !e; i++) {
+		bool part = all.listed.p[i];
 
-		TRY(log_takes_part(l, &infos[i], &part));
+		if (!part)
+			e = log_founds(l, &infos[i].id, &part);
 		if (part)
 			infos[kept++] = infos[i];
 	}
+	buf_release(&all.infos);
+	buf_release(&all.listed);
+	TRY(e);
 	*ret = infos;
 	*ret_n = kept;
 	return NULL;
@@ -73,14 +83,12 @@ void heads_sort(struct head *heads, size_t n)
 		qsort(heads, n, sizeof(*heads), compare_heads);
 }
 
-struct error *heads_collect(struct log_store *l, const struct hash *space, struct arena *a,
-			    struct head **ret, size_t *ret_n)
+static struct error *heads_of_logs(struct log_store *l, const struct log_info *infos, size_t n,
+				   struct arena *a, struct head **ret, size_t *ret_n)
 {
-	struct log_info *infos;
 	struct head *heads;
-	size_t n, kept = 0;
+	size_t kept = 0;
 
-	TRY(heads_logs(l, space, a, &infos, &n));
 	heads = arena_array(a, struct head, n ? n : 1);
 	for (size_t i = 0; i < n; i++) {
 		TRY(head_of_log(l, &infos[i], &heads[kept]));
@@ -90,6 +98,16 @@ struct error *heads_collect(struct log_store *l, const struct hash *space, struc
 	*ret = heads;
 	*ret_n = kept;
 	return NULL;
+}
+
+struct error *heads_collect(struct log_store *l, const struct hash *space, struct arena *a,
+			    struct head **ret, size_t *ret_n)
+{
+	struct log_info *infos;
+	size_t n;
+
+	TRY(heads_logs(l, space, a, &infos, &n));
+	return heads_of_logs(l, infos, n, a, ret, ret_n);
 }
 
 bool head_eq(const struct head *a, const struct head *b)
@@ -174,14 +192,11 @@ struct error *heads_missing(struct log_store *l, const struct log_info *info,
 }
 
 /* Of the first ranges of each log: two boxes that miss the same have nothing to give each other. */
-static struct error *digest_missing(struct log_store *l, const struct hash *space, struct arena *a,
+static struct error *digest_missing(struct log_store *l, const struct log_info *infos, size_t n,
 				    uint8_t out[16])
 {
-	struct log_info *infos;
 	struct hash sum = {{0}};
-	size_t n;
 
-	TRY(heads_logs(l, space, a, &infos, &n));
 	/* The logs come in this box's own order: each is hashed alone, and the hashes are added up.
 	 */
 	for (size_t i = 0; i < n; i++) {
@@ -209,21 +224,63 @@ static struct error *digest_missing(struct log_store *l, const struct hash *spac
 	return NULL;
 }
 
+static struct error *work_out_digest(struct log_store *l, const struct hash *space,
+				     struct space_digest *ret)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct space_digest row = {.space = *space};
+	struct log_info *infos;
+	struct head *heads;
+	size_t n, n_heads;
+
+	TRY(heads_logs(l, space, &a, &infos, &n));
+	TRY(heads_of_logs(l, infos, n, &a, &heads, &n_heads));
+	row.heads = heads_digest(space, heads, n_heads);
+	TRY(digest_missing(l, infos, n, row.missing));
+	*ret = row;
+	return NULL;
+}
+
+/* Digests that a reader worked out, good as long as nothing was committed since. They are asked for
+ * several times in each exchange, and cost a look at every log of the space. */
+struct digests {
+	int64_t change;
+	size_t n;
+	struct space_digest rows[LIMIT_SPACES];
+};
+
+static struct digests *digests_kept(struct log_store *l)
+{
+	void **memo = log_memo(l);
+	int64_t change;
+	struct digests *d;
+
+	if (!memo)
+		return NULL;
+	if (!*memo && !(*memo = calloc(1, sizeof(*d))))
+		abort();
+	d = *memo;
+	/* Before the rows are read: what is committed meanwhile makes it grow once more. */
+	change = log_change(l);
+	if (d->change != change)
+		*d = (struct digests){.change = change};
+	return d;
+}
+
 struct error *heads_space_digest(struct log_store *l, const struct hash *space,
 				 struct space_digest *ret)
 {
-	struct arena a = {0};
-	struct space_digest row = {.space = *space};
-	struct head *heads;
-	size_t n;
-	struct error *e = heads_collect(l, space, &a, &heads, &n);
+	struct digests *d = digests_kept(l);
+	struct space_digest row;
 
-	if (!e) {
-		row.heads = heads_digest(space, heads, n);
-		e = digest_missing(l, space, &a, row.missing);
-	}
-	arena_release(&a);
-	TRY(e);
+	for (size_t i = 0; d && i < d->n; i++)
+		if (hash_eq(&d->rows[i].space, space)) {
+			*ret = d->rows[i];
+			return NULL;
+		}
+	TRY(work_out_digest(l, space, &row));
+	if (d && d->n < LIMIT_SPACES)
+		d->rows[d->n++] = row;
 	*ret = row;
 	return NULL;
 }

@@ -3,7 +3,7 @@
 #include "sync/replicate/heads.h"
 #include "sync/replicate/stream_priv.h"
 
-enum { GOAL = 16, MIN_BITS = 4 }; /* rows that a part should hold; parts, at the least, as bits */
+enum { GOAL = 32, MIN_BITS = 4 }; /* rows that a part should hold; parts, at the least, as bits */
 
 struct placed_row {
 	uint64_t at;	  /* its place */
@@ -319,7 +319,7 @@ static void compare_tags(struct ranges_asker *a, const struct range_item *item)
 
 static void ask_about(struct ranges_asker *a, struct range_id r, size_t n)
 {
-	if (n <= 2 * RANGES_FEW || r.depth == RANGES_DEEP)
+	if (n <= RANGES_FEW || r.depth == RANGES_DEEP)
 		put_want(&a->asks, r);
 	else
 		put_split(&a->asks, a->ours, r, split_bits(n, r.depth));

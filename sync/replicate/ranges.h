@@ -28,7 +28,7 @@
 enum {
 	RANGES_FROM = 64,   /* rows; fewer are sent as HEADS */
 	RANGES_STEPS = 3,   /* questions in one round; then HEADS are sent after all */
-	RANGES_FEW = 32,    /* rows in a range that are named by their tags */
+	RANGES_FEW = 64,    /* rows in a range that are named by their tags */
 	RANGES_DEEP = 48,   /* bits of a place by which ranges are split */
 	RANGES_SPLIT = 8,   /* bits by which one range is split at once */
 	RANGES_ROWS = 40000 /* that fit into one frame */

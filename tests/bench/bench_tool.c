@@ -4,6 +4,8 @@
  *rows are compared with, and clients that load a daemon. Each verb prints one number (or a few) on
  *standard output.
  *
+ *	logs DIR LOGS POSTS TOPICS      add that many posts in the logs of so many other boxes, which
+ *are admitted first; prints a topic and seconds
  *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR
  *(no daemon runs) text POSTS                      the same texts, one a line, for the programs we
  *compare with verify-limit N                  seconds for N crypto_sign_verify_detached on all
@@ -117,24 +119,30 @@ static struct error *find_forum(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+static void open_for_filling(const char *dir, struct fill *f, struct secret **ret_key)
+{
+	_cleanup_(freep) char *key_path = path_join(dir, "key");
+
+	die(secret_load(key_path, ret_key));
+	f->self = *secret_pubkey(*ret_key);
+	die(conn_open(&(struct community_open){.dir = dir,
+					       .env = &env_system,
+					       .self = f->self,
+					       .appliance = *ret_key,
+					       .mode = DB_WRITER},
+		      &f->c));
+	die(space_each(f->c, keep_space, f));
+	die(log_arrivals(f->c->log, 0, 0, find_forum, f));
+}
+
 static void fill(const char *dir, unsigned posts, unsigned authors, unsigned topics)
 {
 	struct fill f = {.nauthors = authors, .ntopics = topics};
-	_cleanup_(freep) char *key_path = path_join(dir, "key");
 	struct secret *key;
 	struct hash id;
 	char text[TEXT_BYTES + 1];
 
-	die(secret_load(key_path, &key));
-	f.self = *secret_pubkey(key);
-	die(conn_open(&(struct community_open){.dir = dir,
-					       .env = &env_system,
-					       .self = *secret_pubkey(key),
-					       .appliance = key,
-					       .mode = DB_WRITER},
-		      &f.c));
-	die(space_each(f.c, keep_space, &f));
-	die(log_arrivals(f.c->log, 0, 0, find_forum, &f));
+	open_for_filling(dir, &f, &key);
 	die(conn_begin(f.c));
 	add_authors(&f);
 	for (unsigned i = 0; i < topics; i++)
@@ -155,6 +163,146 @@ static void fill(const char *dir, unsigned posts, unsigned authors, unsigned top
 	printf("%s\n", ID(&f.topics[0]));
 	conn_close(f.c);
 	secret_free(key);
+}
+
+/* --- many logs -------------------------------------------------------------------------------- */
+
+enum { RUN = 256, COMMIT = 10000, MAX_TOPICS = 10000, MAX_LOGS = 10000 };
+
+struct logs {
+	struct fill f;
+	struct secret *boxes[MAX_LOGS];
+	unsigned nlogs, ntopics;
+	struct hash topics[MAX_TOPICS], newest[MAX_TOPICS]; /* of each topic */
+	struct hash rules;
+};
+
+/* One log's writing: runs of entries, signed by its box for guests. */
+struct writing {
+	struct log_id id;
+	uint64_t seq;
+	struct hash prev;
+	struct entry_bytes headers[RUN];
+	struct ingest_payload payloads[RUN];
+	uint8_t salts[RUN][ENTRY_SALT];
+	size_t n;
+	struct arena texts;
+};
+
+static void ingest_run(struct logs *g, struct writing *w)
+{
+	struct ingest in = {&w->id, w->seq - w->n + 1, w->headers, w->payloads, w->n, false};
+	struct ingest_result result;
+	struct error *refused = NULL;
+	bool more;
+
+	if (!w->n)
+		return;
+	die(log_ingest(g->f.c->log, &in, &result, &refused));
+	die(refused);
+	die(community_catch_up(g->f.c, 0, &more));
+	arena_release(&w->texts);
+	w->n = 0;
+}
+
+static void write_post(struct logs *g, struct writing *w, struct secret *key, unsigned n)
+{
+	unsigned topic = n % g->ntopics;
+	char text[TEXT_BYTES + 1];
+	struct entry e = {.seq = ++w->seq,
+			  .time = 1750000000000 + (int64_t)n * 60000,
+			  .incarnation = w->id.incarnation,
+			  .space = g->f.space,
+			  .rules = g->rules,
+			  .prev = w->prev};
+	char *op;
+
+	make_text(n, text);
+	op = arena_printf(&w->texts,
+			  "{\"type\":\"post.create\",\"object\":\"%s\",\"seen\":[\"%s\"],"
+			  "\"text\":\"%s\",\"by\":{\"name\":\"Veina %u\",\"kind\":\"guest\"}}",
+			  ID(&g->topics[topic]), ID(&g->newest[topic]), text, n % 50);
+	memcpy(w->salts[w->n], &n, sizeof(n));
+	entry_make(&e, NULL, key, w->salts[w->n], span_str(op), &w->headers[w->n]);
+	w->payloads[w->n] =
+		(struct ingest_payload){PAYLOAD_HELD, w->salts[w->n], span_str(op)};
+	w->prev = entry_hash(&w->headers[w->n]);
+	g->newest[topic] = entry_op_id(&w->headers[w->n]);
+	if (++w->n == RUN)
+		ingest_run(g, w);
+}
+
+static void admit_boxes(struct logs *g)
+{
+	for (unsigned i = 0; i < g->nlogs; i++) {
+		uint8_t seed[32] = {77};
+		char name[32];
+
+		memcpy(seed + 1, &i, sizeof(i));
+		g->boxes[i] = secret_from_seed(seed);
+		snprintf(name, sizeof(name), "Ateneu %u", i);
+		submit(&g->f, "appliance.admit", NULL, NULL,
+		       json_pack("{s:s, s:s, s:s}", "key", ID(secret_pubkey(g->boxes[i])), "name",
+				 name, "mode", "write"),
+		       &g->rules);
+	}
+}
+
+/* Every `turn`, all logs write a run: as boxes do that meet now and then. */
+static void write_logs(struct logs *g, unsigned posts)
+{
+	struct writing *w = calloc(g->nlogs, sizeof(*w));
+	unsigned each = posts / g->nlogs, n = 0, committed = 0;
+
+	if (!w)
+		abort();
+	for (unsigned i = 0; i < g->nlogs; i++)
+		w[i].id = (struct log_id){g->f.space, *secret_pubkey(g->boxes[i]), 1 + i};
+	for (unsigned from = 0; from < each; from += RUN) {
+		for (unsigned i = 0; i < g->nlogs; i++) {
+			for (unsigned k = from; k < each && k < from + RUN; k++)
+				write_post(g, &w[i], g->boxes[i], n++);
+			ingest_run(g, &w[i]);
+			if (n - committed < COMMIT)
+				continue;
+			die(conn_commit(g->f.c));
+			die(conn_begin(g->f.c));
+			committed = n;
+		}
+	}
+	free(w);
+}
+
+static void logs(const char *dir, unsigned nlogs, unsigned posts, unsigned ntopics)
+{
+	struct logs *g = calloc(1, sizeof(*g));
+	struct secret *key;
+
+	if (!g || nlogs > MAX_LOGS || ntopics > MAX_TOPICS)
+		abort();
+	g->nlogs = nlogs;
+	g->ntopics = ntopics;
+	open_for_filling(dir, &g->f, &key);
+	die(conn_begin(g->f.c));
+	admit_boxes(g);
+	for (unsigned i = 0; i < ntopics; i++) {
+		submit(&g->f, "topic.create", NULL, NULL,
+		       json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "forum", ID(&g->f.forum),
+				 "title", "Tema de prova", "text", "Comencem.", "by", "name",
+				 "Veina", "kind", "guest"),
+		       &g->topics[i]);
+		g->newest[i] = g->topics[i];
+	}
+	die(conn_commit(g->f.c));
+	die(conn_begin(g->f.c));
+	write_logs(g, posts);
+	die(conn_commit(g->f.c));
+	printf("%s\n", ID(&g->topics[(posts - 1) % ntopics]));
+	conn_close(g->f.c);
+	secret_free(key);
+	for (unsigned i = 0; i < nlogs; i++)
+		secret_free(g->boxes[i]);
+	free(g);
 }
 
 /* --- limits ----------------------------------------------------------------------------------- */
@@ -400,7 +548,10 @@ int main(int argc, char **argv)
 
 	die(crypto_init());
 	signal(SIGPIPE, SIG_IGN);
-	if (!strcmp(verb, "fill") && argc == 6)
+	if (!strcmp(verb, "logs") && argc == 6)
+		logs(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
+		     (unsigned)number(argv[5]));
+	else if (!strcmp(verb, "fill") && argc == 6)
 		fill(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
 		     (unsigned)number(argv[5]));
 	else if (!strcmp(verb, "text") && argc == 3)
