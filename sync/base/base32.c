@@ -30,28 +30,32 @@ static int value(char c)
 	return -1;
 }
 
+static bool is_text(const char *text, size_t len, size_t n)
+{
+	unsigned spare = (unsigned)(len * 5 - n * 8);
+
+	if (len != BASE32_LEN(n))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (value(text[i]) < 0)
+			return false;
+	return !len || !((unsigned)value(text[len - 1]) & ((1U << spare) - 1));
+}
+
 bool base32_decode(const char *text, size_t len, void *out, size_t n)
 {
-	uint8_t bytes[64];
+	uint8_t *to = out;
 	unsigned bits = 0, have = 0;
-	size_t at = 0;
 
-	if (n > sizeof(bytes) || len != BASE32_LEN(n))
+	if (!is_text(text, len, n))
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		int v = value(text[i]);
-
-		if (v < 0)
-			return false;
-		bits = bits << 5 | (unsigned)v;
+		bits = bits << 5 | (unsigned)value(text[i]);
 		have += 5;
 		if (have >= 8) {
 			have -= 8;
-			bytes[at++] = (uint8_t)(bits >> have);
+			*to++ = (uint8_t)(bits >> have);
 		}
 	}
-	if (at != n || (bits & ((1U << have) - 1)))
-		return false;
-	memcpy(out, bytes, n);
 	return true;
 }
