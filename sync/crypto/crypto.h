@@ -85,6 +85,20 @@ enum { SEAL_OVERHEAD = 24 + 16 }; /* nonce and tag */
 void seal(const uint8_t key[32], struct span plain, struct span context, uint8_t *out);
 /* out has room for sealed.n - SEAL_OVERHEAD; false when it is not what seal made. */
 bool unseal(const uint8_t key[32], struct span sealed, struct span context, uint8_t *out);
+/* To the holder of an Ed25519 key: libsodium's sealed box (X25519 with a fresh key,
+ * XSalsa20-Poly1305) to the X25519 form of that key. It says nothing of who sealed it. out has room
+ * for plain.n + SEAL_TO_OVERHEAD. false when the key has no such form: it is no point of large
+ * order. */
+enum { SEAL_TO_OVERHEAD = 32 + 16 };
+bool seal_to(const struct pubkey *to, struct span plain, uint8_t *out) MUST;
+/* out has room for sealed.n - SEAL_TO_OVERHEAD. */
+bool unseal_mine(const struct secret *mine, struct span sealed, uint8_t *out) MUST;
+/* May something be sealed to that key? */
+bool pubkey_can_open(const struct pubkey *key);
+/* Guarded memory for keys: locked, between guard pages, wiped when freed. Costs whole pages: one
+ * piece for many keys. Never NULL. */
+void *guarded_new(size_t n);
+void guarded_free(void *p);
 /* Argon2id of a password, interactive cost (64 MiB, 2 passes in production; the limits are fields
  * so that tests are quick). salt is 16 bytes. */
 struct password_cost {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/crypto/crypto.h"
 #include "sync/base/file.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -110,4 +111,52 @@ struct error *secret_save(const char *path, const struct secret *s)
 	err = file_write(path, span_of(seed, sizeof(seed)), 0600);
 	crypto_wipe(seed, sizeof(seed));
 	return err;
+}
+
+/* --- sealing to a key --- */
+static_assert(SEAL_TO_OVERHEAD == crypto_box_SEALBYTES, "sealed box");
+
+bool pubkey_can_open(const struct pubkey *key)
+{
+	uint8_t curve[crypto_scalarmult_curve25519_BYTES];
+
+	return crypto_sign_ed25519_pk_to_curve25519(curve, key->b) == 0;
+}
+
+bool seal_to(const struct pubkey *to, struct span plain, uint8_t *out)
+{
+	uint8_t curve[crypto_scalarmult_curve25519_BYTES];
+
+	return crypto_sign_ed25519_pk_to_curve25519(curve, to->b) == 0 &&
+	       crypto_box_seal(out, plain.p, plain.n, curve) == 0;
+}
+
+bool unseal_mine(const struct secret *mine, struct span sealed, uint8_t *out)
+{
+	uint8_t curve[crypto_scalarmult_curve25519_BYTES];
+	uint8_t *key;
+	bool good;
+
+	if (sealed.n < SEAL_TO_OVERHEAD)
+		return false;
+	key = guarded_new(crypto_scalarmult_curve25519_BYTES);
+	good = crypto_sign_ed25519_pk_to_curve25519(curve, mine->public.b) == 0 &&
+	       crypto_sign_ed25519_sk_to_curve25519(key, mine->key) == 0 &&
+	       crypto_box_seal_open(out, sealed.p, sealed.n, curve, key) == 0;
+	guarded_free(key);
+	return good;
+}
+
+void *guarded_new(size_t n)
+{
+	void *p = sodium_malloc(n ? n : 1);
+
+	if (!p)
+		abort();
+	return p;
+}
+
+void guarded_free(void *p)
+{
+	sodium_free(p);
 }

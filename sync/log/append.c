@@ -59,7 +59,10 @@ static struct error *check_append(struct log_store *l, const struct log_append *
 
 struct error *log_append(struct log_store *l, const struct log_append *what, struct hash *ret_op_id)
 {
-	struct entry fields = {.time = what->time, .rules = what->rules};
+	struct entry fields = {.time = what->time,
+			       .rules = what->rules,
+			       .flags = what->sealed ? ENTRY_SEALED : 0,
+			       .epoch = what->sealed ? what->epoch : 0};
 	struct find_own known = {.l = l};
 	uint8_t salt[ENTRY_SALT];
 	struct entry_bytes raw;

@@ -104,7 +104,9 @@ struct log_append {
 	const struct secret *appliance;
 	struct hash rules;   /* zero only when founding */
 	int64_t time;	     /* usually env_now */
-	struct span payload; /* plain; at most LIMIT_PAYLOAD */
+	struct span payload; /* as stored; at most LIMIT_PAYLOAD */
+	bool sealed;	     /* with a key of the space, of this epoch */
+	uint16_t epoch;
 };
 /* Append one op to our log of that space, beginning the log when there is none in this incarnation.
  * An op id that is already in one of our own logs gives ERR_EXISTS. */
