@@ -102,8 +102,13 @@ static struct error *finish_rules(struct batch *b)
 	for (size_t i = 0; i < m->spaces_n; i++) {
 		struct space *s = m->spaces[i];
 
+		bool gained, lost;
+
 		if (rules_unsettled(s->rules))
 			settle_space(b->c, s);
+		keyring_update(b->c, s, &gained, &lost);
+		if (gained || lost)
+			TRY(keyring_retake(b, s, gained, lost));
 		if (s->rejudge)
 			TRY(judge_space(b, s));
 		s->rejudge = false;

@@ -90,7 +90,9 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_m
 
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
 {
-	return catch_up(c, max, true, ret_more);
+	TRY(catch_up(c, max, true, ret_more));
+	/* Others may have changed who reads: keys that are owed are handed out. */
+	return *ret_more ? NULL : keys_settle_all(c);
 }
 
 struct error *catch_up_own(struct conn *c)

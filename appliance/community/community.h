@@ -49,7 +49,7 @@ struct error *conn_scrub(struct conn *c) MUST;
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
-bool conn_changed(struct conn *c); /* did the last transaction change the view? */
+bool conn_changed(struct conn *c);	     /* did the last transaction change the view? */
 
 struct draft {
 	const char *type;
@@ -71,6 +71,24 @@ struct error *community_erase(struct conn *c, const struct hash *space, const st
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;
+/* The same, private: only its boxes can read it, only its people see it. In the same transaction
+ * its first key is made, and its words and names are written, sealed. */
+struct error *community_found_private(struct conn *c, const char *name,
+				      const struct secret *steward, const char *steward_name,
+				      struct hash *ret_space) MUST;
+/* Admit a box, or change how it is admitted; in a private space it gets the keys in the same
+ * transaction, or when it is to carry only, everybody else gets a new one. author: a steward; NULL:
+ * this box, a keeper. */
+enum admission { ADMIT_WRITE, ADMIT_READ, ADMIT_CARRY };
+struct error *community_admit(struct conn *c, const struct hash *space, const struct pubkey *key,
+			      const char *name, enum admission how,
+			      const struct secret *author) MUST;
+/* Withdraw a box's admission, with a cut at what is held here; a private space gets a new key. */
+struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
+			       const struct secret *author) MUST;
+/* A new key of a private space, for no reason but that somebody asks. ERR_LIMIT after the last. */
+struct error *community_rotate(struct conn *c, const struct hash *space,
+			       const struct secret *author) MUST;
 /* Take into the view whatever the log has that it has not (arrivals, forks, ends). Called by
  * submit, after an ingest, and at opening. Bounded work per call is `max` arrivals (0: all);
  * *ret_more. */
@@ -85,6 +103,10 @@ struct space_info {
 	char about[1001];
 	char guest_posts[8]; /* "held" or "no" */
 	bool own;	     /* founded by this box */
+	bool is_private;     /* sealed to its admitted boxes; its pages to its people */
+	bool has_key;	     /* of a private space: this box was given its newest key */
+	uint16_t epoch;	     /* of that newest key */
+	uint64_t unopened;   /* ops that are here, sealed with keys that this box was not given */
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
@@ -118,6 +140,7 @@ struct admitted {
 	struct pubkey key;
 	char name[LIMIT_NAME + 1];
 	bool write, keeper;
+	bool carry; /* keeps and passes on what it can't read; without `write` and this: reads */
 };
 typedef struct error *admitted_fn(void *ctx, const struct admitted *a);
 struct error *admitted_each(struct conn *c, const struct hash *space, admitted_fn *fn,

@@ -30,10 +30,12 @@ enum op_kind {
 	OP_MALFORMED = 3, /* counts as absent */
 	OP_RULES = 4,
 	OP_ERASE = 5,
-	OP_GONE = 6 /* erased: keeps its place in the order */
+	OP_GONE = 6, /* erased: keeps its place in the order */
+	OP_SEALED =
+		7 /* held, but sealed with a key that this box was not given: counts as absent */
 };
 enum { ROLE_ABSENT = -1 }; /* no entry that counts carries it (yet) */
-enum op_row_flags { OP_MANY_PLACES = 1, OP_CHECKED_AUTHOR = 2 };
+enum op_row_flags { OP_MANY_PLACES = 1, OP_CHECKED_AUTHOR = 2, OP_IS_SEALED = 4 };
 
 struct op_at {
 	int64_t log;
@@ -89,6 +91,14 @@ struct vlog {
 	uint64_t epoch;
 	bool changed; /* its row is to be stored */
 };
+/* The keys of a private space that this box was given: memory only, made of the ops and of the
+ * box's own key. */
+struct keyring {
+	uint8_t *bytes; /* guarded, SPACE_KEY each */
+	struct space_key *keys;
+	size_t n;
+	struct idmap at; /* by name */
+};
 struct space {
 	int64_t num;
 	struct hash id;
@@ -97,6 +107,11 @@ struct space {
 	bool rejudge;	/* judge all again at the end of the batch */
 	uint32_t told;	/* so many rules ops were looked at for admissions */
 	uint64_t told_epoch;
+	struct keyring ring, orphans; /* orphans: their op died, and nobody wrapped them again */
+	uint64_t ring_epoch; /* of the rules, and how many boxes they had, when it was made */
+	size_t ring_boxes;
+	uint64_t keys_epoch; /* likewise, when it was last looked whether keys are owed */
+	uint32_t keys_count;
 	bool settle;  /* rules changed since the tables of members were written */
 	bool written; /* those tables were written since it was loaded */
 };
@@ -159,6 +174,9 @@ enum view_stmt {
 	OPS_OF_OBJECT,
 	OPS_OF_SPACE,
 	OPS_OF_RULES,
+	OPS_NOT_OPENED,
+	OPS_THAT_ERASE,
+	OPS_SEALED_ALL,
 	OPS_IN_LOG,
 	OPS_ERASE,
 	OPS_OBJECT,
@@ -274,12 +292,40 @@ struct error *judge_space(struct batch *b, struct space *s) MUST;
 void settle_space(struct conn *c, struct space *s);
 /* *ret_moved: by which something was judged. */
 void floors_set(struct space *s, struct vlog *l, bool *ret_moved);
+/* --- keyring.c: what is sealed, opened --- */
+void keyring_release(struct keyring *k);
+/* false: this box was not given it. */
+bool keyring_find(const struct keyring *k, const struct hash *name, struct space_key *ret);
+/* Make the ring anew if the rules hand out other keys than before. The rules are settled. */
+void keyring_update(struct conn *c, struct space *s, bool *ret_gained, bool *ret_lost);
+/* What the ring opens now and did not before, or the other way round, is taken again. */
+struct error *keyring_retake(struct batch *b, struct space *s, bool gained, bool lost) MUST;
+/* Open a whole payload; false: with no key of ours. */
+bool payload_open(struct conn *c, const struct op *op, struct span sealed, struct buf *out);
+/* Put the sealed words of a clear op among its members. Without the key nothing happens. */
+void words_open(struct conn *c, const struct op *op, json_t *body);
+/* A word of the rules: the text, or `otherwise` while it can't be opened. In out. */
+void word_open(struct conn *c, const struct space *s, const struct rules_words *w,
+	       const char *field, const char *otherwise, char *out, size_t n);
+/* --- keys.c: handing keys out --- */
+/* Make the first key, a new one when somebody has the newest who may not read any more, and give it
+ * to who lacks it: as this appliance if it is a keeper, else as `author` if that is a steward. */
+struct error *keys_settle(struct conn *c, struct space *s, const struct secret *author) MUST;
+struct error *keys_settle_all(struct conn *c) MUST;
+/* --- submit.c --- */
+/* Write one op, checked; heads of the rules are joined first. Consumes the body. */
+struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,
+		       struct hash *ret_id) MUST;
+
 /* --- show.c --- */
 /* Write the tables of members and boxes, and tell the log who may write. */
 struct error *show_space(struct conn *c, struct space *s) MUST;
 
 /* --- take.c: one entry --- */
 struct error *take_entry(struct batch *b, const struct stored *e) MUST;
+/* An op whose payload was not here, or not opened, is of that kind now. */
+struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op,
+			   enum op_kind kind) MUST;
 /* --- tail.c --- */
 /* Compare with the log's fork and end marks: what was live and is not any more goes. */
 struct error *log_look(struct batch *b, const struct log_info *info) MUST;

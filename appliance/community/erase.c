@@ -14,8 +14,8 @@
 static const struct op_field fields[] = {
 	{"target", FIELD_ID, true, 0},
 	{"after", FIELD_IDS, false, LIMIT_SEEN},
-	{"was", FIELD_LINE, false, 64},
-	{"keep", FIELD_JSON, false, 0},
+	{"was", FIELD_LINE, false, 64, true},
+	{"keep", FIELD_JSON, false, 0, true},
 	{NULL, 0, false, 0},
 };
 const struct op_type erase_types[] = {

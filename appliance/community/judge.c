@@ -103,6 +103,14 @@ static bool place_before(struct conn *c, const struct op_at *a, const struct op_
 	return order ? order < 0 : a->seq < b->seq;
 }
 
+/* In a private space content is sealed, and only there. Found out here and not when the op comes,
+ * for the founding op, which says which it is, may come later. */
+static bool has_wrong_form(struct conn *c, const struct op_rec *r)
+{
+	return (r->kind == OP_CONTENT || r->kind == OP_UNKNOWN) &&
+	       rules_private(space_of_num(c, r->space)->rules) != !!(r->flags & OP_IS_SEALED);
+}
+
 struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed)
 {
 	struct op_at best = r->at;
@@ -122,6 +130,8 @@ struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed)
 			best = places.p[i];
 		}
 	}
+	if (has_wrong_form(b->c, r))
+		role = ROLE_ABSENT;
 	*ret_changed = role != r->role || best.log != r->at.log || best.seq != r->at.seq;
 	if (best.log != r->at.log || best.seq != r->at.seq) {
 		TRY(db_do(b->c->view, b->c->community->stmts, PLACE_DROP, "iii", r->num, best.log,

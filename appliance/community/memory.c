@@ -20,6 +20,8 @@ static void space_free(struct space *s)
 	if (!s)
 		return;
 	rules_free(s->rules);
+	keyring_release(&s->ring);
+	keyring_release(&s->orphans);
 	free(s);
 }
 
@@ -232,6 +234,8 @@ static struct error *load_rules(struct conn *c, struct space *s)
 		TRY(load_rule(c, s, &all.p[i]));
 	rules_settle(s->rules);
 	s->epoch = rules_epoch(s->rules);
+	/* What the view opened before, it opened with these. */
+	keyring_update(c, s, &moved, &moved);
 	for (size_t i = 0; i < c->community->m.logs_n; i++)
 		if (c->community->m.logs[i] &&
 		    c->community->m.spaces[c->community->m.logs[i]->space] == s)

@@ -228,15 +228,34 @@ static struct error *check_field(const json_t *v, const struct op_field *f)
 
 static struct error *check_fields(const json_t *root, const struct op_type *type)
 {
+	bool sealed = json_object_get(root, "sealed");
+
 	for (const struct op_field *f = type->fields; f && f->name; f++) {
 		const json_t *v = json_object_get(root, f->name);
 
 		if (v)
 			TRY(check_field(v, f));
 		else
-			ENSURE(!f->required, malformed(N_("The field “%s” is missing."), f->name));
+			ENSURE(!f->required || (f->word && sealed),
+			       malformed(N_("The field “%s” is missing."), f->name));
 	}
 	return NULL;
+}
+
+bool op_words_fit(const json_t *words, const struct op_type *type)
+{
+	struct error *err = NULL;
+
+	for (const struct op_field *f = type->fields; f && f->name && !err; f++) {
+		const json_t *v = f->word ? json_object_get(words, f->name) : NULL;
+
+		if (v)
+			err = check_field(v, f);
+	}
+	if (!err)
+		return true;
+	error_free(err);
+	return false;
 }
 
 /* type, object and seen: what every op has, known or not. */
@@ -277,6 +296,11 @@ static struct error *read_op(const struct op_table *t, const json_t *root, struc
 						    : N_("The field “%s” is missing."),
 					    "object"));
 	return check_fields(root, op->type);
+}
+
+struct error *op_load(struct span payload, json_t **ret)
+{
+	return load(payload, ret);
 }
 
 struct error *op_parse(const struct op_table *t, struct span payload, struct op *ret,

@@ -34,6 +34,7 @@ struct op_field {
 	enum field_kind kind;
 	bool required;
 	int max;
+	bool word; /* in a private space it is in `sealed`, and then not required in clear */
 };
 
 enum op_flags {
@@ -64,6 +65,8 @@ struct op {
 	bool by_appliance;
 	int64_t time; /* milliseconds since 1970, the author's clock */
 	struct hash rules;
+	bool sealed; /* its payload is, with a key of this epoch */
+	uint16_t epoch;
 	struct hash seen[LIMIT_SEEN];
 	size_t nseen;
 	enum role role;	    /* of the author, under the rules the op names */
@@ -82,6 +85,10 @@ void op_table_free(struct op_table *t);
 DEFINE_CLEANUP(struct op_table *, op_table_free)
 struct error *op_parse(const struct op_table *t, struct span payload, struct op *ret,
 		       json_t **ret_body) MUST;
+/* The JSON alone, as strictly. */
+struct error *op_load(struct span payload, json_t **ret) MUST;
+/* Are the words among the type's fields what the table says? */
+bool op_words_fit(const json_t *words, const struct op_type *type);
 const struct op_type *op_type_find(const struct op_table *t, const char *name);
 
 /* Fields of a parsed op (the table guarantees kind; absent optional ones give NULL / otherwise). */

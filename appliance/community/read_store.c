@@ -12,6 +12,10 @@ static void read_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
 	snprintf(ret->name, sizeof(ret->name), "%s", db_text(st, 1));
 	snprintf(ret->about, sizeof(ret->about), "%s", db_text(st, 2));
 	snprintf(ret->guest_posts, sizeof(ret->guest_posts), "%s", db_text(st, 3));
+	ret->is_private = db_int(st, 6) != 0;
+	ret->epoch = (uint16_t)db_int(st, 7);
+	ret->has_key = db_int(st, 8) != 0;
+	ret->unopened = (uint64_t)db_int(st, 9);
 	ret->own = db_id(st, 4, &appliance) && pubkey_eq(&appliance, &c->community->self);
 }
 
@@ -204,6 +208,7 @@ struct error *admitted_each(struct conn *c, const struct hash *space, admitted_f
 		if (!all)
 			abort();
 		all[n] = (struct admitted){.write = db_int(st, 2) == MODE_WRITE,
+					   .carry = db_int(st, 2) == MODE_CARRY,
 					   .keeper = db_int(st, 3) != 0};
 		db_id(st, 0, &all[n].key);
 		snprintf(all[n].name, sizeof(all[n].name), "%s", db_text(st, 1));

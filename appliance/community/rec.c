@@ -11,6 +11,7 @@ void rec_op(struct conn *c, const struct op_rec *r, struct op *ret)
 			   .by_appliance = r->by_appliance,
 			   .time = r->time,
 			   .role = r->role > 0 ? (enum role)r->role : ROLE_NONE,
+			   .sealed = r->flags & OP_IS_SEALED,
 			   .nseen = r->nseen};
 	memcpy(ret->seen, r->seen, r->nseen * sizeof(ret->seen[0]));
 }
@@ -22,13 +23,15 @@ static enum op_kind place_op(struct op *op)
 
 	if (!op->type) {
 		if (on_space)
-			return OP_RULES;
+			return op->sealed ? OP_MALFORMED : OP_RULES;
 		if (hash_is_zero(&op->object))
 			op->object = op->id;
 		return OP_UNKNOWN;
 	}
 	if (op->type->flags & OP_CREATES)
 		op->object = op->id;
+	if (op->sealed && (op->type->flags & OP_ON_RULES || op->type == erase_types))
+		return OP_MALFORMED;
 	if (op->type->flags & OP_ON_RULES)
 		return hash_eq(&op->object, &op->space) ? OP_RULES : OP_MALFORMED;
 	if (on_space || hash_eq(&op->id, &op->space))
@@ -39,10 +42,17 @@ static enum op_kind place_op(struct op *op)
 struct error *op_classify(struct conn *c, struct span payload, struct op *op, json_t **ret_body,
 			  enum op_kind *ret_kind)
 {
+	_cleanup_(buf_release) struct buf plain = {0};
 	json_t *body = NULL;
-	struct error *err = op_parse(c->community->table, payload, op, &body);
+	struct error *err;
 
 	*ret_body = NULL;
+	if (op->sealed && !payload_open(c, op, payload, &plain)) {
+		op->type = NULL;
+		*ret_kind = OP_SEALED;
+		return NULL;
+	}
+	err = op_parse(c->community->table, op->sealed ? buf_span(&plain) : payload, op, &body);
 	if (error_is(err, ERR_MALFORMED) || error_is(err, ERR_VERSION)) {
 		*ret_kind = error_is(err, ERR_VERSION) ? place_op(op) : OP_MALFORMED;
 		error_free(err);
@@ -51,6 +61,8 @@ struct error *op_classify(struct conn *c, struct span payload, struct op *op, js
 	TRY(err);
 	*ret_kind = place_op(op);
 	*ret_body = body;
+	if (*ret_kind == OP_ERASE)
+		words_open(c, op, body);
 	if (*ret_kind == OP_MALFORMED) {
 		json_decref(body);
 		*ret_body = NULL;
@@ -74,6 +86,7 @@ static struct error *read_payload(void *ctx, const struct stored *e)
 		return NULL;
 	entry_decode(&e->raw, &h);
 	r->op->rules = h.rules;
+	r->op->epoch = h.epoch;
 	return op_classify(r->c, e->payload, r->op, &r->body, &r->kind);
 }
 

@@ -26,6 +26,7 @@ void rules_free(struct rules *r)
 	idmap_release(&r->keys);
 	idmap_release(&r->wanted);
 	free(r->revocations.p);
+	free(r->key_nodes.p);
 	free(r->first_revocation.p);
 	free(r->fresh.p);
 	free(r->heads.p);
@@ -69,6 +70,8 @@ static void add_node(struct rules *r, struct rules_node *n)
 		n->revocation = (uint32_t)r->revocations.n;
 		list_add(&r->revocations, r->n);
 	}
+	if (n->kind == RULE_KEY || n->kind == RULE_GIVE)
+		list_add(&r->key_nodes, r->n);
 	for (size_t i = 0; i < n->named_n; i++)
 		if (idmap_get(&r->by_id, &n->named[i]) == RULES_NONE)
 			idmap_put(&r->wanted, &n->named[i], 0);
@@ -184,6 +187,15 @@ size_t rules_anchors(const struct rules *r, const struct hash *heads, size_t n, 
 	return ret;
 }
 
+static struct rules_words words_of(const struct rules *r, const struct rules_node *n,
+				   const char *text)
+{
+	return (struct rules_words){.text = text,
+				    .sealed = {n->sealed, n->sealed_n},
+				    .author = r->key[n->author],
+				    .type = rules_types[n->kind].name};
+}
+
 bool rules_about(struct rules *r, struct rules_space *ret)
 {
 	const struct rules_node *f;
@@ -191,14 +203,17 @@ bool rules_about(struct rules *r, struct rules_space *ret)
 	if (r->founding == RULES_NONE)
 		return false;
 	f = r->nodes[r->founding];
-	*ret = (struct rules_space){.name = r->nodes[r->now->name]->name,
-				    .about = r->nodes[r->now->about]->about,
-				    .guest_posts = r->nodes[r->now->guest_posts]->guest_posts,
-				    .founder = r->key[f->author],
-				    .appliance = r->key[f->appliance],
-				    .founded = f->time};
-	if (!ret->about)
-		ret->about = "";
+	*ret = (struct rules_space){
+		.is_private = f->is_private,
+		.name = words_of(r, r->nodes[r->now->name], r->nodes[r->now->name]->name),
+		.about = words_of(r, r->nodes[r->now->about], r->nodes[r->now->about]->about),
+		.guest_posts = r->nodes[r->now->guest_posts]->guest_posts,
+		.founder = r->key[f->author],
+		.appliance = r->key[f->appliance],
+		.founded = f->time};
+	/* A guest has no place in a private space. */
+	if (f->is_private)
+		ret->guest_posts = "no";
 	if (!ret->guest_posts)
 		ret->guest_posts = "held";
 	return true;
@@ -234,6 +249,11 @@ uint32_t rules_next_moved(struct rules *r, uint32_t from)
 	return RULES_NONE;
 }
 
+void rules_show_all(struct rules *r)
+{
+	r->shown_n = 0;
+}
+
 uint32_t rules_key(const struct rules *r, const struct pubkey *key)
 {
 	return idmap_get(&r->keys, key);
@@ -247,10 +267,11 @@ bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret)
 	if (s->role == ROLE_NONE)
 		return false;
 	n = r->nodes[s->member];
-	*ret = (struct rules_member){.key = r->key[key],
-				     .name = n->kind == RULE_FOUND ? n->steward_name : n->name,
-				     .role = (enum role)s->role,
-				     .since = r->nodes[s->since]->time};
+	*ret = (struct rules_member){
+		.key = r->key[key],
+		.name = words_of(r, n, n->kind == RULE_FOUND ? n->steward_name : n->name),
+		.role = (enum role)s->role,
+		.since = r->nodes[s->since]->time};
 	if (n->kind == RULE_FOUND)
 		ret->home = r->key[n->appliance];
 	else if (n->home != RULES_NONE)
@@ -266,10 +287,11 @@ bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *
 	if (s->mode == MODE_NONE)
 		return false;
 	n = r->nodes[s->appliance];
-	*ret = (struct rules_appliance){.key = r->key[key],
-					.name = n->kind == RULE_FOUND ? n->appliance_name : n->name,
-					.mode = (enum rules_mode)s->mode,
-					.keeper = s->keeper};
+	*ret = (struct rules_appliance){
+		.key = r->key[key],
+		.name = words_of(r, n, n->kind == RULE_FOUND ? n->appliance_name : n->name),
+		.mode = (enum rules_mode)s->mode,
+		.keeper = s->keeper};
 	return true;
 }
 

@@ -26,9 +26,11 @@
 #pragma once
 #include "appliance/community/idmap.h"
 #include "appliance/community/op.h"
+#include "appliance/community/seal.h"
 
 enum { RULES_NONE = IDMAP_NONE };
-enum rules_mode { MODE_NONE, MODE_READ, MODE_WRITE };
+/* MODE_CARRY: keeps and passes on what it has no key for. */
+enum rules_mode { MODE_NONE, MODE_READ, MODE_WRITE, MODE_CARRY };
 
 /* Where an op lies: an entry of a log. */
 struct place {
@@ -70,20 +72,29 @@ size_t rules_heads(const struct rules *r, struct hash *out, size_t max);
 size_t rules_anchors(const struct rules *r, const struct hash *heads, size_t n, struct hash *out,
 		     size_t max);
 
+/* What an op says in words, borrowed. In a private space they are sealed: `text` is NULL then. */
+struct rules_words {
+	const char *text;
+	struct span sealed;
+	struct pubkey author;
+	const char *type; /* of the op, for opening them */
+};
 struct rules_member {
 	struct pubkey key, home;
-	const char *name;
+	struct rules_words name;
 	enum role role;
 	int64_t since;
 };
 struct rules_appliance {
 	struct pubkey key;
-	const char *name;
+	struct rules_words name;
 	enum rules_mode mode;
 	bool keeper;
 };
 struct rules_space {
-	const char *name, *about, *guest_posts;
+	bool is_private;
+	struct rules_words name, about;
+	const char *guest_posts;
 	struct pubkey founder, appliance;
 	int64_t founded;
 };
@@ -98,6 +109,27 @@ struct pubkey rules_key_at(const struct rules *r, uint32_t at);
 uint32_t rules_next_moved(struct rules *r, uint32_t from);
 bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret);
 bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret);
+/* Have rules_next_moved give all again. */
+void rules_show_all(struct rules *r);
+
+/* --- the keys of a private space (rules_keys.c) --- */
+bool rules_private(const struct rules *r);
+/* The key that is written with; false: there is none. */
+bool rules_key_now(const struct rules *r, struct hash *ret_name, uint16_t *ret_epoch);
+/* A key as some valid op hands it out: boxed to an appliance, or wrapped under another key. */
+struct rules_box {
+	struct hash name;
+	uint16_t epoch;
+	bool wrapped;
+	struct pubkey to;	  /* boxed */
+	struct hash under;	  /* wrapped */
+	uint8_t bytes[BOXED_KEY]; /* WRAPPED_KEY of them when wrapped */
+};
+typedef void rules_box_fn(void *ctx, const struct rules_box *b);
+void rules_each_box(const struct rules *r, rules_box_fn *fn, void *ctx);
+/* How many of them there are: grows with each op that hands keys out. */
+size_t rules_boxes(const struct rules *r);
+
 /* Ops are numbered from 0 to rules_count()-1. Does this one admit an appliance to write? Its logs
  * are then kept, whatever is decided later, so that every box holds the same. */
 uint32_t rules_count(const struct rules *r);

@@ -7,21 +7,19 @@
 		NULL, 0, false, 0                                                                  \
 	}
 static const struct op_field found_fields[] = {
-	{"name", FIELD_LINE, true, LIMIT_NAME},
-	{"about", FIELD_TEXT, false, 1000},
-	{"steward", FIELD_JSON, true, 0},
-	{"appliance", FIELD_JSON, true, 0},
-	END,
+	{"private", FIELD_BOOL, false, 0},  {"name", FIELD_LINE, false, LIMIT_NAME},
+	{"about", FIELD_TEXT, false, 1000}, {"steward", FIELD_JSON, true, 0},
+	{"appliance", FIELD_JSON, true, 0}, END,
 };
 static const struct op_field set_fields[] = {
-	{"name", FIELD_LINE, false, LIMIT_NAME},
-	{"about", FIELD_TEXT, false, 1000},
+	{"name", FIELD_LINE, false, LIMIT_NAME, true},
+	{"about", FIELD_TEXT, false, 1000, true},
 	{"guest_posts", FIELD_LINE, false, 7},
 	END,
 };
 static const struct op_field add_fields[] = {
 	{"key", FIELD_ID, true, 0},
-	{"name", FIELD_LINE, true, LIMIT_NAME},
+	{"name", FIELD_LINE, true, LIMIT_NAME, true},
 	{"role", FIELD_ROLE, true, 0},
 	{"home", FIELD_ID, false, 0},
 	END,
@@ -38,12 +36,25 @@ static const struct op_field revoke_fields[] = {
 };
 static const struct op_field admit_fields[] = {
 	{"key", FIELD_ID, true, 0},
-	{"name", FIELD_LINE, true, LIMIT_NAME},
+	{"name", FIELD_LINE, true, LIMIT_NAME, true},
 	{"mode", FIELD_LINE, true, 5},
 	{"keeper", FIELD_BOOL, false, 0},
 	END,
 };
 static const struct op_field join_fields[] = {END};
+static const struct op_field key_fields[] = {
+	{"key", FIELD_ID, true, 0},
+	{"epoch", FIELD_INT, true, 0},
+	{"keys", FIELD_JSON, true, 0},
+	{"older", FIELD_JSON, false, 0},
+	END,
+};
+static const struct op_field give_fields[] = {
+	{"key", FIELD_ID, true, 0},
+	{"epoch", FIELD_INT, true, 0},
+	{"keys", FIELD_JSON, true, 0},
+	END,
+};
 
 enum { STEWARDS = OP_AUTHORITY | OP_ON_RULES, BOTH = STEWARDS | OP_BY_APPLIANCE };
 const struct op_type rules_types[] = {
@@ -55,13 +66,16 @@ const struct op_type rules_types[] = {
 	{"appliance.admit", admit_fields, ROLE_STEWARD, BOTH, NULL, NULL},
 	{"appliance.revoke", revoke_fields, ROLE_STEWARD, BOTH, NULL, NULL},
 	{"rules.join", join_fields, ROLE_STEWARD, BOTH, NULL, NULL},
+	{"space.key", key_fields, ROLE_STEWARD, BOTH, NULL, NULL},
+	{"space.give", give_fields, ROLE_STEWARD, BOTH, NULL, NULL},
 	{0},
 };
 
 static enum rules_kind kind_of(const struct op *op)
 {
 	static const enum rules_kind kinds[] = {RULE_FOUND,  RULE_SET,	 RULE_ADD,	RULE_ROLE,
-						RULE_REVOKE, RULE_ADMIT, RULE_WITHDRAW, RULE_JOIN};
+						RULE_REVOKE, RULE_ADMIT, RULE_WITHDRAW, RULE_JOIN,
+						RULE_KEY,    RULE_GIVE};
 
 	for (size_t i = 0; op->type && i < ARRAY_LEN(kinds); i++)
 		if (strcmp(op->type->name, rules_types[i].name) == 0)
@@ -95,6 +109,8 @@ void node_free(struct rules_node *n)
 	free(n->guest_posts);
 	free(n->steward_name);
 	free(n->appliance_name);
+	free(n->sealed);
+	free(n->boxes);
 	free(n->cut);
 	free(n->places);
 	free(n->parents.p);
@@ -120,12 +136,15 @@ static char *copy_text(const char *s)
 	return s ? strdup(s) : NULL;
 }
 
-/* {"key", "name"} */
-static bool read_party(struct rules *r, const json_t *v, uint32_t *ret_key, char **ret_name)
+/* {"key", "name"}; the key alone where names are sealed. */
+static bool read_party(struct rules *r, const json_t *v, bool named, uint32_t *ret_key,
+		       char **ret_name)
 {
 	const json_t *name = json_object_get(v, "name");
 	struct span s = span_of(json_string_value(name), json_string_length(name));
 
+	if (!named)
+		return !name && read_key(r, json_object_get(v, "key"), ret_key);
 	if (!json_is_string(name) || s.n > LIMIT_NAME || !text_is_line(s) ||
 	    !read_key(r, json_object_get(v, "key"), ret_key))
 		return false;
@@ -168,9 +187,15 @@ static bool read_cut(struct rules *r, const json_t *list, struct rules_node *n)
 
 static bool read_found(struct rules *r, const struct op *op, struct rules_node *n)
 {
-	return read_party(r, json_object_get(op->body, "steward"), &n->key, &n->steward_name) &&
+	bool named;
+
+	n->is_private = op_bool(op, "private", false);
+	named = !n->is_private;
+	return named == (n->name != NULL) && (named || !n->about) &&
+	       read_party(r, json_object_get(op->body, "steward"), named, &n->key,
+			  &n->steward_name) &&
 	       n->key == n->author && !op->by_appliance && hash_eq(&op->id, &r->space) &&
-	       read_party(r, json_object_get(op->body, "appliance"), &n->appliance,
+	       read_party(r, json_object_get(op->body, "appliance"), named, &n->appliance,
 			  &n->appliance_name);
 }
 
@@ -178,9 +203,11 @@ static bool read_admit(const struct op *op, struct rules_node *n)
 {
 	const char *mode = op_str(op, "mode");
 
-	n->mode = strcmp(mode, "write") == 0 ? MODE_WRITE : MODE_READ;
+	n->mode = strcmp(mode, "write") == 0   ? MODE_WRITE
+		  : strcmp(mode, "carry") == 0 ? MODE_CARRY
+					       : MODE_READ;
 	n->keeper = op_bool(op, "keeper", false);
-	return n->mode == MODE_WRITE || strcmp(mode, "read") == 0;
+	return n->mode != MODE_READ || strcmp(mode, "read") == 0;
 }
 
 static bool read_kind(struct rules *r, const struct op *op, struct rules_node *n)
@@ -201,6 +228,9 @@ static bool read_kind(struct rules *r, const struct op *op, struct rules_node *n
 		return read_cut(r, json_object_get(op->body, "cut"), n);
 	case RULE_ADMIT:
 		return read_admit(op, n);
+	case RULE_KEY:
+	case RULE_GIVE:
+		return node_read_keys(r, op, n);
 	case RULE_JOIN:
 	case RULE_UNKNOWN:
 		return true;
@@ -228,7 +258,9 @@ struct rules_node *node_read(struct rules *r, const struct op *op)
 		n->name = copy_text(op_str(op, "name"));
 		n->about = copy_text(op_str(op, "about"));
 		n->guest_posts = copy_text(op_str(op, "guest_posts"));
-		if (n->kind != RULE_FOUND)
+		if (!node_read_sealed(op, n))
+			return NULL;
+		if (n->kind != RULE_FOUND && n->kind != RULE_KEY && n->kind != RULE_GIVE)
 			read_key(r, json_object_get(op->body, "key"), &n->key);
 		read_key(r, json_object_get(op->body, "home"), &n->home);
 	}

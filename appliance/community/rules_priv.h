@@ -13,6 +13,8 @@ enum rules_kind {
 	RULE_ADMIT,
 	RULE_WITHDRAW,
 	RULE_JOIN,
+	RULE_KEY,
+	RULE_GIVE,
 	RULE_UNKNOWN
 };
 
@@ -35,6 +37,14 @@ struct rules_node {
 	enum rules_mode mode;
 	int64_t time;
 	char *name, *about, *guest_posts;
+	bool is_private; /* of the founding op */
+	uint8_t *sealed; /* its words, in a private space */
+	size_t sealed_n;
+	/* Of the ops that hand keys out: which key, and to whom or under which other key. */
+	struct hash key_name;
+	uint16_t epoch;
+	struct rules_box *boxes;
+	size_t boxes_n;
 	char *steward_name, *appliance_name; /* of the founding op */
 	uint32_t appliance;		     /* of the founding op */
 	struct rules_place *cut, *places;
@@ -72,7 +82,10 @@ struct rules_state {
 	struct rules_slot *slots;
 	uint32_t slots_n;
 	uint32_t name, about, guest_posts; /* nodes that say them */
-	uint64_t *contains, *applied;	   /* bits by number of revocation */
+	bool is_private;
+	uint16_t epoch;
+	uint32_t key;		      /* the node of the key that is written with; RULES_NONE */
+	uint64_t *contains, *applied; /* bits by number of revocation */
 	uint32_t words;
 };
 
@@ -86,6 +99,7 @@ struct rules {
 	uint32_t keys_n, keys_cap;
 	struct idmap wanted;		    /* named by nodes, and not here */
 	struct rules_list revocations;	    /* nodes */
+	struct rules_list key_nodes;	    /* nodes that hand keys out */
 	struct rules_list first_revocation; /* by key: an effective one, or RULES_NONE */
 	uint32_t founding;		    /* RULES_NONE before */
 	struct rules_list heads;	    /* valid, and named by no valid op */
@@ -102,6 +116,14 @@ struct rules {
 };
 
 void list_add(struct rules_list *l, uint32_t v);
+
+/* --- rules_keys.c --- */
+/* The fields of space.key and space.give; false: they make no sense. */
+bool node_read_keys(struct rules *r, const struct op *op, struct rules_node *n);
+/* `sealed`, in any op that may have words; false: it is there and makes no sense. */
+bool node_read_sealed(const struct op *op, struct rules_node *n);
+/* NULL, or why an op may not hand that key out in that state. */
+const char *state_refuses_key(const struct rules_state *s, const struct rules_node *n);
 
 /* --- rules_state.c --- */
 struct rules_state *state_new(void);

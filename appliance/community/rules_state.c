@@ -8,7 +8,7 @@ struct rules_state *state_new(void)
 
 	if (!s)
 		abort();
-	s->node = s->name = s->about = s->guest_posts = RULES_NONE;
+	s->node = s->name = s->about = s->guest_posts = s->key = RULES_NONE;
 	return s;
 }
 
@@ -155,6 +155,16 @@ static const char *refuses_member_op(const struct rules_state *s, const struct r
 	}
 }
 
+/* In a private space names are sealed, elsewhere they are in clear. */
+static const char *state_refuses_words(const struct rules_state *s, const struct rules_node *n)
+{
+	if (s->is_private && (n->name || n->about))
+		return N_("In a private space names and words are sealed.");
+	if (!s->is_private && !n->name && (n->kind == RULE_ADD || n->kind == RULE_ADMIT))
+		return N_("In a public space names are in clear.");
+	return NULL;
+}
+
 const char *state_refuses(const struct rules_state *s, const struct rules_node *n)
 {
 	uint32_t grant;
@@ -165,6 +175,8 @@ const char *state_refuses(const struct rules_state *s, const struct rules_node *
 		return N_("This box may only read this space. Ask a steward to admit it.");
 	if (role == ROLE_NONE)
 		return N_("You don't belong to this space.");
+	if (state_refuses_words(s, n))
+		return state_refuses_words(s, n);
 	switch (n->kind) {
 	case RULE_FOUND:
 		return N_("A space is founded once.");
@@ -182,6 +194,11 @@ const char *state_refuses(const struct rules_state *s, const struct rules_node *
 		return steward ? NULL : n->by_appliance ? refuses_keeper(s, n) : not_steward;
 	case RULE_JOIN:
 		return steward || n->by_appliance ? NULL : not_steward;
+	case RULE_KEY:
+	case RULE_GIVE:
+		if (!steward && !(n->by_appliance && state_slot(s, n->author)->keeper))
+			return not_steward;
+		return state_refuses_key(s, n);
 	case RULE_UNKNOWN:
 		return NULL;
 	}
@@ -217,13 +234,17 @@ static void apply_found(struct rules_state *s, const struct rules_node *n, uint3
 	slot->member = node;
 	admit(slot_to_change(s, n->appliance), MODE_WRITE, true, node);
 	s->name = s->about = s->guest_posts = node;
+	s->is_private = n->is_private;
 }
 
 static void apply_set(struct rules_state *s, const struct rules_node *n, uint32_t node)
 {
-	if (n->name)
+	bool sealed = s->is_private && n->sealed;
+
+	/* Sealed words say both: who can't open them could not tell which. */
+	if (n->name || sealed)
 		s->name = node;
-	if (n->about)
+	if (n->about || sealed)
 		s->about = node;
 	if (n->guest_posts)
 		s->guest_posts = node;
@@ -267,8 +288,12 @@ void state_apply(struct rules *r, struct rules_state *s, uint32_t node)
 		return;
 	if (n->revocation != RULES_NONE)
 		set_bit(s, &s->applied, n->revocation);
-	if (n->kind == RULE_SET)
+	if (n->kind == RULE_SET) {
 		apply_set(s, n, node);
-	else if (n->kind != RULE_JOIN && n->kind != RULE_UNKNOWN)
+	} else if (n->kind == RULE_KEY) {
+		s->key = node;
+		s->epoch = n->epoch;
+	} else if (n->kind != RULE_GIVE && n->kind != RULE_JOIN && n->kind != RULE_UNKNOWN) {
 		apply_to_key(s, n, node);
+	}
 }

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What people see of the rules: the tables of members and boxes as they are now. */
 #include "appliance/community/community_priv.h"
+
 static struct error *show_key(struct conn *c, struct space *s, uint32_t key)
 {
 	struct db_stmts *st = c->community->stmts;
 	struct pubkey id = rules_key_at(s->rules, key);
 	struct rules_member m;
 	struct rules_appliance b;
+	char name[LIMIT_NAME + 1];
 
-	if (rules_member_now(s->rules, key, &m))
-		TRY(db_do(c->view, st, MEMBER_PUT, "iksiki", s->num, &m.key, m.name,
-			  (int64_t)m.role, &m.home, m.since));
-	else
+	if (rules_member_now(s->rules, key, &m)) {
+		word_open(c, s, &m.name, "name", ID_SHORT(&m.key), name, sizeof(name));
+		TRY(db_do(c->view, st, MEMBER_PUT, "iksiki", s->num, &m.key, name, (int64_t)m.role,
+			  &m.home, m.since));
+	} else {
 		TRY(db_do(c->view, st, MEMBER_DROP, "ik", s->num, &id));
-	if (rules_appliance_now(s->rules, key, &b))
-		return db_do(c->view, st, BOX_PUT, "iksii", s->num, &b.key, b.name, (int64_t)b.mode,
+	}
+	if (rules_appliance_now(s->rules, key, &b)) {
+		word_open(c, s, &b.name, "name", ID_SHORT(&b.key), name, sizeof(name));
+		return db_do(c->view, st, BOX_PUT, "iksii", s->num, &b.key, name, (int64_t)b.mode,
 			     (int64_t)b.keeper);
+	}
 	return db_do(c->view, st, BOX_DROP, "ik", s->num, &id);
 }
 
@@ -26,6 +32,7 @@ static struct error *show_keys(struct conn *c, struct space *s)
 	if (!s->written) {
 		TRY(db_do(c->view, c->community->stmts, MEMBER_CLEAR, "i", s->num));
 		TRY(db_do(c->view, c->community->stmts, BOX_CLEAR, "i", s->num));
+		rules_show_all(s->rules);
 	}
 	s->written = true;
 	for (;;) {
@@ -56,11 +63,21 @@ static struct error *tell_log(struct conn *c, struct space *s)
 struct error *show_space(struct conn *c, struct space *s)
 {
 	struct rules_space about;
+	char name[LIMIT_NAME + 1], text[1001];
+	uint16_t epoch = 0;
+	struct space_key key;
+	struct hash newest;
+	bool has_key =
+		rules_key_now(s->rules, &newest, &epoch) && keyring_find(&s->ring, &newest, &key);
 
 	s->settle = false;
-	if (rules_about(s->rules, &about))
-		TRY(db_do(c->view, c->community->stmts, SPACE_SET, "issski", s->num, about.name,
-			  about.about, about.guest_posts, &about.appliance, about.founded));
+	if (rules_about(s->rules, &about)) {
+		word_open(c, s, &about.name, "name", ID_SHORT(&s->id), name, sizeof(name));
+		word_open(c, s, &about.about, "about", "", text, sizeof(text));
+		TRY(db_do(c->view, c->community->stmts, SPACE_SET, "issskiiii", s->num, name, text,
+			  about.guest_posts, &about.appliance, about.founded,
+			  (int64_t)about.is_private, (int64_t)epoch, (int64_t)has_key));
+	}
 	TRY(show_keys(c, s));
 	return tell_log(c, s);
 }

@@ -13,14 +13,17 @@ struct writing {
 	json_t *body;
 	char *text;
 	size_t text_n;
+	bool whole; /* the payload is sealed */
+	struct space_key key;
+	struct buf sealed;
 };
 
 static void writing_release(struct writing *w)
 {
 	arena_release(&w->arena);
 	json_decref(w->body);
-	if (w->text)
-		free(w->text);
+	free(w->text);
+	buf_release(&w->sealed);
 }
 
 static json_t *ids_json(const struct hash *ids, size_t n)
@@ -61,12 +64,36 @@ static size_t see_rules(const struct space *s, struct hash *seen)
 /* --- writing --- */
 static struct error *to_text(struct writing *w)
 {
+	free(w->text);
 	w->text = json_dumps(w->body, JSON_COMPACT);
 	ENSURE(w->text, error_new(ERR_INVALID, N_("The text is not valid UTF-8.")));
 	w->text_n = strlen(w->text);
 	ENSURE(w->text_n <= LIMIT_PAYLOAD,
 	       error_new(ERR_LIMIT, N_("This is too long for one entry. Attach it as a file.")));
 	return NULL;
+}
+
+static void add_word(struct writing *w, const struct rules_words *words, const char *field)
+{
+	char text[1001];
+
+	if (json_object_get(w->body, field))
+		return;
+	word_open(w->c, w->space, words, field, "", text, sizeof(text));
+	if (*text)
+		json_object_set_new(w->body, field, json_string(text));
+}
+
+/* Who can't open the words of a space can't tell which they are: each time all are said. */
+static void say_all_words(struct writing *w)
+{
+	struct rules_space about;
+
+	if (!rules_private(w->space->rules) || !rules_about(w->space->rules, &about) ||
+	    (!json_object_get(w->body, "name") && !json_object_get(w->body, "about")))
+		return;
+	add_word(w, &about.name, "name");
+	add_word(w, &about.about, "about");
 }
 
 static struct error *fill_in(struct writing *w)
@@ -78,6 +105,8 @@ static struct error *fill_in(struct writing *w)
 	if (w->type->flags & OP_ON_RULES) {
 		n = see_rules(w->space, seen);
 		json_object_set_new(w->body, "object", json_string(ID(&w->d->space)));
+		if (strcmp(w->type->name, "space.set") == 0)
+			say_all_words(w);
 	} else if (!(w->type->flags & OP_CREATES)) {
 		ENSURE(w->d->object, error_new(ERR_INVALID, N_("What is this about?")));
 		TRY(see_object(w, seen, &n));
@@ -86,6 +115,99 @@ static struct error *fill_in(struct writing *w)
 	if (n)
 		json_object_set_new(w->body, "seen", ids_json(seen, n));
 	return to_text(w);
+}
+
+/* --- sealing --- */
+static bool has_words(const struct writing *w)
+{
+	for (const struct op_field *f = w->type->fields; f && f->name; f++)
+		if (f->word && json_object_get(w->body, f->name))
+			return true;
+	return false;
+}
+
+static struct error *find_key(struct writing *w)
+{
+	struct hash name;
+	uint16_t epoch;
+
+	ENSURE(rules_key_now(w->space->rules, &name, &epoch) &&
+		       keyring_find(&w->space->ring, &name, &w->key),
+	       error_new(ERR_NOT_ADMITTED, N_("This box was not given the newest key of this "
+					      "private space yet. It comes"
+					      " with the next exchange with a box that has it.")));
+	return NULL;
+}
+
+static struct seal_for sealed_for(const struct writing *w, const char *type)
+{
+	return (struct seal_for){.space = w->d->space, .author = w->op.author, .type = type};
+}
+
+/* What an op that stays in clear says in words goes into its member `sealed`. */
+static struct error *seal_words(struct writing *w)
+{
+	_cleanup_(freep) char *text = NULL, *letters = NULL;
+	const struct seal_for f = sealed_for(w, w->type->name);
+	json_t *words = json_object();
+
+	for (const struct op_field *field = w->type->fields; field->name; field++) {
+		json_t *v = field->word ? json_object_get(w->body, field->name) : NULL;
+
+		if (v) {
+			json_object_set(words, field->name, v);
+			json_object_del(w->body, field->name);
+		}
+	}
+	text = json_dumps(words, JSON_COMPACT);
+	json_decref(words);
+	ENSURE(text && strlen(text) <= SEALED_LONGEST / 2,
+	       error_new(ERR_LIMIT, N_("This is too long for one entry. Attach it as a file.")));
+	seal_text(&w->key, &f, span_str(text), &w->sealed);
+	letters = malloc(BASE32_LEN(w->sealed.n) + 1);
+	if (!letters)
+		abort();
+	base32_encode(w->sealed.p, w->sealed.n, letters);
+	json_object_set_new(w->body, "sealed", json_string(letters));
+	buf_clear(&w->sealed);
+	return to_text(w);
+}
+
+static struct error *seal_payload(struct writing *w)
+{
+	const struct seal_for f = sealed_for(w, NULL);
+
+	ENSURE(w->text_n <= SEALED_LONGEST,
+	       error_new(ERR_LIMIT, N_("This is too long for one entry. Attach it as a file.")));
+	seal_text(&w->key, &f, span_of(w->text, w->text_n), &w->sealed);
+	w->whole = true;
+	return NULL;
+}
+
+static struct error *seal_in_private(struct writing *w)
+{
+	bool clear = w->type->flags & OP_ON_RULES || w->type == erase_types;
+
+	if (!rules_private(w->space->rules) || (clear && !has_words(w)))
+		return NULL;
+	TRY(find_key(w));
+	return clear ? seal_words(w) : seal_payload(w);
+}
+
+/* The rules see what every box sees: in a private space no words. */
+static struct error *check_rules(struct writing *w)
+{
+	struct op op = w->op;
+	json_t *clear = json_copy(w->body);
+	struct error *err;
+
+	op.body = clear;
+	for (const struct op_field *f = w->type->fields; f->name; f++)
+		if (f->word && rules_private(w->space->rules))
+			json_object_del(clear, f->name);
+	err = rules_check(w->space->rules, &op, &w->c->community->self);
+	json_decref(clear);
+	return err;
 }
 
 static struct error *check_author(struct writing *w)
@@ -99,7 +221,7 @@ static struct error *check_author(struct writing *w)
 	w->op.role = w->op.by_appliance ? ROLE_APPLIANCE
 					: state_role(w->space->rules, now, &w->op.author);
 	if (w->type->flags & OP_ON_RULES)
-		return rules_check(w->space->rules, &w->op, self);
+		return check_rules(w);
 	ENSURE(op_allowed(&w->op),
 	       error_new(ERR_DENIED, N_("Your role in this space does not allow that.")));
 	return NULL;
@@ -128,6 +250,7 @@ static struct error *check_draft(struct writing *w)
 	w->op.appliance = w->c->community->self;
 	w->op.time = w->d->time ? w->d->time : env_now(w->c->env);
 	w->op.rules = w->rules;
+	w->op.sealed = false;
 	err = check_author(w);
 	if (!err)
 		err = check_feature(w);
@@ -146,7 +269,10 @@ static struct error *append(struct writing *w, struct hash *ret_id)
 					    .appliance = w->c->community->appliance,
 					    .rules = w->rules,
 					    .time = w->op.time,
-					    .payload = span_of(w->text, w->text_n)},
+					    .sealed = w->whole,
+					    .epoch = w->key.epoch,
+					    .payload = w->whole ? buf_span(&w->sealed)
+								: span_of(w->text, w->text_n)},
 		       &id));
 	TRY(catch_up_own(w->c));
 	*ret_id = id;
@@ -167,6 +293,7 @@ static struct error *write_one(struct conn *c, const struct draft *d, json_t *ta
 	ENSURE(c->community->appliance, error_new(ERR_INTERNAL, N_("Only the writer may write.")));
 	TRY(fill_in(&w));
 	TRY(check_draft(&w));
+	TRY(seal_in_private(&w));
 	return append(&w, ret_id);
 }
 
@@ -183,31 +310,46 @@ static struct error *join_rules(struct conn *c, const struct hash *space)
 	return NULL;
 }
 
+struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,
+		       struct hash *ret_id)
+{
+	struct error *err = join_rules(c, &d->space);
+
+	if (err) {
+		json_decref(take_body);
+		return err;
+	}
+	return write_one(c, d, take_body ? take_body : json_object(), ret_id);
+}
+
 struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id)
 {
+	const struct op_type *type = op_type_find(c->community->table, d->type);
 	json_t *body = STEAL(d->take_body);
 	struct error *err = catch_up_own(c);
+	struct space *s;
+	struct hash id;
 
-	if (!err)
-		err = join_rules(c, &d->space);
 	if (err) {
 		json_decref(body);
 		return err;
 	}
-	return write_one(c, d, body ? body : json_object(), ret_id);
+	TRY(write_op(c, d, body, &id));
+	s = space_of(c, &d->space);
+	/* Who may read changed, perhaps: the keys follow in the same transaction. */
+	if (type->flags & OP_ON_RULES && s)
+		TRY(keys_settle(c, s, d->author));
+	*ret_id = id;
+	return NULL;
 }
 
 /* --- founding --- */
-struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
-			      const char *steward_name, struct hash *ret_space)
+static struct error *found(struct conn *c, json_t *take_body, const struct secret *steward,
+			   struct hash *ret_space)
 {
-	const char *box = *c->community->name ? c->community->name : name;
-	_cleanup_(writing_release) struct writing w = {.c = c};
+	_cleanup_(writing_release) struct writing w = {.c = c, .body = take_body};
 	json_t *parsed = NULL;
 
-	w.body = json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}}", "type", "space.found", "name",
-			   name, "steward", "key", ID(secret_pubkey(steward)), "name", steward_name,
-			   "appliance", "key", ID(&c->community->self), "name", box);
 	ENSURE(w.body, error_new(ERR_INVALID, N_("The text is not valid UTF-8.")));
 	TRY(to_text(&w));
 	TRY(op_parse(c->community->table, span_of(w.text, w.text_n), &w.op, &parsed));
@@ -219,6 +361,57 @@ struct error *community_found(struct conn *c, const char *name, const struct sec
 					    .payload = span_of(w.text, w.text_n)},
 		       ret_space));
 	return catch_up_own(c);
+}
+
+struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
+			      const char *steward_name, struct hash *ret_space)
+{
+	const char *box = *c->community->name ? c->community->name : name;
+
+	return found(c,
+		     json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:s}}", "type", "space.found",
+			       "name", name, "steward", "key", ID(secret_pubkey(steward)), "name",
+			       steward_name, "appliance", "key", ID(&c->community->self), "name",
+			       box),
+		     steward, ret_space);
+}
+
+/* Its words come behind its first key: the founding op has none. */
+static struct error *say_words(struct conn *c, const struct hash *space, const char *name,
+			       const struct secret *steward, const char *steward_name)
+{
+	const char *box = *c->community->name ? c->community->name : name;
+	struct draft d = {.space = *space, .author = steward, .type = "space.set"};
+	struct hash id;
+
+	d.take_body = json_pack("{s:s}", "name", name);
+	TRY(community_submit(c, &d, &id));
+	d.type = "member.add";
+	d.take_body = json_pack("{s:s, s:s, s:s, s:s}", "key", ID(secret_pubkey(steward)), "name",
+				steward_name, "role", role_name(ROLE_STEWARD), "home",
+				ID(&c->community->self));
+	TRY(community_submit(c, &d, &id));
+	d.type = "appliance.admit";
+	d.take_body = json_pack("{s:s, s:s, s:s, s:b}", "key", ID(&c->community->self), "name", box,
+				"mode", "write", "keeper", true);
+	return community_submit(c, &d, &id);
+}
+
+struct error *community_found_private(struct conn *c, const char *name,
+				      const struct secret *steward, const char *steward_name,
+				      struct hash *ret_space)
+{
+	struct hash space;
+
+	TRY(found(c,
+		  json_pack("{s:s, s:b, s:{s:s}, s:{s:s}}", "type", "space.found", "private", true,
+			    "steward", "key", ID(secret_pubkey(steward)), "appliance", "key",
+			    ID(&c->community->self)),
+		  steward, &space));
+	TRY(keys_settle(c, space_of(c, &space), steward));
+	TRY(say_words(c, &space, name, steward, steward_name));
+	*ret_space = space;
+	return NULL;
 }
 
 /* --- erasing --- */

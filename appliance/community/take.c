@@ -81,7 +81,8 @@ static struct error *take_new(struct batch *b, const struct vlog *l, const struc
 			   .at = {e->log, e->seq},
 			   .by_appliance = h->flags & ENTRY_BY_APPLIANCE,
 			   .time = h->time,
-			   .role = ROLE_ABSENT};
+			   .role = ROLE_ABSENT,
+			   .flags = h->flags & ENTRY_SEALED ? OP_IS_SEALED : 0};
 	json_t *body = NULL;
 	struct error *err;
 	struct op op;
@@ -89,6 +90,7 @@ static struct error *take_new(struct batch *b, const struct vlog *l, const struc
 	TRY(memory_key(b->c, &h->author, &r.author));
 	rec_op(b->c, &r, &op);
 	op.rules = h->rules;
+	op.epoch = h->epoch;
 	if (e->state == PAYLOAD_ERASED)
 		r.kind = OP_GONE;
 	else if (e->state == PAYLOAD_HELD)
@@ -213,7 +215,7 @@ static struct error *fill_rules(struct batch *b, struct op_rec *r, const struct 
 }
 
 /* The payload of an op that was known by its header came. */
-static struct error *fill(struct batch *b, struct op_rec *r, struct op *op, enum op_kind kind)
+struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op, enum op_kind kind)
 {
 	struct object *o;
 	bool any = true, changed;
@@ -227,10 +229,11 @@ static struct error *fill(struct batch *b, struct op_rec *r, struct op *op, enum
 		return NULL;
 	r->kind = kind;
 	r->object = 0;
+	r->nseen = 0;
 	if (kind == OP_RULES)
 		return fill_rules(b, r, op);
 	settle_first(b, space_of_num(b->c, r->space));
-	if (kind != OP_MALFORMED) {
+	if (kind != OP_MALFORMED && kind != OP_SEALED) {
 		TRY(batch_object(b, r->space, &op->object, &o, &changed));
 		o->dirty = true;
 		r->object = o->num;
@@ -267,8 +270,9 @@ static struct error *take_again(struct batch *b, const struct vlog *l, const str
 		return NULL;
 	rec_op(b->c, r, &op);
 	op.rules = h->rules;
+	op.epoch = h->epoch;
 	TRY(op_classify(b->c, e->payload, &op, &body, &kind));
-	err = fill(b, r, &op, kind);
+	err = take_payload(b, r, &op, kind);
 	json_decref(body);
 	return err;
 }

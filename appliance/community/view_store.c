@@ -7,7 +7,9 @@ const char *const view_schema =
 	"CREATE TABLE meta(id INTEGER PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE space(num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
 	" name TEXT NOT NULL DEFAULT '', about TEXT NOT NULL DEFAULT '',"
-	" guest_posts TEXT NOT NULL DEFAULT '', appliance BLOB, founded INTEGER) STRICT;"
+	" guest_posts TEXT NOT NULL DEFAULT '', appliance BLOB, founded INTEGER,"
+	" private INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,"
+	" has_key INTEGER NOT NULL DEFAULT 0) STRICT;"
 	"CREATE TABLE key(num INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;"
 	/* The logs, by their numbers in log.db. */
 	"CREATE TABLE log(num INTEGER PRIMARY KEY, space INTEGER NOT NULL, appliance BLOB NOT NULL,"
@@ -23,6 +25,7 @@ const char *const view_schema =
 	"CREATE INDEX op_by_prefix ON op(prefix);"
 	"CREATE INDEX op_by_object ON op(object) WHERE object IS NOT NULL;"
 	"CREATE INDEX op_of_rules ON op(space) WHERE kind = 4;"
+	"CREATE INDEX op_not_opened ON op(space) WHERE kind = 7;"
 	/* Further entries that carry an op. */
 	"CREATE TABLE place(op INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,"
 	" PRIMARY KEY(op, log, seq)) STRICT, WITHOUT ROWID;"
@@ -46,7 +49,10 @@ const char *const view_schema =
 #define OP_COLUMNS                                                                                 \
 	"num, id, space, object, kind, log, seq, author, by_appliance, time, role, flags, seen"
 #define OBJECT_COLUMNS "num, id, space, flags, features, heads, max_time, max_id"
-#define SPACE_COLUMNS  "id, name, about, guest_posts, appliance, founded"
+#define SPACE_COLUMNS                                                                              \
+	"id, name, about, guest_posts, appliance, founded, private,"                               \
+	" epoch, has_key, private * (SELECT count(*) FROM op WHERE op.space = space.num"           \
+	" AND kind = 7)"
 #define MEMBER_COLUMNS "key, name, role, home, since"
 
 const char *const view_sql[VIEW_STMTS] = {
@@ -55,7 +61,7 @@ const char *const view_sql[VIEW_STMTS] = {
 		     " ON CONFLICT(id) DO UPDATE SET value = excluded.value",
 	[SPACE_ADD] = "INSERT INTO space(id) VALUES (?1)",
 	[SPACE_SET] = "UPDATE space SET name = ?2, about = ?3, guest_posts = ?4, appliance = ?5,"
-		      " founded = ?6 WHERE num = ?1",
+		      " founded = ?6, private = ?7, epoch = ?8, has_key = ?9 WHERE num = ?1",
 	[SPACE_ALL] = "SELECT num, id FROM space ORDER BY num",
 	[SPACE_LIST] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
 		       " ORDER BY appliance <> ?1, id",
@@ -85,6 +91,10 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OPS_OF_OBJECT] = "SELECT " OP_COLUMNS " FROM op WHERE object = ?1",
 	[OPS_OF_SPACE] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind NOT IN (3, 4)",
 	[OPS_OF_RULES] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 4 ORDER BY num",
+	[OPS_NOT_OPENED] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 7",
+	[OPS_THAT_ERASE] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 5",
+	[OPS_SEALED_ALL] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND flags & 4"
+			   " AND kind <> 6",
 	[OPS_IN_LOG] = "SELECT " OP_COLUMNS " FROM op WHERE log = ?1 AND seq >= ?2",
 	[OPS_ERASE] = "SELECT " OP_COLUMNS " FROM op WHERE num IN"
 		      " (SELECT op FROM erase WHERE target = ?1)",

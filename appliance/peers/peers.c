@@ -91,7 +91,8 @@ static struct error *collect_space(void *ctx, const struct space_info *s)
 {
 	struct spaces *all = ctx;
 
-	if (all->n < LIMIT_SPACES)
+	/* To a private space a box is admitted one by one, by its stewards. */
+	if (all->n < LIMIT_SPACES && !s->is_private)
 		all->id[all->n++] = s->id;
 	return NULL;
 }

@@ -26,6 +26,8 @@ enum {
 	LIMIT_PATH = 255,         /* (P) a page's path in the library */
 	LIMIT_PATH_DEPTH = 8,     /* (P) */
 	LIMIT_TAGS = 16,
+	LIMIT_EPOCHS = 65535,     /* (P) of a private space's key */
+	LIMIT_KEY_BOXES = 512,    /* keys that are handed out in one op of ours */
 	LIMIT_PEERS = 1000,
 	LIMIT_DISCOVERED = 256,
 	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */

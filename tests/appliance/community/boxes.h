@@ -228,6 +228,14 @@ static inline struct error *box_found(struct box *b, const struct secret *stewar
 	return conn_commit(b->c);
 }
 
+static inline struct error *box_found_private(struct box *b, const struct secret *steward,
+					      struct hash *ret_space)
+{
+	TRY(conn_begin(b->c));
+	TRY(community_found_private(b->c, "Ateneu", steward, "Founder", ret_space));
+	return conn_commit(b->c);
+}
+
 static inline struct error *box_erase(struct box *b, const struct hash *space,
 				      const struct hash *target, const struct secret *author)
 {

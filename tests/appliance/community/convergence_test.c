@@ -2,7 +2,8 @@
 /*
  * 2 to 8 boxes of one space, with people who write, govern, revoke each other, erase and misbehave;
  * with clocks wrong by fifty years, partitions, broken connections, restarts, disks restored from
- * old copies, cloned boxes. After enough whole exchanges every box shows the same, also after a
+ * old copies, cloned boxes; every third space is private, with keys that change hands, and a box
+ * that may only carry it. After enough whole exchanges every box shows the same, also after a
  * rebuild, and so does an empty box that gets all in another order; and nothing that was
  * acknowledged is missing.
  *
@@ -279,18 +280,156 @@ static void exchange_all(struct sim *s)
 		sim_die(s, "the boxes never stop exchanging", NULL, __FILE__, __LINE__);
 }
 
+/* What boxes agree on that can't read: people and boxes without their names, and the heads. */
+static struct error *add_member(void *ctx, const struct member *m)
+{
+	hash_add(ctx, m->key.b, 32);
+	hash_add(ctx, m->home.b, 32);
+	hash_add(ctx, &m->role, sizeof(m->role));
+	hash_add(ctx, &m->since_ms, sizeof(m->since_ms));
+	return NULL;
+}
+
+struct by_key {
+	struct admitted all[SIM_BOXES * 4];
+	size_t n;
+};
+
+static struct error *add_box(void *ctx, const struct admitted *a)
+{
+	struct by_key *k = ctx;
+
+	if (k->n < ARRAY_LEN(k->all))
+		k->all[k->n++] = *a;
+	return NULL;
+}
+
+static int compare_boxes(const void *a, const void *b)
+{
+	return memcmp(((const struct admitted *)a)->key.b, ((const struct admitted *)b)->key.b, 32);
+}
+
+static struct hash rules_of(struct sim *s, int i)
+{
+	struct conn *c = s->box[i].c;
+	struct by_key boxes = {.n = 0};
+	struct space_digest heads;
+	struct hash_state h;
+
+	hash_init(&h);
+	/* Names give their order: without, that of keys. */
+	if (!s->is_private)
+		return digest_of(s, i);
+	NEED(s, admitted_each(c, &s->space, add_box, &boxes));
+	qsort(boxes.all, boxes.n, sizeof(boxes.all[0]), compare_boxes);
+	for (size_t k = 0; k < boxes.n; k++) {
+		bool bits[3] = {boxes.all[k].write, boxes.all[k].carry, boxes.all[k].keeper};
+
+		hash_add(&h, boxes.all[k].key.b, 32);
+		hash_add(&h, bits, sizeof(bits));
+	}
+	for (int k = 0; k < SIM_PEOPLE; k++) {
+		struct member m;
+		struct error *err = member_get(c, &s->space, secret_pubkey(s->people[k]), &m);
+
+		if (!err)
+			NEED(s, add_member(&h, &m));
+		error_free(err);
+	}
+	NEED(s, heads_space_digest(c->log, &s->space, &heads));
+	hash_add(&h, heads.heads.b, 32);
+	return hash_final(&h);
+}
+
+/* Of a private space: does this box show all there is? Else it lacks keys, as a carrier does. */
+static bool reads_all(struct sim *s, int i)
+{
+	struct space_info info;
+	struct error *err = space_get(s->box[i].c, &s->space, &info);
+	bool all = !err && (!info.is_private || (info.has_key && info.unopened == 0));
+
+	error_free(err);
+	return all;
+}
+
 static void check_same(struct sim *s, const char *when)
 {
-	struct hash first = digest_of(s, 0);
+	struct hash rules = rules_of(s, 0), first = {{0}};
+	int readers = 0;
 
-	for (int i = 1; i < s->n; i++) {
-		struct hash other = digest_of(s, i);
+	for (int i = 0; i < s->n; i++) {
+		struct hash other = rules_of(s, i);
 
+		if (!hash_eq(&rules, &other)) {
+			fprintf(stderr, "the rules of box 0 and box %d differ %s\n", i, when);
+			sim_die(s, "rules differ", NULL, __FILE__, __LINE__);
+		}
+		if (!reads_all(s, i))
+			continue;
+		other = digest_of(s, i);
+		if (readers++ == 0)
+			first = other;
 		if (hash_eq(&first, &other))
 			continue;
-		fprintf(stderr, "box 0 and box %d differ %s\n", i, when);
+		fprintf(stderr, "the first reader and box %d differ %s\n", i, when);
 		sim_die(s, "digests differ", NULL, __FILE__, __LINE__);
 	}
+}
+
+/* As long as a keeper has the newest key, whoever may read has it, and nobody else. */
+static void check_keys(struct sim *s)
+{
+	struct by_key boxes = {.n = 0};
+	bool kept = false;
+
+	if (!s->is_private)
+		return;
+	NEED(s, admitted_each(s->box[0].c, &s->space, add_box, &boxes));
+	for (int round = 0; round < 2; round++)
+		for (size_t k = 0; k < boxes.n; k++)
+			for (int i = 0; i < s->n; i++) {
+				const struct admitted *a = &boxes.all[k];
+
+				if (!pubkey_eq(&a->key, secret_pubkey(s->box[i].key)))
+					continue;
+				kept |= a->keeper && a->write && reads_all(s, i);
+				if (round && kept && !a->carry && !reads_all(s, i))
+					sim_die(s, "a reader lacks keys", NULL, __FILE__, __LINE__);
+			}
+	for (int i = 0; i < s->n; i++) {
+		struct admitted mine = {.carry = true};
+		struct space_info info;
+
+		for (size_t k = 0; k < boxes.n; k++)
+			if (pubkey_eq(&boxes.all[k].key, secret_pubkey(s->box[i].key)))
+				mine = boxes.all[k];
+		NEED(s, space_get(s->box[i].c, &s->space, &info));
+		if (kept && mine.carry && info.has_key)
+			sim_die(s, "somebody has the newest key who may not read", NULL, __FILE__,
+				__LINE__);
+	}
+}
+
+static bool holds_canary(const char *dir)
+{
+	static const char *const names[] = {"log.db",	  "view.db",	 "local.db",
+					    "log.db-wal", "view.db-wal", "local.db-wal"};
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = path_join(dir, names[i]);
+		_cleanup_(buf_release) struct buf bytes = {0};
+
+		error_free(file_read(path, 1 << 30, &bytes));
+		found |= bytes.n && memmem(bytes.p, bytes.n, SIM_CANARY, sizeof(SIM_CANARY) - 1);
+	}
+	return found;
+}
+
+static void check_carrier(struct sim *s)
+{
+	if (s->carrier >= 0 && holds_canary(s->box[s->carrier].dir))
+		sim_die(s, "the carrier holds clear text", NULL, __FILE__, __LINE__);
 }
 
 static void check_rebuild(struct sim *s)
@@ -337,6 +476,8 @@ static void check_newcomer(struct sim *s)
 	s->n++;
 	s->twin_of[s->n - 1] = -1;
 	check_same(s, "(the last is a newcomer)");
+	if (s->is_private && holds_canary(b->dir))
+		sim_die(s, "the newcomer holds clear text", NULL, __FILE__, __LINE__);
 }
 
 static void begin(struct sim *s, uint64_t seed, bool trace)
@@ -354,13 +495,18 @@ static void begin(struct sim *s, uint64_t seed, bool trace)
 		set_clock(s, &s->box[i]);
 		open_box(s, i);
 	}
-	NEED(s, box_found(&s->box[0], s->people[0], &s->space));
+	s->is_private = seed % 3 == 0;
+	s->carrier = s->is_private && s->n > 2 ? s->n - 1 : -1;
+	if (s->is_private)
+		NEED(s, box_found_private(&s->box[0], s->people[0], &s->space));
+	else
+		NEED(s, box_found(&s->box[0], s->people[0], &s->space));
 	for (int i = 1; i < s->n; i++) {
 		struct hash id;
 
 		sim_submit(s, 0, "appliance.admit", NULL, s->people[0],
 			   json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(s->box[i].key)),
-				     "name", "box", "mode", "write"),
+				     "name", "box", "mode", i == s->carrier ? "carry" : "write"),
 			   &id);
 	}
 	for (int i = 1; i < 4; i++) {
@@ -399,6 +545,8 @@ static void run(uint64_t seed, bool trace)
 	exchange_all(s);
 	check_same(s, "at the end");
 	check_nothing_lost(s);
+	check_keys(s);
+	check_carrier(s);
 	check_rebuild(s);
 	check_newcomer(s);
 	end(s);

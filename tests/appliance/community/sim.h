@@ -24,11 +24,16 @@ struct sim {
 	bool apart[SIM_BOXES + 1]; /* in the other half of a partition */
 	struct secret *people[SIM_PEOPLE];
 	struct hash space;
+	bool is_private;
+	int carrier; /* of a private space: a box that never may read; -1: none */
 	struct sim_op ops[SIM_IDS];
 	int ops_n;
 	int step, acting;
 	char *dir;
 };
+
+/* In every text of people: no file of a box that never may read has it. */
+#define SIM_CANARY "kanarienvogel"
 
 /* Errors that the world can't have are ours: print the seed and end. */
 #define NEED(sim, expr)                                                                            \

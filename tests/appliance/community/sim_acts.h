@@ -71,7 +71,7 @@ static void write_post(struct sim *s, int box)
 	char text[32];
 	struct hash id;
 
-	snprintf(text, sizeof(text), "post %d", s->step);
+	snprintf(text, sizeof(text), SIM_CANARY " %d", s->step);
 	if (topic && sim_submit(s, box, "post.create", &topic->id, author,
 				by_guest(s, author, json_pack("{s:s}", "text", text)), &id))
 		sim_note(s, SIM_POST, &id, &topic->id);
@@ -86,7 +86,7 @@ static void change_post(struct sim *s, int box)
 
 	if (!post)
 		return;
-	snprintf(text, sizeof(text), "edited %d", s->step);
+	snprintf(text, sizeof(text), SIM_CANARY " edited %d", s->step);
 	if (sim_chance(s, 60)) {
 		if (sim_submit(s, box, "post.edit", &post->object, who,
 			       json_pack("{s:s,s:s}", "post", ID(&post->id), "text", text), &id))
@@ -105,7 +105,7 @@ static void change_topic(struct sim *s, int box)
 	char title[32];
 	struct hash id;
 
-	snprintf(title, sizeof(title), "title %d", s->step);
+	snprintf(title, sizeof(title), SIM_CANARY " title %d", s->step);
 	if (topic &&
 	    sim_submit(s, box, "topic.set", &topic->id, sim_person(s),
 		       json_pack("{s:s,s:b}", "title", title, "closed", (int)sim_below(s, 3) == 0),
@@ -207,6 +207,37 @@ static const char *sim_role(struct sim *s)
 	return role_name((enum role)(ROLE_NEW + (int)sim_below(s, 4)));
 }
 
+static const char *sim_mode(struct sim *s)
+{
+	uint64_t what = sim_below(s, 100);
+
+	return what < 75 || (what < 90 && !s->is_private) ? "write" : what < 90 ? "carry" : "read";
+}
+
+static void sim_rotate(struct sim *s, int box, const struct secret *who)
+{
+	struct box *b = &s->box[box];
+	struct error *err;
+
+	NEED(s, conn_begin(b->c));
+	NEED(s, conn_savepoint(b->c));
+	err = community_rotate(b->c, &s->space, who);
+	if (err)
+		conn_undo(b->c);
+	else
+		NEED(s, conn_release(b->c));
+	NEED(s, conn_commit(b->c));
+	sim_say(s, "box %d rotates: %s", box, err ? error_english(err) : "done");
+	if (error_is(err, ERR_DB) || error_is(err, ERR_INTERNAL))
+		sim_die(s, "rotate", err, __FILE__, __LINE__);
+	error_free(err);
+}
+
+static bool is_the_carrier(struct sim *s, const struct pubkey *key)
+{
+	return s->carrier >= 0 && pubkey_eq(key, secret_pubkey(s->box[s->carrier].key));
+}
+
 void sim_govern(struct sim *s, int box)
 {
 	const struct pubkey *whom = secret_pubkey(sim_person(s));
@@ -229,13 +260,16 @@ void sim_govern(struct sim *s, int box)
 	} else if (what < 58) {
 		sim_submit(s, box, "member.revoke", NULL, who,
 			   json_pack("{s:s,s:o}", "key", ID(whom), "cut", sim_cut(s, box)), &id);
+	} else if (s->is_private && what < 62) {
+		sim_rotate(s, box, sim_chance(s, 50) ? who : NULL);
 	} else if (what < 85) {
+		if (is_the_carrier(s, other))
+			return;
 		if (sim_chance(s, 30))
 			who = NULL;
 		sim_submit(s, box, "appliance.admit", NULL, who,
 			   json_pack("{s:s,s:s,s:s,s:b}", "key", ID(other), "name", "box", "mode",
-				     sim_chance(s, 90) ? "write" : "read", "keeper",
-				     who && sim_chance(s, 50)),
+				     sim_mode(s), "keeper", who && sim_chance(s, 50)),
 			   &id);
 	} else if (what < 91) {
 		sim_submit(s, box, "appliance.revoke", NULL, who,
@@ -243,7 +277,7 @@ void sim_govern(struct sim *s, int box)
 	} else {
 		char name[32];
 
-		snprintf(name, sizeof(name), "name %d", s->step);
+		snprintf(name, sizeof(name), SIM_CANARY " %d", s->step);
 		sim_submit(s, box, "space.set", NULL, who, json_pack("{s:s}", "name", name), &id);
 	}
 }

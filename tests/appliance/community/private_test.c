@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Private spaces: who may read does, who may not has nothing that they could read, and all agree on
+ * the rules. Box a founds; b reads and writes; c carries. */
+#include "tests/appliance/community/town.h"
+#include "sync/bundle/bundle.h"
+#include <fcntl.h>
+
+#define CANARY "kanarienvogel"
+
+struct sealed_town {
+	struct town t;
+	struct box c;
+};
+
+static struct error *admit(struct town *t, struct box *by, int author, const struct box *whom,
+			   enum admission how)
+{
+	struct error *err;
+
+	TRY(conn_begin(by->c));
+	err = community_admit(by->c, &t->space, secret_pubkey(whom->key), CANARY " box", how,
+			      author < 0 ? NULL : t->who[author]);
+	TRY(conn_commit(by->c));
+	return err;
+}
+
+static struct error *withdraw(struct town *t, struct box *by, int author, const struct box *whom)
+{
+	struct error *err;
+
+	TRY(conn_begin(by->c));
+	err = community_remove(by->c, &t->space, secret_pubkey(whom->key),
+			       author < 0 ? NULL : t->who[author]);
+	TRY(conn_commit(by->c));
+	return err;
+}
+
+static struct error *rotate(struct town *t, struct box *by, int author)
+{
+	struct error *err;
+
+	TRY(conn_begin(by->c));
+	err = community_rotate(by->c, &t->space, author < 0 ? NULL : t->who[author]);
+	TRY(conn_commit(by->c));
+	return err;
+}
+
+static void open_private(struct sealed_town *s)
+{
+	struct town *t = &s->t;
+
+	box_init(&t->a, 1, 1764000000000);
+	box_init(&t->b, 2, 1764000000000);
+	box_init(&s->c, 3, 1764000000000);
+	assert_ok(box_open(&t->a));
+	assert_ok(box_open(&t->b));
+	assert_ok(box_open(&s->c));
+	for (unsigned i = 0; i < PEOPLE; i++)
+		t->who[i] = test_key(1 + i);
+	assert_ok(conn_begin(t->a.c));
+	assert_ok(community_found_private(t->a.c, CANARY, t->who[FOUNDER], CANARY " founder",
+					  &t->space));
+	assert_ok(conn_commit(t->a.c));
+	town_add(t, &t->a, t->who[FOUNDER], STEWARD, "steward");
+	town_add(t, &t->a, t->who[FOUNDER], MODERATOR, "moderator");
+	town_add(t, &t->a, t->who[FOUNDER], MEMBER, "member");
+	assert_ok(box_submit(&t->a, &t->space, "forum.create", NULL, t->who[FOUNDER],
+			     json_pack("{s:s,s:s}", "slug", "general", "title", CANARY),
+			     &t->forum));
+	assert_ok(box_submit(&t->a, &t->space, "topic.create", NULL, t->who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s}", "forum", ID(&t->forum), "title", CANARY,
+				       "text", CANARY " first"),
+			     &t->topic));
+	assert_ok(admit(t, &t->a, FOUNDER, &s->c, ADMIT_CARRY));
+	meet(&t->a, &s->c);
+}
+
+static void close_private(struct sealed_town *s)
+{
+	box_release(&s->c);
+	town_close(&s->t);
+}
+
+static struct space_info info_of(struct town *t, struct box *b)
+{
+	struct space_info info;
+
+	assert_ok(space_get(b->c, &t->space, &info));
+	return info;
+}
+
+static bool has_canary(struct box *b)
+{
+	static const char *const names[] = {"log.db",	  "view.db",	 "local.db",
+					    "log.db-wal", "view.db-wal", "local.db-wal"};
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
+		_cleanup_(buf_release) struct buf bytes = {0};
+
+		error_free(file_read(path, 1 << 30, &bytes));
+		found |= bytes.n && memmem(bytes.p, bytes.n, CANARY, strlen(CANARY));
+	}
+	return found;
+}
+
+static bool stream_has_canary(struct box *b)
+{
+	_cleanup_(freep) char *path = path_join(b->dir, "bundle");
+	_cleanup_(buf_release) struct buf bytes = {0};
+	struct bundle_totals totals;
+
+	assert_ok(bundle_export(
+		&(struct bundle_export){.log = b->c->log, .env = &b->env.env, .name = "box"}, path,
+		&totals));
+	assert_ok(file_read(path, 1 << 30, &bytes));
+	assert_true(totals.entries > 5);
+	return memmem(bytes.p, bytes.n, CANARY, strlen(CANARY));
+}
+
+/* --- */
+static void who_carries_has_nothing_to_read(void **state)
+{
+	struct sealed_town s;
+	struct hash ours, theirs;
+	struct space_digest x, y;
+
+	open_private(&s);
+	assert_true(info_of(&s.t, &s.t.a).is_private);
+	assert_string_equal(info_of(&s.t, &s.t.a).name, CANARY);
+	assert_true(has_canary(&s.t.a)); /* its view is in clear */
+	assert_false(has_canary(&s.c));
+	assert_false(stream_has_canary(&s.t.a));
+	assert_false(stream_has_canary(&s.c));
+	assert_true(info_of(&s.t, &s.c).is_private);
+	assert_false(info_of(&s.t, &s.c).has_key);
+	assert_int_equal(info_of(&s.t, &s.c).unopened, 2);
+	assert_ok(heads_space_digest(s.t.a.c->log, &s.t.space, &x));
+	assert_ok(heads_space_digest(s.c.c->log, &s.t.space, &y));
+	assert_id_equal(&x.heads, &y.heads);
+	ours = box_digest(&s.t.a, &s.t.space);
+	theirs = box_digest(&s.c, &s.t.space);
+	assert_memory_not_equal(&ours, &theirs, 32);
+	assert_int_equal(role_at(&s.t, &s.c, MODERATOR), ROLE_MODERATOR);
+	close_private(&s);
+}
+
+static void who_is_admitted_late_reads_all_from_the_beginning(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_ok(rotate(&s.t, &s.t.a, FOUNDER));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "second", NULL));
+	assert_ok(rotate(&s.t, &s.t.a, -1));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "third", NULL));
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 3);
+	meet(&s.t.a, &s.t.b);
+	assert_int_equal(info_of(&s.t, &s.t.b).unopened, 4);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_WRITE));
+	meet(&s.t.a, &s.t.b);
+	assert_int_equal(info_of(&s.t, &s.t.b).unopened, 0);
+	assert_posts(&s.t.b, &s.t.topic, CANARY " first|second|third");
+	assert_string_equal(info_of(&s.t, &s.t.b).name, CANARY);
+	assert_agree(&s.t);
+	assert_ok(post(&s.t, &s.t.b, MEMBER, "fourth", NULL));
+	meet(&s.t.a, &s.t.b);
+	assert_agree(&s.t);
+	close_private(&s);
+}
+
+static void who_is_removed_does_not_read_what_comes_after(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_READ));
+	meet(&s.t.a, &s.t.b);
+	assert_true(info_of(&s.t, &s.t.b).has_key);
+	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "after", NULL));
+	meet(&s.t.a, &s.t.b);
+	assert_false(info_of(&s.t, &s.t.b).has_key);
+	assert_int_equal(info_of(&s.t, &s.t.b).unopened, 1);
+	assert_posts(&s.t.b, &s.t.topic, CANARY " first");
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|after");
+	close_private(&s);
+}
+
+static void who_is_to_carry_only_loses_the_key_to_come(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_WRITE));
+	meet(&s.t.a, &s.t.b);
+	assert_ok(admit(&s.t, &s.t.a, -1, &s.t.b, ADMIT_CARRY));
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
+	meet(&s.t.a, &s.t.b);
+	assert_false(info_of(&s.t, &s.t.b).has_key);
+	assert_fails(post(&s.t, &s.t.b, MEMBER, "x", NULL), ERR_NOT_ADMITTED);
+	close_private(&s);
+}
+
+static void two_new_keys_at_once_both_open_and_one_is_written_with(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_ok(box_submit(&s.t.a, &s.t.space, "appliance.admit", NULL, s.t.who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s,s:b}", "key", ID(secret_pubkey(s.t.b.key)),
+				       "name", "B", "mode", "write", "keeper", 1),
+			     NULL));
+	meet(&s.t.a, &s.t.b);
+	assert_ok(rotate(&s.t, &s.t.a, -1));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "of a", NULL));
+	assert_ok(rotate(&s.t, &s.t.b, -1));
+	test_env_pass(&s.t.b.env, 1000);
+	assert_ok(post(&s.t, &s.t.b, MEMBER, "of b", NULL));
+	meet(&s.t.a, &s.t.b);
+	meet(&s.t.a, &s.t.b);
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|of a|of b");
+	assert_agree(&s.t);
+	/* Who comes later reads both. */
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.c, ADMIT_READ));
+	meet(&s.t.a, &s.c);
+	assert_posts(&s.c, &s.t.topic, CANARY " first|of a|of b");
+	close_private(&s);
+}
+
+static void a_key_that_is_owed_after_others_met_is_made(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_WRITE));
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.c, ADMIT_READ));
+	meet(&s.t.a, &s.t.b);
+	meet(&s.t.a, &s.c);
+	/* The steward at b, which is no keeper, removes c: the steward makes the key. At a,
+	 * meanwhile, the keeper makes one that c gets; when a hears of it, it makes another. */
+	assert_ok(rotate(&s.t, &s.t.a, -1));
+	assert_ok(withdraw(&s.t, &s.t.b, STEWARD, &s.c));
+	meet(&s.t.a, &s.t.b);
+	meet(&s.t.a, &s.t.b);
+	assert_true(info_of(&s.t, &s.t.a).has_key);
+	assert_true(info_of(&s.t, &s.t.b).has_key);
+	assert_agree(&s.t);
+	meet(&s.t.a, &s.c);
+	assert_false(info_of(&s.t, &s.c).has_key);
+	close_private(&s);
+}
+
+static struct hash append_sealed(struct town *t, struct box *b, const char *payload)
+{
+	struct hash id;
+	bool more;
+
+	assert_ok(conn_begin(b->c));
+	assert_ok(log_append(b->c->log,
+			     &(struct log_append){.space = &t->space,
+						  .author = t->who[FOUNDER],
+						  .appliance = b->key,
+						  .rules = t->space,
+						  .time = env_now(&b->env.env),
+						  .sealed = true,
+						  .epoch = 1,
+						  .payload = span_str(payload)},
+			     &id));
+	assert_ok(community_catch_up(b->c, 0, &more));
+	assert_ok(conn_commit(b->c));
+	return id;
+}
+
+static void clear_text_in_a_private_space_has_no_effect(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	append_raw(&s.t, &s.t.a, MEMBER, &s.t.space,
+		   json_pack("{s:s,s:s,s:s}", "type", "post.create", "object", ID(&s.t.topic),
+			     "text", "in clear"));
+	append_raw(&s.t, &s.t.a, FOUNDER, &s.t.space,
+		   json_pack("{s:s,s:s,s:s,s:s,s:s}", "type", "member.add", "object",
+			     ID(&s.t.space), "key", ID(KEY(&s.t, STRANGER)), "name", "Clear",
+			     "role", "member"));
+	append_sealed(&s.t, &s.t.a,
+		      "no key opens this, it is not even sealed, and long enough"
+		      " to look as if it were sealed with some key or other.");
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first");
+	assert_int_equal(role_at(&s.t, &s.t.a, STRANGER), ROLE_NONE);
+	assert_int_equal(info_of(&s.t, &s.t.a).unopened, 1);
+	close_private(&s);
+}
+
+static void a_public_space_knows_no_keys(void **state)
+{
+	struct town t;
+
+	town_open(&t);
+	assert_fails(rotate(&t, &t.a, FOUNDER), ERR_NOT_FOUND);
+	append_sealed(&t, &t.a, "{\"type\":\"forum.create\",\"slug\":\"x\",\"title\":\"X\"}");
+	assert_false(info_of(&t, &t.a).is_private);
+	assert_int_equal(info_of(&t, &t.a).unopened, 0);
+	meet(&t.a, &t.b);
+	assert_agree(&t);
+	town_close(&t);
+}
+
+static void what_is_erased_goes_where_it_can_not_be_read_too(void **state)
+{
+	struct sealed_town s;
+	struct log_counts before, after;
+	struct hash id;
+
+	open_private(&s);
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "a mistake", &id));
+	meet(&s.t.a, &s.c);
+	assert_ok(log_count(s.c.c->log, &s.t.space, &before));
+	assert_ok(box_erase(&s.t.a, &s.t.space, &id, s.t.who[MODERATOR]));
+	meet(&s.t.a, &s.c);
+	assert_ok(log_count(s.c.c->log, &s.t.space, &after));
+	assert_int_equal(after.entries, before.entries + 1);
+	assert_int_equal(after.held, before.held); /* one more, one less */
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|(erased)");
+	/* And who is admitted later shows the same. */
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_READ));
+	meet(&s.c, &s.t.b);
+	meet(&s.t.a, &s.t.b);
+	assert_posts(&s.t.b, &s.t.topic, CANARY " first|(erased)");
+	assert_agree(&s.t);
+	close_private(&s);
+}
+
+/* A keeper that gives others another key than the one it names. */
+static void who_is_given_a_false_key_does_not_write_with_it(void **state)
+{
+	struct sealed_town s;
+	uint8_t false_key[SPACE_KEY] = "false", box[BOXED_KEY];
+	struct space_key key = {.epoch = 2, .bytes = false_key};
+	char letters[BASE32_LEN(BOXED_KEY) + 1];
+	struct hash name = hash_bytes(span_str("a key that nobody has")), rules;
+
+	open_private(&s);
+	assert_ok(box_submit(&s.t.a, &s.t.space, "space.set", NULL, s.t.who[FOUNDER],
+			     json_pack("{s:s}", "about", "x"), &rules));
+	assert_true(box_key(secret_pubkey(s.t.a.key), &key, box));
+	base32_encode(box, sizeof(box), letters);
+	append_raw(&s.t, &s.t.a, FOUNDER, &rules,
+		   json_pack("{s:s,s:s,s:s,s:i,s:[{s:s,s:s}]}", "type", "space.key", "object",
+			     ID(&s.t.space), "key", ID(&name), "epoch", 2, "keys", "to",
+			     ID(secret_pubkey(s.t.a.key)), "box", letters));
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
+	assert_false(info_of(&s.t, &s.t.a).has_key);
+	assert_fails(post(&s.t, &s.t.a, MEMBER, "x", NULL), ERR_NOT_ADMITTED);
+	close_private(&s);
+}
+
+static void after_opening_again_and_a_rebuild_all_is_as_before(void **state)
+{
+	struct sealed_town s;
+	struct hash before, after;
+
+	open_private(&s);
+	assert_ok(rotate(&s.t, &s.t.a, -1));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "second", NULL));
+	before = box_digest(&s.t.a, &s.t.space);
+	conn_close(STEAL(s.t.a.c));
+	assert_ok(box_open(&s.t.a));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "third", NULL));
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|second|third");
+	before = box_digest(&s.t.a, &s.t.space);
+	assert_ok(conn_begin(s.t.a.c));
+	assert_ok(community_rebuild(s.t.a.c));
+	assert_ok(conn_commit(s.t.a.c));
+	after = box_digest(&s.t.a, &s.t.space);
+	assert_id_equal(&before, &after);
+	close_private(&s);
+}
+
+static void guests_have_no_place(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	assert_string_equal(info_of(&s.t, &s.t.a).guest_posts, "no");
+	assert_ok(box_submit(&s.t.a, &s.t.space, "space.set", NULL, s.t.who[FOUNDER],
+			     json_pack("{s:s,s:s}", "guest_posts", "held", "about", "words"),
+			     NULL));
+	assert_string_equal(info_of(&s.t, &s.t.a).guest_posts, "no");
+	assert_string_equal(info_of(&s.t, &s.t.a).about, "words");
+	assert_string_equal(info_of(&s.t, &s.t.a).name, CANARY);
+	close_private(&s);
+}
+
+static void a_key_that_is_none_is_not_admitted(void **state)
+{
+	struct sealed_town s;
+	struct pubkey low = {{1}};
+	struct error *err;
+
+	open_private(&s);
+	assert_ok(conn_begin(s.t.a.c));
+	err = community_admit(s.t.a.c, &s.t.space, &low, "x", ADMIT_READ, s.t.who[FOUNDER]);
+	conn_rollback(s.t.a.c);
+	assert_fails(err, ERR_INVALID);
+	close_private(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_carries_has_nothing_to_read),
+		cmocka_unit_test(who_is_admitted_late_reads_all_from_the_beginning),
+		cmocka_unit_test(who_is_removed_does_not_read_what_comes_after),
+		cmocka_unit_test(who_is_to_carry_only_loses_the_key_to_come),
+		cmocka_unit_test(two_new_keys_at_once_both_open_and_one_is_written_with),
+		cmocka_unit_test(a_key_that_is_owed_after_others_met_is_made),
+		cmocka_unit_test(clear_text_in_a_private_space_has_no_effect),
+		cmocka_unit_test(a_public_space_knows_no_keys),
+		cmocka_unit_test(what_is_erased_goes_where_it_can_not_be_read_too),
+		cmocka_unit_test(who_is_given_a_false_key_does_not_write_with_it),
+		cmocka_unit_test(after_opening_again_and_a_rebuild_all_is_as_before),
+		cmocka_unit_test(guests_have_no_place),
+		cmocka_unit_test(a_key_that_is_none_is_not_admitted),
+	};
+
+	return run_group(tests);
+}
