@@ -99,6 +99,10 @@ bool pubkey_can_open(const struct pubkey *key);
  * piece for many keys. Never NULL. */
 void *guarded_new(size_t n);
 void guarded_free(void *p);
+static inline void guarded_freep(void *p)
+{
+	guarded_free(*(void **)p);
+}
 /* Argon2id of a password, interactive cost (64 MiB, 2 passes in production; the limits are fields
  * so that tests are quick). salt is 16 bytes. */
 struct password_cost {

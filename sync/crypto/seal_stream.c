@@ -10,20 +10,6 @@ struct seal_stream {
 	crypto_secretstream_xchacha20poly1305_state state;
 };
 
-void *guarded_new(size_t n)
-{
-	void *p = sodium_malloc(n);
-
-	if (!p)
-		abort();
-	return p;
-}
-
-void guarded_free(void *p)
-{
-	sodium_free(p);
-}
-
 struct seal_stream *seal_stream_new(const uint8_t key[32], uint8_t ret_header[SEAL_STREAM_HEADER])
 {
 	struct seal_stream *s = guarded_new(sizeof(*s));

@@ -12,14 +12,6 @@
 enum { SEAL_STREAM_HEADER = 24, SEAL_STREAM_OVERHEAD = 17 };
 enum seal_mark { SEAL_MORE, SEAL_PART_END, SEAL_END };
 
-/* Memory for secrets: locked, between guard pages, wiped when freed. Never NULL. */
-void *guarded_new(size_t n);
-void guarded_free(void *p);
-static inline void guarded_freep(void *p)
-{
-	guarded_free(*(void **)p);
-}
-
 struct seal_stream;
 /* Begin to seal; header is what the reader needs first, and no secret. */
 struct seal_stream *seal_stream_new(const uint8_t key[32], uint8_t ret_header[SEAL_STREAM_HEADER]);
