@@ -46,6 +46,7 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	a->dir = strdup(dir);
 	a->env = env;
 	a->password_cost = password_cost_default;
+	a->program = "/proc/self/exe";
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
 	TRY(app_read_name(a));

@@ -7,6 +7,7 @@
 struct templates; /* appliance/page/templates.h */
 struct languages; /* appliance/page/language.h */
 struct sync;
+struct carry;
 
 struct app {
 	char *dir;
@@ -19,6 +20,8 @@ struct app {
 	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;
 	struct password_cost password_cost;
+	const char *program; /* this program's own file, to be run again as a helper */
+	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */
 struct error *app_conn(struct app *a, struct conn **ret) MUST;

@@ -15,6 +15,7 @@
 #include "sync/base/error.h"
 #include "sync/base/file.h"
 #include "sync/base/limits.h"
+#include "sync/base/line.h"
 #include "sync/base/span.h"
 #include "sync/blob/blob.h"
 #include "sync/bundle/bundle.h"

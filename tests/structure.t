@@ -34,6 +34,7 @@ inc '#include ".*_priv\.h"' sync appliance | awk -F: '{d=$1; sub("/[^/]*$","",d)
 inc '#include <microhttpd.h>' sync appliance | grep -v -e '^appliance/http/' -e '^sync/peer/' | none "libmicrohttpd only in appliance/http and sync/peer"
 inc '#include <git2' sync appliance | grep -v '^appliance/library/' | none "libgit2 only in appliance/library"
 inc '#include <sodium' sync appliance | grep -v '^sync/crypto/' | none "libsodium only in sync/crypto"
+inc '#include <(seccomp|linux/landlock|libudev)' sync appliance | grep -v '^appliance/carry/' | none "libseccomp, Landlock and libudev only in appliance/carry"
 inc '#include <avahi' sync appliance | grep -v '^sync/discovery/' | none "Avahi only in sync/discovery"
 inc '#include <cmark' sync appliance | grep -v '^appliance/page/' | none "cmark only in appliance/page"
 inc '#include <libgfshare' sync appliance | grep -v '^appliance/recovery/' | none "libgfshare only in appliance/recovery"

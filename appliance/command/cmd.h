@@ -14,6 +14,8 @@ struct error *cmd_peer_remove(struct command_run *run) MUST;
 struct error *cmd_sync(struct command_run *run) MUST;
 struct error *cmd_bundle_export(struct command_run *run) MUST;
 struct error *cmd_bundle_import(struct command_run *run) MUST;
+struct error *cmd_bundle_check(struct command_run *run) MUST;
+struct error *cmd_sieve(struct command_run *run) MUST;
 struct error *cmd_verify(struct command_run *run) MUST;
 struct error *cmd_rebuild(struct command_run *run) MUST;
 struct error *cmd_backup(struct command_run *run) MUST;

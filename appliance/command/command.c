@@ -311,7 +311,8 @@ static int help(int argc, char **argv)
 	printf("lliure: a community server that lives in the centre itself\n\n"
 	       "usage: lliure COMMAND [ARGUMENTS] --data DIR\n\n");
 	for (const struct command *c = commands; c->words; c++)
-		printf("  %-18s %s\n", c->words, c->help);
+		if (!(c->flags & COMMAND_HIDDEN))
+			printf("  %-18s %s\n", c->words, c->help);
 	printf("\n  %-18s %s\n", "help COMMAND", "what a command takes");
 	printf("\nExit status: 0 done, 1 it failed (one line says why), 2 wrong usage.\n");
 	return 0;

@@ -27,7 +27,8 @@ typedef struct error *command_fn(struct command_run *run);
 enum command_flags {
 	COMMAND_ALONE = 1, /* only when no daemon runs: it holds the lock itself */
 	COMMAND_NEW_BOX =
-		2 /* the data folder need not hold a box yet; the command opens the app itself */
+		2, /* the data folder need not hold a box yet; the command opens the app itself */
+	COMMAND_HIDDEN = 4 /* for the program itself: not in the help */
 };
 struct command {
 	const char *words; /* "peer add" */

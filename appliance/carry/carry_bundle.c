@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Writing and taking in bundles: what the receiver may have, and what we may take. */
+#include "appliance/carry/carry.h"
+#include "appliance/peers/peers.h"
+#include <ctype.h>
+#include <time.h>
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static const char end_of_name[] = ".lliure";
+
+void carry_name(const char *box, const struct pubkey *for_key, int64_t now_ms, char out[CARRY_NAME])
+{
+	time_t s = (time_t)(now_ms / 1000);
+	char name[41] = "", date[16] = "", key[20] = "";
+	size_t n = 0;
+	struct tm tm;
+
+	for (; *box && n < sizeof(name) - 1; box++) {
+		if (isascii(*box) && isalnum(*box))
+			name[n++] = (char)tolower(*box);
+		else if (n && name[n - 1] != '-')
+			name[n++] = '-';
+	}
+	while (n && name[n - 1] == '-')
+		n--;
+	name[n] = 0;
+	if (gmtime_r(&s, &tm))
+		strftime(date, sizeof(date), "%Y%m%d-%H%M", &tm);
+	if (for_key)
+		snprintf(key, sizeof(key), "-for-%.8s", ID_SHORT(for_key));
+	snprintf(out, CARRY_NAME, "%s%s-%s%s", n ? name : "news", key, date, end_of_name);
+}
+
+bool carry_name_ok(const char *name)
+{
+	size_t n = strlen(name), end = sizeof(end_of_name) - 1;
+
+	return n > end && n < CARRY_NAME && strcmp(name + n - end, end_of_name) == 0 &&
+	       name[0] != '-' && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n - end;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+struct error *carry_public(struct conn *c, const struct hash *space, bool *ret)
+{
+	struct space_info info;
+
+	TRY(space_get(c, space, &info));
+	*ret = true;
+	return NULL;
+}
+
+struct writing {
+	struct app *app;
+	const struct carry_plan *plan;
+	struct conn *conn;
+	struct arena arena;
+	struct sync_host host;
+	struct hash spaces[LIMIT_SPACES];
+	struct bundle_export x;
+	bool everything;
+	uint64_t total;
+};
+
+static struct error *choose_space(void *ctx, const struct space_info *s)
+{
+	struct writing *w = ctx;
+	const struct pubkey *to = w->plan->receiver;
+	bool ok = true;
+
+	if (w->plan->public_only)
+		TRY(carry_public(w->conn, &s->id, &ok));
+	if (to && w->host.shares)
+		ok = ok && w->host.shares(w->host.ctx, to, &s->id);
+	if (ok && w->x.n_spaces < LIMIT_SPACES)
+		w->spaces[w->x.n_spaces++] = s->id;
+	return NULL;
+}
+
+/* What the receiver is known to hold. */
+static struct error *look_up(struct writing *w)
+{
+	struct known k = {0};
+	struct error *e;
+
+	w->everything = true;
+	if (!w->plan->receiver)
+		return NULL;
+	e = known_get(w->conn->local, w->plan->receiver, &w->arena, &k);
+	if (error_is(e, ERR_NOT_FOUND) && !w->plan->known_only) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	w->everything = false;
+	w->x.have = k.heads;
+	w->x.n_have = k.n_heads;
+	w->x.missing = k.missing;
+	w->x.n_missing = k.n_missing;
+	return NULL;
+}
+
+static struct error *begin(struct writing *w)
+{
+	struct error *e;
+
+	TRY(app_conn(w->app, &w->conn));
+	w->host = peers_host(w->app);
+	w->x = (struct bundle_export){.log = w->conn->log,
+				      .blobs = w->plan->files ? w->app->blobs : NULL,
+				      .env = w->app->env,
+				      .name = w->app->name,
+				      .spaces = w->spaces,
+				      .writer = w->app->self};
+	if (w->plan->receiver) {
+		struct peer p;
+
+		TRY(peer_get(w->conn->local, w->plan->receiver, &p));
+		w->x.receiver = *w->plan->receiver;
+	}
+	/* Without a limit everything that is in the logs travels, also what no view knows yet. */
+	if (w->plan->receiver || w->plan->public_only) {
+		TRY(space_each(w->conn, choose_space, w));
+		e = w->x.n_spaces ? NULL
+				  : error_new(ERR_NOT_FOUND,
+					      N_("There is nothing here that may travel."));
+		TRY(e);
+	}
+	return look_up(w);
+}
+
+static void release(struct writing *w)
+{
+	conn_close(w->conn);
+	arena_release(&w->arena);
+}
+
+static struct error *draw_serial(struct sync_writing *w, void *arg)
+{
+	return known_next_serial(w->local, arg);
+}
+
+static bool progress(void *ctx, uint64_t done)
+{
+	struct writing *w = ctx;
+
+	return w->plan->progress &&
+	       w->plan->progress(w->plan->ctx, done, done > w->total ? done : w->total);
+}
+
+static struct error *write_out(struct writing *w, int fd, struct carry_written *ret)
+{
+	TRY(begin(w));
+	TRY(w->host.write(w->host.ctx, draw_serial, &w->x.serial));
+	w->x.progress = progress;
+	w->x.ctx = w;
+	TRY(bundle_estimate(&w->x, &w->total));
+	TRY(bundle_write(&w->x, fd, &ret->n));
+	ret->everything = w->everything;
+	return NULL;
+}
+
+struct error *carry_write(struct app *a, const struct carry_plan *plan, int fd,
+			  struct carry_written *ret)
+{
+	struct writing w = {.app = a, .plan = plan};
+	struct error *e = write_out(&w, fd, ret);
+
+	release(&w);
+	return e;
+}
+
+struct error *carry_estimate(struct app *a, const struct carry_plan *plan, uint64_t *ret_bytes)
+{
+	struct writing w = {.app = a, .plan = plan};
+	struct error *e = begin(&w);
+
+	if (!e)
+		e = bundle_estimate(&w.x, ret_bytes);
+	release(&w);
+	return e;
+}
+
+/* --- taking in -------------------------------------------------------------------------------- */
+
+enum { COMMIT_ENTRIES = 8192, COMMIT_MS = 250 };
+
+struct taking {
+	struct app *app;
+	const struct carry_taking *what;
+	struct sync_host host;
+	struct sieve sieve;
+	bool stopped;
+};
+
+/* A space that this box does not carry yet comes in only when a peer founded it, and from nobody's
+ * phone. */
+static bool is_welcome(const struct taking *t, struct sync_writing *w, const struct intake *in)
+{
+	const struct log_id *id = in->frame->entries.id;
+	struct log_counts n = {.logs = 0};
+	struct error *e;
+	struct peer p;
+
+	if (in->frame->type != FRAME_ENTRIES ||
+	    pubkey_eq(&id->appliance, secret_pubkey(t->app->self)))
+		return true;
+	e = log_count(w->log, &id->space, &n);
+	if (!e && !n.logs)
+		e = t->what->from == CARRY_VISITOR
+			    ? error_new(ERR_DENIED, N_("This box does not carry that community."))
+			    : peer_get(w->local, &id->appliance, &p);
+	if (!e)
+		return true;
+	error_free(e);
+	return false;
+}
+
+struct commit {
+	struct taking *t;
+	struct bundle_batch *batch;
+};
+
+/* Many frames in one commit; but what an entry in it admits is known only behind it. */
+static struct error *commit_job(struct sync_writing *w, void *arg)
+{
+	struct commit *c = arg;
+	int64_t began = env_mono(c->t->app->env);
+	size_t entries = 0;
+	struct intake *in;
+
+	while (entries < COMMIT_ENTRIES && env_mono(c->t->app->env) - began < COMMIT_MS &&
+	       (in = bundle_batch_next(c->batch))) {
+		struct log_id id = in->frame->type == FRAME_FORK ? entry_log(&in->frame->fork.a)
+								 : *in->frame->entries.id;
+
+		if (entries && !log_admitted(w->log, &id.space, &id.appliance))
+			return NULL;
+		if (is_welcome(c->t, w, in))
+			TRY(intake_run(w->log, in));
+		else
+			in->refused = ERR_NOT_ADMITTED;
+		entries += in->result.added + in->result.filled + in->fork_new;
+		bundle_batch_written(c->batch);
+	}
+	return NULL;
+}
+
+static struct error *write_many(void *ctx, struct bundle_batch *b)
+{
+	struct taking *t = ctx;
+
+	ENSURE(!t->stopped, error_new(ERR_STOPPED, N_("The box is shutting down.")));
+	return t->host.write(t->host.ctx, commit_job, &(struct commit){t, b});
+}
+
+struct claim_job {
+	const struct bundle_claim *claim;
+	const struct env *env;
+};
+
+static struct error *claim_write(struct sync_writing *w, void *arg)
+{
+	const struct claim_job *j = arg;
+	struct peer p;
+	struct error *e = peer_get(w->local, &j->claim->writer, &p);
+
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	return known_claimed(w->local, j->claim, env_now(j->env));
+}
+
+static struct error *claimed(void *ctx, const struct bundle_claim *c)
+{
+	struct taking *t = ctx;
+
+	return t->host.write(t->host.ctx, claim_write, &(struct claim_job){c, t->app->env});
+}
+
+/* A second pass: the same through another sieve. */
+static struct error *again(void *ctx, int *ret_fd)
+{
+	struct taking *t = ctx;
+
+	ENSURE(lseek(t->what->fd, 0, SEEK_SET) == 0,
+	       error_new(ERR_IO, N_("%s can be read only once."), t->what->name));
+	sieve_end(&t->sieve);
+	TRY(sieve_start(t->app->program, t->what->fd, SIEVE_FRAMES, &t->sieve));
+	*ret_fd = dup(t->sieve.fd);
+	return NULL;
+}
+
+static void took(void *ctx, uint64_t done, uint64_t total)
+{
+	struct taking *t = ctx;
+
+	if (t->what->progress)
+		t->stopped |= t->what->progress(t->what->ctx, done, total);
+}
+
+struct error *carry_take(struct app *a, const struct carry_taking *what, struct sync_report *ret)
+{
+	struct taking t = {.app = a, .what = what, .host = peers_host(a), .sieve = {.fd = -1}};
+	struct error *e = sieve_start(a->program, what->fd, SIEVE_FRAMES, &t.sieve);
+
+	*ret = (struct sync_report){0};
+	if (!e)
+		e = bundle_import_fd(&(struct bundle_import){.self = a->self,
+							     .blobs = what->from == CARRY_VISITOR
+									      ? NULL
+									      : a->blobs,
+							     .ctx = &t,
+							     .write_many = write_many,
+							     .claimed = claimed,
+							     .again = again,
+							     .progress = took},
+				     t.sieve.fd, what->name, ret);
+	sieve_end(&t.sieve);
+	if (a->sync)
+		sync_poke(a->sync);
+	return e;
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+struct error *carry_check(struct app *a, int fd, struct sieve_summary *ret)
+{
+	return sieve_check(a->program, fd, ret);
+}
+
+struct error *carry_news(struct conn *c, const struct sieve_summary *s, uint64_t *ret)
+{
+	uint64_t news = 0;
+
+	for (size_t i = 0; i < s->logs_kept; i++) {
+		const struct sieve_log *l = &s->logs[i];
+		struct log_info info;
+		struct error *e = log_info_get(c->log, &l->id, &info);
+		uint64_t have = e ? 0 : info.head;
+		bool gone = error_is(e, ERR_NOT_FOUND);
+
+		if (gone)
+			error_free(e);
+		else
+			TRY(e);
+		if (l->last > have)
+			news += l->last - (have >= l->first ? have : l->first - 1);
+	}
+	*ret = news;
+	return NULL;
+}

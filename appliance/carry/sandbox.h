@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Walls around a process that reads foreign bytes: what it has open it keeps, and gets nothing
+ * more. For the short-lived helper (sieve.h) only; there is no way back.
+ */
+#pragma once
+#include <stdbool.h>
+
+/* Which walls stand. Each is tried; a kernel or container without one leaves the others. */
+struct walls {
+	bool limits;	   /* memory, files, processor time: setrlimit */
+	bool no_new_privs; /* nothing that it runs gets more than it has */
+	bool landlock;	   /* no path can be opened, made or removed */
+	bool seccomp; /* system calls: reading and writing what is open, memory, the clock, the end
+		       */
+};
+
+/* Close every descriptor above 2, leave root's identity behind, and raise the walls. Nothing else
+ * may run in the process. Under a sanitizer only what the sanitizer survives. */
+struct walls sandbox_enter(void);
