@@ -6,6 +6,7 @@
 #include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
 #include "appliance/moderation/moderation_pages.h"
+#include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
@@ -13,6 +14,7 @@
 const struct route *const route_tables[] = {
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, search_routes,
+	conduct_routes,
 	setup_over_routes,
 	NULL,
 };

@@ -94,12 +94,13 @@ static struct error *admin_page(struct request *r)
 {
 	struct overview o = {.count = 0};
 	struct conn *c = request_conn(r);
-	int64_t held, people, volunteers;
+	int64_t held, people, volunteers, misbehaved;
 	bool low = false;
 	json_t *warnings, *storage;
 
 	TRY(peer_each(c->local, count_peer, &o));
 	TRY(moderation_held_count(c, &held));
+	TRY(conduct_unseen(c->local, &misbehaved));
 	TRY(account_counts(c, &people, &volunteers));
 	count_found(request_app(r), request_arena(r), &o);
 	storage = storage_json(r, &low);
@@ -108,6 +109,10 @@ static struct error *admin_page(struct request *r)
 		warn(r, warnings, N_("Little room is left on this box's disk."), "/admin#storage");
 	if (o.trouble)
 		warn(r, warnings, N_("An exchange with another box did not succeed last time."),
+		     "/admin/peers");
+	if (misbehaved)
+		warn(r, warnings,
+		     N_("Another box did something that an honest one does not. Its page says what."),
 		     "/admin/peers");
 	return respond_page(r, "admin", request_text(r, N_("Care of the house")),
 			    json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:s, s:s}",

@@ -95,6 +95,6 @@ unsigned conduct_of_report(const struct sync_report *r, const struct pubkey *pee
 
 bool conduct_no_progress(const struct sync_report *r)
 {
-	return r->heads_differ && r->rounds && !r->received && !r->filled && !r->sent &&
-	       !r->accepted && !r->forks && !r->refusals && !r->new_incarnation && !r->cut;
+	return r->heads_differ && r->rounds && !r->received && !r->filled && !r->accepted &&
+	       !r->forks && !r->refusals && !r->new_incarnation && !r->cut;
 }

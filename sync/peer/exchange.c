@@ -347,7 +347,8 @@ static void settle_up(struct exchange *x, struct error *err)
 	const struct pubkey *peer = &x->o.to.peer;
 	unsigned set = conduct_of_report(&x->report, peer, error_code(err));
 
-	if (err && client_endless(x->client))
+	/* not for want of room: a frame larger than any may be, an answer without an end */
+	if (error_is(err, ERR_LIMIT) && !x->no_room && !set && !x->misdeeds)
 		set |= 1u << MISDEED_RUBBISH;
 	if (error_is(err, ERR_TIMEOUT) && client_met(x->client))
 		set |= 1u << MISDEED_STALL;

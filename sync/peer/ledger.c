@@ -100,6 +100,13 @@ static struct ledger_line *insert(struct ledger *l, size_t at, const struct pubk
 
 static const struct hash of_peer; /* zero: the line of the whole peer */
 
+static size_t most_spaces(const struct ledger_line *whole)
+{
+	size_t most = (size_t)LIMIT_PEER_SPACES * whole->times;
+
+	return most && most < LIMIT_SPACES ? most : LIMIT_SPACES;
+}
+
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 				const struct hash *space)
 {
@@ -114,7 +121,7 @@ struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 		line = insert(l, at, peer, space);
 	} else {
 		whole = ledger_line(l, peer, &of_peer);
-		if (!whole || whole->spaces >= LIMIT_SPACES)
+		if (!whole || whole->spaces >= most_spaces(whole))
 			return NULL;
 		whole->spaces++;
 		line = insert(l, place(l, peer, space), peer, space);

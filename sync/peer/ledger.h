@@ -11,8 +11,8 @@
  *
  * Invariants
  *  1. What is charged never exceeds a quota by more than one frame, or one piece of a file.
- *  2. At most LIMIT_PEERS peers and LIMIT_SPACES spaces of each are counted; of a peer that brings
- *     more spaces the next one has no room.
+ *  2. A peer brings something in at most LIMIT_PEER_SPACES spaces, or so many times more as its
+ *     quota was raised; the next one has no room.
  *  3. A clock that jumps can begin a day early, and nothing else: the totals go on.
  *
  * The rows live in memory and are written now and then by whoever holds the writer (ledger_save): a
@@ -34,8 +34,9 @@
 	  LIMIT_PEER_LOGS / 2)                                                                     \
 	X(LEDGER_BLOBS, "files", LIMIT_PEER_DAY_BLOBS, LIMIT_PEER_BLOBS, 0, 0)                     \
 	X(LEDGER_REQUESTS, "requests", LIMIT_PEER_DAY_REQUESTS, 0, 0, 0)                           \
-	X(LEDGER_IN, "in", 0, 0, 0, 0) /* bytes over the line, for metered ones */                 \
-	X(LEDGER_OUT, "out", 0, 0, 0, 0)
+	/* bytes over the line */                                                                  \
+	X(LEDGER_IN, "in", LIMIT_PEER_DAY_BYTES * 4, 0, 0, 0)                                      \
+	X(LEDGER_OUT, "out", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)
 
 #define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
 enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };

@@ -29,6 +29,7 @@ struct request {
 	uint64_t drained;	 /* bytes of the body after the failure */
 	bool busy;		 /* counted by the guard */
 	int status;		 /* of a refusal; 0: what the error says */
+	bool long_body;		 /* longer than one request may be */
 	unsigned no_room;	 /* frames beyond the peer's quota */
 	unsigned misdeeds;	 /* bits of enum misdeed */
 	const char *over;	 /* which quota, for the words */
@@ -260,6 +261,7 @@ static struct error *pay(struct request *r)
 		r->misdeeds |= 1u << MISDEED_FLOOD;
 		return error_new(ERR_RATE, N_("This comes too fast. Ask again later."));
 	}
+	ENSURE(ledger_left(o->ledger, &r->peer, LEDGER_IN) > 0, no_room());
 	r->may_give = ledger_left(o->ledger, &r->peer, LEDGER_OUT);
 	ENSURE(r->may_give > 0, error_new(ERR_LIMIT, N_("This box gives no more today. The rest "
 							"follows tomorrow.")));
@@ -354,6 +356,7 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 	}
 	if (r->body > r->route->body_limit) {
 		r->err = too_long();
+		r->long_body = true;
 		return MHD_YES;
 	}
 	serving_feed(r->serving, span_of(data, n));
@@ -602,6 +605,9 @@ static void settle_up(struct request *r)
 	enum error_code why = r->err ? error_code(r->err) : r->refused;
 
 	r->misdeeds |= conduct_of_report(report, &r->peer, why);
+	/* a frame larger than any may be, more logs than may be named */
+	if (why == ERR_LIMIT && r->serving && !r->long_body && !r->no_room && !r->misdeeds)
+		r->misdeeds |= 1u << MISDEED_RUBBISH;
 	for (int i = 0; i < MISDEEDS; i++)
 		if (r->misdeeds & 1u << i)
 			o->misdeed(o->ctx, &r->peer, (enum misdeed)i,

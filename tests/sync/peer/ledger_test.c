@@ -92,7 +92,7 @@ static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
 		memcpy(log.space.b + 2, &i, sizeof(i));
 		spaces += ledger_room(l, &peer, &log, 1, 1, 400) == LEDGER_ITEMS;
 	}
-	assert_in_range(spaces, 1, LIMIT_SPACES);
+	assert_in_range(spaces, 1, LIMIT_PEER_SPACES);
 	assert_int_equal(ledger_room(l, &peer, &log, 1, 1, 400), LEDGER_LOGS);
 }
 
@@ -286,7 +286,9 @@ static void an_exchange_that_differs_and_moves_nothing_is_no_progress(void **sta
 	struct sync_report r = {.rounds = 1, .heads_differ = true}, moved = r;
 
 	assert_true(conduct_no_progress(&r));
-	moved.sent = 1;
+	moved.sent = 1; /* and they took nothing of it */
+	assert_true(conduct_no_progress(&moved));
+	moved.accepted = 1;
 	assert_false(conduct_no_progress(&moved));
 	moved = r;
 	moved.heads_differ = false; /* payloads that nobody has */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/peers/conduct_pages.h"
+#include "appliance/peers/conduct.h"
+#include <inttypes.h>
+
+/* How much more than usual a volunteer can allow, as the form names it. */
+static const struct {
+	unsigned times;
+	const char *field;
+} allowances[] = {{1, "usual"}, {2, "twice"}, {10, "ten"}, {0, "any"}};
+
+struct page {
+	struct request *r;
+	struct peer peer;
+	json_t *misdeeds, *costs;
+	bool full; /* a quota is reached */
+	unsigned times;
+};
+
+static struct error *find_peer(struct request *r, struct peer *ret)
+{
+	const char *text = request_param(r, "key");
+	struct pubkey key;
+
+	ENSURE(id_parse(text, key.b),
+	       error_new(ERR_NOT_FOUND, N_("“%s” is not a box's key."), text));
+	return peer_get(request_conn(r)->local, &key, ret);
+}
+
+static struct error *add_misdeed(void *ctx, const struct conduct *c)
+{
+	struct page *p = ctx;
+
+	json_array_append_new(p->misdeeds,
+			      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
+					misdeed_name(c->what), "text",
+					request_text(p->r, misdeed_msgid(c->what)), "count",
+					(json_int_t)c->count, "words", c->words, "first_text",
+					request_date_text(p->r, c->first_ms), "last",
+					request_date(p->r, c->last_ms), "last_text",
+					request_date_text(p->r, c->last_ms), "new", !c->seen));
+	return NULL;
+}
+
+/* --- what it cost --- */
+static const char *size_text(struct request *r, uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB"};
+	double n = (double)bytes / 1000;
+	size_t u = 0;
+
+	for (; n >= 1000 && u + 1 < ARRAY_LEN(units); u++)
+		n /= 1000;
+	return arena_printf(request_arena(r), n < 10 && n > 0 ? "%.1f %s" : "%.0f %s", n, units[u]);
+}
+
+static const char *amount(struct request *r, enum ledger_item item, uint64_t n)
+{
+	if (n == UINT64_MAX)
+		return "";
+	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT)
+		return size_text(r, n);
+	return arena_printf(request_arena(r), "%" PRIu64, n);
+}
+
+static const char *const item_msgids[LEDGER_ITEMS] = {
+	[LEDGER_BYTES] = N_("Kept here"),
+	[LEDGER_ENTRIES] = N_("Entries"),
+	[LEDGER_LOGS] = N_("Logs"),
+	[LEDGER_BLOBS] = N_("Files"),
+	[LEDGER_REQUESTS] = N_("Times it asked"),
+	[LEDGER_IN] = N_("Came over the line"),
+	[LEDGER_OUT] = N_("Went over the line"),
+};
+
+static struct error *add_cost(void *ctx, const struct ledger_row *row)
+{
+	static const struct hash of_peer;
+	struct page *p = ctx;
+	bool today = row->day == env_now(request_app(p->r)->env) / 86400000;
+
+	if (!hash_eq(&row->space, &of_peer))
+		return NULL;
+	for (int i = 0; i < LEDGER_ITEMS; i++) {
+		enum ledger_item item = (enum ledger_item)i;
+		uint64_t day = today ? row->today.n[i] : 0;
+		uint64_t most_day = ledger_quota(item, false, false, p->times);
+		uint64_t most = ledger_quota(item, false, true, p->times);
+		/* a frame may not have fitted */
+		bool full = day >= most_day - most_day / 20 || row->total.n[i] >= most - most / 20;
+
+		p->full |= full;
+		json_array_append_new(p->costs,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "text",
+						request_text(p->r, item_msgids[i]), "today_text",
+						amount(p->r, item, day), "day_most_text",
+						amount(p->r, item, most_day), "total_text",
+						amount(p->r, item, row->total.n[i]), "most_text",
+						amount(p->r, item, most), "full", full));
+	}
+	return NULL;
+}
+
+static json_t *allowance_json(const struct page *p)
+{
+	json_t *form = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(allowances); i++)
+		json_object_set_new(form, allowances[i].field,
+				    json_boolean(p->times == allowances[i].times));
+	return form;
+}
+
+static struct error *gather(struct page *p, int64_t *ret_paused)
+{
+	struct db *local = request_conn(p->r)->local;
+
+	TRY(conduct_each(local, &p->peer.key, add_misdeed, p));
+	TRY(ledger_times(local, &p->peer.key, &p->times));
+	TRY(ledger_each(local, &p->peer.key, add_cost, p));
+	return conduct_paused(local, &p->peer.key, ret_paused);
+}
+
+static struct error *conduct_page(struct request *r)
+{
+	struct page p = {.r = r};
+	int64_t paused = 0;
+	json_t *context;
+	struct error *e;
+
+	TRY(find_peer(r, &p.peer));
+	p.misdeeds = json_array();
+	p.costs = json_array();
+	e = gather(&p, &paused);
+	if (e) {
+		json_decref(p.misdeeds);
+		json_decref(p.costs);
+		return e;
+	}
+	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:b, s:b, s:s, s:o}", "peer", "name",
+			    *p.peer.name ? p.peer.name : ID_SHORT(&p.peer.key), "key",
+			    ID(&p.peer.key), "short", ID_SHORT(&p.peer.key), "misdeeds", p.misdeeds,
+			    "costs", p.costs, "full", p.full, "paused", paused != 0, "paused_text",
+			    paused ? request_date_text(r, paused) : "", "form", allowance_json(&p));
+	/* Read is seen: when that can't be written, it is new once more. */
+	error_free(peers_saw_conduct(request_app(r), &p.peer.key));
+	return respond_page(r, "admin_conduct", request_text(r, N_("How a box behaves")), context);
+}
+
+/* --- what a volunteer does about it --- */
+static struct error *back(struct request *r, const struct peer *p, const char *msgid)
+{
+	return respond_done_saying(
+		r, arena_printf(request_arena(r), "/admin/peers/%s/conduct", ID(&p->key)), msgid,
+		NULL);
+}
+
+static struct error *stop_swapping(struct request *r)
+{
+	struct peer p;
+
+	TRY(find_peer(r, &p));
+	TRY(peers_pause(request_app(r), &p.key, true));
+	return back(r, &p, N_("Nothing more is swapped with this box. You can begin again below."));
+}
+
+static struct error *begin_again(struct request *r)
+{
+	struct peer p;
+
+	TRY(find_peer(r, &p));
+	TRY(peers_pause(request_app(r), &p.key, false));
+	return back(r, &p, N_("This box is swapped with again."));
+}
+
+static struct error *forgive(struct request *r)
+{
+	struct peer p;
+
+	TRY(find_peer(r, &p));
+	TRY(peers_forgive(request_app(r), &p.key));
+	return back(r, &p, N_("It is forgotten."));
+}
+
+static struct error *allow(struct request *r)
+{
+	const char *field = request_field(r, "quota");
+	struct peer p;
+
+	TRY(find_peer(r, &p));
+	for (size_t i = 0; field && i < ARRAY_LEN(allowances); i++)
+		if (strcmp(field, allowances[i].field) == 0) {
+			TRY(peers_allow(request_app(r), &p.key, allowances[i].times));
+			return back(r, &p, N_("It is set. What waits there comes soon."));
+		}
+	return error_new(ERR_INVALID, N_("Choose how much this box may bring."));
+}
+
+const struct route conduct_routes[] = {
+	{"GET", "/admin/peers/:key/conduct", conduct_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/pause", stop_swapping, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/resume", begin_again, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/forgive", forgive, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/quota", allow, ROUTE_VOLUNTEER},
+	{0},
+};
