@@ -47,6 +47,7 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	a->env = env;
 	a->password_cost = password_cost_default;
 	a->program = "/proc/self/exe";
+	a->peers = peers_new(a);
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
 	TRY(app_read_name(a));
@@ -90,6 +91,7 @@ void app_close(struct app *a)
 		return;
 	if (a->writer)
 		writer_stop(a->writer);
+	peers_free(a->peers);
 	blob_close(a->blobs);
 	secret_free(a->self);
 	free(a->dir);

@@ -8,6 +8,7 @@ struct templates; /* appliance/page/templates.h */
 struct languages; /* appliance/page/language.h */
 struct sync;
 struct carry;
+struct peers;	  /* appliance/peers/peers.h */
 
 struct app {
 	char *dir;
@@ -16,7 +17,9 @@ struct app {
 	struct secret *self;
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */
+	int http_port;	   /* of the pages at the plain door; 0 when not serving */
 	struct blob_store *blobs;
+	struct peers *peers; /* what sync/ asks of us about peers */
 	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;
 	struct password_cost password_cost;

@@ -20,6 +20,8 @@ struct peer_list {
 	const struct pubkey *self;
 	struct buf rows, paused;
 	struct buf anew; /* keys whose quota changed */
+	int64_t now, terms_end;
+	bool terms_ended;
 };
 
 static bool is_paused(const struct peer_list *list, const struct pubkey *key)
@@ -57,13 +59,22 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 
 	if (pubkey_eq(&p->key, list->self) || is_paused(list, &p->key))
 		return NULL; /* a copy of our own data folder, perhaps */
+	if (peer_terms_over(p->until_ms, list->now)) {
+		list->terms_ended = true;
+		return NULL;
+	}
+	if (p->until_ms && p->until_ms < list->terms_end)
+		list->terms_end = p->until_ms;
 	buf_add(&list->rows, p, sizeof(*p));
 	return set_quota(list, &p->key);
 }
 
 struct error *engine_load_peers(struct sync *s)
 {
-	struct peer_list list = {.s = s, .self = secret_pubkey(s->o.self)};
+	struct peer_list list = {.s = s,
+				 .self = secret_pubkey(s->o.self),
+				 .now = env_now(s->o.env),
+				 .terms_end = INT64_MAX};
 	struct error *err;
 	size_t n;
 
@@ -90,6 +101,8 @@ struct error *engine_load_peers(struct sync *s)
 	free(s->paused);
 	s->paused = (struct pubkey *)(void *)list.paused.p;
 	s->n_paused = list.paused.n / sizeof(struct pubkey);
+	s->terms_end = list.terms_end;
+	s->terms_ended = list.terms_ended;
 	schedule_peers(s->schedule, s->peers, n, env_mono(s->o.env));
 	engine_hold(s);
 	for (size_t i = 0; i < list.anew.n / sizeof(struct pubkey); i++)
@@ -157,6 +170,17 @@ void engine_knocked(void *ctx, const struct knock *k)
 		pthread_cond_broadcast(&s->moved);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+bool engine_invited(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM])
+{
+	struct sync *s = ctx;
+	const struct sync_host *host = &s->o.host;
+
+	if (!host->invited || !host->invited(host->ctx, k, proof))
+		return false;
+	error_free(engine_load_peers(s));
+	return engine_approved(s, &k->key);
 }
 
 void engine_met(void *ctx, const struct pubkey *key, const char *address)
@@ -259,8 +283,10 @@ void engine_note(struct sync *s, const struct outcome *o)
 			snprintf(p->last_error, sizeof(p->last_error), "%s",
 				 o->error ? o->error : "");
 			p->last_try_ms = job.now;
-			if (!o->error)
+			if (!o->error) {
 				p->last_ok_ms = job.now;
+				p->has_claim = false;
+			}
 		}
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -22,6 +22,7 @@ enum {
 	KNOCKS = 16, /* strangers that wait to be noted */
 	KNOCK_AGAIN_MS = 60000,
 	KNOCKS_EVERY_MS = 2000,	 /* a flood of them must not wear the disk out */
+	TERMS_EVERY_MS = 60000,	 /* how often terms that ended are looked at again */
 	NEWS = 64,		 /* misdeeds that wait to be noted */
 	LEDGER_EVERY_MS = 60000, /* how much of it a power cut may forget */
 	NOTE_AGAIN_MS = 60000,	 /* how old "last time" may be on disk when nothing moved */
@@ -82,6 +83,9 @@ struct sync {
 	struct schedule *schedule;
 	struct peer *peers; /* sorted by key; without those that are paused */
 	size_t n_peers;
+	int64_t terms_end; /* when the next one's terms end, by the clock; INT64_MAX: never */
+	int64_t terms_seen; /* when that was looked at last, monotonic */
+	bool terms_ended;  /* there are some that are not in `peers` because theirs have */
 	struct worker workers[WORKERS];
 	struct asking *asking;
 	struct knock knocks[KNOCKS];
@@ -106,7 +110,7 @@ struct sync {
 
 /* The row in the table of peers in memory; NULL: not approved. With sync.lock. */
 struct peer *engine_peer(struct sync *s, const struct pubkey *key);
-/* Read the table of peers again. */
+/* Read the table of peers again. Those whose terms have ended count as not approved. */
 struct error *engine_load_peers(struct sync *s) MUST;
 /* Our digest has been computed: tell the schedule, and soon the network. */
 void engine_digest_is(struct sync *s, const uint8_t digest[DISCOVERY_DIGEST]);
@@ -118,6 +122,7 @@ bool engine_approved(void *ctx, const struct pubkey *key);
 /* Approved, or paused, or its terms are over. */
 bool engine_known(struct sync *s, const struct pubkey *key);
 void engine_knocked(void *ctx, const struct knock *k);
+bool engine_invited(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 void engine_met(void *ctx, const struct pubkey *key, const char *address);
 void engine_stored(void *ctx);
 void engine_network(void *ctx); /* the discovery's */

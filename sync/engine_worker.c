@@ -46,10 +46,26 @@ static void heard(void *ctx, const struct ingest *run)
 	engine_heard(w->s, &w->with, run);
 }
 
+/* What we show a peer whose invitation we accepted, until it has let us in. */
+static bool get_claim(struct sync *s, const struct pubkey *key, uint8_t ret[PEER_CLAIM])
+{
+	const struct peer *p;
+	bool has;
+
+	pthread_mutex_lock(&s->lock);
+	p = engine_peer(s, key);
+	has = p && p->has_claim;
+	if (has)
+		memcpy(ret, p->claim, PEER_CLAIM);
+	pthread_mutex_unlock(&s->lock);
+	return has;
+}
+
 static void run(struct worker *w, const struct schedule_job *job, struct log_store *log,
 		struct ran *ret)
 {
 	struct sync *s = w->s;
+	uint8_t claim[PEER_CLAIM];
 	struct exchange_options o = {
 		.host = &s->o.host,
 		.self = s->o.self,
@@ -71,6 +87,8 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 	_cleanup_(exchange_freep) struct exchange *x = NULL;
 	struct error *digest;
 
+	if (get_claim(s, &job->key, claim))
+		o.to.claim = claim;
 	ret->err = exchange_new(&o, &x);
 	if (ret->err)
 		return;

@@ -5,12 +5,16 @@
 
 enum { LOCAL_CACHE_KIB = 256 };
 
-static struct error *find_peer(const char *local_path, const struct pubkey *key, struct peer *ret)
+static struct error *find_peer(const char *local_path, const struct pubkey *key, int64_t now_ms,
+			       struct peer *ret)
 {
 	_cleanup_(db_closep) struct db *local = NULL;
 
 	TRY(db_open(local_path, DB_READER, LOCAL_CACHE_KIB, &local));
 	TRY(peer_get(local, key, ret));
+	ENSURE(!peer_terms_over(ret->until_ms, now_ms),
+	       error_new(ERR_DENIED, N_("The terms for box %s have ended. Give it new ones first."),
+			 ID_SHORT(key)));
 	ENSURE(ret->address[0],
 	       error_new(ERR_NET,
 			 N_("Box %s has no address. Give it one, or let the daemon find it on this "
@@ -50,6 +54,7 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 		TRY(blob_open(o->blob_dir, &blobs));
 	eo.to.tls = tls;
 	eo.blobs = blobs;
+	eo.to.claim = p->has_claim ? p->claim : NULL;
 	TRY(exchange_new(&eo, &x));
 	TRY(exchange_run(x, ret));
 	o_ret->theirs = theirs;
@@ -67,7 +72,7 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	struct peer p;
 	struct error *err, *later;
 
-	TRY(find_peer(o->local_path, peer, &p));
+	TRY(find_peer(o->local_path, peer, env_now(o->env), &p));
 	TRY(open_log(o, &log));
 	err = exchange_once(o, &p, log, &outcome, theirs, &report);
 	outcome.address = p.address;

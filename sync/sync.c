@@ -98,6 +98,32 @@ static bool announce_is_due(const struct sync *s, int64_t now)
 	       (!any_running(s) || now >= s->announce_latest);
 }
 
+/* The terms of a peer have ended: it stops at once. By the clock, and so looked at at least every
+ * TERMS_EVERY_MS: clocks jump, also back. */
+static bool terms_due(const struct sync *s, int64_t mono)
+{
+	return env_now(s->o.env) >= s->terms_end ||
+	       (s->terms_ended && mono - s->terms_seen >= TERMS_EVERY_MS);
+}
+
+static void look_at_terms(struct sync *s)
+{
+	s->terms_seen = env_mono(s->o.env);
+	s->terms_end = INT64_MAX; /* when the table can't be read now, in a while */
+	s->terms_ended = true;
+	pthread_mutex_unlock(&s->lock);
+	sync_peers_changed(s);
+	pthread_mutex_lock(&s->lock);
+}
+
+/* Milliseconds until then, at most rest. */
+static int64_t until_terms(const struct sync *s, int64_t rest)
+{
+	int64_t left = s->terms_end == INT64_MAX ? rest : s->terms_end - env_now(s->o.env);
+
+	return left < rest ? left : rest;
+}
+
 static void *keep(void *arg)
 {
 	struct sync *s = arg;
@@ -106,7 +132,9 @@ static void *keep(void *arg)
 	while (!s->stop) {
 		int64_t now = env_mono(s->o.env);
 
-		if (s->seen_changed) {
+		if (terms_due(s, now)) {
+			look_at_terms(s);
+		} else if (s->seen_changed) {
 			take_seen(s);
 		} else if (schedule_wants_digest(s->schedule, now)) {
 			compute_digest(s);
@@ -128,6 +156,7 @@ static void *keep(void *arg)
 				rest = s->knocks_from - now;
 			if (engine_news_due(s) - now < rest)
 				rest = engine_news_due(s) - now;
+			rest = until_terms(s, rest);
 			engine_wait(s, schedule_wait(s->schedule, now, rest));
 		}
 	}
@@ -202,6 +231,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .ctx = s,
 				     .approved = engine_approved,
 				     .knocked = engine_knocked,
+				     .invited = engine_invited,
 				     .met = engine_met,
 				     .stored = engine_stored,
 				     .patience = engine_patience,

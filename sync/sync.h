@@ -27,6 +27,7 @@
 #include "sync/log/log.h"
 #include "sync/peer/conduct.h"
 #include "sync/peer/host.h"
+#include "sync/peer/invite.h"
 #include "sync/peer/ledger.h"
 #include "sync/peer/peer.h"
 #include "sync/replicate/heads.h"

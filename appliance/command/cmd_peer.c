@@ -27,32 +27,113 @@ struct error *cmd_peer_add(struct command_run *run)
 	return NULL;
 }
 
+/* --- listing ---------------------------------------------------------------------------------- */
+
+struct peer_list {
+	struct command_run *run;
+	struct conn *conn;
+	struct arena arena;
+	json_t *list; /* NULL: in words */
+};
+
+static const char *const hows[] = {
+	[PEER_BY_HAND] = "hand",
+	[PEER_BY_NUMBER] = "number",
+	[PEER_BY_ACCEPTING] = "accepted",
+	[PEER_BY_INVITING] = "invited",
+};
+
+static struct error *add_peer_json(struct peer_list *l, const struct peer *p)
+{
+	json_t *terms, *row;
+	struct peer_terms t;
+
+	TRY(peer_terms_get(l->conn->local, &p->key, &t));
+	TRY(peers_terms_json(l->conn, &t, &l->arena, &terms));
+	row = json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:s, s:b, s:o}", "key",
+			ID(&p->key), "name", p->name, "address", p->address, "read_only",
+			p->read_only, "how", hows[p->how], "added", (json_int_t)p->added_ms,
+			"last_ok", (json_int_t)p->last_ok_ms, "last_try",
+			(json_int_t)p->last_try_ms, "error", p->last_error, "ended",
+			peer_terms_over(p->until_ms, env_now(l->run->app->env)), "terms", terms);
+	json_array_append_new(l->list, row);
+	return NULL;
+}
+
 static struct error *print_peer(void *ctx, const struct peer *p)
 {
-	struct command_run *run = ctx;
+	struct peer_list *l = ctx;
+	FILE *out = l->run->out;
 
-	fprintf(run->out, "%s %s%s%s%s\n", ID(&p->key), *p->address ? p->address : "-",
-		*p->name ? " " : "", p->name, p->read_only ? " (read-only)" : "");
+	if (l->list)
+		return add_peer_json(l, p);
+	fprintf(out, "%s %s%s%s%s%s\n", ID(&p->key), *p->address ? p->address : "-",
+		*p->name ? " " : "", p->name, p->read_only ? " (read-only)" : "",
+		peer_terms_over(p->until_ms, env_now(l->run->app->env)) ? " (terms ended)" : "");
 	return NULL;
 }
 
 struct error *cmd_peer_list(struct command_run *run)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct peer_list l = {.run = run};
+	struct error *e;
 
 	TRY(app_conn(run->app, &c));
-	return peer_each(c->local, print_peer, run);
+	l.conn = c;
+	if (command_option(run, "--json"))
+		l.list = json_array();
+	e = peer_each(c->local, print_peer, &l);
+	if (!e && l.list) {
+		json_dumpf(l.list, run->out, JSON_INDENT(1));
+		fputc('\n', run->out);
+	}
+	json_decref(l.list);
+	arena_release(&l.arena);
+	return e;
+}
+
+/* --- removing --------------------------------------------------------------------------------- */
+
+struct revoking {
+	struct conn *conn;
+	const struct pubkey *self, *box;
+	struct hash spaces[LIMIT_SPACES];
+	size_t n;
+};
+
+static struct error *add_revocable(void *ctx, const struct space_info *s)
+{
+	struct revoking *r = ctx;
+	bool may;
+
+	TRY(peers_may_revoke(r->conn, r->self, &s->id, r->box, NULL, &may));
+	if (may && r->n < LIMIT_SPACES)
+		r->spaces[r->n++] = s->id;
+	return NULL;
 }
 
 struct error *cmd_peer_remove(struct command_run *run)
 {
+	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct pubkey key;
+	struct revoking r = {.self = secret_pubkey(run->app->self), .box = &key};
 
 	TRY(parse_key(run->args[0], &key));
-	TRY(peers_withdraw(run->app, &key));
+	if (command_option(run, "--revoke")) {
+		TRY(app_conn(run->app, &c));
+		r.conn = c;
+		TRY(space_each(c, add_revocable, &r));
+	}
+	TRY(peers_withdraw(run->app,
+			   &(struct peers_withdrawal){.key = key, .revoke = r.spaces, .n = r.n}));
 	fprintf(run->out, "Removed %s.\n", ID_SHORT(&key));
+	if (command_option(run, "--revoke"))
+		fprintf(run->out, "What it writes from now on is void in %zu spaces.\n", r.n);
 	return NULL;
 }
+
+/* --- swapping now ----------------------------------------------------------------------------- */
 
 struct sync_all {
 	struct command_run *run;

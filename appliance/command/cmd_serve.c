@@ -76,7 +76,7 @@ static struct error *start_sync(struct daemon *d)
 	struct sync *s;
 
 	o.listen = option_or(d->run, "--sync", "[::]:8443");
-	o.http_port = http_port(d->http);
+	d->app->http_port = o.http_port = http_port(d->http);
 	o.mdns = command_option(d->run, "--no-mdns") == NULL;
 	TRY(sync_start(&o, &s));
 	d->app->sync = s;

@@ -18,6 +18,14 @@
 		name, OPTION_FILE_IN, false, help                                                  \
 	}
 
+/* What a peer gets and gives. */
+#define TERMS                                                                                      \
+	TEXT("--others", "both, give, take or none: of the spaces that are not named"),            \
+		TEXT("--spaces", "SPACE=both|give|take|none, with commas between"),                \
+		TEXT("--take-bytes", "of what it brings, kept here at most (500M)"),               \
+		TEXT("--give-bytes", "what it is given in a day at most"),                         \
+		TEXT("--until", "2027-12-31: the last day")
+
 const struct command commands[] = {
 	{"init", "make a box in DIR: it founds its community, or joins another box's", cmd_init,
 	 COMMAND_NEW_BOX,
@@ -54,6 +62,28 @@ const struct command commands[] = {
 	{"peer allow", "let a box bring so many times as much as usual", cmd_peer_allow,
 	 .args = {{"KEY", OPTION_TEXT, true, "its key"},
 		  {"TIMES", OPTION_TEXT, true, "1 is usual; 0: as much as it likes"}}},
+	{"peer list", "the approved boxes", cmd_peer_list,
+	 .options = {FLAG("--json", "for programs, with their terms")}},
+	{"peer remove", "stop swapping logs with a box, at once", cmd_peer_remove,
+	 .args = {{"KEY", OPTION_TEXT, true, "its key"}},
+	 .options = {FLAG("--revoke", "and void what it writes from now on, wherever this box may")}},
+	{"peer invite", "print a link that makes another box a peer, once", cmd_peer_invite,
+	 .args = {{"ADDR:PORT", OPTION_TEXT, true, "where the other box finds this one's listener"}},
+	 .options = {TEXT("--for", "whom it is for, as a note"),
+		     TEXT("--days", "how long it is good (7)"),
+		     {"--file", OPTION_FILE_OUT, false, "write it into this file, too"},
+		     FLAG("--read-only", "it may read from us, its people do not write here"),
+		     TERMS}},
+	{"peer invites", "the invitations of this box", cmd_peer_invites,
+	 .options = {TEXT("--take-back", "NUMBER of one that is not to be good any more")}},
+	{"peer accept", "accept another box's invitation", cmd_peer_accept,
+	 .args = {{"LINK", OPTION_TEXT, false, "as its volunteer sent it"}},
+	 .options = {READS("--file", "or the file"),
+		     FLAG("--read-only", "it may read from us, its people do not write here"),
+		     TERMS}},
+	{"peer terms", "which spaces a box gets and gives, how much, until when", cmd_peer_terms,
+	 .args = {{"KEY", OPTION_TEXT, true, "its key"}},
+	 .options = {TERMS}},
 	{"sync", "swap logs now, with one box or with all", cmd_sync,
 	 .args = {{"PEER", OPTION_TEXT, false, "its key; all when left out"}}},
 	{"bundle export", "write what this box carries into a file", cmd_bundle_export,

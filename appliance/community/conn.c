@@ -163,6 +163,7 @@ static struct error *migrate_local(struct conn *c)
 	TRY(db_migrate(c->local, "conduct", conduct_migrations, conduct_migrations_n));
 	TRY(db_migrate(c->local, "known", known_migrations, known_migrations_n));
 	TRY(db_migrate(c->local, "receipt", receipt_migrations, receipt_migrations_n));
+	TRY(db_migrate(c->local, "invite", invite_migrations, invite_migrations_n));
 	for (size_t i = 0; i < k->features_n; i++)
 		TRY(db_migrate(c->local, k->features[i]->name, k->features[i]->local_migrations,
 			       k->features[i]->local_migrations_n));

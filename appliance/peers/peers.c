@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "appliance/peers/peers.h"
+#include "appliance/peers/peers_priv.h"
+#include <pthread.h>
 
 /* --- what sync/ is given ---------------------------------------------------------------------- */
 
@@ -26,11 +27,151 @@ static struct error *host_run(void *ctx, sync_write_fn *fn, void *arg)
 	return writer_run(a->writer, host_job, &w);
 }
 
+/* One connection for all threads of the engine: they ask seldom and shortly. */
+struct peers {
+	struct app *app;
+	pthread_mutex_t lock;
+	struct conn *conn; /* NULL: not opened yet */
+};
+
+struct peers *peers_new(struct app *a)
+{
+	struct peers *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		abort();
+	p->app = a;
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void peers_free(struct peers *p)
+{
+	if (!p)
+		return;
+	conn_close(p->conn);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static struct error *read_ways(struct peers *p, const struct pubkey *key, const struct hash *space,
+			       unsigned *ret)
+{
+	struct peer_terms t;
+	struct peer peer;
+
+	if (!p->conn)
+		TRY(app_conn(p->app, &p->conn));
+	TRY(peer_get(p->conn->local, key, &peer));
+	TRY(peer_terms_get(p->conn->local, key, &t));
+	if (!peer_terms_over(t.until_ms, env_now(p->app->env)))
+		*ret = peer_terms_ways(&t, space);
+	return NULL;
+}
+
+unsigned peers_ways(struct app *a, const struct pubkey *peer, const struct hash *space)
+{
+	struct peers *p = a->peers;
+	unsigned ways = 0;
+
+	/* What can't be read, and who is not (any more) a peer, gets and gives nothing. */
+	pthread_mutex_lock(&p->lock);
+	error_free(read_ways(p, peer, space, &ways));
+	pthread_mutex_unlock(&p->lock);
+	return ways;
+}
+
+static struct error *find_invite(struct peers *p, const struct pubkey *who,
+				 const uint8_t proof[PEER_CLAIM])
+{
+	struct invite i;
+
+	if (!p->conn)
+		TRY(app_conn(p->app, &p->conn));
+	return invite_match(p->conn->local, secret_pubkey(p->app->self), who, proof,
+			    env_now(p->app->env), &i);
+}
+
+bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM])
+{
+	struct peers *p = a->peers;
+	struct error *e;
+	bool has;
+
+	pthread_mutex_lock(&p->lock);
+	e = find_invite(p, who, proof);
+	has = !e;
+	error_free(e);
+	pthread_mutex_unlock(&p->lock);
+	return has;
+}
+
+static bool host_shares(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return peers_ways(ctx, peer, space) & PEER_GIVE;
+}
+
+static bool host_follows(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return peers_ways(ctx, peer, space) & PEER_TAKE;
+}
+
 struct sync_host peers_host(struct app *a)
 {
-	/* Public spaces only, so far: what an approved peer carries we follow, what we carry it may
-	 * read. */
-	return (struct sync_host){.ctx = a, .write = host_run};
+	return (struct sync_host){.ctx = a,
+				  .write = host_run,
+				  .shares = host_shares,
+				  .follows = host_follows,
+				  .invited = peers_invited};
+}
+
+/* --- who signs ----------------------------------------------------------------------------------
+ */
+
+struct standing {
+	const struct pubkey *self, *box;
+	bool keeper, writes;		       /* we */
+	bool admitted, box_writes, box_keeper; /* the other box */
+};
+
+static struct error *look_at_admitted(void *ctx, const struct admitted *a)
+{
+	struct standing *s = ctx;
+
+	if (pubkey_eq(&a->key, s->self)) {
+		s->keeper = a->keeper;
+		s->writes = a->write;
+	}
+	if (pubkey_eq(&a->key, s->box)) {
+		s->admitted = true;
+		s->box_writes = a->write;
+		s->box_keeper = a->keeper;
+	}
+	return NULL;
+}
+
+/* Is this person (NULL: nobody) a steward there? */
+static struct error *is_steward(struct conn *c, const struct hash *space,
+				const struct pubkey *person, bool *ret)
+{
+	enum role role = ROLE_NONE;
+
+	if (person)
+		TRY(role_now(c, space, person, &role));
+	*ret = role == ROLE_STEWARD;
+	return NULL;
+}
+
+struct error *peers_may_revoke(struct conn *c, const struct pubkey *self, const struct hash *space,
+			       const struct pubkey *box, const struct pubkey *steward, bool *ret)
+{
+	struct standing s = {.self = self, .box = box};
+	bool by_steward;
+
+	TRY(admitted_each(c, space, look_at_admitted, &s));
+	TRY(is_steward(c, space, steward, &by_steward));
+	*ret = s.admitted && s.writes && (by_steward || (s.keeper && !s.box_keeper));
+	return NULL;
 }
 
 /* --- approving -------------------------------------------------------------------------------- */
@@ -39,9 +180,8 @@ struct approve_job {
 	struct app *app;
 	const struct peers_approval *what;
 	const char *name;
+	struct peer_terms terms;
 	struct conn *conn;
-	struct hash space;
-	bool keeper, admitted;
 };
 
 /* An address is HOST:PORT or [V6]:PORT; whether it answers is seen when it is tried. */
@@ -59,26 +199,26 @@ static bool address_ok(const char *s)
 		       strlen(s);
 }
 
-static struct error *look_for_admission(void *ctx, const struct admitted *a)
+/* The steward signs where they are one, else this appliance where it is a keeper. */
+static struct error *admit_to_space(struct approve_job *j, const struct hash *space)
 {
-	struct approve_job *j = ctx;
-
-	j->keeper |= a->keeper && pubkey_eq(&a->key, secret_pubkey(j->app->self));
-	j->admitted |= a->write && pubkey_eq(&a->key, &j->what->key);
-	return NULL;
-}
-
-static struct error *admit(struct approve_job *j)
-{
+	const struct secret *steward = j->what->steward;
+	const struct pubkey *self = secret_pubkey(j->app->self), *key = &j->what->key;
+	struct standing s = {.self = self, .box = key};
+	bool by_steward;
 	struct hash id;
 
+	TRY(admitted_each(j->conn, space, look_at_admitted, &s));
+	TRY(is_steward(j->conn, space, steward ? secret_pubkey(steward) : NULL, &by_steward));
+	if (s.box_writes || !s.writes || !(s.keeper || by_steward))
+		return NULL;
 	return community_submit(
 		j->conn,
 		&(struct draft){.type = "appliance.admit",
-				.space = j->space,
-				.author = j->what->steward,
-				.take_body = json_pack("{s:s, s:s, s:s}", "key", ID(&j->what->key),
-						       "name", j->name, "mode", "write")},
+				.space = *space,
+				.author = by_steward ? steward : NULL,
+				.take_body = json_pack("{s:s, s:s, s:s}", "key", ID(key), "name",
+						       j->name, "mode", "write")},
 		&id);
 }
 
@@ -102,37 +242,52 @@ static struct error *admit_to_spaces(struct approve_job *j)
 	struct spaces all = {.n = 0};
 
 	TRY(space_each(j->conn, collect_space, &all));
-	for (size_t i = 0; i < all.n; i++) {
-		j->space = all.id[i];
-		j->keeper = j->admitted = false;
-		TRY(admitted_each(j->conn, &j->space, look_for_admission, j));
-		if (j->keeper && !j->admitted)
-			TRY(admit(j));
-	}
+	for (size_t i = 0; i < all.n; i++)
+		if (peer_terms_ways(&j->terms, &all.id[i]) & PEER_TAKE)
+			TRY(admit_to_space(j, &all.id[i]));
 	return NULL;
+}
+
+static void fill_peer(const struct approve_job *j, struct peer *p)
+{
+	const struct peers_approval *what = j->what;
+
+	if (what->address && *what->address)
+		snprintf(p->address, sizeof(p->address), "%s", what->address);
+	if (what->name && *what->name)
+		snprintf(p->name, sizeof(p->name), "%s", what->name);
+	p->read_only = what->read_only;
+	p->has_claim = what->claim != NULL;
+	if (what->claim)
+		memcpy(p->claim, what->claim, PEER_CLAIM);
 }
 
 static struct error *approve_job(struct conn *c, void *arg)
 {
 	struct approve_job *j = arg;
-	struct peer p = {.key = j->what->key, .added_ms = env_now(c->env)};
+	struct peer p = {.key = j->what->key, .added_ms = env_now(c->env), .how = j->what->how};
 	struct error *e = peer_get(c->local, &p.key, &p);
 
 	if (e && !error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
 	j->conn = c;
-	if (j->what->address && *j->what->address)
-		snprintf(p.address, sizeof(p.address), "%s", j->what->address);
-	if (j->what->name && *j->what->name)
-		snprintf(p.name, sizeof(p.name), "%s", j->what->name);
-	p.read_only = j->what->read_only;
+	fill_peer(j, &p);
 	j->name = *p.name ? p.name : ID_SHORT(&p.key);
 	TRY(peer_put(c->local, &p));
+	if (j->what->terms)
+		TRY(peer_terms_put(c->local, &p.key, j->what->terms));
+	TRY(peer_terms_get(c->local, &p.key, &j->terms));
 	return p.read_only ? NULL : admit_to_spaces(j);
 }
 
-struct error *peers_approve(struct app *a, const struct peers_approval *what)
+static void tell_sync(struct app *a)
+{
+	if (a->sync)
+		sync_peers_changed(a->sync);
+}
+
+struct error *peers_approve_in(struct app *a, struct conn *c, const struct peers_approval *what)
 {
 	struct approve_job j = {.app = a, .what = what};
 
@@ -143,31 +298,145 @@ struct error *peers_approve(struct app *a, const struct peers_approval *what)
 	       error_new(ERR_INVALID,
 			 N_("“%s” is not an address. It looks like 192.168.1.20:8443."),
 			 what->address));
-	TRY(writer_run(a->writer, approve_job, &j));
-	if (a->sync)
-		sync_peers_changed(a->sync);
+	return approve_job(c, &j);
+}
+
+struct approve_call {
+	struct app *app;
+	const struct peers_approval *what;
+};
+
+static struct error *approve_call(struct conn *c, void *arg)
+{
+	struct approve_call *call = arg;
+
+	return peers_approve_in(call->app, c, call->what);
+}
+
+struct error *peers_approve(struct app *a, const struct peers_approval *what)
+{
+	struct approve_call call = {a, what};
+
+	TRY(writer_run(a->writer, approve_call, &call));
+	tell_sync(a);
 	return NULL;
+}
+
+/* --- terms ------------------------------------------------------------------------------------ */
+
+struct terms_job {
+	struct app *app;
+	const struct pubkey *key;
+	const struct peer_terms *terms;
+	const struct secret *steward;
+};
+
+static struct error *terms_job(struct conn *c, void *arg)
+{
+	struct terms_job *t = arg;
+	struct peers_approval what = {.key = *t->key, .terms = t->terms, .steward = t->steward};
+	struct approve_job j = {.app = t->app, .what = &what};
+	struct peer p;
+
+	TRY(peer_get(c->local, t->key, &p));
+	what.read_only = p.read_only;
+	what.claim = p.has_claim ? p.claim : NULL;
+	return approve_job(c, &j);
+}
+
+struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
+			      const struct secret *steward)
+{
+	struct terms_job job = {a, key, t, steward};
+
+	TRY(writer_run(a->writer, terms_job, &job));
+	tell_sync(a);
+	return NULL;
+}
+
+/* --- withdrawing ------------------------------------------------------------------------------ */
+
+struct withdraw_job {
+	struct app *app;
+	const struct peers_withdrawal *what;
+};
+
+struct cut {
+	const struct pubkey *box;
+	json_t *list;
+};
+
+static struct error *add_to_cut(void *ctx, const struct log_info *info)
+{
+	struct cut *c = ctx;
+	char incarnation[17];
+
+	if (!pubkey_eq(&info->id.appliance, c->box))
+		return NULL;
+	snprintf(incarnation, sizeof(incarnation), "%016llx",
+		 (unsigned long long)info->id.incarnation);
+	json_array_append_new(c->list,
+			      json_pack("{s:s, s:s, s:I}", "appliance", ID(c->box), "incarnation",
+					incarnation, "seq", (json_int_t)info->live));
+	return NULL;
+}
+
+/* What we hold of its logs counts; what lies behind is void. */
+static struct error *revoke_in(struct conn *c, const struct withdraw_job *j,
+			       const struct hash *space)
+{
+	const struct pubkey *self = secret_pubkey(j->app->self), *box = &j->what->key;
+	const struct secret *steward = j->what->steward;
+	const struct pubkey *person = steward ? secret_pubkey(steward) : NULL;
+	struct cut cut = {box, json_array()};
+	bool may, by_steward;
+	struct error *e = peers_may_revoke(c, self, space, box, person, &may);
+	struct hash id;
+
+	if (!e)
+		e = is_steward(c, space, person, &by_steward);
+	if (!e && !may)
+		e = error_new(ERR_DENIED,
+			      N_("Box %s can't be withdrawn from that space from here: "
+				 "ask one of its stewards."),
+			      ID_SHORT(box));
+	if (!e)
+		e = log_each(c->log, space, add_to_cut, &cut);
+	if (e) {
+		json_decref(cut.list);
+		return e;
+	}
+	return community_submit(c,
+				&(struct draft){.type = "appliance.revoke",
+						.space = *space,
+						.author = by_steward ? steward : NULL,
+						.take_body = json_pack("{s:s, s:o}", "key", ID(box),
+								       "cut", cut.list)},
+				&id);
 }
 
 static struct error *withdraw_job(struct conn *c, void *arg)
 {
-	struct peer p;
+	const struct withdraw_job *j = arg;
 
-	TRY(peer_get(c->local, arg, &p));
-	return peer_remove(c->local, arg);
+	TRY(peer_remove(c->local, &j->what->key, env_now(c->env)));
+	for (size_t i = 0; i < j->what->n; i++)
+		TRY(revoke_in(c, j, &j->what->revoke[i]));
+	return NULL;
 }
 
-struct error *peers_withdraw(struct app *a, const struct pubkey *key)
+struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 {
-	struct error *e = writer_run(a->writer, withdraw_job, (void *)key);
+	struct withdraw_job j = {a, what};
+	struct error *e = writer_run(a->writer, withdraw_job, &j);
 
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
-		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."), ID(key));
+		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
+				 ID(&what->key));
 	}
 	TRY(e);
-	if (a->sync)
-		sync_peers_changed(a->sync);
+	tell_sync(a);
 	return NULL;
 }
 

@@ -6,19 +6,91 @@
 #pragma once
 #include "appliance/app.h"
 
+/* What sync/ asks of us while exchanges run, answered from one reading connection. */
+struct peers *peers_new(struct app *a);
+void peers_free(struct peers *p);
+/* Which ways a space goes with a box now: PEER_GIVE, PEER_TAKE; 0 for one that is not approved, or
+ * whose terms have ended. Reads what is committed; any thread. */
+unsigned peers_ways(struct app *a, const struct pubkey *peer, const struct hash *space);
+
 struct peers_approval {
 	struct pubkey key;
 	const char *address; /* "ADDR:PORT"; NULL or "" when only mDNS knows where it is */
 	const char *name;    /* NULL: as it calls itself */
 	bool read_only;	     /* it may read from us; its logs are not admitted to our spaces */
-	const struct secret *steward; /* who signs the admission; NULL: this appliance */
+	const struct secret *steward;	/* who signs the admission; NULL: this appliance */
+	const struct peer_terms *terms; /* NULL: as they are, the default for a new one */
+	enum peer_how how;		/* of a new one */
+	const uint8_t *claim;		/* PEER_CLAIM bytes, of its invitation; NULL: none */
 };
-/* Approve a box: keep it as a peer, and unless read_only admit its logs to the spaces of which this
- * box is a keeper. Approving again changes the address and the mode. Any thread. ERR_INVALID for
- * our own key or an address that is none. */
+/* Approve a box: keep it as a peer on these terms, and unless read_only admit its logs to the
+ * spaces that we take from it and of which this box is a keeper. Approving again changes what is
+ * given. Any thread. ERR_INVALID for our own key or an address that is none. */
 struct error *peers_approve(struct app *a, const struct peers_approval *what) MUST;
-/* Forget a peer: exchanges with it end at once. What its people wrote stays. */
-struct error *peers_withdraw(struct app *a, const struct pubkey *key) MUST;
+/* Other terms for a peer, from now on also in exchanges that run. Its logs are admitted as by
+ * peers_approve where a space is now taken; an admission is never taken back by terms (that is
+ * peers_withdraw's). ERR_NOT_FOUND. */
+struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
+			      const struct secret *steward) MUST;
+
+/* --- terms in words: peers_terms.c --- */
+const char *peers_ways_name(unsigned ways); /* "both", "give", "take", "none" */
+struct error *peers_ways_parse(const char *name, unsigned *ret) MUST; /* ERR_INVALID */
+/* The ways of one space. ERR_LIMIT. */
+struct error *peers_terms_set(struct peer_terms *t, const struct hash *space, unsigned ways) MUST;
+/* A number of units, or with k, M, G, T behind it thousands of bytes and so on; "" is 0. */
+struct error *peers_bytes_parse(const char *text, uint64_t unit, uint64_t *ret) MUST;
+/* "2027-12-31" to the end of that day, and back; "" is 0. */
+struct error *peers_until_parse(const char *text, int64_t *ret) MUST;
+const char *peers_until_text(int64_t until_ms, struct arena *arena);
+/* {spaces[] {id, short, name, ways}, others, take_bytes, give_bytes, until}: every space that this
+ * box carries. */
+struct error *peers_terms_json(struct conn *c, const struct peer_terms *t, struct arena *arena,
+			       json_t **ret) MUST;
+
+/* Stop trusting a box. */
+struct peers_withdrawal {
+	struct pubkey key;
+	/* Spaces in which what it writes from now on is void everywhere: appliance.revoke, with
+	 * all that we hold of its logs as the cut. */
+	const struct hash *revoke;
+	size_t n;
+	const struct secret *steward; /* who signs that; NULL: this appliance */
+};
+/* Forget a peer: exchanges with it end at once. What its people wrote until now stays. All or
+ * nothing. ERR_NOT_FOUND; ERR_DENIED when a revocation is not theirs to sign. */
+struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what) MUST;
+/* May this key (NULL: this appliance) revoke that box in the space, where it is admitted now? */
+struct error *peers_may_revoke(struct conn *c, const struct pubkey *self, const struct hash *space,
+			       const struct pubkey *box, const struct pubkey *steward,
+			       bool *ret) MUST;
+
+/* --- invitations: peers_invite.c --- */
+enum { PEERS_INVITE_DAYS = 7, PEERS_INVITE_DAYS_MOST = 90 };
+struct peers_invitation {
+	const char *label;   /* for whom; may be "" */
+	const char *address; /* ours, up to INVITE_ADDRESSES with spaces or commas between */
+	int days;
+	bool read_only;
+	const struct peer_terms *terms; /* NULL: the default */
+};
+/* Make one. *ret_num names it on this box. ERR_INVALID, ERR_LIMIT. */
+struct error *peers_invite(struct app *a, const struct peers_invitation *what,
+			   int64_t *ret_num) MUST;
+/* Its letters (sync/peer/invite.h), with our name and key as they are now. */
+void peers_invite_text(struct app *a, const struct invite *i, char out[INVITE_TEXT + 1]);
+/* "http://HOST:PORT/pair/LETTERS": HOST of the first address, PORT of our pages. In the arena. */
+const char *peers_invite_link(struct app *a, const struct invite *i, struct arena *arena);
+/* A file with the link and a few words around it. In the arena. */
+const char *peers_invite_file(struct app *a, const struct invite *i, error_translate_fn *translate,
+			      void *ctx, struct arena *arena);
+struct error *peers_invite_take_back(struct app *a, int64_t num) MUST;
+/* Accept an invitation of another box: it becomes a peer on these terms, and is shown that it
+ * invited us when we meet. */
+struct error *peers_accept(struct app *a, const struct invitation *i,
+			   const struct peers_approval *what) MUST;
+/* sync_host.invited. */
+bool peers_invited(void *app, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 /* One exchange now; waits for its end. */
 struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret) MUST;
 

@@ -333,7 +333,7 @@ static struct error *remove_peer(struct request *r)
 	struct peer p;
 
 	TRY(get_peer(r, &p));
-	TRY(peers_withdraw(request_app(r), &p.key));
+	TRY(peers_withdraw(request_app(r), &(struct peers_withdrawal){.key = p.key}));
 	return respond_done_saying(r, "/admin/peers", N_("The box is no longer approved."), NULL);
 }
 

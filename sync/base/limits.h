@@ -29,6 +29,8 @@ enum {
 	LIMIT_EPOCHS = 65535,     /* (P) of a private space's key */
 	LIMIT_KEY_BOXES = 512,    /* keys that are handed out in one op of ours */
 	LIMIT_PEERS = 1000,
+	LIMIT_INVITES = 64, /* that wait to be accepted, on one box */
+	LIMIT_FORMER = 200, /* boxes of which it is remembered that they were removed */
 	LIMIT_DISCOVERED = 256,
 	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */
 	LIMIT_SESSIONS = 10000,

@@ -180,18 +180,21 @@ static bool add_header(struct curl_slist **list, const char *line)
 static bool make_headers(struct client *c, const struct client_options *o)
 {
 	char *name = curl_easy_escape(c->curl, o->name, 0);
-	char line[400], port[64], exchange[64];
+	char line[400], port[64], exchange[64], invite[100];
 	bool ok;
 
 	snprintf(line, sizeof(line), CLIENT_HEADER_NAME ": %s", name ? name : "");
 	snprintf(port, sizeof(port), CLIENT_HEADER_LISTEN ": %d", o->listen_port);
 	snprintf(exchange, sizeof(exchange), CLIENT_HEADER_EXCHANGE ": %.32s",
 		 o->exchange ? o->exchange : "");
+	snprintf(invite, sizeof(invite), CLIENT_HEADER_INVITE ": %s",
+		 o->claim ? ID(o->claim) : "");
 	curl_free(name);
 	/* Headers that curl would add and nobody reads: bytes on a thin line. */
 	ok = add_header(&c->headers, "Accept:") && add_header(&c->headers, line) &&
 	     (!o->listen_port || add_header(&c->headers, port)) &&
 	     (!o->exchange || add_header(&c->body_headers, exchange)) &&
+	     (!o->claim || add_header(&c->headers, invite)) &&
 	     add_header(&c->body_headers, "Accept:") && add_header(&c->body_headers, "Expect:") &&
 	     add_header(&c->body_headers, "Content-Type: application/x-lliure-stream") &&
 	     add_header(&c->body_headers, "Transfer-Encoding: chunked");

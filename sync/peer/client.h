@@ -27,6 +27,7 @@ enum {
 #define CLIENT_HEADER_LISTEN "Lliure-Listen" /* the port of our own listener */
 /* In a POST: which exchange it is a part of, so that both sides count the same for the receipt. */
 #define CLIENT_HEADER_EXCHANGE "Lliure-Exchange"
+#define CLIENT_HEADER_INVITE "Lliure-Invite" /* that it invited us: invite_proof, 52 letters */
 
 struct client_options {
 	const struct tls_identity *tls;
@@ -37,6 +38,7 @@ struct client_options {
 	int listen_port;   /* 0: we do not listen */
 	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
 	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */
+	const uint8_t *claim; /* PEER_CLAIM bytes, shown with every request; NULL: none */
 };
 
 struct client;

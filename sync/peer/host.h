@@ -4,6 +4,7 @@
 #include "sync/crypto/crypto.h"
 #include "sync/db/db.h"
 #include "sync/log/log.h"
+#include "sync/peer/peer.h"
 
 /* What a job on the writer may use. */
 struct sync_writing {
@@ -22,6 +23,9 @@ struct sync_host {
 	 * NULL: yes. */
 	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
 	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* A box that is not approved shows the proof of an invitation (sync/peer/invite.h): approve
+	 * it if it is one of ours. true: it is a peer now. May wait. NULL: we invite nobody. */
+	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 	/* A blob that is named here and not held, and that this peer may have; each is named once
 	 * in an exchange. NULL: none is ever wanted. */
 	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);

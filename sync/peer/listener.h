@@ -50,11 +50,14 @@ struct listener_options {
 	struct blob_store *blobs;
 	struct ledger *ledger; /* NULL: nothing is charged or bounded */
 
-	/* Called from the listener's threads; must be quick, except that `ended` may wait. */
+	/* Called from the listener's threads; must be quick, except where it says so; `ended` may
+	 * wait. */
 	void *ctx;
 	bool (*approved)(void *ctx, const struct pubkey *key);
 	/* A stranger (k is borrowed). */
 	void (*knocked)(void *ctx, const struct knock *k);
+	/* A stranger shows that we invited it: true when it is approved now. May wait. */
+	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 	/* A peer is exchanging with us; address is where it says that it listens, or "". */
 	void (*met)(void *ctx, const struct pubkey *key, const char *address);
 	/* Something was written. */

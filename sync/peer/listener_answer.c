@@ -144,12 +144,25 @@ static void said_address(struct MHD_Connection *c, char *out, size_t size)
 		      out, size);
 }
 
+/* Does it show that we invited it? */
+static bool is_invited(struct request *r, struct MHD_Connection *c, const struct knock *k)
+{
+	const char *said = header(c, CLIENT_HEADER_INVITE);
+	uint8_t proof[PEER_CLAIM];
+
+	return said && r->l->o.invited && id_parse(said, proof) &&
+	       r->l->o.invited(r->l->o.ctx, k, proof);
+}
+
+/* NULL: it is approved now. */
 static struct error *not_approved(struct request *r, struct MHD_Connection *c)
 {
 	struct knock k = {.key = r->peer, .last_ms = env_now(r->l->o.env)};
 
 	said_name(c, k.name, sizeof(k.name));
 	said_address(c, k.address, sizeof(k.address));
+	if (is_invited(r, c, &k))
+		return NULL;
 	r->l->o.knocked(r->l->o.ctx, &k);
 	return error_new(ERR_DENIED,
 			 N_("Box %s is not approved here. A volunteer of this box can approve it "
@@ -171,7 +184,7 @@ static struct error *identify(struct request *r, struct MHD_Connection *c)
 	ENSURE(tls && tls->tls_session, error_new(ERR_INTERNAL, N_("There is no TLS here.")));
 	TRY(tls_peer_key(tls->tls_session, &r->peer));
 	if (!r->l->o.approved(r->l->o.ctx, &r->peer))
-		return not_approved(r, c);
+		TRY(not_approved(r, c));
 	guard_request(r->v, &r->peer);
 	r->busy = true;
 	/* Again, now that listener_recheck sees us: it may have been removed in between. */

@@ -14,6 +14,15 @@
 enum {
 	PEER_ADDRESS = 80, /* "ADDR:PORT" with its end */
 	PEER_ERROR = 400,
+	PEER_CLAIM = 32,
+};
+
+/* How a peer came to be approved here. */
+enum peer_how {
+	PEER_BY_HAND,	     /* its key and address were typed */
+	PEER_BY_NUMBER,	     /* the six digits were compared */
+	PEER_BY_ACCEPTING,   /* we accepted its invitation */
+	PEER_BY_INVITING,    /* it accepted ours */
 };
 
 struct peer {
@@ -26,6 +35,11 @@ struct peer {
 	int64_t last_ok_ms, last_try_ms; /* 0: never */
 	char last_error[PEER_ERROR];	 /* sentence of the last failure, empty after a success */
 	int64_t until_ms;		 /* its terms end then; 0: never. Set by peer_terms_put alone */
+	enum peer_how how;
+	/* What we show it until it has let us in once (invite_proof, of the invitation that we
+	 * accepted). */
+	bool has_claim;
+	uint8_t claim[PEER_CLAIM];
 };
 
 /* For db_migrate(local, "peer", …), run by whoever opens local.db to write. */
@@ -39,7 +53,18 @@ struct error *peer_get(struct db *local, const struct pubkey *key, struct peer *
 /* Adds or replaces; forgets its knock. ERR_LIMIT when there are LIMIT_PEERS. */
 struct error *peer_put(struct db *local, const struct peer *p) MUST;
 /* ERR_NOT_FOUND. */
-struct error *peer_remove(struct db *local, const struct pubkey *key) MUST;
+struct error *peer_remove(struct db *local, const struct pubkey *key, int64_t now_ms) MUST;
+
+/* Peers that were removed and not approved again: at most LIMIT_FORMER, the newest. peer_put
+ * forgets its row, peer_remove writes it. */
+struct former {
+	struct pubkey key;
+	char name[LIMIT_NAME + 1];
+	char address[PEER_ADDRESS];
+	int64_t added_ms, removed_ms;
+};
+typedef struct error *former_fn(void *ctx, const struct former *f);
+struct error *former_each(struct db *local, former_fn *fn, void *ctx) MUST; /* newest first */
 
 /*
  * Terms: what one peer gets of us and what we take of it, as a volunteer set them. A peer of which

@@ -21,6 +21,11 @@ const char *const peer_migrations[] = {
 	"CREATE TABLE terms_space (key BLOB NOT NULL REFERENCES terms(key) ON DELETE CASCADE,"
 	"  space BLOB NOT NULL, ways INTEGER NOT NULL, PRIMARY KEY (key, space))"
 	" STRICT, WITHOUT ROWID;",
+	/* how it was approved, what we show it, and who was a peer once */
+	"ALTER TABLE peer ADD COLUMN how INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE peer ADD COLUMN claim BLOB;"
+	"CREATE TABLE former (key BLOB PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL,"
+	"  added_ms INTEGER NOT NULL, removed_ms INTEGER NOT NULL) STRICT;",
 };
 const int peer_migrations_n = ARRAY_LEN(peer_migrations);
 
@@ -32,6 +37,10 @@ enum {
 	PEER_REMOVE,
 	PEER_OK,
 	PEER_FAILED,
+	FORMER_EACH,
+	FORMER_PUT,
+	FORMER_REMOVE,
+	FORMER_TRIM,
 	TERMS_GET,
 	TERMS_SPACES,
 	TERMS_PUT,
@@ -45,23 +54,30 @@ enum {
 };
 #define PEER_COLUMNS                                                                               \
 	"SELECT peer.key, name, address, read_only, added_ms, last_ok_ms, last_try_ms, "           \
-	"last_error, coalesce(until_ms, 0) FROM peer LEFT JOIN terms ON terms.key=peer.key"
+	"last_error, coalesce(until_ms, 0), how, claim FROM peer LEFT JOIN terms ON terms.key=peer.key"
 static const char *const sql[] = {
 	[PEER_EACH] = PEER_COLUMNS " ORDER BY added_ms, peer.key",
 	[PEER_GET] = PEER_COLUMNS " WHERE peer.key=?1",
 	/* not OR REPLACE: its terms hang on the row */
 	[PEER_PUT] = "INSERT INTO peer (key, name, address, read_only, added_ms, last_ok_ms,"
-		     "  last_try_ms, last_error) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"
+		     "  last_try_ms, last_error, how, claim) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)"
 		     " ON CONFLICT(key) DO UPDATE SET name=excluded.name, address=excluded.address,"
 		     "  read_only=excluded.read_only, added_ms=excluded.added_ms,"
 		     "  last_ok_ms=excluded.last_ok_ms, last_try_ms=excluded.last_try_ms,"
-		     "  last_error=excluded.last_error",
+		     "  last_error=excluded.last_error, how=excluded.how, claim=excluded.claim",
 	[PEER_COUNT] = "SELECT count(*) FROM peer WHERE key<>?1",
 	[PEER_REMOVE] = "DELETE FROM peer WHERE key=?1",
 	[PEER_OK] = "UPDATE peer SET last_ok_ms=?2, last_try_ms=?2, last_error='',"
-		    " address=CASE address WHEN '' THEN ?3 ELSE address END,"
+		    " claim=NULL, address=CASE address WHEN '' THEN ?3 ELSE address END,"
 		    " name=CASE name WHEN '' THEN ?4 ELSE name END WHERE key=?1",
 	[PEER_FAILED] = "UPDATE peer SET last_try_ms=?2, last_error=?3 WHERE key=?1",
+	[FORMER_EACH] = "SELECT key, name, address, added_ms, removed_ms FROM former"
+			" ORDER BY removed_ms DESC, key",
+	[FORMER_PUT] = "INSERT OR REPLACE INTO former"
+		       " SELECT key, name, address, added_ms, ?2 FROM peer WHERE key=?1",
+	[FORMER_REMOVE] = "DELETE FROM former WHERE key=?1",
+	[FORMER_TRIM] = "DELETE FROM former WHERE key IN"
+			" (SELECT key FROM former ORDER BY removed_ms DESC LIMIT -1 OFFSET ?1)",
 	[TERMS_GET] = "SELECT others, take_bytes, give_bytes, until_ms FROM terms WHERE key=?1",
 	[TERMS_SPACES] = "SELECT space, ways FROM terms_space WHERE key=?1 ORDER BY space",
 	[TERMS_PUT] = "INSERT INTO terms VALUES (?1,?2,?3,?4,?5)"
@@ -125,6 +141,8 @@ static void peer_row(sqlite3_stmt *st, void *row)
 	p->last_try_ms = db_int(st, 6);
 	text_into(p->last_error, sizeof(p->last_error), db_text(st, 7));
 	p->until_ms = db_int(st, 8);
+	p->how = (enum peer_how)db_int(st, 9);
+	p->has_claim = db_id(st, 10, p->claim);
 }
 
 struct error *peer_each(struct db *local, peer_fn *fn, void *ctx)
@@ -173,19 +191,47 @@ struct error *peer_put(struct db *local, const struct peer *p)
 	TRY(db_number(local, s, PEER_COUNT, 0, &others, "k", &p->key));
 	ENSURE(others < LIMIT_PEERS,
 	       error_new(ERR_LIMIT, N_("There are too many approved boxes. Remove one first.")));
-	TRY(db_do(local, s, PEER_PUT, "kssiiiis", &p->key, p->name, p->address,
-		  (int64_t)p->read_only, p->added_ms, p->last_ok_ms, p->last_try_ms,
-		  p->last_error));
+	TRY(db_do(local, s, PEER_PUT, "kssiiiisik", &p->key, p->name, p->address,
+		  (int64_t)p->read_only, p->added_ms, p->last_ok_ms, p->last_try_ms, p->last_error,
+		  (int64_t)p->how, p->has_claim ? p->claim : NULL));
+	TRY(db_do(local, s, FORMER_REMOVE, "k", &p->key));
 	return db_do(local, s, KNOCK_REMOVE, "k", &p->key);
 }
 
-struct error *peer_remove(struct db *local, const struct pubkey *key)
+struct error *peer_remove(struct db *local, const struct pubkey *key, int64_t now_ms)
 {
 	struct db_stmts *s;
 
 	TRY(statements(local, &s));
-	TRY(db_do(local, s, PEER_REMOVE, "k", key));
+	TRY(db_do(local, s, FORMER_PUT, "ki", key, now_ms));
 	ENSURE(db_changes(local) > 0, no_such_peer(key));
+	TRY(db_do(local, s, PEER_REMOVE, "k", key));
+	return db_do(local, s, FORMER_TRIM, "i", (int64_t)LIMIT_FORMER);
+}
+
+static void former_row(sqlite3_stmt *st, void *row)
+{
+	struct former *f = row;
+
+	db_id(st, 0, f->key.b);
+	text_into(f->name, sizeof(f->name), db_text(st, 1));
+	text_into(f->address, sizeof(f->address), db_text(st, 2));
+	f->added_ms = db_int(st, 3);
+	f->removed_ms = db_int(st, 4);
+}
+
+struct error *former_each(struct db *local, former_fn *fn, void *ctx)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct db_stmts *s;
+	char *rows;
+	size_t n;
+
+	TRY(statements(local, &s));
+	TRY(collect(local, db_stmt(s, FORMER_EACH), former_row, sizeof(struct former), &a, &rows,
+		    &n));
+	for (size_t i = 0; i < n; i++)
+		TRY(fn(ctx, (struct former *)(void *)rows + i));
 	return NULL;
 }
 

@@ -223,7 +223,7 @@ void net_box_peer(struct net_box *b, const struct pubkey *key, const char *addre
 
 static struct error *remove_job(struct sync_writing *w, void *arg)
 {
-	return peer_remove(w->local, arg);
+	return peer_remove(w->local, arg, 5);
 }
 
 void net_box_remove_peer(struct net_box *b, const struct pubkey *key)

@@ -261,9 +261,59 @@ static void a_full_disk_loses_nothing_and_stops_nothing(void **state)
 	pair_close(&p);
 }
 
+/* --- terms and invitations --- */
+struct terms_for {
+	struct pubkey key;
+	struct peer_terms terms;
+};
+
+static struct error *put_terms(struct sync_writing *w, void *arg)
+{
+	const struct terms_for *t = arg;
+
+	return peer_terms_put(w->local, &t->key, &t->terms);
+}
+
+static void set_end(struct net_box *b, const struct pubkey *key, int64_t until_ms)
+{
+	struct sync_options o = net_box_options(b, NULL, false);
+	struct terms_for t = {.key = *key};
+
+	peer_terms_default(&t.terms);
+	t.terms.until_ms = until_ms;
+	assert_ok(o.host.write(o.host.ctx, put_terms, &t));
+	sync_peers_changed(b->sync);
+}
+
+static void terms_that_end_stop_the_exchanges_on_both_sides_of_the_call(void **state)
+{
+	struct pair p;
+
+	pair_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	net_box_peer(&p.b, net_box_key(&p.a), address_of(&p.a));
+	assert_ok(sync_now(p.b.sync, net_box_key(&p.a), 20000));
+	/* The answering side's end: as a stranger. */
+	set_end(&p.a, net_box_key(&p.b), env_now(&env_system) + 700);
+	assert_ok(sync_now(p.b.sync, net_box_key(&p.a), 20000));
+	sleep_ms(900);
+	assert_fails(sync_now(p.b.sync, net_box_key(&p.a), 20000), ERR_DENIED);
+	set_end(&p.a, net_box_key(&p.b), 0);
+	assert_ok(sync_now(p.b.sync, net_box_key(&p.a), 20000));
+	/* The asking side's: it does not call any more. */
+	set_end(&p.b, net_box_key(&p.a), env_now(&env_system) - 1);
+	assert_fails(sync_now(p.b.sync, net_box_key(&p.a), 20000), ERR_NOT_FOUND);
+	set_end(&p.b, net_box_key(&p.a), env_now(&env_system) + 3600000);
+	assert_ok(sync_now(p.b.sync, net_box_key(&p.a), 20000));
+	pair_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(terms_that_end_stop_the_exchanges_on_both_sides_of_the_call),
 		cmocka_unit_test(a_person_asks_and_both_hold_the_same),
 		cmocka_unit_test(what_is_written_on_one_is_soon_on_the_other),
 		cmocka_unit_test(a_box_that_only_joined_is_reached_where_it_came_from),

@@ -64,8 +64,8 @@ static void a_peer_is_kept_changed_and_removed(void **state)
 	assert_string_equal(got.name, "Box 1");
 	assert_ok(peer_each(db, count, &n));
 	assert_int_equal(n, 1);
-	assert_ok(peer_remove(db, &p.key));
-	assert_fails(peer_remove(db, &p.key), ERR_NOT_FOUND);
+	assert_ok(peer_remove(db, &p.key, 5));
+	assert_fails(peer_remove(db, &p.key, 5), ERR_NOT_FOUND);
 	assert_ok(peer_each(db, count, &n));
 	assert_int_equal(n, 1);
 }
@@ -128,7 +128,7 @@ static void terms_are_kept_replaced_and_go_with_the_peer(void **state)
 	assert_ok(peer_terms_get(db, &p.key, &got));
 	assert_int_equal(got.n, 1);
 	assert_int_equal(peer_terms_ways(&got, &t.space[1].space), PEER_TAKE);
-	assert_ok(peer_remove(db, &p.key));
+	assert_ok(peer_remove(db, &p.key, 5));
 	assert_ok(peer_put(db, &p));
 	assert_ok(peer_terms_get(db, &p.key, &got));
 	assert_int_equal(got.others, PEER_GIVE | PEER_TAKE);

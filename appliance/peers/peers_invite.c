@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Invitations: making one, what is sent, accepting one, and the knock of who was invited. */
+#include "appliance/peers/peers_priv.h"
+
+#define DAY_MS (24LL * 3600 * 1000)
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+/* The addresses in a text with spaces and commas between, at most INVITE_ADDRESSES. */
+static size_t split_addresses(const char *text, char out[INVITE_ADDRESSES][PEER_ADDRESS])
+{
+	size_t n = 0;
+
+	while (n < INVITE_ADDRESSES) {
+		size_t len;
+
+		text += strspn(text, " ,\t\r\n");
+		len = strcspn(text, " ,\t\r\n");
+		if (!len)
+			break;
+		snprintf(out[n++], PEER_ADDRESS, "%.*s", (int)len, text);
+		text += len;
+	}
+	return n;
+}
+
+static void fill_invitation(struct app *a, const struct invite *i, struct invitation *ret)
+{
+	*ret = (struct invitation){.key = *secret_pubkey(a->self), .until_ms = i->until_ms};
+	memcpy(ret->secret, i->secret, INVITE_SECRET);
+	snprintf(ret->name, sizeof(ret->name), "%s", a->name);
+	ret->addresses = split_addresses(i->address, ret->address);
+}
+
+void peers_invite_text(struct app *a, const struct invite *i, char out[INVITE_TEXT + 1])
+{
+	struct invitation inv;
+
+	fill_invitation(a, i, &inv);
+	invitation_write(&inv, out);
+	crypto_wipe(inv.secret, INVITE_SECRET);
+}
+
+struct invite_job {
+	struct app *app;
+	struct invite invite;
+};
+
+static struct error *invite_job(struct conn *c, void *arg)
+{
+	struct invite_job *j = arg;
+
+	return invite_add(c->local, &j->invite, j->invite.made_ms);
+}
+
+/* What is written must be what the other side reads. */
+static struct error *check_written(struct app *a, const struct invite *i)
+{
+	char text[INVITE_TEXT + 1];
+	struct invitation back;
+	struct error *e;
+
+	peers_invite_text(a, i, text);
+	e = invitation_read(span_str(text), &back);
+	if (!e)
+		return NULL;
+	error_free(e);
+	return error_new(ERR_INVALID,
+			 N_("“%s” is not an address. It looks like 192.168.1.20:8443."),
+			 i->address);
+}
+
+struct error *peers_invite(struct app *a, const struct peers_invitation *what, int64_t *ret_num)
+{
+	struct invite_job j = {.app = a};
+	struct invite *i = &j.invite;
+	char many[INVITE_ADDRESSES][PEER_ADDRESS];
+
+	ENSURE(what->days >= 1 && what->days <= PEERS_INVITE_DAYS_MOST,
+	       error_new(ERR_INVALID, N_("An invitation is good for 1 to 90 days.")));
+	ENSURE(strlen(what->address) < sizeof(i->address) &&
+		       split_addresses(what->address, many) > 0,
+	       error_new(ERR_INVALID,
+			 N_("Write at which address the other box finds this one, such "
+			    "as 192.168.1.20:8443.")));
+	ENSURE(strlen(what->label) <= LIMIT_NAME,
+	       error_new(ERR_INVALID, N_("The note is too long: at most 80 letters.")));
+	env_random(a->env, i->secret, INVITE_SECRET);
+	i->made_ms = env_now(a->env);
+	i->until_ms = i->made_ms + what->days * DAY_MS;
+	snprintf(i->label, sizeof(i->label), "%s", what->label);
+	snprintf(i->address, sizeof(i->address), "%s", what->address);
+	i->read_only = what->read_only;
+	peer_terms_default(&i->terms);
+	if (what->terms)
+		i->terms = *what->terms;
+	TRY(check_written(a, i));
+	TRY(writer_run(a->writer, invite_job, &j));
+	*ret_num = i->num;
+	return NULL;
+}
+
+static struct error *take_back_job(struct conn *c, void *arg)
+{
+	return invite_remove(c->local, *(const int64_t *)arg);
+}
+
+struct error *peers_invite_take_back(struct app *a, int64_t num)
+{
+	return writer_run(a->writer, take_back_job, &num);
+}
+
+/* --- what is sent ----------------------------------------------------------------------------- */
+
+/* The host of "HOST:PORT" with its brackets, which is where our pages are, too. */
+static const char *host_of(const char *address, struct arena *arena)
+{
+	const char *colon = strrchr(address, ':');
+
+	return colon ? arena_strn(arena, address, (size_t)(colon - address)) : "";
+}
+
+const char *peers_invite_link(struct app *a, const struct invite *i, struct arena *arena)
+{
+	char text[INVITE_TEXT + 1], many[INVITE_ADDRESSES][PEER_ADDRESS];
+	size_t n = split_addresses(i->address, many);
+
+	peers_invite_text(a, i, text);
+	if (!n)
+		return arena_str(arena, text);
+	if (a->http_port == 80)
+		return arena_printf(arena, "http://%s" INVITE_PATH "%s", host_of(many[0], arena),
+				    text);
+	return arena_printf(arena, "http://%s:%d" INVITE_PATH "%s", host_of(many[0], arena),
+			    a->http_port, text);
+}
+
+const char *peers_invite_file(struct app *a, const struct invite *i, error_translate_fn *translate,
+			      void *ctx, struct arena *arena)
+{
+	struct error *words = error_new(
+		ERR_INTERNAL,
+		N_("An invitation from %s. It is meant for a volunteer of one other house: "
+		   "open the page “Other houses” of your own box, then “Accept an "
+		   "invitation”, and give it this file or the line below. It is good once. "
+		   "Who has it can take your place, so pass it on to nobody."),
+		*a->name ? a->name : ID_SHORT(secret_pubkey(a->self)));
+	char text[1200];
+	const char *file;
+
+	error_text(words, translate, ctx, text, sizeof(text));
+	file = arena_printf(arena, "%s\n\n%s\n", text, peers_invite_link(a, i, arena));
+	error_free(words);
+	return file;
+}
+
+/* --- accepting one of another box's ----------------------------------------------------------- */
+
+struct error *peers_accept(struct app *a, const struct invitation *i,
+			   const struct peers_approval *what)
+{
+	struct peers_approval full = *what;
+	uint8_t claim[PEER_CLAIM];
+
+	invite_proof(i->secret, &i->key, secret_pubkey(a->self), claim);
+	full.key = i->key;
+	full.claim = claim;
+	full.how = PEER_BY_ACCEPTING;
+	if (!full.address || !*full.address)
+		full.address = i->addresses ? i->address[0] : "";
+	if (!full.name || !*full.name)
+		full.name = i->name;
+	return peers_approve(a, &full);
+}
+
+/* --- who was invited knocks ------------------------------------------------------------------- */
+
+struct invited_job {
+	struct app *app;
+	const struct knock *knock;
+	const uint8_t *proof;
+};
+
+/* Checked again where it is written: it is good once, also when two knock at the same moment. */
+static struct error *invited_job(struct conn *c, void *arg)
+{
+	struct invited_job *j = arg;
+	const struct knock *k = j->knock;
+	int64_t now = env_now(c->env);
+	struct invite i;
+
+	TRY(invite_match(c->local, secret_pubkey(j->app->self), &k->key, j->proof, now, &i));
+	TRY(invite_use(c->local, i.num, &k->key, now));
+	return peers_approve_in(j->app, c,
+				&(struct peers_approval){.key = k->key,
+							 .address = k->address,
+							 .name = k->name,
+							 .read_only = i.read_only,
+							 .terms = &i.terms,
+							 .how = PEER_BY_INVITING});
+}
+
+bool peers_invited(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM])
+{
+	struct app *a = ctx;
+	struct invited_job j = {a, k, proof};
+	struct error *e;
+
+	/* A stranger must not make the writer work: only one of ours gets that far. */
+	if (!peers_has_invited(a, &k->key, proof))
+		return false;
+	e = writer_run(a->writer, invited_job, &j);
+	if (!e)
+		return true;
+	error_free(e);
+	return false;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the files of this folder share. */
+#pragma once
+#include "appliance/peers/peers.h"
+
+/* peers_approve inside a job of the writer; the caller tells sync afterwards. */
+struct error *peers_approve_in(struct app *a, struct conn *c,
+			       const struct peers_approval *what) MUST;
+/* Does this box show the proof of an invitation of ours that is open? By the engine's connection.
+ */
+bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM]);
