@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# Pairing and trust between whole boxes: by a link, by a file, on terms, and the end of it.
+. "$(dirname "$0")/lib.sh"
+
+spaces_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(" ".join(sorted(s["name"] for s in json.load(sys.stdin)["spaces"])))'; }
+space_id() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print([s["id"] for s in json.load(sys.stdin)["spaces"] if s["name"]==sys.argv[1]][0])' "$2"; }
+peer_field() { # peer_field BOX KEY FIELD
+	"$LLIURE" peer list --json --data "$T/$1" | python3 -c 'import json,sys
+for p in json.load(sys.stdin):
+    if p["key"]==sys.argv[1]: print(p[sys.argv[2]])' "$2" "$3"
+}
+peers_of() { "$LLIURE" peer list --data "$T/$1" | wc -l; }
+sync_fails() { ! "$LLIURE" sync --data "$T/$1"; }
+
+for b in a b c d; do
+	ok "box $b is made" make_box $b
+	ok "box $b serves" start_box $b
+done
+ka=$(key_of a) kb=$(key_of b) kc=$(key_of c)
+
+# --- a link ---
+link=$("$LLIURE" peer invite "$(sync_addr a)" --for 'the library' --data "$T/a")
+is "the link leads to a's pages" "${link%%/pair/*}" "http://127.0.0.1:$(cat "$T/a.http")"
+is "nobody is approved by inviting" "$(peers_of a)" 0
+ok "half a link is refused" not "$LLIURE" peer accept "${link:0:80}" --data "$T/b"
+ok "b accepts it" "$LLIURE" peer accept "$link" --data "$T/b"
+ok "and is let in without anybody doing anything on a" until_ok 10 "$LLIURE" sync --data "$T/b"
+is "a knows how b came to be a peer" "$(peer_field a "$kb" how)" invited
+is "and b how a did" "$(peer_field b "$ka" how)" accepted
+is "b carries a's space" "$(spaces_of b)" "a b"
+ok "a carries b's space" until_ok 20 eval '[ "$(spaces_of a)" = "a b" ]'
+ok "the invitation is shown as accepted" eval '"$LLIURE" peer invites --data "$T/a" | grep -q "accepted.*the library"'
+ok "somebody else accepts the same link" "$LLIURE" peer accept "$link" --data "$T/d"
+ok "but is not let in with it" sync_fails d
+is "and is no peer of a" "$(peer_field a "$(key_of d)" how)" ""
+"$LLIURE" peer remove "$ka" --data "$T/d" >/dev/null
+
+# --- taken back, and ended ---
+link=$("$LLIURE" peer invite "$(sync_addr a)" --data "$T/a")
+n=$("$LLIURE" peer invites --data "$T/a" | awk '$2=="open"{print $1; exit}')
+ok "an invitation is taken back" "$LLIURE" peer invites --take-back "$n" --data "$T/a"
+ok "d accepts it all the same" "$LLIURE" peer accept "$link" --data "$T/d"
+ok "and is not let in" sync_fails d
+"$LLIURE" peer remove "$ka" --data "$T/d" >/dev/null
+
+# --- a file, on terms ---
+sa=$(space_id a a) sb=$(space_id a b)
+ok "a writes an invitation into a file: not b's space" "$LLIURE" peer invite "$(sync_addr a)" --file "$T/invitation.txt" --spaces "$sb=none" --data "$T/a"
+ok "c accepts the file" "$LLIURE" peer accept --file "$T/invitation.txt" --data "$T/c"
+ok "c syncs" until_ok 10 "$LLIURE" sync --data "$T/c"
+is "and sees a's space alone" "$(spaces_of c)" "a c"
+is "a's terms for c are those of the invitation" "$("$LLIURE" peer terms "$kc" --data "$T/a" | python3 -c 'import json,sys; print({s["name"]: s["ways"] for s in json.load(sys.stdin)["spaces"]}["b"])')" none
+ok "a new entry of b reaches a" post_json b /forum/general/topics "$(token_of b)" '{"title":"De b","text":"Hola des de b"}'
+ok "which b tells it" until_ok 10 "$LLIURE" sync --data "$T/b"
+ok "c asks again" "$LLIURE" sync --data "$T/c"
+is "and still sees nothing of b's space" "$(spaces_of c)" "a c"
+ok "a gives it from now on" "$LLIURE" peer terms "$kc" --spaces "$sb=give" --data "$T/a"
+ok "c syncs" "$LLIURE" sync --data "$T/c"
+is "and has it" "$(spaces_of c)" "a b c"
+
+# --- terms end ---
+ok "the terms end" "$LLIURE" peer terms "$kc" --until 2020-01-01 --data "$T/a"
+ok "and c is a stranger" sync_fails c
+is "which a's list says" "$(peer_field a "$kc" ended)" True
+ok "they go on" "$LLIURE" peer terms "$kc" --until '' --data "$T/a"
+ok "and c is let in again" until_ok 10 "$LLIURE" sync --data "$T/c"
+
+# --- trust is withdrawn, with a cut ---
+# b writes in a's space: in a's forum, which b carries.
+forum_path() { get "$1" /forums.json | python3 -c 'import json,sys
+for s in json.load(sys.stdin)["spaces"]:
+    if s["name"]==sys.argv[1]: print(s["forums"][0]["url"])' "$2"; }
+guest_topic() { # guest_topic BOX FORUM-PATH TITLE: a guest writes, the volunteer publishes: the box is the author
+	local t held
+	t=$(token_of "$1")
+	curl -sS --fail-with-body -d "name=Visitant&title=$3&text=Hola" "$(url "$1" "$2/topics")" >/dev/null || return 1
+	held=$(curl -sS -H "Authorization: Bearer $t" "$(url "$1" /admin/held.json)" | json held.0.id)
+	post_json "$1" "/admin/held/$held/approve" "$t" '{}'
+}
+shows() { get "$1" "$(forum_path "$1" a).json" | grep -q "$2"; }
+link=$("$LLIURE" peer invite "$(sync_addr b)" --data "$T/b")
+ok "c is a peer of b, too" "$LLIURE" peer accept "$link" --data "$T/c"
+ok "b publishes a guest's topic in a's space" guest_topic b "$(forum_path b a)" Abans
+ok "c has it from b" until_ok 20 eval '"$LLIURE" sync "$kb" --data "$T/c" && shows c Abans'
+ok "and so has a" until_ok 20 eval '"$LLIURE" sync --data "$T/b" >/dev/null; shows a Abans'
+ok "a withdraws its trust in b, with a cut" "$LLIURE" peer remove "$kb" --revoke --data "$T/a"
+ok "b is not let in" eval '! "$LLIURE" sync "$ka" --data "$T/b"'
+ok "b, who does not know, writes on" guest_topic b "$(forum_path b a)" Despres
+ok "b shows it" shows b Despres
+ok "c hears of the withdrawal from a" "$LLIURE" sync "$ka" --data "$T/c"
+ok "c exchanges with b, which now hears of it, too" until_ok 10 "$LLIURE" sync "$kb" --data "$T/c"
+ok "what b wrote until then stays on c" shows c Abans
+ok "what it wrote behind the cut is void on c" not shows c Despres
+ok "and on b itself" until_ok 10 not shows b Despres
+ok "a holds what b wrote until then" shows a Abans
+digests() { local x; x=$(digest_of "$1" | grep "^$sa"); [ -n "$x" ] && [ "$x" = "$(digest_of "$2" | grep "^$sa")" ]; }
+ok "a and c hold a's space alike" until_ok 20 eval '"$LLIURE" sync "$ka" --data "$T/c"; digests a c'
+ok "b can't write in a's space any more" eval '! guest_topic b "$(forum_path b a)" Mai'
+
+# --- and given again ---
+ok "a approves b again" "$LLIURE" peer add "$(sync_addr b)" "$kb" --data "$T/a"
+ok "they exchange" until_ok 10 "$LLIURE" sync "$kb" --data "$T/a"
+ok "b writes in a's space" until_ok 10 guest_topic b "$(forum_path b a)" Altra
+ok "a shows it" until_ok 20 eval '"$LLIURE" sync "$kb" --data "$T/a" >/dev/null; shows a Altra'
+ok "what was void stays void" not shows a Despres
+ok "c shows it" until_ok 20 eval '"$LLIURE" sync "$ka" --data "$T/c" >/dev/null; shows c Altra'
+ok "all three hold a's space alike" until_ok 20 eval '"$LLIURE" sync --data "$T/c"; digests a c && digests b c'
+ok "a is clean" "$LLIURE" verify --data "$T/a"
+finish
