@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The one table of features. */
+#include "appliance/carry/carry.h"
 #include "appliance/config/config.h"
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
@@ -13,6 +14,7 @@ const struct feature *const features[] = {
 	&member_feature,
 	&moderation_feature,
 	&config_feature,
+	&carry_feature,
 	&search_feature, /* after those whose tables it follows */
 	NULL,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
 #include "appliance/admin/admin_pages.h"
+#include "appliance/carry/carry_pages.h"
 #include "appliance/forum/forum_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
@@ -15,6 +16,7 @@ const struct route *const route_tables[] = {
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, search_routes,
 	conduct_routes,
+	carry_routes,  stick_routes,
 	setup_over_routes,
 	NULL,
 };

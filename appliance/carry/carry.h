@@ -68,3 +68,97 @@ void carry_name(const char *box, const struct pubkey *for_key, int64_t now_ms,
 bool carry_name_ok(const char *name);
 /* May everybody read this space? */
 struct error *carry_public(struct conn *c, const struct hash *space, bool *ret) MUST;
+
+/* --- the daemon's part ------------------------------------------------------------------------ */
+
+/* Two threads: one sees sticks come and go, one does the work, one thing after the other, a
+ * volunteer's before a visitor's. Pages ask what is going on and never wait for it. */
+enum carry_kind {
+	CARRY_CHECK_STICK, /* what is on it? */
+	CARRY_TAKE_STICK,
+	CARRY_WRITE_STICK,
+	CARRY_TAKE_PHONE,
+	CARRY_PREPARE, /* the file that visitors may take along */
+};
+enum carry_state { CARRY_WAITS = 1, CARRY_RUNS, CARRY_DONE, CARRY_FAILED };
+enum { CARRY_ID = BASE32_KEY_LEN + 1, STICK_ID = 9, CARRY_JOBS = 64 };
+
+struct carry_job {
+	char id[CARRY_ID]; /* a secret: who knows it may look */
+	enum carry_kind kind;
+	enum carry_state state;
+	uint64_t done, total; /* bytes */
+	char stick[STICK_ID];
+	struct pubkey receiver;	   /* of what is written; zero: everything, for anybody */
+	char name[CARRY_NAME];	   /* of the file that was written */
+	struct sync_report report; /* of what was taken */
+	struct carry_written written;
+	struct error *error; /* of a failed one; owned by the carry, of a copy by its caller */
+};
+
+struct carry_found {
+	char name[CARRY_NAME];
+	char from[LIMIT_NAME + 1]; /* as it says */
+	char from_short[16];	   /* "" when nobody signed it */
+	int64_t time_ms;
+	uint64_t size, entries, news;
+	bool whole, damaged, own; /* own: this box wrote it */
+	struct pubkey receiver;
+	char trouble[200]; /* English; "" when it could be read */
+};
+struct carry_stick {
+	char id[STICK_ID];
+	char label[LIMIT_NAME + 1];
+	bool checked; /* false: being looked at */
+	bool busy;
+	bool writable, more; /* more: there are files that were not looked at */
+	bool safe;	     /* nothing of ours is on its way to it */
+	uint64_t room, news;
+	struct carry_found files[CARRY_FILES];
+	size_t n_files;
+	char job[CARRY_ID];  /* the last that a volunteer asked for; "" none */
+	struct error *error; /* it could not be read; as in carry_job */
+};
+
+/* sticks_dir: every folder in it is a stick; NULL: only what udev knows. */
+struct error *carry_start(struct app *a, const char *sticks_dir, struct carry **ret) MUST;
+void carry_stop(struct carry *c); /* breaks off what runs; NULL: nothing */
+
+/* Copies, the caller's: release_job and release_stick free their errors. Any thread. */
+bool carry_job_get(struct carry *c, const char *id, struct carry_job *ret);
+size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS]);
+
+/* ERR_NOT_FOUND: the stick is gone. ERR_BUSY: it is being written or read. */
+struct error *carry_ask(struct carry *c, enum carry_kind kind, const char *stick,
+			const struct pubkey *receiver, char ret_id[CARRY_ID]) MUST;
+/* A visitor's file, consumed in any case. ERR_RATE: enough for today; ERR_BUSY: too many wait. */
+struct error *carry_phone(struct carry *c, int take_fd, uint64_t size, char ret_id[CARRY_ID]) MUST;
+
+/* The file that visitors take along. */
+struct carry_download {
+	char name[CARRY_NAME];
+	char etag[20];
+	uint64_t size, entries;
+	bool ready, preparing, failed; /* failed: there is nothing, or no room for it */
+};
+/* Asks for a newer one when what is there is old. */
+void carry_download(struct carry *c, struct carry_download *ret);
+/* An open file of that name, yours; ERR_NOT_FOUND when it has given way to a newer. */
+struct error *carry_download_open(struct carry *c, const char *name, int *ret_fd,
+				  struct carry_download *ret) MUST;
+
+/* --- what was carried, newest first: this box's own record --------------------------------------
+ */
+struct carry_record {
+	int64_t when_ms;
+	enum carry_kind kind;
+	const char *who;  /* the box or the stick */
+	const char *file; /* "" for phones */
+	uint64_t entries, known, refused, bytes;
+	bool cut;
+	const char *error; /* English; "" when it went well */
+};
+typedef struct error *carry_record_fn(void *ctx, const struct carry_record *r);
+struct error *carry_records(struct conn *c, size_t max, carry_record_fn *fn, void *ctx) MUST;
+struct error *carry_record_add(struct conn *c, const struct carry_record *r) MUST;
+extern const struct feature carry_feature;

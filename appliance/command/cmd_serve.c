@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The daemon: opens the box, starts its doors, and waits for the signal to stop. */
 #include "appliance/app_priv.h"
+#include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
@@ -149,6 +150,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(start_doors(d));
 	TRY(start_sync(d));
 	writer_on_commit(d->app->writer, on_commit, d);
+	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	return control_start(d->app, &d->control);
 }
 
@@ -159,6 +161,7 @@ static void stop(struct daemon *d)
 	control_stop(d->control);
 	http_stop(d->http);
 	if (d->app) {
+		carry_stop(STEAL(d->app->carry));
 		struct sync *s = d->app->sync;
 
 		writer_on_commit(d->app->writer, NULL, NULL);

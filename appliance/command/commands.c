@@ -36,7 +36,8 @@ const struct command commands[] = {
 		     READS("--demo", "fill the community from this file (appliance/demo.json)")},
 	 .args = {{"KEY", OPTION_TEXT, false, "with --join: the other box's key"}}},
 	{"serve", "serve the box's pages, meet other boxes", cmd_serve, COMMAND_NEW_BOX,
-	 .options = {TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
+	 .options = {TEXT("--sticks", "DIR whose folders are treated as USB sticks"),
+		     TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
 		     TEXT("--https", "ADDR:PORT of the safe door ([::]:8444)"),
 		     TEXT("--sync", "ADDR:PORT for other boxes ([::]:8443)"),
 		     TEXT("--backups", "a folder, such as a disk, where backups are looked for"

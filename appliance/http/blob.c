@@ -73,42 +73,51 @@ static void name_headers(struct request *r, struct MHD_Response *m, const char *
 	header_add(m, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
-struct error *respond_blob(struct request *r, const struct hash *blob, const char *name)
+struct error *respond_file(struct request *r, int take_fd, uint64_t size, const char *etag,
+			   const char *name)
 {
 	struct span want = http_head_get(&r->head, "Range");
+	struct span same = http_head_get(&r->head, "If-Range");
+	uint64_t first = 0, n = size;
+	const char *quoted = arena_printf(&r->arena, "\"%s\"", etag);
 	struct MHD_Response *m;
-	uint64_t size, first = 0, n;
-	bool part, bad;
-	char etag[40];
-	int fd;
+	bool part, bad = false;
 
-	snprintf(etag, sizeof(etag), "\"%.20s\"", ID(blob));
-	if (etag_matches(r, etag)) {
-		respond_not_modified(r, etag);
+	/* The rest of another file would not fit to what is there. */
+	part = (!same.n || span_is(same, quoted)) && range_of(want, size, &first, &n, &bad);
+	if (etag_matches(r, quoted) || (part && bad)) {
+		close(take_fd);
+		if (part && bad)
+			respond_raw(r, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, span_of("", 0));
+		else
+			respond_not_modified(r, quoted);
 		return NULL;
 	}
-	TRY(blob_fd(r->server->app->blobs, blob, &fd, &size));
-	n = size;
-	part = range_of(want, size, &first, &n, &bad);
-	if (part && bad) {
-		close(fd);
-		respond_raw(r, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, span_of("", 0));
-		return NULL;
-	}
-	m = MHD_create_response_from_fd_at_offset64(n, fd, first);
+	m = MHD_create_response_from_fd_at_offset64(n, take_fd, first);
 	if (!m) {
-		close(fd);
+		close(take_fd);
 		return error_new(ERR_NOMEM, N_("The box has run out of memory."));
 	}
 	name_headers(r, m, name);
-	header_add(m, "ETag", etag);
+	header_add(m, "ETag", quoted);
 	if (part)
 		header_add(m, "Content-Range",
 			   arena_printf(
 				   &r->arena, "bytes %llu-%llu/%llu", (unsigned long long)first,
 				   (unsigned long long)(first + n - 1), (unsigned long long)size));
 	answer_unref(r->answer);
-	r->answer = answer_new(part ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, m, n, etag);
+	r->answer = answer_new(part ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, m, n, quoted);
 	r->answer->memory = 0;
 	return NULL;
+}
+
+struct error *respond_blob(struct request *r, const struct hash *blob, const char *name)
+{
+	uint64_t size;
+	char etag[24];
+	int fd;
+
+	TRY(blob_fd(r->server->app->blobs, blob, &fd, &size));
+	snprintf(etag, sizeof(etag), "%.20s", ID(blob));
+	return respond_file(r, fd, size, etag, name);
 }

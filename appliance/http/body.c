@@ -3,7 +3,12 @@
  * or a multipart form whose file goes into a blob as it arrives. */
 #include "appliance/http/http_priv.h"
 #include "appliance/http/text.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <strings.h>
+#include <sys/statvfs.h>
+
+#define SPOOL_ALL ((uint64_t)1024 * 1024 * 1024) /* of all who are sending together */
 
 static bool type_is(struct span type, const char *want)
 {
@@ -11,6 +16,68 @@ static bool type_is(struct span type, const char *want)
 
 	return type.n >= n && strncasecmp((const char *)type.p, want, n) == 0 &&
 	       (type.n == n || strchr("; \t", type.p[n]));
+}
+
+/* --- a file that is read once: nameless, so that nothing of it outlives a crash --- */
+
+static struct error *no_room(void)
+{
+	return error_new(ERR_FULL, N_("There is too little room on this box to take this file now. "
+				      "Try again later."));
+}
+
+static struct error *spool_open(struct request *r)
+{
+	const char *dir = r->server->app->dir;
+	struct statvfs v;
+
+	r->spool = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (r->spool < 0) { /* a file system without nameless files */
+		char *path = arena_printf(&r->arena, "%s/spool-XXXXXX", dir);
+
+		r->spool = mkostemp(path, O_CLOEXEC);
+		unlink(path);
+	}
+	ENSURE(r->spool >= 0, file_error(errno, dir));
+	ENSURE(fstatvfs(r->spool, &v) == 0 &&
+		       (uint64_t)v.f_bavail * v.f_frsize > (uint64_t)LIMIT_UPLOAD * 2,
+	       no_room());
+	return NULL;
+}
+
+static struct error *spool_write(struct request *r, struct span bytes)
+{
+	ENSURE(r->spooled + bytes.n <= LIMIT_UPLOAD,
+	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
+	ENSURE(atomic_fetch_add(&r->server->spooled, bytes.n) + bytes.n <= SPOOL_ALL, no_room());
+	r->spooled += bytes.n;
+	while (bytes.n) {
+		ssize_t n = write(r->spool, bytes.p, bytes.n);
+
+		ENSURE(n > 0 || errno == EINTR, file_error(errno, r->server->app->dir));
+		if (n > 0)
+			bytes = span_of(bytes.p + n, bytes.n - (size_t)n);
+	}
+	return NULL;
+}
+
+static void spool_release(struct request *r)
+{
+	atomic_fetch_sub(&r->server->spooled, r->spooled);
+	r->spooled = 0;
+	if (r->spool >= 0)
+		close(r->spool);
+	r->spool = -1;
+}
+
+bool request_spooled(struct request *r, int *ret_fd, uint64_t *ret_size)
+{
+	if (r->spool < 0 || !r->spooled || lseek(r->spool, 0, SEEK_SET) != 0)
+		return false;
+	*ret_fd = r->spool;
+	*ret_size = r->spooled;
+	r->spool = -1;
+	return true;
 }
 
 static struct error *part_begin(void *ctx, const char *name, const char *filename)
@@ -22,9 +89,11 @@ static struct error *part_begin(void *ctx, const char *name, const char *filenam
 	buf_clear(&r->body);
 	if (!filename)
 		return NULL;
-	ENSURE((r->route->flags & ROUTE_UPLOAD) && !r->uploaded,
+	ENSURE((r->route->flags & (ROUTE_UPLOAD | ROUTE_SPOOL)) && !r->uploaded && r->spool < 0,
 	       error_new(ERR_INVALID, N_("This form takes no file, or only one.")));
 	r->upload_name = arena_str(&r->arena, filename);
+	if (r->route->flags & ROUTE_SPOOL)
+		return spool_open(r);
 	return blob_writer_new(r->server->app->blobs, LIMIT_UPLOAD, &r->part_blob);
 }
 
@@ -32,6 +101,8 @@ static struct error *part_data(void *ctx, struct span bytes)
 {
 	struct request *r = ctx;
 
+	if (r->spool >= 0 && r->part_is_file)
+		return spool_write(r, bytes);
 	if (r->part_is_file)
 		return blob_write(r->part_blob, bytes);
 	r->parts_n += bytes.n;
@@ -76,7 +147,7 @@ enum refusal_id body_begin(struct request *r, bool *ret_too_large)
 		r->body_kind = BODY_MULTIPART;
 	else
 		return REFUSE_TYPE;
-	if (r->body_kind == BODY_MULTIPART && (r->route->flags & ROUTE_UPLOAD))
+	if (r->body_kind == BODY_MULTIPART && (r->route->flags & (ROUTE_UPLOAD | ROUTE_SPOOL)))
 		limit = LIMIT_UPLOAD + LIMIT_FORM;
 	*ret_too_large = r->head.length > limit;
 	if (r->body_kind != BODY_MULTIPART || *ret_too_large)
@@ -104,6 +175,7 @@ void body_feed(struct request *r, struct span bytes)
 			ERR_LIMIT, N_("What was sent is larger than this box accepts here."));
 	if (r->body_error) {
 		blob_writer_free(STEAL(r->part_blob));
+		spool_release(r);
 		buf_release(&r->body);
 	}
 }
@@ -142,5 +214,6 @@ void body_release(struct request *r)
 	buf_release(&r->body);
 	json_decref(STEAL(r->json_body));
 	blob_writer_free(STEAL(r->part_blob));
+	spool_release(r);
 	error_free(STEAL(r->body_error));
 }

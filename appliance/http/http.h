@@ -34,6 +34,7 @@ enum route_flags {
 			     * abuse); who has a cookie still needs the token. Other POSTs answer
 			     * 401 to strangers */
 	ROUTE_UPLOAD = 32,  /* multipart with a file, streamed to a blob */
+	ROUTE_SPOOL = 128,  /* multipart with a file that is read once: request_spooled */
 	ROUTE_FRESH = 64    /* heavy acts: signed in (or password given again) within FRESH_MS */
 };
 enum { FRESH_MS = 30 * 60 * 1000 };
@@ -106,6 +107,9 @@ const char *request_error_text(struct request *r, struct error *take_e);
 /* The uploaded file of a ROUTE_UPLOAD: its blob and name; false when there is none. */
 bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size,
 		    const char **ret_name);
+/* The uploaded file of a ROUTE_SPOOL: it has no name on the disk and is gone when the descriptor,
+ * now yours, is closed. False when there is none. */
+bool request_spooled(struct request *r, int *ret_fd, uint64_t *ret_size);
 /* "23 Nov 2026, 22:00", in the reader's language and the box's time zone, in the arena. */
 const char *request_date_text(struct request *r, int64_t ms);
 const char *request_date(struct request *r, int64_t ms); /* RFC 3339, UTC */
@@ -155,6 +159,9 @@ struct error *respond_bytes(struct request *r, int status, const char *content_t
 			    struct span body) MUST;
 struct error *respond_blob(struct request *r, const struct hash *blob,
 			   const char *name) MUST; /* ranges */
+/* An open file, consumed, of that size; ranges. etag: without quotes. */
+struct error *respond_file(struct request *r, int take_fd, uint64_t size, const char *etag,
+			   const char *name) MUST;
 /* A form came back with a mistake: JSON clients get the error itself, people the page with
  * form.error in it: true means "answer with the template", and *ret_text and *ret_status are set;
  * false: return take_e. */

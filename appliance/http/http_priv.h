@@ -54,6 +54,7 @@ struct http_server {
 	pthread_mutex_t heavy;
 	_Atomic int heavy_waiting;
 	_Atomic int jobs; /* requests on the pool */
+	_Atomic uint64_t spooled; /* bytes of files that are being sent */
 	atomic_bool stopping;
 	int64_t next_renewal;
 };
@@ -93,6 +94,8 @@ struct request {
 	struct hash upload;
 	uint64_t upload_size;
 	const char *upload_name;
+	int spool; /* of a file that is read once; -1 */
+	uint64_t spooled;
 	struct error *body_error;
 
 	/* who asks */

@@ -33,6 +33,7 @@ struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, co
 
 	if (!r)
 		abort();
+	r->spool = -1;
 	r->server = d->server;
 	r->door_state = d;
 	r->mhd = mhd;

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the worker does, one thing after the other, without the lock. */
+#include "appliance/carry/carry_priv.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#define ROOM_LEFT ((uint64_t)256 * 1024 * 1024) /* that a download must leave on the disk */
+
+static struct error *write_record(struct conn *c, void *arg)
+{
+	return carry_record_add(c, arg);
+}
+
+/* A record that can't be written must not undo what was done. */
+static void record(struct doing *d, struct carry_record *r)
+{
+	r->when_ms = env_now(d->c->app->env);
+	r->kind = d->view.kind;
+	error_free(writer_run(d->c->app->writer, write_record, r));
+}
+
+/* --- looking at a stick ------------------------------------------------------------------------
+ */
+
+static struct error *check_file(struct doing *d, int root, const struct stick_file *f,
+				struct carry_found *ret)
+{
+	_cleanup_(closep) int fd = -1;
+	struct sieve_summary s;
+	struct error *e;
+
+	memcpy(ret->name, f->name, sizeof(ret->name));
+	TRY(stick_file_open(root, f->name, &fd, &ret->size));
+	TRY(carry_check(d->c->app, fd, &s));
+	ret->entries = s.entries;
+	ret->whole = s.whole;
+	ret->damaged = s.damaged;
+	ret->time_ms = s.time_ms;
+	ret->receiver = s.receiver;
+	snprintf(ret->from, sizeof(ret->from), "%s", s.name);
+	if (s.claimed) {
+		snprintf(ret->from_short, sizeof(ret->from_short), "%.8s", ID_SHORT(&s.writer));
+		ret->own = pubkey_eq(&s.writer, secret_pubkey(d->c->app->self));
+	}
+	e = carry_news(d->conn, &s, &ret->news);
+	sieve_summary_release(&s);
+	return e;
+}
+
+static struct error *check_files(struct doing *d, struct carry_stick *v)
+{
+	_cleanup_(closep) int root = -1;
+	struct stick_file files[CARRY_FILES];
+	struct stick_room room;
+
+	TRY(stick_open(&d->place, &root));
+	TRY(stick_room(root, &room));
+	v->room = room.bytes;
+	v->writable = room.writable;
+	TRY(stick_list(root, files, &v->n_files, &v->more));
+	for (size_t i = 0; i < v->n_files && !d->c->stop; i++) {
+		struct error *e = check_file(d, root, &files[i], &v->files[i]);
+
+		if (e)
+			snprintf(v->files[i].trouble, sizeof(v->files[i].trouble), "%s",
+				 error_english(e));
+		error_free(e);
+		if (!v->files[i].own)
+			v->news += v->files[i].news;
+	}
+	return NULL;
+}
+
+struct error *task_check(struct doing *d)
+{
+	struct carry_stick *v = calloc(1, sizeof(*v));
+	struct known_stick *s;
+	struct error *e;
+
+	if (!v)
+		abort();
+	e = check_files(d, v);
+	pthread_mutex_lock(&d->c->lock);
+	s = stick_find(d->c, d->view.stick);
+	if (s) {
+		memcpy(v->id, s->view.id, sizeof(v->id));
+		memcpy(v->label, s->view.label, sizeof(v->label));
+		memcpy(v->job, s->view.job, sizeof(v->job));
+		v->safe = s->view.safe;
+		v->busy = true;
+		v->checked = true;
+		error_free(s->view.error);
+		v->error = e ? error_copy(e) : NULL;
+		s->view = *v;
+	}
+	pthread_mutex_unlock(&d->c->lock);
+	free(v);
+	return e;
+}
+
+/* --- taking in ----------------------------------------------------------------------------------
+ */
+
+static void add_report(struct sync_report *sum, const struct sync_report *r)
+{
+	sum->received += r->received;
+	sum->filled += r->filled;
+	sum->known += r->known;
+	sum->blobs += r->blobs;
+	sum->forks += r->forks;
+	sum->not_admitted += r->not_admitted;
+	sum->bytes_in += r->bytes_in;
+	sum->cut |= r->cut;
+	sum->new_incarnation |= r->new_incarnation;
+	if (*r->peer_name)
+		snprintf(sum->peer_name, sizeof(sum->peer_name), "%s", r->peer_name);
+	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++)
+		report_refusal(sum, &r->refused[i].id, r->refused[i].seq, r->refused[i].why, false);
+}
+
+static struct error *take_file(struct doing *d, int fd, const char *name, enum carry_from from)
+{
+	struct carry_taking what = {
+		.from = from, .fd = fd, .name = name, .progress = job_progress, .ctx = d};
+	struct sync_report r;
+	struct error *e = carry_take(d->c->app, &what, &r);
+	struct carry_record rec = {.who = r.peer_name,
+				   .file = from == CARRY_VISITOR ? "" : name,
+				   .entries = r.received + r.filled,
+				   .known = r.known,
+				   .refused = r.refusals,
+				   .bytes = r.bytes_in,
+				   .cut = r.cut,
+				   .error = e ? error_english(e) : ""};
+
+	add_report(&d->view.report, &r);
+	record(d, &rec);
+	/* A torn or damaged one gives what is whole in it: that is no failure of the taking. */
+	if (e && r.cut && r.bytes_in > STREAM_MAGIC && !error_is(e, ERR_STOPPED)) {
+		error_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+struct error *task_take_stick(struct doing *d)
+{
+	_cleanup_(closep) int root = -1;
+	struct stick_file files[CARRY_FILES];
+	struct error *first = NULL;
+	size_t n;
+	bool more;
+
+	TRY(stick_open(&d->place, &root));
+	TRY(stick_list(root, files, &n, &more));
+	ENSURE(n, error_new(ERR_NOT_FOUND, N_("There is no news on this stick.")));
+	/* The oldest first: what a later one needs may be in it. */
+	for (size_t i = n; i-- > 0 && !d->c->stop;) {
+		_cleanup_(closep) int fd = -1;
+		uint64_t size;
+		struct error *e = stick_file_open(root, files[i].name, &fd, &size);
+
+		if (!e)
+			e = take_file(d, fd, files[i].name, CARRY_VOLUNTEER);
+		if (e && !first)
+			first = e;
+		else
+			error_free(e);
+	}
+	/* One bad file among good ones is in the record. */
+	if (first && d->view.report.received + d->view.report.known) {
+		error_free(first);
+		return NULL;
+	}
+	return first;
+}
+
+struct error *task_take_phone(struct doing *d)
+{
+	return take_file(d, d->fd, N_("the file"), CARRY_VISITOR);
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static struct error *fits(const struct stick_room *room, uint64_t bytes)
+{
+	ENSURE(room->writable, stick_error(EROFS));
+	ENSURE(bytes <= room->file_max,
+	       error_new(ERR_LIMIT,
+			 N_("This stick is formatted in an old way (FAT) that can't hold "
+			    "a file this large. Use one formatted as exFAT or ext4, or "
+			    "choose one house.")));
+	ENSURE(bytes <= room->bytes, stick_error(ENOSPC));
+	return NULL;
+}
+
+/* Older ones of ours for the same receiver say nothing that this one does not. */
+static void remove_older(struct doing *d, int root)
+{
+	struct carry_stick v = {.n_files = 0};
+	struct known_stick *s;
+
+	pthread_mutex_lock(&d->c->lock);
+	s = stick_find(d->c, d->view.stick);
+	if (s)
+		v = s->view;
+	pthread_mutex_unlock(&d->c->lock);
+	for (size_t i = 0; i < v.n_files; i++)
+		if (v.files[i].own && pubkey_eq(&v.files[i].receiver, &d->view.receiver) &&
+		    strcmp(v.files[i].name, d->view.name) != 0)
+			stick_remove(root, v.files[i].name);
+}
+
+static struct error *write_file(struct doing *d, int root, const struct carry_plan *plan)
+{
+	struct error *e;
+	int fd;
+
+	TRY(stick_write_begin(root, d->view.name, &fd));
+	e = carry_write(d->c->app, plan, fd, &d->view.written);
+	if (e) {
+		stick_write_give_up(root, fd, d->view.name);
+		if (error_is(e, ERR_FULL) || error_is(e, ERR_IO)) {
+			bool full = error_is(e, ERR_FULL);
+
+			error_free(e);
+			return stick_error(full ? ENOSPC : EIO);
+		}
+		return e;
+	}
+	return stick_write_end(root, fd, d->view.name);
+}
+
+static struct error *write_stick(struct doing *d)
+{
+	_cleanup_(closep) int root = -1;
+	static const struct pubkey anybody;
+	bool all = pubkey_eq(&d->view.receiver, &anybody);
+	struct carry_plan plan = {.receiver = all ? NULL : &d->view.receiver,
+				  .files = all,
+				  .progress = job_progress,
+				  .ctx = d};
+	struct stick_room room;
+	uint64_t bytes;
+
+	TRY(stick_open(&d->place, &root));
+	TRY(stick_room(root, &room));
+	TRY(carry_estimate(d->c->app, &plan, &bytes));
+	TRY(fits(&room, bytes));
+	carry_name(d->c->app->name, plan.receiver, env_now(d->c->app->env), d->view.name);
+	TRY(write_file(d, root, &plan));
+	remove_older(d, root);
+	return NULL;
+}
+
+struct error *task_write_stick(struct doing *d)
+{
+	struct error *e = write_stick(d);
+	struct carry_record rec = {.who = d->place.label,
+				   .file = d->view.name,
+				   .entries = d->view.written.n.entries,
+				   .bytes = d->view.written.n.bytes,
+				   .error = e ? error_english(e) : ""};
+
+	record(d, &rec);
+	return e;
+}
+
+/* --- the file that visitors take along
+ * ------------------------------------------------------------ */
+
+static struct error *prepare(struct doing *d, struct carry_download *ret)
+{
+	struct app *a = d->c->app;
+	struct carry_plan plan = {.public_only = true, .progress = job_progress, .ctx = d};
+	_cleanup_(freep) char *path = path_join(d->c->download_dir, "news.lliure");
+	_cleanup_(freep) char *tmp = path_join(d->c->download_dir, "news.tmp");
+	_cleanup_(closep) int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct carry_written w;
+	struct statvfs room;
+	uint64_t bytes;
+	uint8_t tag[8];
+
+	ENSURE(fd >= 0, file_error(errno, tmp));
+	TRY(carry_estimate(a, &plan, &bytes));
+	ENSURE(fstatvfs(fd, &room) == 0 &&
+		       (uint64_t)room.f_bavail * room.f_frsize > bytes + ROOM_LEFT,
+	       error_new(ERR_FULL, N_("There is too little room on this box to make a file of its "
+				      "news.")));
+	TRY(carry_write(a, &plan, fd, &w));
+	ENSURE(rename(tmp, path) == 0, file_error(errno, path));
+	carry_name(a->name, NULL, env_now(a->env), ret->name);
+	crypto_random(tag, sizeof(tag));
+	for (size_t i = 0; i < sizeof(tag); i++)
+		snprintf(ret->etag + i * 2, 3, "%02x", tag[i]);
+	ret->size = w.n.bytes;
+	ret->entries = w.n.entries;
+	ret->ready = true;
+	return NULL;
+}
+
+struct error *task_prepare(struct doing *d)
+{
+	struct carry *c = d->c;
+	struct carry_download new = {.ready = false};
+	int64_t change = log_change(d->conn->log);
+	struct error *e = NULL;
+	bool same;
+
+	pthread_mutex_lock(&c->lock);
+	same = c->download.ready && c->download_change == change;
+	pthread_mutex_unlock(&c->lock);
+	if (!same)
+		e = prepare(d, &new);
+	pthread_mutex_lock(&c->lock);
+	if (!e && !same) {
+		c->download = new;
+		c->download_change = change;
+	}
+	c->download.preparing = false;
+	c->download.failed = e != NULL;
+	c->download_from = env_mono(c->app->env);
+	pthread_mutex_unlock(&c->lock);
+	return e;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/carry/carry_text.h"
+
+const char *carry_size_text(struct arena *a, uint64_t bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB"};
+	double n = (double)bytes / 1000;
+	size_t u = 0;
+
+	for (; n >= 1000 && u + 1 < ARRAY_LEN(units); u++)
+		n /= 1000;
+	return arena_printf(a, n < 10 ? "%.1f %s" : "%.0f %s", n, units[u]);
+}
+
+/* One sentence; the error type already knows how to fill and translate one. */
+static void say(struct request *r, json_t *list, struct error *take_sentence)
+{
+	json_array_append_new(list, json_string(request_error_text(r, take_sentence)));
+}
+
+static const char *number(struct request *r, uint64_t n)
+{
+	return arena_printf(request_arena(r), "%llu", (unsigned long long)n);
+}
+
+static void say_taken(struct request *r, json_t *list, const struct sync_report *x)
+{
+	uint64_t new = x->received + x->filled;
+
+	if (new == 1)
+		say(r, list, error_new(ERR_INTERNAL, N_("One piece of news was new here.")));
+	else if (new)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("%s pieces of news were new here."),
+			      number(r, new)));
+	else
+		say(r, list, error_new(ERR_INTERNAL, N_("Nothing in it was new here.")));
+	if (x->known == 1)
+		say(r, list, error_new(ERR_INTERNAL, N_("One was here already.")));
+	else if (x->known)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("%s were here already."), number(r, x->known)));
+}
+
+static void say_refused(struct request *r, json_t *list, const struct sync_report *x)
+{
+	if (x->not_admitted)
+		say(r, list,
+		    error_new(
+			    ERR_INTERNAL,
+			    N_("Some of it is of communities or houses that are not known here. It "
+			       "was not taken; a volunteer can connect them.")));
+	for (size_t i = 0; i < x->refusals && i < REPORT_REFUSALS; i++) {
+		const struct refusal *f = &x->refused[i];
+
+		if (f->why != ERR_NOT_ADMITTED)
+			say(r, list,
+			    error_new(f->why, refusal_msgid(f->why, f->by_peer),
+				      ID_SHORT(&f->id.appliance)));
+	}
+	if (x->cut)
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("The file was cut off or damaged on the way. What was whole in it "
+				 "was taken; bring it again for the rest.")));
+}
+
+json_t *carry_report_json(struct request *r, const struct sync_report *x)
+{
+	json_t *list = json_array();
+
+	say_taken(r, list, x);
+	say_refused(r, list, x);
+	return list;
+}
+
+static json_t *written_json(struct request *r, const struct carry_job *j)
+{
+	json_t *list = json_array();
+
+	if (j->written.n.entries)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("%s pieces of news were written, %s."),
+			      number(r, j->written.n.entries),
+			      carry_size_text(request_arena(r), j->written.n.bytes)));
+	else
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("The other house holds everything already, as far as is known. "
+				 "What this house holds was written, so that it knows, too.")));
+	return list;
+}
+
+json_t *carry_job_json(struct request *r, const struct carry_job *j)
+{
+	uint64_t percent = j->total ? j->done * 100 / j->total : 0;
+	json_t *o = json_pack(
+		"{s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:I, s:s, s:n, s:n}", "id", j->id, "waits",
+		j->state == CARRY_WAITS, "runs", j->state == CARRY_RUNS, "done",
+		j->state == CARRY_DONE, "failed", j->state == CARRY_FAILED, "took",
+		j->kind == CARRY_TAKE_STICK || j->kind == CARRY_TAKE_PHONE, "wrote",
+		j->kind == CARRY_WRITE_STICK, "percent", (json_int_t)(percent < 100 ? percent : 99),
+		"from", j->report.peer_name, "sentences", "error");
+
+	if (j->state == CARRY_DONE)
+		json_object_set_new(o, "sentences",
+				    j->kind == CARRY_WRITE_STICK
+					    ? written_json(r, j)
+					    : carry_report_json(r, &j->report));
+	if (j->state == CARRY_FAILED && j->error)
+		json_object_set_new(o, "error",
+				    json_string(request_error_text(r, error_copy(j->error))));
+	if (*j->name)
+		json_object_set_new(o, "file", json_string(j->name));
+	return o;
+}

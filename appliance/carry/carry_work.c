@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The two threads, the table of jobs and the table of sticks. */
+#include "appliance/carry/carry_priv.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+
+enum { LOOK_EVERY_MS = 2000 };
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+static bool over(const struct job *j)
+{
+	return j->view.state == CARRY_DONE || j->view.state == CARRY_FAILED;
+}
+
+struct job *job_new(struct carry *c, enum carry_kind kind)
+{
+	struct job *best = NULL;
+	uint8_t secret[32];
+
+	for (size_t i = 0; i < CARRY_JOBS; i++) {
+		struct job *j = &c->jobs[i];
+
+		if (!j->view.state) {
+			best = j;
+			break;
+		}
+		if (over(j) && (!best || j->order < best->order))
+			best = j;
+	}
+	if (!best)
+		return NULL;
+	error_free(best->view.error);
+	*best = (struct job){.view = {.kind = kind, .state = CARRY_WAITS}, .fd = -1};
+	best->order = ++c->next_order;
+	crypto_random(secret, sizeof(secret));
+	snprintf(best->view.id, sizeof(best->view.id), "%s", ID(secret));
+	pthread_cond_broadcast(&c->moved);
+	return best;
+}
+
+static struct job *job_find(struct carry *c, const char *id)
+{
+	for (size_t i = 0; i < CARRY_JOBS; i++)
+		if (c->jobs[i].view.state && strcmp(c->jobs[i].view.id, id) == 0)
+			return &c->jobs[i];
+	return NULL;
+}
+
+bool carry_job_get(struct carry *c, const char *id, struct carry_job *ret)
+{
+	struct job *j;
+
+	pthread_mutex_lock(&c->lock);
+	j = job_find(c, id);
+	if (j) {
+		*ret = j->view;
+		ret->error = j->view.error ? error_copy(j->view.error) : NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return j != NULL;
+}
+
+static struct error *too_much(void)
+{
+	return error_new(ERR_BUSY, N_("The box is busy with other news. Try again in some "
+				      "minutes."));
+}
+
+struct known_stick *stick_find(struct carry *c, const char *id)
+{
+	for (size_t i = 0; i < CARRY_STICKS; i++)
+		if (c->sticks[i].here && strcmp(c->sticks[i].view.id, id) == 0)
+			return &c->sticks[i];
+	return NULL;
+}
+
+static struct error *ask(struct carry *c, enum carry_kind kind, const char *stick,
+			 const struct pubkey *receiver, char ret_id[CARRY_ID])
+{
+	struct known_stick *s = stick_find(c, stick);
+	struct job *j;
+
+	ENSURE(s, error_new(ERR_NOT_FOUND, N_("This stick is not plugged in any more.")));
+	ENSURE(!s->view.busy, error_new(ERR_BUSY, N_("This stick is being written or read. Wait "
+						     "until that is done.")));
+	j = job_new(c, kind);
+	ENSURE(j, too_much());
+	snprintf(j->view.stick, sizeof(j->view.stick), "%s", stick);
+	if (receiver)
+		j->view.receiver = *receiver;
+	s->view.busy = true;
+	s->view.safe = false;
+	if (kind != CARRY_CHECK_STICK)
+		snprintf(s->view.job, sizeof(s->view.job), "%s", j->view.id);
+	snprintf(ret_id, CARRY_ID, "%s", j->view.id);
+	return NULL;
+}
+
+struct error *carry_ask(struct carry *c, enum carry_kind kind, const char *stick,
+			const struct pubkey *receiver, char ret_id[CARRY_ID])
+{
+	struct error *e;
+
+	pthread_mutex_lock(&c->lock);
+	e = ask(c, kind, stick, receiver, ret_id);
+	pthread_mutex_unlock(&c->lock);
+	return e;
+}
+
+/* With the lock. */
+static struct error *may_bring(struct carry *c, uint64_t size)
+{
+	int64_t now = env_mono(c->app->env);
+	unsigned waiting = 0;
+
+	if (!c->day_from || now - c->day_from > DAY_MS) {
+		c->day_from = now;
+		c->day_bytes = 0;
+	}
+	for (size_t i = 0; i < CARRY_JOBS; i++)
+		waiting += c->jobs[i].view.kind == CARRY_TAKE_PHONE && c->jobs[i].fd >= 0;
+	ENSURE(waiting < CARRY_PHONES, too_much());
+	ENSURE(c->day_bytes + size <= CARRY_PHONES_A_DAY,
+	       error_new(ERR_RATE,
+			 N_("So much news was brought today that the box takes no more. "
+			    "Come back tomorrow, or give it to a volunteer on a stick.")));
+	return NULL;
+}
+
+struct error *carry_phone(struct carry *c, int take_fd, uint64_t size, char ret_id[CARRY_ID])
+{
+	struct job *j = NULL;
+	struct error *e;
+
+	pthread_mutex_lock(&c->lock);
+	e = may_bring(c, size);
+	if (!e) {
+		j = job_new(c, CARRY_TAKE_PHONE);
+		if (!j)
+			e = too_much();
+	}
+	if (j) {
+		c->day_bytes += size;
+		j->fd = take_fd;
+		j->view.total = size;
+		snprintf(ret_id, CARRY_ID, "%s", j->view.id);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (e)
+		close(take_fd);
+	return e;
+}
+
+/* --- the worker ------------------------------------------------------------------------------- */
+
+/* What people at the box wait for comes before what strangers bring. */
+static int rank(const struct job *j)
+{
+	return j->view.kind == CARRY_TAKE_PHONE ? 1 : j->view.kind == CARRY_PREPARE ? 2 : 0;
+}
+
+static struct job *next_job(struct carry *c)
+{
+	struct job *best = NULL;
+
+	for (size_t i = 0; i < CARRY_JOBS; i++) {
+		struct job *j = &c->jobs[i];
+
+		if (j->view.state == CARRY_WAITS &&
+		    (!best || rank(j) < rank(best) ||
+		     (rank(j) == rank(best) && j->order < best->order)))
+			best = j;
+	}
+	return best;
+}
+
+bool job_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct doing *d = ctx;
+
+	pthread_mutex_lock(&d->c->lock);
+	d->job->view.done = done;
+	if (total)
+		d->job->view.total = total;
+	pthread_mutex_unlock(&d->c->lock);
+	return d->c->stop;
+}
+
+static struct error *run_task(struct doing *d)
+{
+	static struct error *(*const tasks[])(struct doing *) = {
+		[CARRY_CHECK_STICK] = task_check,
+		[CARRY_TAKE_STICK] = task_take_stick,
+		[CARRY_WRITE_STICK] = task_write_stick,
+		[CARRY_TAKE_PHONE] = task_take_phone,
+		[CARRY_PREPARE] = task_prepare};
+
+	TRY(app_conn(d->c->app, &d->conn));
+	return tasks[d->view.kind](d);
+}
+
+/* With the lock, which is let go of meanwhile. */
+static void run_job(struct carry *c, struct job *j)
+{
+	struct doing d = {.c = c, .job = j, .fd = j->fd};
+	struct known_stick *s = *j->view.stick ? stick_find(c, j->view.stick) : NULL;
+	struct error *e = NULL;
+
+	j->view.state = CARRY_RUNS;
+	d.view = j->view;
+	if (s)
+		d.place = s->place;
+	else if (*j->view.stick)
+		e = stick_error(ENODEV);
+	pthread_mutex_unlock(&c->lock);
+	if (!e)
+		e = run_task(&d);
+	conn_close(d.conn);
+	if (d.fd >= 0)
+		close(d.fd);
+	pthread_mutex_lock(&c->lock);
+	d.view.done = j->view.done;
+	d.view.total = j->view.total;
+	d.view.error = e;
+	d.view.state = e ? CARRY_FAILED : CARRY_DONE;
+	j->view = d.view;
+	j->fd = -1;
+	s = *j->view.stick ? stick_find(c, j->view.stick) : NULL;
+	if (s) {
+		s->view.busy = false;
+		if (j->view.kind != CARRY_CHECK_STICK)
+			s->view.safe = !e;
+	}
+}
+
+/* After news were taken or written, what is on the stick is another matter. */
+static void look_again(struct carry *c, const struct job *j)
+{
+	char id[CARRY_ID];
+	bool safe = j->view.state == CARRY_DONE;
+	struct known_stick *s;
+
+	if (j->view.kind != CARRY_TAKE_STICK && j->view.kind != CARRY_WRITE_STICK)
+		return;
+	error_free(ask(c, CARRY_CHECK_STICK, j->view.stick, NULL, id));
+	s = stick_find(c, j->view.stick);
+	if (s)
+		s->view.safe = safe;
+}
+
+static void *work(void *arg)
+{
+	struct carry *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop) {
+		struct job *j = next_job(c);
+
+		if (!j) {
+			pthread_cond_wait(&c->moved, &c->lock);
+			continue;
+		}
+		run_job(c, j);
+		look_again(c, j);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* --- sticks come and go ------------------------------------------------------------------------
+ */
+
+static void stick_gone(struct known_stick *s)
+{
+	error_free(s->view.error);
+	*s = (struct known_stick){.here = false};
+}
+
+static void stick_came(struct carry *c, const struct stick_place *p)
+{
+	char id[CARRY_ID];
+
+	for (size_t i = 0; i < CARRY_STICKS; i++) {
+		struct known_stick *s = &c->sticks[i];
+
+		if (s->here)
+			continue;
+		*s = (struct known_stick){.place = *p, .here = true};
+		memcpy(s->view.id, p->id, sizeof(s->view.id));
+		memcpy(s->view.label, p->label, sizeof(s->view.label));
+		error_free(ask(c, CARRY_CHECK_STICK, p->id, NULL, id));
+		return;
+	}
+}
+
+/* With the lock. */
+static void compare(struct carry *c, const struct stick_place *now, size_t n)
+{
+	for (size_t i = 0; i < CARRY_STICKS; i++) {
+		bool still = false;
+
+		for (size_t k = 0; k < n; k++)
+			still |= strcmp(now[k].id, c->sticks[i].view.id) == 0;
+		if (c->sticks[i].here && !still)
+			stick_gone(&c->sticks[i]);
+	}
+	for (size_t k = 0; k < n; k++)
+		if (!stick_find(c, now[k].id))
+			stick_came(c, &now[k]);
+}
+
+static void look_around(struct carry *c, struct usb *usb)
+{
+	struct stick_place now[CARRY_STICKS];
+	size_t n = stick_places(c->sticks_dir, now, CARRY_STICKS);
+
+	n += stick_mounted(usb, "/proc/self/mountinfo", now + n, CARRY_STICKS - n);
+	pthread_mutex_lock(&c->lock);
+	compare(c, now, n);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void *watch(void *arg)
+{
+	struct carry *c = arg;
+	struct usb *usb = usb_open();
+	int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
+	while (!c->stop) {
+		struct pollfd p[3] = {{.fd = c->wake[0], .events = POLLIN},
+				      {.fd = usb_fd(usb), .events = POLLIN},
+				      {.fd = mounts, .events = POLLPRI}};
+
+		look_around(c, usb);
+		poll(p, ARRAY_LEN(p), LOOK_EVERY_MS);
+		if (p[1].revents)
+			usb_drain(usb);
+	}
+	if (mounts >= 0)
+		close(mounts);
+	usb_close(usb);
+	return NULL;
+}
+
+size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS])
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < CARRY_STICKS; i++) {
+		if (!c->sticks[i].here)
+			continue;
+		out[n] = c->sticks[i].view;
+		if (out[n].error)
+			out[n].error = error_copy(out[n].error);
+		n++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
+/* --- the file that visitors take along ----------------------------------------------------------
+ */
+
+void carry_download(struct carry *c, struct carry_download *ret)
+{
+	int64_t now = env_mono(c->app->env);
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->download.preparing &&
+	    (!c->download.ready || now - c->download_from > FRESH_MS_DOWNLOAD))
+		c->download.preparing = job_new(c, CARRY_PREPARE) != NULL;
+	*ret = c->download;
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct error *carry_download_open(struct carry *c, const char *name, int *ret_fd,
+				  struct carry_download *ret)
+{
+	_cleanup_(freep) char *path = path_join(c->download_dir, "news.lliure");
+	int fd = -1;
+	bool is;
+
+	pthread_mutex_lock(&c->lock);
+	is = c->download.ready && strcmp(c->download.name, name) == 0;
+	if (is)
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	*ret = c->download;
+	pthread_mutex_unlock(&c->lock);
+	ENSURE(fd >= 0, error_new(ERR_NOT_FOUND, N_("This file has given way to a newer one. Go "
+						    "back and load the page again.")));
+	*ret_fd = fd;
+	return NULL;
+}
+
+/* --- starting and stopping ---------------------------------------------------------------------
+ */
+
+static struct error *begin(struct carry *c)
+{
+	TRY(dir_remove(c->download_dir));
+	TRY(dir_make(c->download_dir, 0700));
+	ENSURE(pipe2(c->wake, O_CLOEXEC) == 0, file_error(errno, "pipe"));
+	c->works = pthread_create(&c->worker, NULL, work, c) == 0;
+	c->watches = pthread_create(&c->watcher, NULL, watch, c) == 0;
+	ENSURE(c->works && c->watches,
+	       error_new(ERR_INTERNAL, N_("A thread could not be started.")));
+	return NULL;
+}
+
+struct error *carry_start(struct app *a, const char *sticks_dir, struct carry **ret)
+{
+	struct carry *c = calloc(1, sizeof(*c));
+	struct error *e;
+
+	if (!c)
+		abort();
+	c->app = a;
+	c->wake[0] = c->wake[1] = -1;
+	for (size_t i = 0; i < CARRY_JOBS; i++)
+		c->jobs[i].fd = -1;
+	c->sticks_dir = sticks_dir ? realpath(sticks_dir, NULL) : NULL;
+	c->download_dir = path_join(a->dir, "carry");
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->moved, NULL);
+	e = sticks_dir && !c->sticks_dir ? file_error(errno, sticks_dir) : begin(c);
+	if (e) {
+		carry_stop(c);
+		return e;
+	}
+	*ret = c;
+	return NULL;
+}
+
+void carry_stop(struct carry *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_broadcast(&c->moved);
+	pthread_mutex_unlock(&c->lock);
+	if (c->watches && write(c->wake[1], "", 1) == 1)
+		pthread_join(c->watcher, NULL);
+	if (c->works)
+		pthread_join(c->worker, NULL);
+	for (size_t i = 0; i < CARRY_JOBS; i++) {
+		error_free(c->jobs[i].view.error);
+		if (c->jobs[i].fd >= 0)
+			close(c->jobs[i].fd);
+	}
+	for (size_t i = 0; i < CARRY_STICKS; i++)
+		stick_gone(&c->sticks[i]);
+	for (int i = 0; i < 2; i++)
+		if (c->wake[i] >= 0)
+			close(c->wake[i]);
+	pthread_cond_destroy(&c->moved);
+	pthread_mutex_destroy(&c->lock);
+	free(c->sticks_dir);
+	free(c->download_dir);
+	free(c);
+}

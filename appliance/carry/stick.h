@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A stick: a folder that somebody else filled. Ours on it is `lliure/`, with files named by
+ * carry_name. Everything is opened below the stick's own descriptor without following links;
+ * only regular files of a known size are read; at most CARRY_LOOKED names are looked at. What else
+ * lies there is neither opened nor counted.
+ *
+ * Writing: a temporary name, fsync, rename, fsync of the folder, syncfs. After stick_write_end the
+ * stick may be pulled out.
+ */
+#pragma once
+#include "appliance/carry/carry.h"
+
+struct stick_place {
+	char id[STICK_ID];
+	char label[LIMIT_NAME + 1]; /* for people, one clean line */
+	char path[1024];
+};
+struct stick_file {
+	char name[CARRY_NAME];
+	uint64_t size;
+};
+
+/* --- stick.c --- */
+struct error *stick_open(const struct stick_place *p, int *ret_root) MUST;
+/* The newest by the dates in their names, at most CARRY_FILES. *ret_more: there are others. */
+struct error *stick_list(int root, struct stick_file files[CARRY_FILES], size_t *ret_n,
+			 bool *ret_more) MUST;
+/* ERR_DENIED for what is no regular file, ERR_LIMIT for one that is too large. */
+struct error *stick_file_open(int root, const char *name, int *ret_fd, uint64_t *ret_size) MUST;
+struct stick_room {
+	uint64_t bytes, file_max; /* free; the largest file that its file system can hold */
+	bool writable;
+};
+struct error *stick_room(int root, struct stick_room *ret) MUST;
+struct error *stick_write_begin(int root, const char *name, int *ret_fd) MUST;
+struct error *stick_write_end(int root, int take_fd, const char *name) MUST;
+void stick_write_give_up(int root, int take_fd, const char *name);
+void stick_remove(int root, const char *name);
+/* What went wrong, with the stick's name: full, pulled out, read-only. */
+struct error *stick_error(int errnum) MUST;
+
+/* --- stick_watch.c, stick_udev.c --- */
+/* Where sticks are now: folders in `dir` (NULL: none), and what udev says is mounted from USB. */
+size_t stick_places(const char *dir, struct stick_place *out, size_t max);
+void stick_place_name(struct stick_place *p, const char *label, const char *path);
+struct usb;
+/* NULL where there is no udev. */
+struct usb *usb_open(void);
+void usb_close(struct usb *u);
+int usb_fd(const struct usb *u); /* readable when something was plugged in or out; -1 */
+void usb_drain(struct usb *u);
+/* Is this block device on USB, or removable? Its name for people in label. */
+bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1]);
+size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *out, size_t max);

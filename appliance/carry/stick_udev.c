@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What udev knows: is a block device on USB, and was something plugged in or out. */
+#include "appliance/carry/stick.h"
+#include <libudev.h>
+#include <sys/sysmacros.h>
+
+struct usb {
+	struct udev *udev;
+	struct udev_monitor *monitor; /* NULL: no daemon tells; mounts are looked at now and then */
+};
+
+struct usb *usb_open(void)
+{
+	struct usb *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		abort();
+	u->udev = udev_new();
+	if (!u->udev) {
+		free(u);
+		return NULL;
+	}
+	u->monitor = udev_monitor_new_from_netlink(u->udev, "udev");
+	if (u->monitor &&
+	    (udev_monitor_filter_add_match_subsystem_devtype(u->monitor, "block", NULL) < 0 ||
+	     udev_monitor_enable_receiving(u->monitor) < 0))
+		u->monitor = udev_monitor_unref(u->monitor);
+	return u;
+}
+
+void usb_close(struct usb *u)
+{
+	if (!u)
+		return;
+	if (u->monitor)
+		udev_monitor_unref(u->monitor);
+	udev_unref(u->udev);
+	free(u);
+}
+
+int usb_fd(const struct usb *u)
+{
+	return u && u->monitor ? udev_monitor_get_fd(u->monitor) : -1;
+}
+
+void usb_drain(struct usb *u)
+{
+	struct udev_device *d;
+
+	while (u->monitor && (d = udev_monitor_receive_device(u->monitor)))
+		udev_device_unref(d);
+}
+
+static const char *property(struct udev_device *d, const char *name)
+{
+	const char *s = udev_device_get_property_value(d, name);
+
+	return s ? s : "";
+}
+
+bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1])
+{
+	struct udev_device *d = udev_device_new_from_devnum(u->udev, 'b', makedev(major, minor));
+	struct udev_device *disk;
+	const char *removable, *name;
+	bool is;
+
+	if (!d)
+		return false;
+	disk = udev_device_get_parent_with_subsystem_devtype(d, "block", "disk");
+	removable = udev_device_get_sysattr_value(disk ? disk : d, "removable");
+	is = strcmp(property(d, "ID_BUS"), "usb") == 0 || (removable && *removable == '1');
+	name = *property(d, "ID_FS_LABEL") ? property(d, "ID_FS_LABEL") : property(d, "ID_MODEL");
+	/* What a stick calls itself is foreign. */
+	if (line_clean(span_str(name), label, LIMIT_NAME + 1) == 0)
+		snprintf(label, LIMIT_NAME + 1, "USB");
+	udev_device_unref(d);
+	return is;
+}

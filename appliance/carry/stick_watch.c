@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Where sticks are: folders that are treated as such, and mounts from USB. */
+#include "appliance/carry/stick.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { LOOKED = 256 };
+
+void stick_place_name(struct stick_place *p, const char *label, const char *path)
+{
+	struct stat st = {0};
+	struct hash_state h;
+	struct hash id;
+
+	line_clean(span_str(label), p->label, sizeof(p->label));
+	snprintf(p->path, sizeof(p->path), "%s", path);
+	/* Another stick at the same place is another. */
+	if (stat(path, &st))
+		memset(&st, 0, sizeof(st));
+	hash_init(&h);
+	hash_add(&h, path, strlen(path));
+	hash_add(&h, &st.st_dev, sizeof(st.st_dev));
+	hash_add(&h, &st.st_ino, sizeof(st.st_ino));
+	id = hash_final(&h);
+	snprintf(p->id, sizeof(p->id), "%.8s", ID_SHORT(&id));
+}
+
+size_t stick_places(const char *dir, struct stick_place *out, size_t max)
+{
+	DIR *d = dir ? opendir(dir) : NULL;
+	size_t n = 0, looked = 0;
+	struct dirent *e;
+
+	while (d && n < max && looked++ < LOOKED && (e = readdir(d))) {
+		_cleanup_(freep) char *path = path_join(dir, e->d_name);
+		struct stat st;
+
+		if (e->d_name[0] == '.' || strlen(path) >= sizeof(out->path) ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode))
+			continue;
+		stick_place_name(&out[n++], e->d_name, path);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* --- /proc/self/mountinfo --------------------------------------------------------------------- */
+
+/* "\040" and the like, in place. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = 0;
+}
+
+/* One line: "36 35 98:0 /mnt1 /mnt2 rw,noatime …". */
+static bool mounted_usb(struct usb *u, char *line, struct stick_place *ret)
+{
+	char label[LIMIT_NAME + 1], root[8], *path;
+	unsigned major, minor;
+	int at = 0;
+
+	if (sscanf(line, "%*u %*u %u:%u %7s %n", &major, &minor, root, &at) < 3 || !at ||
+	    strcmp(root, "/") != 0)
+		return false;
+	path = line + at;
+	path[strcspn(path, " \n")] = 0;
+	unescape(path);
+	if (strlen(path) >= sizeof(ret->path) || !usb_device(u, major, minor, label))
+		return false;
+	stick_place_name(ret, label, path);
+	return true;
+}
+
+size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *out, size_t max)
+{
+	_cleanup_(fclosep) FILE *f = u ? fopen(mountinfo, "re") : NULL;
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0, n = 0;
+
+	while (f && n < max && getline(&line, &size, f) > 0)
+		n += mounted_usb(u, line, &out[n]);
+	return n;
+}
