@@ -47,7 +47,7 @@ struct error *carry_public(struct conn *c, const struct hash *space, bool *ret)
 	struct space_info info;
 
 	TRY(space_get(c, space, &info));
-	*ret = true;
+	*ret = !info.is_private;
 	return NULL;
 }
 

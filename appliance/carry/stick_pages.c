@@ -98,11 +98,12 @@ static struct error *add_record(void *ctx, const struct carry_record *x)
 				     .not_admitted = (unsigned)x->refused};
 	json_t *o = json_pack(
 		"{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s:n, s:s}", "who",
-		*x->who ? x->who : "?", "file", x->file, "when", request_date(l->r, x->when_ms),
-		"when_text", request_date_text(l->r, x->when_ms), "took",
-		x->kind == CARRY_TAKE_STICK, "wrote", x->kind == CARRY_WRITE_STICK, "phone",
-		x->kind == CARRY_TAKE_PHONE, "entries", (json_int_t)x->entries, "size_text",
-		carry_size_text(request_arena(l->r), x->bytes), "sentences", "error", x->error);
+		*x->who ? x->who : request_text(l->r, N_("an unnamed box")), "file", x->file,
+		"when", request_date(l->r, x->when_ms), "when_text",
+		request_date_text(l->r, x->when_ms), "took", x->kind == CARRY_TAKE_STICK, "wrote",
+		x->kind == CARRY_WRITE_STICK, "phone", x->kind == CARRY_TAKE_PHONE, "entries",
+		(json_int_t)x->entries, "size_text", carry_size_text(request_arena(l->r), x->bytes),
+		"sentences", "error", x->error);
 
 	if (x->kind != CARRY_WRITE_STICK && !*x->error)
 		json_object_set_new(o, "sentences", carry_report_json(l->r, &report));

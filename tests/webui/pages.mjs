@@ -2,6 +2,7 @@
 /* pages.mjs URL NAME PASSWORD: walk through a running box as people do, on a phone of 320 px without
  * script and on a projector of 1280 px with it, and look at every page on the way. NAME is a volunteer
  * and steward; URL is on the loopback address, where passwords are allowed. */
+import { readFileSync } from 'node:fs';
 import { open, complaints, ownComplaints, tap } from './browser.mjs';
 
 const [base, name, password] = process.argv.slice(2);
@@ -119,6 +120,37 @@ async function looksAfter(v, words) {
 	await v.see('a guest’s message after approval', { text: words });
 }
 
+/* A page that follows by itself, once it has come to its end. */
+async function settled(v, path) {
+	for (let tries = 0; tries < 40; tries++) {
+		if (path)
+			await v.go(path);
+		else
+			await v.page.reload();
+		if (!await v.page.locator('meta[http-equiv="refresh"]').count())
+			return;
+		await v.page.waitForTimeout(500);
+	}
+}
+
+async function carries(guest, volunteer) {
+	await settled(guest, '/carry');
+	await guest.see('news to take along');
+	const [file] = await Promise.all([guest.page.waitForEvent('download'), guest.click('a[download]')]);
+	const name = file.suggestedFilename();
+	t.test(`${guest.kind.label}: the file has a name of ours`, name.endsWith('.lliure') ? [] : [name]);
+	await guest.page.setInputFiles('#file', { name, mimeType: 'application/octet-stream',
+		buffer: readFileSync(await file.path()) });
+	await guest.click('main form button');
+	await settled(guest);
+	await guest.see('news that was brought', { path: /^\/carry\/brought\// });
+	await settled(volunteer, '/admin/carry');
+	await volunteer.see('a stick', { text: 'Kingston' });
+	await volunteer.click('form[action$="/write"] button');
+	await settled(volunteer, '/admin/carry');
+	await volunteer.see('a stick that was written', { text: '.lliure' });
+}
+
 async function talks(v, words) {
 	await v.go('/forums');
 	await v.click('.list a.to[href^="/forum/"]');
@@ -207,6 +239,7 @@ for (const kind of kinds) {
 	volunteer.topic = guest.topic;
 	await step(kind, 'signing in', () => signsIn(volunteer));
 	await step(kind, 'looking after the house', () => looksAfter(volunteer, `hola ${words}`));
+	await step(kind, 'carrying news', () => carries(guest, volunteer));
 	await step(kind, 'talking', () => talks(volunteer, words));
 	await step(kind, 'keeping documents', () => keeps(volunteer, words));
 	await step(kind, 'finding', () => finds(guest, `hola ${words}`));

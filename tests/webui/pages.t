@@ -4,7 +4,8 @@
 # script and at 1280 px with it.
 . "$(dirname "$0")/../e2e/lib.sh"
 export SOURCE BUILD
-make_box ateneu --demo "$SOURCE/appliance/demo.json" && start_box ateneu || {
+mkdir -p "$T/sticks/Kingston"
+make_box ateneu --demo "$SOURCE/appliance/demo.json" && start_box ateneu --sticks "$T/sticks" || {
 	echo "Bail out! the box did not start"
 	exit 1
 }

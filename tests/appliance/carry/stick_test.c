@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What lies on a stick is foreign: only regular files with names of our own grammar are opened, and
+ * what is written is whole or not there. */
+#include "tests/lib/test.h"
+#include "appliance/carry/stick.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct fixture {
+	char *dir, *folder;
+	struct stick_place place;
+	int root;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->dir = test_dir();
+	f->folder = path_join(f->dir, "lliure");
+	stick_place_name(&f->place, "Kingston\n\x1b[31m\xe2\x80\xae 32", f->dir);
+	assert_ok(stick_open(&f->place, &f->root));
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	close(f->root);
+	test_dir_remove(f->dir);
+	free(f->folder);
+	free(f);
+	return 0;
+}
+
+static void put(struct fixture *f, const char *name, const char *text)
+{
+	_cleanup_(freep) char *path = path_join(f->folder, name);
+
+	assert_ok(dir_make(f->folder, 0755));
+	assert_ok(file_write(path, span_str(text), 0644));
+}
+
+static size_t list(struct fixture *f, struct stick_file files[CARRY_FILES], bool *ret_more)
+{
+	size_t n;
+
+	assert_ok(stick_list(f->root, files, &n, ret_more));
+	return n;
+}
+
+static void a_stick_s_own_name_is_one_clean_line(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(f->place.label, "Kingston[31m 32");
+	assert_int_equal(strlen(f->place.id), 8);
+}
+
+static void an_empty_stick_has_no_news(void **state)
+{
+	struct fixture *f = *state;
+	struct stick_file files[CARRY_FILES];
+	bool more;
+
+	assert_int_equal(list(f, files, &more), 0);
+	assert_false(more);
+}
+
+static void the_newest_come_first_and_the_others_are_counted_out(void **state)
+{
+	struct fixture *f = *state;
+	struct stick_file files[CARRY_FILES];
+	char name[64];
+	bool more;
+
+	for (int i = 1; i <= 12; i++) {
+		snprintf(name, sizeof(name), "casa-202611%02d-1200.lliure", i);
+		put(f, name, "x");
+	}
+	put(f, "notes.txt", "x");
+	put(f, "Casa-20261130-1200.lliure", "x");
+	assert_int_equal(list(f, files, &more), CARRY_FILES);
+	assert_true(more);
+	assert_string_equal(files[0].name, "casa-20261112-1200.lliure");
+	assert_string_equal(files[CARRY_FILES - 1].name, "casa-20261105-1200.lliure");
+}
+
+static void links_fifos_and_folders_are_not_opened(void **state)
+{
+	struct fixture *f = *state;
+	static const char fifo[] = "fifo-20261101-1200.lliure",
+			  link[] = "link-20261101-1200.lliure",
+			  folder[] = "dir-20261101-1200.lliure";
+	struct stick_file files[CARRY_FILES];
+	uint64_t size;
+	bool more;
+	int fd, at;
+
+	put(f, "good-20261101-1200.lliure", "x");
+	at = open(f->folder, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(mkfifoat(at, fifo, 0644), 0);
+	assert_int_equal(symlinkat("/etc/passwd", at, link), 0);
+	assert_int_equal(mkdirat(at, folder, 0755), 0);
+	assert_int_equal(list(f, files, &more), 1);
+	assert_string_equal(files[0].name, "good-20261101-1200.lliure");
+	/* Put there after the looking. */
+	assert_fails(stick_file_open(f->root, fifo, &fd, &size), ERR_DENIED);
+	assert_fails(stick_file_open(f->root, link, &fd, &size), ERR_DENIED);
+	assert_fails(stick_file_open(f->root, folder, &fd, &size), ERR_DENIED);
+	assert_fails(stick_file_open(f->root, "../x-20261101-1200.lliure", &fd, &size), ERR_IO);
+	assert_fails(stick_file_open(f->root, "gone-20261101-1200.lliure", &fd, &size), ERR_IO);
+	assert_ok(stick_file_open(f->root, "good-20261101-1200.lliure", &fd, &size));
+	assert_int_equal(size, 1);
+	close(fd);
+	close(at);
+}
+
+static void a_folder_that_is_a_link_is_neither_read_nor_written(void **state)
+{
+	struct fixture *f = *state;
+	struct stick_file files[CARRY_FILES];
+	bool more;
+	int fd;
+
+	assert_int_equal(symlink("/tmp", f->folder), 0);
+	assert_int_equal(list(f, files, &more), 0);
+	assert_fails(stick_write_begin(f->root, "a-20261101-1200.lliure", &fd), ERR_EXISTS);
+	assert_int_equal(unlink(f->folder), 0);
+}
+
+static void what_is_written_is_whole_or_not_there(void **state)
+{
+	struct fixture *f = *state;
+	static const char name[] = "a-20261101-1200.lliure";
+	struct stick_file files[CARRY_FILES];
+	struct stick_room room;
+	bool more;
+	int fd;
+
+	assert_ok(stick_room(f->root, &room));
+	assert_true(room.writable && room.bytes > 0);
+	assert_ok(stick_write_begin(f->root, name, &fd));
+	assert_int_equal(write(fd, "half", 4), 4);
+	assert_int_equal(list(f, files, &more), 0);
+	stick_write_give_up(f->root, fd, name);
+	assert_int_equal(list(f, files, &more), 0);
+	/* What a power cut left is in nobody's way. */
+	put(f, "a-20261101-1200.lliure.tmp", "of last time");
+	assert_ok(stick_write_begin(f->root, name, &fd));
+	assert_int_equal(write(fd, "whole", 5), 5);
+	assert_ok(stick_write_end(f->root, fd, name));
+	assert_int_equal(list(f, files, &more), 1);
+	assert_int_equal(files[0].size, 5);
+	stick_remove(f->root, "../lliure/a-20261101-1200.lliure");
+	assert_int_equal(list(f, files, &more), 1);
+	stick_remove(f->root, name);
+	assert_int_equal(list(f, files, &more), 0);
+}
+
+static void errors_say_what_to_do(void **state)
+{
+	struct error *full = stick_error(ENOSPC), *locked = stick_error(EROFS),
+		     *gone = stick_error(ENODEV);
+
+	assert_non_null(strstr(error_english(full), "full"));
+	assert_non_null(strstr(error_english(locked), "switch"));
+	assert_non_null(strstr(error_english(gone), "Plug it in again"));
+	error_free(full);
+	error_free(locked);
+	error_free(gone);
+}
+
+static void only_folders_of_the_given_one_are_sticks(void **state)
+{
+	struct fixture *f = *state;
+	struct stick_place places[CARRY_STICKS];
+	_cleanup_(freep) char *a = path_join(f->dir, "a"), *file = path_join(f->dir, "file");
+	_cleanup_(freep) char *hidden = path_join(f->dir, ".b"), *link = path_join(f->dir, "c");
+
+	assert_int_equal(mkdir(a, 0755), 0);
+	assert_int_equal(mkdir(hidden, 0755), 0);
+	assert_int_equal(symlink(a, link), 0);
+	assert_ok(file_write(file, span_str("x"), 0644));
+	assert_int_equal(stick_places(f->dir, places, CARRY_STICKS), 1);
+	assert_string_equal(places[0].label, "a");
+	assert_int_equal(stick_places("/nowhere", places, CARRY_STICKS), 0);
+	assert_int_equal(stick_places(NULL, places, CARRY_STICKS), 0);
+}
+
+static void a_table_of_mounts_is_read_with_care(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *path = path_join(f->dir, "mountinfo");
+	struct stick_place places[CARRY_STICKS];
+	struct usb *usb = usb_open();
+
+	assert_ok(file_write(path,
+			     span_str("36 35 0:0 / /mnt rw - tmpfs none rw\nrubbish\n\n"
+				      "1 2 3:4\n36 35 999999:0 / /m\\040x rw - vfat x rw\n"
+				      "36 35 1:1 /sub /y rw - vfat x rw\n"),
+			     0644));
+	assert_int_equal(stick_mounted(usb, path, places, CARRY_STICKS), 0);
+	assert_int_equal(stick_mounted(usb, "/nowhere", places, CARRY_STICKS), 0);
+	assert_int_equal(stick_mounted(NULL, path, places, CARRY_STICKS), 0);
+	usb_close(usb);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_stick_s_own_name_is_one_clean_line),
+		T(an_empty_stick_has_no_news),
+		T(the_newest_come_first_and_the_others_are_counted_out),
+		T(links_fifos_and_folders_are_not_opened),
+		T(a_folder_that_is_a_link_is_neither_read_nor_written),
+		T(what_is_written_is_whole_or_not_there),
+		T(errors_say_what_to_do),
+		T(only_folders_of_the_given_one_are_sticks),
+		T(a_table_of_mounts_is_read_with_care),
+	};
+
+	return run_group(tests);
+}
