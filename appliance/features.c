@@ -7,6 +7,7 @@
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
 #include "appliance/search/search.h"
+#include "appliance/trust/trust.h"
 
 const struct feature *const features[] = {
 	&forum_feature,
@@ -15,6 +16,7 @@ const struct feature *const features[] = {
 	&moderation_feature,
 	&config_feature,
 	&carry_feature,
+	&trust_feature,
 	&search_feature, /* after those whose tables it follows */
 	NULL,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/peers_priv.h"
+#include "appliance/trust/trust.h"
 #include <pthread.h>
 
 /* --- what sync/ is given ---------------------------------------------------------------------- */
@@ -54,18 +55,56 @@ void peers_free(struct peers *p)
 	free(p);
 }
 
+struct may_see {
+	const struct pubkey *box;
+	bool admitted;
+};
+
+static struct error *look_for_box(void *ctx, const struct admitted *a)
+{
+	struct may_see *m = ctx;
+
+	m->admitted |= pubkey_eq(&a->key, m->box);
+	return NULL;
+}
+
+struct error *peers_may_see(struct conn *c, const struct pubkey *key, const struct hash *space,
+			    bool *ret)
+{
+	struct may_see m = {.box = key};
+	struct space_info info;
+	struct error *e = space_get(c, space, &info);
+
+	/* One that is not here (yet) holds no secret of ours. */
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		*ret = true;
+		return NULL;
+	}
+	TRY(e);
+	if (info.is_private)
+		TRY(admitted_each(c, space, look_for_box, &m));
+	*ret = !info.is_private || m.admitted;
+	return NULL;
+}
+
 static struct error *read_ways(struct peers *p, const struct pubkey *key, const struct hash *space,
 			       unsigned *ret)
 {
 	struct peer_terms t;
 	struct peer peer;
+	unsigned ways;
+	bool may;
 
 	if (!p->conn)
 		TRY(app_conn(p->app, &p->conn));
 	TRY(peer_get(p->conn->local, key, &peer));
 	TRY(peer_terms_get(p->conn->local, key, &t));
-	if (!peer_terms_over(t.until_ms, env_now(p->app->env)))
-		*ret = peer_terms_ways(&t, space);
+	if (peer_terms_over(t.until_ms, env_now(p->app->env)))
+		return NULL;
+	ways = peer_terms_ways(&t, space);
+	TRY(peers_may_see(p->conn, key, space, &may));
+	*ret = may ? ways : ways & ~(unsigned)PEER_GIVE;
 	return NULL;
 }
 
@@ -206,20 +245,13 @@ static struct error *admit_to_space(struct approve_job *j, const struct hash *sp
 	const struct pubkey *self = secret_pubkey(j->app->self), *key = &j->what->key;
 	struct standing s = {.self = self, .box = key};
 	bool by_steward;
-	struct hash id;
 
 	TRY(admitted_each(j->conn, space, look_at_admitted, &s));
 	TRY(is_steward(j->conn, space, steward ? secret_pubkey(steward) : NULL, &by_steward));
 	if (s.box_writes || !s.writes || !(s.keeper || by_steward))
 		return NULL;
-	return community_submit(
-		j->conn,
-		&(struct draft){.type = "appliance.admit",
-				.space = *space,
-				.author = by_steward ? steward : NULL,
-				.take_body = json_pack("{s:s, s:s, s:s}", "key", ID(key), "name",
-						       j->name, "mode", "write")},
-		&id);
+	return community_admit(j->conn, space, key, j->name, ADMIT_WRITE,
+			       by_steward ? steward : NULL);
 }
 
 struct spaces {
@@ -361,26 +393,6 @@ struct withdraw_job {
 	const struct peers_withdrawal *what;
 };
 
-struct cut {
-	const struct pubkey *box;
-	json_t *list;
-};
-
-static struct error *add_to_cut(void *ctx, const struct log_info *info)
-{
-	struct cut *c = ctx;
-	char incarnation[17];
-
-	if (!pubkey_eq(&info->id.appliance, c->box))
-		return NULL;
-	snprintf(incarnation, sizeof(incarnation), "%016llx",
-		 (unsigned long long)info->id.incarnation);
-	json_array_append_new(c->list,
-			      json_pack("{s:s, s:s, s:I}", "appliance", ID(c->box), "incarnation",
-					incarnation, "seq", (json_int_t)info->live));
-	return NULL;
-}
-
 /* What we hold of its logs counts; what lies behind is void. */
 static struct error *revoke_in(struct conn *c, const struct withdraw_job *j,
 			       const struct hash *space)
@@ -388,38 +400,25 @@ static struct error *revoke_in(struct conn *c, const struct withdraw_job *j,
 	const struct pubkey *self = secret_pubkey(j->app->self), *box = &j->what->key;
 	const struct secret *steward = j->what->steward;
 	const struct pubkey *person = steward ? secret_pubkey(steward) : NULL;
-	struct cut cut = {box, json_array()};
 	bool may, by_steward;
-	struct error *e = peers_may_revoke(c, self, space, box, person, &may);
-	struct hash id;
 
-	if (!e)
-		e = is_steward(c, space, person, &by_steward);
-	if (!e && !may)
-		e = error_new(ERR_DENIED,
+	TRY(peers_may_revoke(c, self, space, box, person, &may));
+	TRY(is_steward(c, space, person, &by_steward));
+	ENSURE(may, error_new(ERR_DENIED,
 			      N_("Box %s can't be withdrawn from that space from here: "
 				 "ask one of its stewards."),
-			      ID_SHORT(box));
-	if (!e)
-		e = log_each(c->log, space, add_to_cut, &cut);
-	if (e) {
-		json_decref(cut.list);
-		return e;
-	}
-	return community_submit(c,
-				&(struct draft){.type = "appliance.revoke",
-						.space = *space,
-						.author = by_steward ? steward : NULL,
-						.take_body = json_pack("{s:s, s:o}", "key", ID(box),
-								       "cut", cut.list)},
-				&id);
+			      ID_SHORT(box)));
+	return community_remove(c, space, box, by_steward ? steward : NULL);
 }
 
 static struct error *withdraw_job(struct conn *c, void *arg)
 {
 	const struct withdraw_job *j = arg;
 
+	size_t n;
+
 	TRY(peer_remove(c->local, &j->what->key, env_now(c->env)));
+	TRY(trust_withdraw(c, secret_pubkey(j->app->self), &j->what->key, &n));
 	for (size_t i = 0; i < j->what->n; i++)
 		TRY(revoke_in(c, j, &j->what->revoke[i]));
 	return NULL;

@@ -13,6 +13,10 @@ void peers_free(struct peers *p);
  * whose terms have ended. Reads what is committed; any thread. */
 unsigned peers_ways(struct app *a, const struct pubkey *peer, const struct hash *space);
 
+/* Whatever the terms say: a private space is given only to boxes that it admitted. */
+struct error *peers_may_see(struct conn *c, const struct pubkey *key, const struct hash *space,
+			    bool *ret) MUST;
+
 struct peers_approval {
 	struct pubkey key;
 	const char *address; /* "ADDR:PORT"; NULL or "" when only mDNS knows where it is */
@@ -57,8 +61,9 @@ struct peers_withdrawal {
 	size_t n;
 	const struct secret *steward; /* who signs that; NULL: this appliance */
 };
-/* Forget a peer: exchanges with it end at once. What its people wrote until now stays. All or
- * nothing. ERR_NOT_FOUND; ERR_DENIED when a revocation is not theirs to sign. */
+/* Forget a peer: exchanges with it end at once, and what this box vouched for it is taken back.
+ * What its people wrote until now stays. All or nothing. ERR_NOT_FOUND; ERR_DENIED when a
+ * revocation is not theirs to sign. */
 struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what) MUST;
 /* May this key (NULL: this appliance) revoke that box in the space, where it is admitted now? */
 struct error *peers_may_revoke(struct conn *c, const struct pubkey *self, const struct hash *space,
