@@ -2,7 +2,6 @@
 /* One thread's connections: opening, migrating, making the view anew, transactions. */
 #include "appliance/community/community_priv.h"
 #include <assert.h>
-#include <errno.h>
 
 enum { VIEW_VERSION = 1, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024 };
 
@@ -62,17 +61,8 @@ static struct error *prepare(struct conn *c)
 
 static struct error *remove_view(struct conn *c)
 {
-	static const char *const ends[] = {"", "-wal", "-shm"};
-
 	db_close(STEAL(c->view));
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		char path[4200];
-
-		snprintf(path, sizeof(path), "%s%s", c->community->view_path, ends[i]);
-		if (unlink(path) && errno != ENOENT)
-			return file_error(errno, path);
-	}
-	return NULL;
+	return db_remove(c->community->view_path);
 }
 
 /* The last entry that the view took in must still be where it was: else the log was replaced. */

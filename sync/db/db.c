@@ -147,6 +147,23 @@ const char *db_path(const struct db *db)
 	return db->path;
 }
 
+struct error *db_remove(const char *path)
+{
+	static const char *const ends[] = {"-shm", "-wal", ""};
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	char name[4200];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		int rc;
+
+		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+		rc = vfs->xDelete(vfs, name, 1);
+		if (rc != SQLITE_OK && rc != SQLITE_IOERR_DELETE_NOENT)
+			return db_fault(path, rc, errno, sqlite3_errstr(rc));
+	}
+	return NULL;
+}
+
 /* --- statements --- */
 struct error *db_prepare(struct db *db, const char *const *sql, int n, struct db_stmts **ret)
 {

@@ -33,6 +33,9 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 void db_close(struct db *db);
 DEFINE_CLEANUP(struct db *, db_close)
 const char *db_path(const struct db *db);
+/* Deletes a closed database with its write-ahead log and shared memory, for good (the folder is
+ * synced). One that is not there is no error. */
+struct error *db_remove(const char *path) MUST;
 
 /* Migrations: `name` has a row in schema_version; steps after its number run in order, each in one
  * transaction, and a number higher than n is ERR_VERSION (written by newer software). */
