@@ -99,6 +99,10 @@ struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t se
 
 struct error *log_cut(struct log_store *l, struct log_info *info, uint64_t from)
 {
+	int64_t last;
+
+	TRY(db_number(l->db, l->s, ENTRY_LAST_NUM, 0, &last, ""));
+	TRY(db_do(l->db, l->s, LOG_META_SET, "si", "last_num", last));
 	TRY(db_do(l->db, l->s, ENTRY_CUT, "ii", info->num, (int64_t)from));
 	info->head = from - 1;
 	info->head_hash = (struct hash){{0}};

@@ -61,7 +61,9 @@ static const char *const sql[LOG_STMTS] = {
 		       " ORDER BY min(num)",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
 	[LOG_UNPROVED] = "SELECT num, proved, live FROM log WHERE proved < live ORDER BY num",
-	[ENTRY_LAST_NUM] = "SELECT max(num) FROM entry",
+	/* Also those that went with a log that was cut: nobody gets their numbers again. */
+	[ENTRY_LAST_NUM] = "SELECT max(num) FROM (SELECT max(num) AS num FROM entry UNION ALL"
+			   " SELECT value FROM meta WHERE key='last_num')",
 	[ENTRY_INSERT] = "INSERT INTO entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[ENTRY_ARRIVALS] = ENTRY_COLUMNS "WHERE e.num > ?1 ORDER BY e.num LIMIT ?2",
 	[ENTRY_RANGE] = ENTRY_COLUMNS "WHERE e.log=?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq",

@@ -265,6 +265,32 @@ static void a_header_without_a_signature_is_found_and_cut_off_on_every_box(void 
 	box_release(&pieces);
 }
 
+/* Views go on behind the last number that they saw: what took a lower one would not be seen. */
+static void what_comes_after_a_cut_is_numbered_behind_what_went(void **state)
+{
+	struct ingest_result r;
+	struct box b;
+	int64_t last;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 5, "post");
+	m.raw[4].b[300] ^= 1;
+	make_run(&m, them, 5, author, 6, 40, "post");
+	make_run(&other, them, 6, author, 1, 3, "post");
+	box_init(&b, 1);
+	assert_int_equal(give_as(&b, &m, 1, 40, false, &r), ERR_NONE);
+	last = r.last_num;
+	audit(&b);
+	prove(&b);
+	assert_int_equal(info_of(&b, &m.id).head, 4);
+	log_close(b.l);
+	box_open(&b, "here");
+	assert_int_equal(give_as(&b, &other, 1, 3, false, &r), ERR_NONE);
+	assert_int_equal(r.first_num, last + 1);
+	assert_clean(&b);
+	box_release(&b);
+}
+
 static void a_verdict_on_an_entry_that_gave_way_is_passed_over(void **state)
 {
 	bool ok[64] = {0};
@@ -412,6 +438,7 @@ int main(void)
 		cmocka_unit_test(what_travels_alone_is_audited_before_it_is_stored),
 		cmocka_unit_test(an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way),
 		cmocka_unit_test(a_header_without_a_signature_is_found_and_cut_off_on_every_box),
+		cmocka_unit_test(what_comes_after_a_cut_is_numbered_behind_what_went),
 		cmocka_unit_test(a_verdict_on_an_entry_that_gave_way_is_passed_over),
 		cmocka_unit_test(a_fork_freezes_the_log_whichever_branch_came_first),
 		cmocka_unit_test(a_proof_alone_freezes_and_a_lower_one_moves_it_down),
