@@ -335,10 +335,10 @@ struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct
 	return NULL;
 }
 
-struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
-			  size_t max, size_t *ret_n)
+static struct error *sequences(struct log_store *l, enum log_stmt which, int64_t log,
+			       uint64_t after, uint64_t *seqs, size_t max, size_t *ret_n)
 {
-	sqlite3_stmt *st = db_stmt(l->s, ENTRY_MISSING);
+	sqlite3_stmt *st = db_stmt(l->s, which);
 	size_t n = 0;
 	bool row;
 
@@ -355,4 +355,16 @@ struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint
 	}
 	*ret_n = n;
 	return NULL;
+}
+
+struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
+			  size_t max, size_t *ret_n)
+{
+	return sequences(l, ENTRY_MISSING, log, after, seqs, max, ret_n);
+}
+
+struct error *log_absent(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
+			 size_t max, size_t *ret_n)
+{
+	return sequences(l, ENTRY_ABSENT, log, after, seqs, max, ret_n);
 }

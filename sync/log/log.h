@@ -252,6 +252,9 @@ struct error *log_by_num(struct log_store *l, int64_t num, log_entry_fn *fn, voi
  */
 struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
 			  size_t max, size_t *ret_n) MUST;
+/* The same, of all whose payload is not here, erased ones too. */
+struct error *log_absent(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
+			 size_t max, size_t *ret_n) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
 struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
 struct log_counts {

@@ -29,6 +29,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE disputed(op BLOB PRIMARY KEY, space BLOB NOT NULL,"
 	" incarnation INTEGER NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL,"
 	" header BLOB NOT NULL, body BLOB) STRICT, WITHOUT ROWID;",
+	"DROP INDEX entry_missing;"
+	"CREATE INDEX entry_absent ON entry(log, seq) WHERE state > 0;",
 };
 
 #define LOG_COLUMNS                                                                                \
@@ -72,8 +74,10 @@ static const char *const sql[LOG_STMTS] = {
 	[ENTRY_HEADER_AT] = "SELECT header FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_HEADERS_FROM] = "SELECT seq, header FROM entry WHERE log=?1 AND seq BETWEEN ?2 AND"
 			       " ?3 ORDER BY seq LIMIT ?4",
-	[ENTRY_MISSING] = "SELECT seq FROM entry WHERE log=?1 AND seq>?2 AND state IN (1, 2)"
+	[ENTRY_MISSING] = "SELECT seq FROM entry WHERE log=?1 AND seq>?2 AND state>0 AND state<3"
 			  " ORDER BY seq LIMIT ?3",
+	[ENTRY_ABSENT] = "SELECT seq FROM entry WHERE log=?1 AND seq>?2 AND state>0"
+			 " ORDER BY seq LIMIT ?3",
 	[ENTRY_FILL] = "UPDATE entry SET num=?3, state=0, body=?4 WHERE log=?1 AND seq=?2",
 	[ENTRY_STATE] = "SELECT num, state, length(body) FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_EMPTY] = "UPDATE entry SET state=?2, body=NULL WHERE num=?1",

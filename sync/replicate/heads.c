@@ -166,14 +166,18 @@ struct hash heads_digest_spaces(const struct space_digest *rows, size_t n)
 	return hash_final(&st);
 }
 
-struct error *heads_missing(struct log_store *l, const struct log_info *info,
-			    struct seq_range ranges[LIMIT_MISSING_RANGES], size_t *ret_n)
+typedef struct error *sequences_fn(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
+				   size_t max, size_t *ret_n);
+
+/* The first ranges of live sequences that `fn` gives. */
+static struct error *live_ranges(struct log_store *l, const struct log_info *info, sequences_fn *fn,
+				 struct seq_range ranges[LIMIT_MISSING_RANGES], size_t *ret_n)
 {
 	uint64_t seqs[256], after = 0;
 	size_t n = 0, k = ARRAY_LEN(seqs);
 
-	while (info->missing && k == ARRAY_LEN(seqs)) {
-		TRY(log_missing(l, info->num, after, seqs, ARRAY_LEN(seqs), &k));
+	while (k == ARRAY_LEN(seqs)) {
+		TRY(fn(l, info->num, after, seqs, ARRAY_LEN(seqs), &k));
 		for (size_t i = 0; i < k; i++) {
 			after = seqs[i];
 			if (after > info->live ||
@@ -191,7 +195,16 @@ struct error *heads_missing(struct log_store *l, const struct log_info *info,
 	return NULL;
 }
 
-/* Of the first ranges of each log: two boxes that miss the same have nothing to give each other. */
+struct error *heads_missing(struct log_store *l, const struct log_info *info,
+			    struct seq_range ranges[LIMIT_MISSING_RANGES], size_t *ret_n)
+{
+	*ret_n = 0;
+	return info->missing ? live_ranges(l, info, log_missing, ranges, ret_n) : NULL;
+}
+
+/* Of the first ranges of each log: two boxes that lack the same have nothing to give each other. What
+ * was erased counts as lacking, for who never held it can't know, and says "not held" (a newcomer,
+ * after an erasure); else those two would differ for ever. */
 static struct error *digest_missing(struct log_store *l, const struct log_info *infos, size_t n,
 				    uint8_t out[16])
 {
@@ -204,9 +217,10 @@ static struct error *digest_missing(struct log_store *l, const struct log_info *
 		struct hash_state st;
 		struct hash one;
 		uint8_t id[LOG_ID_BYTES];
-		size_t k;
+		size_t k = 0;
 
-		TRY(heads_missing(l, &infos[i], ranges, &k));
+		if (infos[i].held < infos[i].head)
+			TRY(live_ranges(l, &infos[i], log_absent, ranges, &k));
 		if (k == 0)
 			continue;
 		hash_init(&st);
