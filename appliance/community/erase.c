@@ -125,9 +125,24 @@ static struct error *erase_now(struct batch *b, struct op_rec *t, const struct o
 	return rec_set(b->c, t);
 }
 
+/* Nobody may erase it (any more). Was it gone, or does this view, behind its log after a power cut, not
+ * know yet that it went and was asked for again? */
+static struct error *was_lost(struct batch *b, const struct op_rec *t, bool *ret)
+{
+	bool held = false;
+
+	*ret = t->kind == OP_GONE;
+	if (*ret || t->kind == OP_NOT_HELD || t->kind == OP_RULES || t->kind == OP_ERASE)
+		return NULL;
+	TRY(log_op(b->c->log, &t->id, see_held, &held));
+	*ret = !held;
+	return NULL;
+}
+
 struct error *erase_settle(struct batch *b, const struct hash *target)
 {
 	struct op_rec t, by;
+	bool lost;
 
 	TRY(rec_find(b->c, target, &t));
 	if (!t.num)
@@ -135,7 +150,8 @@ struct error *erase_settle(struct batch *b, const struct hash *target)
 	TRY(erase_effective(b->c, &t, &by));
 	if (by.num)
 		return erase_now(b, &t, &by);
-	if (t.kind != OP_GONE)
+	TRY(was_lost(b, &t, &lost));
+	if (!lost)
 		return NULL;
 	TRY(batch_dirty(b, t.object));
 	TRY(log_unerase(b->c->log, &t.id));

@@ -415,6 +415,37 @@ static void a_view_of_another_log_is_made_again(void **state)
 	town_close(&t);
 }
 
+/* The power went when the log was safe and the view was not: what was erased and asked for again
+ * in between is still content in that view, and in the log it is not here yet. */
+static void a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes(void **state)
+{
+	struct town t;
+	_cleanup_(freep) char *path = NULL;
+	_cleanup_(buf_release) struct buf old = {0};
+	struct hash id;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, FOUNDER, "precious", &id));
+	assert_ok(post(&t, &t.a, FOUNDER, "last", NULL));
+	meet(&t.a, &t.b);
+	path = path_join(t.b.dir, "view.db");
+	conn_close(t.b.c);
+	assert_ok(file_read(path, 1 << 30, &old));
+	assert_ok(box_open(&t.b));
+	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, MODERATOR),
+			     cut_at(&t, &t.a, NULL, 0)));
+	assert_ok(box_erase(&t.b, &t.space, &id, t.who[MODERATOR]));
+	assert_ok(pull(&t.a, &t.b, 100));
+	conn_close(t.b.c);
+	assert_ok(file_write(path, buf_span(&old), 0600));
+	assert_ok(box_open(&t.b));
+	assert_posts(&t.b, &t.topic, "first|last");
+	meet(&t.a, &t.b);
+	assert_posts(&t.b, &t.topic, "first|precious|last");
+	assert_agree(&t);
+	town_close(&t);
+}
+
 static void what_is_undone_leaves_no_trace_in_memory_either(void **state)
 {
 	struct town t;
@@ -495,6 +526,8 @@ int main(void)
 		cmocka_unit_test(claims_about_what_was_seen_can_t_close_a_circle),
 		cmocka_unit_test(a_view_that_is_gone_or_damaged_is_made_again),
 		cmocka_unit_test(a_view_of_another_log_is_made_again),
+		cmocka_unit_test(
+			a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes),
 		cmocka_unit_test(what_is_undone_leaves_no_trace_in_memory_either),
 		cmocka_unit_test(a_space_is_found_by_its_first_letters),
 	};
