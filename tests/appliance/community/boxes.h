@@ -12,6 +12,7 @@ struct box {
 	struct test_env env;
 	struct conn *c;
 	char where[32];
+	enum db_mode mode;
 };
 
 static inline struct error *box_open(struct box *b)
@@ -20,7 +21,7 @@ static inline struct error *box_open(struct box *b)
 						  .env = &b->env.env,
 						  .self = *secret_pubkey(b->key),
 						  .appliance = b->key,
-						  .mode = DB_TEST_NOSYNC,
+						  .mode = b->mode,
 						  .whereabouts = b->where,
 						  .name = "box"},
 			 &b->c);
@@ -28,7 +29,8 @@ static inline struct error *box_open(struct box *b)
 
 static inline void box_init(struct box *b, unsigned n, int64_t now)
 {
-	*b = (struct box){.dir = test_dir(), .key = test_key(1000 + n)};
+	*b = (struct box){
+		.dir = test_dir(), .key = test_key(1000 + n), .mode = DB_TEST_NOSYNC};
 	test_env_init(&b->env, now, 77 + n);
 	snprintf(b->where, sizeof(b->where), "place %u", n);
 }
@@ -192,6 +194,19 @@ static inline struct error *pull(struct box *from, struct box *to, uint64_t batc
 }
 
 /* --- doing things --- */
+/* The end of a transaction in which something was tried; its own error comes first. */
+static inline struct error *box_commit(struct box *b, struct error *take_err)
+{
+	struct error *err = conn_commit(b->c);
+
+	if (err)
+		conn_rollback(b->c);
+	if (!take_err)
+		return err;
+	error_free(err);
+	return take_err;
+}
+
 static inline struct error *box_submit(struct box *b, const struct hash *space, const char *type,
 				       const struct hash *object, const struct secret *author,
 				       json_t *body, struct hash *ret_id)
@@ -216,8 +231,7 @@ static inline struct error *box_submit(struct box *b, const struct hash *space, 
 		if (ret_id)
 			*ret_id = id;
 	}
-	TRY(conn_commit(b->c));
-	return err;
+	return box_commit(b, err);
 }
 
 static inline struct error *box_found(struct box *b, const struct secret *steward,
@@ -249,7 +263,7 @@ static inline struct error *box_erase(struct box *b, const struct hash *space,
 		conn_undo(b->c);
 	else
 		error_free(conn_release(b->c));
-	TRY(conn_commit(b->c));
+	err = box_commit(b, err);
 	error_free(conn_scrub(b->c));
 	return err;
 }

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+enum { CLONES_UP_TO = 8 };
+
 /* --- the world --- */
 void sim_die(struct sim *s, const char *what, struct error *err, const char *file, int line)
 {
@@ -36,50 +38,9 @@ void sim_say(struct sim *s, const char *fmt, ...)
 	putchar('\n');
 }
 
-uint64_t sim_below(struct sim *s, uint64_t n)
-{
-	return test_below(&s->rand, n);
-}
-
-bool sim_chance(struct sim *s, unsigned percent)
-{
-	return sim_below(s, 100) < percent;
-}
-
-static bool is_known(struct sim *s, const struct sim_op *op)
-{
-	struct hash object, space;
-	struct error *err = object_of_op(s->box[s->acting].c, &op->id, &object, &space);
-
-	error_free(err);
-	return !err;
-}
-
-struct sim_op *sim_any(struct sim *s, enum sim_kind kind)
-{
-	int from = s->ops_n ? (int)sim_below(s, (uint64_t)s->ops_n) : 0;
-	struct sim_op *found = NULL;
-
-	for (int i = 0; i < s->ops_n; i++) {
-		struct sim_op *op = &s->ops[(from + i) % s->ops_n];
-
-		if (op->kind != kind)
-			continue;
-		found = op;
-		if (is_known(s, op) || sim_chance(s, 5))
-			break;
-	}
-	return found;
-}
-
 static void set_clock(struct sim *s, struct box *b)
 {
-	static const int64_t odd[] = {0, 1000, 2147483647000, 4294967295000, -62135596800000};
-	const int64_t year = 365LL * 86400 * 1000;
-
-	b->env.now = 1764000000000 + (int64_t)sim_below(s, 100 * (uint64_t)year) - 50 * year;
-	if (sim_chance(s, 20))
-		b->env.now = odd[sim_below(s, ARRAY_LEN(odd))];
+	b->env.now = sim_odd_time(s);
 }
 
 static void open_box(struct sim *s, int i)
@@ -182,7 +143,7 @@ static void clone_box(struct sim *s, int i)
 {
 	struct box *twin = &s->box[s->n];
 
-	if (s->n == SIM_BOXES)
+	if (s->n == CLONES_UP_TO)
 		return;
 	box_init(twin, (unsigned)s->n, 0);
 	secret_free(twin->key);
@@ -577,7 +538,7 @@ static bool run_workers(uint64_t first, uint64_t n, int workers, bool trace)
 
 int main(int argc, char **argv)
 {
-	uint64_t seeds = 500, first = 1;
+	uint64_t seeds = 200, first = 1;
 	bool trace = false, good;
 
 	for (int i = 1; i < argc; i++) {

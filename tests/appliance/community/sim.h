@@ -4,7 +4,7 @@
 #define TEST_WITHOUT_CMOCKA
 #include "tests/appliance/community/swap.h"
 
-enum { SIM_BOXES = 8, SIM_PEOPLE = 6, SIM_IDS = 400 };
+enum { SIM_BOXES = 64, SIM_PEOPLE = 6, SIM_IDS = 800 };
 
 enum sim_kind { SIM_FORUM, SIM_TOPIC, SIM_POST, SIM_DOC, SIM_OTHER, SIM_RULES };
 struct sim_op {
@@ -30,6 +30,9 @@ struct sim {
 	int ops_n;
 	int step, acting;
 	char *dir;
+	/* What a failing disk answered to an op; NULL where disks do not fail. Consumes the error;
+	 * the box may be down after it. */
+	void (*disk_failed)(struct sim *s, int box, struct error *take_err);
 };
 
 /* In every text of people: no file of a box that never may read has it. */
@@ -45,8 +48,16 @@ struct sim {
 void sim_die(struct sim *s, const char *what, struct error *err, const char *file, int line);
 void sim_say(struct sim *s, const char *fmt, ...) PRINTF(2, 3);
 
-uint64_t sim_below(struct sim *s, uint64_t n);
-bool sim_chance(struct sim *s, unsigned percent);
+static inline uint64_t sim_below(struct sim *s, uint64_t n)
+{
+	return test_below(&s->rand, n);
+}
+static inline bool sim_chance(struct sim *s, unsigned percent)
+{
+	return sim_below(s, 100) < percent;
+}
+/* A clock wrong by up to fifty years, or at one of the moments at which clocks break. */
+int64_t sim_odd_time(struct sim *s);
 /* One of the ops of that kind, NULL when there is none; if it can, one that the acting box knows.
  */
 struct sim_op *sim_any(struct sim *s, enum sim_kind kind);

@@ -1,7 +1,53 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What people and boxes of the simulation do. Included by convergence_test.c only. */
+/* What people and boxes of the simulations do. Included once in a program. */
 #pragma once
 #include "tests/appliance/community/sim.h"
+
+static bool sim_is_known(struct sim *s, const struct sim_op *op)
+{
+	struct hash object, space;
+	struct error *err = object_of_op(s->box[s->acting].c, &op->id, &object, &space);
+
+	error_free(err);
+	return !err;
+}
+
+struct sim_op *sim_any(struct sim *s, enum sim_kind kind)
+{
+	int from = s->ops_n ? (int)sim_below(s, (uint64_t)s->ops_n) : 0;
+	struct sim_op *found = NULL;
+
+	for (int i = 0; i < s->ops_n; i++) {
+		struct sim_op *op = &s->ops[(from + i) % s->ops_n];
+
+		if (op->kind != kind)
+			continue;
+		found = op;
+		if (sim_is_known(s, op) || sim_chance(s, 5))
+			break;
+	}
+	return found;
+}
+
+int64_t sim_odd_time(struct sim *s)
+{
+	static const int64_t odd[] = {0, 1000, 2147483647000, 4294967295000, -62135596800000};
+	const int64_t year = 365LL * 86400 * 1000;
+	int64_t t = 1764000000000 + (int64_t)sim_below(s, 100 * (uint64_t)year) - 50 * year;
+
+	return sim_chance(s, 20) ? odd[sim_below(s, ARRAY_LEN(odd))] : t;
+}
+
+/* The disk's errors, and whether there is a disk that may have any. */
+static bool sim_disk_failed(struct sim *s, int box, struct error *err)
+{
+	if (!s->disk_failed || !err ||
+	    !(error_is(err, ERR_IO) || error_is(err, ERR_FULL) || error_is(err, ERR_DB) ||
+	      error_is(err, ERR_CORRUPT)))
+		return false;
+	s->disk_failed(s, box, err);
+	return true;
+}
 
 static void sim_note(struct sim *s, enum sim_kind kind, const struct hash *id,
 		     const struct hash *object)
@@ -26,6 +72,8 @@ static bool sim_submit(struct sim *s, int box, const char *type, const struct ha
 	s->acting = box;
 	err = box_submit(&s->box[box], &s->space, type, object, author, body, ret);
 
+	if (sim_disk_failed(s, box, err))
+		return false;
 	if (!err && !object && strncmp(type, "member.", 7) == 0)
 		sim_note(s, SIM_RULES, ret, &s->space);
 	sim_say(s, "box %d %s %s by %s: %s", box, type, object ? ID_SHORT(object) : "-",
@@ -142,6 +190,8 @@ static void erase_something(struct sim *s, int box)
 	if (!op)
 		return;
 	err = box_erase(&s->box[box], &s->space, &op->id, who);
+	if (sim_disk_failed(s, box, err))
+		return;
 	sim_say(s, "box %d erases %s by %s: %s", box, ID_SHORT(&op->id),
 		who ? ID_SHORT(secret_pubkey(who)) : "itself", err ? error_english(err) : "done");
 	if (error_is(err, ERR_DB) || error_is(err, ERR_INTERNAL))
@@ -335,6 +385,16 @@ static json_t *sim_odd_body(struct sim *s)
 	}
 }
 
+static struct error *append_odd(struct box *b, const struct log_append *a, struct hash *ret)
+{
+	bool more;
+
+	TRY(conn_begin(b->c));
+	TRY(log_append(b->c->log, a, ret));
+	TRY(community_catch_up(b->c, 0, &more));
+	return conn_commit(b->c);
+}
+
 void sim_misbehave(struct sim *s, int box)
 {
 	struct box *b = &s->box[box];
@@ -347,8 +407,8 @@ void sim_misbehave(struct sim *s, int box)
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct log_counts counts;
 	struct sim_op *rules = sim_any(s, SIM_RULES);
+	struct error *err;
 	struct hash id;
-	bool more;
 
 	NEED(s, log_count(b->c->log, &s->space, &counts));
 	a.payload = span_str(text);
@@ -359,11 +419,11 @@ void sim_misbehave(struct sim *s, int box)
 	if (sim_chance(s, 10))
 		a.rules.b[5] ^= 1;
 	if (counts.entries) {
-		NEED(s, conn_begin(b->c));
-		NEED(s, log_append(b->c->log, &a, &id));
-		NEED(s, community_catch_up(b->c, 0, &more));
-		NEED(s, conn_commit(b->c));
-		sim_say(s, "box %d writes oddly %s: %s", box, ID_SHORT(&id), text);
+		err = append_odd(b, &a, &id);
+		if (!sim_disk_failed(s, box, err)) {
+			NEED(s, err);
+			sim_say(s, "box %d writes oddly %s: %s", box, ID_SHORT(&id), text);
+		}
 	}
 	free(text);
 	json_decref(body);
