@@ -54,7 +54,7 @@ LDFLAGS_ALL = $(OPT_$(VARIANT)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 # ---- sources: a file is found by being there -----------------------------------------------------
 SYNC_SRC := $(shell find sync -name '*.c' | sort)
 APP_SRC := $(filter-out appliance/main.c,$(shell find appliance firmware -name '*.c' 2>/dev/null | sort))
-TEST_LIB_SRC := $(shell find tests/lib -name '*.c' 2>/dev/null | sort)
+TEST_LIB_SRC := $(filter-out %_test.c %_tool.c,$(shell find tests/lib tests/sim -name '*.c' | sort))
 TEST_SRC := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
 FUZZ_SRC := $(shell find tests/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
 TOOL_SRC := $(shell find tests -name '*_tool.c' 2>/dev/null | sort)
@@ -156,7 +156,8 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 fuzz-build: $(FUZZERS)
 
 SEEDS ?= 5000
-sim: test-build ## the simulation with SEEDS (5000) random schedules
+sim: test-build ## the simulations with SEEDS (5000) random courses
+	$(Q)$(B)/tests/sim/sim_test --seeds $(SEEDS) --seconds 1000000 --jobs $$(nproc)
 	$(Q)$(B)/tests/appliance/community/convergence_test --seeds $(SEEDS)
 
 bench: ## measure against peers, one table of ratios

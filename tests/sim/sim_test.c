@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The simulation: README.md.
+ *
+ *   sim_test [--seeds N] [--from N] [--seconds N] [--jobs N]
+ *   sim_test --seed N [--trace] [--views]
+ *
+ * Each seed is a process of its own. A failing one prints the last lines of its trace, and replays
+ * alone. At the time bound no new seed is begun, and how many ran is said.
+ */
+#include "tests/sim/world.h"
+#include <poll.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_JOBS = 16 };
+
+struct result {
+	struct hash trace;
+	struct tally tally;
+};
+
+struct runner {
+	uint64_t next, end;
+	int jobs;
+	int64_t seconds;
+	uint64_t ran, failed;
+	struct tally sum;
+	struct job {
+		pid_t pid;
+		int fd;
+		uint64_t seed;
+	} job[MAX_JOBS];
+};
+
+static int64_t now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static void run_here(uint64_t seed, bool trace, bool views, struct result *ret)
+{
+	struct world *w = world_new(seed, trace);
+
+	w->views = views;
+	ret->trace = world_run(w);
+	ret->tally = w->tally;
+	world_free(w);
+}
+
+static void start(struct job *j, uint64_t seed)
+{
+	int ends[2];
+
+	fflush(stdout);
+	if (pipe(ends))
+		abort();
+	*j = (struct job){.seed = seed, .fd = ends[0], .pid = fork()};
+	if (j->pid < 0)
+		abort();
+	if (j->pid == 0) {
+		struct result r;
+
+		alarm(120); /* one that never ends */
+		run_here(seed, false, false, &r);
+		fflush(stdout);
+		_exit(write(ends[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
+	}
+	close(ends[1]);
+}
+
+/* true: it went well, and *ret is what it said. */
+static bool finish(struct job *j, struct result *ret)
+{
+	bool whole = read(j->fd, ret, sizeof(*ret)) == sizeof(*ret);
+	int status;
+
+	close(j->fd);
+	whole &= waitpid(j->pid, &status, 0) == j->pid && WIFEXITED(status) && !WEXITSTATUS(status);
+	j->pid = 0;
+	if (!whole)
+		printf("# seed %llu failed (%s %d); it replays alone with --seed %llu --trace\n",
+		       (unsigned long long)j->seed, WIFSIGNALED(status) ? "signal" : "exit",
+		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		       (unsigned long long)j->seed);
+	return whole;
+}
+
+static void add_tally(struct tally *sum, const struct tally *t)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)t;
+
+	for (size_t i = 0; i < sizeof(*t) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+
+static void run_all(struct runner *r)
+{
+	int64_t until = now_s() + r->seconds;
+	int running = 0;
+
+	for (;;) {
+		struct pollfd p[MAX_JOBS];
+		struct result result;
+
+		for (int i = 0; i < r->jobs; i++) {
+			struct job *j = &r->job[i];
+
+			if (!j->pid && r->next < r->end && now_s() < until && r->failed < 5) {
+				start(j, r->next++);
+				running++;
+			}
+			p[i] = (struct pollfd){.fd = j->pid ? j->fd : -1, .events = POLLIN};
+		}
+		if (!running)
+			return;
+		poll(p, (nfds_t)r->jobs, -1);
+		for (int i = 0; i < r->jobs; i++) {
+			if (!r->job[i].pid || !p[i].revents)
+				continue;
+			running--;
+			r->ran++;
+			if (finish(&r->job[i], &result))
+				add_tally(&r->sum, &result.tally);
+			else
+				r->failed++;
+		}
+	}
+}
+
+/* The same seed twice says the same, word for word. */
+static bool is_deterministic(uint64_t seed)
+{
+	struct job a, b;
+	struct result ra, rb;
+	bool good;
+
+	start(&a, seed);
+	good = finish(&a, &ra);
+	start(&b, seed);
+	good &= finish(&b, &rb);
+	return good && hash_eq(&ra.trace, &rb.trace);
+}
+
+static void say_sum(const struct tally *t)
+{
+	static const char *const names[] = {
+		"acts of people", "exchanges",	  "of them broken",    "pieces",
+		"entries moved",  "forks proved", "ops carried over",  "new incarnations",
+		"power cuts",	  "disk faults",  "full disks",	       "disks that forgot",
+		"wiped disks",	  "restores",	  "copied cards",      "bundles read",
+		"bad signatures", "hostile acts", "proofs at the end", "ops lost with disks"};
+	const uint64_t *n = (const uint64_t *)t;
+
+	_Static_assert(ARRAY_LEN(names) == sizeof(*t) / sizeof(*n), "a name for each number");
+	printf("#");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		printf(" %llu %s%s", (unsigned long long)n[i], names[i],
+		       i + 1 < ARRAY_LEN(names) ? "," : "\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct runner r = {.next = 1, .jobs = 2, .seconds = 170};
+	uint64_t seeds = 1000;
+	bool trace = false, views = false, alone = false, same;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--trace") == 0) {
+			trace = true;
+		} else if (strcmp(argv[i], "--views") == 0) {
+			views = true;
+		} else if (i + 1 < argc) {
+			uint64_t n = strtoull(argv[i + 1], NULL, 10);
+
+			alone |= strcmp(argv[i], "--seed") == 0;
+			if (strcmp(argv[i], "--seed") == 0 || strcmp(argv[i], "--from") == 0)
+				r.next = n;
+			else if (strcmp(argv[i], "--seeds") == 0)
+				seeds = n;
+			else if (strcmp(argv[i], "--seconds") == 0)
+				r.seconds = (int64_t)n;
+			else if (strcmp(argv[i], "--jobs") == 0 && n >= 1 && n <= MAX_JOBS)
+				r.jobs = (int)n;
+			i++;
+		}
+	}
+	test_init();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (alone) {
+		struct result one;
+
+		run_here(r.next, trace, views, &one);
+		printf("# trace %s\n", ID(&one.trace));
+		say_sum(&one.tally);
+		printf("1..1\nok 1 - seed %llu\n", (unsigned long long)r.next);
+		return 0;
+	}
+	printf("1..2\n");
+	r.end = r.next + seeds;
+	same = is_deterministic(r.next) && is_deterministic(r.next + 1);
+	printf("%s 1 - the same seed twice takes the same course\n", same ? "ok" : "not ok");
+	run_all(&r);
+	say_sum(&r.sum);
+	if (r.ran < seeds)
+		printf("# the time was over after %llu of %llu seeds\n", (unsigned long long)r.ran,
+		       (unsigned long long)seeds);
+	printf("%s 2 - %llu random histories, with faults of network, disk and clock and hostile "
+	       "boxes, end alike on every honest box\n",
+	       r.failed ? "not ok" : "ok", (unsigned long long)r.ran);
+	return !same || r.failed;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/sim/world.h"
+#include "tests/appliance/community/sim_acts.h"
+#include <assert.h>
+#include <malloc.h>
+
+enum { BEGIN = 1764000000 };
+static const int64_t epoch = 1764000000000;
+
+/* --- what is said --- */
+void sim_say(struct sim *s, const char *fmt, ...)
+{
+	struct world *w = world_of(s);
+	char *line = w->said[w->n_said++ % TRACE_KEPT];
+	va_list ap;
+	int n;
+
+	n = snprintf(line, TRACE_LINE, "%lld ", (long long)(s->rand.now - epoch));
+	va_start(ap, fmt);
+	vsnprintf(line + n, (size_t)(TRACE_LINE - n), fmt, ap);
+	va_end(ap);
+	hash_add(&w->trace, line, strlen(line));
+	if (s->trace)
+		printf("# %s\n", line);
+}
+
+void sim_die(struct sim *s, const char *what, struct error *err, const char *file, int line)
+{
+	struct world *w = world_of(s);
+	uint64_t first = w->n_said > TRACE_KEPT ? w->n_said - TRACE_KEPT : 0;
+
+	for (uint64_t i = first; i < w->n_said && !s->trace; i++)
+		printf("# %s\n", w->said[i % TRACE_KEPT]);
+	printf("# seed %llu: %s: %s %s (%s:%d)\n", (unsigned long long)s->seed, what,
+	       err ? error_name(error_code(err)) : "", err ? error_english(err) : "", file, line);
+	printf("# %llu lines were said; all of them: --seed %llu --trace\n",
+	       (unsigned long long)w->n_said, (unsigned long long)s->seed);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* --- the queue --- */
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+static void swap_events(struct event *a, struct event *b)
+{
+	struct event t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+void world_later(struct world *w, int64_t ms, event_fn *fn, int box, void *arg)
+{
+	size_t i = w->n_queue++;
+
+	if (w->n_queue > w->cap_queue) {
+		w->cap_queue = w->cap_queue ? w->cap_queue * 2 : 64;
+		w->queue = realloc(w->queue, w->cap_queue * sizeof(w->queue[0]));
+	}
+	w->queue[i] = (struct event){w->s.rand.now + ms, w->order++, fn, box, arg};
+	for (; i && before(&w->queue[i], &w->queue[(i - 1) / 2]); i = (i - 1) / 2)
+		swap_events(&w->queue[i], &w->queue[(i - 1) / 2]);
+}
+
+static struct event take_first(struct world *w)
+{
+	struct event first = w->queue[0];
+	size_t i = 0, k;
+
+	w->queue[0] = w->queue[--w->n_queue];
+	while ((k = 2 * i + 1) < w->n_queue) {
+		if (k + 1 < w->n_queue && before(&w->queue[k + 1], &w->queue[k]))
+			k++;
+		if (!before(&w->queue[k], &w->queue[i]))
+			break;
+		swap_events(&w->queue[k], &w->queue[i]);
+		i = k;
+	}
+	return first;
+}
+
+void world_clock(struct world *w, int box)
+{
+	struct test_env *env = &w->s.box[box].env;
+
+	env->now = w->s.rand.now + w->at[box].skew;
+	env->mono = w->s.rand.mono;
+}
+
+void world_pass(struct world *w, int64_t until)
+{
+	while (w->n_queue && w->queue[0].at <= until) {
+		struct event e = take_first(w);
+
+		if (e.at > w->s.rand.now)
+			test_env_pass(&w->s.rand, e.at - w->s.rand.now);
+		if (e.box >= 0)
+			world_clock(w, e.box);
+		w->events++;
+		e.fn(w, e.box, e.arg);
+		if (w->views)
+			world_check_views(w);
+		if (w->events % 64 == 0)
+			world_check_bounds(w);
+	}
+}
+
+/* --- what happens by itself --- */
+static int64_t soon(struct world *w, int64_t ms)
+{
+	return 1 + (int64_t)sim_below(&w->s, 2 * (uint64_t)ms);
+}
+
+/* How long things take depends on how many boxes there are: a large world does not do more. */
+static int64_t pace(const struct world *w)
+{
+	return 1000 * w->s.n;
+}
+
+static void people_act(struct world *w, int unused, void *arg)
+{
+	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
+	uint64_t what = sim_below(&w->s, 100);
+
+	world_later(w, soon(w, 1000), people_act, -1, NULL);
+	world_clock(w, box);
+	w->s.acting = box;
+	w->s.step++;
+	if (!w->at[box].up)
+		return;
+	w->tally.acts++;
+	if (w->at[box].hostile && what < 40)
+		sim_misbehave(&w->s, box);
+	else if (what < 78)
+		sim_write(&w->s, box);
+	else
+		sim_govern(&w->s, box);
+	if (w->at[box].up && sim_chance(&w->s, 30))
+		world_audit(w, box);
+}
+
+static int any_link(struct world *w, int box)
+{
+	int n = w->s.n, from = (int)sim_below(&w->s, (uint64_t)n);
+
+	for (int i = 0; i < n; i++)
+		if (w->at[box].link[(from + i) % n])
+			return (from + i) % n;
+	return -1;
+}
+
+static void somebody_calls(struct world *w, int unused, void *arg)
+{
+	int box = (int)sim_below(&w->s, (uint64_t)w->s.n), to;
+
+	world_later(w, soon(w, 1500), somebody_calls, -1, NULL);
+	to = any_link(w, box);
+	if (to >= 0 && w->at[box].up && w->at[to].up && w->s.apart[box] == w->s.apart[to])
+		call_start(w, box, to);
+}
+
+static void something_fails(struct world *w, int unused, void *arg)
+{
+	world_later(w, soon(w, 5000), something_fails, -1, NULL);
+	world_fault(w);
+}
+
+static void hostile_moves(struct world *w, int box, void *arg)
+{
+	world_later(w, soon(w, pace(w)), hostile_moves, box, NULL);
+	if (w->at[box].up)
+		hostile_act(w, box);
+}
+
+/* --- beginning --- */
+static int draw_size(struct world *w)
+{
+	uint64_t what = sim_below(&w->s, 1000);
+
+	if (what < 920)
+		return 2 + (int)sim_below(&w->s, 6);
+	if (what < 992)
+		return 8 + (int)sim_below(&w->s, 9);
+	return 17 + (int)sim_below(&w->s, 34);
+}
+
+static void found(struct world *w)
+{
+	struct sim *s = &w->s;
+	struct hash id;
+
+	NEED(s, box_found(&s->box[0], s->people[0], &s->space));
+	for (int i = 1; i < s->n; i++)
+		sim_submit(s, 0, "appliance.admit", NULL, s->people[0],
+			   json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(s->box[i].key)),
+				     "name", "box", "mode", "write"),
+			   &id);
+	for (int i = 1; i < 4; i++)
+		sim_submit(s, 0, "member.add", NULL, s->people[0],
+			   json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(s->people[i])),
+				     "name", "somebody", "role", i == 1 ? "steward" : "member"),
+			   &id);
+	sim_write_forum(s, 0);
+}
+
+/* A connected network: a tree, and some more. */
+static void join(struct world *w)
+{
+	for (int i = 1; i < w->s.n; i++) {
+		world_link(w, i, (int)sim_below(&w->s, (uint64_t)i));
+		if (sim_chance(&w->s, 50))
+			world_link(w, i, (int)sim_below(&w->s, (uint64_t)i));
+	}
+	for (int i = 1; i < w->s.n; i++)
+		call_cleanly(w, i, 0);
+}
+
+struct world *world_new(uint64_t seed, bool trace)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct sim *s = &w->s;
+	int n;
+
+	if (!w)
+		abort();
+	s->seed = seed;
+	s->trace = trace;
+	s->disk_failed = world_disk_failed;
+	w->said = calloc(TRACE_KEPT, sizeof(w->said[0]));
+	w->sent = sent_new();
+	hash_init(&w->trace);
+	test_env_init(&s->rand, epoch, seed * 0x9e3779b97f4a7c15ULL + 1);
+	disks_install(&s->rand);
+	for (int i = 0; i <= SIM_BOXES; i++)
+		s->twin_of[i] = -1;
+	for (int i = 0; i < SIM_PEOPLE; i++)
+		s->people[i] = test_key(1 + (unsigned)i);
+	n = draw_size(w);
+	/* Box 0 founds the space and is honest, so that there is a space. */
+	for (int i = 0; i < n; i++)
+		world_add(w, (unsigned)i, i > 0 && sim_chance(s, 25));
+	found(w);
+	join(w);
+	return w;
+}
+
+void world_free(struct world *w)
+{
+	for (int i = 0; i < w->s.n; i++) {
+		conn_close(w->s.box[i].c);
+		secret_free(w->s.box[i].key);
+		hostile_free(w, i);
+		disk_wipe(w->at[i].disk);
+		if (w->at[i].backup)
+			disk_wipe(w->at[i].backup);
+	}
+	for (int i = 0; i < SIM_PEOPLE; i++)
+		secret_free(w->s.people[i]);
+	for (int i = 0; i < BUNDLES; i++)
+		buf_release(&w->bundle[i].bytes);
+	sent_free(w->sent);
+	free(w->queue);
+	free(w->said);
+	free(w);
+}
+
+/* --- the end: a connected while --- */
+static bool meet_all(struct world *w)
+{
+	bool moved = false;
+
+	for (int a = 0; a < w->s.n; a++)
+		for (int b = 0; b < w->s.n; b++)
+			if (w->at[a].link[b] && !w->at[a].hostile && !w->at[b].hostile)
+				moved |= call_cleanly(w, a, b);
+	return moved;
+}
+
+/* The links that a hostile box had do not count: the honest ones are joined without it. */
+static void settle(struct world *w)
+{
+	int last = 0, rounds = 0;
+
+	for (int i = 1; i < w->s.n; i++)
+		if (!w->at[i].hostile) {
+			world_link(w, last, i);
+			last = i;
+		}
+	while (meet_all(w))
+		if (++rounds > 20 + 2 * w->s.n)
+			sim_die(&w->s, "the boxes never stop exchanging", NULL, __FILE__, __LINE__);
+	sim_say(&w->s, "settled after %d rounds", rounds);
+}
+
+struct hash world_run(struct world *w)
+{
+	w->storm = true;
+	w->storm_ends = w->s.rand.now + 1000 * (40 + (int64_t)sim_below(&w->s, 110));
+	world_later(w, 0, people_act, -1, NULL);
+	world_later(w, 0, somebody_calls, -1, NULL);
+	world_later(w, 1000, something_fails, -1, NULL);
+	for (int i = 0; i < w->s.n; i++)
+		if (w->at[i].hostile)
+			world_later(w, soon(w, pace(w)), hostile_moves, i, NULL);
+	world_pass(w, w->storm_ends);
+	w->storm = false;
+	world_heal(w);
+	settle(w);
+	world_check(w);
+	return hash_final(&w->trace);
+}

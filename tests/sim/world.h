@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The world of the simulation: boxes with disks of disk.h, people, a network whose connections
+ * carry pieces of streams with delay, stall and break, and a queue of events under one clock that
+ * nobody else moves. Everything that happens follows from one number. README.md says what is
+ * checked.
+ *
+ * Invariants
+ *  1. Nothing here reads a clock, a random number or a file of the machine.
+ *  2. A box that is down has no connection open and is in no call: world_down breaks them all.
+ *  3. Whatever anybody gets from an honest box passes sent_see first.
+ */
+#pragma once
+#include "tests/appliance/community/sim.h"
+#include "tests/sim/disk.h"
+
+struct world;
+typedef void event_fn(struct world *w, int box, void *arg);
+struct event {
+	int64_t at;
+	uint64_t order; /* of two at one moment the one that was asked for first */
+	event_fn *fn;
+	int box;
+	void *arg;
+};
+
+/* Of each box, beside the `struct box` in sim. */
+struct site {
+	struct disk *disk, *backup; /* the latter NULL before the first */
+	enum disk_honesty honesty;
+	int64_t skew; /* of its clock */
+	bool hostile;
+	bool up;
+	bool may_fork;	    /* its disk forgot, or its key is in two boxes that do not know of it */
+	uint64_t backup_is; /* world.moment of the backup */
+	bool link[SIM_BOXES];
+	struct hostile *own; /* of a hostile one */
+};
+
+struct call;
+struct bundle {
+	struct buf bytes;
+	bool honest; /* the box that wrote it */
+};
+enum { BUNDLES = 6, TRACE_KEPT = 300, TRACE_LINE = 200 };
+
+struct sent; /* every header hash that an honest box ever sent: sent.c */
+
+struct world {
+	struct sim s; /* first: the acts of people are shared with another simulation */
+	struct site at[SIM_BOXES + 1];
+	struct event *queue; /* a heap */
+	size_t n_queue, cap_queue;
+	uint64_t order, events;
+	struct call *calls;
+	int n_calls;
+	struct bundle bundle[BUNDLES];
+	struct sent *sent;
+	bool storm; /* faults happen */
+	bool views; /* world_check_views after every event */
+	int64_t storm_ends;
+	unsigned hostile_acts;
+	struct hash_state trace;
+	char (*said)[TRACE_LINE]; /* the last lines, in a ring */
+	uint64_t n_said;
+	struct tally {
+		uint64_t acts, calls, broken, pieces, received, forks, carried, incarnations,
+			crashes, disk_faults, full, forgot, wiped, restores, clones, bundles,
+			audited_bad, hostile, proved, lost;
+	} tally;
+};
+
+static inline struct world *world_of(struct sim *s)
+{
+	return (struct world *)s;
+}
+
+/* --- world.c --- */
+struct world *world_new(uint64_t seed, bool trace);
+void world_free(struct world *w);
+/* The whole course; ends the process when something is wrong. Returns the hash of the trace. */
+struct hash world_run(struct world *w);
+/* fn(w, box, arg), in `ms` of the world's time. */
+void world_later(struct world *w, int64_t ms, event_fn *fn, int box, void *arg);
+/* Runs events until the queue is empty or `until` has passed. */
+void world_pass(struct world *w, int64_t until);
+/* The box's clocks are brought to now. */
+void world_clock(struct world *w, int box);
+
+/* --- boxes.c: their lives --- */
+void world_open(struct world *w, int box);
+/* Ends it in order (crash false), or pulls the plug. */
+void world_down(struct world *w, int box, bool crash);
+/* The error of a disk, or the end of the simulation when the disk has done nothing. Consumed. */
+void world_disk_failed(struct sim *s, int box, struct error *take_err);
+/* Authors' and appliances' signatures, all that wait. false: the disk failed on the way. */
+bool world_audit(struct world *w, int box);
+int world_add(struct world *w, unsigned key, bool hostile);
+void world_link(struct world *w, int a, int b);
+/* One fault, drawn. */
+void world_fault(struct world *w);
+/* Of what was acknowledged, what no honest box holds any more is lost, by a disk or a restore. */
+void world_note_lost(struct world *w, int box);
+void world_heal(struct world *w);
+
+/* --- calls.c: exchanges --- */
+/* An exchange, as events; while the storm lasts it may be delayed, broken, damaged. */
+void call_start(struct world *w, int client, int server);
+/* Bytes made by a hostile box, as a push or a pull to the server. */
+void call_hostile(struct world *w, int client, int server, bool push, struct buf *take_body);
+/* At once and whole. true: something moved. */
+bool call_cleanly(struct world *w, int client, int server);
+void calls_break(struct world *w, int box); /* of this box; -1: of all */
+void bundle_carry(struct world *w);
+
+/* --- hostile.c --- */
+void hostile_init(struct world *w, int box);
+void hostile_free(struct world *w, int box);
+void hostile_act(struct world *w, int box);
+/* Instead of an honest answer: true when it has put something into `out`. */
+bool hostile_answer(struct world *w, int box, const char *path, struct buf *out);
+/* It keeps what passes by. */
+void hostile_keep(struct world *w, int box, struct span bytes);
+
+/* --- sent.c --- */
+struct sent *sent_new(void);
+void sent_free(struct sent *s);
+/* Bytes of one stream, from a box; the reader belongs to the stream. */
+void sent_see(struct world *w, int box, struct stream_reader *r, struct span bytes);
+
+/* --- check.c --- */
+void world_check(struct world *w);
+void world_check_bounds(struct world *w);
+void world_check_views(struct world *w);
