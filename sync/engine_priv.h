@@ -61,6 +61,11 @@ struct standing {
 	unsigned no_progress; /* exchanges in a row that differed and moved nothing */
 };
 
+/* Of all that we carry, for our own schedule; and of what everybody may know that we carry. */
+struct engine_digests {
+	uint8_t all[DISCOVERY_DIGEST], open[DISCOVERY_DIGEST];
+};
+
 struct sync {
 	struct sync_options o; /* its texts are ours */
 	char *log_path, *local_path, *name;
@@ -103,7 +108,7 @@ struct sync {
 	struct conduct news[NEWS];
 	size_t n_news;
 	int64_t news_from, ledger_from; /* when they may be written */
-	uint8_t digest[DISCOVERY_DIGEST];
+	struct engine_digests digests;
 	bool has_digest, announced;
 	int64_t announce_from, announce_latest;
 };
@@ -113,7 +118,8 @@ struct peer *engine_peer(struct sync *s, const struct pubkey *key);
 /* Read the table of peers again. Those whose terms have ended count as not approved. */
 struct error *engine_load_peers(struct sync *s) MUST;
 /* Our digest has been computed: tell the schedule, and soon the network. */
-void engine_digest_is(struct sync *s, const uint8_t digest[DISCOVERY_DIGEST]);
+void engine_digest_is(struct sync *s, const struct engine_digests *d);
+struct error *engine_digests(struct log_store *log, struct engine_digests *ret) MUST;
 /* Wait on `moved` for at most that long. With sync.lock. */
 void engine_wait(struct sync *s, int64_t ms);
 

@@ -22,7 +22,7 @@ struct ran {
 	struct sync_report report;
 	bool settled, has_digest;
 	uint8_t ours[DISCOVERY_DIGEST];	  /* when settled */
-	uint8_t digest[DISCOVERY_DIGEST]; /* now */
+	struct engine_digests digests; /* now */
 	struct space_digest theirs[LIMIT_SPACES];
 	size_t n_theirs;
 };
@@ -105,7 +105,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 	if (!ret->err)
 		ret->n_theirs = exchange_theirs(x, ret->theirs, ARRAY_LEN(ret->theirs));
 	ret->settled = !ret->err && exchange_settled(x, ret->ours);
-	digest = exchange_digest(log, ret->digest);
+	digest = engine_digests(log, &ret->digests);
 	ret->has_digest = !digest;
 	error_free(digest);
 }
@@ -135,7 +135,7 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 		engine_note(s, &o);
 	pthread_mutex_lock(&s->lock);
 	if (ran.has_digest)
-		engine_digest_is(s, ran.digest);
+		engine_digest_is(s, &ran.digests);
 	schedule_done(s->schedule, &job->key, !ran.err, ran.settled ? ran.ours : NULL,
 		      env_mono(s->o.env));
 	answer_asking(s, &job->key, ran.err);

@@ -23,18 +23,24 @@ void engine_wait(struct sync *s, int64_t ms)
 }
 
 /* --- the keeper: our digest, what others announce, who knocked --- */
-void engine_digest_is(struct sync *s, const uint8_t digest[DISCOVERY_DIGEST])
+struct error *engine_digests(struct log_store *log, struct engine_digests *ret)
+{
+	TRY(exchange_digest(log, ret->all));
+	return exchange_announced(log, ret->open);
+}
+
+void engine_digest_is(struct sync *s, const struct engine_digests *d)
 {
 	int64_t now = env_mono(s->o.env);
 
-	if (!s->has_digest || memcmp(s->digest, digest, DISCOVERY_DIGEST) != 0) {
-		memcpy(s->digest, digest, DISCOVERY_DIGEST);
+	if (!s->has_digest || memcmp(s->digests.open, d->open, DISCOVERY_DIGEST) != 0) {
 		s->announced = false;
 		s->announce_from = s->has_digest ? now + ANNOUNCE_AFTER : now;
 		s->announce_latest = now + ANNOUNCE_WITHIN;
 		s->has_digest = true;
 	}
-	schedule_ours(s->schedule, digest, now);
+	s->digests = *d;
+	schedule_ours(s->schedule, d->all, now);
 	pthread_cond_broadcast(&s->moved);
 }
 
@@ -49,19 +55,21 @@ static bool any_running(const struct sync *s)
 /* With the lock; lets go of it meanwhile. */
 static void compute_digest(struct sync *s)
 {
-	uint8_t digest[DISCOVERY_DIGEST];
+	struct engine_digests d;
 	struct log_store *log;
 	struct error *err;
 
 	pthread_mutex_unlock(&s->lock);
 	err = readers_take(s->readers, &log);
 	if (!err) {
-		err = exchange_digest(log, digest);
+		err = engine_digests(log, &d);
 		readers_give(s->readers, log);
 	}
 	pthread_mutex_lock(&s->lock);
 	/* When it can't be read now, what was known stays until the next write. */
-	engine_digest_is(s, err ? s->digest : digest);
+	if (err)
+		d = s->digests;
+	engine_digest_is(s, &d);
 	error_free(err);
 }
 
@@ -85,7 +93,7 @@ static void announce(struct sync *s)
 {
 	uint8_t digest[DISCOVERY_DIGEST];
 
-	memcpy(digest, s->digest, sizeof(digest));
+	memcpy(digest, s->digests.open, sizeof(digest));
 	s->announced = true;
 	pthread_mutex_unlock(&s->lock);
 	discovery_announce(s->discovery, digest);

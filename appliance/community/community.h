@@ -119,6 +119,15 @@ struct error *space_by_short(struct conn *c, const char *prefix, struct space_in
  * first. */
 struct error *space_home(struct conn *c, struct space_info *ret) MUST;
 
+/* May this box be told of the space, and be sent what we hold of it? A public one: anybody; a private
+ * one: whom its rules admit, in whatever way. Whoever decides what a peer sees asks here first; its
+ * own terms may only take away from it. */
+bool space_shared_with(struct conn *c, const struct hash *space, const struct pubkey *peer);
+/* May this person see the space, and anything in it? viewer NULL: somebody who is not signed in. Of a
+ * private space only those who have a role in it now; to others it is as if it were not here. An error
+ * counts as no. */
+bool space_visible_to(struct conn *c, const struct hash *space, const struct pubkey *viewer);
+
 struct member {
 	struct hash space;
 	struct pubkey key, home;

@@ -99,6 +99,25 @@ struct error *space_home(struct conn *c, struct space_info *ret)
 	return one_space(c, st, ret);
 }
 
+bool space_shared_with(struct conn *c, const struct hash *space, const struct pubkey *peer)
+{
+	return log_shared_with(c->log, space, peer);
+}
+
+bool space_visible_to(struct conn *c, const struct hash *space, const struct pubkey *viewer)
+{
+	struct space_info s;
+	enum role role = ROLE_NONE;
+	struct error *err = space_get(c, space, &s);
+
+	if (!err && s.is_private && viewer)
+		err = role_now(c, space, viewer, &role);
+	if (!err)
+		return !s.is_private || role >= ROLE_NEW;
+	error_free(err);
+	return false;
+}
+
 /* --- members --- */
 static struct error *space_number(struct conn *c, const struct hash *id, int64_t *ret)
 {

@@ -279,6 +279,11 @@ bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret)
 	return true;
 }
 
+bool rules_was_admitted(const struct rules *r, uint32_t key)
+{
+	return state_slot(r->now, key)->was_admitted;
+}
+
 bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret)
 {
 	const struct rules_slot *s = state_slot(r->now, key);

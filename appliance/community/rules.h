@@ -108,6 +108,7 @@ struct pubkey rules_key_at(const struct rules *r, uint32_t at);
  * RULES_NONE. */
 uint32_t rules_next_moved(struct rules *r, uint32_t from);
 bool rules_member_now(struct rules *r, uint32_t key, struct rules_member *ret);
+bool rules_was_admitted(const struct rules *r, uint32_t key);
 bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *ret);
 /* Have rules_next_moved give all again. */
 void rules_show_all(struct rules *r);

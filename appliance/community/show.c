@@ -43,10 +43,28 @@ static struct error *show_keys(struct conn *c, struct space *s)
 	}
 }
 
+/* To whom a private space is told: whom its rules admit now. */
+static struct error *tell_sharing(struct conn *c, struct space *s)
+{
+	TRY(log_close_space(c->log, &s->id, rules_private(s->rules)));
+	for (uint32_t i = 0; rules_private(s->rules) && i < rules_keys(s->rules); i++) {
+		struct pubkey key = rules_key_at(s->rules, i);
+		struct rules_appliance a;
+
+		/* Of people's keys, and of those who were never admitted, nothing is said. */
+		if (rules_appliance_now(s->rules, i, &a))
+			TRY(log_share(c->log, &s->id, &key, true));
+		else if (rules_was_admitted(s->rules, i))
+			TRY(log_share(c->log, &s->id, &key, false));
+	}
+	return NULL;
+}
+
 /* Who was ever admitted to write is heard for ever: what is void is void by the rules, and every
  * box must hold the same. */
 static struct error *tell_log(struct conn *c, struct space *s)
 {
+	TRY(tell_sharing(c, s));
 	if (s->told_epoch != rules_epoch(s->rules))
 		s->told = 0;
 	s->told_epoch = rules_epoch(s->rules);

@@ -170,10 +170,12 @@ static struct error *write_bundle(struct app *app, struct conn *c, struct sealed
 		close(ends[1]);
 		return error_new(ERR_NOMEM, N_("The box has run out of memory."));
 	}
-	e = bundle_write(
-		&(struct bundle_export){
-			.log = c->log, .blobs = app->blobs, .env = app->env, .name = app->name},
-		ends[1], ret);
+	e = bundle_write(&(struct bundle_export){.log = c->log,
+						 .blobs = app->blobs,
+						 .env = app->env,
+						 .name = app->name,
+						 .closed_too = true},
+			 ends[1], ret);
 	close(ends[1]);
 	pthread_join(thread, NULL);
 	close(ends[0]);

@@ -27,6 +27,9 @@ struct bundle_export {
 	/* Who signs what this box holds, at the bundle's end (claim.h); NULL: it is not said. */
 	const struct secret *writer;
 	struct pubkey receiver; /* zero: for anybody */
+	/* Also closed spaces, which else only a receiver gets to whom they are shared: this box's own
+	 * backup. */
+	bool closed_too;
 	uint64_t serial;	/* known_next_serial */
 	/* So far, in bytes; may be NULL. True: give up (ERR_STOPPED). */
 	bool (*progress)(void *ctx, uint64_t done);

@@ -16,6 +16,8 @@ struct planning {
 
 static bool wanted(const struct bundle_export *x, const struct hash *space)
 {
+	if (!x->closed_too && !log_shared_with(x->log, space, &x->receiver))
+		return false;
 	for (size_t i = 0; i < x->n_spaces; i++)
 		if (hash_eq(&x->spaces[i], space))
 			return true;

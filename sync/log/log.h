@@ -172,6 +172,18 @@ bool log_admitted(struct log_store *l, const struct hash *space, const struct pu
 bool log_listed(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
 struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted) MUST;
+/* A closed space is told only to the appliances that the layer above names, from its rules: whoever
+ * else asks does not learn that it is here. */
+struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed) MUST;
+struct error *log_share(struct log_store *l, const struct hash *space,
+			const struct pubkey *appliance, bool may) MUST;
+/* (R) What can't be read counts as closed, and as not shared. */
+bool log_is_closed(struct log_store *l, const struct hash *space);
+bool log_shared_with(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
+/* Do we take it from that one? Also from one of whom the rules here don't know (yet): it named the
+ * space itself. Not from one that was withdrawn, which would learn how far we are. (R) */
+bool log_followed_from(struct log_store *l, const struct hash *space,
+		       const struct pubkey *appliance);
 
 /* --- auditing: author signatures, behind the ingest, on all cores (sync/log/audit.h) --- */
 struct audit_job {

@@ -31,6 +31,10 @@ static const char *const migrations[] = {
 	" header BLOB NOT NULL, body BLOB) STRICT, WITHOUT ROWID;",
 	"DROP INDEX entry_missing;"
 	"CREATE INDEX entry_absent ON entry(log, seq) WHERE state > 0;",
+	/* Spaces that are not for everybody, and for whom. may 0: not any more. */
+	"CREATE TABLE closed(space BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE sharing(space BLOB NOT NULL, appliance BLOB NOT NULL, may INTEGER NOT NULL,"
+	" PRIMARY KEY(space, appliance)) STRICT, WITHOUT ROWID;",
 };
 
 #define LOG_COLUMNS                                                                                \
@@ -98,6 +102,11 @@ static const char *const sql[LOG_STMTS] = {
 	[ERASED_ALL] = "SELECT op FROM erased",
 	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",
 	[ADMIT_DROP] = "DELETE FROM admitted WHERE space=?1 AND appliance=?2",
+	[CLOSED_ADD] = "INSERT OR IGNORE INTO closed VALUES (?1)",
+	[CLOSED_DROP] = "DELETE FROM closed WHERE space=?1",
+	[CLOSED_GET] = "SELECT 1 FROM closed WHERE space=?1",
+	[SHARE_SET] = "INSERT OR REPLACE INTO sharing VALUES (?1, ?2, ?3)",
+	[SHARE_GET] = "SELECT may FROM sharing WHERE space=?1 AND appliance=?2",
 	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
 	[LOG_INTEGRITY] = "PRAGMA integrity_check(20)",
 };
@@ -409,6 +418,52 @@ bool log_listed(struct log_store *l, const struct hash *space, const struct pubk
 bool log_admitted(struct log_store *l, const struct hash *space, const struct pubkey *appliance)
 {
 	return pubkey_eq(appliance, &l->self) || log_listed(l, space, appliance);
+}
+
+bool log_is_closed(struct log_store *l, const struct hash *space)
+{
+	int64_t closed = 1;
+	struct error *err = db_number(l->db, l->s, CLOSED_GET, 0, &closed, "k", space);
+
+	if (err)
+		closed = 1; /* what can't be read is not told */
+	error_free(err);
+	return closed;
+}
+
+static int64_t sharing_of(struct log_store *l, const struct hash *space,
+			  const struct pubkey *appliance, int64_t otherwise)
+{
+	int64_t may = 0;
+	struct error *err =
+		db_number(l->db, l->s, SHARE_GET, otherwise, &may, "kk", space, appliance);
+
+	if (err)
+		may = 0;
+	error_free(err);
+	return may;
+}
+
+bool log_shared_with(struct log_store *l, const struct hash *space, const struct pubkey *appliance)
+{
+	return !log_is_closed(l, space) || sharing_of(l, space, appliance, 0);
+}
+
+bool log_followed_from(struct log_store *l, const struct hash *space,
+		       const struct pubkey *appliance)
+{
+	return !log_is_closed(l, space) || sharing_of(l, space, appliance, 1);
+}
+
+struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed)
+{
+	return db_do(l->db, l->s, closed ? CLOSED_ADD : CLOSED_DROP, "k", space);
+}
+
+struct error *log_share(struct log_store *l, const struct hash *space,
+			const struct pubkey *appliance, bool may)
+{
+	return db_do(l->db, l->s, SHARE_SET, "kki", space, appliance, (int64_t)may);
 }
 
 struct error *log_admit(struct log_store *l, const struct hash *space,

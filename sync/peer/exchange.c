@@ -38,6 +38,23 @@ struct error *exchange_digest(struct log_store *log, uint8_t ret[DISCOVERY_DIGES
 	return NULL;
 }
 
+static bool is_open(void *ctx, const struct hash *space)
+{
+	return !log_is_closed(ctx, space);
+}
+
+struct error *exchange_announced(struct log_store *log, uint8_t ret[DISCOVERY_DIGEST])
+{
+	struct space_digest rows[LIMIT_SPACES];
+	struct hash all;
+	size_t n;
+
+	TRY(heads_all(log, is_open, log, rows, ARRAY_LEN(rows), &n));
+	all = heads_digest_spaces(rows, n);
+	memcpy(ret, all.b, DISCOVERY_DIGEST);
+	return NULL;
+}
+
 bool exchange_settled(const struct exchange *x, uint8_t ret[DISCOVERY_DIGEST])
 {
 	memcpy(ret, x->last, DISCOVERY_DIGEST);
@@ -46,16 +63,20 @@ bool exchange_settled(const struct exchange *x, uint8_t ret[DISCOVERY_DIGEST])
 
 static bool shares(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
-	const struct sync_host *host = ((struct exchange *)ctx)->o.host;
+	const struct exchange *x = ctx;
+	const struct sync_host *host = x->o.host;
 
-	return !host->shares || host->shares(host->ctx, peer, space);
+	return log_shared_with(x->o.log, space, peer) &&
+	       (!host->shares || host->shares(host->ctx, peer, space));
 }
 
 static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
-	const struct sync_host *host = ((struct exchange *)ctx)->o.host;
+	const struct exchange *x = ctx;
+	const struct sync_host *host = x->o.host;
 
-	return !host->follows || host->follows(host->ctx, peer, space);
+	return log_followed_from(x->o.log, space, peer) &&
+	       (!host->follows || host->follows(host->ctx, peer, space));
 }
 
 /* What is over its quota stays with it until there is room again. */

@@ -49,6 +49,8 @@ struct error *exchange_run(struct exchange *x, struct sync_report *ret_report) M
 bool exchange_settled(const struct exchange *x, uint8_t ret[DISCOVERY_DIGEST]);
 /* Our digest as it is announced: of the heads of all spaces. */
 struct error *exchange_digest(struct log_store *log, uint8_t ret[DISCOVERY_DIGEST]) MUST;
+/* The one that everybody on the network may hear: of open spaces only. */
+struct error *exchange_announced(struct log_store *log, uint8_t ret[DISCOVERY_DIGEST]) MUST;
 /* The digests that the other side said last, of the spaces of this exchange; at most max. */
 size_t exchange_theirs(const struct exchange *x, struct space_digest *rows, size_t max);
 void exchange_cancel(struct exchange *x);

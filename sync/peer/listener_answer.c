@@ -20,6 +20,7 @@ struct request {
 	const struct route *route;
 	struct pubkey peer;
 	struct session_options so;
+	struct log_store *log; /* the reader in hand; NULL: none */
 	struct serving *serving;
 	struct buf whole; /* the body of a request that is no stream of entries */
 	uint8_t exchange[RECEIPT_EXCHANGE]; /* which it is a part of … */
@@ -222,16 +223,20 @@ static struct error *too_long(void)
 
 static bool shares(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
-	const struct sync_host *host = ((struct request *)ctx)->l->o.host;
+	const struct request *r = ctx;
+	const struct sync_host *host = r->l->o.host;
 
-	return !host->shares || host->shares(host->ctx, peer, space);
+	return r->log && log_shared_with(r->log, space, peer) &&
+	       (!host->shares || host->shares(host->ctx, peer, space));
 }
 
 static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
-	const struct sync_host *host = ((struct request *)ctx)->l->o.host;
+	const struct request *r = ctx;
+	const struct sync_host *host = r->l->o.host;
 
-	return !host->follows || host->follows(host->ctx, peer, space);
+	return r->log && log_followed_from(r->log, space, peer) &&
+	       (!host->follows || host->follows(host->ctx, peer, space));
 }
 
 /* What does not fit into the peer's quota stays with it until there is room again. */
@@ -350,7 +355,9 @@ static struct error *with_reader(struct request *r,
 	struct error *err;
 
 	TRY(readers_take(r->l->o.readers, &log));
+	r->log = log;
 	err = fn(r, log);
+	r->log = NULL;
 	readers_give(r->l->o.readers, log);
 	return err;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Private spaces: who may read does, who may not has nothing that they could read, and all agree on
  * the rules. Box a founds; b reads and writes; c carries. */
+#include "tests/appliance/community/swap.h"
 #include "tests/appliance/community/town.h"
 #include "sync/bundle/bundle.h"
-#include <fcntl.h>
+#include "sync/peer/exchange.h"
 
 #define CANARY "kanarienvogel"
 
@@ -105,6 +106,19 @@ static bool has_canary(struct box *b)
 	return found;
 }
 
+/* Entries in a bundle for that receiver (NULL: for anybody). */
+static uint64_t bundled(struct box *b, const struct pubkey *receiver)
+{
+	_cleanup_(freep) char *path = path_join(b->dir, "bundle");
+	struct bundle_export x = {.log = b->c->log, .env = &b->env.env, .name = "box"};
+	struct bundle_totals totals;
+
+	if (receiver)
+		x.receiver = *receiver;
+	assert_ok(bundle_export(&x, path, &totals));
+	return totals.entries;
+}
+
 static bool stream_has_canary(struct box *b)
 {
 	_cleanup_(freep) char *path = path_join(b->dir, "bundle");
@@ -112,8 +126,9 @@ static bool stream_has_canary(struct box *b)
 	struct bundle_totals totals;
 
 	assert_ok(bundle_export(
-		&(struct bundle_export){.log = b->c->log, .env = &b->env.env, .name = "box"}, path,
-		&totals));
+		&(struct bundle_export){
+			.log = b->c->log, .env = &b->env.env, .name = "box", .closed_too = true},
+		path, &totals));
 	assert_ok(file_read(path, 1 << 30, &bytes));
 	assert_true(totals.entries > 5);
 	return memmem(bytes.p, bytes.n, CANARY, strlen(CANARY));
@@ -410,6 +425,96 @@ static void a_key_that_is_none_is_not_admitted(void **state)
 	close_private(&s);
 }
 
+static bool knows(struct town *t, struct box *b)
+{
+	struct log_counts n;
+
+	assert_ok(log_count(b->c->log, &t->space, &n));
+	return n.logs > 0;
+}
+
+static void swap_both(struct box *x, struct box *y)
+{
+	bool moved;
+
+	assert_ok(boxes_swap_by(x, y, 0, 4096, true, &moved));
+	assert_ok(boxes_swap_by(y, x, 0, 4096, true, &moved));
+}
+
+static void it_is_told_to_those_who_are_admitted_and_to_nobody_else(void **state)
+{
+	struct sealed_town s;
+	struct box d;
+	uint8_t all[DISCOVERY_DIGEST], open[DISCOVERY_DIGEST], none[DISCOVERY_DIGEST];
+
+	open_private(&s);
+	box_init(&d, 4, 1764000000000);
+	assert_ok(box_open(&d));
+	assert_ok(exchange_announced(d.c->log, none));
+	swap_both(&s.t.a, &d);
+	swap_both(&s.c, &d);
+	assert_false(knows(&s.t, &d));
+	assert_true(space_shared_with(s.t.a.c, &s.t.space, secret_pubkey(s.c.key)));
+	assert_false(space_shared_with(s.t.a.c, &s.t.space, secret_pubkey(d.key)));
+	assert_false(space_shared_with(s.t.a.c, &s.t.space, KEY(&s.t, FOUNDER)));
+	assert_ok(exchange_digest(s.t.a.c->log, all));
+	assert_ok(exchange_announced(s.t.a.c->log, open));
+	assert_memory_equal(open, none, sizeof(open));
+	assert_memory_not_equal(open, all, sizeof(open));
+	assert_int_equal(bundled(&s.t.a, NULL), 0);
+	assert_int_equal(bundled(&s.t.a, secret_pubkey(d.key)), 0);
+	assert_true(bundled(&s.t.a, secret_pubkey(s.c.key)) > 5);
+	assert_true(bundled(&s.c, secret_pubkey(s.t.a.key)) > 5);
+	/* Once admitted it gets all, also from who only carries. */
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &d, ADMIT_READ));
+	swap_both(&s.t.a, &s.c);
+	swap_both(&s.c, &d);
+	assert_true(info_of(&s.t, &d).has_key);
+	assert_posts(&d, &s.t.topic, CANARY " first");
+	box_release(&d);
+	close_private(&s);
+}
+
+static void who_was_removed_hears_nothing_more(void **state)
+{
+	struct sealed_town s;
+	struct space_digest then, now;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_WRITE));
+	swap_both(&s.t.a, &s.t.b);
+	assert_true(knows(&s.t, &s.t.b));
+	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	assert_ok(heads_space_digest(s.t.b.c->log, &s.t.space, &then));
+	assert_ok(post(&s.t, &s.t.b, MEMBER, "does it go on?", NULL));
+	assert_ok(heads_space_digest(s.t.b.c->log, &s.t.space, &then));
+	swap_both(&s.t.a, &s.t.b);
+	assert_ok(heads_space_digest(s.t.b.c->log, &s.t.space, &now));
+	assert_id_equal(&then.heads, &now.heads);
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first");
+	assert_int_equal(bundled(&s.t.a, secret_pubkey(s.t.b.key)), 0);
+	close_private(&s);
+}
+
+static void only_its_people_see_it(void **state)
+{
+	struct sealed_town s;
+	struct town t;
+
+	open_private(&s);
+	assert_true(space_visible_to(s.t.a.c, &s.t.space, KEY(&s.t, MEMBER)));
+	assert_false(space_visible_to(s.t.a.c, &s.t.space, KEY(&s.t, STRANGER)));
+	assert_false(space_visible_to(s.t.a.c, &s.t.space, NULL));
+	assert_ok(revoke_key(&s.t, &s.t.a, FOUNDER, "member.revoke", KEY(&s.t, MEMBER),
+			     cut_at(&s.t, &s.t.a, NULL, 0)));
+	assert_false(space_visible_to(s.t.a.c, &s.t.space, KEY(&s.t, MEMBER)));
+	close_private(&s);
+	town_open(&t);
+	assert_true(space_visible_to(t.a.c, &t.space, NULL));
+	assert_false(space_visible_to(t.a.c, &t.forum, NULL));
+	town_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +531,9 @@ int main(void)
 		cmocka_unit_test(after_opening_again_and_a_rebuild_all_is_as_before),
 		cmocka_unit_test(guests_have_no_place),
 		cmocka_unit_test(a_key_that_is_none_is_not_admitted),
+		cmocka_unit_test(it_is_told_to_those_who_are_admitted_and_to_nobody_else),
+		cmocka_unit_test(who_was_removed_hears_nothing_more),
+		cmocka_unit_test(only_its_people_see_it),
 	};
 
 	return run_group(tests);

@@ -127,9 +127,22 @@ static inline struct error *box_audit(struct box *b)
 	}
 }
 
-/* cut_after 0: whole. A broken exchange is no error. */
-static inline struct error *boxes_swap(struct box *client, struct box *server, uint64_t cut_after,
-				       size_t piece, bool *ret_moved)
+/* To whom spaces are told, by the rules; ctx: the side's log. */
+static inline bool swap_shares(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return log_shared_with(ctx, space, peer);
+}
+
+static inline bool swap_follows(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return log_followed_from(ctx, space, peer);
+}
+
+/* cut_after 0: whole. A broken exchange is no error. by_rules: only what the rules let them share.
+ */
+static inline struct error *boxes_swap_by(struct box *client, struct box *server,
+					  uint64_t cut_after, size_t piece, bool by_rules,
+					  bool *ret_moved)
 {
 	struct swap p = {.client = client,
 			 .server = server,
@@ -143,12 +156,19 @@ static inline struct error *boxes_swap(struct box *client, struct box *server, u
 				.peer = *secret_pubkey(client->key),
 				.env = &server->env.env,
 				.name = "server"}};
-	_cleanup_(session_freep) struct session *s = session_new(&p.co);
+	_cleanup_(session_freep) struct session *s = NULL;
 	const struct sync_report *r;
 	struct session_action act;
 	struct error *err;
 	int http;
 
+	if (by_rules) {
+		p.co.ctx = client->c->log;
+		p.so.ctx = server->c->log;
+		p.co.shares = p.so.shares = swap_shares;
+		p.co.follows = p.so.follows = swap_follows;
+	}
+	s = session_new(&p.co);
 	for (;;) {
 		err = session_next(s, client->c->log, &act);
 		if (err || act.type == SESSION_DONE)
@@ -180,4 +200,10 @@ static inline struct error *boxes_swap(struct box *client, struct box *server, u
 	TRY(err);
 	TRY(box_audit(client));
 	return box_audit(server);
+}
+
+static inline struct error *boxes_swap(struct box *client, struct box *server, uint64_t cut_after,
+				       size_t piece, bool *ret_moved)
+{
+	return boxes_swap_by(client, server, cut_after, piece, false, ret_moved);
 }
