@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/spaces/spaces.h"
+
+/* --- founding --- */
+struct found_job {
+	const struct spaces_new *what;
+	struct hash space;
+};
+
+static struct error *found(struct conn *c, void *arg)
+{
+	struct found_job *j = arg;
+	const struct spaces_new *w = j->what;
+	struct hash id;
+
+	if (w->is_private)
+		TRY(community_found_private(c, w->name, w->steward, w->steward_name, &j->space));
+	else
+		TRY(community_found(c, w->name, w->steward, w->steward_name, &j->space));
+	return community_submit(
+		c,
+		&(struct draft){.type = "forum.create",
+				.space = j->space,
+				.author = w->steward,
+				.take_body = json_pack("{s:s, s:s, s:s}", "slug", "general",
+						       "title", "General", "about", "")},
+		&id);
+}
+
+struct error *spaces_found(struct app *a, const struct spaces_new *what, struct hash *ret)
+{
+	struct found_job j = {.what = what};
+
+	ENSURE(*what->name && strlen(what->name) <= LIMIT_NAME,
+	       error_new(ERR_INVALID, N_("A space's name has 1 to 80 bytes.")));
+	TRY(writer_run(a->writer, found, &j));
+	*ret = j.space;
+	return NULL;
+}
+
+/* --- which boxes belong to it --- */
+struct box_job {
+	const struct hash *space;
+	const struct pubkey *key;
+	const char *name;
+	enum admission how;
+	const struct secret *author;
+};
+
+static struct error *admit(struct conn *c, void *arg)
+{
+	struct box_job *j = arg;
+
+	return community_admit(c, j->space, j->key, j->name, j->how, j->author);
+}
+
+static struct error *remove_box(struct conn *c, void *arg)
+{
+	struct box_job *j = arg;
+
+	return community_remove(c, j->space, j->key, j->author);
+}
+
+static struct error *rotate(struct conn *c, void *arg)
+{
+	struct box_job *j = arg;
+
+	return community_rotate(c, j->space, j->author);
+}
+
+/* To whom the space is told has changed: exchanges look again. */
+static struct error *run(struct app *a, write_fn *fn, struct box_job *j)
+{
+	TRY(writer_run(a->writer, fn, j));
+	if (a->sync)
+		sync_peers_changed(a->sync);
+	return NULL;
+}
+
+struct error *spaces_admit(struct app *a, const struct hash *space, const struct pubkey *key,
+			   const char *name, enum admission how, const struct secret *author)
+{
+	return run(a, admit, &(struct box_job){space, key, name, how, author});
+}
+
+struct error *spaces_remove(struct app *a, const struct hash *space, const struct pubkey *key,
+			    const struct secret *author)
+{
+	ENSURE(!pubkey_eq(key, secret_pubkey(a->self)),
+	       error_new(ERR_INVALID,
+			 N_("A box can't remove itself: another one of the space can.")));
+	return run(a, remove_box, &(struct box_job){space, key, .author = author});
+}
+
+struct error *spaces_rotate(struct app *a, const struct hash *space, const struct secret *author)
+{
+	return run(a, rotate, &(struct box_job){space, .author = author});
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What is done to a space as a whole: founding it, and which boxes belong to it. Each is one job on
+ * the writer, and in a private space the keys change hands in the same transaction. Any thread.
+ */
+#pragma once
+#include "appliance/app.h"
+
+/* Founds a space, with a first forum. The steward is its first, and so far only, person. */
+struct spaces_new {
+	const char *name;
+	bool is_private;
+	const struct secret *steward;
+	const char *steward_name;
+};
+struct error *spaces_found(struct app *a, const struct spaces_new *what, struct hash *ret) MUST;
+/* author: a steward of the space; NULL: this box, a keeper of it. */
+struct error *spaces_admit(struct app *a, const struct hash *space, const struct pubkey *key,
+			   const char *name, enum admission how, const struct secret *author) MUST;
+struct error *spaces_remove(struct app *a, const struct hash *space, const struct pubkey *key,
+			    const struct secret *author) MUST;
+struct error *spaces_rotate(struct app *a, const struct hash *space,
+			    const struct secret *author) MUST;
