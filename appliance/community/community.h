@@ -71,6 +71,8 @@ struct error *community_erase(struct conn *c, const struct hash *space, const st
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;
+/* What this box is called in the spaces that it founds; else like the space. */
+void conn_name(struct conn *c, const char *name);
 /* The same, private: only its boxes can read it, only its people see it. In the same transaction
  * its first key is made, and its words and names are written, sealed. */
 struct error *community_found_private(struct conn *c, const char *name,

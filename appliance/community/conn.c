@@ -237,6 +237,11 @@ static struct community *community_new(const struct community_open *how)
 	return k;
 }
 
+void conn_name(struct conn *c, const char *name)
+{
+	snprintf(c->community->name, sizeof(c->community->name), "%s", name);
+}
+
 struct error *conn_open(const struct community_open *how, struct conn **ret)
 {
 	_cleanup_(conn_closep) struct conn *c = calloc(1, sizeof(*c));

@@ -3,6 +3,7 @@
 
 /* --- founding --- */
 struct found_job {
+	struct app *app;
 	const struct spaces_new *what;
 	struct hash space;
 };
@@ -13,6 +14,7 @@ static struct error *found(struct conn *c, void *arg)
 	const struct spaces_new *w = j->what;
 	struct hash id;
 
+	conn_name(c, j->app->name);
 	if (w->is_private)
 		TRY(community_found_private(c, w->name, w->steward, w->steward_name, &j->space));
 	else
@@ -29,7 +31,7 @@ static struct error *found(struct conn *c, void *arg)
 
 struct error *spaces_found(struct app *a, const struct spaces_new *what, struct hash *ret)
 {
-	struct found_job j = {.what = what};
+	struct found_job j = {.app = a, .what = what};
 
 	ENSURE(*what->name && strlen(what->name) <= LIMIT_NAME,
 	       error_new(ERR_INVALID, N_("A space's name has 1 to 80 bytes.")));

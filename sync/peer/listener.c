@@ -27,7 +27,7 @@ static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
 		memcpy(error, v->error, sizeof(error));
 		*socket_context = NULL;
 		guard_leave(v);
-		if (stalled)
+		if (stalled && l->o.misdeed)
 			l->o.misdeed(l->o.ctx, &key, MISDEED_STALL, "");
 		if (known)
 			l->o.ended(l->o.ctx, &key, &sum, error[0] ? error : NULL);
