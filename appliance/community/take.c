@@ -217,8 +217,9 @@ static struct error *fill_rules(struct batch *b, struct op_rec *r, const struct 
 /* The payload of an op that was known by its header came. */
 struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op, enum op_kind kind)
 {
-	struct object *o;
-	bool any = true, changed;
+	bool was_in_object = r->object != 0, any = true, changed;
+	struct object *o = NULL;
+	bool is_new = false;
 
 	TRY(batch_dirty(b, r->object));
 	if (has_authority(op, kind)) {
@@ -234,18 +235,24 @@ struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op, enu
 		return fill_rules(b, r, op);
 	settle_first(b, space_of_num(b->c, r->space));
 	if (kind != OP_MALFORMED && kind != OP_SEALED) {
-		TRY(batch_object(b, r->space, &op->object, &o, &changed));
-		o->dirty = true;
+		TRY(batch_object(b, r->space, &op->object, &o, &is_new));
 		r->object = o->num;
 		memcpy(r->seen, op->seen, op->nseen * sizeof(op->seen[0]));
 		r->nseen = op->nseen;
 	}
 	TRY(judge(b, r, &changed));
 	TRY(rec_set(b->c, r));
+	op->role = r->role > 0 ? (enum role)r->role : ROLE_NONE;
 	if (kind == OP_ERASE)
 		TRY(erase_note(b, r, op));
 	if (erase_known(b->c, &r->id))
 		batch_erasure(b, &r->id);
+	/* An object was without this op: it joins as a new one does, so that filling a log from its
+	 * newest entries down does not fold a topic again for each batch of its older posts. */
+	if (o && (was_in_object || erase_known(b->c, &r->id)))
+		o->dirty = true;
+	else if (o)
+		return object_take(b, o, is_new, r, op);
 	return NULL;
 }
 

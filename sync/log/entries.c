@@ -45,6 +45,19 @@ static struct error *insert(struct log_store *l, const struct log_info *info,
 		     body);
 }
 
+/* Remember which rules the entry names, when they are not those of the one before. */
+static struct error *note_named(struct log_store *l, const struct entry_bytes *raw)
+{
+	struct entry fields;
+
+	entry_decode(raw, &fields);
+	if (hash_eq(&fields.rules, &l->last_named))
+		return NULL;
+	TRY(db_do(l->db, l->s, NAMED_ADD, "k", &fields.rules));
+	l->last_named = fields.rules;
+	return NULL;
+}
+
 struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,
 			int64_t *ret_num)
 {
@@ -63,6 +76,7 @@ struct error *entry_put(struct log_store *l, struct log_info *info, const struct
 	}
 	if (err)
 		return err;
+	TRY(note_named(l, e->raw));
 	count_payload(info, e->state, body.n);
 	*ret_num = num;
 	return NULL;
@@ -367,4 +381,50 @@ struct error *log_absent(struct log_store *l, int64_t log, uint64_t after, uint6
 			 size_t max, size_t *ret_n)
 {
 	return sequences(l, ENTRY_ABSENT, log, after, seqs, max, ret_n);
+}
+
+struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t before,
+				 log_missing_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(l->s, ENTRY_MISSING_NEWEST);
+	bool more = true;
+
+	db_bind(st, "ii", log, before > INT64_MAX ? INT64_MAX : (int64_t)before);
+	while (more) {
+		struct missing_entry e = {0};
+		struct entry_bytes raw = {{0}};
+		struct entry fields;
+		struct span header;
+		bool row;
+
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			return NULL;
+		header = db_blob(st, 1);
+		if (header.n == ENTRY_HEADER) /* what is damaged is asked for all the same */
+			memcpy(raw.b, header.p, ENTRY_HEADER);
+		entry_decode(&raw, &fields);
+		e.seq = (uint64_t)db_int(st, 0);
+		e.time = fields.time;
+		e.bytes = fields.payload_len;
+		more = fn(ctx, &e);
+	}
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(l->s, NAMED_ALL);
+
+	for (;;) {
+		struct hash op;
+		bool row;
+
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			return NULL;
+		if (db_id(st, 0, &op))
+			fn(ctx, &op);
+	}
 }

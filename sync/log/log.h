@@ -267,6 +267,19 @@ struct error *log_missing(struct log_store *l, int64_t log, uint64_t after, uint
 /* The same, of all whose payload is not here, erased ones too. */
 struct error *log_absent(struct log_store *l, int64_t log, uint64_t after, uint64_t *seqs,
 			 size_t max, size_t *ret_n) MUST;
+/* The same from the newest down, below `before`, with what their headers say; until fn says false.
+ */
+struct missing_entry {
+	uint64_t seq;
+	int64_t time;
+	uint32_t bytes; /* of the payload */
+};
+typedef bool log_missing_fn(void *ctx, const struct missing_entry *e);
+struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t before,
+				 log_missing_fn *fn, void *ctx) MUST;
+/* Every op id that the header of some entry names as its rules. (R) */
+typedef void log_named_fn(void *ctx, const struct hash *op);
+struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
 struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
 struct log_counts {

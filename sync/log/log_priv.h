@@ -22,6 +22,7 @@ struct log_store {
 	uint8_t erased[8192];
 	struct buf body; /* salt and payload, to be stored in one piece */
 	void *memo;	 /* log_memo: one piece of malloc'd memory */
+	struct hash last_named; /* the rules op that was noted last as named (writer) */
 };
 
 /* Statements: the rows are in store.c. */
@@ -50,6 +51,7 @@ enum log_stmt {
 	ENTRY_HEADERS_FROM,
 	ENTRY_MISSING,
 	ENTRY_ABSENT,
+	ENTRY_MISSING_NEWEST,
 	ENTRY_FILL,
 	ENTRY_STATE,
 	ENTRY_EMPTY,
@@ -65,6 +67,8 @@ enum log_stmt {
 	ERASED_DROP,
 	ERASED_GET,
 	ERASED_ALL,
+	NAMED_ADD,
+	NAMED_ALL,
 	ADMIT_ADD,
 	ADMIT_DROP,
 	ADMIT_GET,

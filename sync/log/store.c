@@ -35,6 +35,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE closed(space BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE sharing(space BLOB NOT NULL, appliance BLOB NOT NULL, may INTEGER NOT NULL,"
 	" PRIMARY KEY(space, appliance)) STRICT, WITHOUT ROWID;",
+	/* Op ids that some header names as its rules: what others need to judge entries by. */
+	"CREATE TABLE named(op BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
+	"INSERT OR IGNORE INTO named SELECT DISTINCT substr(header, 129, 32) FROM entry;",
 };
 
 #define LOG_COLUMNS                                                                                \
@@ -82,6 +85,11 @@ static const char *const sql[LOG_STMTS] = {
 			  " ORDER BY seq LIMIT ?3",
 	[ENTRY_ABSENT] = "SELECT seq FROM entry WHERE log=?1 AND seq>?2 AND state>0"
 			 " ORDER BY seq LIMIT ?3",
+	[ENTRY_MISSING_NEWEST] =
+		"SELECT seq, header FROM entry WHERE log=?1 AND seq<?2"
+		" AND state>0 AND state<3 ORDER BY seq DESC",
+	[NAMED_ADD] = "INSERT OR IGNORE INTO named VALUES (?1)",
+	[NAMED_ALL] = "SELECT op FROM named",
 	[ENTRY_FILL] = "UPDATE entry SET num=?3, state=0, body=?4 WHERE log=?1 AND seq=?2",
 	[ENTRY_STATE] = "SELECT num, state, length(body) FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_EMPTY] = "UPDATE entry SET state=?2, body=NULL WHERE num=?1",
@@ -220,6 +228,7 @@ struct db *log_db(struct log_store *l)
 static void forget(struct log_store *l)
 {
 	l->last_num = 0;
+	l->last_named = (struct hash){{0}};
 }
 
 struct error *log_begin(struct log_store *l)

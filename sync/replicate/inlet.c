@@ -23,6 +23,11 @@ void inlet_feed(struct inlet *in, struct span bytes)
 	stream_feed(in->reader, bytes);
 }
 
+bool inlet_is_full(const struct inlet *in)
+{
+	return in->take_limit && in->taken > in->take_limit / 4 * 3;
+}
+
 static uint64_t weight(const struct frame *f)
 {
 	uint64_t sum = 0;

@@ -37,6 +37,8 @@ void inlet_feed(struct inlet *in, struct span bytes);
  * inlet_written). Entries that are not taken are passed over, with a row in the report. NULL: feed
  * more. */
 struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool *ret_batch) MUST;
+/* Has as much come as is taken in one exchange, or nearly? */
+bool inlet_is_full(const struct inlet *in);
 /* After the writer's commit: adds the outcome to the report. */
 void inlet_written(struct inlet *in);
 /* The batch is not wanted after all: forget it. */

@@ -25,6 +25,7 @@ struct item {
 	int64_t log; /* log_info.num */
 	struct log_id id;
 	struct seq_range range; /* of a locator: .last is where it begins */
+	uint64_t whole_from;	/* of SEND_SPARSE */
 	enum error_code why;
 	const void *rows; /* in the arena */
 	size_t n;
@@ -42,6 +43,9 @@ struct sender {
 	bool begun, ended, gives;
 	unsigned located, missing;
 	uint64_t entries;
+	uint64_t newest_from;
+	struct buf named; /* the first eight bytes of ops that are named as rules, sorted */
+	bool named_loaded;
 	struct wire_tally *tally; /* may be NULL */
 };
 
@@ -60,12 +64,18 @@ void sender_free(struct sender *s)
 		return;
 	arena_release(&s->arena);
 	buf_release(&s->items);
+	buf_release(&s->named);
 	free(s);
 }
 
 void sender_tally(struct sender *s, struct wire_tally *t)
 {
 	s->tally = t;
+}
+
+void sender_newest_first(struct sender *s, uint64_t from)
+{
+	s->newest_from = from;
 }
 
 /* --- the plan --- */
@@ -164,9 +174,25 @@ static void add_locator(struct sender *s, const struct log_info *log, uint64_t f
 		    .type = ITEM_LOCATOR, .log = log->num, .id = log->id, .range = {.last = from}});
 }
 
+/* With the payloads of the newest `keep` entries; 0: of all. */
+static void add_run(struct sender *s, const struct log_info *info, struct seq_range r, uint64_t keep)
+{
+	struct item item = {.type = ITEM_RANGE,
+			    .log = info->num,
+			    .id = info->id,
+			    .range = r,
+			    .what = SEND_SPARSE,
+			    .whole_from = keep && r.last > keep ? r.last - keep + 1 : 0};
+
+	s->gives = true;
+	if (item.whole_from <= r.first)
+		item.what = SEND_ENTRIES;
+	add(s, &item);
+}
+
 /* What somebody lacks of one log of which he holds `t`. */
 static struct error *plan_log(struct sender *s, struct log_store *log, const struct log_info *info,
-			      const struct head *t)
+			      const struct head *t, uint64_t keep)
 {
 	struct head mine;
 	uint64_t upto;
@@ -185,7 +211,7 @@ static struct error *plan_log(struct sender *s, struct log_store *log, const str
 		}
 	}
 	if (upto > t->seq)
-		sender_range(s, info, (struct seq_range){t->seq + 1, upto}, SEND_ENTRIES);
+		add_run(s, info, (struct seq_range){t->seq + 1, upto}, keep);
 	else if (mine.mark == HEAD_ENDED && upto == mine.mark_seq)
 		/* They are past it: either they have not audited it yet, or theirs is another
 		 * entry, and seeing ours proves the fork. */
@@ -196,6 +222,30 @@ static struct error *plan_log(struct sender *s, struct log_store *log, const str
 	return NULL;
 }
 
+/* How many of the newest entries of each log go with their payloads; 0: all of all. */
+static uint64_t newest_to_keep(const struct sender *s, const struct log_info *infos, size_t n,
+			       const struct head *theirs, size_t n_theirs)
+{
+	uint64_t gap = 0, logs = 0, keep, least = NEWEST_KEEP_MIN;
+
+	for (size_t i = 0; i < n && s->newest_from; i++) {
+		const struct head *t = heads_find(theirs, n_theirs, &infos[i].id);
+
+		if (infos[i].live <= (t ? t->seq : 0))
+			continue;
+		gap += infos[i].live - (t ? t->seq : 0);
+		logs++;
+	}
+	if (!s->newest_from || gap <= s->newest_from)
+		return 0;
+	keep = s->newest_from / 2 / logs;
+	if (keep > NEWEST_KEEP_MAX)
+		keep = NEWEST_KEEP_MAX;
+	if (least > s->newest_from)
+		least = s->newest_from;
+	return keep < least ? least : keep;
+}
+
 struct error *sender_plan(struct sender *s, struct log_store *log, const struct hash *space,
 			  const struct head *theirs, size_t n)
 {
@@ -203,12 +253,13 @@ struct error *sender_plan(struct sender *s, struct log_store *log, const struct 
 	struct log_info *infos;
 	size_t n_infos;
 	struct error *e = heads_logs(log, space, &a, &infos, &n_infos);
+	uint64_t keep = e ? 0 : newest_to_keep(s, infos, n_infos, theirs, n);
 
 	for (size_t i = 0; !e && i < n_infos; i++) {
 		const struct head none = {.id = infos[i].id};
 		const struct head *t = heads_find(theirs, n, &infos[i].id);
 
-		e = plan_log(s, log, &infos[i], t ? t : &none);
+		e = plan_log(s, log, &infos[i], t ? t : &none, keep);
 	}
 	arena_release(&a);
 	return e;
@@ -316,28 +367,110 @@ struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 	return e;
 }
 
-static struct error *plan_lack_of_log(struct sender *s, struct log_store *log,
-				      const struct log_info *info)
-{
-	struct seq_range ranges[LIMIT_MISSING_RANGES];
+/* A frame's worth of missing payloads of one log. */
+struct lack {
+	struct log_id id;
+	int64_t time; /* of the newest */
+	uint64_t bytes;
+	struct seq_range ranges[LIMIT_MISSING_RANGES]; /* falling */
 	size_t n;
+};
 
-	TRY(heads_missing(log, info, ranges, &n));
-	if (n)
-		sender_missing(s, &info->id, ranges, n);
+struct lacking {
+	struct buf all; /* struct lack */
+	struct lack piece;
+	size_t entries;
+	unsigned pieces; /* of this log */
+	const struct log_info *log;
+};
+
+static bool close_piece(struct lacking *k)
+{
+	if (k->piece.n)
+		buf_add(&k->all, &k->piece, sizeof(k->piece));
+	k->pieces += k->piece.n > 0;
+	k->piece = (struct lack){.id = k->log->id};
+	k->entries = 0;
+	return k->pieces < LACK_OF_LOG;
+}
+
+static bool add_missing(void *ctx, const struct missing_entry *e)
+{
+	struct lacking *k = ctx;
+	struct lack *p = &k->piece;
+	bool joins = p->n && p->ranges[p->n - 1].first == e->seq + 1;
+
+	if (k->entries >= LACK_PIECE || p->bytes >= LIMIT_FRAME ||
+	    (!joins && p->n == LIMIT_MISSING_RANGES)) {
+		if (!close_piece(k))
+			return false;
+		joins = false;
+	}
+	if (joins)
+		p->ranges[p->n - 1].first = e->seq;
+	else
+		p->ranges[p->n++] = (struct seq_range){e->seq, e->seq};
+	if (k->entries++ == 0)
+		p->time = e->time;
+	p->bytes += e->bytes;
+	return true;
+}
+
+static int newest_lack_first(const void *a, const void *b)
+{
+	const struct lack *x = a, *y = b;
+
+	if (x->time != y->time)
+		return x->time > y->time ? -1 : 1;
+	return log_id_cmp(&x->id, &y->id);
+}
+
+static struct error *collect_lack(struct log_store *log, const struct log_info *infos, size_t n,
+				  struct lacking *k)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!infos[i].missing)
+			continue;
+		k->log = &infos[i];
+		k->pieces = 0;
+		k->piece = (struct lack){.id = infos[i].id};
+		k->entries = 0;
+		TRY(log_missing_newest(log, infos[i].num, infos[i].live + 1, add_missing, k));
+		close_piece(k);
+	}
 	return NULL;
+}
+
+static void add_lack(struct sender *s, const struct lack *p)
+{
+	struct seq_range rising[LIMIT_MISSING_RANGES];
+
+	for (size_t i = 0; i < p->n; i++)
+		rising[i] = p->ranges[p->n - 1 - i];
+	sender_missing(s, &p->id, rising, p->n);
 }
 
 struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space)
 {
-	struct arena a = {0};
+	_cleanup_(arena_release) struct arena a = {0};
+	struct lacking k = {.entries = 0};
 	struct log_info *infos;
+	const struct lack *pieces;
+	uint64_t bytes = 0;
+	struct error *e;
 	size_t n;
-	struct error *e = heads_logs(log, space, &a, &infos, &n);
 
-	for (size_t i = 0; !e && i < n; i++)
-		e = plan_lack_of_log(s, log, &infos[i]);
-	arena_release(&a);
+	TRY(heads_logs(log, space, &a, &infos, &n));
+	e = collect_lack(log, infos, n, &k);
+	n = k.all.n / sizeof(*pieces);
+	if (!e && n)
+		qsort(k.all.p, n, sizeof(*pieces), newest_lack_first);
+	pieces = (const struct lack *)k.all.p;
+	for (size_t i = 0; !e && i < n && i < LACK_FRAMES && bytes < LACK_BYTES; i++) {
+		add_lack(s, &pieces[i]);
+		bytes += pieces[i].bytes;
+	}
+	buf_release(&k.all);
 	return e;
 }
 
@@ -353,6 +486,41 @@ struct filling {
 	const struct item *item;
 	bool full;
 };
+
+static void keep_named(void *ctx, const struct hash *op)
+{
+	buf_add(ctx, op->b, sizeof(uint64_t));
+}
+
+static int compare_named(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(uint64_t));
+}
+
+static struct error *load_named(struct sender *s, struct log_store *log)
+{
+	if (s->named_loaded)
+		return NULL;
+	buf_clear(&s->named);
+	TRY(log_named(log, keep_named, &s->named));
+	if (s->named.n)
+		qsort(s->named.p, s->named.n / sizeof(uint64_t), sizeof(uint64_t), compare_named);
+	s->named_loaded = true;
+	return NULL;
+}
+
+/* Does the payload of this entry not travel now? */
+static bool stays_behind(const struct filling *f, const struct stored *e)
+{
+	const struct buf *named = &f->s->named;
+
+	if (f->item->what == SEND_HEADERS)
+		return true;
+	if (f->item->what != SEND_SPARSE || e->seq >= f->item->whole_from || e->seq == 1)
+		return false;
+	return !named->n || !bsearch(e->op_id.b, named->p, named->n / sizeof(uint64_t),
+				     sizeof(uint64_t), compare_named);
+}
 
 static struct error *fill(void *ctx, const struct stored *e)
 {
@@ -372,7 +540,7 @@ static struct error *fill(void *ctx, const struct stored *e)
 	}
 	/* What is cut off in the middle of a frame is sent again: not too much at a time. */
 	if (stream_entries_size(&s->w) >= SENDER_PIECE ||
-	    !stream_entries_add(&s->w, e, f->item->what == SEND_HEADERS)) {
+	    !stream_entries_add(&s->w, e, stays_behind(f, e))) {
 		f->full = true;
 		return error_new(ERR_STOPPED, N_("The frame is full."));
 	}
@@ -389,6 +557,8 @@ static struct error *send_range(struct sender *s, struct log_store *log, const s
 	struct filling f = {s, item, false};
 	struct error *e;
 
+	if (item->what == SEND_SPARSE)
+		TRY(load_named(s, log));
 	if (!s->next)
 		s->next = item->range.first;
 	stream_entries_begin(&s->w, &item->id);

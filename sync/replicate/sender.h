@@ -18,6 +18,17 @@ DEFINE_CLEANUP(struct sender *, sender_free)
 /* Count there what is sent (NULL: nowhere). */
 void sender_tally(struct sender *s, struct wire_tally *t);
 
+/* Newest first: when sender_plan finds more entries to send of a space than `from`, the older ones go
+ * without their payloads (state 1), but for those that others need to judge by: entries that found a
+ * space, and those named as rules. The newest, half of `from` shared by the logs, go whole. The other
+ * side then asks for the other payloads, newest first. 0: never, as in bundles. */
+void sender_newest_first(struct sender *s, uint64_t from);
+enum {
+	NEWEST_FROM = 16384,
+	NEWEST_KEEP_MIN = 16, /* of each log, whatever its share */
+	NEWEST_KEEP_MAX = 1024
+};
+
 /* --- the plan; items are sent in the order in which they were added, then the end --- */
 void sender_hello(struct sender *s, int64_t clock_ms, const char *name);
 void sender_digests(struct sender *s, const struct space_digest *rows, size_t n);
@@ -38,7 +49,8 @@ void sender_frames(struct sender *s, struct span frames, size_t n);
 enum sender_range {
 	SEND_ENTRIES, /* whole */
 	SEND_HEADERS, /* without payloads: to prove a fork */
-	SEND_PAYLOADS /* only the entries whose payload is held here */
+	SEND_PAYLOADS, /* only the entries whose payload is held here */
+	SEND_SPARSE    /* whole from a sequence on; before, as sender_newest_first says */
 };
 void sender_range(struct sender *s, const struct log_info *log, struct seq_range range,
 		  enum sender_range what);
@@ -62,7 +74,9 @@ struct error *sender_plan_located(struct sender *s, struct log_store *log, const
  * nothing else of it (his disk was set back), keeps it, and carries it over. */
 struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 				   const struct hash *space, const struct pubkey *owner) MUST;
-/* Add what we lack ourselves of the space: frames of missing payloads. */
+/* Add what we lack ourselves of the space: frames of missing payloads, the newest first (by the
+ * writers' clocks, which decide nothing else), at most LACK_BYTES of them at a time. */
+enum { LACK_BYTES = 48 * 1024 * 1024, LACK_FRAMES = 2048, LACK_PIECE = 1000, LACK_OF_LOG = 64 };
 struct error *sender_plan_lack(struct sender *s, struct log_store *log,
 			       const struct hash *space) MUST;
 /* Anything that gives the other side something (entries, forks, locators)? */

@@ -91,6 +91,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 	v->o = *o;
 	v->kind = kind;
 	v->out = sender_new();
+	sender_newest_first(v->out, o->newest_from ? o->newest_from : NEWEST_FROM);
 	sender_tally(v->out, o->tally);
 	v->spaces = calloc(LIMIT_SPACES, sizeof(*v->spaces));
 	if (!v->spaces)

@@ -33,6 +33,7 @@ struct session {
 	size_t n_spaces;
 	bool answered;
 	int http_status;
+	uint64_t filled_before;
 	uint64_t moved_before; /* what had moved when this round began */
 	struct hash blob;
 	bool blob_asked;
@@ -313,6 +314,7 @@ static struct error *begin_round(struct session *s, struct log_store *log)
 {
 	s->report.rounds++;
 	s->moved_before = moved(s);
+	s->filled_before = s->report.filled;
 	for (size_t i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].differs)
 			TRY(look_at_space(s, log, &s->spaces[i]));
@@ -340,6 +342,7 @@ static struct error *pull_build(struct session *s, struct log_store *log)
 {
 	sender_free(s->give);
 	s->give = sender_new();
+	sender_newest_first(s->give, s->o.newest_from ? s->o.newest_from : NEWEST_FROM);
 	sender_tally(s->give, s->o.tally);
 	for (size_t i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].differs)
@@ -483,13 +486,24 @@ static struct error *push_answered(struct session *s, struct log_store *log)
 	return NULL;
 }
 
+/* Only payloads are missing, and some came in this round: then the next ones are asked for. */
+static bool may_go_on(const struct session *s)
+{
+	bool only_payloads = s->report.filled != s->filled_before;
+
+	for (size_t i = 0; i < s->n_spaces; i++)
+		only_payloads &= !s->spaces[i].differs || s->spaces[i].same_heads;
+	return s->report.rounds < (only_payloads ? SESSION_FILLS : SESSION_ROUNDS) &&
+	       !inlet_is_full(&s->in);
+}
+
 static struct error *check(struct session *s, struct log_store *log)
 {
 	size_t n;
 
 	TRY(compare(s, log, &n));
 	s->report.equal = n == 0;
-	if (n && moved(s) != s->moved_before && s->report.rounds < SESSION_ROUNDS)
+	if (n && moved(s) != s->moved_before && may_go_on(s))
 		return begin_round(s, log);
 	move(s, ST_BLOBS);
 	return NULL;

@@ -28,8 +28,8 @@
  * Invariants
  *  1. One batch (a frame) is in memory at a time; the next is handed out after session_written.
  *  2. Nothing that the peer says is believed: heads, digests and notes only choose what to ask and
- * what to offer. Work per exchange is bounded by LIMIT_HEADS, SESSION_ROUNDS, the take limit, and a
- * limit on repetitions.
+ * what to offer. Work per exchange is bounded by LIMIT_HEADS, SESSION_ROUNDS and
+ * SESSION_FILLS, the take limit, and a limit on repetitions.
  *  3. A new incarnation is drawn only when the peer has shown an entry that we signed.
  *
  * One thread. The log_store given to each call is the calling thread's reader; it may be another at
@@ -41,7 +41,9 @@
 #include "sync/replicate/report.h"
 #include "sync/replicate/tally.h"
 
-enum { SESSION_ROUNDS = 4 };
+/* Rounds that find out and tell what differs; and with those that only fetch payloads that were
+ * left behind (newest first), of which each brings some. */
+enum { SESSION_ROUNDS = 4, SESSION_FILLS = 64 };
 
 #define SYNC_PATH_STATUS  "/sync/1/status"
 #define SYNC_PATH_PULL	  "/sync/1/pull"
@@ -58,6 +60,7 @@ struct session_options {
 	uint64_t take_limit; /* bytes of entries to take in from this peer in this exchange; 0: any
 			      */
 	size_t ranges_from;  /* rows from which on ranges are asked; 0: RANGES_FROM */
+	uint64_t newest_from; /* entries from which on the newest come first; 0: NEWEST_FROM */
 	uint32_t without;    /* abilities that this side does not own up to nor use, as an older box
 			      */
 	void *ctx;

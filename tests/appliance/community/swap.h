@@ -168,6 +168,10 @@ static inline struct error *boxes_swap_by(struct box *client, struct box *server
 		p.co.shares = p.so.shares = swap_shares;
 		p.co.follows = p.so.follows = swap_follows;
 	}
+	/* Half of the exchanges by ranges, and newest first, as if there were many logs and entries.
+	 */
+	p.co.ranges_from = piece & 1;
+	p.so.newest_from = p.co.newest_from = piece & 2 ? 1 + piece % 30 : 0;
 	s = session_new(&p.co);
 	for (;;) {
 		err = session_next(s, client->c->log, &act);

@@ -255,6 +255,7 @@ static void begin(struct sim *s, uint64_t seed)
 		/* Few logs here, all the same by ranges with some; some are of the first kind. */
 		s->boxes[i].o.ranges_from = chance(s, 60);
 		s->boxes[i].o.without = chance(s, 20) ? ABILITY_RANGES : 0;
+		s->boxes[i].o.newest_from = chance(s, 60) ? 1 + test_below(&s->env, 40) : 0;
 	}
 	s->n_spaces = 1 + (int)chance(s, 30);
 	for (int i = 0; i < s->n_spaces; i++)

@@ -670,6 +670,94 @@ static void an_older_box_is_answered_with_whole_lists(void **state)
 	assert_true(r.bytes_out > MANY * 89);
 }
 
+/* --- newest first --- */
+enum { LONG = 400, NEWEST = 64 };
+
+static void write_long(struct fixture *f)
+{
+	char text[1600];
+
+	for (int i = 0; i < LONG; i++) {
+		snprintf(text, sizeof(text), "{\"n\":%d,\"text\":\"%*s\"}", i, 1500, "");
+		box_write(&f->a, &f->space, f->ada, text);
+	}
+	f->a.o.newest_from = f->b.o.newest_from = NEWEST;
+}
+
+static struct log_info log_of_a(struct fixture *f, struct box *b)
+{
+	return log_of(b, &f->space, secret_pubkey(f->a.key));
+}
+
+static void of_a_long_log_the_newest_come_first_and_then_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_long(f);
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	assert_true(r.rounds > 1);
+	/* headers once, and every payload once */
+	assert_int_equal(r.received, log_of_a(f, &f->a).head);
+	assert_int_equal(r.filled, r.received - NEWEST / 2 - 1);
+	assert_int_equal(log_of_a(f, &f->b).missing, 0);
+	assert_int_equal(log_of_a(f, &f->b).held, r.received);
+	assert_same(f);
+}
+
+/* The box with the entries calls the other. */
+static void a_long_log_that_is_pushed_comes_newest_first_too(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	write_long(f);
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.equal);
+	assert_int_equal(log_of_a(f, &f->b).missing, 0);
+	assert_int_equal(r.accepted, LONG + LONG - NEWEST / 2);
+	assert_same(f);
+}
+
+static void wherever_a_long_first_sync_is_cut_nothing_comes_twice(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t whole = 0, sum = 0, cuts = 0;
+	struct sync_report r;
+	struct box c;
+
+	write_long(f);
+	box_init(&c, &f->env, f->dir, "whole", 3);
+	c.o.newest_from = NEWEST;
+	r = boxes_sync(&c, &f->a);
+	whole = r.bytes_in;
+	box_release(&c);
+	for (;;) {
+		struct pipe p = {.client = &f->b, .server = &f->a, .cut_after = 150000};
+		struct log_info log;
+		struct error *e = pipe_exchange(&p, &r);
+
+		sum += r.bytes_in;
+		cuts += e != NULL;
+		error_free(e);
+		/* What is there is whole from 1, and the newest of it can be read. */
+		log = log_of_a(f, &f->b);
+		assert_int_equal(log.held + log.missing, log.head);
+		if (r.equal)
+			break;
+		assert_true(cuts < 50);
+	}
+	assert_true(cuts > 3);
+	assert_int_equal(log_of_a(f, &f->b).missing, 0);
+	/* What is lost with a cut is the frame in hand, and the questions are asked again. */
+	assert_true(sum < whole + cuts * (64 * 1024 + 2000));
+	assert_true(r.known <= 1000);
+	box_audit(&f->b);
+	assert_same(f);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -692,6 +780,9 @@ int main(void)
 		T(what_is_not_followed_is_not_asked_for_nor_taken),
 		T(more_than_the_limit_of_an_exchange_is_left_for_later),
 		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
+		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
+		T(a_long_log_that_is_pushed_comes_newest_first_too),
+		T(wherever_a_long_first_sync_is_cut_nothing_comes_twice),
 		T(among_many_logs_only_the_differing_rows_are_said),
 		T(without_ranges_it_comes_to_the_same),
 		T(an_older_box_is_answered_with_whole_lists),
