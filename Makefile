@@ -17,13 +17,13 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 # ---- what Debian packages give -------------------------------------------------------------------
 BUILD_PACKAGES := gcc make pkg-config gettext git ca-certificates libsodium-dev libsqlite3-dev libgit2-dev \
 	libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev libjansson-dev \
-	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev
+	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev libqrencode-dev
 RUN_PACKAGES := avahi-daemon dbus
 TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
 	procps curl openssl nodejs npm chromium universal-ctags
 BENCH_PACKAGES := fossil wrk time
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
-PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare
+PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode
 
 # ---- flags ---------------------------------------------------------------------------------------
 CC := gcc

@@ -112,9 +112,11 @@ struct sync_options app_sync_options(struct app *a, struct app_paths *ret_paths)
 	snprintf(ret_paths->log, sizeof(ret_paths->log), "%s/log.db", a->dir);
 	snprintf(ret_paths->local, sizeof(ret_paths->local), "%s/local.db", a->dir);
 	snprintf(ret_paths->blobs, sizeof(ret_paths->blobs), "%s/blobs", a->dir);
+	snprintf(ret_paths->kept, sizeof(ret_paths->kept), "%s/kept", a->dir);
 	return (struct sync_options){.log_path = ret_paths->log,
 				     .local_path = ret_paths->local,
 				     .blob_dir = ret_paths->blobs,
+				     .keep_dir = ret_paths->kept,
 				     .env = a->env,
 				     .self = a->self,
 				     .name = a->name,

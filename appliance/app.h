@@ -18,6 +18,7 @@ struct app {
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */
 	int http_port;	   /* of the pages at the plain door; 0 when not serving */
+	struct keeper *keeper; /* likewise: appliance/recovery/recovery.h */
 	struct blob_store *blobs;
 	struct peers *peers; /* what sync/ asks of us about peers */
 	struct templates *templates; /* NULL when not serving */
@@ -32,6 +33,6 @@ struct error *app_conn(struct app *a, struct conn **ret) MUST;
 /* What sync/ is started with; the paths live in *ret_paths. Listens nowhere unless the caller says
  * so. */
 struct app_paths {
-	char log[4200], local[4200], blobs[4200];
+	char log[4200], local[4200], blobs[4200], kept[4200];
 };
 struct sync_options app_sync_options(struct app *a, struct app_paths *ret_paths);

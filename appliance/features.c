@@ -6,17 +6,20 @@
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
+#include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/trust/trust.h"
 
-const struct feature *const features[] = {
-	&forum_feature,
-	&library_feature,
-	&member_feature,
-	&moderation_feature,
-	&config_feature,
-	&carry_feature,
-	&trust_feature,
-	&search_feature, /* after those whose tables it follows */
-	NULL,
+const struct feature *const features[] =
+	{
+		&forum_feature,
+		&library_feature,
+		&member_feature,
+		&moderation_feature,
+		&config_feature,
+		&carry_feature,
+		&trust_feature,
+		&recovery_feature,
+		&search_feature, /* after those whose tables it follows */
+		NULL,
 };

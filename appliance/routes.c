@@ -9,6 +9,7 @@
 #include "appliance/moderation/moderation_pages.h"
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
+#include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
 
@@ -17,6 +18,7 @@ const struct route *const route_tables[] = {
 	member_routes, moderation_routes, peers_routes, search_routes,
 	conduct_routes,
 	carry_routes,  stick_routes,
+	recovery_routes,
 	setup_over_routes,
 	NULL,
 };

@@ -68,6 +68,7 @@ struct engine_digests {
 
 struct sync {
 	struct sync_options o; /* its texts are ours */
+	char *keep_dir;
 	char *log_path, *local_path, *name;
 	struct tls_identity *tls;
 	struct readers *readers;

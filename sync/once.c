@@ -2,6 +2,7 @@
 /* One exchange for the command line, in the calling thread: nothing listens, nothing is announced.
  */
 #include "sync/engine_priv.h"
+#include "sync/peer/keep.h"
 
 enum { LOCAL_CACHE_KIB = 256 };
 
@@ -93,4 +94,28 @@ struct error *sync_audit(const struct sync_options *o)
 
 	TRY(open_log(o, &log));
 	return audit_all(&o->host, log);
+}
+
+static struct error *keep(const struct sync_keep *at,
+			  struct error *(*ask)(const struct client_options *to, int fd), int fd)
+{
+	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+
+	TRY(tls_identity_new(at->self, &tls));
+	return ask(&(struct client_options){.tls = tls,
+					    .env = at->env,
+					    .peer = at->peer,
+					    .address = at->address,
+					    .name = at->name},
+		   fd);
+}
+
+struct error *sync_keep_put(const struct sync_keep *at, int fd)
+{
+	return keep(at, keep_put, fd);
+}
+
+struct error *sync_keep_get(const struct sync_keep *at, int fd)
+{
+	return keep(at, keep_get, fd);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/engine_priv.h"
+#include "sync/peer/keep.h"
 
 enum {
 	REST_MS = 60000,
@@ -209,7 +210,11 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	s->o.log_path = s->log_path;
 	s->o.local_path = s->local_path;
 	s->o.name = s->name;
-	s->o.blob_dir = s->o.listen = NULL; /* borrowed for this call only */
+	if (o->keep_dir) {
+		s->keep_dir = strdup(o->keep_dir);
+		kept_clean(s->keep_dir);
+	}
+	s->o.blob_dir = s->o.keep_dir = s->o.listen = NULL; /* borrowed for this call only */
 	pthread_mutex_init(&s->local_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -235,6 +240,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .host = &s->o.host,
 				     .readers = s->readers,
 				     .blobs = s->blobs,
+				     .keep_dir = s->keep_dir,
 				     .ledger = s->ledger,
 				     .ctx = s,
 				     .approved = engine_approved,
@@ -352,6 +358,7 @@ void sync_stop(struct sync *s)
 	free(s->log_path);
 	free(s->local_path);
 	free(s->name);
+	free(s->keep_dir);
 	free(s);
 }
 

@@ -36,6 +36,7 @@
 
 struct sync_options {
 	const char *log_path, *local_path, *blob_dir;
+	const char *keep_dir; /* where peers' backups are kept; NULL: none are */
 	const struct env *env;
 	const struct secret *self;
 	const char *name;   /* the box's name, for people and for mDNS */
@@ -69,6 +70,18 @@ bool sync_audited(struct sync *s);
  * audits. */
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 			struct sync_report *ret) MUST;
+/* A backup of ours at a peer that agreed to keep it: PROTOCOL.md section 19. */
+struct sync_keep {
+	const struct env *env;
+	const struct secret *self;
+	const char *name;
+	struct pubkey peer;
+	const char *address; /* "ADDR:PORT" */
+};
+/* The file from its beginning. ERR_DENIED (it does not keep any for us), ERR_LIMIT, ERR_NET. */
+struct error *sync_keep_put(const struct sync_keep *at, int fd) MUST;
+/* ERR_NOT_FOUND: it keeps none. */
+struct error *sync_keep_get(const struct sync_keep *at, int fd) MUST;
 /* Check, in the calling thread, every author's signature that was not checked yet: what an engine
  * does behind what arrives. For boxes that nothing serves, such as a backup that is tried out. */
 struct error *sync_audit(const struct sync_options *o) MUST;

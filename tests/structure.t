@@ -37,6 +37,7 @@ inc '#include <sodium' sync appliance | grep -v '^sync/crypto/' | none "libsodiu
 inc '#include <(seccomp|linux/landlock|libudev)' sync appliance | grep -v '^appliance/carry/' | none "libseccomp, Landlock and libudev only in appliance/carry"
 inc '#include <avahi' sync appliance | grep -v '^sync/discovery/' | none "Avahi only in sync/discovery"
 inc '#include <cmark' sync appliance | grep -v '^appliance/page/' | none "cmark only in appliance/page"
+inc '#include <qrencode' sync appliance | grep -v '^appliance/page/' | none "libqrencode only in appliance/page"
 inc '#include <libgfshare' sync appliance | grep -v '^appliance/recovery/' | none "libgfshare only in appliance/recovery"
 inc '#include <libxml' sync appliance | grep -v '^appliance/import/' | none "libxml2 only in appliance/import"
 inc '"(SELECT|INSERT|UPDATE|DELETE|CREATE) ' appliance | grep -vE '(_store|config/config|community/[a-z_]+)\.c:' | none "SQL only in stores"

@@ -3,6 +3,7 @@
 #include "appliance/http/authority.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
+#include "appliance/recovery/recovery.h"
 #include "version.h" /* made by the Makefile */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -95,6 +96,7 @@ static struct error *admin_page(struct request *r)
 	struct overview o = {.count = 0};
 	struct conn *c = request_conn(r);
 	int64_t held, people, volunteers, misbehaved;
+	const char *backups;
 	bool low = false;
 	json_t *warnings, *storage;
 
@@ -102,6 +104,7 @@ static struct error *admin_page(struct request *r)
 	TRY(moderation_held_count(c, &held));
 	TRY(conduct_unseen(c->local, &misbehaved));
 	TRY(account_counts(c, &people, &volunteers));
+	TRY(recovery_warning(c, env_now(request_app(r)->env), &backups));
 	count_found(request_app(r), request_arena(r), &o);
 	storage = storage_json(r, &low);
 	warnings = json_array();
@@ -114,6 +117,8 @@ static struct error *admin_page(struct request *r)
 		warn(r, warnings,
 		     N_("Another box did something that an honest one does not. Its page says what."),
 		     "/admin/peers");
+	if (backups)
+		warn(r, warnings, backups, "/admin/recovery");
 	return respond_page(r, "admin", request_text(r, N_("Care of the house")),
 			    json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:s, s:s}",
 				      "held_count", (json_int_t)held, "people_count",

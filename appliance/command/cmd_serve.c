@@ -8,6 +8,7 @@
 #include "appliance/member/account.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
+#include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
 #include "appliance/setup/setup.h"
@@ -117,7 +118,8 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 				  .env = &env_system,
 				  .http = option_or(d->run, "--http", "[::]:8080"),
 				  .https = option_or(d->run, "--https", "[::]:8444"),
-				  .backups = command_option(d->run, "--backups")};
+				  .backups = command_option(d->run, "--backups"),
+				  .sticks = command_option(d->run, "--sticks")};
 	struct setup *s;
 	bool made;
 
@@ -149,6 +151,10 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(app_open(d->run->dir, &env_system, &d->app));
 	TRY(start_doors(d));
 	TRY(start_sync(d));
+	TRY(keeper_start(d->app,
+			 &(struct keeper_options){.backups = command_option(d->run, "--backups"),
+						  .sticks = command_option(d->run, "--sticks")},
+			 &d->app->keeper));
 	writer_on_commit(d->app->writer, on_commit, d);
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	return control_start(d->app, &d->control);
@@ -162,6 +168,7 @@ static void stop(struct daemon *d)
 	http_stop(d->http);
 	if (d->app) {
 		carry_stop(STEAL(d->app->carry));
+		keeper_stop(STEAL(d->app->keeper));
 		struct sync *s = d->app->sync;
 
 		writer_on_commit(d->app->writer, NULL, NULL);

@@ -40,8 +40,8 @@ const struct command commands[] = {
 		     TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
 		     TEXT("--https", "ADDR:PORT of the safe door ([::]:8444)"),
 		     TEXT("--sync", "ADDR:PORT for other boxes ([::]:8443)"),
-		     TEXT("--backups", "a folder, such as a disk, where backups are looked for"
-				       " when there is no box in DIR yet"),
+		     TEXT("--backups", "a folder, such as a disk, where backups may be made"
+				       " and are looked for"),
 		     FLAG("--no-mdns", "stay unseen on the local network")}},
 	{"status", "who this box is, what it carries, whom it knows", cmd_status,
 	 .options = {FLAG("--json", "for programs")}},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/peers_priv.h"
+#include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
 #include <pthread.h>
 
@@ -161,7 +162,8 @@ struct sync_host peers_host(struct app *a)
 				  .write = host_run,
 				  .shares = host_shares,
 				  .follows = host_follows,
-				  .invited = peers_invited};
+				  .invited = peers_invited,
+				  .keeps = recovery_keeps};
 }
 
 /* --- who signs ----------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ struct backup_made {
 struct error *backup_write(struct app *app, enum backup_scope scope, struct sealed_key key, int fd,
 			   const char *name, struct backup_made *ret) MUST;
 
+/* An open file without a name in the folder; yours. */
+struct error *scratch_file(const char *dir, int *ret_fd) MUST;
+
 /* What can be known of a backup without a key. old: format 1, in clear, needs none. */
 struct backup_about {
 	bool old;
@@ -47,6 +50,8 @@ struct restore {
 	struct sealed_key key;
 	/* So far, of the whole: in bytes of work. May be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	/* The box is restored, and has no key file yet. May be NULL. */
+	struct error *(*made)(void *ctx, struct app *app);
 	void *ctx;
 	/* A trial: no key file is written, and the digests are compared with what the backup says.
 	 */

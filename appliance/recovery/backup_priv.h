@@ -9,6 +9,4 @@ enum { BACKUP_MANIFEST_MAX = 1024 * 1024 };
 
 /* {"name", "key", "spaces": [{"id", "digest"}]}: the digests as they are now. */
 struct error *manifest_make(struct app *app, struct conn *c, json_t **ret) MUST;
-/* An open file without a name in the folder. */
-struct error *scratch_file(const char *dir, int *ret_fd) MUST;
 struct error *file_put(int fd, const void *p, size_t n, const char *name) MUST;

@@ -342,6 +342,8 @@ static struct error *make_box(struct restoring *x)
 	o = app_sync_options(x->app, &paths);
 	TRY(sync_audit(&o));
 	TRY(compare(x));
+	if (x->r->made)
+		TRY(x->r->made(x->r->ctx, x->app));
 	return x->r->trial ? NULL : secret_save(path, x->key);
 }
 

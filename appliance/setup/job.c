@@ -96,6 +96,60 @@ static struct error *run_make(struct setup_job *j)
 	return setup_make(&m, &key);
 }
 
+/* Does a peer keep a backup of the box whose place we take? *ret_fd -1: none that can be had. */
+static void ask_peers(struct setup_job *j, int *ret_fd)
+{
+	const struct setup_order *o = j->order;
+
+	*ret_fd = -1;
+	for (size_t i = 0; i < o->n_peers && *ret_fd < 0; i++) {
+		struct sync_keep at = {.env = j->env,
+				       .self = o->box,
+				       .name = o->name,
+				       .peer = o->peers[i].key,
+				       .address = o->peers[i].address};
+		struct error *e;
+		int fd = -1;
+
+		tell(j, STEP_ASK, i, o->n_peers);
+		e = scratch_file(j->dir, &fd);
+		if (!e)
+			e = sync_keep_get(&at, fd);
+		if (!e && lseek(fd, 0, SEEK_SET) == 0)
+			*ret_fd = fd;
+		else if (fd >= 0)
+			close(fd);
+		error_free(e);
+	}
+}
+
+/* The restored box knows its peers from the time of the backup; the addresses that were typed now
+ * are newer. */
+static struct error *put_peers(struct conn *c, void *arg)
+{
+	const struct setup_order *o = arg;
+
+	for (size_t i = 0; i < o->n_peers; i++) {
+		struct peer p = {.key = o->peers[i].key, .added_ms = env_now(c->env)};
+		struct error *e = peer_get(c->local, &p.key, &p);
+
+		if (e && !error_is(e, ERR_NOT_FOUND))
+			return e;
+		error_free(e);
+		snprintf(p.address, sizeof(p.address), "%s", o->peers[i].address);
+		TRY(peer_put(c->local, &p));
+	}
+	return NULL;
+}
+
+static struct error *meet_restored(void *ctx, struct app *app)
+{
+	struct setup_job *j = ctx;
+
+	TRY(writer_run(app->writer, put_peers, j->order));
+	return meet(j, app);
+}
+
 static void restore_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	tell(ctx, STEP_RESTORE, done, total);
@@ -124,10 +178,51 @@ static struct error *run_restore(struct setup_job *j)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
+/* Two sheets: with what a peer keeps, it is the old box with its accounts; otherwise it begins anew
+ * under the old key. */
+static struct error *run_replace(struct setup_job *j)
+{
+	const struct setup_order *o = j->order;
+	_cleanup_(closep) int fd = -1;
+	struct restore_done done;
+	struct error *e;
+
+	ask_peers(j, &fd);
+	if (fd < 0)
+		return run_make(j);
+	e = backup_restore(&(struct restore){.dir = j->dir,
+					     .env = j->env,
+					     .fd = fd,
+					     .name = o->addresses[0],
+					     .key = {.box = o->box},
+					     .made = meet_restored,
+					     .ctx = j},
+			   &done);
+	if (!e) {
+		remark(j, N_("Another house kept a backup: the accounts are back. Sign in as you"
+			     " did before."));
+		error_free(done.damaged);
+		return NULL;
+	}
+	/* What the peer kept is of no use: without it, then. */
+	if (error_is(e, ERR_FULL))
+		return e;
+	error_free(e);
+	TRY(setup_folder_clear(j->dir, true));
+	return run_make(j);
+}
+
 static struct error *run_order(struct setup_job *j)
 {
 	TRY(setup_folder_clear(j->dir, true));
-	return j->order->kind == SETUP_RESTORE ? run_restore(j) : run_make(j);
+	switch (j->order->kind) {
+	case SETUP_RESTORE:
+		return run_restore(j);
+	case SETUP_REPLACE:
+		return run_replace(j);
+	default:
+		return run_make(j);
+	}
 }
 
 static void *run(void *arg)

@@ -231,13 +231,44 @@ static struct error *read_password(struct request *r, struct setup_order *o)
 	return read_line(r, "password", o->password, sizeof(o->password));
 }
 
+/* Behind a sheet's letters its square code says where peers are: /ADDR:PORT/KEY/ADDR:PORT/KEY, in
+ * capitals. */
+static void peers_of_sheet(const char *text, struct setup_order *o)
+{
+	const char *at = strcasestr(text, "LLIURE1:");
+	char key[BASE32_KEY_LEN + 1], address[PEER_ADDRESS];
+	int n;
+
+	at = at ? strchr(at, '/') : NULL;
+	while (at && o->n_peers < SETUP_PEERS &&
+	       sscanf(at, "/%79[^/ \r\n]/%52[A-Za-z2-7]%n", address, key, &n) == 2) {
+		struct setup_peer *p = &o->peers[o->n_peers];
+
+		for (char *c = key; *c; c++)
+			*c |= *c >= 'A' && *c <= 'Z' ? 0x20 : 0;
+		for (char *c = address; *c; c++)
+			*c |= *c >= 'A' && *c <= 'Z' ? 0x20 : 0;
+		if (!id_parse(key, p->key.b))
+			return;
+		for (size_t i = 0; i < o->n_peers; i++)
+			if (pubkey_eq(&o->peers[i].key, &p->key))
+				return; /* both sheets say the same */
+		snprintf(o->addresses[o->n_peers], PEER_ADDRESS, "%s", address);
+		p->address = o->addresses[o->n_peers++];
+		at += n;
+	}
+}
+
 static struct error *read_peer(struct request *r, struct setup_order *o)
 {
 	struct setup_peer *p = &o->peers[0];
 
 	TRY(read_line(r, "addr", o->addresses[0], sizeof(o->addresses[0])));
-	if (!*o->addresses[0] && !*field(r, "key") && o->kind == SETUP_REPLACE)
+	if (!*o->addresses[0] && !*field(r, "key") && o->kind == SETUP_REPLACE) {
+		peers_of_sheet(field(r, "sheet1"), o);
+		peers_of_sheet(field(r, "sheet2"), o);
 		return NULL;
+	}
 	ENSURE(*o->addresses[0], error_new(ERR_INVALID, N_("Write the address of the other box.")));
 	ENSURE(id_parse(field(r, "key"), p->key.b),
 	       error_new(ERR_INVALID,

@@ -34,6 +34,7 @@ enum {
 	LIMIT_DISCOVERED = 256,
 	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */
 	LIMIT_SESSIONS = 10000,
+	LIMIT_KEPT = 16 * 1024 * 1024, /* (P) a peer's backup that a box keeps */
 	/* What one peer may cost: of a space half of it. A volunteer can raise them for a peer. */
 	LIMIT_PEER_DAY_ENTRIES = 2000000,
 	LIMIT_PEER_ENTRIES = 20000000,

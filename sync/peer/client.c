@@ -306,12 +306,13 @@ struct error *client_request(struct client *c, const char *method, const char *p
 			     uint64_t from)
 {
 	char url[sizeof(c->url) + 128], range[32];
-	bool post = strcmp(method, "POST") == 0, ok;
+	bool put = strcmp(method, "PUT") == 0, post = put || strcmp(method, "POST") == 0, ok;
 
 	snprintf(url, sizeof(url), "%s%s", c->url, path);
 	snprintf(range, sizeof(range), "%" PRIu64 "-", from);
 	ok = curl_easy_setopt(c->curl, CURLOPT_URL, url) == CURLE_OK &&
 	     curl_easy_setopt(c->curl, post ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) == CURLE_OK &&
+	     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, put ? "PUT" : NULL) == CURLE_OK &&
 	     curl_easy_setopt(c->curl, CURLOPT_RANGE, from ? range : NULL) == CURLE_OK &&
 	     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, post ? c->body_headers : c->headers) ==
 		     CURLE_OK;

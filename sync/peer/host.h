@@ -31,4 +31,6 @@ struct sync_host {
 	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);
 	/* Documents of the space of which two versions wait for people, for the receipt. NULL: 0. */
 	uint32_t (*conflicts)(void *ctx, const struct hash *space);
+	/* Do we keep this approved peer's backup? NULL: nobody's. */
+	bool (*keeps)(void *ctx, const struct pubkey *peer);
 };

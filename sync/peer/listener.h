@@ -48,6 +48,7 @@ struct listener_options {
 	const struct sync_host *host;
 	struct readers *readers;
 	struct blob_store *blobs;
+	const char *keep_dir; /* of peers' backups; NULL: none are kept */
 	struct ledger *ledger; /* NULL: nothing is charged or bounded */
 
 	/* Called from the listener's threads; must be quick, except where it says so; `ended` may

@@ -2,6 +2,7 @@
 #include "sync/base/line.h"
 #include "sync/peer/batch.h"
 #include "sync/peer/client.h"
+#include "sync/peer/keep.h"
 #include "sync/peer/listener_priv.h"
 #include <inttypes.h>
 
@@ -25,6 +26,7 @@ struct request {
 	struct buf whole; /* the body of a request that is no stream of entries */
 	uint8_t exchange[RECEIPT_EXCHANGE]; /* which it is a part of … */
 	struct wire_tally *tally;		    /* … and its counts, ours for now; NULL: not said */
+	struct keeping *keeping; /* of a backup that comes */
 	size_t fed;		 /* bytes given to `serving` since frames were looked for last */
 	uint64_t body;		 /* bytes of the body */
 	uint64_t drained;	 /* bytes of the body after the failure */
@@ -56,6 +58,8 @@ struct route {
 static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_kept(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg);
 
 static const struct route routes[] = {
@@ -64,6 +68,8 @@ static const struct route routes[] = {
 	{"POST", SYNC_PATH_PUSH, false, LISTENER_PUSH, SERVE_PUSH, false, answer_stream},
 	{"GET", SYNC_PATH_BLOB, true, 0, 0, false, answer_blob},
 	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
+	{"GET", SYNC_PATH_KEEP, false, 0, 0, false, answer_kept},
+	{"PUT", SYNC_PATH_KEEP, false, LIMIT_KEPT, 0, false, answer_keep},
 };
 
 /* --- refusing --- */
@@ -208,11 +214,11 @@ static struct error *find_route(struct request *r, const char *method, const cha
 			r->route = &routes[i];
 			if (strcmp(method, r->route->method) == 0)
 				return NULL;
-			r->status = MHD_HTTP_METHOD_NOT_ALLOWED;
-			return error_new(ERR_USAGE, N_("This is asked with %s."), r->route->method);
 		}
-	return error_new(ERR_NOT_FOUND, N_("There is nothing here. This port is for boxes that "
-					   "exchange with each other."));
+	ENSURE(r->route, error_new(ERR_NOT_FOUND, N_("There is nothing here. This port is for boxes "
+						     "that exchange with each other.")));
+	r->status = MHD_HTTP_METHOD_NOT_ALLOWED;
+	return error_new(ERR_USAGE, N_("This is asked with %s."), r->route->method);
 }
 
 static struct error *too_long(void)
@@ -289,6 +295,8 @@ static struct error *pay(struct request *r)
 	return NULL;
 }
 
+static struct error *keep_begin(struct request *r);
+
 static struct error *begin(struct request *r, struct MHD_Connection *c, const char *method,
 			   const char *url)
 {
@@ -311,6 +319,8 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 	    exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
 		r->tally = tallies_take(r->l->tallies, &r->peer, r->exchange);
 	r->so.tally = r->tally;
+	if (r->route->answer == answer_keep)
+		return keep_begin(r);
 	if (r->route->body_limit && !r->route->whole)
 		r->serving = serving_new(&r->so, r->route->kind);
 	return NULL;
@@ -370,13 +380,17 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 		buf_add(&r->whole, data, n);
 		return MHD_YES;
 	}
-	if (r->err || !r->serving) {
+	if (r->err || !(r->serving || r->keeping)) {
 		r->drained += n;
 		return r->drained > DRAIN ? MHD_NO : MHD_YES;
 	}
 	if (r->body > r->route->body_limit) {
 		r->err = too_long();
 		r->long_body = true;
+		return MHD_YES;
+	}
+	if (r->keeping) {
+		r->err = keeping_feed(r->keeping, span_of(data, n));
 		return MHD_YES;
 	}
 	serving_feed(r->serving, span_of(data, n));
@@ -557,6 +571,44 @@ static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *
 		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
 }
 
+/* --- backups that we keep for peers --- */
+static struct error *keeps(struct request *r)
+{
+	const struct sync_host *host = r->l->o.host;
+
+	ENSURE(r->l->o.keep_dir && host->keeps && host->keeps(host->ctx, &r->peer),
+	       error_new(ERR_DENIED, N_("This box does not keep backups for yours.")));
+	return NULL;
+}
+
+static struct error *keep_begin(struct request *r)
+{
+	TRY(keeps(r));
+	return keeping_new(r->l->o.keep_dir, &r->peer, &r->keeping);
+}
+
+/* What was kept is given back, also when no more is taken. */
+static enum MHD_Result answer_kept(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	uint64_t size;
+	struct error *err =
+		r->l->o.keep_dir
+			? kept_open(r->l->o.keep_dir, &r->peer, &r->fd, &size)
+			: error_new(ERR_NOT_FOUND, N_("This box keeps no backup of yours."));
+
+	return err ? refuse(r, c, err) : send_blob(r, c, size);
+}
+
+static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct error *err = keeping_end(r->keeping);
+
+	if (err)
+		return refuse(r, c, err);
+	return queue(c, MHD_HTTP_OK, "application/json",
+		     MHD_create_response_from_buffer(3, (void *)"{}\n", MHD_RESPMEM_PERSISTENT));
+}
+
 /* --- called by libmicrohttpd --- */
 static struct visitor *visitor_of(struct MHD_Connection *c)
 {
@@ -660,6 +712,7 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 		close(r->fd);
 	serving_free(r->serving);
 	tallies_give(r->l->tallies, r->tally);
+	keeping_free(r->keeping);
 	error_free(r->err);
 	buf_release(&r->out);
 	buf_release(&r->whole);

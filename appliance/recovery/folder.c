@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/recovery/folder.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static const char part[] = ".lliure-backup.part";
+
+static struct error *open_folder(const char *folder, int *ret_fd)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return error_new(ERR_NOT_FOUND,
+				 N_("The folder %s is not there. Is the disk or stick plugged in?"),
+				 folder);
+	if (fd < 0)
+		return file_error(errno, folder);
+	*ret_fd = fd;
+	return NULL;
+}
+
+/* Names that are ours, at most BACKUP_LIST; the rest can wait for the next time. */
+static size_t list(int dir, const struct pubkey *box, char names[][BACKUP_NAME])
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	enum backup_scope scope;
+	struct dirent *f;
+	int64_t when;
+	size_t n = 0;
+
+	while (d && n < BACKUP_LIST && (f = readdir(d)))
+		if (strlen(f->d_name) < BACKUP_NAME &&
+		    backup_name_parse(f->d_name, box, &scope, &when))
+			snprintf(names[n++], BACKUP_NAME, "%.*s", BACKUP_NAME - 1, f->d_name);
+	if (d)
+		closedir(d);
+	else if (copy >= 0)
+		close(copy);
+	return n;
+}
+
+static void rotate(int dir, const struct pubkey *box)
+{
+	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	bool remove[BACKUP_LIST];
+	size_t n;
+
+	if (!names)
+		abort();
+	n = list(dir, box, names);
+	backup_rotate(box, names, n, remove);
+	for (size_t i = 0; i < n; i++)
+		if (remove[i])
+			unlinkat(dir, names[i], 0);
+	free(names);
+}
+
+static struct error *write_part(struct app *app, int dir, const char *folder,
+				enum backup_scope scope)
+{
+	_cleanup_(closep) int fd = -1;
+	struct backup_made made;
+
+	unlinkat(dir, part, 0); /* of a try that the power cut short */
+	fd = openat(dir, part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return file_error(errno, folder);
+	TRY(backup_write(app, scope, (struct sealed_key){.box = app->self}, fd, folder, &made));
+	return fsync(fd) ? file_error(errno, folder) : NULL;
+}
+
+struct error *folder_back_up(struct app *app, const char *folder, enum backup_scope scope)
+{
+	_cleanup_(closep) int dir = -1;
+	char name[BACKUP_NAME];
+	struct error *e;
+
+	TRY(open_folder(folder, &dir));
+	e = write_part(app, dir, folder, scope);
+	backup_name(secret_pubkey(app->self), scope, env_now(app->env), name);
+	if (!e && (renameat(dir, part, dir, name) || fsync(dir)))
+		e = file_error(errno, folder);
+	if (e) {
+		unlinkat(dir, part, 0);
+		return e;
+	}
+	rotate(dir, secret_pubkey(app->self));
+	return NULL;
+}
+
+struct error *folder_newest(const struct pubkey *box, const char *folder, int *ret_fd,
+			    char ret_name[BACKUP_NAME], int64_t *ret_order)
+{
+	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	_cleanup_(closep) int dir = -1;
+	struct error *e = open_folder(folder, &dir);
+	size_t n = e || !names ? 0 : list(dir, box, names), best = n;
+	enum backup_scope scope;
+	int64_t when;
+
+	for (size_t i = 0; i < n; i++)
+		if (backup_name_parse(names[i], box, &scope, &when) &&
+		    (best == n || 2 * when + (scope == BACKUP_WHOLE) > *ret_order)) {
+			best = i;
+			*ret_order = 2 * when + (scope == BACKUP_WHOLE);
+		}
+	if (!e && best == n)
+		e = error_new(ERR_NOT_FOUND, N_("There is no backup in %s."), folder);
+	if (!e)
+		snprintf(ret_name, BACKUP_NAME, "%s", names[best]);
+	free(names);
+	TRY(e);
+	*ret_fd = openat(dir, ret_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return *ret_fd < 0 ? file_error(errno, ret_name) : NULL;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The thread that makes backups by itself, and tries the newest out. */
+#include "appliance/recovery/folder.h"
+#include "appliance/recovery/peer_place.h"
+#include "appliance/recovery/proof.h"
+#include "appliance/recovery/recovery.h"
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { LOOK_S = 60 };
+
+struct keeper {
+	struct app *app;
+	char *backups, *sticks;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop, back_up, prove; /* asked for */
+	int at_work;
+};
+
+static void set_at_work(struct keeper *k, int what)
+{
+	pthread_mutex_lock(&k->lock);
+	k->at_work = what;
+	pthread_mutex_unlock(&k->lock);
+}
+
+/* --- notes, on the writer --------------------------------------------------------------------- */
+
+struct note {
+	int64_t place, now;
+	enum backup_scope scope;
+	const char *problem;
+};
+
+static struct error *note_job(struct conn *c, void *arg)
+{
+	const struct note *n = arg;
+
+	return place_note(c, n->place, n->scope, n->now, n->problem);
+}
+
+static struct error *proof_job(struct conn *c, void *arg)
+{
+	return recovery_note_proof(c, arg);
+}
+
+/* --- backups ---------------------------------------------------------------------------------- */
+
+struct places {
+	struct place *list;
+	size_t n;
+};
+
+static struct error *add_place(void *ctx, const struct place *p)
+{
+	struct places *all = ctx;
+
+	all->list[all->n++] = *p;
+	return NULL;
+}
+
+static struct error *read_places(struct keeper *k, struct places *ret)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+
+	TRY(app_conn(k->app, &c));
+	return place_each(c, add_place, ret);
+}
+
+static void back_up(struct keeper *k, const struct place *p, enum backup_scope scope)
+{
+	struct note n = {p->id, env_now(k->app->env), scope, NULL};
+	_cleanup_(error_freep) struct error *e = NULL;
+
+	set_at_work(k, 1);
+	e = p->kind == PLACE_FOLDER ? folder_back_up(k->app, p->where, scope)
+				    : peer_place_back_up(k->app, p->where);
+	n.problem = e ? error_english(e) : NULL;
+	error_free(writer_run(k->app->writer, note_job, &n));
+	set_at_work(k, 0);
+}
+
+static void care_for(struct keeper *k, const struct place *p, bool now)
+{
+	int64_t t = env_now(k->app->env);
+
+	if (now || backup_due(t, p->small_ms, p->tried_ms, BACKUP_DAY_MS))
+		back_up(k, p, BACKUP_SMALL);
+	/* A peer keeps what it can't give back anyway: the small one. */
+	if (p->kind == PLACE_FOLDER &&
+	    (now || backup_due(t, p->whole_ms, p->tried_ms, BACKUP_WEEK_MS)))
+		back_up(k, p, BACKUP_WHOLE);
+}
+
+/* --- trying out ------------------------------------------------------------------------------- */
+
+/* The newest in any folder; when there is none, what a peer keeps. */
+static struct error *find_newest(struct keeper *k, const struct places *all, int *ret_fd,
+				 char *ret_name, size_t size)
+{
+	int64_t best = 0, when;
+	char name[BACKUP_NAME];
+
+	*ret_fd = -1;
+	for (size_t i = 0; i < all->n; i++) {
+		int fd;
+		struct error *e = all->list[i].kind == PLACE_FOLDER
+					  ? folder_newest(secret_pubkey(k->app->self),
+							  all->list[i].where, &fd, name, &when)
+					  : error_new(ERR_NOT_FOUND, "-");
+
+		error_free(e);
+		if (e)
+			continue;
+		if (when <= best) {
+			close(fd);
+			continue;
+		}
+		if (*ret_fd >= 0)
+			close(*ret_fd);
+		*ret_fd = fd;
+		best = when;
+		snprintf(ret_name, size, "%.900s/%s", all->list[i].where, name);
+	}
+	for (size_t i = 0; i < all->n && *ret_fd < 0; i++)
+		if (all->list[i].kind == PLACE_PEER) {
+			TRY(peer_place_fetch(k->app, all->list[i].where, ret_fd));
+			snprintf(ret_name, size, "%.8s", all->list[i].where);
+		}
+	return *ret_fd < 0 ? error_new(ERR_NOT_FOUND, N_("There is no backup to try out.")) : NULL;
+}
+
+static void prove(struct keeper *k, const struct places *all)
+{
+	struct recovery_state s = {.proved_ms = env_now(k->app->env)};
+	_cleanup_(error_freep) struct error *e = NULL;
+	struct proof p = {0};
+	int fd = -1;
+
+	set_at_work(k, 2);
+	e = find_newest(k, all, &fd, s.proof_of, sizeof(s.proof_of));
+	if (!e)
+		e = proof_run(k->app, fd, s.proof_of, &p);
+	if (fd >= 0)
+		close(fd);
+	if (e)
+		snprintf(s.proof_problem, sizeof(s.proof_problem), "%s", error_english(e));
+	s.proof_entries = (int64_t)p.entries;
+	s.proof_compared = p.compared;
+	error_free(writer_run(k->app->writer, proof_job, &s));
+	set_at_work(k, 0);
+}
+
+static bool proof_is_due(struct keeper *k, const struct places *all)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct recovery_state s = {.proved_ms = 0};
+	int64_t now = env_now(k->app->env);
+	bool any = false;
+	struct error *e = app_conn(k->app, &c);
+
+	if (!e)
+		e = recovery_state(c, &s);
+	for (size_t i = 0; i < all->n; i++)
+		any = any || all->list[i].small_ms || all->list[i].whole_ms;
+	error_free(e);
+	return !e && any &&
+	       backup_due(now, *s.proof_problem ? 0 : s.proved_ms,
+			  *s.proof_problem ? s.proved_ms + BACKUP_DAY_MS : 0, BACKUP_MONTH_MS);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static void look(struct keeper *k, bool want_backup, bool want_proof)
+{
+	struct places all = {calloc(RECOVERY_PLACES, sizeof(*all.list)), 0};
+	struct error *e;
+
+	if (!all.list)
+		abort();
+	e = read_places(k, &all);
+	for (size_t i = 0; !e && i < all.n && !k->stop; i++)
+		care_for(k, &all.list[i], want_backup);
+	all.n = 0;
+	if (!e)
+		e = read_places(k, &all); /* what was just made counts */
+	if (!e && !k->stop && (want_proof || proof_is_due(k, &all)))
+		prove(k, &all);
+	error_free(e);
+	free(all.list);
+}
+
+static void *run(void *arg)
+{
+	struct keeper *k = arg;
+
+	pthread_mutex_lock(&k->lock);
+	while (!k->stop) {
+		struct timespec until;
+		bool want_backup, want_proof;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += LOOK_S;
+		while (!k->stop && !k->back_up && !k->prove &&
+		       pthread_cond_timedwait(&k->wake, &k->lock, &until) == 0)
+			;
+		if (k->stop)
+			break;
+		want_backup = k->back_up;
+		want_proof = k->prove;
+		k->back_up = k->prove = false;
+		pthread_mutex_unlock(&k->lock);
+		look(k, want_backup, want_proof);
+		pthread_mutex_lock(&k->lock);
+	}
+	pthread_mutex_unlock(&k->lock);
+	return NULL;
+}
+
+static void remove_leftover(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	error_free(dir_remove(path));
+}
+
+static void keeper_free(struct keeper *k)
+{
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->lock);
+	free(k->backups);
+	free(k->sticks);
+	free(k);
+}
+
+struct error *keeper_start(struct app *app, const struct keeper_options *o, struct keeper **ret)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	pthread_condattr_t attr;
+
+	if (!k)
+		abort();
+	k->app = app;
+	k->backups = o->backups ? realpath(o->backups, NULL) : NULL;
+	k->sticks = o->sticks ? realpath(o->sticks, NULL) : NULL;
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	remove_leftover(app->dir, "backup.tmp");
+	remove_leftover(app->dir, "proof.tmp");
+	if (pthread_create(&k->thread, NULL, run, k)) {
+		keeper_free(k);
+		return error_new(ERR_NOMEM, N_("The box has run out of memory."));
+	}
+	*ret = k;
+	return NULL;
+}
+
+void keeper_stop(struct keeper *k)
+{
+	if (!k)
+		return;
+	pthread_mutex_lock(&k->lock);
+	k->stop = true;
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+	pthread_join(k->thread, NULL);
+	keeper_free(k);
+}
+
+static void ask(struct keeper *k, bool *what)
+{
+	pthread_mutex_lock(&k->lock);
+	*what = true;
+	pthread_cond_signal(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_back_up_now(struct keeper *k)
+{
+	ask(k, &k->back_up);
+}
+
+void keeper_prove_now(struct keeper *k)
+{
+	ask(k, &k->prove);
+}
+
+int keeper_at_work(struct keeper *k)
+{
+	int what;
+
+	pthread_mutex_lock(&k->lock);
+	what = k->at_work ? k->at_work : k->back_up ? 1 : k->prove ? 2 : 0;
+	pthread_mutex_unlock(&k->lock);
+	return what;
+}
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+static void add_folder(const char *path, char out[][RECOVERY_PLACE], size_t *n, size_t max)
+{
+	struct stat st;
+
+	if (*n < max && strlen(path) < RECOVERY_PLACE && !lstat(path, &st) && S_ISDIR(st.st_mode) &&
+	    access(path, W_OK) == 0)
+		snprintf(out[(*n)++], RECOVERY_PLACE, "%s", path);
+}
+
+static void add_folders_in(const char *root, char out[][RECOVERY_PLACE], size_t *n, size_t max)
+{
+	DIR *d = root ? opendir(root) : NULL;
+	struct dirent *f;
+
+	while (d && (f = readdir(d))) {
+		_cleanup_(freep) char *path = path_join(root, f->d_name);
+
+		if (f->d_name[0] != '.')
+			add_folder(path, out, n, max);
+	}
+	if (d)
+		closedir(d);
+}
+
+size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max)
+{
+	size_t n = 0;
+
+	if (k->backups)
+		add_folder(k->backups, out, &n, max);
+	add_folders_in(k->backups, out, &n, max);
+	add_folders_in(k->sticks, out, &n, max);
+	return n;
+}
+
+bool recovery_keeps(void *ctx, const struct pubkey *peer)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	bool allowed = false;
+	struct error *e = app_conn(ctx, &c);
+
+	if (!e)
+		e = keep_allowed(c, peer, &allowed);
+	error_free(e);
+	return !e && allowed;
+}

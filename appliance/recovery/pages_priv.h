@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "appliance/http/http.h"
+
+/* sheet_pages.c: printing recovery sheets, once */
+struct error *sheets_page(struct request *r) MUST;
+struct error *sheets_print(struct request *r) MUST;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * When a backup is due, what it is called, and which old ones go: pure.
+ *
+ * A backup of box mzxw6ytb is called lliure-mzxw6ytb-whole-20261125-031007.backup; files of any
+ * other name are somebody's and never touched.
+ */
+#pragma once
+#include "appliance/recovery/backup.h"
+
+enum { BACKUP_NAME = 64, BACKUP_KEEP_SMALL = 7, BACKUP_KEEP_WHOLE = 4, BACKUP_LIST = 256 };
+#define BACKUP_DAY_MS	((int64_t)24 * 3600 * 1000)
+#define BACKUP_WEEK_MS	(7 * BACKUP_DAY_MS)
+#define BACKUP_MONTH_MS (30 * BACKUP_DAY_MS)
+#define BACKUP_AGAIN_MS ((int64_t)3600 * 1000) /* after a failure */
+
+/* Is it due? last_ms: of the last success, tried_ms of the last try; 0: never. A clock that went
+ * back makes it due, once. */
+bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every_ms);
+
+void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
+		 char out[BACKUP_NAME]);
+/* Is it one of ours? *ret_when: 20261125031007, to order them by. */
+bool backup_name_parse(const char *name, const struct pubkey *box, enum backup_scope *ret_scope,
+		       int64_t *ret_when);
+
+/* Of the names, mark those to remove: all but the newest BACKUP_KEEP_… of each scope. Names that
+ * are not ours are never marked. */
+void backup_rotate(const struct pubkey *box, char names[][BACKUP_NAME], size_t n, bool *ret_remove);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The care that a box takes of its own death: backups by themselves to the places a volunteer
+ * chose (a folder of a disk or stick, a peer that agreed), the newest of them tried out every
+ * month, and what there is to tell about it. Rows in local.db.
+ *
+ * Reading and writing rows: like any feature, with a conn; writing on the writer.
+ */
+#pragma once
+#include "appliance/recovery/plan.h"
+
+extern const struct feature recovery_feature;
+
+enum { RECOVERY_PLACES = 16, RECOVERY_PLACE = 1024, RECOVERY_TEXT = 500 };
+
+/* Where backups go. */
+enum place_kind { PLACE_FOLDER = 1, PLACE_PEER = 2 };
+struct place {
+	int64_t id;
+	enum place_kind kind;
+	char where[RECOVERY_PLACE]; /* the folder's path, or the peer's key as text */
+	int64_t added_ms;
+	/* the newest of each scope that is there, and the last try */
+	int64_t small_ms, whole_ms, tried_ms;
+	char problem[RECOVERY_TEXT]; /* of the last try; "" when it went well */
+};
+typedef struct error *place_fn(void *ctx, const struct place *p);
+struct error *place_each(struct conn *c, place_fn *fn, void *ctx) MUST; /* oldest first */
+struct error *place_get(struct conn *c, int64_t id, struct place *ret) MUST;
+/* On the writer. ERR_EXISTS, ERR_LIMIT. */
+struct error *place_add(struct conn *c, enum place_kind kind, const char *where) MUST;
+struct error *place_remove(struct conn *c, int64_t id) MUST;
+/* scope of what was tried; problem NULL: it went well. */
+struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, int64_t now_ms,
+			 const char *problem) MUST;
+
+/* The last time a backup was tried out, and the last sheets. */
+struct recovery_state {
+	int64_t proved_ms; /* 0: never */
+	char proof_of[RECOVERY_PLACE];
+	char proof_problem[RECOVERY_TEXT]; /* "" when it went well */
+	int64_t proof_entries;
+	bool proof_compared;
+	int64_t sheets_ms; /* 0: never */
+	char sheets_set[9];
+};
+struct error *recovery_state(struct conn *c, struct recovery_state *ret) MUST;
+struct error *recovery_note_proof(struct conn *c, const struct recovery_state *s) MUST;
+struct error *recovery_note_sheets(struct conn *c, const char *set, int64_t now_ms) MUST;
+
+/* Peers whose backup this box keeps. */
+struct error *keep_allow(struct conn *c, const struct pubkey *peer, bool allow) MUST;
+struct error *keep_allowed(struct conn *c, const struct pubkey *peer, bool *ret) MUST;
+/* For sync_host.keeps; ctx is the app. */
+bool recovery_keeps(void *ctx, const struct pubkey *peer);
+
+/* For the page of volunteers: a sentence (message id) about what needs them, NULL when all is well.
+ */
+struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_msgid) MUST;
+
+/* --- the thread --- */
+struct keeper;
+struct keeper_options {
+	const char *backups, *sticks; /* folders in which places may be; may be NULL */
+};
+struct error *keeper_start(struct app *app, const struct keeper_options *o,
+			   struct keeper **ret) MUST;
+void keeper_stop(struct keeper *k);
+/* Do it now: backups of both scopes, or the trial. */
+void keeper_back_up_now(struct keeper *k);
+void keeper_prove_now(struct keeper *k);
+/* What it is at: 0 nothing, 1 a backup, 2 the trial. */
+int keeper_at_work(struct keeper *k);
+/* The folders that may be places: those named, and the folders directly in them. At most max. */
+size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max);

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# Backups by themselves: to a disk, to a peer that agreed, tried out, and a box that comes back from what
+# its peer kept.
+. "$(dirname "$0")/lib.sh"
+
+post() { # post BOX PATH FIELDS...: as the volunteer, by a token
+	local b=$1 p=$2
+	shift 2
+	curl -sS --max-time 20 -o "$T/body" -w '%{http_code}' -H "Authorization: Bearer ${token[$b]}" "$@" "$(url "$b" "$p")"
+}
+state() { curl -sS --max-time 20 -H "Authorization: Bearer ${token[$1]}" "$(url "$1" /admin/recovery.json)"; }
+state_is() { [ "$(state "$1" | json "$2" 2>/dev/null)" = "$3" ]; }
+declare -A token
+
+mkdir -p "$T/disks/one" "$T/disks/two"
+make_box a
+make_box b
+start_box a --backups "$T/disks"
+start_box b --backups "$T/disks"
+KEY=$(key_of a)
+B=$(key_of b)
+token[a]=$(token_of a)
+token[b]=$(token_of b)
+for i in 1 2 3; do post_json a /forum/general/topics "${token[a]}" "{\"title\":\"tema $i\",\"text\":\"hola\"}" >/dev/null; done
+
+# --- to a disk ---
+ok "says that backups go nowhere yet" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "Nowhere yet"'
+is "a folder that is not offered is refused" "$(post a /admin/recovery/places --data-urlencode "folder=$T")" 404
+is "one that is offered becomes a place" "$(post a /admin/recovery/places --data-urlencode "folder=$T/disks/one")" 303
+echo mine >"$T/disks/one/letter.txt"
+echo mine >"$T/disks/one/lliure-other.backup"
+is "a backup is asked for" "$(post a /admin/recovery/now -d '')" 303
+ok "both are made" until_ok 30 eval '[ $(ls "$T/disks/one" | grep -cE "^lliure-${KEY:0:8}-(small|whole)-[0-9]{8}-[0-9]{6}.backup$") = 2 ]'
+ok "the page says when" until_ok 10 eval 'state a | grep -q "\"whole\":\"20"'
+is "nothing half-written is left" "$(find "$T/disks/one" -name '*part*' | wc -l)" 0
+is "in clear there is nothing of it" "$(cat "$T"/disks/one/lliure-${KEY:0:8}-* | grep -aciE 'tema 1|SQLite|admin')" 0
+rm -f "$T"/disks/one/lliure-"${KEY:0:8}"-whole-*
+for d in 01 02 03 04 05 06; do for s in small whole; do echo old >"$T/disks/one/lliure-${KEY:0:8}-$s-202501$d-030000.backup"; done; done
+post a /admin/recovery/now -d '' >/dev/null
+ok "old ones go: four whole ones stay" until_ok 30 eval '[ $(ls "$T/disks/one" | grep -c whole) = 4 ] && ! ls "$T/disks/one" | grep -q whole-20250103'
+until_ok 10 eval '! state a | grep -q backing_up'
+is "and what is not ours stays" "$(cat "$T/disks/one/letter.txt" "$T/disks/one/lliure-other.backup")" "$(printf 'mine\nmine')"
+
+# --- tried out ---
+post a /admin/recovery/prove -d '' >/dev/null
+ok "the newest is tried out, and is right" until_ok 30 state_is a proof.ok True
+ok "its digests were compared" state_is a proof.compared True
+ok "nothing of the trial is left" [ ! -e "$T/a/proof.tmp" ]
+NEWEST=$(ls "$T"/disks/one/lliure-"${KEY:0:8}"-whole-2026* "$T"/disks/one/lliure-"${KEY:0:8}"-small-2026* 2>/dev/null | sed 's/.*-\([0-9]*-[0-9]*\).backup/\1 &/' | sort | tail -1 | cut -d' ' -f2)
+[ -n "$NEWEST" ] || NEWEST=$(ls -t "$T"/disks/one/lliure-"${KEY:0:8}"-* | head -1)
+for f in "$T"/disks/one/lliure-"${KEY:0:8}"-*; do [ "$(stat -c %s "$f")" -gt 100 ] && python3 - "$f" <<'END'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+b[len(b) * 2 // 3] ^= 1
+open(sys.argv[1], "wb").write(b)
+END
+done
+post a /admin/recovery/prove -d '' >/dev/null
+ok "a damaged one is found out" until_ok 30 state_is a proof.ok False
+ok "and said in words, with what to do" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "is damaged" && curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "Make another backup now"'
+ok "the volunteer is told on the first page" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin)" | grep -q "could not be restored"'
+mv "$T/disks/one" "$T/disks/gone"
+post a /admin/recovery/now -d '' >/dev/null
+ok "a disk that is not there is said in words" until_ok 20 eval 'state a | grep -q "plugged in"'
+mv "$T/disks/gone" "$T/disks/one"
+
+# --- at a peer ---
+"$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/a" >/dev/null
+"$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null
+until_ok 20 eval "[ \"\$(digest_of b)\" = \"\$(digest_of a)\" ]"
+is "a peer becomes a place" "$(post a /admin/recovery/places -d "peer=$B")" 303
+post a /admin/recovery/now -d '' >/dev/null
+ok "it refuses until its volunteers allow it" until_ok 20 eval 'state a | grep -q "does not keep backups for this one yet"'
+is "they allow it" "$(post b /admin/recovery/keep -d "key=$KEY" -d allow=1)" 303
+post a /admin/recovery/now -d '' >/dev/null
+ok "it keeps it" until_ok 20 [ -s "$T/b/kept/$KEY" ]
+is "sealed" "$(head -c 15 "$T/b/kept/$KEY")" lliure-backup-2
+is "only its owner may read the file" "$(stat -c %a "$T/b/kept/$KEY")" 600
+until_ok 10 eval '! state a | grep -q backing_up'
+"$LLIURE" sheets --data "$T/a" | grep '^LLIURE1:' >"$T/codes"
+head -2 "$T/codes" >"$T/two"
+
+# --- the box dies: two sheets and the address of its peer are left ---
+stop_box a KILL
+post_json b /forum/general/topics "${token[b]}" '{"title":"mentrestant","text":"hola"}' >/dev/null
+: >"$T/r.out"
+"$LLIURE" serve --data "$T/r" --http 127.0.0.1:0 --https 127.0.0.1:0 --sync 127.0.0.1:0 --no-mdns >"$T/r.out" 2>"$T/r.err" &
+daemon[r]=$!
+until_ok 30 grep -q 'Ctrl-C' "$T/r.out"
+sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/r.out" | head -1 >"$T/r.http"
+CODE=$(sed -n 's|.*the code *\([a-z2-7-]*\)$|\1|p' "$T/r.out")
+jar() { curl -sS --max-time 20 -b "$T/jar" -c "$T/jar" "$@"; }
+jar -o /dev/null --data-urlencode "code=$CODE" "$(url r /setup/code)"
+CSRF=$(jar "$(url r /setup/replace)" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1)
+printf 'una altra frase llarga' >"$T/other"
+is "two sheets, and what the square code says of its peers" "$(jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$CSRF" \
+	--data-urlencode "sheet1=$(sed -n 1p "$T/codes")/$(sync_addr b)/$(echo "$B" | tr a-z A-Z)" --data-urlencode "sheet2=$(sed -n 3p "$T/codes")" \
+	--data-urlencode name=a --data-urlencode admin=neus --data-urlencode "password@$T/other" --data-urlencode "password2@$T/other" \
+	"$(url r /setup/replace)")" 303
+ok "end in the running box" until_ok 40 grep -q "this box's key" "$T/r.out"
+is "it is the box that died" "$(key_of r)" "$KEY"
+ok "its accounts came back from its peer" "$LLIURE" user token admin --password-file "$T/password" --data "$T/r"
+ok "and everything else, too" until_ok 30 eval "[ \"\$(digest_of r)\" = \"\$(digest_of b)\" ]"
+token[r]=$(token_of r)
+ok "it knows where its backups went" state_is r places.0.name "$T/disks/one"
+finish
