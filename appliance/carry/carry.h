@@ -25,8 +25,7 @@ enum {
 /* --- bundles ---------------------------------------------------------------------------------- */
 
 struct carry_plan {
-	const struct pubkey *receiver; /* a peer; NULL: anybody */
-	bool public_only;	       /* only what everybody may read here */
+	const struct pubkey *receiver; /* a peer; NULL: anybody, public spaces only */
 	bool known_only; /* ERR_NOT_FOUND when it isn't known what the receiver holds */
 	bool files;	 /* uploaded files, too */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total); /* true: give up */

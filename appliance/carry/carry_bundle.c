@@ -3,6 +3,8 @@
 #include "appliance/carry/carry.h"
 #include "appliance/peers/peers.h"
 #include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
 #include <time.h>
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -69,8 +71,11 @@ static struct error *choose_space(void *ctx, const struct space_info *s)
 	const struct pubkey *to = w->plan->receiver;
 	bool ok = true;
 
-	if (w->plan->public_only)
+	/* What is private goes to those whom its rules admit, and into nobody else's pocket. */
+	if (!to)
 		TRY(carry_public(w->conn, &s->id, &ok));
+	if (to)
+		ok = ok && space_shared_with(w->conn, &s->id, to);
 	if (to && w->host.shares)
 		ok = ok && w->host.shares(w->host.ctx, to, &s->id);
 	if (ok && w->x.n_spaces < LIMIT_SPACES)
@@ -103,8 +108,6 @@ static struct error *look_up(struct writing *w)
 
 static struct error *begin(struct writing *w)
 {
-	struct error *e;
-
 	TRY(app_conn(w->app, &w->conn));
 	w->host = peers_host(w->app);
 	w->x = (struct bundle_export){.log = w->conn->log,
@@ -119,14 +122,9 @@ static struct error *begin(struct writing *w)
 		TRY(peer_get(w->conn->local, w->plan->receiver, &p));
 		w->x.receiver = *w->plan->receiver;
 	}
-	/* Without a limit everything that is in the logs travels, also what no view knows yet. */
-	if (w->plan->receiver || w->plan->public_only) {
-		TRY(space_each(w->conn, choose_space, w));
-		e = w->x.n_spaces ? NULL
-				  : error_new(ERR_NOT_FOUND,
-					      N_("There is nothing here that may travel."));
-		TRY(e);
-	}
+	TRY(space_each(w->conn, choose_space, w));
+	ENSURE(w->x.n_spaces,
+	       error_new(ERR_NOT_FOUND, N_("There is nothing here that may travel.")));
 	return look_up(w);
 }
 
@@ -192,29 +190,57 @@ struct taking {
 	struct sync_host host;
 	struct sieve sieve;
 	bool stopped;
+	bool for_us; /* a peer wrote and signed it for this box */
 };
 
-/* A space that this box does not carry yet comes in only when a peer founded it, and from nobody's
- * phone. */
-static bool is_welcome(const struct taking *t, struct sync_writing *w, const struct intake *in)
+/* Does the founding entry say that only admitted boxes may have the space? What can't be read
+ * counts as yes. */
+static bool is_private(const struct ingest *in)
 {
-	const struct log_id *id = in->frame->entries.id;
-	struct log_counts n = {.logs = 0};
-	struct error *e;
-	struct peer p;
+	const struct ingest_payload *p = &in->payloads[0];
+	json_t *op = p->state == PAYLOAD_HELD
+			     ? json_loadb((const char *)p->bytes.p, p->bytes.n, 0, NULL)
+			     : NULL;
+	bool open = op && !json_is_true(json_object_get(op, "private"));
 
-	if (in->frame->type != FRAME_ENTRIES ||
-	    pubkey_eq(&id->appliance, secret_pubkey(t->app->self)))
-		return true;
-	e = log_count(w->log, &id->space, &n);
-	if (!e && !n.logs)
-		e = t->what->from == CARRY_VISITOR
-			    ? error_new(ERR_DENIED, N_("This box does not carry that community."))
-			    : peer_get(w->local, &id->appliance, &p);
+	json_decref(op);
+	return !open;
+}
+
+/* A space that this box does not carry yet: over the network a peer tells of it, and of a private
+ * one only who is admitted. From a stick it comes in when a peer founded it, and a private one when
+ * a peer wrote the bundle for us; from a visitor's phone never. */
+static bool takes_new_space(const struct taking *t, struct sync_writing *w, const struct ingest *in)
+{
+	struct peer p;
+	struct error *e;
+
+	if (t->what->from == CARRY_VISITOR || in->first != 1 || (is_private(in) && !t->for_us))
+		return false;
+	e = peer_get(w->local, &in->id->appliance, &p);
+	if (!e && t->host.follows && !t->host.follows(t->host.ctx, &p.key, &in->id->space))
+		return false;
 	if (!e)
 		return true;
 	error_free(e);
 	return false;
+}
+
+static bool is_welcome(const struct taking *t, struct sync_writing *w, const struct intake *in)
+{
+	const struct ingest *run = &in->frame->entries;
+	struct log_counts n = {.logs = 0};
+	struct error *e;
+
+	if (in->frame->type != FRAME_ENTRIES ||
+	    pubkey_eq(&run->id->appliance, secret_pubkey(t->app->self)))
+		return true;
+	e = log_count(w->log, &run->id->space, &n);
+	if (e) {
+		error_free(e);
+		return false;
+	}
+	return n.logs || takes_new_space(t, w, run);
 }
 
 struct commit {
@@ -302,12 +328,36 @@ static void took(void *ctx, uint64_t done, uint64_t total)
 		t->stopped |= t->what->progress(t->what->ctx, done, total);
 }
 
+/* Who wrote it for whom stands at its end: look there first, where that can be done. */
+static struct error *look_ahead(struct taking *t)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct sieve_summary s;
+	struct error *e;
+	struct peer p;
+
+	if (t->what->from == CARRY_VISITOR || lseek(t->what->fd, 0, SEEK_CUR) < 0)
+		return NULL;
+	TRY(app_conn(t->app, &c));
+	TRY(sieve_check(t->app->program, t->what->fd, &s));
+	if (s.claimed && pubkey_eq(&s.receiver, secret_pubkey(t->app->self))) {
+		e = peer_get(c->local, &s.writer, &p);
+		t->for_us = !e;
+		error_free(e);
+	}
+	sieve_summary_release(&s);
+	ENSURE(lseek(t->what->fd, 0, SEEK_SET) == 0, file_error(errno, t->what->name));
+	return NULL;
+}
+
 struct error *carry_take(struct app *a, const struct carry_taking *what, struct sync_report *ret)
 {
 	struct taking t = {.app = a, .what = what, .host = peers_host(a), .sieve = {.fd = -1}};
-	struct error *e = sieve_start(a->program, what->fd, SIEVE_FRAMES, &t.sieve);
+	struct error *e = look_ahead(&t);
 
 	*ret = (struct sync_report){0};
+	if (!e)
+		e = sieve_start(a->program, what->fd, SIEVE_FRAMES, &t.sieve);
 	if (!e)
 		e = bundle_import_fd(&(struct bundle_import){.self = a->self,
 							     .blobs = what->from == CARRY_VISITOR

@@ -32,9 +32,9 @@ static struct error *show(struct request *r, int status, const char *error)
 
 	ENSURE(c, closed());
 	carry_download(c, &d);
-	context = json_pack("{s:o, s:{}, s:b, s:s}", "download", download_json(r, &d), "form",
-			    "refresh", !d.ready && !d.failed && !error, "limit_text",
-			    carry_size_text(request_arena(r), LIMIT_UPLOAD));
+	context = json_pack("{s:o, s:{}, s:s}", "download", download_json(r, &d), "form",
+			    "limit_text", carry_size_text(request_arena(r), LIMIT_UPLOAD));
+	carry_follow(r, context, !d.ready && !d.failed && !error);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
 	return respond_page_status(r, status, "carry", request_text(r, N_("Carry news")), context);
@@ -94,8 +94,8 @@ static struct error *brought(struct request *r)
 	ENSURE(carry_job_get(c, request_param(r, "id"), &j) && j.kind == CARRY_TAKE_PHONE,
 	       error_new(ERR_NOT_FOUND, N_("Nothing is known of this any more. What was brought is "
 					   "on the box.")));
-	context = json_pack("{s:o, s:b}", "job", carry_job_json(r, &j), "refresh",
-			    j.state == CARRY_WAITS || j.state == CARRY_RUNS);
+	context = json_pack("{s:o}", "job", carry_job_json(r, &j));
+	carry_follow(r, context, j.state == CARRY_WAITS || j.state == CARRY_RUNS);
 	error_free(j.error);
 	return respond_page(r, "carry_brought", request_text(r, N_("Carry news")), context);
 }

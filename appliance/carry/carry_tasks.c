@@ -274,7 +274,7 @@ struct error *task_write_stick(struct doing *d)
 static struct error *prepare(struct doing *d, struct carry_download *ret)
 {
 	struct app *a = d->c->app;
-	struct carry_plan plan = {.public_only = true, .progress = job_progress, .ctx = d};
+	struct carry_plan plan = {.progress = job_progress, .ctx = d};
 	_cleanup_(freep) char *path = path_join(d->c->download_dir, "news.lliure");
 	_cleanup_(freep) char *tmp = path_join(d->c->download_dir, "news.tmp");
 	_cleanup_(closep) int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

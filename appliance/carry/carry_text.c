@@ -114,3 +114,11 @@ json_t *carry_job_json(struct request *r, const struct carry_job *j)
 		json_object_set_new(o, "file", json_string(j->name));
 	return o;
 }
+
+void carry_follow(struct request *r, json_t *context, bool busy)
+{
+	bool still = request_query(r, "still") != NULL;
+
+	json_object_set_new(context, "refresh", json_boolean(busy && !still));
+	json_object_set_new(context, "still", json_boolean(busy && still));
+}

@@ -9,3 +9,6 @@ const char *carry_size_text(struct arena *a, uint64_t bytes); /* "2.3 MB" */
 json_t *carry_report_json(struct request *r, const struct sync_report *report);
 /* How a job stands: waits, runs, done, failed (one of them true), percent, sentences, error. */
 json_t *carry_job_json(struct request *r, const struct carry_job *j);
+/* busy: something on the page goes on. It loads itself again, unless the reader said not to
+ * (?still=1). */
+void carry_follow(struct request *r, json_t *context, bool busy);

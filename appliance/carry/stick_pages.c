@@ -130,7 +130,7 @@ static struct error *show(struct request *r, int status, const char *error)
 		json_decref(context);
 		return e;
 	}
-	json_object_set_new(context, "refresh", json_boolean(busy));
+	carry_follow(r, context, busy);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
 	return respond_page_status(r, status, "admin_carry", request_text(r, N_("Sticks")),

@@ -123,10 +123,33 @@ before=$(digest_of b)
 ok "a stranger's news is not taken" eval 'brought b "$T/stranger.lliure" | grep -q "not known here"'
 is "and changes nothing" "$(digest_of b)" "$before"
 ok "who brings nothing is told so" eval ': >"$T/nothing"; curl -sS -F "file=@$T/nothing;filename=x.lliure" "$(url b /carry)" | grep -q "Choose the file first"'
+truncate -s 300M "$T/large"
+ok "what is too large is refused before it is sent" eval '[ "$(curl -sS -o /dev/null -w "%{http_code}" -F "file=@$T/large;filename=x.lliure" "$(url b /carry)")" = 413 ]'
 ok "too often is too often" eval 'for i in 1 2 3 4 5 6 7 8; do bring b "$T/cat.jpg" >/dev/null; done; curl -sS -o "$T/often" -w "%{http_code}" -F "file=@$T/cat.jpg" "$(url b /carry)" | grep -q 429'
 ok "the volunteer sees what was brought, and nobody's address" eval 'admin b | grep -q "\"phone\":true" && ! admin b | grep -q "127\.0\.0\.1"'
 ok "nothing of it lies about" eval '! ls -A "$T/b" | grep -q spool'
 ok "strangers do not see the volunteer's page" eval '[ "$(curl -sS -o /dev/null -w "%{http_code}" "$(url b /admin/carry.json)")" = 401 ]'
+
+# --- what is private stays out of everybody's file ---
+ok "a private space is founded on a" "$LLIURE" space add "Consell" --private --as admin --password-file "$T/password" --data "$T/a"
+sleep 1
+"$LLIURE" bundle export "$T/all" --data "$T/a" 2>/dev/null
+stop_box a
+ok "a starts again" start_box a --sticks "$T/usb-a"
+ok "the file is made anew" until_ok 20 ready a
+curl -sS -o "$T/public.lliure" "$(url a "$(get a /carry.json | json download.url)")"
+spaces_in() { "$LLIURE" bundle check "$1" --json --data "$T/a" | json spaces; }
+is "a stick for anybody does not carry it" "$(spaces_in "$T/all")" 1
+is "nor does a phone" "$(spaces_in "$T/public.lliure")" 1
+ok "b, which is not admitted to it, does not get it either" eval '"$LLIURE" bundle export "$T/forb" --for "$B" --data "$T/a" && ! "$LLIURE" bundle check "$T/forb" --json --data "$T/a" | grep -q "\"spaces\": 2"'
+
+consell=$("$LLIURE" space list --data "$T/a" | grep Consell | grep -oE "^[a-z2-7]{8,52}" | head -1)
+ok "once it is admitted" "$LLIURE" space admit "$consell" "$B" --data "$T/a"
+ok "it does" eval '"$LLIURE" bundle export "$T/forb" --for "$B" --data "$T/a" && "$LLIURE" bundle check "$T/forb" --json --data "$T/a" | grep -q "\"spaces\": 2"'
+spaces_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["spaces"]))'; }
+ok "a stick for b in a visitor's hands gives b no new space" eval 'brought b "$T/forb" >/dev/null; [ "$(spaces_of b)" = 1 ]'
+ok "in a volunteer's it does" eval '"$LLIURE" bundle import "$T/forb" --data "$T/b"; [ "$(spaces_of b)" = 2 ]'
+ok "and both hold the same of it" until_ok 10 same_digest
 
 # --- full, locked, pulled out ---
 if unshare -rm true 2>/dev/null && [ "$(id -u)" = 0 ]; then
