@@ -112,13 +112,17 @@ struct space_info {
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
-/* Own first, then by id. */
+/* Public ones first, of them our own, as they were founded, then by id. */
 struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST;
+/* Whoever reads: for those who run the box, and must know what it carries. Mind what is shown of a
+ * space that conn_sees does not. */
+struct error *space_each_here(struct conn *c, space_fn *fn, void *ctx) MUST;
+struct error *space_get_here(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
 struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
 /* By id's first letters (as people see them), at least 8. ERR_NOT_FOUND. */
 struct error *space_by_short(struct conn *c, const char *prefix, struct space_info *ret) MUST;
-/* The box's home space: the one it founded, else the first it follows. ERR_NOT_FOUND before the
- * first. */
+/* The box's home space: the first public one that it founded, else the first it follows; a private
+ * one only when there is no other. ERR_NOT_FOUND before the first. */
 struct error *space_home(struct conn *c, struct space_info *ret) MUST;
 
 /* May this box be told of the space, and be sent what we hold of it? A public one: anybody; a private
@@ -129,6 +133,13 @@ bool space_shared_with(struct conn *c, const struct hash *space, const struct pu
  * private space only those who have a role in it now; to others it is as if it were not here. An error
  * counts as no. */
 bool space_visible_to(struct conn *c, const struct hash *space, const struct pubkey *viewer);
+/* From now on this conn reads for that person (NULL: for somebody who is not signed in), and whatever
+ * belongs to a space that they may not see is not found through it: so no page can forget to ask. A
+ * conn that was never told reads all; http/ tells every request's. */
+void conn_see_as(struct conn *c, const struct pubkey *viewer);
+bool conn_sees(struct conn *c, const struct hash *space);
+/* The ids that it does not see, in hexadecimal, as a JSON array: for statements. */
+struct error *conn_unseen(struct conn *c, struct buf *ret) MUST;
 
 struct member {
 	struct hash space;

@@ -144,6 +144,11 @@ struct community {
 	bool scrub;		    /* something was erased: bytes are still in the files */
 	bool changed;		    /* this transaction changed the view */
 	uint64_t generation;
+	/* For whom this conn reads. */
+	bool filtered, has_viewer;
+	struct pubkey viewer;
+	struct hash asked; /* conn_sees was asked about it last */
+	bool asked_known, asked_seen;
 };
 
 /* Statements: the rows are in view_store.c. */

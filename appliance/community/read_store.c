@@ -19,7 +19,7 @@ static void read_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
 	ret->own = db_id(st, 4, &appliance) && pubkey_eq(&appliance, &c->community->self);
 }
 
-struct error *space_each(struct conn *c, space_fn *fn, void *ctx)
+static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_LIST);
 	struct space_info *all = NULL;
@@ -39,28 +39,57 @@ struct error *space_each(struct conn *c, space_fn *fn, void *ctx)
 	}
 	/* Called behind the reading, for fn may read spaces itself. */
 	for (size_t i = 0; i < n && !err; i++)
-		err = fn(ctx, &all[i]);
+		if (all_of_them || conn_sees(c, &all[i].id))
+			err = fn(ctx, &all[i]);
 	free(all);
 	return err;
 }
 
+struct error *space_each(struct conn *c, space_fn *fn, void *ctx)
+{
+	return each_space(c, false, fn, ctx);
+}
+
+struct error *space_each_here(struct conn *c, space_fn *fn, void *ctx)
+{
+	return each_space(c, true, fn, ctx);
+}
+
+static struct error *not_here(void)
+{
+	return error_new(ERR_NOT_FOUND, N_("This box does not carry that space."));
+}
+
 static struct error *one_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
 {
+	struct space_info s;
 	bool row;
 
 	TRY(db_step(c->view, st, &row));
 	if (row)
-		read_space(c, st, ret);
+		read_space(c, st, &s);
 	sqlite3_reset(st);
-	return row ? NULL : error_new(ERR_NOT_FOUND, N_("This box does not carry that space."));
+	ENSURE(row, not_here());
+	*ret = s;
+	return NULL;
 }
 
-struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret)
+struct error *space_get_here(struct conn *c, const struct hash *id, struct space_info *ret)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_ID);
 
 	db_bind(st, "k", id);
 	return one_space(c, st, ret);
+}
+
+struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret)
+{
+	struct space_info s;
+
+	TRY(space_get_here(c, id, &s));
+	ENSURE(conn_sees(c, id), not_here());
+	*ret = s;
+	return NULL;
 }
 
 /* The lowest or highest id whose text begins so. */
@@ -83,20 +112,29 @@ static bool fill_up(const char *prefix, char with, struct hash *ret)
 struct error *space_by_short(struct conn *c, const char *prefix, struct space_info *ret)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_SHORT);
+	struct space_info s;
 	struct hash low, high;
 
 	ENSURE(fill_up(prefix, 'a', &low) && fill_up(prefix, '7', &high),
 	       error_new(ERR_NOT_FOUND, N_("This box does not carry that space.")));
 	db_bind(st, "kk", &low, &high);
-	return one_space(c, st, ret);
+	TRY(one_space(c, st, &s));
+	ENSURE(conn_sees(c, &s.id), not_here());
+	*ret = s;
+	return NULL;
 }
 
 struct error *space_home(struct conn *c, struct space_info *ret)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_LIST);
+	struct space_info s;
 
+	/* The first: the others come behind it also for who does not see it. */
 	db_bind(st, "k", &c->community->self);
-	return one_space(c, st, ret);
+	TRY(one_space(c, st, &s));
+	ENSURE(conn_sees(c, &s.id), not_here());
+	*ret = s;
+	return NULL;
 }
 
 bool space_shared_with(struct conn *c, const struct hash *space, const struct pubkey *peer)
@@ -108,7 +146,7 @@ bool space_visible_to(struct conn *c, const struct hash *space, const struct pub
 {
 	struct space_info s;
 	enum role role = ROLE_NONE;
-	struct error *err = space_get(c, space, &s);
+	struct error *err = space_get_here(c, space, &s);
 
 	if (!err && s.is_private && viewer)
 		err = role_now(c, space, viewer, &role);
@@ -116,6 +154,59 @@ bool space_visible_to(struct conn *c, const struct hash *space, const struct pub
 		return !s.is_private || role >= ROLE_NEW;
 	error_free(err);
 	return false;
+}
+
+void conn_see_as(struct conn *c, const struct pubkey *viewer)
+{
+	struct community *k = c->community;
+
+	k->filtered = true;
+	k->has_viewer = viewer;
+	if (viewer)
+		k->viewer = *viewer;
+	k->asked_known = false;
+}
+
+bool conn_sees(struct conn *c, const struct hash *space)
+{
+	struct community *k = c->community;
+
+	if (!k->filtered)
+		return true;
+	if (!k->asked_known || !hash_eq(&k->asked, space)) {
+		k->asked = *space;
+		k->asked_seen = space_visible_to(c, space, k->has_viewer ? &k->viewer : NULL);
+		k->asked_known = true;
+	}
+	return k->asked_seen;
+}
+
+struct unseen {
+	struct conn *c;
+	struct buf *list;
+};
+
+static struct error *add_unseen(void *ctx, const struct space_info *s)
+{
+	struct unseen *u = ctx;
+
+	if (conn_sees(u->c, &s->id))
+		return NULL;
+	buf_puts(u->list, u->list->n > 1 ? ",\"" : "\"");
+	for (size_t i = 0; i < sizeof(s->id.b); i++)
+		buf_printf(u->list, "%02x", s->id.b[i]);
+	buf_putc(u->list, '"');
+	return NULL;
+}
+
+struct error *conn_unseen(struct conn *c, struct buf *ret)
+{
+	buf_clear(ret);
+	buf_putc(ret, '[');
+	if (c->community->filtered)
+		TRY(space_each_here(c, add_unseen, &(struct unseen){c, ret}));
+	buf_putc(ret, ']');
+	return NULL;
 }
 
 /* --- members --- */

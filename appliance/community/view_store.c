@@ -64,7 +64,8 @@ const char *const view_sql[VIEW_STMTS] = {
 		      " founded = ?6, private = ?7, epoch = ?8, has_key = ?9 WHERE num = ?1",
 	[SPACE_ALL] = "SELECT num, id FROM space ORDER BY num",
 	[SPACE_LIST] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
-		       " ORDER BY appliance <> ?1, id",
+		       " ORDER BY private, appliance <> ?1,"
+		       " CASE WHEN appliance = ?1 THEN founded END, id",
 	[SPACE_ID] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL AND id = ?1",
 	[SPACE_SHORT] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
 			" AND id >= ?1 AND id <= ?2 ORDER BY id LIMIT 1",

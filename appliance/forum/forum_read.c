@@ -79,7 +79,9 @@ struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret
 	TRY(db_step(c->view, st, &row));
 	ENSURE(row, no_forum(ID_SHORT(id)));
 	read_forum(st, ret);
-	return end(st, NULL);
+	TRY(end(st, NULL));
+	ENSURE(conn_sees(c, &ret->space), no_forum(ID_SHORT(id)));
+	return NULL;
 }
 
 /* "SLUG" is the oldest forum that claims it, "SLUG~ID8" any. */
@@ -168,9 +170,21 @@ struct error *topic_count(struct conn *c, const struct forum *f, bool hidden, in
 struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_RECENT);
+	struct error *e = NULL;
+	struct topic t;
+	bool row;
 
-	db_bind(st, "i", n);
-	return each_topic(c, st, fn, ctx);
+	while (n > 0 && !e) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_topic(st, &t);
+		if (!conn_sees(c, &t.space))
+			continue;
+		e = fn(ctx, &t);
+		n--;
+	}
+	return end(st, e);
 }
 
 struct error *topic_by_author(struct conn *c, const struct hash *space, const struct pubkey *key,
@@ -182,6 +196,14 @@ struct error *topic_by_author(struct conn *c, const struct hash *space, const st
 	return each_topic(c, st, fn, ctx);
 }
 
+static struct error *no_topic(const struct hash *id)
+{
+	return error_new(ERR_NOT_FOUND,
+			 N_("There is no conversation %s on this box. It may not have"
+			    " arrived yet."),
+			 ID_SHORT(id));
+}
+
 static struct error *get_topic(struct conn *c, enum forum_stmt which, const struct hash *id,
 			       struct topic *ret)
 {
@@ -190,10 +212,7 @@ static struct error *get_topic(struct conn *c, enum forum_stmt which, const stru
 
 	db_bind(st, "k", id);
 	TRY(db_step(c->view, st, &row));
-	ENSURE(row, error_new(ERR_NOT_FOUND,
-			      N_("There is no conversation %s on this box. It may not have"
-				 " arrived yet."),
-			      ID_SHORT(id)));
+	ENSURE(row, no_topic(id));
 	read_topic(st, ret);
 	ret->shuts = db_int(st, 18);
 	return end(st, NULL);
@@ -201,7 +220,12 @@ static struct error *get_topic(struct conn *c, enum forum_stmt which, const stru
 
 struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret)
 {
-	return get_topic(c, TOPIC_GET, id, ret);
+	struct topic t;
+
+	TRY(get_topic(c, TOPIC_GET, id, &t));
+	ENSURE(conn_sees(c, &t.space), no_topic(id));
+	*ret = t;
+	return NULL;
 }
 
 struct error *topic_folded(struct fold *f, struct topic *ret)
@@ -276,6 +300,14 @@ struct error *post_page(struct conn *c, int64_t topic_num, int64_t first, int64_
 	return each_post(c, st, true, fn, ctx);
 }
 
+static struct error *no_post(const struct hash *id)
+{
+	return error_new(ERR_NOT_FOUND,
+			 N_("There is no message %s on this box. It may not have"
+			    " arrived yet."),
+			 ID_SHORT(id));
+}
+
 struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), POST_GET);
@@ -285,12 +317,9 @@ struct error *post_get(struct conn *c, const struct hash *id, post_fn *fn, void 
 
 	db_bind(st, "k", id);
 	TRY(db_step(c->view, st, &row));
-	ENSURE(row, error_new(ERR_NOT_FOUND,
-			      N_("There is no message %s on this box. It may not have"
-				 " arrived yet."),
-			      ID_SHORT(id)));
+	ENSURE(row, no_post(id));
 	read_post(st, &p, &html);
-	return end(st, fn(ctx, &p));
+	return end(st, conn_sees(c, &p.space) ? fn(ctx, &p) : no_post(id));
 }
 
 struct error *post_edits(struct conn *c, const struct hash *id, struct hash *out, size_t n,

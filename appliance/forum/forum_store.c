@@ -97,7 +97,7 @@ static const char *const sql[FORUM_STMTS] = {
 			" AND (?3 OR NOT t.hidden)",
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
 			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
-			 " WHERE NOT t.hidden ORDER BY t.active DESC, t.num DESC LIMIT ?1",
+			 " WHERE NOT t.hidden ORDER BY t.active DESC, t.num DESC",
 	[TOPIC_BY_AUTHOR] =
 		"SELECT " TOPIC_COLUMNS ", f.title FROM (SELECT topic, max(time) AS last"
 		"  FROM (SELECT topic, time FROM post WHERE substr(author, 1, 8) = substr(?1, 1, 8)"

@@ -152,7 +152,12 @@ static struct error *run(struct request *r)
 	r->generation = writer_generation(r->server->app->writer);
 	if (r->server->app->writer)
 		TRY(pool_conn(r->server->pool, &r->conn));
+	/* What is not for who asks is not here for this request. */
+	if (r->conn)
+		conn_see_as(r->conn, NULL);
 	TRY(find_viewer(r));
+	if (r->conn && r->viewer_known)
+		conn_see_as(r->conn, &r->viewer.key);
 	TRY(body_finish(r));
 	TRY(check_post(r));
 	TRY(check_route(r));

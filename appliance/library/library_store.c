@@ -176,9 +176,14 @@ struct error *doc_folded(struct fold *f, struct doc *ret)
 struct error *doc_get(struct conn *c, struct arena *a, const struct hash *id, struct doc *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), DOC_BY_ID);
+	struct doc d;
 
 	db_bind(st, "k", id);
-	return one_doc(c, a, st, ret);
+	TRY(one_doc(c, a, st, &d));
+	ENSURE(conn_sees(c, &d.space),
+	       error_new(ERR_NOT_FOUND, N_("There is no such page in the library.")));
+	*ret = d;
+	return NULL;
 }
 
 static struct error *revision_by_id(struct conn *c, struct arena *a, int64_t doc,

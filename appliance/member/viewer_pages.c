@@ -35,6 +35,7 @@ static struct error *fill(struct request *r, int64_t account, struct secret *tak
 	v->name = arena_str(request_arena(r), a.name);
 	v->may_moderate_here = request_safe_door(r);
 	v->volunteer = a.volunteer && v->may_moderate_here;
+	conn_see_as(request_conn(r), &a.key);
 	return role_of(r, &a.key, &v->role);
 }
 

@@ -85,6 +85,13 @@ static const char *const sql[SEARCH_STMTS] = {
 		 "  AND rowid NOT IN (SELECT post FROM search_changed)"
 		 "  AND rowid NOT IN (SELECT ?3 + d.num FROM search_doc_changed c"
 		 "   JOIN search_doc d ON d.id = c.id)"
+		 /* ?4: spaces that who asks does not see; their words must not even be counted. */
+		 "  AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
+		 "    WHERE p.num = search_text.rowid"
+		 "    AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"
+		 "   OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"
+		 "    WHERE s.num = search_text.rowid - ?3"
+		 "    AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"
 		 "  ORDER BY rowid DESC LIMIT ?2)"
 		 " ORDER BY score, row DESC",
 	[SNIPPETS] = "SELECT rowid, snippet(search_text, 1, '" FOUND_BEGIN "', '" FOUND_END
@@ -214,11 +221,13 @@ void rows_release_memory(struct conn *c)
 
 struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t *ret_n)
 {
+	_cleanup_(buf_release) struct buf unseen = {0};
 	sqlite3_stmt *st = db_stmt(stmts(c), FIND);
 	size_t n = 0;
 	bool row;
 
-	db_bind(st, "sii", query, (int64_t)SEARCH_COUNT_MAX, DOC_ROWS);
+	TRY(conn_unseen(c, &unseen));
+	db_bind(st, "siis", query, (int64_t)SEARCH_COUNT_MAX, DOC_ROWS, buf_str(&unseen));
 	for (;;) {
 		TRY(db_step(c->view, st, &row));
 		if (!row || n == SEARCH_COUNT_MAX)
