@@ -22,7 +22,8 @@ void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_
 	if (!gmtime_r(&t, &tm) || tm.tm_year < 70 || tm.tm_year > 8099)
 		tm = (struct tm){.tm_year = 70, .tm_mday = 1};
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", &tm);
-	snprintf(out, BACKUP_NAME, "lliure-%.8s-%.5s-%.15s.backup", ID_SHORT(box), scopes[scope], when);
+	snprintf(out, BACKUP_NAME, "lliure-%.8s-%.5s-%.15s.backup", ID_SHORT(box), scopes[scope],
+		 when);
 }
 
 /* "20261125-031007" */

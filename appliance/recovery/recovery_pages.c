@@ -286,5 +286,7 @@ const struct route recovery_routes[] = {
 	{"POST", "/admin/recovery/keep", keep, ROUTE_VOLUNTEER},
 	{"GET", "/admin/recovery/sheets", sheets_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/sheets", sheets_print, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"GET", "/admin/recovery/replace", replace_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/recovery/replace", replace_do, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{0},
 };

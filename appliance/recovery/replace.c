@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/recovery/replace.h"
+#include "appliance/peers/peers.h"
+#include "appliance/trust/trust.h"
+#include <jansson.h>
+
+enum { SPACES = LIMIT_SPACES };
+
+struct replacing {
+	struct app *app;
+	const struct replace *what;
+	struct replace_done done;
+	struct conn *conn;
+	struct hash spaces[SPACES];
+	bool is_private[SPACES];
+	size_t n;
+};
+
+static struct error *add_space(void *ctx, const struct space_info *s)
+{
+	struct replacing *x = ctx;
+
+	if (x->n == SPACES)
+		return NULL;
+	x->is_private[x->n] = s->is_private;
+	x->spaces[x->n++] = s->id;
+	return NULL;
+}
+
+struct standing {
+	const struct replace *what;
+	struct admitted lost;
+	bool is_there, successor_writes;
+};
+
+static struct error *look(void *ctx, const struct admitted *a)
+{
+	struct standing *s = ctx;
+
+	if (pubkey_eq(&a->key, &s->what->lost)) {
+		s->lost = *a;
+		s->is_there = true;
+	}
+	s->successor_writes |= pubkey_eq(&a->key, &s->what->successor) && a->write;
+	return NULL;
+}
+
+static struct error *admit(struct replacing *x, size_t i, const struct standing *s)
+{
+	const struct replace *w = x->what;
+	const char *name = w->name && *w->name ? w->name : s->lost.name;
+	struct hash id;
+
+	if (!s->lost.keeper || x->is_private[i])
+		return community_admit(x->conn, &x->spaces[i], &w->successor, name,
+				       s->lost.write ? ADMIT_WRITE : ADMIT_READ, w->steward);
+	return community_submit(
+		x->conn,
+		&(struct draft){.type = "appliance.admit",
+				.space = x->spaces[i],
+				.author = w->steward,
+				.take_body =
+					json_pack("{s:s, s:s, s:s, s:b}", "key", ID(&w->successor),
+						  "name", name, "mode", "write", "keeper", 1)},
+		&id);
+}
+
+static struct error *replace_in(struct replacing *x, size_t i)
+{
+	const struct hash *space = &x->spaces[i];
+	struct standing s = {.what = x->what};
+	enum role role;
+
+	TRY(admitted_each(x->conn, space, look, &s));
+	if (!s.is_there)
+		return NULL;
+	TRY(role_now(x->conn, space, secret_pubkey(x->what->steward), &role));
+	if (role != ROLE_STEWARD) {
+		x->done.left++;
+		return NULL;
+	}
+	if (!s.successor_writes || s.lost.keeper)
+		TRY(admit(x, i, &s));
+	TRY(community_remove(x->conn, space, &x->what->lost, x->what->steward));
+	x->done.spaces++;
+	return NULL;
+}
+
+/* The successor is a peer, the lost one none any more. */
+static struct error *change_peers(struct replacing *x)
+{
+	const struct replace *w = x->what;
+	struct peer p = {.key = w->successor, .added_ms = env_now(x->conn->env)};
+	struct error *e = peer_get(x->conn->local, &w->successor, &p);
+	size_t vouched;
+
+	if (e && !error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	p.read_only = false;
+	if (w->name && *w->name)
+		snprintf(p.name, sizeof(p.name), "%s", w->name);
+	if (w->address && *w->address)
+		snprintf(p.address, sizeof(p.address), "%s", w->address);
+	TRY(peer_put(x->conn->local, &p));
+	e = peer_remove(x->conn->local, &w->lost, env_now(x->conn->env));
+	if (e && !error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	/* what this box vouched for it is taken back */
+	return trust_withdraw(x->conn, secret_pubkey(x->app->self), &w->lost, &vouched);
+}
+
+static struct error *replace_job(struct conn *c, void *arg)
+{
+	struct replacing *x = arg;
+
+	x->conn = c;
+	x->n = 0;
+	x->done = (struct replace_done){0};
+	TRY(space_each(c, add_space, x));
+	for (size_t i = 0; i < x->n; i++)
+		TRY(replace_in(x, i));
+	ENSURE(x->done.spaces,
+	       error_new(ERR_DENIED, N_("Only a steward of the community can sign a new box in and"
+					" the lost one out.")));
+	return change_peers(x);
+}
+
+struct error *replace_box(struct app *a, const struct replace *what, struct replace_done *ret)
+{
+	struct replacing *x = calloc(1, sizeof(*x));
+	const struct pubkey *self = secret_pubkey(a->self);
+	struct error *e;
+
+	if (!x)
+		abort();
+	*x = (struct replacing){.app = a, .what = what};
+	if (pubkey_eq(&what->lost, self) || pubkey_eq(&what->lost, &what->successor))
+		e = error_new(ERR_INVALID, N_("The lost box and the new one must be two boxes, and"
+					      " the lost one can't be this one."));
+	else
+		e = writer_run(a->writer, replace_job, x);
+	if (!e)
+		*ret = x->done;
+	if (!e && a->sync)
+		sync_peers_changed(a->sync);
+	free(x);
+	return e;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* "Replace a lost box": for stewards, when there are neither sheets nor a backup. */
+#include "appliance/recovery/pages_priv.h"
+#include "appliance/recovery/replace.h"
+
+struct choosing {
+	struct request *r;
+	json_t *boxes, *newcomers, *people;
+	const struct pubkey *lost; /* whose people are listed */
+	struct hash space;
+	uint64_t entries; /* of the box that is looked at */
+	const struct pubkey *box;
+};
+
+static const char *number_with(struct request *r, const struct pubkey *key)
+{
+	char number[8];
+
+	pair_number(secret_pubkey(request_app(r)->self), key, number);
+	return arena_str(request_arena(r), number);
+}
+
+static bool has_key(const json_t *list, const struct pubkey *key)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row)
+	{
+		if (!strcmp(json_string_value(json_object_get(row, "key")), ID(key)))
+			return true;
+	}
+	return false;
+}
+
+/* --- the boxes of our communities ------------------------------------------------------------- */
+
+static struct error *count_log(void *ctx, const struct log_info *info)
+{
+	struct choosing *k = ctx;
+
+	if (pubkey_eq(&info->id.appliance, k->box))
+		k->entries += info->live;
+	return NULL;
+}
+
+static struct error *add_box(void *ctx, const struct admitted *a)
+{
+	struct choosing *k = ctx;
+	struct conn *c = request_conn(k->r);
+	struct peer p = {.last_ok_ms = 0};
+	struct error *e;
+	json_t *row;
+
+	if (pubkey_eq(&a->key, secret_pubkey(request_app(k->r)->self)) ||
+	    has_key(k->boxes, &a->key))
+		return NULL;
+	k->box = &a->key;
+	k->entries = 0;
+	TRY(log_each(c->log, NULL, count_log, k));
+	e = peer_get(c->local, &a->key, &p);
+	error_free(e);
+	row = json_pack("{s:s, s:s, s:s, s:I, s:n, s:n}", "name",
+			*a->name ? a->name : ID_SHORT(&a->key), "key", ID(&a->key), "short",
+			ID_SHORT(&a->key), "entries", (json_int_t)k->entries, "last", "last_text");
+	if (!e && p.last_ok_ms) {
+		json_object_set_new(row, "last", json_string(request_date(k->r, p.last_ok_ms)));
+		json_object_set_new(row, "last_text",
+				    json_string(request_date_text(k->r, p.last_ok_ms)));
+	}
+	json_array_append_new(k->boxes, row);
+	return NULL;
+}
+
+static struct error *add_space(void *ctx, const struct space_info *s)
+{
+	struct choosing *k = ctx;
+
+	return admitted_each(request_conn(k->r), &s->id, add_box, k);
+}
+
+/* --- who may be the new one ------------------------------------------------------------------- */
+
+static void add_newcomer(struct choosing *k, const struct pubkey *key, const char *name,
+			 const char *address)
+{
+	if (!has_key(k->newcomers, key) && !pubkey_eq(key, secret_pubkey(request_app(k->r)->self)))
+		json_array_append_new(k->newcomers,
+				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
+						*name ? name : ID_SHORT(key), "key", ID(key),
+						"short", ID_SHORT(key), "number",
+						number_with(k->r, key), "addr", address));
+}
+
+static struct error *add_knock(void *ctx, const struct knock *n)
+{
+	add_newcomer(ctx, &n->key, n->name, n->address);
+	return NULL;
+}
+
+static struct error *add_peer(void *ctx, const struct peer *p)
+{
+	struct choosing *k = ctx;
+
+	/* one that is admitted already takes nobody's place */
+	if (!has_key(k->boxes, &p->key))
+		add_newcomer(k, &p->key, p->name, p->address);
+	return NULL;
+}
+
+static struct error *list_newcomers(struct choosing *k)
+{
+	struct found_box *found =
+		arena_array(request_arena(k->r), struct found_box, LIMIT_DISCOVERED);
+	struct app *a = request_app(k->r);
+	size_t n = a->sync ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
+
+	TRY(knock_each(request_conn(k->r)->local, add_knock, k));
+	for (size_t i = 0; i < n; i++)
+		if (!found[i].approved)
+			add_newcomer(k, &found[i].key, found[i].name, found[i].address);
+	return peer_each(request_conn(k->r)->local, add_peer, k);
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+static struct error *show(struct request *r, int status, const char *problem)
+{
+	struct choosing k = {.r = r, .boxes = json_array(), .newcomers = json_array()};
+	json_t *context =
+		json_pack("{s:o, s:o, s:{}}", "boxes", k.boxes, "newcomers", k.newcomers, "form");
+	const struct viewer *v = request_viewer(r);
+	struct error *e = space_each(request_conn(r), add_space, &k);
+
+	if (!e)
+		e = list_newcomers(&k);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	json_object_set_new(context, "steward", json_boolean(!strcmp(v->role, "steward")));
+	if (problem)
+		json_object_set_new(json_object_get(context, "form"), "error",
+				    json_string(problem));
+	return respond_page_status(r, status, "admin_replace",
+				   request_text(r, N_("Replace a lost box")), context);
+}
+
+struct error *replace_page(struct request *r)
+{
+	return show(r, 200, NULL);
+}
+
+/* --- doing it --------------------------------------------------------------------------------- */
+
+static struct error *add_person(void *ctx, const struct member *m)
+{
+	struct choosing *k = ctx;
+
+	if (pubkey_eq(&m->home, k->lost) && m->role != ROLE_NONE)
+		json_array_append_new(k->people, json_pack("{s:s}", "name", m->name));
+	return NULL;
+}
+
+static struct error *add_people(void *ctx, const struct space_info *s)
+{
+	struct choosing *k = ctx;
+
+	return member_each(request_conn(k->r), &s->id, add_person, k);
+}
+
+static struct error *read_form(struct request *r, struct replace *w)
+{
+	const char *lost = request_field(r, "lost"), *successor = request_field(r, "successor");
+	const char *same = request_field(r, "same");
+	struct choosing k = {.r = r, .boxes = json_array(), .newcomers = json_array()};
+	const json_t *row;
+	struct error *e;
+	size_t i;
+
+	ENSURE(lost && id_parse(lost, w->lost.b) && successor &&
+		       id_parse(successor, w->successor.b),
+	       error_new(ERR_INVALID, N_("Choose the lost box and the new one.")));
+	ENSURE(same && *same == '1',
+	       error_new(ERR_INVALID, N_("Compare the number with the people of the new box first,"
+					 " then tick that it is the same.")));
+	e = list_newcomers(&k);
+	w->address = w->name = "";
+	json_array_foreach(k.newcomers, i, row)
+	{
+		if (strcmp(json_string_value(json_object_get(row, "key")), successor) != 0)
+			continue;
+		w->name = arena_str(request_arena(r),
+				    json_string_value(json_object_get(row, "name")));
+		w->address = arena_str(request_arena(r),
+				       json_string_value(json_object_get(row, "addr")));
+	}
+	json_decref(k.boxes);
+	json_decref(k.newcomers);
+	return e;
+}
+
+static struct error *show_done(struct request *r, const struct replace *w,
+			       const struct replace_done *d)
+{
+	struct choosing k = {.r = r, .people = json_array(), .lost = &w->lost};
+	json_t *context =
+		json_pack("{s:b, s:i, s:i, s:s, s:o}", "done", 1, "spaces", d->spaces, "left",
+			  d->left, "short", ID_SHORT(&w->lost), "people", k.people);
+	struct error *e = space_each(request_conn(r), add_people, &k);
+
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	return respond_page(r, "admin_replace", request_text(r, N_("Replace a lost box")), context);
+}
+
+struct error *replace_do(struct request *r)
+{
+	struct replace w = {.steward = request_viewer(r)->secret};
+	struct replace_done done;
+	const char *text;
+	int status;
+	struct error *e = read_form(r, &w);
+
+	if (!e) {
+		request_blocks(r);
+		e = replace_box(request_app(r), &w, &done);
+		request_goes_on(r);
+	}
+	if (!e)
+		return show_done(r, &w, &done);
+	if (!respond_form_error(r, e, &text, &status))
+		return e;
+	return show(r, status, text);
+}
