@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/app_priv.h"
+#include "appliance/carry/sieve.h"
 #include "appliance/config/config.h"
 #include "appliance/peers/peers.h"
 #include <sys/stat.h>
@@ -46,7 +47,7 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	a->dir = strdup(dir);
 	a->env = env;
 	a->password_cost = password_cost_default;
-	a->program = "/proc/self/exe";
+	a->sieves = sieves_new("/proc/self/exe");
 	a->peers = peers_new(a);
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
@@ -92,6 +93,7 @@ void app_close(struct app *a)
 	if (a->writer)
 		writer_stop(a->writer);
 	peers_free(a->peers);
+	sieves_free(a->sieves);
 	blob_close(a->blobs);
 	secret_free(a->self);
 	free(a->dir);

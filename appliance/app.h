@@ -8,6 +8,7 @@ struct templates; /* appliance/page/templates.h */
 struct languages; /* appliance/page/language.h */
 struct sync;
 struct carry;
+struct sieves;
 struct peers;	  /* appliance/peers/peers.h */
 
 struct app {
@@ -24,7 +25,7 @@ struct app {
 	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;
 	struct password_cost password_cost;
-	const char *program; /* this program's own file, to be run again as a helper */
+	struct sieves *sieves; /* helpers that read foreign files (appliance/carry/sieve.h) */
 	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */

@@ -315,7 +315,7 @@ static struct error *again(void *ctx, int *ret_fd)
 	ENSURE(lseek(t->what->fd, 0, SEEK_SET) == 0,
 	       error_new(ERR_IO, N_("%s can be read only once."), t->what->name));
 	sieve_end(&t->sieve);
-	TRY(sieve_start(t->app->program, t->what->fd, SIEVE_FRAMES, &t->sieve));
+	TRY(sieve_start(t->app->sieves, t->what->fd, SIEVE_FRAMES, &t->sieve));
 	*ret_fd = dup(t->sieve.fd);
 	return NULL;
 }
@@ -339,7 +339,7 @@ static struct error *look_ahead(struct taking *t)
 	if (t->what->from == CARRY_VISITOR || lseek(t->what->fd, 0, SEEK_CUR) < 0)
 		return NULL;
 	TRY(app_conn(t->app, &c));
-	TRY(sieve_check(t->app->program, t->what->fd, &s));
+	TRY(sieve_check(t->app->sieves, t->what->fd, &s));
 	if (s.claimed && pubkey_eq(&s.receiver, secret_pubkey(t->app->self))) {
 		e = peer_get(c->local, &s.writer, &p);
 		t->for_us = !e;
@@ -357,7 +357,7 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 
 	*ret = (struct sync_report){0};
 	if (!e)
-		e = sieve_start(a->program, what->fd, SIEVE_FRAMES, &t.sieve);
+		e = sieve_start(a->sieves, what->fd, SIEVE_FRAMES, &t.sieve);
 	if (!e)
 		e = bundle_import_fd(&(struct bundle_import){.self = a->self,
 							     .blobs = what->from == CARRY_VISITOR
@@ -379,7 +379,7 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 
 struct error *carry_check(struct app *a, int fd, struct sieve_summary *ret)
 {
-	return sieve_check(a->program, fd, ret);
+	return sieve_check(a->sieves, fd, ret);
 }
 
 struct error *carry_news(struct conn *c, const struct sieve_summary *s, uint64_t *ret)

@@ -2,13 +2,64 @@
 #include "appliance/carry/sieve.h"
 #include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
-/* --- the process ------------------------------------------------------------------------------ */
+/* --- those that run -----------------------------------------------------------------------------
+ */
+
+struct sieves {
+	const char *program;
+	pthread_mutex_t lock;
+	pid_t running[SIEVES]; /* 0: free */
+	bool stop;
+};
+
+struct sieves *sieves_new(const char *program)
+{
+	struct sieves *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		abort();
+	all->program = program;
+	pthread_mutex_init(&all->lock, NULL);
+	return all;
+}
+
+void sieves_free(struct sieves *all)
+{
+	if (!all)
+		return;
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
+
+void sieves_stop(struct sieves *all)
+{
+	pthread_mutex_lock(&all->lock);
+	all->stop = true;
+	for (size_t i = 0; i < SIEVES; i++)
+		if (all->running[i])
+			kill(all->running[i],
+			     SIGKILL); /* not yet waited for: it is still its own */
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* With the lock; NULL: as many as may be. */
+static pid_t *place_of(struct sieves *all, pid_t pid)
+{
+	for (size_t i = 0; i < SIEVES; i++)
+		if (all->running[i] == pid)
+			return &all->running[i];
+	return NULL;
+}
+
+/* --- the process --------------------------------------------------------------------------------
+ */
 
 static struct error *no_helper(const char *why)
 {
@@ -40,23 +91,44 @@ static int spawn(const char *program, int fd, int out, enum sieve_mode mode, pid
 	return failed;
 }
 
-struct error *sieve_start(const char *program, int fd, enum sieve_mode mode, struct sieve *ret)
+/* With the lock, so that none begins behind a stop. */
+static struct error *begin(struct sieves *all, int fd, int out, enum sieve_mode mode, pid_t *ret)
 {
-	struct timeval silence = {.tv_sec = SIEVE_SILENCE_S};
-	int ends[2], failed;
+	pid_t *place = place_of(all, 0);
+	int failed;
+
+	ENSURE(!all->stop, error_new(ERR_STOPPED, N_("The box is shutting down.")));
+	ENSURE(place, error_new(ERR_BUSY, N_("Too many foreign files are being read at once. Try "
+					     "again soon.")));
+	failed = spawn(all->program, fd, out, mode, ret);
+	ENSURE(!failed, no_helper(strerror(failed)));
+	*place = *ret;
+	return NULL;
+}
+
+struct error *sieve_start(struct sieves *all, int fd, enum sieve_mode mode, struct sieve *ret)
+{
+	struct timeval silence = {.tv_sec = mode == SIEVE_SUMMARY ? SIEVE_SUMMARY_S
+								  : SIEVE_SILENCE_S};
+	struct sieve s = {.all = all};
+	struct error *e;
+	int ends[2];
 
 	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0,
 	       no_helper(strerror(errno)));
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
 	/* One way only. */
 	shutdown(ends[1], SHUT_RD);
-	failed = spawn(program, fd, ends[1], mode, &ret->pid);
+	pthread_mutex_lock(&all->lock);
+	e = begin(all, fd, ends[1], mode, &s.pid);
+	pthread_mutex_unlock(&all->lock);
 	close(ends[1]);
-	if (failed) {
+	if (e) {
 		close(ends[0]);
-		return no_helper(strerror(failed));
+		return e;
 	}
-	ret->fd = ends[0];
+	s.fd = ends[0];
+	*ret = s;
 	return NULL;
 }
 
@@ -68,7 +140,10 @@ void sieve_end(struct sieve *s)
 		return;
 	close(s->fd);
 	s->fd = -1;
-	kill(s->pid, SIGKILL); /* not yet waited for: the number is still its own */
+	pthread_mutex_lock(&s->all->lock);
+	*place_of(s->all, s->pid) = 0;
+	pthread_mutex_unlock(&s->all->lock);
+	kill(s->pid, SIGKILL);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
 }
@@ -176,13 +251,13 @@ static struct error *read_all(int fd, struct buf *b)
 	}
 }
 
-struct error *sieve_check(const char *program, int fd, struct sieve_summary *ret)
+struct error *sieve_check(struct sieves *all, int fd, struct sieve_summary *ret)
 {
 	_cleanup_(buf_release) struct buf b = {0};
 	struct sieve s;
 	struct error *e;
 
-	TRY(sieve_start(program, fd, SIEVE_SUMMARY, &s));
+	TRY(sieve_start(all, fd, SIEVE_SUMMARY, &s));
 	e = read_all(s.fd, &b);
 	sieve_end(&s);
 	TRY(e);

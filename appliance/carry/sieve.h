@@ -15,17 +15,32 @@
 #include "sync/sync.h"
 
 enum sieve_mode { SIEVE_FRAMES, SIEVE_SUMMARY };
-enum { SIEVE_LOGS = 4096, SIEVE_SUMMARY_MAX = 2 * 1024 * 1024, SIEVE_SILENCE_S = 120 };
+enum {
+	SIEVE_LOGS = 4096,
+	SIEVE_SUMMARY_MAX = 2 * 1024 * 1024,
+	SIEVE_SILENCE_S = 120,
+	SIEVE_SUMMARY_S = 1800,
+	SIEVES = 32
+};
 
 /* --- the daemon's side --- */
+/* The helpers that run, of all threads, so that a daemon which is about to stop waits for none: a
+ * stick can be as slow as it likes. */
+struct sieves;
+/* program: the path of this program; it must outlive them. */
+struct sieves *sieves_new(const char *program);
+void sieves_free(struct sieves *all); /* none runs any more */
+void sieves_stop(struct sieves *all); /* ends those that run; no other begins */
+
 struct sieve {
 	int fd; /* what it says; -1 when ended */
 	pid_t pid;
+	struct sieves *all;
 };
-/* program: the path of this program. fd: the bundle, read from where it stands; borrowed. Reading
- * from ret->fd fails when the helper says nothing for SIEVE_SILENCE_S. */
-struct error *sieve_start(const char *program, int fd, enum sieve_mode mode,
-			  struct sieve *ret) MUST;
+/* fd: the bundle, read from where it stands; borrowed. Reading from ret->fd fails when the helper
+ * says nothing for SIEVE_SILENCE_S (in a summary, SIEVE_SUMMARY_S: it speaks at its end).
+ * ERR_STOPPED, ERR_BUSY. */
+struct error *sieve_start(struct sieves *all, int fd, enum sieve_mode mode, struct sieve *ret) MUST;
 void sieve_end(struct sieve *s); /* ends it if it runs; also twice */
 
 struct sieve_log {
@@ -49,7 +64,7 @@ struct sieve_summary {
 };
 void sieve_summary_release(struct sieve_summary *s);
 /* Runs the helper and reads what it found. ERR_IO when it did not come to its end. */
-struct error *sieve_check(const char *program, int fd, struct sieve_summary *ret) MUST;
+struct error *sieve_check(struct sieves *all, int fd, struct sieve_summary *ret) MUST;
 
 /* --- the helper's side --- */
 /* Never returns: reads descriptor 0, writes descriptor 1, and ends the process. */

@@ -164,6 +164,8 @@ static void stop(struct daemon *d)
 {
 	/* Commands and pages that wait for an exchange would be waited for. */
 	sync_stopping(d->app ? d->app->sync : NULL);
+	if (d->app)
+		sieves_stop(d->app->sieves);
 	control_stop(d->control);
 	http_stop(d->http);
 	if (d->app) {

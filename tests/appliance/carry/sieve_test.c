@@ -13,7 +13,7 @@ struct fixture {
 	char *dir, *file;
 	struct box a;
 	struct buf whole;
-	const char *program;
+	struct sieves *sieves;
 };
 
 static int setup(void **state)
@@ -26,7 +26,7 @@ static int setup(void **state)
 	test_env_init(&f->env, 1764000000000, 1);
 	f->dir = test_dir();
 	f->file = path_join(f->dir, "x.lliure");
-	f->program = getenv("LLIURE") ? getenv("LLIURE") : "build/release/lliure";
+	f->sieves = sieves_new(getenv("LLIURE") ? getenv("LLIURE") : "build/release/lliure");
 	box_init(&f->a, &f->env, f->dir, "a", 1);
 	space = box_found(&f->a, NULL);
 	for (int i = 0; i < 300; i++)
@@ -46,6 +46,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
+	sieves_free(f->sieves);
 	box_release(&f->a);
 	buf_release(&f->whole);
 	test_dir_remove(f->dir);
@@ -71,12 +72,12 @@ static void strain(struct fixture *f, struct span content, struct buf *out,
 	int fd = open_with(f, content);
 	struct sieve s;
 
-	NEED(sieve_start(f->program, fd, SIEVE_FRAMES, &s));
+	NEED(sieve_start(f->sieves, fd, SIEVE_FRAMES, &s));
 	for (ssize_t n; (n = read(s.fd, buf_reserve(out, 65536), 65536)) > 0;)
 		out->n += (size_t)n;
 	sieve_end(&s);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	NEED(sieve_check(f->program, fd, ret));
+	NEED(sieve_check(f->sieves, fd, ret));
 	close(fd);
 }
 
@@ -143,7 +144,7 @@ static void rubbish_links_and_fifos_end_soon_and_say_nothing(void **state)
 	assert_true(out.n <= STREAM_MAGIC);
 	sieve_summary_release(&s);
 	/* A file that never ends is over with its first eight bytes. */
-	assert_ok(sieve_check(f->program, zero, &s));
+	assert_ok(sieve_check(f->sieves, zero, &s));
 	assert_true(s.damaged && s.bytes == STREAM_MAGIC);
 	sieve_summary_release(&s);
 	close(zero);
@@ -165,13 +166,35 @@ static void a_frame_as_long_as_the_world_is_not_waited_for(void **state)
 static void a_program_that_is_none_is_said(void **state)
 {
 	struct fixture *f = *state;
+	struct sieves *none = sieves_new("/nowhere/lliure"), *other = sieves_new("/bin/true");
 	int fd = open_with(f, buf_span(&f->whole));
 	struct sieve_summary s;
 	struct sieve v;
 
-	assert_fails(sieve_start("/nowhere/lliure", fd, SIEVE_FRAMES, &v), ERR_IO);
-	assert_fails(sieve_check("/bin/true", fd, &s), ERR_IO);
+	assert_fails(sieve_start(none, fd, SIEVE_FRAMES, &v), ERR_IO);
+	assert_fails(sieve_check(other, fd, &s), ERR_IO);
+	sieves_free(none);
+	sieves_free(other);
 	close(fd);
+}
+
+/* A pipe that says nothing is as slow as a stick can be. */
+static void who_stops_waits_for_no_helper(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2];
+	struct sieve s;
+	char c;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_ok(sieve_start(f->sieves, ends[0], SIEVE_SUMMARY, &s));
+	sieves_stop(f->sieves);
+	assert_int_equal(read(s.fd, &c, 1), 0);
+	sieve_end(&s);
+	sieve_end(&s);
+	assert_fails(sieve_start(f->sieves, ends[0], SIEVE_SUMMARY, &s), ERR_STOPPED);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void its_words_are_believed_no_more_than_they_can_be(void **state)
@@ -254,6 +277,7 @@ int main(void)
 		T(rubbish_links_and_fifos_end_soon_and_say_nothing),
 		T(a_frame_as_long_as_the_world_is_not_waited_for),
 		T(a_program_that_is_none_is_said),
+		T(who_stops_waits_for_no_helper),
 		T(its_words_are_believed_no_more_than_they_can_be),
 		T(behind_the_walls_nothing_can_be_opened_made_or_called),
 		cmocka_unit_test(names_are_our_own_grammar),
