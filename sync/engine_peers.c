@@ -91,6 +91,7 @@ struct error *engine_load_peers(struct sync *s)
 		buf_release(&list.anew);
 		return err;
 	}
+	engine_add_twin(s, &list.rows);
 	n = list.rows.n / sizeof(struct peer);
 	if (n)
 		qsort(list.rows.p, n, sizeof(struct peer), by_key);
@@ -129,7 +130,8 @@ bool engine_approved(void *ctx, const struct pubkey *key)
 
 	pthread_mutex_lock(&s->lock);
 	p = engine_peer(s, key);
-	yes = p && !peer_terms_over(p->until_ms, env_now(s->o.env));
+	yes = engine_is_self(s, key);
+	yes |= p && !peer_terms_over(p->until_ms, env_now(s->o.env));
 	pthread_mutex_unlock(&s->lock);
 	return yes;
 }
@@ -273,7 +275,8 @@ void engine_note(struct sync *s, const struct outcome *o)
 		bool same = strcmp(p->last_error, o->error ? o->error : "") == 0;
 		int64_t age = job.now - (o->error ? p->last_try_ms : p->last_ok_ms);
 
-		job.receipt = o->asked || o->report->signed_too || moved_anything(o->report) || (o->error && !same);
+		job.receipt = o->asked || o->report->signed_too || moved_anything(o->report) ||
+			      (o->error && !same);
 		/* The error of a request of theirs is in the receipt; what the row tells is
 		 * whether we reach them. */
 		job.note = !(o->by_peer && o->error) &&
@@ -292,6 +295,7 @@ void engine_note(struct sync *s, const struct outcome *o)
 	pthread_mutex_unlock(&s->lock);
 	if (job.note || job.receipt) /* a full disk must not stop the exchanges */
 		error_free(s->o.host.write(s->o.host.ctx, write_outcome, &job));
+	engine_twin_outcome(s, o);
 }
 
 struct knock_job {

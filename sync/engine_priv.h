@@ -88,6 +88,7 @@ struct sync {
 	bool stop, seen_changed;
 	struct schedule *schedule;
 	struct peer *peers; /* sorted by key; without those that are paused */
+	struct peer twin;   /* another box with our key; no address: none */
 	size_t n_peers;
 	int64_t terms_end; /* when the next one's terms end, by the clock; INT64_MAX: never */
 	int64_t terms_seen; /* when that was looked at last, monotonic */
@@ -168,6 +169,14 @@ void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_re
 /* When something is to be written (monotonic), and writing it. With the lock; without it. */
 int64_t engine_news_due(const struct sync *s);
 void engine_write_news(struct sync *s);
+
+/* --- engine_twin.c --- */
+bool engine_is_self(const struct sync *s, const struct pubkey *key);
+void engine_twin_sign(struct sync *s, enum twin_sign sign, const char *where);
+void engine_look_for_twin(struct sync *s);
+void engine_add_twin(struct sync *s, struct buf *io_rows);
+/* An exchange is over: does it say that there is one? */
+void engine_twin_outcome(struct sync *s, const struct outcome *o);
 
 /* --- engine_worker.c --- */
 void *engine_worker(void *worker);

@@ -83,6 +83,7 @@ static void take_seen(struct sync *s)
 		abort();
 	s->seen_changed = false;
 	pthread_mutex_unlock(&s->lock);
+	engine_look_for_twin(s);
 	n = discovery_list(s->discovery, boxes, LIMIT_DISCOVERED);
 	pthread_mutex_lock(&s->lock);
 	schedule_seen(s->schedule, boxes, n, env_mono(s->o.env));

@@ -86,6 +86,10 @@ struct error *sync_keep_get(const struct sync_keep *at, int fd) MUST;
  * does behind what arrives. For boxes that nothing serves, such as a backup that is tried out. */
 struct error *sync_audit(const struct sync_options *o) MUST;
 
+/* A box with our own key is said to be at this address: look at it, as at a peer. The discovery says
+ * so; a hint, for the key is proved there. */
+void sync_twin_at(struct sync *s, const char *address);
+
 /* Boxes seen on the local network, newest first; hints, never trust. */
 struct found_box {
 	struct pubkey key;

@@ -190,6 +190,8 @@ static void resolved(AvahiServiceResolver *r, AvahiIfIndex interface, AvahiProto
 	row = seen_find(&d->seen, &at);
 	if (row && row->resolver == r)
 		changed = seen_learn(row, &answer);
+	if (row)
+		row->local = flags & (AVAHI_LOOKUP_RESULT_LOCAL | AVAHI_LOOKUP_RESULT_OUR_OWN);
 	pthread_mutex_unlock(&d->lock);
 	if (changed)
 		d->o.changed(d->o.ctx);
@@ -485,6 +487,16 @@ void discovery_announce(struct discovery *d, const uint8_t digest[DISCOVERY_DIGE
 	pthread_mutex_unlock(&d->lock);
 	if (changed)
 		wake(d);
+}
+
+bool discovery_twin(struct discovery *d, struct seen_box *ret)
+{
+	bool found;
+
+	pthread_mutex_lock(&d->lock);
+	found = seen_twin(&d->seen, &d->o.self, ret);
+	pthread_mutex_unlock(&d->lock);
+	return found;
 }
 
 size_t discovery_list(struct discovery *d, struct seen_box *out, size_t max)

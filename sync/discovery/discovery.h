@@ -49,5 +49,7 @@ struct error *discovery_start(const struct discovery_options *o, struct discover
 void discovery_stop(struct discovery *d);
 /* Announce this digest from now on. Any thread; cheap when it did not change. */
 void discovery_announce(struct discovery *d, const uint8_t digest[DISCOVERY_DIGEST]);
+/* Another machine that announces our own key: a copy of us, or a prank. Any thread. */
+bool discovery_twin(struct discovery *d, struct seen_box *ret);
 /* The boxes seen, newest first, one row a key. Any thread. */
 size_t discovery_list(struct discovery *d, struct seen_box *out, size_t max);

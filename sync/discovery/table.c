@@ -115,6 +115,21 @@ size_t seen_boxes(const struct seen_table *t, const struct pubkey *self, struct 
 	return n;
 }
 
+bool seen_twin(const struct seen_table *t, const struct pubkey *self, struct seen_box *ret)
+{
+	bool found = false;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->key = *self;
+	for (size_t i = 0; i < t->n; i++)
+		if (t->rows[i]->known && !t->rows[i]->local &&
+		    pubkey_eq(&t->rows[i]->txt.key, self)) {
+			take_row_into(ret, t->rows[i]);
+			found = true;
+		}
+	return found;
+}
+
 /* --- learning --- */
 static bool format_v4(struct seen_row *row, const struct sockaddr_in *in)
 {

@@ -16,6 +16,7 @@ struct seen_row {
 	struct seen_place at;
 	void *resolver; /* the owner's */
 	bool known;	/* what is below was heard and makes sense */
+	bool local;	/* this machine itself announces it */
 	int rank;	/* of the address, low is better */
 	struct txt txt;
 	char name[LIMIT_NAME + 1];
@@ -38,6 +39,9 @@ void seen_clear(struct seen_table *t);
 /* One row a key, newest first, but not `self`. */
 size_t seen_boxes(const struct seen_table *t, const struct pubkey *self, struct seen_box *out,
 		  size_t max);
+
+/* One that has the key `self` and is not announced by this machine. */
+bool seen_twin(const struct seen_table *t, const struct pubkey *self, struct seen_box *ret);
 
 /* What a resolver said of a row. */
 struct seen_answer {

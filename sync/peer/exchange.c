@@ -66,6 +66,8 @@ static bool shares(void *ctx, const struct pubkey *peer, const struct hash *spac
 	const struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
 
+	if (pubkey_eq(peer, secret_pubkey(x->o.self))) /* another box with our key is us */
+		return true;
 	return log_shared_with(x->o.log, space, peer) &&
 	       (!host->shares || host->shares(host->ctx, peer, space));
 }
@@ -75,6 +77,8 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	const struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
 
+	if (pubkey_eq(peer, secret_pubkey(x->o.self))) /* another box with our key is us */
+		return true;
 	return log_followed_from(x->o.log, space, peer) &&
 	       (!host->follows || host->follows(host->ctx, peer, space));
 }

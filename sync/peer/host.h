@@ -13,6 +13,13 @@ struct sync_writing {
 };
 typedef struct error *sync_write_fn(struct sync_writing *w, void *arg);
 
+/* How it came out that another box has our key. */
+enum twin_sign {
+	TWIN_ANNOUNCED = 1, /* it is announced on this network: anybody can do that */
+	TWIN_MET = 2,	    /* it proved our key over TLS */
+	TWIN_LOG = 4,	    /* our own log goes on elsewhere: a copy, or we are an old backup */
+};
+
 /* Every function may be called from any thread of the engine. */
 struct sync_host {
 	void *ctx;
@@ -29,6 +36,9 @@ struct sync_host {
 	/* A blob that is named here and not held, and that this peer may have; each is named once
 	 * in an exchange. NULL: none is ever wanted. */
 	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);
+	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
+	 * an address or a peer's name, may be "". NULL: nobody is told. */
+	void (*twin)(void *ctx, enum twin_sign sign, const char *where);
 	/* Documents of the space of which two versions wait for people, for the receipt. NULL: 0. */
 	uint32_t (*conflicts)(void *ctx, const struct hash *space);
 	/* Do we keep this approved peer's backup? NULL: nobody's. */

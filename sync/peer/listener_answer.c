@@ -232,6 +232,8 @@ static bool shares(void *ctx, const struct pubkey *peer, const struct hash *spac
 	const struct request *r = ctx;
 	const struct sync_host *host = r->l->o.host;
 
+	if (pubkey_eq(peer, secret_pubkey(r->l->o.self))) /* another box with our key is us */
+		return true;
 	return r->log && log_shared_with(r->log, space, peer) &&
 	       (!host->shares || host->shares(host->ctx, peer, space));
 }
@@ -241,6 +243,8 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	const struct request *r = ctx;
 	const struct sync_host *host = r->l->o.host;
 
+	if (pubkey_eq(peer, secret_pubkey(r->l->o.self))) /* another box with our key is us */
+		return true;
 	return r->log && log_followed_from(r->log, space, peer) &&
 	       (!host->follows || host->follows(host->ctx, peer, space));
 }

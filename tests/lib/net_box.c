@@ -67,6 +67,12 @@ void net_box_open(struct net_box *b, const char *dir, const char *name, unsigned
 	must(db_migrate(b->local, "receipt", receipt_migrations, receipt_migrations_n));
 }
 
+static void note_twin(void *ctx, enum twin_sign sign, const char *where)
+{
+	(void)where;
+	atomic_fetch_or(&((struct net_box *)ctx)->twin_signs, (unsigned)sign);
+}
+
 struct sync_options net_box_options(struct net_box *b, const char *listen, bool mdns)
 {
 	return (struct sync_options){.log_path = b->log_path,
@@ -78,7 +84,7 @@ struct sync_options net_box_options(struct net_box *b, const char *listen, bool 
 				     .listen = listen,
 				     .http_port = 8080,
 				     .mdns = mdns,
-				     .host = {.ctx = b, .write = box_write}};
+				     .host = {.ctx = b, .write = box_write, .twin = note_twin}};
 }
 
 void net_box_start(struct net_box *b, const char *listen, bool mdns)
@@ -105,6 +111,40 @@ void net_box_close(struct net_box *b)
 	free(b->log_path);
 	free(b->local_path);
 	free(b->blob_dir);
+}
+
+/* --- reading --- */
+struct counting {
+	const struct hash *space;
+	struct buf ops; /* struct hash */
+};
+
+static struct error *count_op(void *ctx, const struct stored *e)
+{
+	struct counting *c = ctx;
+	const struct hash *ops = (const struct hash *)(void *)c->ops.p;
+	struct log_id id = entry_log(&e->raw);
+
+	if (!e->live || !hash_eq(&id.space, c->space))
+		return NULL;
+	for (size_t i = 0; i < c->ops.n / sizeof(*ops); i++)
+		if (hash_eq(&ops[i], &e->op_id))
+			return NULL;
+	buf_add(&c->ops, &e->op_id, sizeof(e->op_id));
+	return NULL;
+}
+
+size_t net_box_live_ops(struct net_box *b, const struct hash *space)
+{
+	struct counting c = {.space = space};
+	size_t n;
+
+	pthread_mutex_lock(&b->writing);
+	must(log_arrivals(b->log, 0, 0, count_op, &c));
+	pthread_mutex_unlock(&b->writing);
+	n = c.ops.n / sizeof(struct hash);
+	buf_release(&c.ops);
+	return n;
 }
 
 /* --- writing --- */

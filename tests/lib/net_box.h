@@ -18,6 +18,7 @@ struct net_box {
 	struct sync *sync; /* NULL: not started */
 	atomic_int commits;
 	atomic_bool refuse_writes; /* the disk is full */
+	atomic_uint twin_signs;	   /* enum twin_sign */
 };
 
 /* In a folder of its own; the key is test_key(number). */
@@ -36,6 +37,8 @@ void net_box_write(struct net_box *b, const struct hash *space, unsigned n, size
 		   unsigned authors);
 void net_box_peer(struct net_box *b, const struct pubkey *key, const char *address);
 void net_box_remove_peer(struct net_box *b, const struct pubkey *key);
+/* Ops of the space that live in any log, each once. */
+size_t net_box_live_ops(struct net_box *b, const struct hash *space);
 uint64_t net_box_entries(struct net_box *b, const struct hash *space);
 /* The digest of the heads of a space. */
 struct hash net_box_digest(struct net_box *b, const struct hash *space);

@@ -310,6 +310,81 @@ static void terms_that_end_stop_the_exchanges_on_both_sides_of_the_call(void **s
 	pair_close(&p);
 }
 
+/* --- a copied card --- */
+static void copy_file(const char *from, const char *to, const char *name)
+{
+	_cleanup_(buf_release) struct buf bytes = {0};
+	_cleanup_(freep) char *source = path_join(from, name), *target = path_join(to, name);
+
+	assert_ok(file_read(source, 64 * 1024 * 1024, &bytes));
+	assert_ok(file_write(target, buf_span(&bytes), 0600));
+}
+
+/* a and b have one key and one history; then each wrote. */
+static void twins_open(struct pair *p)
+{
+	p->dir[0] = test_dir();
+	p->dir[1] = test_dir();
+	net_box_open(&p->a, p->dir[0], "Ateneu", 1);
+	p->space = net_box_found(&p->a);
+	net_box_write(&p->a, &p->space, 3, 100, 1);
+	net_box_close(&p->a);
+	copy_file(p->dir[0], p->dir[1], "log.db");
+	copy_file(p->dir[0], p->dir[1], "local.db");
+	net_box_open(&p->a, p->dir[0], "Ateneu", 1);
+	net_box_open(&p->b, p->dir[1], "Ateneu", 1);
+	net_box_write(&p->a, &p->space, 5, 100, 1);
+	net_box_write(&p->b, &p->space, 7, 100, 1);
+}
+
+static void two_boxes_with_one_key_notice_it_and_lose_nothing(void **state)
+{
+	struct pair p;
+
+	twins_open(&p);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, "127.0.0.1:0", false);
+	sync_twin_at(p.b.sync, address_of(&p.a));
+	/* the founding entry, 3, 5 and 7 */
+	wait_until(net_box_live_ops(&p.a, &p.space) == 16, 15000);
+	wait_until(net_box_live_ops(&p.b, &p.space) == 16, 15000);
+	wait_until(atomic_load(&p.a.twin_signs) == (TWIN_MET | TWIN_LOG), 5000);
+	wait_until(atomic_load(&p.b.twin_signs) & TWIN_MET, 5000);
+	assert_true(log_incarnation(p.a.log) != log_incarnation(p.b.log));
+	pair_close(&p);
+}
+
+static void two_boxes_with_one_key_notice_it_through_a_third(void **state)
+{
+	char *dir = test_dir();
+	struct net_box c;
+	struct pair p;
+
+	twins_open(&p);
+	net_box_open(&c, dir, "Casal", 3);
+	net_box_admit(&c, &p.space, net_box_key(&p.a));
+	net_box_start(&c, "127.0.0.1:0", false);
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_start(&p.b, NULL, false);
+	/* c first hears of the space from a */
+	net_box_peer(&p.a, net_box_key(&c), NULL);
+	net_box_peer(&c, net_box_key(&p.a), address_of(&p.a));
+	wait_until(net_box_live_ops(&c, &p.space) == 9, 10000);
+	net_box_peer(&p.a, net_box_key(&c), address_of(&c));
+	net_box_peer(&p.b, net_box_key(&c), address_of(&c));
+	assert_ok(sync_now(p.b.sync, NULL, 10000));
+	assert_int_equal(atomic_load(&p.b.twin_signs), TWIN_LOG);
+	assert_ok(sync_now(p.a.sync, NULL, 10000));
+	assert_int_equal(atomic_load(&p.a.twin_signs), TWIN_LOG);
+	assert_ok(sync_now(p.b.sync, NULL, 10000));
+	assert_int_equal(net_box_live_ops(&p.a, &p.space), 16);
+	assert_int_equal(net_box_live_ops(&p.b, &p.space), 16);
+	assert_int_equal(net_box_live_ops(&c, &p.space), 16);
+	net_box_close(&c);
+	test_dir_remove(dir);
+	pair_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +397,8 @@ int main(void)
 		cmocka_unit_test(asking_for_nobody_is_refused_with_a_reason),
 		cmocka_unit_test(a_box_without_an_engine_syncs_once),
 		cmocka_unit_test(a_full_disk_loses_nothing_and_stops_nothing),
+		cmocka_unit_test(two_boxes_with_one_key_notice_it_and_lose_nothing),
+		cmocka_unit_test(two_boxes_with_one_key_notice_it_through_a_third),
 	};
 
 	return run_group(tests);
