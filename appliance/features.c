@@ -2,6 +2,7 @@
 /* The one table of features. */
 #include "appliance/carry/carry.h"
 #include "appliance/config/config.h"
+#include "appliance/copy/copy.h"
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -10,16 +11,16 @@
 #include "appliance/search/search.h"
 #include "appliance/trust/trust.h"
 
-const struct feature *const features[] =
-	{
-		&forum_feature,
-		&library_feature,
-		&member_feature,
-		&moderation_feature,
-		&config_feature,
-		&carry_feature,
-		&trust_feature,
-		&recovery_feature,
-		&search_feature, /* after those whose tables it follows */
-		NULL,
+const struct feature *const features[] = {
+	&forum_feature,
+	&library_feature,
+	&member_feature,
+	&moderation_feature,
+	&config_feature,
+	&carry_feature,
+	&trust_feature,
+	&copy_feature,
+	&recovery_feature,
+	&search_feature, /* after those whose tables it follows */
+	NULL,
 };

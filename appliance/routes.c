@@ -2,6 +2,7 @@
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
 #include "appliance/admin/admin_pages.h"
 #include "appliance/carry/carry_pages.h"
+#include "appliance/copy/copy_pages.h"
 #include "appliance/forum/forum_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
@@ -14,7 +15,7 @@
 #include "appliance/setup/setup.h"
 
 const struct route *const route_tables[] = {
-	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
+	admin_routes, copy_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, search_routes,
 	conduct_routes,
 	carry_routes,  stick_routes,

@@ -14,6 +14,7 @@
 #include "sync/peer/listener.h"
 #include "sync/peer/readers.h"
 #include "sync/peer/schedule.h"
+#include "sync/peer/successor.h"
 #include "sync/sync.h"
 #include <pthread.h>
 
@@ -70,6 +71,9 @@ struct sync {
 	struct sync_options o; /* its texts are ours */
 	char *keep_dir;
 	char *log_path, *local_path, *name;
+	char successor[SUCCESSOR_TEXT]; /* what we say to strangers */
+	struct pubkey succeeded;	/* who was told of last, with `lock` … */
+	int64_t succeeded_at;		/* … and when */
 	struct tls_identity *tls;
 	struct readers *readers;
 	struct ledger *ledger;
@@ -175,6 +179,8 @@ bool engine_is_self(const struct sync *s, const struct pubkey *key);
 void engine_twin_sign(struct sync *s, enum twin_sign sign, const char *where);
 void engine_look_for_twin(struct sync *s);
 void engine_add_twin(struct sync *s, struct buf *io_rows);
+/* A stranger shows that it goes on for a box that we know. */
+void engine_succeeds(void *ctx, const struct successor *s, const struct knock *k);
 /* An exchange is over: does it say that there is one? */
 void engine_twin_outcome(struct sync *s, const struct outcome *o);
 

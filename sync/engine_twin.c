@@ -56,8 +56,25 @@ void engine_twin_outcome(struct sync *s, const struct outcome *o)
 {
 	if (engine_is_self(s, &o->key) && (o->by_peer || !o->error))
 		engine_twin_sign(s, TWIN_MET, o->address ? o->address : "");
-	if (o->report->new_incarnation)
+	if (o->report->new_incarnation || o->report->twins)
 		engine_twin_sign(s, TWIN_LOG,
 				 o->report->peer_name[0] ? o->report->peer_name
 							 : ID_SHORT(&o->key));
+}
+
+void engine_succeeds(void *ctx, const struct successor *said, const struct knock *k)
+{
+	struct sync *s = ctx;
+	int64_t now = env_mono(s->o.env);
+	bool known = engine_is_self(s, &said->from) || engine_known(s, &said->from), again;
+
+	if (!known || !s->o.host.succeeds)
+		return;
+	pthread_mutex_lock(&s->lock);
+	again = pubkey_eq(&s->succeeded, &said->to) && now - s->succeeded_at < KNOCK_AGAIN_MS;
+	s->succeeded = said->to;
+	s->succeeded_at = now;
+	pthread_mutex_unlock(&s->lock);
+	if (!again)
+		s->o.host.succeeds(s->o.host.ctx, said, k->name, k->address);
 }

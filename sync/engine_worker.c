@@ -74,6 +74,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		       .peer = job->key,
 		       .address = job->address,
 		       .name = s->name,
+		       .successor = s->successor,
 		       .listen_port = s->listener ? listener_port(s->listener) : 0},
 		.log = log,
 		.blobs = s->blobs,

@@ -209,6 +209,8 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	s->local_path = copy(o->local_path);
 	s->name = copy(o->name);
 	s->o.log_path = s->log_path;
+	snprintf(s->successor, sizeof(s->successor), "%s", o->successor ? o->successor : "");
+	s->o.successor = s->successor;
 	s->o.local_path = s->local_path;
 	s->o.name = s->name;
 	if (o->keep_dir) {
@@ -246,6 +248,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .ctx = s,
 				     .approved = engine_approved,
 				     .knocked = engine_knocked,
+				     .succeeds = engine_succeeds,
 				     .invited = engine_invited,
 				     .met = engine_met,
 				     .stored = engine_stored,

@@ -30,6 +30,7 @@
 #include "sync/peer/invite.h"
 #include "sync/peer/ledger.h"
 #include "sync/peer/peer.h"
+#include "sync/peer/successor.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/session.h"
 #include "sync/replicate/stream.h"
@@ -43,6 +44,7 @@ struct sync_options {
 	const char *listen; /* "ADDR:PORT", "[::]:8443", ":8443"; NULL: do not listen */
 	int http_port;	    /* announced, so that the page of a found box can be opened; 0: none */
 	bool mdns;
+	const char *successor; /* the statement that we show (sync/peer/successor.h); may be NULL */
 	struct sync_host host;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/admin/admin_pages.h"
+#include "appliance/copy/copy.h"
 #include "appliance/http/authority.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
@@ -91,13 +92,22 @@ static void warn(struct request *r, json_t *list, const char *msgid, const char 
 			      json_pack("{s:s, s:s}", "text", request_text(r, msgid), "url", url));
 }
 
+static struct error *count_successor(void *ctx, const struct copy_successor *s)
+{
+	(void)s;
+	++*(int *)ctx;
+	return NULL;
+}
+
 static struct error *admin_page(struct request *r)
 {
 	struct overview o = {.count = 0};
 	struct conn *c = request_conn(r);
 	int64_t held, people, volunteers, misbehaved;
 	const char *backups;
-	bool low = false;
+	struct copy_notice notice;
+	bool low = false, copied;
+	int successors = 0;
 	json_t *warnings, *storage;
 
 	TRY(peer_each(c->local, count_peer, &o));
@@ -106,10 +116,17 @@ static struct error *admin_page(struct request *r)
 	TRY(account_counts(c, &people, &volunteers));
 	TRY(recovery_warning(c, env_now(request_app(r)->env), &backups));
 	count_found(request_app(r), request_arena(r), &o);
+	TRY(copy_notice_get(c, &notice, &copied));
+	TRY(copy_successors(c, count_successor, &successors));
 	storage = storage_json(r, &low);
 	warnings = json_array();
 	if (low)
 		warn(r, warnings, N_("Little room is left on this box's disk."), "/admin#storage");
+	if (copied)
+		warn(r, warnings, N_("Another box has the key of this one."), "/admin/copy");
+	if (successors)
+		warn(r, warnings, N_("A connected house has a new key. Do you approve it?"),
+		     "/admin/copy");
 	if (o.trouble)
 		warn(r, warnings, N_("An exchange with another box did not succeed last time."),
 		     "/admin/peers");

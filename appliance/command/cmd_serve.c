@@ -3,6 +3,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
+#include "appliance/copy/copy.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -14,8 +15,12 @@
 #include "appliance/setup/setup.h"
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 
-enum { FILES_WANTED = 16384 };
+enum {
+	FILES_WANTED = 16384,
+	AGAIN_S = 1, /* until it begins again */
+};
 
 struct daemon {
 	struct command_run *run;
@@ -71,17 +76,42 @@ static struct error *start_doors(struct daemon *d)
 	return http_start(d->app, &o, &d->http);
 }
 
+/* The box has another key now: everything is closed and begins again, when the page that says so
+ * has been sent. */
+static void begin_again(struct app *a)
+{
+	struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec soon = {.it_value = {AGAIN_S, 0}};
+	timer_t timer;
+
+	(void)a;
+	if (timer_create(CLOCK_MONOTONIC, &how, &timer) || timer_settime(timer, 0, &soon, NULL))
+		raise(SIGUSR1);
+}
+
+static struct error *own_statement(struct app *a, char out[SUCCESSOR_TEXT])
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+
+	TRY(app_conn(a, &c));
+	return copy_own_statement(c, secret_pubkey(a->self), out);
+}
+
 static struct error *start_sync(struct daemon *d)
 {
 	struct app_paths paths;
 	struct sync_options o = app_sync_options(d->app, &paths);
+	char statement[SUCCESSOR_TEXT];
 	struct sync *s;
 
 	o.listen = option_or(d->run, "--sync", "[::]:8443");
 	d->app->http_port = o.http_port = http_port(d->http);
 	o.mdns = command_option(d->run, "--no-mdns") == NULL;
+	TRY(own_statement(d->app, statement));
+	o.successor = statement;
 	TRY(sync_start(&o, &s));
 	d->app->sync = s;
+	d->app->again = begin_again;
 	return NULL;
 }
 
@@ -213,27 +243,40 @@ static struct error *announce(struct daemon *d)
 	return NULL;
 }
 
-struct error *cmd_serve(struct command_run *run)
+/* From opening to closing. *ret_again: it is to begin again. */
+static struct error *serve_once(struct command_run *run, const sigset_t *set, bool *ret_again)
 {
 	struct daemon d = {.run = run, .lock = -1, .sockets = {-1, -1}};
+	struct error *e = start(&d, set);
+	int sig = 0;
+
+	if (!e)
+		e = announce(&d);
+	if (!e)
+		sigwait(set, &sig);
+	stop(&d);
+	*ret_again = sig == SIGUSR1;
+	return e;
+}
+
+struct error *cmd_serve(struct command_run *run)
+{
 	struct error *e;
+	bool again;
 	sigset_t set;
-	int sig;
 
 	/* Before any thread, so that all inherit it and only sigwait sees the signals. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
-	e = start(&d, &set);
-	if (!e)
-		e = announce(&d);
-	if (!e)
-		sigwait(&set, &sig);
-	stop(&d);
+	do
+		e = serve_once(run, &set, &again);
+	while (!e && again);
 	if (error_is(e, ERR_STOPPED)) { /* by a signal, before there was a box */
 		error_free(e);
 		return NULL;

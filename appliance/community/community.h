@@ -20,6 +20,10 @@
 struct community;
 
 /* --- one thread's connections --- */
+/* In the data folder, when the box has had another key before: the first, 52 letters. The spaces that
+ * were founded under it are its own. */
+#define COMMUNITY_ORIGIN "origin"
+
 struct community_open {
 	const char *dir; /* log.db, view.db, local.db live here */
 	const struct env *env;

@@ -134,6 +134,7 @@ struct community {
 	size_t features_n;
 	struct db_stmts *stmts; /* the view's own */
 	struct db_stmts **view_stmts, **local_stmts;
+	struct pubkey origin; /* the first key of this box; usually self */
 	struct pubkey self;
 	const struct secret *appliance;
 	char name[LIMIT_NAME + 1];

@@ -242,6 +242,16 @@ void conn_name(struct conn *c, const char *name)
 	snprintf(c->community->name, sizeof(c->community->name), "%s", name);
 }
 
+static void read_origin(struct conn *c, const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, COMMUNITY_ORIGIN);
+	_cleanup_(buf_release) struct buf text = {0};
+
+	c->community->origin = c->community->self;
+	error_free(file_read(path, BASE32_KEY_LEN, &text));
+	id_parse(buf_str(&text), c->community->origin.b);
+}
+
 struct error *conn_open(const struct community_open *how, struct conn **ret)
 {
 	_cleanup_(conn_closep) struct conn *c = calloc(1, sizeof(*c));
@@ -250,6 +260,7 @@ struct error *conn_open(const struct community_open *how, struct conn **ret)
 		abort();
 	c->env = how->env;
 	c->community = community_new(how);
+	read_origin(c, how->dir);
 	TRY(open_files(c, how));
 	*ret = STEAL(c);
 	return NULL;

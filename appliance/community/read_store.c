@@ -16,7 +16,7 @@ static void read_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
 	ret->epoch = (uint16_t)db_int(st, 7);
 	ret->has_key = db_int(st, 8) != 0;
 	ret->unopened = (uint64_t)db_int(st, 9);
-	ret->own = db_id(st, 4, &appliance) && pubkey_eq(&appliance, &c->community->self);
+	ret->own = db_id(st, 4, &appliance) && pubkey_eq(&appliance, &c->community->origin);
 }
 
 static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, void *ctx)
@@ -27,7 +27,7 @@ static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, 
 	size_t n = 0;
 	bool row;
 
-	db_bind(st, "k", &c->community->self);
+	db_bind(st, "k", &c->community->origin);
 	for (;;) {
 		err = db_step(c->view, st, &row);
 		if (err || !row)
@@ -130,7 +130,7 @@ struct error *space_home(struct conn *c, struct space_info *ret)
 	struct space_info s;
 
 	/* The first: the others come behind it also for who does not see it. */
-	db_bind(st, "k", &c->community->self);
+	db_bind(st, "k", &c->community->origin);
 	TRY(one_space(c, st, &s));
 	ENSURE(conn_sees(c, &s.id), not_here());
 	*ret = s;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/copy/copy.h"
 #include "appliance/peers/peers_priv.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
@@ -163,7 +164,9 @@ struct sync_host peers_host(struct app *a)
 				  .shares = host_shares,
 				  .follows = host_follows,
 				  .invited = peers_invited,
-				  .keeps = recovery_keeps};
+				  .keeps = recovery_keeps,
+				  .twin = copy_twin,
+				  .succeeds = copy_succeeds};
 }
 
 /* --- who signs ----------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ static struct error *draw_incarnation(struct log_store *l)
 
 	while (drawn == 0)
 		env_random(l->env, &drawn, sizeof(drawn));
+	TRY(db_do(l->db, l->s, LOG_META_SET, "si", "incarnation_at", env_now(l->env)));
 	return db_do(l->db, l->s, LOG_META_SET, "si", "incarnation", drawn);
 }
 
@@ -304,6 +305,14 @@ bool log_is_ours_now(struct log_store *l, const struct log_id *id)
 struct error *log_retire(struct log_store *l, const struct log_id *id)
 {
 	return log_is_ours_now(l, id) ? draw_incarnation(l) : NULL;
+}
+
+bool log_is_twins(struct log_store *l, const struct log_id *id, int64_t time_ms)
+{
+	int64_t since = meta_number(l, "incarnation_at");
+
+	return since && pubkey_eq(&id->appliance, &l->self) &&
+	       id->incarnation != log_incarnation(l) && time_ms > since;
 }
 
 bool log_is_behind(struct log_store *l, const struct log_id *id, uint64_t head)

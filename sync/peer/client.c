@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/client.h"
 #include "sync/peer/address.h"
+#include "sync/peer/successor.h"
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -177,6 +178,17 @@ static bool add_header(struct curl_slist **list, const char *line)
 	return longer != NULL;
 }
 
+/* Only where little is said: it is long. */
+static bool add_successor(struct client *c, const char *text)
+{
+	char line[SUCCESSOR_TEXT + 40];
+
+	if (!text || !text[0])
+		return true;
+	snprintf(line, sizeof(line), CLIENT_HEADER_SUCCESSOR ": %s", text);
+	return add_header(&c->headers, line);
+}
+
 static bool make_headers(struct client *c, const struct client_options *o)
 {
 	char *name = curl_easy_escape(c->curl, o->name, 0);
@@ -193,6 +205,7 @@ static bool make_headers(struct client *c, const struct client_options *o)
 	/* Headers that curl would add and nobody reads: bytes on a thin line. */
 	ok = add_header(&c->headers, "Accept:") && add_header(&c->headers, line) &&
 	     (!o->listen_port || add_header(&c->headers, port)) &&
+	     add_successor(c, o->successor) &&
 	     (!o->exchange || add_header(&c->body_headers, exchange)) &&
 	     (!o->claim || add_header(&c->headers, invite)) &&
 	     add_header(&c->body_headers, "Accept:") && add_header(&c->body_headers, "Expect:") &&

@@ -37,6 +37,7 @@ struct client_options {
 	const char *name;
 	int listen_port;   /* 0: we do not listen */
 	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
+	const char *successor; /* sync/peer/successor.h; said in a GET. NULL or "": none */
 	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */
 	const uint8_t *claim; /* PEER_CLAIM bytes, shown with every request; NULL: none */
 };

@@ -4,6 +4,7 @@
 #include "sync/crypto/crypto.h"
 #include "sync/db/db.h"
 #include "sync/log/log.h"
+#include "sync/peer/successor.h"
 #include "sync/peer/peer.h"
 
 /* What a job on the writer may use. */
@@ -39,6 +40,11 @@ struct sync_host {
 	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
 	 * an address or a peer's name, may be "". NULL: nobody is told. */
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);
+	/* A stranger shows a statement, signed and in order, that it goes on for a box that is
+	 * approved here, or for ourselves. Says who it is and where it listens (may be ""). May
+	 * write. NULL: nobody is told. */
+	void (*succeeds)(void *ctx, const struct successor *s, const char *name,
+			 const char *address);
 	/* Documents of the space of which two versions wait for people, for the receipt. NULL: 0. */
 	uint32_t (*conflicts)(void *ctx, const struct hash *space);
 	/* Do we keep this approved peer's backup? NULL: nobody's. */

@@ -59,6 +59,8 @@ struct listener_options {
 	void (*knocked)(void *ctx, const struct knock *k);
 	/* A stranger shows that we invited it: true when it is approved now. May wait. */
 	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
+	/* A stranger shows a statement that is signed (s and k are borrowed). May be NULL. */
+	void (*succeeds)(void *ctx, const struct successor *s, const struct knock *k);
 	/* A peer is exchanging with us; address is where it says that it listens, or "". */
 	void (*met)(void *ctx, const struct pubkey *key, const char *address);
 	/* Something was written. */

@@ -165,12 +165,16 @@ static bool is_invited(struct request *r, struct MHD_Connection *c, const struct
 static struct error *not_approved(struct request *r, struct MHD_Connection *c)
 {
 	struct knock k = {.key = r->peer, .last_ms = env_now(r->l->o.env)};
+	struct successor successor;
 
 	said_name(c, k.name, sizeof(k.name));
 	said_address(c, k.address, sizeof(k.address));
 	if (is_invited(r, c, &k))
 		return NULL;
 	r->l->o.knocked(r->l->o.ctx, &k);
+	if (r->l->o.succeeds &&
+	    successor_parse(header(c, CLIENT_HEADER_SUCCESSOR), &r->peer, &successor))
+		r->l->o.succeeds(r->l->o.ctx, &successor, &k);
 	return error_new(ERR_DENIED,
 			 N_("Box %s is not approved here. A volunteer of this box can approve it "
 			    "on the page of peers, after both compared the six-digit number."),
@@ -666,6 +670,7 @@ static void add_up(struct sync_report *to, const struct sync_report *r)
 	to->not_admitted += r->not_admitted;
 	to->carried += r->carried;
 	to->new_incarnation |= r->new_incarnation;
+	to->twins |= r->twins;
 	to->cut |= r->cut;
 	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++)
 		report_refusal(to, &r->refused[i].id, r->refused[i].seq, r->refused[i].why,

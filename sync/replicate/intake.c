@@ -70,7 +70,7 @@ static struct error *take_entries(struct log_store *w, struct intake *in)
 	const struct ingest *run = &in->frame->entries;
 	struct hash zero = {{0}};
 	struct error *refused = NULL;
-	struct entry first;
+	struct entry first, last;
 	bool founding, ok;
 
 	entry_decode(&run->headers[0], &first);
@@ -85,6 +85,8 @@ static struct error *take_entries(struct log_store *w, struct intake *in)
 	if (refused)
 		refuse(in, run->first + in->result.added + in->result.known, refused);
 	in->fork_new = in->result.forked;
+	entry_decode(&run->headers[run->n - 1], &last);
+	in->twins = in->result.added && log_is_twins(w, run->id, last.time);
 	return in->result.forked || in->result.disputed ? carry_over(w, in, run->id) : NULL;
 }
 
@@ -112,7 +114,7 @@ struct error *intake_run(struct log_store *writer, struct intake *in)
 	uint64_t before = log_incarnation(writer);
 
 	in->result = (struct ingest_result){0};
-	in->fork_new = in->new_incarnation = false;
+	in->fork_new = in->new_incarnation = in->twins = false;
 	in->carried = 0;
 	in->refused = ERR_NONE;
 	TRY(in->frame->type == FRAME_FORK ? take_fork(writer, in) : take_entries(writer, in));
@@ -130,6 +132,7 @@ void intake_report(const struct intake *in, struct sync_report *r)
 	r->known += in->result.known;
 	r->forks += in->fork_new;
 	r->new_incarnation |= in->new_incarnation;
+	r->twins |= in->twins;
 	r->carried += (unsigned)in->carried;
 	if (in->refused)
 		report_refusal(r, &id, in->refused_seq, in->refused, false);

@@ -20,6 +20,7 @@ struct intake {
 	struct ingest_result result;
 	bool fork_new; /* a fork that was not known, or lower than the known one */
 	bool new_incarnation;
+	bool twins; /* of our own key, and we did not write it */
 	int carried;
 	enum error_code refused; /* ERR_NONE when all was taken */
 	uint64_t refused_seq;

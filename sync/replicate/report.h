@@ -28,6 +28,7 @@ struct sync_report {
 	unsigned carried;      /* own ops carried over into a new incarnation */
 	bool new_incarnation;  /* this box was an old copy, or its log was disputed */
 	bool heads_differ;     /* at the end both sides held other entries */
+	bool twins;	       /* somebody else writes with our key */
 	bool equal;	       /* both sides held the same at the end */
 	bool cut;	       /* the answer or the file ended early */
 	bool unknown_spaces;   /* the peer carries spaces that we do not follow */

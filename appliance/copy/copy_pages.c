@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/copy/copy_pages.h"
+#include "appliance/copy/copy.h"
+#include "appliance/peers/peers.h"
+
+struct listing {
+	struct request *r;
+	json_t *list;
+};
+
+/* What the old key is called here: "this box", or the approved box's name. */
+static const char *name_of(struct listing *l, const struct pubkey *key)
+{
+	struct peer p;
+	struct error *e;
+	const char *name;
+
+	if (pubkey_eq(key, secret_pubkey(request_app(l->r)->self)))
+		return request_text(l->r, N_("this box itself"));
+	e = peer_get(request_conn(l->r)->local, key, &p);
+	name = !e && *p.name ? p.name : ID_SHORT(key);
+	error_free(e);
+	return arena_str(request_arena(l->r), name);
+}
+
+static struct error *add_successor(void *ctx, const struct copy_successor *s)
+{
+	struct listing *l = ctx;
+	struct peer p;
+	struct error *e = peer_get(request_conn(l->r)->local, &s->said.to, &p);
+
+	if (!e) /* approved meanwhile */
+		return NULL;
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	json_array_append_new(l->list,
+			      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "name",
+					*s->name ? s->name : ID_SHORT(&s->said.to), "key",
+					ID(&s->said.to), "short", ID_SHORT(&s->said.to), "old",
+					ID(&s->said.from), "old_name", name_of(l, &s->said.from),
+					"since_text", request_date_text(l->r, s->said.time_ms),
+					"addr", s->address));
+	return NULL;
+}
+
+static json_t *notice_json(struct request *r, const struct copy_notice *n)
+{
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:b, s:b, s:s}", "since", request_date(r, n->first_ms),
+		"since_text", request_date_text(r, n->first_ms), "last",
+		request_date(r, n->last_ms), "last_text", request_date_text(r, n->last_ms), "met",
+		(n->signs & TWIN_MET) != 0, "log", (n->signs & TWIN_LOG) != 0, "place", n->place);
+}
+
+static struct error *copy_page(struct request *r)
+{
+	struct listing l = {.r = r, .list = json_array()};
+	json_t *context = json_pack("{s:o, s:s}", "successors", l.list, "key",
+				    ID(secret_pubkey(request_app(r)->self)));
+	struct copy_notice n;
+	bool open = false;
+	struct error *e = copy_notice_get(request_conn(r), &n, &open);
+
+	if (!e && open)
+		json_object_set_new(context, "notice", notice_json(r, &n));
+	if (!e)
+		e = copy_successors(request_conn(r), add_successor, &l);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	return respond_page(r, "admin_copy", request_text(r, N_("Two boxes with one key")),
+			    context);
+}
+
+static struct error *handled(struct request *r)
+{
+	TRY(copy_handled(request_app(r)));
+	return respond_done_saying(r, "/admin", N_("Good. This will not be asked again."), NULL);
+}
+
+static struct error *new_key(struct request *r)
+{
+	struct app *a = request_app(r);
+	const char *sure = request_field(r, "sure");
+	struct pubkey key;
+	int left;
+
+	ENSURE(sure && *sure == '1',
+	       error_new(ERR_INVALID, N_("Tick first that only one of the two boxes does this.")));
+	ENSURE(a->again, error_new(ERR_BUSY, N_("This box can't begin again by itself now.")));
+	TRY(request_limit(r, "newkey", 2, 1));
+	TRY(copy_new_key(a, request_viewer(r)->secret, &key, &left));
+	a->again(a);
+	return respond_page(r, "admin_copy_done", request_text(r, N_("A key of its own")),
+			    json_pack("{s:s, s:s, s:i}", "key", ID(&key), "short", ID_SHORT(&key),
+				      "left", left));
+}
+
+/* --- who goes on for whom --------------------------------------------------------------------- */
+
+struct choice {
+	struct pubkey key;
+	struct copy_successor row;
+	bool found;
+};
+
+static struct error *choose(void *ctx, const struct copy_successor *s)
+{
+	struct choice *c = ctx;
+
+	if (pubkey_eq(&s->said.to, &c->key)) {
+		c->row = *s;
+		c->found = true;
+	}
+	return NULL;
+}
+
+static struct error *find_choice(struct request *r, struct choice *ret)
+{
+	const char *text = request_param(r, "key");
+
+	*ret = (struct choice){.found = false};
+	if (text && id_parse(text, ret->key.b))
+		TRY(copy_successors(request_conn(r), choose, ret));
+	ENSURE(ret->found, error_new(ERR_NOT_FOUND, N_("No box with this key asks for that.")));
+	return NULL;
+}
+
+static struct error *approve(struct request *r)
+{
+	struct choice c;
+	struct peer old;
+	struct error *e;
+	bool read_only;
+
+	TRY(find_choice(r, &c));
+	e = peer_get(request_conn(r)->local, &c.row.said.from, &old);
+	read_only = !e && old.read_only;
+	error_free(e);
+	TRY(peers_approve(request_app(r),
+			  &(struct peers_approval){.key = c.key,
+						   .address = c.row.address,
+						   .name = c.row.name,
+						   .read_only = read_only,
+						   .steward = request_viewer(r)->secret}));
+	TRY(copy_successor_drop(request_app(r), &c.key));
+	return respond_done_saying(r, "/admin/peers", N_("The new key is approved."), NULL);
+}
+
+static struct error *dismiss(struct request *r)
+{
+	struct choice c;
+
+	TRY(find_choice(r, &c));
+	TRY(copy_successor_drop(request_app(r), &c.key));
+	return respond_done_saying(r, "/admin/copy", N_("It is not asked again."), NULL);
+}
+
+const struct route copy_routes[] = {
+	{"GET", "/admin/copy", copy_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/copy/handled", handled, ROUTE_VOLUNTEER},
+	{"POST", "/admin/copy/new-key", new_key, ROUTE_VOLUNTEER},
+	{"POST", "/admin/copy/:key/approve", approve, ROUTE_VOLUNTEER},
+	{"POST", "/admin/copy/:key/dismiss", dismiss, ROUTE_VOLUNTEER},
+	{0},
+};
