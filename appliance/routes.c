@@ -13,6 +13,7 @@
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
+#include "appliance/spaces/spaces_pages.h"
 
 const struct route *const route_tables[] = {
 	admin_routes, copy_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
@@ -21,6 +22,7 @@ const struct route *const route_tables[] = {
 	carry_routes,  stick_routes,
 	recovery_routes,
 	setup_over_routes,
+	spaces_routes,
 	NULL,
 };
 

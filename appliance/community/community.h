@@ -92,6 +92,9 @@ struct error *community_admit(struct conn *c, const struct hash *space, const st
 /* Withdraw a box's admission, with a cut at what is held here; a private space gets a new key. */
 struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
 			       const struct secret *author) MUST;
+/* Take a person's role away, with a cut at what is held here: what they wrote stays. */
+struct error *community_remove_person(struct conn *c, const struct hash *space,
+				      const struct pubkey *key, const struct secret *author) MUST;
 /* A new key of a private space, for no reason but that somebody asks. ERR_LIMIT after the last. */
 struct error *community_rotate(struct conn *c, const struct hash *space,
 			       const struct secret *author) MUST;

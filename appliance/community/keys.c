@@ -355,8 +355,9 @@ static struct error *add_to_cut(void *ctx, const struct log_info *info)
 	return NULL;
 }
 
-struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
-			       const struct secret *author)
+/* `type` of that key, with a cut at what is held here. */
+static struct error *take_away(struct conn *c, const char *type, const struct hash *space,
+			       const struct pubkey *key, const struct secret *author)
 {
 	json_t *cut = json_array();
 	struct error *err = log_each(c->log, space, add_to_cut, cut);
@@ -368,9 +369,21 @@ struct error *community_remove(struct conn *c, const struct hash *space, const s
 	}
 	return community_submit(
 		c,
-		&(struct draft){.type = "appliance.revoke",
+		&(struct draft){.type = type,
 				.space = *space,
 				.author = author,
 				.take_body = json_pack("{s:s, s:o}", "key", ID(key), "cut", cut)},
 		&id);
+}
+
+struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
+			       const struct secret *author)
+{
+	return take_away(c, "appliance.revoke", space, key, author);
+}
+
+struct error *community_remove_person(struct conn *c, const struct hash *space,
+				      const struct pubkey *key, const struct secret *author)
+{
+	return take_away(c, "member.revoke", space, key, author);
 }

@@ -63,6 +63,42 @@ static struct error *remove_box(struct conn *c, void *arg)
 	return community_remove(c, j->space, j->key, j->author);
 }
 
+static struct error *remove_person(struct conn *c, void *arg)
+{
+	struct box_job *j = arg;
+
+	return community_remove_person(c, j->space, j->key, j->author);
+}
+
+struct person_job {
+	const struct hash *space;
+	const struct spaces_person *who;
+	const struct secret *author;
+};
+
+static struct error *add_person(struct conn *c, void *arg)
+{
+	struct person_job *j = arg;
+	struct hash id;
+
+	return community_submit(
+		c,
+		&(struct draft){.type = "member.add",
+				.space = *j->space,
+				.author = j->author,
+				.take_body = json_pack("{s:s, s:s, s:s, s:s}", "key",
+						       ID(&j->who->key), "name", j->who->name,
+						       "role", role_name(j->who->role), "home",
+						       ID(&j->who->home))},
+		&id);
+}
+
+struct error *spaces_add_person(struct app *a, const struct hash *space,
+				const struct spaces_person *who, const struct secret *author)
+{
+	return writer_run(a->writer, add_person, &(struct person_job){space, who, author});
+}
+
 static struct error *rotate(struct conn *c, void *arg)
 {
 	struct box_job *j = arg;
@@ -97,4 +133,11 @@ struct error *spaces_remove(struct app *a, const struct hash *space, const struc
 struct error *spaces_rotate(struct app *a, const struct hash *space, const struct secret *author)
 {
 	return run(a, rotate, &(struct box_job){space, .author = author});
+}
+
+struct error *spaces_remove_person(struct app *a, const struct hash *space,
+				   const struct pubkey *key, const struct secret *author)
+{
+	return writer_run(a->writer, remove_person,
+			  &(struct box_job){space, key, .author = author});
 }

@@ -19,5 +19,16 @@ struct error *spaces_admit(struct app *a, const struct hash *space, const struct
 			   const char *name, enum admission how, const struct secret *author) MUST;
 struct error *spaces_remove(struct app *a, const struct hash *space, const struct pubkey *key,
 			    const struct secret *author) MUST;
+/* A person gets a role, or another; leaves, with a cut at what is held here: what they wrote stays.
+ */
+struct spaces_person {
+	struct pubkey key, home;
+	const char *name;
+	enum role role;
+};
+struct error *spaces_add_person(struct app *a, const struct hash *space,
+				const struct spaces_person *who, const struct secret *author) MUST;
+struct error *spaces_remove_person(struct app *a, const struct hash *space,
+				   const struct pubkey *key, const struct secret *author) MUST;
 struct error *spaces_rotate(struct app *a, const struct hash *space,
 			    const struct secret *author) MUST;
