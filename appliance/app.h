@@ -19,6 +19,7 @@ struct app {
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */
 	int http_port;	   /* of the pages at the plain door; 0 when not serving */
+	_Atomic bool ending;   /* a backup that runs is broken off */
 	struct keeper *keeper; /* likewise: appliance/recovery/recovery.h */
 	struct blob_store *blobs;
 	struct peers *peers; /* what sync/ asks of us about peers */

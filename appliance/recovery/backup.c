@@ -87,7 +87,8 @@ static struct error *write_key(struct app *app, struct sealed_out *out)
 	return e ? e : sealed_end(out, false);
 }
 
-static struct error *copy_in(struct sealed_out *out, int from, const char *name)
+static struct error *copy_in(struct sealed_out *out, int from, const char *name,
+			     const _Atomic bool *ending)
 {
 	char piece[COPY];
 	ssize_t got;
@@ -97,6 +98,7 @@ static struct error *copy_in(struct sealed_out *out, int from, const char *name)
 			continue;
 		if (got < 0)
 			return file_error(errno, name);
+		ENSURE(!*ending, error_new(ERR_STOPPED, N_("The box was stopped.")));
 		TRY(sealed_write(out, piece, (size_t)got));
 	}
 	return NULL;
@@ -130,7 +132,7 @@ static struct error *write_local(struct app *app, struct conn *c, struct sealed_
 
 	TRY(copy_local(app, c, &fd));
 	TRY(sealed_begin(out, PART_LOCAL));
-	TRY(copy_in(out, fd, "local.db"));
+	TRY(copy_in(out, fd, "local.db", &app->ending));
 	return sealed_end(out, false);
 }
 
@@ -139,6 +141,7 @@ static struct error *write_local(struct app *app, struct conn *c, struct sealed_
 struct sealing {
 	struct sealed_out *out;
 	int from;
+	const _Atomic bool *ending;
 	struct error *err;
 };
 
@@ -147,8 +150,14 @@ static void *seal_all(void *arg)
 	struct sealing *s = arg;
 	char rest[COPY];
 
-	s->err = copy_in(s->out, s->from, "");
-	while (s->err && read(s->from, rest, sizeof(rest)) > 0)
+	s->err = copy_in(s->out, s->from, "", s->ending);
+	/* When the box ends the daemon hears no SIGPIPE: what is written then is refused at once.
+	 */
+	if (error_is(s->err, ERR_STOPPED)) {
+		close(s->from);
+		s->from = -1;
+	}
+	while (s->err && s->from >= 0 && read(s->from, rest, sizeof(rest)) > 0)
 		;
 	return NULL;
 }
@@ -156,7 +165,7 @@ static void *seal_all(void *arg)
 static struct error *write_bundle(struct app *app, struct conn *c, struct sealed_out *out,
 				  struct bundle_totals *ret)
 {
-	struct sealing s = {.out = out};
+	struct sealing s = {.out = out, .ending = &app->ending};
 	struct error *e;
 	pthread_t thread;
 	int ends[2];
@@ -178,7 +187,8 @@ static struct error *write_bundle(struct app *app, struct conn *c, struct sealed
 			 ends[1], ret);
 	close(ends[1]);
 	pthread_join(thread, NULL);
-	close(ends[0]);
+	if (s.from >= 0)
+		close(s.from);
 	if (s.err) {
 		error_free(e);
 		return s.err;

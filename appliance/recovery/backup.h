@@ -53,6 +53,8 @@ struct restore {
 	/* The box is restored, and has no key file yet. May be NULL. */
 	struct error *(*made)(void *ctx, struct app *app);
 	void *ctx;
+	/* Becomes true when it is to be broken off (ERR_STOPPED). May be NULL. */
+	const _Atomic bool *ending;
 	/* A trial: no key file is written, and the digests are compared with what the backup says.
 	 */
 	bool trial;

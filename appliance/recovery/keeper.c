@@ -80,7 +80,8 @@ static void back_up(struct keeper *k, const struct place *p, enum backup_scope s
 	e = p->kind == PLACE_FOLDER ? folder_back_up(k->app, p->where, scope)
 				    : peer_place_back_up(k->app, p->where);
 	n.problem = e ? error_english(e) : NULL;
-	error_free(writer_run(k->app->writer, note_job, &n));
+	if (!error_is(e, ERR_STOPPED)) /* then the next run tries again */
+		error_free(writer_run(k->app->writer, note_job, &n));
 	set_at_work(k, 0);
 }
 
@@ -151,7 +152,8 @@ static void prove(struct keeper *k, const struct places *all)
 		snprintf(s.proof_problem, sizeof(s.proof_problem), "%s", error_english(e));
 	s.proof_entries = (int64_t)p.entries;
 	s.proof_compared = p.compared;
-	error_free(writer_run(k->app->writer, proof_job, &s));
+	if (!error_is(e, ERR_STOPPED))
+		error_free(writer_run(k->app->writer, proof_job, &s));
 	set_at_work(k, 0);
 }
 
@@ -268,6 +270,7 @@ void keeper_stop(struct keeper *k)
 		return;
 	pthread_mutex_lock(&k->lock);
 	k->stop = true;
+	k->app->ending = true;
 	pthread_cond_signal(&k->wake);
 	pthread_mutex_unlock(&k->lock);
 	pthread_join(k->thread, NULL);

@@ -47,6 +47,7 @@ static struct error *try_out(struct app *app, const char *dir, int fd, const cha
 					     .fd = fd,
 					     .name = name,
 					     .key = {.box = app->self},
+					     .ending = &app->ending,
 					     .trial = true},
 			   &done));
 	TRY(done.damaged);

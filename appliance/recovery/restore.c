@@ -89,6 +89,8 @@ static struct error *part_to_fd(struct restoring *x, int to, const char *name, u
 		if (!n)
 			break;
 		sum += n;
+		ENSURE(!x->r->ending || !*x->r->ending,
+		       error_new(ERR_STOPPED, N_("The box was stopped.")));
 		ENSURE(sum <= most,
 		       error_new(ERR_MALFORMED, N_("%s is not a backup of a box."), x->r->name));
 		TRY(file_put(to, piece, n, name));
@@ -272,6 +274,7 @@ static struct error *write_intake(void *ctx, struct intake *in)
 	struct restoring *x = ctx;
 	struct sync_host host = peers_host(x->app);
 
+	ENSURE(!x->r->ending || !*x->r->ending, error_new(ERR_STOPPED, N_("The box was stopped.")));
 	return host.write(host.ctx, intake_job, in);
 }
 

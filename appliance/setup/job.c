@@ -57,6 +57,8 @@ static struct error *meet(void *ctx, struct app *app)
 	const struct setup_order *o = j->order;
 	bool any = false;
 
+	if (o->invited)
+		TRY(peers_accept(app, &o->invitation, &(struct peers_approval){.address = NULL}));
 	for (size_t i = 0; i < o->n_peers; i++) {
 		struct sync_report report;
 		struct error *e;

@@ -30,6 +30,9 @@ struct setup_order {
 	size_t n_peers;
 	struct setup_peer peers[SETUP_PEERS];
 	char addresses[SETUP_PEERS][PEER_ADDRESS];
+	bool invited; /* of SETUP_JOIN: by the first of the peers, which then approves us by itself
+		       */
+	struct invitation invitation;
 };
 struct setup_order *setup_order_new(void);
 void setup_order_free(struct setup_order *o);

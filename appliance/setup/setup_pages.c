@@ -259,10 +259,26 @@ static void peers_of_sheet(const char *text, struct setup_order *o)
 	}
 }
 
+/* An invitation says where its box is and what its key is, and that box approves ours by itself. */
+static struct error *read_invitation(struct request *r, struct setup_order *o)
+{
+	TRY(invitation_read(span_str(field(r, "invitation")), &o->invitation));
+	ENSURE(o->invitation.addresses,
+	       error_new(ERR_INVALID, N_("This invitation does not say where the other box is."
+					 " Write its address and key.")));
+	o->invited = true;
+	o->n_peers = 1;
+	o->peers[0] =
+		(struct setup_peer){.address = o->invitation.address[0], .key = o->invitation.key};
+	return NULL;
+}
+
 static struct error *read_peer(struct request *r, struct setup_order *o)
 {
 	struct setup_peer *p = &o->peers[0];
 
+	if (o->kind == SETUP_JOIN && *field(r, "invitation"))
+		return read_invitation(r, o);
 	TRY(read_line(r, "addr", o->addresses[0], sizeof(o->addresses[0])));
 	if (!*o->addresses[0] && !*field(r, "key") && o->kind == SETUP_REPLACE) {
 		peers_of_sheet(field(r, "sheet1"), o);
@@ -408,7 +424,8 @@ static struct error *progress(struct request *r)
 	setup_job_look(setup_of(r)->job, &p);
 	if (p.state == SETUP_IDLE)
 		return respond_done(r, "/", NULL);
-	context = json_pack("{s:b, s:b, s:i, s:s, s:s}", "running",
+	context = json_pack("{s:b, s:b, s:b, s:i, s:s, s:s}", "follow",
+			    p.state != SETUP_FAILED && !request_query(r, "still"), "running",
 			    p.state == SETUP_RUNNING || p.state == SETUP_READY, "ready",
 			    p.state == SETUP_READY, "percent", p.percent, "text",
 			    request_text(r, setup_step_text(p.step)), "back_url", back_to(p.kind));

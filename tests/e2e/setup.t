@@ -82,6 +82,19 @@ ok "and ends in a running box, though the other has not approved it" ready b
 "$LLIURE" peer add "$(sync_addr b)" "$(key_of b)" --data "$T/a" >/dev/null
 ok "which then fetches everything" until_ok 20 eval "[ \"\$(digest_of b)\" = \"\$(digest_of a)\" ]"
 
+# --- join by an invitation: the other box approves by itself ---
+"$LLIURE" peer invite "$(sync_addr a)" --data "$T/a" >"$T/invitation"
+new_box i
+enter i
+is "a broken invitation is refused" "$(status i /setup/join --data-urlencode "csrf=$(csrf i /setup/join)" --data-urlencode name=Tercer \
+	--data-urlencode admin=neus --data-urlencode "invitation=http://x/pair/abcdef" "${PASS[@]}")" 400
+is "joining by invitation begins" "$(status i /setup/join --data-urlencode "csrf=$(csrf i /setup/join)" --data-urlencode name=Tercer \
+	--data-urlencode admin=neus --data-urlencode "invitation@$T/invitation" "${PASS[@]}")" 303
+ok "and ends in the running box" ready i
+ok "with everything, and nobody had to approve it" until_ok 20 eval "[ \"\$(digest_of i)\" = \"\$(digest_of a)\" ]"
+ok "its volunteer may write at once" until_ok 5 eval 'post_json i /forum/general/topics "$("$LLIURE" user token neus --password-file "$T/password" --data "$T/i" | tail -1)" "{\"title\":\"convidada\",\"text\":\"hola\"}"'
+stop_box i
+
 # --- replace: box A died, two sheets are left ---
 stop_box a KILL
 "$LLIURE" user add joan --password-file "$T/password" --data "$T/b" >/dev/null
