@@ -46,13 +46,24 @@ static struct error *load_row(void *ctx, const struct conduct *c)
 	return NULL;
 }
 
-/* What is left of a wait from before a restart begins anew: restarts are rare. */
-static void hold(struct sync *s, const struct standing *st)
+/* A wait begins with the misdeed; what is left of one from before a restart begins anew, for
+ * restarts are rare. */
+static void begin_wait(struct sync *s, struct standing *st)
 {
 	int64_t wait = conduct_wait(st->rows, st->n, env_now(s->o.env));
-	int64_t now = env_mono(s->o.env);
 
-	schedule_hold(s->schedule, &st->key, wait ? now + wait : 0, now);
+	st->held_until = wait ? env_mono(s->o.env) + wait : 0;
+}
+
+static void hold(struct sync *s, const struct pubkey *key)
+{
+	const struct standing *st = standing_of(s, key, false);
+	int64_t now = env_mono(s->o.env), line = engine_peer_wait(s, engine_reach(s, key));
+	int64_t until = st ? st->held_until : 0;
+
+	if (line && now + line > until)
+		until = now + line;
+	schedule_hold(s->schedule, key, until, now);
 }
 
 struct error *engine_load_conduct(struct sync *s)
@@ -69,6 +80,9 @@ struct error *engine_load_conduct(struct sync *s)
 		if (st)
 			*row_of(st, all.rows[i].what) = all.rows[i];
 	}
+	for (size_t i = 0; !err && i < s->n_standings; i++)
+		if (!s->standings[i].n || !s->standings[i].held_until)
+			begin_wait(s, &s->standings[i]);
 	pthread_mutex_unlock(&s->lock);
 	free(all.rows);
 	return err;
@@ -76,8 +90,8 @@ struct error *engine_load_conduct(struct sync *s)
 
 void engine_hold(struct sync *s)
 {
-	for (size_t i = 0; i < s->n_standings; i++)
-		hold(s, &s->standings[i]);
+	for (size_t i = 0; i < s->n_peers; i++)
+		hold(s, &s->peers[i].key);
 }
 
 /* --- noting --- */
@@ -112,7 +126,8 @@ void engine_misdeed(void *ctx, const struct pubkey *key, enum misdeed what, cons
 		row->count++;
 		row->last_ms = c.last_ms;
 		add_news(s, &c);
-		hold(s, st);
+		begin_wait(s, st);
+		hold(s, key);
 		pthread_cond_broadcast(&s->moved);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -134,6 +149,30 @@ unsigned engine_patience(void *ctx, const struct pubkey *key)
 
 void engine_heard(void *ctx, const struct pubkey *key, const struct ingest *run)
 {
+	const struct pubkey *writer = &run->id->appliance;
+	struct sync *s = ctx;
+	struct heard *h = NULL;
+	struct entry newest;
+
+	if (pubkey_eq(writer, key))
+		return;
+	entry_decode(&run->headers[run->n - 1], &newest);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->n_heard; i++)
+		if (pubkey_eq(&s->heard[i].key, writer))
+			h = &s->heard[i];
+	if (!h && s->n_heard < NEWS && engine_peer(s, writer)) {
+		h = &s->heard[s->n_heard++];
+		*h = (struct heard){.key = *writer, .newest_ms = newest.time};
+	}
+	if (h) {
+		h->via = *key;
+		h->entries += run->n;
+		h->when_ms = env_now(s->o.env);
+		if (newest.time > h->newest_ms)
+			h->newest_ms = newest.time;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_report *report,
@@ -158,7 +197,7 @@ void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_re
 /* --- writing --- */
 int64_t engine_news_due(const struct sync *s)
 {
-	if (s->n_news)
+	if (s->n_news || s->n_heard)
 		return s->news_from;
 	return ledger_changed(s->ledger) ? s->ledger_from : INT64_MAX;
 }
@@ -167,6 +206,8 @@ struct news_job {
 	struct sync *s;
 	struct conduct rows[NEWS];
 	size_t n;
+	struct heard heard[NEWS];
+	size_t n_heard;
 };
 
 static struct error *write_news(struct sync_writing *w, void *arg)
@@ -175,6 +216,8 @@ static struct error *write_news(struct sync_writing *w, void *arg)
 
 	for (size_t i = 0; i < job->n; i++)
 		TRY(conduct_note(w->local, &job->rows[i]));
+	for (size_t i = 0; i < job->n_heard; i++)
+		TRY(heard_put(w->local, &job->heard[i]));
 	return ledger_save(job->s->ledger, w->local);
 }
 
@@ -190,10 +233,13 @@ void engine_write_news(struct sync *s)
 	memcpy(job->rows, s->news, s->n_news * sizeof(*s->news));
 	job->n = s->n_news;
 	s->n_news = 0;
+	memcpy(job->heard, s->heard, s->n_heard * sizeof(*s->heard));
+	job->n_heard = s->n_heard;
+	s->n_heard = 0;
 	s->news_from = now + KNOCKS_EVERY_MS;
 	s->ledger_from = now + LEDGER_EVERY_MS;
 	pthread_mutex_unlock(&s->lock);
-	if (job->n || ledger_changed(s->ledger))
+	if (job->n || job->n_heard || ledger_changed(s->ledger))
 		error_free(s->o.host.write(s->o.host.ctx, write_news, job));
 	free(job);
 }

@@ -95,6 +95,7 @@ struct error *engine_load_peers(struct sync *s)
 	n = list.rows.n / sizeof(struct peer);
 	if (n)
 		qsort(list.rows.p, n, sizeof(struct peer), by_key);
+	error_free(engine_load_uplink(s)); /* else as it was */
 	pthread_mutex_lock(&s->lock);
 	free(s->peers);
 	s->peers = (struct peer *)(void *)list.rows.p;
@@ -105,6 +106,10 @@ struct error *engine_load_peers(struct sync *s)
 	s->terms_end = list.terms_end;
 	s->terms_ended = list.terms_ended;
 	schedule_peers(s->schedule, s->peers, n, env_mono(s->o.env));
+	error_free(engine_load_known(s));
+	engine_tell_schedule(s);
+	s->say_anew = true; /* whom it may be told to is in it */
+	s->uplink_from = 0;
 	engine_hold(s);
 	for (size_t i = 0; i < list.anew.n / sizeof(struct pubkey); i++)
 		schedule_anew(s->schedule, (struct pubkey *)(void *)list.anew.p + i,
@@ -201,6 +206,7 @@ void engine_network(void *ctx)
 
 	pthread_mutex_lock(&s->lock);
 	schedule_network(s->schedule, env_mono(s->o.env));
+	s->say_anew = true;
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
 }

@@ -10,7 +10,9 @@
 #pragma once
 #include "sync/bundle/known.h"
 #include "sync/discovery/discovery.h"
+#include "sync/peer/addresses.h"
 #include "sync/peer/exchange.h"
+#include "sync/peer/uplink.h"
 #include "sync/peer/listener.h"
 #include "sync/peer/readers.h"
 #include "sync/peer/schedule.h"
@@ -59,6 +61,7 @@ struct standing {
 	struct pubkey key;
 	struct conduct rows[MISDEEDS];
 	size_t n;
+	int64_t held_until;   /* monotonic; 0: it is not */
 	unsigned no_progress; /* exchanges in a row that differed and moved nothing */
 };
 
@@ -67,10 +70,22 @@ struct engine_digests {
 	uint8_t all[DISCOVERY_DIGEST], open[DISCOVERY_DIGEST];
 };
 
+/* Where a peer is: what it says, and what worked. Our own key has a row for what we say. */
+struct reach {
+	struct pubkey key;
+	uint64_t number; /* of the statement; 0: none */
+	struct buf said;
+	struct known_address known[KNOWN_ADDRESSES];
+	size_t n;
+	uint64_t told_generation; /* what it was told last */
+	int64_t told_at;	  /* monotonic; 0: not yet */
+	struct allowance allowance;
+};
+
 struct sync {
 	struct sync_options o; /* its texts are ours */
 	char *keep_dir;
-	char *log_path, *local_path, *name;
+	char *log_path, *local_path, *name, *listen;
 	char successor[SUCCESSOR_TEXT]; /* what we say to strangers */
 	struct pubkey succeeded;	/* who was told of last, with `lock` … */
 	int64_t succeeded_at;		/* … and when */
@@ -111,6 +126,14 @@ struct sync {
 	size_t n_paused;
 	struct standing *standings;
 	size_t n_standings;
+	struct reach *reaches;
+	size_t n_reaches;
+	uint64_t said_generation; /* rises with each statement that is new here */
+	bool say_anew;		  /* our own statement may have changed */
+	struct uplink uplink;
+	int64_t uplink_from; /* when it is looked at again */
+	struct heard heard[NEWS];
+	size_t n_heard;
 	struct conduct news[NEWS];
 	size_t n_news;
 	int64_t news_from, ledger_from; /* when they may be written */
@@ -183,6 +206,33 @@ void engine_add_twin(struct sync *s, struct buf *io_rows);
 void engine_succeeds(void *ctx, const struct successor *s, const struct knock *k);
 /* An exchange is over: does it say that there is one? */
 void engine_twin_outcome(struct sync *s, const struct outcome *o);
+
+/* --- engine_addresses.c: where peers are --- */
+/* Read what is on disk. With local_lock and the lock, once. */
+struct error *engine_load_addresses(struct sync *s) MUST;
+/* Of peers that are new in the table; with both locks. */
+struct error *engine_load_known(struct sync *s) MUST;
+/* To the schedule. With the lock. */
+void engine_tell_schedule(struct sync *s);
+/* Make our own statement anew if it is not what it should be. With the lock; lets go of it. */
+void engine_say(struct sync *s);
+/* The listener's and the exchange's. */
+bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf *out);
+struct error *engine_told(void *ctx, const struct pubkey *by, struct span stream,
+			  bool loopback) MUST;
+/* An address was tried. */
+void engine_tried(struct sync *s, const struct pubkey *key, const char *address, bool ok);
+void engine_free_addresses(struct sync *s);
+/* Its row; NULL: there is none. With the lock. */
+struct reach *engine_reach(struct sync *s, const struct pubkey *key);
+
+/* --- engine_uplink.c: budget and hours --- */
+struct error *engine_load_uplink(struct sync *s) MUST; /* with local_lock */
+/* Look at the clock and the ledger, and tell the schedule. With the lock. */
+void engine_uplink(struct sync *s);
+bool engine_closed(void *ctx, const struct pubkey *key);
+/* How long this peer's own allowance says to wait. With the lock. */
+int64_t engine_peer_wait(struct sync *s, const struct reach *r);
 
 /* --- engine_worker.c --- */
 void *engine_worker(void *worker);

@@ -20,7 +20,7 @@ static void answer_asking(struct sync *s, const struct pubkey *key, const struct
 struct ran {
 	struct error *err;
 	struct sync_report report;
-	bool settled, has_digest;
+	bool settled, has_digest, met;
 	uint8_t ours[DISCOVERY_DIGEST];	  /* when settled */
 	struct engine_digests digests; /* now */
 	struct space_digest theirs[LIMIT_SPACES];
@@ -37,6 +37,20 @@ static void misdeed(void *ctx, enum misdeed what, const char *words)
 	const struct worker *w = ctx;
 
 	engine_misdeed(w->s, &w->with, what, words);
+}
+
+static bool tell(void *ctx, struct buf *out)
+{
+	const struct worker *w = ctx;
+
+	return engine_tell(w->s, &w->with, false, out);
+}
+
+static struct error *told(void *ctx, struct span stream, bool loopback)
+{
+	const struct worker *w = ctx;
+
+	return engine_told(w->s, &w->with, stream, loopback);
 }
 
 static void heard(void *ctx, const struct ingest *run)
@@ -66,6 +80,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 {
 	struct sync *s = w->s;
 	uint8_t claim[PEER_CLAIM];
+	char proxy[UPLINK_PROXY];
 	struct exchange_options o = {
 		.host = &s->o.host,
 		.self = s->o.self,
@@ -73,6 +88,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		       .env = s->o.env,
 		       .peer = job->key,
 		       .address = job->address,
+		       .proxy = job->near ? NULL : proxy,
 		       .name = s->name,
 		       .successor = s->successor,
 		       .listen_port = s->listener ? listener_port(s->listener) : 0},
@@ -83,6 +99,8 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		.stored = stored,
 		.misdeed = misdeed,
 		.heard = heard,
+		.tell = tell,
+		.told = told,
 		.ctx = w,
 	};
 	_cleanup_(exchange_freep) struct exchange *x = NULL;
@@ -90,16 +108,20 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 
 	if (get_claim(s, &job->key, claim))
 		o.to.claim = claim;
+	pthread_mutex_lock(&s->lock);
+	memcpy(proxy, s->uplink.proxy, sizeof(proxy));
+	w->with = job->key; /* what the exchange calls asks for it */
+	pthread_mutex_unlock(&s->lock);
 	ret->err = exchange_new(&o, &x);
 	if (ret->err)
 		return;
 	pthread_mutex_lock(&s->lock);
 	w->running = x;
-	w->with = job->key;
 	if (s->stop || !engine_peer(s, &job->key))
 		exchange_cancel(x);
 	pthread_mutex_unlock(&s->lock);
 	ret->err = exchange_run(x, &ret->report);
+	ret->met = exchange_met(x);
 	pthread_mutex_lock(&s->lock);
 	w->running = NULL;
 	pthread_mutex_unlock(&s->lock);
@@ -131,6 +153,8 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 			     .theirs = ran.theirs,
 			     .n_theirs = ran.n_theirs};
 	engine_weigh(s, &job->key, &ran.report, !ran.err);
+	if (ran.met || ran.err)
+		engine_tried(s, &job->key, job->address, ran.met);
 	/* Before anybody is told that it is over: then the receipt is there to be read. */
 	if (!error_is(ran.err, ERR_STOPPED))
 		engine_note(s, &o);

@@ -146,6 +146,10 @@ static void *keep(void *arg)
 			look_at_terms(s);
 		} else if (s->seen_changed) {
 			take_seen(s);
+		} else if (now >= s->uplink_from) {
+			engine_uplink(s);
+		} else if (s->say_anew) {
+			engine_say(s);
 		} else if (schedule_wants_digest(s->schedule, now)) {
 			compute_digest(s);
 		} else if (announce_is_due(s, now)) {
@@ -213,6 +217,7 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	s->o.successor = s->successor;
 	s->o.local_path = s->local_path;
 	s->o.name = s->name;
+	s->listen = o->listen ? copy(o->listen) : NULL;
 	if (o->keep_dir) {
 		s->keep_dir = strdup(o->keep_dir);
 		kept_clean(s->keep_dir);
@@ -255,6 +260,9 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .patience = engine_patience,
 				     .misdeed = engine_misdeed,
 				     .heard = engine_heard,
+				     .told = engine_told,
+				     .tell = engine_tell,
+				     .closed = engine_closed,
 				     .ended = engine_ended};
 
 	return listener_start(&o, &s->listener);
@@ -274,11 +282,24 @@ static struct error *start_discovery(struct sync *s)
 	return discovery_start(&o, &s->discovery);
 }
 
+static struct error *load_addresses(struct sync *s)
+{
+	struct error *err;
+
+	pthread_mutex_lock(&s->local_lock);
+	pthread_mutex_lock(&s->lock);
+	err = engine_load_addresses(s);
+	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_unlock(&s->local_lock);
+	return err;
+}
+
 static struct error *start_parts(struct sync *s, const struct sync_options *o)
 {
 	TRY(auditor_start(&s->o.host, s->readers, &s->auditor));
 	TRY(ledger_load(s->ledger, s->local));
 	TRY(engine_load_peers(s));
+	TRY(load_addresses(s));
 	if (o->listen)
 		TRY(start_listener(s, o->listen));
 	if (o->mdns && s->listener)
@@ -359,6 +380,8 @@ void sync_stop(struct sync *s)
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->local_lock);
 	free(s->peers);
+	engine_free_addresses(s);
+	free(s->listen);
 	free(s->log_path);
 	free(s->local_path);
 	free(s->name);

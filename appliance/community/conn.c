@@ -151,6 +151,8 @@ static struct error *migrate_local(struct conn *c)
 	TRY(db_migrate(c->local, "peer", peer_migrations, peer_migrations_n));
 	TRY(db_migrate(c->local, "ledger", ledger_migrations, ledger_migrations_n));
 	TRY(db_migrate(c->local, "conduct", conduct_migrations, conduct_migrations_n));
+	TRY(db_migrate(c->local, "address", address_migrations, address_migrations_n));
+	TRY(db_migrate(c->local, "uplink", uplink_migrations, uplink_migrations_n));
 	TRY(db_migrate(c->local, "known", known_migrations, known_migrations_n));
 	TRY(db_migrate(c->local, "receipt", receipt_migrations, receipt_migrations_n));
 	TRY(db_migrate(c->local, "invite", invite_migrations, invite_migrations_n));

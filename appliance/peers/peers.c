@@ -423,6 +423,7 @@ static struct error *withdraw_job(struct conn *c, void *arg)
 	size_t n;
 
 	TRY(peer_remove(c->local, &j->what->key, env_now(c->env)));
+	TRY(address_forget(c->local, &j->what->key));
 	TRY(trust_withdraw(c, secret_pubkey(j->app->self), &j->what->key, &n));
 	for (size_t i = 0; i < j->what->n; i++)
 		TRY(revoke_in(c, j, &j->what->revoke[i]));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/exchange.h"
+#include "sync/peer/addresses.h"
 #include "sync/peer/batch.h"
 #include "sync/peer/receipt_talk.h"
 
@@ -344,6 +345,35 @@ static void make_receipt(struct exchange *x)
 	error_free(err);
 }
 
+/* --- where boxes are --- */
+static struct error *swap_addresses(struct exchange *x, struct buf *body)
+{
+	_cleanup_(buf_release) struct buf answer = {0};
+	int status;
+
+	x->report.bytes_out += body->n;
+	client_expect(x->client, LIMIT_STATUS);
+	TRY(client_request(x->client, "POST", SYNC_PATH_ADDRESSES, true, 0));
+	client_send(x->client, body);
+	client_send_end(x->client);
+	while (client_receive(x->client, true, &x->bytes))
+		buf_add_span(&answer, buf_span(&x->bytes));
+	TRY(client_result(x->client, &status));
+	x->report.bytes_in += answer.n;
+	if (status != 200) /* it is older, or busy */
+		return NULL;
+	return x->o.told(x->o.ctx, buf_span(&answer), address_is_loopback(x->o.to.address));
+}
+
+/* The exchange has done its work: what goes wrong here is tried again with the next. */
+static void tell_addresses(struct exchange *x)
+{
+	_cleanup_(buf_release) struct buf body = {0};
+
+	if (x->o.tell && x->o.told && x->o.tell(x->o.ctx, &body))
+		error_free(swap_addresses(x, &body));
+}
+
 /* --- the loop --- */
 static struct error *step(struct exchange *x)
 {
@@ -398,8 +428,10 @@ struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)
 		if (!err)
 			x->report = *session_report(x->session);
 	}
-	if (!err)
+	if (!err) {
 		make_receipt(x);
+		tell_addresses(x);
+	}
 	x->report.cut |= error_is(err, ERR_NET) || error_is(err, ERR_TIMEOUT);
 	settle_up(x, err);
 	*ret_report = x->report;

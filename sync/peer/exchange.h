@@ -28,11 +28,15 @@ struct exchange_options {
 	struct blob_store *blobs; /* may be NULL: blobs are not fetched */
 	/* What the peer costs is charged here, and bounded by it. NULL: neither. */
 	struct ledger *ledger;
-	bool receipt;		  /* make a signed receipt also when nothing moved */
+	bool receipt; /* make a signed receipt also when nothing moved */
 	/* Called after something was written, from the running thread. May be NULL. */
 	void (*stored)(void *ctx);
 	/* The peer did that (words: borrowed, English, may be ""). May be NULL. */
 	void (*misdeed)(void *ctx, enum misdeed what, const char *words);
+	/* Statements of address: what is to be said to the peer, appended (false: nothing new), and
+	 * what it says (a stream; over a loopback connection?). Either may be NULL. */
+	bool (*tell)(void *ctx, struct buf *out);
+	struct error *(*told)(void *ctx, struct span stream, bool loopback);
 	/* Entries of an appliance are being taken over from the peer. May be NULL. */
 	void (*heard)(void *ctx, const struct ingest *run);
 	void *ctx;

@@ -69,6 +69,13 @@ struct listener_options {
 	unsigned (*patience)(void *ctx, const struct pubkey *key);
 	/* A peer did that (words: borrowed, English, may be ""). */
 	void (*misdeed)(void *ctx, const struct pubkey *key, enum misdeed what, const char *words);
+	/* Statements of address: what this peer says (a stream; over a loopback connection?), and
+	 * what it is told, appended. Either NULL: it is not asked. */
+	struct error *(*told)(void *ctx, const struct pubkey *key, struct span stream,
+			      bool loopback);
+	bool (*tell)(void *ctx, const struct pubkey *key, bool always, struct buf *out);
+	/* Is the line closed to this peer for now? */
+	bool (*closed)(void *ctx, const struct pubkey *key);
 	/* Entries of an appliance are being taken over from this peer. */
 	void (*heard)(void *ctx, const struct pubkey *key, const struct ingest *run);
 	/* A peer's connection has ended: what moved over it, and the first thing that went wrong

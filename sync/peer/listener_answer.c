@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/base/line.h"
+#include "sync/peer/addresses.h"
 #include "sync/peer/batch.h"
 #include "sync/peer/client.h"
 #include "sync/peer/keep.h"
@@ -23,7 +24,7 @@ struct request {
 	struct session_options so;
 	struct log_store *log; /* the reader in hand; NULL: none */
 	struct serving *serving;
-	struct buf whole; /* the body of a request that is no stream of entries */
+	struct buf whole;		    /* the body of a request that is no stream of entries */
 	uint8_t exchange[RECEIPT_EXCHANGE]; /* which it is a part of … */
 	struct wire_tally *tally;		    /* … and its counts, ours for now; NULL: not said */
 	struct keeping *keeping; /* of a backup that comes */
@@ -61,12 +62,15 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 static enum MHD_Result answer_kept(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection *c,
+					const char *arg);
 
 static const struct route routes[] = {
 	{"GET", SYNC_PATH_STATUS, false, 0, 0, false, answer_status},
 	{"POST", SYNC_PATH_PULL, false, LISTENER_PULL, SERVE_PULL, false, answer_stream},
 	{"POST", SYNC_PATH_PUSH, false, LISTENER_PUSH, SERVE_PUSH, false, answer_stream},
 	{"GET", SYNC_PATH_BLOB, true, 0, 0, false, answer_blob},
+	{"POST", SYNC_PATH_ADDRESSES, false, LIMIT_STATUS, 0, true, answer_addresses},
 	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
 	{"GET", SYNC_PATH_KEEP, false, 0, 0, false, answer_kept},
 	{"PUT", SYNC_PATH_KEEP, false, LIMIT_KEPT, 0, false, answer_keep},
@@ -286,6 +290,9 @@ static struct error *pay(struct request *r)
 	bool blob = r->route->answer == answer_blob;
 
 	r->may_give = UINT64_MAX;
+	ENSURE(!o->closed || !o->closed(o->ctx, &r->peer),
+	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. It "
+				      "comes by itself when it is open.")));
 	if (!o->ledger)
 		return NULL;
 	if (!ledger_request(o->ledger, &r->peer, blob ? LEDGER_REQUEST_BLOB : LEDGER_REQUEST,
@@ -323,8 +330,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
-	if (r->route->body_limit &&
-	    exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
+	if (r->route->body_limit && exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
 		r->tally = tallies_take(r->l->tallies, &r->peer, r->exchange);
 	r->so.tally = r->tally;
 	if (r->route->answer == answer_keep)
@@ -615,6 +621,34 @@ static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, 
 		return refuse(r, c, err);
 	return queue(c, MHD_HTTP_OK, "application/json",
 		     MHD_create_response_from_buffer(3, (void *)"{}\n", MHD_RESPMEM_PERSISTENT));
+}
+
+/* Does the connection come from this machine itself? */
+static bool is_loopback(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *from =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char text[PEER_ADDRESS];
+
+	guard_address(from ? from->client_addr : NULL, 1, text, sizeof(text));
+	return address_is_loopback(text);
+}
+
+static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection *c,
+					const char *arg)
+{
+	const struct listener_options *o = &r->l->o;
+	struct error *err;
+
+	if (r->body > LIMIT_STATUS || !o->told || !o->tell)
+		return refuse(r, c, too_long());
+	err = o->told(o->ctx, &r->peer, buf_span(&r->whole), is_loopback(c));
+	if (err)
+		return refuse(r, c, err);
+	o->tell(o->ctx, &r->peer, true, &r->out);
+	r->gave += r->out.n;
+	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		     MHD_create_response_from_buffer(r->out.n, r->out.p, MHD_RESPMEM_MUST_COPY));
 }
 
 /* --- called by libmicrohttpd --- */

@@ -10,13 +10,15 @@ struct pair {
 	uint8_t ours[DISCOVERY_DIGEST], theirs[DISCOVERY_DIGEST];
 };
 
-enum { ADDRESSES = SEEN_ADDRESSES + 2 };
+enum { ADDRESSES = SEEN_ADDRESSES + SCHEDULE_KNOWN + 2 };
 
 struct row {
 	struct pubkey key;
 	enum state state;
-	char fixed[PEER_ADDRESS]; /* set by hand, or the last that worked */
-	char hint[PEER_ADDRESS];  /* where it came from last */
+	char fixed[PEER_ADDRESS];		  /* set by hand, or the last that worked */
+	char known[SCHEDULE_KNOWN][PEER_ADDRESS]; /* the most promising first */
+	size_t n_known;
+	char hint[PEER_ADDRESS]; /* where it came from last */
 	struct seen_box box;
 	bool seen, listed;
 	bool asked, running_asked; /* a person waits: for the next exchange, for this one */
@@ -25,6 +27,7 @@ struct row {
 	int64_t regular;	   /* a look in any case */
 	int64_t held_until;	   /* by schedule_hold */
 	int64_t started_at;
+	bool anew;	   /* schedule_anew while it runs */
 	bool slow;	   /* the last exchange took its time */
 	unsigned failures; /* in a row */
 	unsigned address;  /* which of its addresses is tried next */
@@ -89,6 +92,8 @@ static unsigned addresses_of(const struct row *r, const char *ret[ADDRESSES])
 
 	for (size_t i = 0; r->seen && i < r->box.addresses; i++)
 		all[n++] = r->box.address[i];
+	for (size_t i = 0; i < r->n_known; i++)
+		all[n++] = r->known[i];
 	all[n++] = r->fixed;
 	all[n++] = r->hint;
 	for (unsigned i = 0; i < n; i++) {
@@ -231,6 +236,57 @@ void schedule_network(struct schedule *s, int64_t now)
 	}
 }
 
+static bool has_address(const struct row *r, const char *address)
+{
+	const char *all[ADDRESSES];
+	unsigned n = addresses_of(r, all);
+
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(all[i], address) == 0)
+			return true;
+	return false;
+}
+
+/* Which one is at that place; "" when it can't be reached. */
+static void address_at(const struct row *r, char out[PEER_ADDRESS])
+{
+	const char *all[ADDRESSES];
+	unsigned n = addresses_of(r, all);
+
+	snprintf(out, PEER_ADDRESS, "%s", n ? all[r->address % n] : "");
+}
+
+void schedule_addresses(struct schedule *s, const struct pubkey *key,
+			const char (*addresses)[PEER_ADDRESS], size_t n, int64_t now)
+{
+	struct row *r = find(s, key);
+	const char *all[ADDRESSES];
+	char current[PEER_ADDRESS];
+	bool news = false;
+	unsigned count;
+
+	if (!r)
+		return;
+	n = n < SCHEDULE_KNOWN ? n : SCHEDULE_KNOWN;
+	for (size_t i = 0; i < n; i++)
+		news |= !has_address(r, addresses[i]);
+	address_at(r, current);
+	memcpy(r->known, addresses, n * sizeof(r->known[0]));
+	r->n_known = n;
+	count = addresses_of(r, all);
+	r->address = 0;
+	for (unsigned i = 0; !news && i < count; i++) /* what worked last goes on */
+		if (strcmp(all[i], current) == 0)
+			r->address = i;
+	if (news) {
+		r->failures = r->tried = 0;
+		r->not_before = now;
+		if (r->regular > now) /* whether it works is worth knowing before it is needed */
+			r->regular = now;
+	}
+	weigh(s, r, now);
+}
+
 void schedule_hint(struct schedule *s, const struct pubkey *key, const char *address, int64_t now)
 {
 	struct row *r = find(s, key);
@@ -317,6 +373,7 @@ void schedule_anew(struct schedule *s, const struct pubkey *key, int64_t now)
 
 	if (!r)
 		return;
+	r->anew = r->state == RUNNING;
 	r->settled.known = false;
 	if (r->regular > now + SCHEDULE_COURTESY)
 		r->regular = now + SCHEDULE_COURTESY;
@@ -413,6 +470,8 @@ void schedule_done(struct schedule *s, const struct pubkey *key, bool ok,
 	} else {
 		failed(s, r, now);
 	}
+	if (r->anew)
+		schedule_anew(s, key, now);
 	weigh(s, r, now);
 }
 

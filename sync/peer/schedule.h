@@ -59,6 +59,11 @@ void schedule_network(struct schedule *s, int64_t now);
 void schedule_seen(struct schedule *s, const struct seen_box *boxes, size_t n, int64_t now);
 /* A peer has come to us, and says that it listens there ("": nowhere): an address to try. */
 void schedule_hint(struct schedule *s, const struct pubkey *key, const char *address, int64_t now);
+/* Addresses of a peer, the most promising first (those seen on this network come before them). New
+ * ones are tried at once. */
+enum { SCHEDULE_KNOWN = 8 };
+void schedule_addresses(struct schedule *s, const struct pubkey *key,
+			const char (*addresses)[PEER_ADDRESS], size_t n, int64_t now);
 /* A peer has finished an exchange with us. */
 void schedule_served(struct schedule *s, const struct pubkey *key, int64_t now);
 /* Something was written here. After SCHEDULE_POKE, schedule_wants_digest says true until … */

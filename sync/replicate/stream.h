@@ -26,6 +26,7 @@ enum frame_type {
 	FRAME_DIGESTS = 9,  /* digests of the heads of spaces */
 	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
 	FRAME_RESULT = 11,  /* what became of a push */
+	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
 	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
 	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what he holds */
@@ -150,6 +151,7 @@ struct frame {
 			struct signature sig;
 			struct span bytes; /* sync/peer/receipt.h */
 		} receipt;
+		struct span addresses; /* the whole body, borrowed */
 		uint64_t end_frames;
 		struct stream_claim claim;
 	};
@@ -191,6 +193,7 @@ void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t 
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
 void stream_put_receipt(struct stream_writer *w, const struct signature *sig, struct span bytes);
 void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
+void stream_put_addresses(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);
 
 /* Entries of one log, in a frame that is open between begin and end. `add` takes the next sequence

@@ -226,6 +226,13 @@ static struct error *read_note(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+/* What it holds is judged where it is used. */
+static struct error *read_addresses(struct stream_reader *r, struct reader *b)
+{
+	r->frame.addresses = reader_bytes(b, b->rest.n);
+	return NULL;
+}
+
 static struct error *read_result(struct stream_reader *r, struct reader *b)
 {
 	r->frame.result.added = reader_u64(b);
@@ -391,6 +398,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_CLAIM] = read_claim,
+	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,
 };
 

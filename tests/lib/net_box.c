@@ -63,6 +63,8 @@ void net_box_open(struct net_box *b, const char *dir, const char *name, unsigned
 	must(db_migrate(b->local, "peer", peer_migrations, peer_migrations_n));
 	must(db_migrate(b->local, "ledger", ledger_migrations, ledger_migrations_n));
 	must(db_migrate(b->local, "conduct", conduct_migrations, conduct_migrations_n));
+	must(db_migrate(b->local, "address", address_migrations, address_migrations_n));
+	must(db_migrate(b->local, "uplink", uplink_migrations, uplink_migrations_n));
 	must(db_migrate(b->local, "known", known_migrations, known_migrations_n));
 	must(db_migrate(b->local, "receipt", receipt_migrations, receipt_migrations_n));
 }

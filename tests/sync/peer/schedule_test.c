@@ -402,7 +402,12 @@ static void what_is_settled_is_looked_at_anew_when_it_may_differ(void **state)
 	done(&f, &job, true);
 	quiet(&f, SCHEDULE_COURTESY * 3);
 	schedule_anew(f.s, &p.key, f.now);
-	due(&f, 0, SCHEDULE_COURTESY);
+	job = due(&f, 0, SCHEDULE_COURTESY);
+	schedule_anew(f.s, &p.key, f.now); /* also while it runs */
+	done(&f, &job, true);
+	job = due(&f, 0, SCHEDULE_COURTESY);
+	done(&f, &job, true);
+	quiet(&f, SCHEDULE_COURTESY * 3);
 	schedule_free(f.s);
 }
 

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A line that is counted: budget and hours, of this box and of single peers. */
+#include "sync/engine_priv.h"
+
+enum { LOOK_AGAIN_MS = 30000, DAY_MS = 86400000 };
+
+struct error *engine_load_uplink(struct sync *s)
+{
+	struct uplink u;
+
+	TRY(uplink_get(s->local, &u));
+	pthread_mutex_lock(&s->lock);
+	s->uplink = u;
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static int64_t wait_of(const struct sync *s, const struct allowance *a, uint64_t used)
+{
+	int64_t now = env_now(s->o.env);
+
+	return allowance_wait(a, used, minute_of_day(now), DAY_MS - now % DAY_MS);
+}
+
+static int64_t uplink_wait(struct sync *s)
+{
+	uint64_t used = ledger_today(s->ledger, LEDGER_IN) + ledger_today(s->ledger, LEDGER_OUT);
+
+	return s->uplink.metered ? wait_of(s, &s->uplink.all, used) : 0;
+}
+
+void engine_uplink(struct sync *s)
+{
+	int64_t now = env_mono(s->o.env), wait = uplink_wait(s);
+
+	s->uplink_from = now + LOOK_AGAIN_MS;
+	schedule_close(s->schedule, wait ? now + wait : 0, now);
+	engine_hold(s);
+}
+
+int64_t engine_peer_wait(struct sync *s, const struct reach *r)
+{
+	struct ledger_row row;
+
+	if (!r || schedule_is_near(s->schedule, &r->key))
+		return 0;
+	ledger_get(s->ledger, &r->key, &row);
+	return wait_of(s, &r->allowance, row.today.n[LEDGER_IN] + row.today.n[LEDGER_OUT]);
+}
+
+bool engine_closed(void *ctx, const struct pubkey *key)
+{
+	struct sync *s = ctx;
+	bool closed;
+
+	pthread_mutex_lock(&s->lock);
+	closed = !schedule_is_near(s->schedule, key) &&
+		 (uplink_wait(s) > 0 || engine_peer_wait(s, engine_reach(s, key)) > 0);
+	pthread_mutex_unlock(&s->lock);
+	return closed;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Where peers are: what they say of it, who is told, and finding one again through another. */
+#include "tests/lib/test.h"
+#include "tests/lib/net_box.h"
+#include "sync/peer/addresses.h"
+#include "sync/peer/uplink.h"
+
+enum { HOUR = 3600000 };
+
+static struct pubkey key_of(unsigned n)
+{
+	_cleanup_(secret_freep) struct secret *s = test_key(n);
+
+	return *secret_pubkey(s);
+}
+
+/* Key 1 says that it is at `address`, to the keys 2 and 3. */
+static void state(struct buf *out, uint64_t number, const char *address)
+{
+	_cleanup_(secret_freep) struct secret *self = test_key(1);
+	const struct pubkey tell[] = {key_of(2), key_of(3)};
+	char list[2][PEER_ADDRESS] = {"", "box.example.org:8443"};
+
+	snprintf(list[0], PEER_ADDRESS, "%s", address);
+	buf_clear(out);
+	statement_make(self, number, (const char(*)[PEER_ADDRESS])list, 2, tell, 2, out);
+}
+
+static void a_statement_says_where_and_to_whom(void **st)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct pubkey self = key_of(1), two = key_of(2), three = key_of(3), four = key_of(4);
+	struct statement s;
+
+	state(&b, 7, "[2001:db8::1]:8443");
+	assert_ok(statement_read(buf_span(&b), &s));
+	assert_id_equal(&s.key, &self);
+	assert_int_equal(s.number, 7);
+	assert_int_equal(s.n, 2);
+	assert_string_equal(s.address[0], "[2001:db8::1]:8443");
+	assert_string_equal(s.address[1], "box.example.org:8443");
+	assert_true(statement_is_for(&s, &two) && statement_is_for(&s, &three));
+	assert_false(statement_is_for(&s, &four) || statement_is_for(&s, &self));
+	/* nobody's key is in it, and none of two statements looks like one of the other */
+	assert_null(memmem(b.p, b.n, two.b, 32));
+	for (size_t i = 0; i < s.n_tags; i++) {
+		_cleanup_(buf_release) struct buf later = {0};
+
+		state(&later, 8, "[2001:db8::1]:8443");
+		assert_null(memmem(later.p, later.n, s.tags + i * STATED_TAG, STATED_TAG));
+	}
+}
+
+static void a_changed_bit_anywhere_is_noticed(void **st)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct statement s;
+
+	state(&b, 7, "10.1.2.3:8443");
+	for (size_t i = 0; i < b.n * 8; i++) {
+		struct error *err;
+
+		b.p[i / 8] ^= (char)(1 << i % 8);
+		err = statement_read(buf_span(&b), &s);
+		if (!error_is(err, ERR_SIGNATURE) && !error_is(err, ERR_MALFORMED))
+			fail_msg("bit %zu is not noticed", i);
+		error_free(err);
+		b.p[i / 8] ^= (char)(1 << i % 8);
+	}
+	for (size_t n = 0; n < b.n; n++)
+		assert_fails(statement_read(span_of(b.p, n), &s), ERR_MALFORMED);
+	assert_ok(statement_read(buf_span(&b), &s));
+}
+
+static void addresses_that_mean_nothing_elsewhere_are_left_out(void **st)
+{
+	static const char *const none[] = {
+		"[fe80::1%eth0]:8443", "[fe80::1]:8443",   "0.0.0.0:8443",
+		"[::]:8443",	       "224.0.0.251:5353", "255.255.255.255:1",
+		"10.0.0.1:0",	       "no address",	   "[ff02::fb]:5353"};
+	_cleanup_(buf_release) struct buf b = {0};
+	struct statement s;
+
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		state(&b, 7, none[i]);
+		assert_ok(statement_read(buf_span(&b), &s));
+		assert_int_equal(s.n, 1);
+		assert_string_equal(s.address[0], "box.example.org:8443");
+	}
+	assert_true(address_is_loopback("127.0.0.9:1") && address_is_loopback("[::1]:1"));
+	assert_true(address_is_loopback("[::ffff:127.0.0.1]:1"));
+	assert_true(address_is_loopback("localhost:1"));
+	assert_false(address_is_loopback("10.0.0.1:1") || address_is_loopback("[2001:db8::1]:1"));
+}
+
+static void a_machine_says_what_it_listens_on(void **st)
+{
+	char out[LIMIT_STATED][PEER_ADDRESS];
+	size_t n;
+
+	assert_int_equal(addresses_of_machine("127.0.0.1:0", 81, out, LIMIT_STATED), 1);
+	assert_string_equal(out[0], "127.0.0.1:81");
+	assert_int_equal(addresses_of_machine("[::1]:0", 82, out, LIMIT_STATED), 1);
+	assert_string_equal(out[0], "[::1]:82");
+	assert_int_equal(addresses_of_machine("[fe80::1%lo]:0", 82, out, LIMIT_STATED), 0);
+	n = addresses_of_machine("[::]:0", 83, out, LIMIT_STATED);
+	for (size_t i = 0; i < n; i++) {
+		assert_false(address_is_loopback(out[i]));
+		assert_null(strchr(out[i], '%'));
+	}
+}
+
+static void the_most_promising_address_is_tried_first(void **st)
+{
+	struct known_address a[] = {
+		{"often failed:1", ADDRESS_MET, 9, 50, 90},
+		{"failed:1", ADDRESS_MET, 1, 70, 90},
+		{"stated:1", ADDRESS_STATED, 0, 0, 0},
+		{"worked long ago:1", ADDRESS_MET, 0, 10, 10},
+		{"worked lately:1", ADDRESS_STATED, 0, 80, 80},
+		{"by hand:1", ADDRESS_BY_HAND, 0, 0, 0},
+	};
+	static const char *const want[] = {"by hand:1", "worked lately:1", "worked long ago:1",
+					   "stated:1",	"failed:1",	   "often failed:1"};
+
+	addresses_order(a, ARRAY_LEN(a));
+	for (size_t i = 0; i < ARRAY_LEN(a); i++)
+		assert_string_equal(a[i].address, want[i]);
+}
+
+static void open_db(const char *dir, struct db **ret)
+{
+	_cleanup_(freep) char *path = path_join(dir, "local.db");
+
+	assert_ok(db_open(path, DB_WRITER, 500, ret));
+	assert_ok(db_migrate(*ret, "address", address_migrations, address_migrations_n));
+	assert_ok(db_migrate(*ret, "uplink", uplink_migrations, uplink_migrations_n));
+}
+
+static void the_newer_statement_counts_and_what_worked_stays(void **st)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	_cleanup_(buf_release) struct buf b = {0}, older = {0};
+	struct known_address list[KNOWN_ADDRESSES], worked = {"10.0.0.7:1", ADDRESS_MET, 0, 5, 5};
+	struct pubkey key = key_of(1), via = key_of(2);
+	struct statement s;
+	size_t n;
+
+	open_db(dir, &db);
+	state(&older, 6, "10.0.0.6:1");
+	state(&b, 7, "10.0.0.7:1");
+	assert_ok(statement_read(buf_span(&b), &s));
+	assert_ok(statement_put(db, &s, buf_span(&b), &via, 1));
+	assert_ok(statement_read(buf_span(&older), &s));
+	assert_ok(statement_put(db, &s, buf_span(&older), &via, 2)); /* replayed */
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].address, "10.0.0.7:1");
+	assert_ok(address_put(db, &key, &worked));
+	state(&b, 8, "10.0.0.8:1");
+	assert_ok(statement_read(buf_span(&b), &s));
+	assert_ok(statement_put(db, &s, buf_span(&b), &via, 3));
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, 3);
+	assert_string_equal(list[0].address, "10.0.0.7:1");
+	/* however many are tried, few are kept */
+	for (int i = 0; i < 100; i++) {
+		snprintf(worked.address, sizeof(worked.address), "10.1.0.%d:1", i);
+		worked.last_ok_ms = i;
+		assert_ok(address_put(db, &key, &worked));
+	}
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, KNOWN_ADDRESSES);
+	assert_string_equal(list[0].address, "10.1.0.99:1");
+	assert_ok(address_forget(db, &key));
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, 0);
+}
+
+/* --- hours and bytes --- */
+static void a_line_is_open_at_its_hours_and_until_its_bytes_are_used(void **st)
+{
+	struct allowance day = {.from = 9, .to = 17}, night = {.from = 22, .to = 7}, any = {0};
+	struct allowance bytes = {.day_bytes = 1000};
+
+	assert_int_equal(allowance_wait(&any, UINT64_MAX, 700, HOUR), 0);
+	assert_int_equal(allowance_wait(&day, 0, 9 * 60, HOUR), 0);
+	assert_int_equal(allowance_wait(&day, 0, 17 * 60, HOUR), 16 * HOUR);
+	assert_int_equal(allowance_wait(&day, 0, 8 * 60 + 30, HOUR), HOUR / 2);
+	assert_int_equal(allowance_wait(&night, 0, 23 * 60, HOUR), 0);
+	assert_int_equal(allowance_wait(&night, 0, 6 * 60 + 59, HOUR), 0);
+	assert_int_equal(allowance_wait(&night, 0, 7 * 60, HOUR), 15 * HOUR);
+	assert_int_equal(allowance_wait(&bytes, 999, 0, HOUR), 0);
+	assert_int_equal(allowance_wait(&bytes, 1000, 0, HOUR), HOUR);
+	for (int m = 0; m < 1440; m++) { /* after the wait it is open */
+		int64_t wait = allowance_wait(&night, 0, m, 0);
+
+		assert_int_equal(allowance_wait(&night, 0, (int)((m + wait / 60000) % 1440), 0), 0);
+		assert_in_range(wait, 0, 15 * HOUR);
+	}
+}
+
+static void settings_of_the_line_are_checked_and_kept(void **st)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	struct uplink u, got;
+	struct pubkey key = key_of(1);
+	struct allowance a = {.day_bytes = 5, .from = 1, .to = 2}, b;
+
+	open_db(dir, &db);
+	assert_ok(uplink_get(db, &u));
+	assert_false(u.metered || u.proxy[0] || u.address[0][0]);
+	u = (struct uplink){.metered = true, .all = {1 << 30, 22, 7}};
+	snprintf(u.proxy, sizeof(u.proxy), "http://[::1]:3128");
+	snprintf(u.address[1], sizeof(u.address[1]), "box.example.org:8443");
+	assert_ok(uplink_put(db, &u));
+	assert_ok(uplink_get(db, &got));
+	assert_memory_equal(&got.all, &u.all, sizeof(u.all));
+	assert_string_equal(got.proxy, u.proxy);
+	assert_string_equal(got.address[1], u.address[1]);
+	snprintf(u.proxy, sizeof(u.proxy), "socks5://x:1");
+	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	u.proxy[0] = 0;
+	u.all.to = 24;
+	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	u.all.to = 1;
+	snprintf(u.address[0], sizeof(u.address[0]), "[fe80::1%%eth0]:8443");
+	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	assert_ok(allowance_put(db, &key, &a));
+	assert_ok(allowance_get(db, &key, &b));
+	assert_memory_equal(&a, &b, sizeof(a));
+	a.from = -1;
+	assert_fails(allowance_put(db, &key, &a), ERR_INVALID);
+}
+
+/* --- three boxes --- */
+struct three {
+	char *dir;
+	struct net_box a, b, c;
+	struct hash space;
+};
+
+static void at(const struct net_box *b, char out[40])
+{
+	snprintf(out, 40, "127.0.0.1:%d", sync_port(b->sync));
+}
+
+static void open_three(struct three *t)
+{
+	struct net_box *all[3] = {&t->a, &t->b, &t->c};
+	char address[40];
+
+	t->dir = test_dir();
+	for (unsigned i = 0; i < 3; i++) {
+		_cleanup_(freep) char *dir = NULL;
+		char name[2] = {(char)('a' + i), 0};
+
+		dir = path_join(t->dir, name);
+		net_box_open(all[i], dir, name, i + 1);
+	}
+	t->space = net_box_found(&t->a);
+	for (int i = 0; i < 3; i++)
+		net_box_admit(&t->a, &t->space, net_box_key(all[i]));
+	net_box_start(&t->b, "127.0.0.1:0", false);
+	at(&t->b, address);
+	net_box_peer(&t->a, net_box_key(&t->b), address);
+	net_box_peer(&t->c, net_box_key(&t->b), address);
+	net_box_peer(&t->b, net_box_key(&t->a), NULL);
+	net_box_peer(&t->b, net_box_key(&t->c), NULL);
+	net_box_admit(&t->b, &t->space, net_box_key(&t->a));
+	net_box_admit(&t->c, &t->space, net_box_key(&t->a));
+}
+
+static void close_three(struct three *t)
+{
+	net_box_close(&t->a);
+	net_box_close(&t->b);
+	net_box_close(&t->c);
+	test_dir_remove(t->dir);
+}
+
+/* Does `by` know that address of `of`, and has it worked there? */
+static bool knows(struct net_box *by, struct net_box *of, const char *address, bool worked)
+{
+	struct known_address list[KNOWN_ADDRESSES];
+	bool found = false;
+	size_t n;
+
+	pthread_mutex_lock(&by->writing);
+	assert_ok(address_list(by->local, net_box_key(of), list, &n));
+	pthread_mutex_unlock(&by->writing);
+	for (size_t i = 0; i < n; i++)
+		found |= strcmp(list[i].address, address) == 0 && (!worked || list[i].last_ok_ms);
+	return found;
+}
+
+static void soon(struct net_box *by, struct net_box *of, const char *address, bool worked)
+{
+	for (int i = 0; i < 300 && !knows(by, of, address, worked); i++)
+		usleep(50000);
+	if (!knows(by, of, address, worked))
+		fail_msg("%s does not know %s at %s%s", by->name, of->name, address,
+			 worked ? " as one that works" : "");
+}
+
+static void who_moved_is_found_again_through_a_peer_of_both(void **st)
+{
+	struct three t;
+	char first[40], second[40];
+
+	open_three(&t);
+	net_box_peer(&t.a, net_box_key(&t.c), NULL);
+	net_box_peer(&t.c, net_box_key(&t.a), "127.0.0.1:9"); /* where nothing is */
+	net_box_start(&t.a, "127.0.0.1:0", false);
+	at(&t.a, first);
+	net_box_start(&t.c, "127.0.0.1:0", false);
+	soon(&t.b, &t.a, first, false);
+	soon(&t.c, &t.a, first, false);
+	soon(&t.c, &t.a, first, true);
+	net_box_stop(&t.a);
+	net_box_start(&t.a, "127.0.0.1:0", false);
+	at(&t.a, second);
+	assert_string_not_equal(first, second);
+	soon(&t.b, &t.a, second, false);
+	soon(&t.c, &t.a, second, false);
+	assert_ok(sync_now(t.c.sync, net_box_key(&t.a), 10000));
+	soon(&t.c, &t.a, second, true);
+	close_three(&t);
+}
+
+static void who_is_no_peer_of_both_is_not_told_of(void **st)
+{
+	struct three t;
+	char address[40];
+
+	open_three(&t);
+	net_box_start(&t.a, "127.0.0.1:0", false);
+	at(&t.a, address);
+	net_box_peer(&t.c, net_box_key(&t.a), NULL); /* c approves a, but a does not know c */
+	net_box_start(&t.c, "127.0.0.1:0", false);
+	soon(&t.b, &t.a, address, false);
+	assert_ok(sync_now(t.c.sync, net_box_key(&t.b), 10000));
+	usleep(300000);
+	assert_ok(sync_now(t.c.sync, net_box_key(&t.b), 10000));
+	assert_false(knows(&t.c, &t.a, address, false));
+	close_three(&t);
+}
+
+static void what_came_through_another_is_said_so(void **st)
+{
+	struct three t;
+	struct heard h = {.entries = 0};
+	bool found = false;
+
+	open_three(&t);
+	net_box_peer(&t.c, net_box_key(&t.a), NULL);
+	net_box_write(&t.a, &t.space, 20, 100, 0);
+	net_box_start(&t.a, "127.0.0.1:0", false);
+	assert_ok(sync_now(t.a.sync, net_box_key(&t.b), 10000));
+	for (int i = 0; i < 300 && net_box_entries(&t.b, &t.space) < 21; i++)
+		usleep(50000); /* it calls back */
+	net_box_stop(&t.a);
+	net_box_start(&t.c, "127.0.0.1:0", false);
+	assert_ok(sync_now(t.c.sync, net_box_key(&t.b), 10000));
+	assert_int_equal(net_box_entries(&t.c, &t.space), 21);
+	for (int i = 0; i < 100 && !found; i++) {
+		struct error *err;
+
+		usleep(50000);
+		pthread_mutex_lock(&t.c.writing);
+		err = heard_get(t.c.local, net_box_key(&t.a), &h);
+		pthread_mutex_unlock(&t.c.writing);
+		found = !err;
+		error_free(err);
+	}
+	assert_true(found);
+	assert_id_equal(&h.via, net_box_key(&t.b));
+	assert_int_equal(h.entries, 21);
+	assert_true(h.newest_ms > 1500000000000 && h.when_ms >= h.newest_ms);
+	close_three(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_statement_says_where_and_to_whom),
+		cmocka_unit_test(a_changed_bit_anywhere_is_noticed),
+		cmocka_unit_test(addresses_that_mean_nothing_elsewhere_are_left_out),
+		cmocka_unit_test(a_machine_says_what_it_listens_on),
+		cmocka_unit_test(the_most_promising_address_is_tried_first),
+		cmocka_unit_test(the_newer_statement_counts_and_what_worked_stays),
+		cmocka_unit_test(a_line_is_open_at_its_hours_and_until_its_bytes_are_used),
+		cmocka_unit_test(settings_of_the_line_are_checked_and_kept),
+		cmocka_unit_test(who_moved_is_found_again_through_a_peer_of_both),
+		cmocka_unit_test(who_is_no_peer_of_both_is_not_told_of),
+		cmocka_unit_test(what_came_through_another_is_said_so),
+	};
+
+	return run_group(tests);
+}
