@@ -5,6 +5,7 @@
 #include "sync/base/line.h"
 #include "sync/discovery/txt.h"
 #include "sync/peer/address.h"
+#include "sync/peer/addresses.h"
 #include "sync/tls/tls.h"
 
 enum { ITEMS = 32 };
@@ -71,6 +72,29 @@ static void check_address(struct span in)
 	error_free(err);
 }
 
+/* What is read of a statement, and made again by a key of ours, is read as the same. */
+static void check_statement(struct span in)
+{
+	static const uint8_t seed[32] = "a key for fuzzing only";
+	_cleanup_(secret_freep) struct secret *self = secret_from_seed(seed);
+	_cleanup_(buf_release) struct buf made = {0};
+	struct statement s, again;
+	struct error *err = statement_peek(in, &s);
+
+	if (!err) {
+		FUZZ_CHECK(s.n <= LIMIT_STATED && s.n_tags <= LIMIT_TOLD && s.number);
+		statement_is_for(&s, &s.key);
+		statement_make(self, s.number, (const char(*)[PEER_ADDRESS])s.address, s.n, &s.key,
+			       1, &made);
+		err = statement_read(buf_span(&made), &again);
+		FUZZ_CHECK(!err && again.n == s.n && statement_is_for(&again, &s.key));
+		for (size_t i = 0; i < s.n; i++)
+			FUZZ_CHECK(strcmp(s.address[i], again.address[i]) == 0);
+	}
+	error_free(err);
+	error_free(statement_read(in, &s));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span in = span_of(data, size);
@@ -80,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_line(in);
 	if (size)
 		check_address(in);
+	check_statement(in);
 	error_free(tls_cert_key(in, &key));
 	return 0;
 }
