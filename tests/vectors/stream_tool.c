@@ -163,6 +163,8 @@ static json_t *frame_body(const struct frame *f)
 				 number(f->claim.serial), "time", (json_int_t)f->claim.time_ms,
 				 "heads", hex(&f->claim.heads, 32), "signature",
 				 hex(&f->claim.signature, 64));
+	case FRAME_ADDRESSES:
+		return json_pack("{so}", "statement", hex(f->addresses.p, f->addresses.n));
 	case FRAME_RECEIPT:
 		return json_pack("{so, so}", "signature", hex(f->receipt.sig.b, 64), "receipt",
 				 hex(f->receipt.bytes.p, f->receipt.bytes.n));
