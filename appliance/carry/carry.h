@@ -142,8 +142,9 @@ struct carry_download {
 };
 /* Asks for a newer one when what is there is old. */
 void carry_download(struct carry *c, struct carry_download *ret);
-/* An open file of that name, yours; ERR_NOT_FOUND when it has given way to a newer. */
-struct error *carry_download_open(struct carry *c, const char *name, int *ret_fd,
+/* An open file of that name, yours; ERR_NOT_FOUND when it has given way to a newer, or when
+ * something that is in it was erased. */
+struct error *carry_download_open(struct carry *c, struct conn *conn, const char *name, int *ret_fd,
 				  struct carry_download *ret) MUST;
 
 /* --- what was carried, newest first: this box's own record --------------------------------------

@@ -54,7 +54,7 @@ static struct error *download(struct request *r)
 
 	ENSURE(c, closed());
 	TRY(request_limit(r, "carry-download", 30, 10));
-	TRY(carry_download_open(c, name, &fd, &d));
+	TRY(carry_download_open(c, request_conn(r), name, &fd, &d));
 	return respond_file(r, fd, d.size, d.etag, d.name);
 }
 

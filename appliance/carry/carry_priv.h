@@ -25,7 +25,7 @@ struct known_stick {
 };
 struct carry {
 	struct app *app;
-	char *sticks_dir, *download_dir;
+	char *sticks_dir;
 	pthread_t worker, watcher;
 	bool works, watches;
 	int wake[2];
@@ -37,8 +37,10 @@ struct carry {
 	uint64_t next_order;
 	struct known_stick sticks[CARRY_STICKS];
 	struct carry_download download;
-	int64_t download_from;	 /* monotonic: when it was made */
-	int64_t download_change; /* log_change then */
+	int download_fd;	  /* without a name, so that it goes with the process; -1 */
+	uint64_t download_erased; /* carry_erased then */
+	int64_t download_from;	  /* monotonic: when it was made */
+	int64_t download_change;  /* log_change then */
 	uint64_t day_bytes;
 	int64_t day_from;
 };
@@ -59,6 +61,8 @@ struct doing {
 };
 
 /* --- carry_tasks.c: without the lock --- */
+/* How many contents were erased here, ever: what was made when there were fewer may hold some. */
+struct error *carry_erased(struct log_store *log, uint64_t *ret) MUST;
 struct error *task_check(struct doing *d) MUST;
 struct error *task_take_stick(struct doing *d) MUST;
 struct error *task_write_stick(struct doing *d) MUST;

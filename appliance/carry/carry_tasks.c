@@ -2,7 +2,6 @@
 /* What the worker does, one thing after the other, without the lock. */
 #include "appliance/carry/carry_priv.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/statvfs.h>
 
 #define ROOM_LEFT ((uint64_t)256 * 1024 * 1024) /* that a download must leave on the disk */
@@ -271,26 +270,33 @@ struct error *task_write_stick(struct doing *d)
 /* --- the file that visitors take along
  * ------------------------------------------------------------ */
 
-static struct error *prepare(struct doing *d, struct carry_download *ret)
+static struct error *count_erased(void *ctx, const struct log_info *info)
+{
+	*(uint64_t *)ctx += info->head - info->held - info->missing;
+	return NULL;
+}
+
+struct error *carry_erased(struct log_store *log, uint64_t *ret)
+{
+	*ret = 0;
+	return log_each(log, NULL, count_erased, ret);
+}
+
+static struct error *prepare(struct doing *d, int fd, struct carry_download *ret)
 {
 	struct app *a = d->c->app;
 	struct carry_plan plan = {.progress = job_progress, .ctx = d};
-	_cleanup_(freep) char *path = path_join(d->c->download_dir, "news.lliure");
-	_cleanup_(freep) char *tmp = path_join(d->c->download_dir, "news.tmp");
-	_cleanup_(closep) int fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct carry_written w;
 	struct statvfs room;
 	uint64_t bytes;
 	uint8_t tag[8];
 
-	ENSURE(fd >= 0, file_error(errno, tmp));
 	TRY(carry_estimate(a, &plan, &bytes));
 	ENSURE(fstatvfs(fd, &room) == 0 &&
 		       (uint64_t)room.f_bavail * room.f_frsize > bytes + ROOM_LEFT,
 	       error_new(ERR_FULL, N_("There is too little room on this box to make a file of its "
 				      "news.")));
 	TRY(carry_write(a, &plan, fd, &w));
-	ENSURE(rename(tmp, path) == 0, file_error(errno, path));
 	carry_name(a->name, NULL, env_now(a->env), ret->name);
 	crypto_random(tag, sizeof(tag));
 	for (size_t i = 0; i < sizeof(tag); i++)
@@ -301,24 +307,47 @@ static struct error *prepare(struct doing *d, struct carry_download *ret)
 	return NULL;
 }
 
+/* Nothing changed since it was made, or was made anew. */
+static struct error *prepare_new(struct doing *d, int64_t change, uint64_t erased)
+{
+	struct carry_download new = {.ready = false};
+	struct carry *c = d->c;
+	struct error *e;
+	int fd, old;
+
+	TRY(file_nameless(c->app->dir, &fd));
+	e = prepare(d, fd, &new);
+	if (e) {
+		close(fd);
+		return e;
+	}
+	pthread_mutex_lock(&c->lock);
+	old = c->download_fd;
+	c->download = new;
+	c->download_fd = fd;
+	c->download_change = change;
+	c->download_erased = erased;
+	pthread_mutex_unlock(&c->lock);
+	if (old >= 0)
+		close(old);
+	return NULL;
+}
+
 struct error *task_prepare(struct doing *d)
 {
 	struct carry *c = d->c;
-	struct carry_download new = {.ready = false};
 	int64_t change = log_change(d->conn->log);
-	struct error *e = NULL;
+	struct error *e;
+	uint64_t erased;
 	bool same;
 
+	e = carry_erased(d->conn->log, &erased);
 	pthread_mutex_lock(&c->lock);
-	same = c->download.ready && c->download_change == change;
+	same = c->download.ready && c->download_change == change && c->download_erased == erased;
 	pthread_mutex_unlock(&c->lock);
-	if (!same)
-		e = prepare(d, &new);
+	if (!e && !same)
+		e = prepare_new(d, change, erased);
 	pthread_mutex_lock(&c->lock);
-	if (!e && !same) {
-		c->download = new;
-		c->download_change = change;
-	}
 	c->download.preparing = false;
 	c->download.failed = e != NULL;
 	c->download_from = env_mono(c->app->env);

@@ -376,17 +376,35 @@ void carry_download(struct carry *c, struct carry_download *ret)
 	pthread_mutex_unlock(&c->lock);
 }
 
-struct error *carry_download_open(struct carry *c, const char *name, int *ret_fd,
+/* With the lock. A descriptor of its own for each reader: they share no position. */
+static int reopen(const struct carry *c)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", c->download_fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void forget_download(struct carry *c)
+{
+	if (c->download_fd >= 0)
+		close(c->download_fd);
+	c->download_fd = -1;
+	c->download.ready = false;
+}
+
+struct error *carry_download_open(struct carry *c, struct conn *conn, const char *name, int *ret_fd,
 				  struct carry_download *ret)
 {
-	_cleanup_(freep) char *path = path_join(c->download_dir, "news.lliure");
+	uint64_t erased;
 	int fd = -1;
-	bool is;
 
+	TRY(carry_erased(conn->log, &erased));
 	pthread_mutex_lock(&c->lock);
-	is = c->download.ready && strcmp(c->download.name, name) == 0;
-	if (is)
-		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (c->download.ready && erased != c->download_erased)
+		forget_download(c);
+	if (c->download.ready && strcmp(c->download.name, name) == 0)
+		fd = reopen(c);
 	*ret = c->download;
 	pthread_mutex_unlock(&c->lock);
 	ENSURE(fd >= 0, error_new(ERR_NOT_FOUND, N_("This file has given way to a newer one. Go "
@@ -400,8 +418,6 @@ struct error *carry_download_open(struct carry *c, const char *name, int *ret_fd
 
 static struct error *begin(struct carry *c)
 {
-	TRY(dir_remove(c->download_dir));
-	TRY(dir_make(c->download_dir, 0700));
 	ENSURE(pipe2(c->wake, O_CLOEXEC) == 0, file_error(errno, "pipe"));
 	c->works = pthread_create(&c->worker, NULL, work, c) == 0;
 	c->watches = pthread_create(&c->watcher, NULL, watch, c) == 0;
@@ -422,7 +438,7 @@ struct error *carry_start(struct app *a, const char *sticks_dir, struct carry **
 	for (size_t i = 0; i < CARRY_JOBS; i++)
 		c->jobs[i].fd = -1;
 	c->sticks_dir = sticks_dir ? realpath(sticks_dir, NULL) : NULL;
-	c->download_dir = path_join(a->dir, "carry");
+	c->download_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->moved, NULL);
 	e = sticks_dir && !c->sticks_dir ? file_error(errno, sticks_dir) : begin(c);
@@ -459,6 +475,6 @@ void carry_stop(struct carry *c)
 	pthread_cond_destroy(&c->moved);
 	pthread_mutex_destroy(&c->lock);
 	free(c->sticks_dir);
-	free(c->download_dir);
+	forget_download(c);
 	free(c);
 }

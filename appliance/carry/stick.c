@@ -154,6 +154,30 @@ static void temporary(const char *name, char out[CARRY_NAME + 4])
 	snprintf(out, CARRY_NAME + 4, "%.*s.tmp", CARRY_NAME - 1, name);
 }
 
+/* What writings that were broken off have left: the stick was pulled out, or the power went. */
+static void sweep(int at)
+{
+	int dir = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = dir >= 0 ? fdopendir(dir) : NULL;
+	size_t looked = 0;
+	struct dirent *e;
+
+	if (dir >= 0 && !d)
+		close(dir);
+	while (d && looked++ < CARRY_LOOKED && (e = readdir(d))) {
+		size_t n = strlen(e->d_name);
+		char name[CARRY_NAME];
+
+		if (n < 5 || n - 4 >= sizeof(name) || strcmp(e->d_name + n - 4, ".tmp") != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(n - 4), e->d_name);
+		if (carry_name_ok(name))
+			unlinkat(at, e->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
 struct error *stick_write_begin(int root, const char *name, int *ret_fd)
 {
 	_cleanup_(closep) int dir = -1;
@@ -165,7 +189,7 @@ struct error *stick_write_begin(int root, const char *name, int *ret_fd)
 	ENSURE(dir >= 0, error_new(ERR_EXISTS, N_("“lliure” on the stick is no folder. Give it "
 						  "another name and repeat.")));
 	temporary(name, tmp);
-	unlinkat(dir, tmp, 0);
+	sweep(dir);
 	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	ENSURE(fd >= 0, stick_error(errno));
 	*ret_fd = fd;

@@ -4,7 +4,6 @@
 #include "appliance/http/http_priv.h"
 #include "appliance/http/text.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <strings.h>
 #include <sys/statvfs.h>
 
@@ -31,14 +30,7 @@ static struct error *spool_open(struct request *r)
 	const char *dir = r->server->app->dir;
 	struct statvfs v;
 
-	r->spool = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (r->spool < 0) { /* a file system without nameless files */
-		char *path = arena_printf(&r->arena, "%s/spool-XXXXXX", dir);
-
-		r->spool = mkostemp(path, O_CLOEXEC);
-		unlink(path);
-	}
-	ENSURE(r->spool >= 0, file_error(errno, dir));
+	TRY(file_nameless(dir, &r->spool));
 	ENSURE(fstatvfs(r->spool, &v) == 0 &&
 		       (uint64_t)v.f_bavail * v.f_frsize > (uint64_t)LIMIT_UPLOAD * 2,
 	       no_room());

@@ -175,3 +175,19 @@ struct error *dir_remove(const char *path)
 		return file_error(errnum < 0 ? errno : errnum, path);
 	return NULL;
 }
+
+struct error *file_nameless(const char *dir, int *ret_fd)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0) { /* a file system without nameless files */
+		_cleanup_(freep) char *path = path_join(dir, "nameless-XXXXXX");
+
+		fd = mkostemp(path, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(path);
+	}
+	ENSURE(fd >= 0, file_error(errno, dir));
+	*ret_fd = fd;
+	return NULL;
+}

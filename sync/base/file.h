@@ -16,6 +16,9 @@ struct error *dir_make(const char *path, mode_t mode) MUST;
 struct error *dir_sync(const char *path) MUST;
 /* Remove a folder and what is in it, without following links; fine when it is not there. */
 struct error *dir_remove(const char *path) MUST;
+/* An open file without a name in that folder's file system, for reading and writing: nothing of it
+ * outlives the descriptor, which is yours. */
+struct error *file_nameless(const char *dir, int *ret_fd) MUST;
 /* An error from errno: ERR_FULL for ENOSPC and EDQUOT, ERR_NOT_FOUND for ENOENT, else ERR_IO.
  * path is what people are told. */
 struct error *file_error(int errnum, const char *path) MUST;

@@ -45,7 +45,10 @@ struct error *known_get(struct db *local, const struct pubkey *peer, struct aren
 /* A bundle from the peer (whom the caller knows to be one) was read. */
 struct error *known_claimed(struct db *local, const struct bundle_claim *c, int64_t now_ms) MUST;
 /* An exchange with the peer ended, in which it said this digest of the space's heads: when ours is
- * the same now, it holds what we hold. Writes nothing when that is known already. */
+ * the same now, it holds what we hold. Writes nothing when that is known already, and of a space
+ * with many logs not more often than every KNOWN_EVERY_MS: rows of a megabyte at every message
+ * would wear a card out, and knowing a little less costs only bytes. */
+enum { KNOWN_EVERY_MS = 600000, KNOWN_MANY = 64 };
 struct error *known_met(struct db *local, struct log_store *log, const struct pubkey *peer,
 			const struct space_digest *theirs, int64_t now_ms) MUST;
 struct error *known_forget(struct db *local, const struct pubkey *peer) MUST;

@@ -12,11 +12,12 @@ const char *const known_migrations[] = {
 };
 const int known_migrations_n = ARRAY_LEN(known_migrations);
 
-enum { KNOWN_OF, KNOWN_DIGEST, KNOWN_PUT, KNOWN_FORGET, SERIAL_UP, SERIAL, STMTS };
+enum { KNOWN_OF, KNOWN_DIGEST, KNOWN_WHEN, KNOWN_PUT, KNOWN_FORGET, SERIAL_UP, SERIAL, STMTS };
 static const char *const sql[] = {
 	[KNOWN_OF] = "SELECT incarnation, serial, when_ms, frames FROM known WHERE peer=?1"
 		     " ORDER BY space",
 	[KNOWN_DIGEST] = "SELECT count(*) FROM known WHERE peer=?1 AND space=?2 AND digest=?3",
+	[KNOWN_WHEN] = "SELECT when_ms FROM known WHERE peer=?1 AND space=?2",
 	[KNOWN_PUT] = "INSERT OR REPLACE INTO known VALUES (?1,?2,?3,?4,?5,?6,?7)",
 	[KNOWN_FORGET] = "DELETE FROM known WHERE peer=?1",
 	[SERIAL_UP] = "UPDATE known_serial SET serial=serial+1",
@@ -141,7 +142,7 @@ struct error *known_met(struct db *local, struct log_store *log, const struct pu
 	struct known k = {.when_ms = now_ms};
 	struct hash ours;
 	struct db_stmts *s;
-	int64_t same;
+	int64_t same, when;
 
 	TRY(statements(local, &s));
 	TRY(db_number(local, s, KNOWN_DIGEST, 0, &same, "kkk", peer, &theirs->space,
@@ -149,6 +150,9 @@ struct error *known_met(struct db *local, struct log_store *log, const struct pu
 	if (same)
 		return NULL;
 	TRY(heads_collect(log, &theirs->space, &a, &k.heads, &k.n_heads));
+	TRY(db_number(local, s, KNOWN_WHEN, 0, &when, "kk", peer, &theirs->space));
+	if (k.n_heads > KNOWN_MANY && now_ms >= when && now_ms - when < KNOWN_EVERY_MS)
+		return NULL;
 	ours = heads_digest(&theirs->space, k.heads, k.n_heads);
 	if (!hash_eq(&ours, &theirs->heads))
 		return NULL;

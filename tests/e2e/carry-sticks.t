@@ -130,6 +130,16 @@ ok "the volunteer sees what was brought, and nobody's address" eval 'admin b | g
 ok "nothing of it lies about" eval '! ls -A "$T/b" | grep -q spool'
 ok "strangers do not see the volunteer's page" eval '[ "$(curl -sS -o /dev/null -w "%{http_code}" "$(url b /admin/carry.json)")" = 401 ]'
 
+# --- what was erased ---
+id=$(get a "/forum/$forum.json" | python3 -c 'import json,sys; print([t["id"] for t in json.load(sys.stdin)["topics"] if t["title"] == "Diumenge"][0])')
+link=$(get a /carry.json | json download.url)
+ok "the news is in the file" eval 'curl -sS "$(url a "$link")" | grep -q Cal'
+post=$(get a "/topic/$id.json" | json posts.0.id)
+ok "its author takes it out" post_json a "/post/$post/erase" "$ta" '{"reason":"prova"}'
+is "the file is not handed out any more" "$(curl -sS -o /dev/null -w "%{http_code}" "$(url a "$link")")" 404
+ok "but made anew, without it" eval 'until_ok 20 ready a; ! curl -sS "$(url a "$(get a /carry.json | json download.url)")" | grep -q Cal'
+ok "no byte of it is in the folder" eval '! grep -rqa "ada al pati" "$T/a"'
+
 # --- what is private stays out of everybody's file ---
 ok "a private space is founded on a" "$LLIURE" space add "Consell" --private --as admin --password-file "$T/password" --data "$T/a"
 sleep 1

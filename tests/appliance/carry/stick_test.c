@@ -150,11 +150,15 @@ static void what_is_written_is_whole_or_not_there(void **state)
 	assert_int_equal(list(f, files, &more), 0);
 	/* What a power cut left is in nobody's way. */
 	put(f, "a-20261101-1200.lliure.tmp", "of last time");
+	put(f, "b-20261031-1200.lliure.tmp", "of the time before");
+	put(f, "letter.tmp", "of somebody else");
 	assert_ok(stick_write_begin(f->root, name, &fd));
 	assert_int_equal(write(fd, "whole", 5), 5);
 	assert_ok(stick_write_end(f->root, fd, name));
 	assert_int_equal(list(f, files, &more), 1);
 	assert_int_equal(files[0].size, 5);
+	assert_int_equal(faccessat(f->root, "lliure/b-20261031-1200.lliure.tmp", F_OK, 0), -1);
+	assert_int_equal(faccessat(f->root, "lliure/letter.tmp", F_OK, 0), 0);
 	stick_remove(f->root, "../lliure/a-20261101-1200.lliure");
 	assert_int_equal(list(f, files, &more), 1);
 	stick_remove(f->root, name);
