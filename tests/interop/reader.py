@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A second, small implementation of sync/PROTOCOL.md: reads streams and bundles, checks what they hold, and computes heads
-and digests. Written from that page; none of our C runs here. By hand: python3 reader.py BUNDLE."""
+and digests. Written from that page; none of our C runs here. By hand: python3 reader.py BUNDLE, or reader.py log BUNDLE for
+every entry of every log with what its signatures say."""
 import base64
 import hashlib
 import json
@@ -283,7 +284,36 @@ class Store:
         for name, content in self.blobs.items():
             need(H(content) == name, "a blob is not what its name says")
 
+    def prove(self):
+        """Each appliance's own signature, not only the newest of a run: a log is cut before what nobody signed."""
+        for held in self.logs.values():
+            for i, (header, _, _) in enumerate(held):
+                if not header.appliance_signed():
+                    del held[i:]
+                    break
+        self.ended = {log: seq for log, seq in self.ended.items() if seq <= len(self.logs[log])}
+
+    def ops(self, log):
+        """The op ids of what is live."""
+        return [header.op for header, _, _ in self.logs.get(log, [])[:self.head(log)[0]]]
+
     # --- section 6 ---
+    def lacking(self, space):
+        """The digest of missing payloads."""
+        total = 0
+        for log, held in self.logs.items():
+            seqs = [h.seq for h, state, _ in held[:self.head(log)[0]] if state != HELD]
+            if log[:32] != space or not seqs:
+                continue
+            ranges = []
+            for seq in seqs:
+                if ranges and ranges[-1][1] == seq - 1:
+                    ranges[-1][1] = seq
+                else:
+                    ranges.append([seq, seq])
+            total ^= u(H(log + b"".join(le(a, 8) + le(b, 8) for a, b in ranges[:64])))
+        return le(total, 32)[:16]
+
     def head(self, log):
         mark, at = 0, 0
         if log in self.ended:
@@ -310,8 +340,26 @@ def digest_of_spaces(rows):
     return H(b"lliure-spaces-1" + b"".join(space + heads for space, heads in sorted(rows)))
 
 
+def print_logs(store):
+    for log, held in sorted(store.logs.items()):
+        live, _, mark, at = store.head(log)
+        why = {0: "open", 1: f"forked at {at}", 2: f"ended at {at}"}[mark]
+        print(f"log of {text(log[32:64])[:8]}, incarnation {u(log[64:72]):016x}: {len(held)} entries, {live} live, {why}")
+        for header, state, payload in held:
+            kind = ["held", "not held", "sealed", "erased"][state]
+            if state == HELD and not header.flags & 1:
+                kind = json.loads(payload).get("type")
+            print(f"  {header.seq:6} {text(header.op)[:8]} by {text(header.author)[:8]}"
+                  f" author {'signed' if header.author_signed() else 'DID NOT SIGN'},"
+                  f" box {'signed' if header.appliance_signed() else 'DID NOT SIGN'}: {kind}")
+
+
 if __name__ == "__main__":
     store = Store()
+    if sys.argv[1] == "log":
+        store.take_stream(open(sys.argv[2], "rb").read())
+        print_logs(store)
+        sys.exit()
     store.take_stream(open(sys.argv[1], "rb").read())
     print(json.dumps({"spaces": {text(s): {"digest": store.digest(s).hex(),
                                            "entries": sum(len(v) for k, v in store.logs.items() if k[:32] == s)}

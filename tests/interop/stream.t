@@ -81,6 +81,45 @@ with tempfile.TemporaryDirectory() as d:
     else:
         print("# skipped: stream_tool is not built")
 
+tool = os.path.join(build, "tests/interop/log_tool")
+with tempfile.TemporaryDirectory() as d:
+    subprocess.run([tool, d], check=True)
+    data = open(os.path.join(d, "bundle"), "rb").read()
+    expected = json.load(open(os.path.join(d, "expected.json")))
+    space = bytes.fromhex(expected["space"])
+    store = reader.Store()
+    store.take_stream(data)
+    store.prove()
+    ok(all(h.appliance_signed() for held in store.logs.values() for h, _, _ in held), "each box's signature in each log holds, not only the newest")
+    bad = [(log, h.seq) for log, held in store.logs.items() for h, _, _ in held if not h.author_signed()]
+    ok([b for b in bad] == list(store.ended.items()) and len(bad) == 1, "each author's signature holds, but where a box vouched falsely")
+    ok(len(store.forked) == 1, "the copied card's fork is proved")
+    mine = {log.hex(): store.head(log) for log in store.logs}
+    theirs = {x["log"]: (x["head"], bytes.fromhex(x["hash"]), x["mark"], x["mark_sequence"]) for x in expected["logs"]}
+    ok(mine == theirs and {m[2] for m in mine.values()} == {0, 1, 2}, "the head of each log, open, forked and ended, is the program's")
+    ok(all([o.hex() for o in store.ops(bytes.fromhex(x["log"]))] == x["ops"] for x in expected["logs"]), "and so is each op id")
+    ok(store.digest(space).hex() == expected["heads"], "and the digest of the heads")
+    erased = sum(state == reader.ERASED for held in store.logs.values() for _, state, _ in held)
+    ok(store.lacking(space).hex() == expected["missing"] and erased == 1, "and the digest of what is not there, erased or not")
+
+    # One byte of any header changed, in a run that is otherwise the same: refused, or another log.
+    log, first, run = next(reader.entries(b) for k, b in reader.frames(data) if k == reader.ENTRIES and len(reader.entries(b)[2]) > 8)
+    noticed = tried = 0
+    for at in range(0, 352, 5):
+        i = at % len(run)
+        raw = bytearray(run[i][0].raw)
+        raw[at] ^= 1 << at % 8
+        changed, other = list(run), reader.Store()
+        changed[i] = (reader.Header(raw), *run[i][1:])
+        tried += 1
+        try:
+            other.take_run(log, first, changed)
+            other.prove()
+            noticed += other.head(log) != store.head(log)
+        except reader.Refused:
+            noticed += 1
+    ok(noticed == tried, "one byte of a header changed is noticed, wherever it is")
+
 program = os.environ.get("LLIURE") or os.path.join(build, "lliure")
 with tempfile.TemporaryDirectory() as d:
     def lliure(*args):
@@ -97,6 +136,8 @@ with tempfile.TemporaryDirectory() as d:
     for log, held in store.logs.items():
         read[reader.text(log[:32])] = read.get(reader.text(log[:32]), 0) + len(held)
     ok(ours and ours == read, "a bundle that the program writes is read and checked whole")
+    store.prove()
+    ok(all(h.appliance_signed() and h.author_signed() for held in store.logs.values() for h, _, _ in held), "every signature of every entry holds")
     ops = [json.loads(p)["type"] for held in store.logs.values() for _, state, p in held if state == reader.HELD]
     ok(ops[0] == "space.found", "and begins with the founding of its space")
 
