@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The lives of boxes: opened, crashed, full, restored, copied, and their clocks. */
 #include "tests/sim/world.h"
+#include "appliance/forum/forum.h"
+#include "appliance/library/library.h"
 #include "sync/base/file.h"
 #include <assert.h>
 
@@ -187,6 +189,9 @@ void world_link(struct world *w, int a, int b)
 		w->at[a].link[b] = w->at[b].link[a] = true;
 }
 
+/* What the acts of people are about. */
+static const struct feature *const few_features[] = {&forum_feature, &library_feature, NULL};
+
 int world_add(struct world *w, unsigned key, bool hostile)
 {
 	struct sim *s = &w->s;
@@ -196,6 +201,7 @@ int world_add(struct world *w, unsigned key, bool hostile)
 
 	w->at[i] = (struct site){.disk = disk_new(&dir), .hostile = hostile};
 	*b = (struct box){.dir = (char *)dir, .key = test_key(1000 + key), .mode = DB_WRITER};
+	b->features = w->whole ? NULL : few_features;
 	test_env_init(&b->env, 0, test_rand(&s->rand));
 	snprintf(b->where, sizeof(b->where), "place %d", i);
 	if (sim_chance(s, 40))
@@ -375,6 +381,15 @@ void world_fault(struct world *w)
 		}
 }
 
+static struct error *catch_up(struct conn *c)
+{
+	bool more;
+
+	TRY(conn_begin(c));
+	TRY(community_catch_up(c, 0, &more));
+	return conn_commit(c);
+}
+
 /* The storm is over: what is down comes up, disks have room and do what they say. */
 void world_heal(struct world *w)
 {
@@ -390,6 +405,8 @@ void world_heal(struct world *w)
 			world_open(w, i);
 		w->at[i].honesty = DISK_HONEST;
 		disk_set_honesty(w->at[i].disk, DISK_HONEST);
+		/* As the next write does: a full disk may have kept the view from following the log. */
+		NEED(&w->s, catch_up(w->s.box[i].c));
 	}
 	sim_say(&w->s, "the storm is over");
 }

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <malloc.h>
 
-enum { BEGIN = 1764000000 };
 static const int64_t epoch = 1764000000000;
 
 /* --- what is said --- */
@@ -227,6 +226,9 @@ struct world *world_new(uint64_t seed, bool trace)
 
 	if (!w)
 		abort();
+	/* Memory stays with the process: it is short, and asks for a lot of it often. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 28);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	s->seed = seed;
 	s->trace = trace;
 	s->disk_failed = world_disk_failed;
@@ -239,6 +241,7 @@ struct world *world_new(uint64_t seed, bool trace)
 		s->twin_of[i] = -1;
 	for (int i = 0; i < SIM_PEOPLE; i++)
 		s->people[i] = test_key(1 + (unsigned)i);
+	w->whole = sim_chance(s, 10);
 	n = draw_size(w);
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)
@@ -299,7 +302,7 @@ static void settle(struct world *w)
 struct hash world_run(struct world *w)
 {
 	w->storm = true;
-	w->storm_ends = w->s.rand.now + 1000 * (40 + (int64_t)sim_below(&w->s, 110));
+	w->storm_ends = w->s.rand.now + 1000 * (30 + (int64_t)sim_below(&w->s, 80));
 	world_later(w, 0, people_act, -1, NULL);
 	world_later(w, 0, somebody_calls, -1, NULL);
 	world_later(w, 1000, something_fails, -1, NULL);

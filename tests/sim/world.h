@@ -57,6 +57,7 @@ struct world {
 	struct bundle bundle[BUNDLES];
 	struct sent *sent;
 	bool storm; /* faults happen */
+	bool whole;		/* with all the features of the program: slower */
 	bool views; /* world_check_views after every event */
 	int64_t storm_ends;
 	unsigned hostile_acts;

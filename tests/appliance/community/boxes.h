@@ -13,6 +13,7 @@ struct box {
 	struct conn *c;
 	char where[32];
 	enum db_mode mode;
+	const struct feature *const *features; /* NULL: the program's */
 };
 
 static inline struct error *box_open(struct box *b)
@@ -23,7 +24,8 @@ static inline struct error *box_open(struct box *b)
 						  .appliance = b->key,
 						  .mode = b->mode,
 						  .whereabouts = b->where,
-						  .name = "box"},
+						  .features = b->features,
+					  .name = "box"},
 			 &b->c);
 }
 
