@@ -4,6 +4,7 @@
 #
 #   net_can || net_skip         TAP's `1..0 # SKIP why`, and the end, where it can't be done
 #   net_up a b c                makes the switch and the boxes (10.77.0.1, .2, …; hosts a, b, c)
+#   net_up_bad SEED a b c       the same on a bad switch: switch_tool.c; net_switch loss 50 commands it
 #   net_avahi a                 starts D-Bus and Avahi there (net_avahi_stop a ends Avahi)
 #   net_in a COMMAND…           runs a command there; net_bg a COMMAND… in the background
 #   net_cut a; net_join a       pulls a's cable, and puts it back
@@ -56,10 +57,55 @@ net_bg() { # NAME COMMAND…: its output goes to $NET_DIR/NAME.log
 		</dev/null >>"$NET_DIR/$net_bg_name.log" 2>&1 &
 }
 
-net_up() { # NAME…
+net_begin() {
 	NET_DIR=$(mktemp -d)
 	trap 'net_status=$?; net_down; exit $net_status' EXIT
 	trap 'exit 130' INT TERM HUP
+}
+
+net_address() { # NAME NUMBER
+	net_in "$1" ip link set lo up
+	# no waiting for duplicate addresses: the test's time is short
+	net_in "$1" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad' 2>/dev/null
+	net_in "$1" ip addr add "10.77.0.$2/24" dev eth0
+	net_in "$1" ip link set eth0 up
+}
+
+net_can_tap() {
+	[ -c /dev/net/tun ] || { net_why="there is no /dev/net/tun"; return 1; }
+	[ -x "$BUILD/tests/net/switch_tool" ] || { net_why="tests/net/switch_tool is not built"; return 1; }
+}
+
+net_up_bad() { # SEED NAME…
+	net_begin
+	net_seed=$1
+	shift
+	net_pids=
+	for net_box in "$@"; do
+		net_holder "$net_box" || return 1
+		net_pids="$net_pids $(cat "$NET_DIR/$net_box.pid")"
+	done
+	# shellcheck disable=SC2086
+	"$BUILD/tests/net/switch_tool" "$NET_DIR/switch" "$net_seed" $net_pids 2>"$NET_DIR/switch.log" &
+	echo $! >"$NET_DIR/switch.holder"
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		[ -S "$NET_DIR/switch" ] && break
+		sleep 0.1
+	done
+	[ -S "$NET_DIR/switch" ] || return 1
+	net_n=0
+	for net_box in "$@"; do
+		net_n=$((net_n + 1))
+		net_address "$net_box" $net_n
+	done
+}
+
+net_switch() { # COMMAND…
+	"$BUILD/tests/net/switch_tool" "$NET_DIR/switch" say "$@"
+}
+
+net_up() { # NAME…
+	net_begin
 	net_holder switch || return 1
 	net_in switch ip link add bridge type bridge mcast_snooping 0 || return 1
 	net_in switch ip link set bridge up
@@ -71,11 +117,7 @@ net_up() { # NAME…
 		nsenter -t "$(cat "$NET_DIR/switch.pid")" --net ip link add "p$net_n" type veth \
 			peer name eth0 netns "$(cat "$NET_DIR/$net_box.pid")" || return 1
 		net_in switch ip link set "p$net_n" master bridge up
-		net_in "$net_box" ip link set lo up
-		# no waiting for duplicate addresses: the test's time is short
-		net_in "$net_box" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad' 2>/dev/null
-		net_in "$net_box" ip addr add "10.77.0.$net_n/24" dev eth0
-		net_in "$net_box" ip link set eth0 up
+		net_address "$net_box" $net_n
 		echo "p$net_n" >"$NET_DIR/$net_box.port"
 	done
 }
