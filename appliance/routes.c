@@ -10,6 +10,7 @@
 #include "appliance/moderation/moderation_pages.h"
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
+#include "appliance/peers/reach_pages.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
@@ -18,7 +19,7 @@
 const struct route *const route_tables[] = {
 	admin_routes, copy_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, search_routes,
-	conduct_routes,
+	conduct_routes, reach_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
 	setup_over_routes,

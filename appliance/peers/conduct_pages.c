@@ -12,7 +12,7 @@ static const struct {
 struct page {
 	struct request *r;
 	struct peer peer;
-	json_t *misdeeds, *costs;
+	json_t *misdeeds, *costs, *kept;
 	bool full; /* a quota is reached */
 	unsigned times;
 };
@@ -54,13 +54,30 @@ static const char *size_text(struct request *r, uint64_t bytes)
 	return arena_printf(request_arena(r), n < 10 && n > 0 ? "%.1f %s" : "%.0f %s", n, units[u]);
 }
 
+/* 2 000 000, with narrow spaces that do not break. */
+static const char *grouped(struct request *r, uint64_t n)
+{
+	char digits[24], out[80];
+	size_t len, at = 0;
+
+	snprintf(digits, sizeof(digits), "%" PRIu64, n);
+	len = strlen(digits);
+	for (size_t i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			at += (size_t)snprintf(out + at, sizeof(out) - at, "\u202f");
+		out[at++] = digits[i];
+	}
+	out[at] = 0;
+	return arena_str(request_arena(r), out);
+}
+
 static const char *amount(struct request *r, enum ledger_item item, uint64_t n)
 {
 	if (n == UINT64_MAX)
 		return "";
 	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT)
 		return size_text(r, n);
-	return arena_printf(request_arena(r), "%" PRIu64, n);
+	return grouped(r, n);
 }
 
 static const char *const item_msgids[LEDGER_ITEMS] = {
@@ -72,6 +89,22 @@ static const char *const item_msgids[LEDGER_ITEMS] = {
 	[LEDGER_IN] = N_("Came over the line"),
 	[LEDGER_OUT] = N_("Went over the line"),
 };
+
+static void add_row(struct page *p, enum ledger_item item, uint64_t day, uint64_t total, bool full)
+{
+	uint64_t most_day = ledger_quota(item, false, false, p->times);
+	uint64_t most = ledger_quota(item, false, true, p->times);
+	json_t *row = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:b}", "text", request_text(p->r, item_msgids[item]),
+		"today_text", amount(p->r, item, day), "day_most_text",
+		amount(p->r, item, most_day), "total_text", amount(p->r, item, total), "most_text",
+		amount(p->r, item, most), "full", full);
+
+	if (item == LEDGER_BYTES)
+		p->kept = row; /* the one that most people want to know */
+	else
+		json_array_append_new(p->costs, row);
+}
 
 static struct error *add_cost(void *ctx, const struct ledger_row *row)
 {
@@ -90,13 +123,7 @@ static struct error *add_cost(void *ctx, const struct ledger_row *row)
 		bool full = day >= most_day - most_day / 20 || row->total.n[i] >= most - most / 20;
 
 		p->full |= full;
-		json_array_append_new(p->costs,
-				      json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "text",
-						request_text(p->r, item_msgids[i]), "today_text",
-						amount(p->r, item, day), "day_most_text",
-						amount(p->r, item, most_day), "total_text",
-						amount(p->r, item, row->total.n[i]), "most_text",
-						amount(p->r, item, most), "full", full));
+		add_row(p, item, day, row->total.n[i], full);
 	}
 	return NULL;
 }
@@ -135,13 +162,16 @@ static struct error *conduct_page(struct request *r)
 	if (e) {
 		json_decref(p.misdeeds);
 		json_decref(p.costs);
+		json_decref(p.kept);
 		return e;
 	}
-	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:b, s:b, s:s, s:o}", "peer", "name",
-			    *p.peer.name ? p.peer.name : ID_SHORT(&p.peer.key), "key",
+	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o}", "peer",
+			    "name", *p.peer.name ? p.peer.name : ID_SHORT(&p.peer.key), "key",
 			    ID(&p.peer.key), "short", ID_SHORT(&p.peer.key), "misdeeds", p.misdeeds,
-			    "costs", p.costs, "full", p.full, "paused", paused != 0, "paused_text",
-			    paused ? request_date_text(r, paused) : "", "form", allowance_json(&p));
+			    "costs", p.costs, "kept", p.kept ? p.kept : json_null(), "odd",
+			    json_array_size(p.misdeeds) > 0, "full", p.full, "paused", paused != 0,
+			    "paused_text", paused ? request_date_text(r, paused) : "", "form",
+			    allowance_json(&p));
 	/* Read is seen: when that can't be written, it is new once more. */
 	error_free(peers_saw_conduct(request_app(r), &p.peer.key));
 	return respond_page(r, "admin_conduct", request_text(r, N_("How a box behaves")), context);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The volunteer's page of other boxes: who is near, who is approved, what moved. */
 #include "appliance/peers/peers.h"
+#include "appliance/peers/reach.h"
 #include "appliance/peers/peers_pages.h"
 
 enum { REPORTS_NEAR = 5, REPORTS_A_PAGE = 30 };
@@ -77,8 +78,32 @@ static struct error *list_found(struct request *r, json_t **ret)
 	return knock_each(l.conn->local, add_knock, &l);
 }
 
+/* What came of it through another: then it is not lost, only not met. */
+static const char *heard_of(struct request *r, const struct peer *p)
+{
+	char via[LIMIT_NAME + 1], entries[24];
+	struct heard h;
+	bool any = false;
+	struct error *e = reach_heard(request_conn(r), &p->key, &h, via, &any);
+
+	if (e || !any) {
+		error_free(e);
+		return NULL;
+	}
+	snprintf(entries, sizeof(entries), "%llu", (unsigned long long)h.entries);
+	return request_error_text(
+		r, error_new(ERR_NOT_FOUND,
+			     N_("Not met itself, but heard of through %s: entries %s, the newest "
+				"of %s."),
+			     via, entries, request_date_text(r, h.newest_ms)));
+}
+
 static const char *peer_state(struct request *r, const struct peer *p)
 {
+	const char *heard = p->last_ok_ms ? NULL : heard_of(r, p);
+
+	if (heard)
+		return heard;
 	if (*p->last_error)
 		return p->last_error;
 	if (!p->last_ok_ms)
