@@ -65,6 +65,32 @@ post a /admin/recovery/now -d '' >/dev/null
 ok "a disk that is not there is said in words" until_ok 20 eval 'state a | grep -q "plugged in"'
 mv "$T/disks/gone" "$T/disks/one"
 
+# --- a disk that is full, and one that fills up in the middle ---
+full_disk() { # full_disk SIZE: a box in a mount namespace of its own, whose disk has SIZE bytes
+	make_box "full$1" || return 1
+	mkdir -p "$T/small/$1"
+	cat >"$T/in-space" <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount -t tmpfs -o size=\$SIZE none "\$DISK" && exec "\$@"' sh "$LLIURE" "\$@"
+END
+	chmod +x "$T/in-space"
+	SIZE=$1 DISK="$T/small/$1" LLIURE="$T/in-space" start_box "full$1" --backups "$T/small" || return 1
+	token[full$1]=$(token_of "full$1")
+	post "full$1" /admin/recovery/places --data-urlencode "folder=$T/small/$1" >/dev/null
+	post "full$1" /admin/recovery/now -d '' >/dev/null
+	until_ok 20 eval 'state full'"$1"' | grep -q "disk is full"'
+}
+if unshare -m sh -c 'mount -t tmpfs -o size=4096 none "$0"' "$T/disks/two" 2>/dev/null; then
+	ok "a full disk is said in words" full_disk 4096
+	ok "nothing half-written is left on it" [ "$(find "/proc/${daemon[full4096]}/root$T/small/4096" -type f | wc -l)" = 0 ]
+	ok "one that fills up in the middle, too" full_disk 98304
+	ok "and nothing half-written is left" [ "$(find "/proc/${daemon[full98304]}/root$T/small/98304" -name '*part*' | wc -l)" = 0 ]
+	stop_box full4096
+	stop_box full98304
+else
+	note "skipped: no file system can be mounted here"
+fi
+
 # --- at a peer ---
 "$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/a" >/dev/null
 "$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null

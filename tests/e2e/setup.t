@@ -168,6 +168,19 @@ for i in $(seq 8); do
 done
 ok "after each of 8 power cuts it is a whole box ($lived) or as new as before" [ "$i" = 8 ]
 
+# --- the plain door, as a visitor on the Wi-Fi sees it ---
+IP=$(hostname -I 2>/dev/null | awk '{print $1}')
+if [ -n "$IP" ]; then
+	new_box p --http "$IP:0" --https "$IP:0"
+	plain() { curl -sS --max-time 20 -o "$T/body" -w '%{http_code}' "$@" "http://$IP:$(cat "$T/p.http")$P"; }
+	P=/
+	is "the plain door leads to the safe one" "$(plain)" 200
+	ok "and asks for nothing" eval 'grep -q "https://$IP:" "$T/body" && ! grep -q "<input" "$T/body"'
+	P=/setup/code
+	is "nor does it take the code" "$(plain --data-urlencode "code=$(cat "$T/p.code")")" 403
+	stop_box p
+fi
+
 # --- what is never touched ---
 mkdir "$T/full"
 echo mine >"$T/full/letter.txt"
