@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The thread that makes backups by itself, and tries the newest out. */
+#include "appliance/carry/stick.h"
 #include "appliance/recovery/folder.h"
 #include "appliance/recovery/peer_place.h"
 #include "appliance/recovery/proof.h"
@@ -333,12 +334,14 @@ static void add_folders_in(const char *root, char out[][RECOVERY_PLACE], size_t 
 
 size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max)
 {
-	size_t n = 0;
+	struct stick_place sticks[CARRY_STICKS];
+	size_t n = 0, n_sticks = stick_places(k->sticks, sticks, CARRY_STICKS);
 
 	if (k->backups)
 		add_folder(k->backups, out, &n, max);
 	add_folders_in(k->backups, out, &n, max);
-	add_folders_in(k->sticks, out, &n, max);
+	for (size_t i = 0; i < n_sticks; i++)
+		add_folder(sticks[i].path, out, &n, max);
 	return n;
 }
 

@@ -71,5 +71,6 @@ void keeper_back_up_now(struct keeper *k);
 void keeper_prove_now(struct keeper *k);
 /* What it is at: 0 nothing, 1 a backup, 2 the trial. */
 int keeper_at_work(struct keeper *k);
-/* The folders that may be places: those named, and the folders directly in them. At most max. */
+/* The folders that may be places: the one named, the folders directly in it, and the sticks that
+ * are plugged in. At most max. */
 size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/carry/stick.h"
 #include "appliance/setup/setup_priv.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -63,12 +64,14 @@ static int newer_first(const void *a, const void *b)
 
 size_t setup_find(const struct setup *s, struct setup_found *out, size_t max)
 {
+	struct stick_place sticks[CARRY_STICKS];
+	size_t n = stick_places(s->o.sticks, sticks, CARRY_STICKS);
 	struct search all = {out, 0, max};
 
 	if (s->o.backups)
 		look_into(&all, s->o.backups, 1);
-	if (s->o.sticks)
-		look_into(&all, s->o.sticks, 2);
+	for (size_t i = 0; i < n; i++)
+		look_into(&all, sticks[i].path, 1);
 	qsort(out, all.n, sizeof(*out), newer_first);
 	return all.n;
 }

@@ -31,6 +31,6 @@ struct setup_found {
 	struct backup_about about;
 	uint64_t size;
 };
-/* Newest first; at most max. Looks into the folders and those directly in them, never through a
- * link. */
+/* Newest first; at most max. Looks into the folder, the sticks that are plugged in, and the folders
+ * directly in them, never through a link. */
 size_t setup_find(const struct setup *s, struct setup_found *out, size_t max);

@@ -68,7 +68,7 @@ TOKEN=$(token_of a)
 post_json a /forum/general/topics "$TOKEN" '{"title":"primer tema","text":"hola"}' >/dev/null
 "$LLIURE" sheets --data "$T/a" >"$T/sheets"
 grep '^LLIURE1:' "$T/sheets" >"$T/codes"
-mkdir "$T/disk" "$T/disk/in"
+mkdir -p "$T/disk/in" "$T/sticks/Kingston"
 "$LLIURE" backup "$T/disk/in/whole" --data "$T/a" >/dev/null
 "$LLIURE" backup "$T/small" --small --data "$T/a" >/dev/null
 DIGEST=$(digest_of a)
@@ -123,11 +123,14 @@ ok "it writes on, and others take it" until_ok 20 eval "get b /forum/general.jso
 stop_box r
 
 # --- restore: found in a folder, or sent by the browser ---
-new_box f --backups "$T/disk"
+new_box f --backups "$T/disk" --sticks "$T/sticks"
 enter f
 ask f /setup/restore >"$T/body"
 ok "a backup in the folder is offered" grep -q "value=\"$T/disk/in/whole\"" "$T/body"
 CSRF=$(csrf f /setup/restore)
+cp "$T/small" "$T/sticks/Kingston/small.backup"
+ask f /setup/restore >"$T/body"
+ok "and one on a stick that is plugged in" grep -q "value=\"$T/sticks/Kingston/small.backup\"" "$T/body"
 is "no other file is opened" "$(status f /setup/restore -F "csrf=$CSRF" -F "source=$T/small" -F "sheet1=<$T/codes")" 404
 sed -n 1p "$T/codes" >"$T/one"
 sed -n 2p "$T/codes" >"$T/two"
