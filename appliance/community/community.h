@@ -115,7 +115,8 @@ struct space_info {
 	bool is_private;     /* sealed to its admitted boxes; its pages to its people */
 	bool has_key;	     /* of a private space: this box was given its newest key */
 	uint16_t epoch;	     /* of that newest key */
-	uint64_t unopened;   /* ops that are here, sealed with keys that this box was not given */
+	uint64_t unopened; /* ops that are here, sealed with keys that this box was not given; at
+			    * most 100,000 are counted */
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);

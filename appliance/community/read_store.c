@@ -144,14 +144,15 @@ bool space_shared_with(struct conn *c, const struct hash *space, const struct pu
 
 bool space_visible_to(struct conn *c, const struct hash *space, const struct pubkey *viewer)
 {
-	struct space_info s;
 	enum role role = ROLE_NONE;
-	struct error *err = space_get_here(c, space, &s);
+	int64_t is_private;
+	struct error *err = db_number(c->view, c->community->stmts, SPACE_PRIVATE, -1, &is_private,
+				      "k", space);
 
-	if (!err && s.is_private && viewer)
+	if (!err && is_private == 1 && viewer)
 		err = role_now(c, space, viewer, &role);
 	if (!err)
-		return !s.is_private || role >= ROLE_NEW;
+		return is_private == 0 || role >= ROLE_NEW;
 	error_free(err);
 	return false;
 }

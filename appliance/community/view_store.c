@@ -49,10 +49,11 @@ const char *const view_schema =
 #define OP_COLUMNS                                                                                 \
 	"num, id, space, object, kind, log, seq, author, by_appliance, time, role, flags, seen"
 #define OBJECT_COLUMNS "num, id, space, flags, features, heads, max_time, max_id"
+/* Of what can't be opened enough are counted to say that they are many. */
 #define SPACE_COLUMNS                                                                              \
-	"id, name, about, guest_posts, appliance, founded, private,"                               \
-	" epoch, has_key, private * (SELECT count(*) FROM op WHERE op.space = space.num"           \
-	" AND kind = 7)"
+	"id, name, about, guest_posts, appliance, founded, private, epoch, has_key,"               \
+	" CASE WHEN private THEN (SELECT count(*) FROM (SELECT 1 FROM op"                          \
+	" WHERE op.space = space.num AND kind = 7 LIMIT 100000)) ELSE 0 END"
 #define MEMBER_COLUMNS "key, name, role, home, since"
 
 const char *const view_sql[VIEW_STMTS] = {
@@ -67,6 +68,7 @@ const char *const view_sql[VIEW_STMTS] = {
 		       " ORDER BY private, appliance <> ?1,"
 		       " CASE WHEN appliance = ?1 THEN founded END, id",
 	[SPACE_ID] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL AND id = ?1",
+	[SPACE_PRIVATE] = "SELECT private FROM space WHERE founded IS NOT NULL AND id = ?1",
 	[SPACE_SHORT] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
 			" AND id >= ?1 AND id <= ?2 ORDER BY id LIMIT 1",
 	[SPACE_NUM] = "SELECT num FROM space WHERE id = ?1",

@@ -118,6 +118,9 @@ static struct error *run(struct app *a, write_fn *fn, struct box_job *j)
 struct error *spaces_admit(struct app *a, const struct hash *space, const struct pubkey *key,
 			   const char *name, enum admission how, const struct secret *author)
 {
+	ENSURE(!pubkey_eq(key, secret_pubkey(a->self)),
+	       error_new(ERR_INVALID,
+			 N_("That is this box's own key. Ask the other box for its key.")));
 	return run(a, admit, &(struct box_job){space, key, name, how, author});
 }
 

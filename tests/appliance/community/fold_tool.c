@@ -4,7 +4,7 @@
  * long topic, then many changes of the rules. Prints one line each, in
  * milliseconds of the processor; for eyes, not for tests.
  *
- *   fold_tool [POSTS [no-rules]]
+ *   fold_tool [POSTS [no-rules | private]]
  */
 #define TEST_WITHOUT_CMOCKA
 #include "tests/appliance/community/boxes.h"
@@ -32,6 +32,7 @@ struct world {
 	struct box a, b;
 	struct hash space, topic[TOPICS];
 	struct secret *people[AUTHORS];
+	bool is_private;
 };
 
 static struct hash submit(struct world *w, const char *type, const struct hash *object,
@@ -59,8 +60,14 @@ static void found(struct world *w)
 	NEED(box_open(&w->b));
 	for (unsigned i = 0; i < AUTHORS; i++)
 		w->people[i] = test_key(1 + i);
-	NEED(box_found(&w->a, w->people[0], &w->space));
+	if (w->is_private)
+		NEED(box_found_private(&w->a, w->people[0], &w->space));
+	else
+		NEED(box_found(&w->a, w->people[0], &w->space));
 	NEED(conn_begin(w->a.c));
+	if (w->is_private)
+		NEED(community_admit(w->a.c, &w->space, secret_pubkey(w->b.key), "b", ADMIT_READ,
+				     w->people[0]));
 	for (unsigned i = 1; i < AUTHORS; i++)
 		submit(w, "member.add", NULL, w->people[0],
 		       json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(w->people[i])), "name",
@@ -175,6 +182,7 @@ int main(int argc, char **argv)
 
 	test_init();
 	setenv("TMPDIR", "/dev/shm", 0);
+	w.is_private = argc > 2 && strcmp(argv[2], "private") == 0;
 	found(&w);
 	write_posts(&w, argc > 1 ? (int)strtol(argv[1], NULL, 10) : 50000);
 	first_sync(&w);
