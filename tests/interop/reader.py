@@ -11,6 +11,7 @@ import nacl.bindings as sodium
 
 MAGIC = b"LLIURE\0\1"
 ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT, RANGES = range(1, 13)
+CLAIM = 16
 HELD, NOT_HELD, SEALED, ERASED = range(4)
 
 
@@ -121,7 +122,7 @@ def frames(data):
         if kind == END:
             need(len(body) == 8 and u(body) == count, "frames are missing")
             ended = True
-        if ENTRIES <= kind <= RANGES:
+        if ENTRIES <= kind <= RANGES or kind == CLAIM:
             yield kind, body
         count += 1
         at = end + 16
@@ -215,10 +216,26 @@ def describe(kind, body):
         space = c.take(32)
         d.update(space=space.hex(), nonce=c.take(16).hex(), items=[range_item(c) for _ in range(c.u(2))])
         d.update(rows=[(space + c.take(89)[:40]).hex() for _ in range(c.u(4))], lacks=c.take(6 * c.u(4)).hex())
+    elif kind == CLAIM:
+        d.update(writer=c.take(32).hex(), receiver=c.take(32).hex(), incarnation=str(c.u(8)), serial=str(c.u(8)),
+                 time=int.from_bytes(c.take(8), "little", signed=True), heads=c.take(32).hex(), signature=c.take(64).hex())
     elif kind == RESULT:
         d.update(added=str(c.u(8)), filled=str(c.u(8)), known=str(c.u(8)))
     need(c.at == len(body), "a frame has the wrong size")
     return d
+
+
+# --- section 9 ---
+def claim_holds(data):
+    """Does a bundle's claim match the frames of heads and missing payloads before it, and is it signed?"""
+    heads = b""
+    for kind, body in frames(data):
+        if kind in (HEADS, MISSING):
+            framed = bytes([kind]) + len(body).to_bytes(4, "little") + body
+            heads += framed + H(framed)[:16]
+        elif kind == CLAIM:
+            return H(heads) == body[88:120] and verifies(body[:32], b"lliure-claim-1" + body[:120], body[120:])
+    return False
 
 
 # --- section 6.1 ---

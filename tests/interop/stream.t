@@ -41,6 +41,8 @@ for f in doc["files"]:
     got = [reader.describe(k, b) for k, b in reader.frames(vector(f["file"]))]
     ok(got == f["frames"], f"{f['file']} says the same to both implementations")
 
+claim = vector("stream-claim.bin")
+ok(reader.claim_holds(claim), "the claim of a bundle is of the heads before it, and signed")
 bundle = vector("stream-bundle.bin")
 store = reader.Store()
 store.take_stream(bundle)

@@ -7,6 +7,7 @@
 #define TEST_WITHOUT_CMOCKA
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
+#include "sync/bundle/claim.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/ranges.h"
 #include "tests/sync/replicate/run.h"
@@ -340,12 +341,32 @@ static void make_bundle(struct tool *t, struct stream_writer *w)
 	stream_put_blob(w, &name, 20, 12, span_of(text + 12, 8));
 }
 
+static void make_claim(struct tool *t, struct stream_writer *w)
+{
+	const struct seq_range ranges[] = {{2, 2}, {5, 6}};
+	_cleanup_(secret_freep) struct secret *writer = test_key(2), *receiver = test_key(3);
+	size_t from;
+	struct bundle_claim c = {.receiver = *secret_pubkey(receiver),
+				 .incarnation = 0x1122334455667788,
+				 .serial = 7,
+				 .time_ms = 1764000000000};
+	struct stream_claim frame;
+
+	stream_put_hello(w, 1764000000000, "Ateneu de Gràcia");
+	from = w->out->n;
+	stream_put_heads(w, &t->run.id.space, t->heads, 3);
+	stream_put_missing(w, &t->run.id, ranges, 2);
+	c.frames = span_of(w->out->p + from, w->out->n - from);
+	claim_sign(&c, writer, &frame);
+	stream_put_claim(w, &frame);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct tool *t, struct stream_writer *w);
 } files[] = {{"status", make_status}, {"pull", make_pull},     {"answer", make_answer},
 	     {"push", make_push},     {"pushed", make_pushed}, {"bundle", make_bundle},
-	     {"ranges", make_ranges}};
+	     {"ranges", make_ranges}, {"claim", make_claim}};
 
 /* Heads of the space, their digest, and the digests of two spaces. */
 static void make_heads(struct tool *t)
