@@ -120,7 +120,7 @@ struct space_info {
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
-/* Public ones first, of them our own, as they were founded, then by id. */
+/* Public ones first, of them our own, in the order in which they came, then by id. */
 struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST;
 /* Whoever reads: for those who run the box, and must know what it carries. Mind what is shown of a
  * space that conn_sees does not. */

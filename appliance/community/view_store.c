@@ -66,7 +66,7 @@ const char *const view_sql[VIEW_STMTS] = {
 	[SPACE_ALL] = "SELECT num, id FROM space ORDER BY num",
 	[SPACE_LIST] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
 		       " ORDER BY private, appliance <> ?1,"
-		       " CASE WHEN appliance = ?1 THEN founded END, id",
+		       " CASE WHEN appliance = ?1 THEN num END, id",
 	[SPACE_ID] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL AND id = ?1",
 	[SPACE_PRIVATE] = "SELECT private FROM space WHERE founded IS NOT NULL AND id = ?1",
 	[SPACE_SHORT] = "SELECT " SPACE_COLUMNS " FROM space WHERE founded IS NOT NULL"
