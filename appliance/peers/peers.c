@@ -228,8 +228,7 @@ struct approve_job {
 	struct conn *conn;
 };
 
-/* An address is HOST:PORT or [V6]:PORT; whether it answers is seen when it is tried. */
-static bool address_ok(const char *s)
+bool peers_address_ok(const char *s)
 {
 	const char *colon = strrchr(s, ':');
 	char *end;
@@ -331,7 +330,7 @@ struct error *peers_approve_in(struct app *a, struct conn *c, const struct peers
 	ENSURE(!pubkey_eq(&what->key, secret_pubkey(a->self)),
 	       error_new(ERR_INVALID,
 			 N_("That is this box's own key. Ask the other box for its key.")));
-	ENSURE(!what->address || !*what->address || address_ok(what->address),
+	ENSURE(!what->address || !*what->address || peers_address_ok(what->address),
 	       error_new(ERR_INVALID,
 			 N_("“%s” is not an address. It looks like 192.168.1.20:8443."),
 			 what->address));

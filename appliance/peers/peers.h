@@ -27,6 +27,8 @@ struct peers_approval {
 	enum peer_how how;		/* of a new one */
 	const uint8_t *claim;		/* PEER_CLAIM bytes, of its invitation; NULL: none */
 };
+/* HOST:PORT or [V6]:PORT; whether it answers is seen when it is tried. */
+bool peers_address_ok(const char *s);
 /* Approve a box: keep it as a peer on these terms, and unless read_only admit its logs to the
  * spaces that we take from it and of which this box is a keeper. Approving again changes what is
  * given. Any thread. ERR_INVALID for our own key or an address that is none. */

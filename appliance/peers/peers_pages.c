@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The volunteer's page of other boxes: who is near, who is approved, what moved. */
-#include "appliance/peers/peers.h"
-#include "appliance/peers/reach.h"
+#include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
+#include "appliance/trust/trust.h"
 
 enum { REPORTS_NEAR = 5, REPORTS_A_PAGE = 30 };
 
@@ -17,27 +17,56 @@ static const char *translate(void *ctx, const char *msgid)
 	return request_text(ctx, msgid);
 }
 
-static const char *number_with(struct request *r, const struct pubkey *key)
-{
-	char number[8];
-
-	pair_number(secret_pubkey(request_app(r)->self), key, number);
-	return arena_str(request_arena(r), number);
-}
-
 /* --- lists ------------------------------------------------------------------------------------ */
 
+struct counting {
+	struct listing *l;
+	const struct pubkey *key;
+	struct peer_terms terms;
+	json_int_t n;
+};
+
+/* Spaces that it can read from us. */
 static struct error *count_space(void *ctx, const struct space_info *s)
 {
-	(*(json_int_t *)ctx)++;
+	struct counting *n = ctx;
+	bool may;
+
+	TRY(peers_may_see(n->l->conn, n->key, &s->id, &may));
+	n->n += may && peer_terms_ways(&n->terms, &s->id) & PEER_GIVE;
 	return NULL;
 }
 
-static json_t *found_json(struct request *r, const struct found_box *f)
+static struct error *count_chain(void *ctx, const struct trust_chain *chain)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
-			 *f->name ? f->name : ID_SHORT(&f->key), "key", ID(&f->key), "short",
-			 ID_SHORT(&f->key), "number", number_with(r, &f->key), "addr", f->address);
+	++*(size_t *)ctx;
+	return NULL;
+}
+
+static struct error *add_found(struct listing *l, const struct found_box *f)
+{
+	size_t chains = 0;
+
+	TRY(trust_chains(l->conn, secret_pubkey(request_app(l->r)->self), &f->key, count_chain,
+			 &chains));
+	json_array_append_new(l->list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name",
+						 peers_name_of(l->r, f->name, &f->key), "key",
+						 ID(&f->key), "short", ID_SHORT(&f->key), "number",
+						 peers_number(l->r, &f->key), "addr", f->address,
+						 "vouched", chains > 0));
+	return NULL;
+}
+
+static struct error *is_peer(struct listing *l, const struct pubkey *key, bool *ret)
+{
+	struct peer p;
+	struct error *e = peer_get(l->conn->local, key, &p);
+
+	*ret = !e;
+	if (e && !error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	return NULL;
 }
 
 /* Boxes that mDNS sees, and boxes that knocked; approved ones are in the other list. */
@@ -45,23 +74,19 @@ static struct error *add_knock(void *ctx, const struct knock *k)
 {
 	struct listing *l = ctx;
 	struct found_box f = {.key = k->key};
-	struct peer p;
-	struct error *e = peer_get(l->conn->local, &k->key, &p);
 	json_t *row;
+	bool known;
 	size_t i;
 
-	if (!e)
+	TRY(is_peer(l, &k->key, &known));
+	if (known)
 		return NULL;
-	if (!error_is(e, ERR_NOT_FOUND))
-		return e;
-	error_free(e);
 	json_array_foreach(l->list, i,
 			   row) if (!strcmp(json_string_value(json_object_get(row, "key")),
 					    ID(&k->key))) return NULL;
 	snprintf(f.name, sizeof(f.name), "%s", k->name);
 	snprintf(f.address, sizeof(f.address), "%.63s", k->address);
-	json_array_append_new(l->list, found_json(l->r, &f));
-	return NULL;
+	return add_found(l, &f);
 }
 
 static struct error *list_found(struct request *r, json_t **ret)
@@ -71,58 +96,32 @@ static struct error *list_found(struct request *r, json_t **ret)
 	struct found_box *found = arena_array(request_arena(r), struct found_box, LIMIT_DISCOVERED);
 	size_t n = a->sync ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (!found[i].approved)
-			json_array_append_new(l.list, found_json(r, &found[i]));
 	*ret = l.list;
-	return knock_each(l.conn->local, add_knock, &l);
-}
+	for (size_t i = 0; i < n; i++) {
+		bool known;
 
-/* What came of it through another: then it is not lost, only not met. */
-static const char *heard_of(struct request *r, const struct peer *p)
-{
-	char via[LIMIT_NAME + 1], entries[24];
-	struct heard h;
-	bool any = false;
-	struct error *e = reach_heard(request_conn(r), &p->key, &h, via, &any);
-
-	if (e || !any) {
-		error_free(e);
-		return NULL;
+		TRY(is_peer(&l, &found[i].key, &known));
+		if (!known)
+			TRY(add_found(&l, &found[i]));
 	}
-	snprintf(entries, sizeof(entries), "%llu", (unsigned long long)h.entries);
-	return request_error_text(
-		r, error_new(ERR_NOT_FOUND,
-			     N_("Not met itself, but heard of through %s: entries %s, the newest "
-				"of %s."),
-			     via, entries, request_date_text(r, h.newest_ms)));
-}
-
-static const char *peer_state(struct request *r, const struct peer *p)
-{
-	const char *heard = p->last_ok_ms ? NULL : heard_of(r, p);
-
-	if (heard)
-		return heard;
-	if (*p->last_error)
-		return p->last_error;
-	if (!p->last_ok_ms)
-		return request_text(r, N_("Not met yet. It must approve this box too."));
-	return request_text(r, N_("All is well."));
+	return knock_each(l.conn->local, add_knock, &l);
 }
 
 static struct error *add_peer(void *ctx, const struct peer *p)
 {
 	struct listing *l = ctx;
-	json_int_t spaces = 0;
+	struct counting spaces = {.l = l, .key = &p->key};
+	const char *state;
 	json_t *row;
+	bool ok;
 
+	TRY(peers_state(l->r, p, &state, &ok));
+	TRY(peer_terms_get(l->conn->local, &p->key, &spaces.terms));
 	TRY(space_each(l->conn, count_space, &spaces));
 	row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:I}", "name",
 			*p->name ? p->name : ID_SHORT(&p->key), "short", ID_SHORT(&p->key), "key",
-			ID(&p->key), "state_text", peer_state(l->r, p), "ok",
-			p->last_ok_ms && !*p->last_error, "addr", p->address, "read_only",
-			p->read_only, "spaces", spaces);
+			ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
+			p->read_only, "spaces", spaces.n);
 	if (p->last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(l->r, p->last_ok_ms)));
 		json_object_set_new(row, "last_text",
@@ -173,6 +172,18 @@ static struct error *list_reports(struct request *r, size_t max, json_t **ret)
 	return receipt_each(l.conn->local, NULL, max, add_report, &l);
 }
 
+static struct error *add_former(void *ctx, const struct former *f)
+{
+	struct listing *l = ctx;
+
+	json_array_append_new(l->list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
+						 peers_name_of(l->r, f->name, &f->key), "key",
+						 ID(&f->key), "short", ID_SHORT(&f->key), "removed",
+						 request_date(l->r, f->removed_ms), "removed_text",
+						 request_date_text(l->r, f->removed_ms)));
+	return NULL;
+}
+
 /* --- the page --------------------------------------------------------------------------------- */
 
 static struct error *show_peers(struct request *r, int status, json_t *take_form)
@@ -180,13 +191,20 @@ static struct error *show_peers(struct request *r, int status, json_t *take_form
 	struct listing l = {.r = r, .list = json_array(), .conn = request_conn(r)};
 	json_t *context = json_pack("{s:o, s:o}", "peers", l.list, "form",
 				    take_form ? take_form : json_object());
+	struct listing former = {.r = r, .list = json_array(), .conn = l.conn};
 	json_t *found = NULL, *reports = NULL;
 	struct error *e = peer_each(l.conn->local, add_peer, &l);
+
+	json_object_set_new(context, "former", former.list);
 
 	if (!e)
 		e = list_found(r, &found);
 	if (!e)
 		e = list_reports(r, REPORTS_NEAR, &reports);
+	if (!e)
+		e = former_each(l.conn->local, add_former, &former);
+	if (!e)
+		e = invites_into(r, context);
 	if (found)
 		json_object_set_new(context, "found", found);
 	if (reports)
@@ -195,6 +213,7 @@ static struct error *show_peers(struct request *r, int status, json_t *take_form
 		json_decref(context);
 		return e;
 	}
+	json_object_set_new(context, "any_former", json_boolean(json_array_size(former.list)));
 	return respond_page_status(r, status, "admin_peers", request_text(r, N_("Other boxes")),
 				   context);
 }
@@ -204,174 +223,47 @@ static struct error *peers_page(struct request *r)
 	return show_peers(r, 200, NULL);
 }
 
-static struct error *parse_key(const char *text, struct pubkey *ret)
-{
-	ENSURE(text && id_parse(text, ret->b),
-	       error_new(ERR_INVALID,
-			 N_("“%s” is not a box's key. A key has 52 letters and digits; the"
-			    " other box shows it on its page “This box”."),
-			 text ? text : ""));
-	return NULL;
-}
-
-/* By hand: an address and a key. What is wrong is said on the same page, with what was typed. */
+/* By hand: an address and a key. What is wrong is said on the same page, with what was typed; what
+ * is right goes on to the page of terms. */
 static struct error *peers_add(struct request *r)
 {
 	const char *addr = request_field(r, "addr"), *key = request_field(r, "key");
-	const char *read_only = request_field(r, "read_only");
-	struct peers_approval what = {.address = addr,
-				      .read_only = read_only && *read_only == '1',
-				      .steward = request_viewer(r)->secret};
-	struct error *e = parse_key(key, &what.key);
-	char text[600];
-	json_t *form;
+	struct error *e = NULL;
+	const char *path, *error;
+	struct pubkey parsed;
+	int status;
 
-	if (!e)
-		e = peers_approve(request_app(r), &what);
-	if (!e)
-		return respond_done_saying(r, "/admin/peers",
-					   N_("The box is approved. It must approve this one too."),
-					   NULL);
-	if (request_wants_json(r) || error_http_status(error_code(e)) >= 500)
-		return e;
-	form = json_pack("{s:s, s:s, s:b, s:s}", "addr", addr ? addr : "", "key", key ? key : "",
-			 "read_only", what.read_only, "error",
-			 error_text(e, translate, r, text, sizeof(text)));
-	error_free(e);
-	return show_peers(r, 400, form);
-}
-
-/* --- approving one that was found ------------------------------------------------------------- */
-
-struct candidate {
-	struct request *r;
-	struct found_box box;
-	bool here;
-};
-
-static struct error *candidate_knock(void *ctx, const struct knock *k)
-{
-	struct candidate *c = ctx;
-
-	if (c->here || !pubkey_eq(&k->key, &c->box.key))
-		return NULL;
-	snprintf(c->box.name, sizeof(c->box.name), "%s", k->name);
-	snprintf(c->box.address, sizeof(c->box.address), "%.63s", k->address);
-	c->here = true;
-	return NULL;
-}
-
-/* The box named in the path, as mDNS or its knock describe it. */
-static struct error *find_candidate(struct request *r, struct candidate *ret)
-{
-	struct candidate c = {.r = r};
-	struct app *a = request_app(r);
-	struct found_box *found = arena_array(request_arena(r), struct found_box, LIMIT_DISCOVERED);
-	size_t n = a->sync ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
-
-	TRY(parse_key(request_param(r, "key"), &c.box.key));
-	for (size_t i = 0; i < n && !c.here; i++)
-		if (pubkey_eq(&found[i].key, &c.box.key)) {
-			c.box = found[i];
-			c.here = true;
-		}
-	TRY(knock_each(request_conn(r)->local, candidate_knock, &c));
-	ENSURE(c.here, error_new(ERR_NOT_FOUND,
-				 N_("The box %s is not to be seen any more. When it is back"
-				    " on this network it appears in the list again."),
-				 ID_SHORT(&c.box.key)));
-	*ret = c;
-	return NULL;
-}
-
-static struct error *show_candidate(struct request *r, const struct candidate *c, int status,
-				    const char *error)
-{
-	json_t *context = json_pack("{s:o, s:s, s:{}}", "peer", found_json(r, &c->box), "action",
-				    request_path(r), "form");
-
-	if (error)
-		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
-	return respond_page_status(r, status, "admin_peer", request_text(r, N_("Approve a box")),
-				   context);
-}
-
-static struct error *approve_page(struct request *r)
-{
-	struct candidate c;
-
-	TRY(find_candidate(r, &c));
-	return show_candidate(r, &c, 200, NULL);
-}
-
-static struct error *approve(struct request *r)
-{
-	const char *same = request_field(r, "same"), *read_only = request_field(r, "read_only");
-	struct candidate c;
-
-	TRY(find_candidate(r, &c));
-	if (!same || strcmp(same, "1") != 0)
-		return show_candidate(
-			r, &c, 400,
-			request_text(r, N_("Compare the number with the people of the other box"
-					   " first, then tick that it is the same.")));
-	TRY(peers_approve(request_app(r),
-			  &(struct peers_approval){.key = c.box.key,
-						   .address = c.box.address,
-						   .name = c.box.name,
-						   .read_only = read_only && *read_only == '1',
-						   .steward = request_viewer(r)->secret}));
-	return respond_done_saying(r, "/admin/peers",
-				   N_("The box is approved. It must approve this one too."), NULL);
+	addr = addr ? addr : "";
+	if (!key || !id_parse(key, parsed.b))
+		e = error_new(ERR_INVALID,
+			      N_("“%s” is not a box's key. A key has 52 letters and digits; the"
+				 " other box shows it on its page “This box”."),
+			      key ? key : "");
+	else if (!peers_address_ok(addr))
+		e = error_new(ERR_INVALID,
+			      N_("“%s” is not an address. It looks like 192.168.1.20:8443."), addr);
+	if (e && respond_form_error(r, e, &error, &status))
+		return show_peers(r, status,
+				  json_pack("{s:s, s:s, s:s}", "addr", addr, "key", key ? key : "",
+					    "error", error));
+	TRY(e);
+	path = arena_printf(request_arena(r), "/admin/peers/%s/approve?addr=%s", ID(&parsed),
+			    url_encode(request_arena(r), addr));
+	return respond_done(r, path, json_pack("{s:s}", "url", path));
 }
 
 /* --- one that is approved --------------------------------------------------------------------- */
-
-static struct error *get_peer(struct request *r, struct peer *ret)
-{
-	struct pubkey key;
-	struct error *e;
-
-	TRY(parse_key(request_param(r, "key"), &key));
-	e = peer_get(request_conn(r)->local, &key, ret);
-	if (error_is(e, ERR_NOT_FOUND)) {
-		error_free(e);
-		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
-				 ID_SHORT(&key));
-	}
-	return e;
-}
-
-static struct error *remove_page(struct request *r)
-{
-	struct peer p;
-
-	TRY(get_peer(r, &p));
-	return respond_page(r, "confirm", request_text(r, N_("Other boxes")),
-			    json_pack("{s:{s:s, s:s, s:s, s:b}}", "confirm", "action",
-				      request_path(r), "back_url", "/admin/peers", "name",
-				      *p.name ? p.name : ID_SHORT(&p.key), "peer_remove", 1));
-}
-
-static struct error *remove_peer(struct request *r)
-{
-	struct peer p;
-
-	TRY(get_peer(r, &p));
-	TRY(peers_withdraw(request_app(r), &(struct peers_withdrawal){.key = p.key}));
-	return respond_done_saying(r, "/admin/peers", N_("The box is no longer approved."), NULL);
-}
 
 static struct error *sync_peer(struct request *r)
 {
 	struct sync_report report;
 	struct error *e;
-	struct peer p;
+	struct pubkey key;
 
-	TRY(get_peer(r, &p));
+	TRY(peers_key_param(r, &key));
 	TRY(request_limit(r, "sync", 6, 30));
 	request_blocks(r);
-	e = peers_sync_now(request_app(r), &p.key, &report);
+	e = peers_sync_now(request_app(r), &key, &report);
 	request_goes_on(r);
 	TRY(e);
 	if (report.received + report.sent + report.filled == 0)
@@ -397,10 +289,6 @@ static struct error *receipts_page(struct request *r)
 const struct route peers_routes[] = {
 	{"GET", "/admin/peers", peers_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/peers", peers_add, ROUTE_VOLUNTEER},
-	{"GET", "/admin/peers/:key/approve", approve_page, ROUTE_VOLUNTEER},
-	{"POST", "/admin/peers/:key/approve", approve, ROUTE_VOLUNTEER},
-	{"GET", "/admin/peers/:key/remove", remove_page, ROUTE_VOLUNTEER},
-	{"POST", "/admin/peers/:key/remove", remove_peer, ROUTE_VOLUNTEER},
 	{"POST", "/admin/peers/:key/sync", sync_peer, ROUTE_VOLUNTEER},
 	{"GET", "/admin/receipts", receipts_page, ROUTE_VOLUNTEER},
 	{0},

@@ -15,7 +15,7 @@ enum {
 	LIMIT_STATUS = 256 * 1024,     /* (P) a status answer */
 	LIMIT_LOCATOR = 64,            /* (P) sampled hashes of one log */
 	LIMIT_FORM = 1024 * 1024,      /* a form or JSON body */
-	LIMIT_FORM_FIELDS = 64,
+	LIMIT_FORM_FIELDS = 320, /* one for each space, and a few */
 	LIMIT_UPLOAD = 256 * 1024 * 1024, /* one uploaded file */
 	LIMIT_COOKIE_HEADER = 4096,
 	LIMIT_URL = 2048,

@@ -42,6 +42,14 @@ api() { # BOX PATH [JSON]
 	shift 2
 	curl_in "$b" -H "Authorization: Bearer ${token[$b]}" -H 'Content-Type: application/json' ${1:+-d "$1"} "http://localhost:8080$path"
 }
+# Heavy acts want a person who has just signed in; a token is not enough.
+sign_in() { curl_in "$1" -o /dev/null -c "$NET_DIR/$1.jar" -d name=admin --data-urlencode "password=$(cat "$NET_DIR/password")" http://localhost:8080/sign-in; }
+heavy() { # BOX PATH [FIELD=VALUE...]
+	local b=$1 path=$2 field fields=()
+	shift 2
+	for field in "$@"; do fields+=(-d "$field"); done
+	curl_in "$b" -o /dev/null -b "$NET_DIR/$b.jar" -d "csrf=$(curl_in "$b" -b "$NET_DIR/$b.jar" http://localhost:8080/admin/peers.json | json page.csrf)" "${fields[@]}" "http://localhost:8080$path"
+}
 json() { python3 -c 'import json,sys
 d=json.load(sys.stdin)
 for k in sys.argv[1].split("."):
@@ -77,9 +85,12 @@ ok "and b's" within 10 browse "k=$key_b"
 ok "a's page shows b" within 15 sees a "$key_b"
 ok "b's page shows a" within 15 sees b "$key_a"
 ok "both pages show the same six digits" eval '[ "$(api a /admin/peers.json | json found.0.number)" = "$(api b /admin/peers.json | json found.0.number)" ]'
-ok "a box is not approved without comparing" eval '! api a "/admin/peers/$key_b/approve" "{}"'
-ok "a's volunteer approves b" api a "/admin/peers/$key_b/approve" '{"same":"1"}'
-ok "b's volunteer approves a" api b "/admin/peers/$key_a/approve" '{"same":"1"}'
+ok "a's volunteer signs in" sign_in a
+ok "and b's" sign_in b
+ok "a box is not approved by a token" eval '! api a "/admin/peers/$key_b/approve" "{\"same\":\"1\"}"'
+ok "nor without comparing" eval '! heavy a "/admin/peers/$key_b/approve"'
+ok "a's volunteer approves b" heavy a "/admin/peers/$key_b/approve" same=1
+ok "b's volunteer approves a" heavy b "/admin/peers/$key_a/approve" same=1
 ok "both hold both communities, and the same" within 30 same
 note "equal ${took:-?} ms after the second approval"
 

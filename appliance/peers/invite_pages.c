@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Invitations: making one, sending it, accepting one, and what a browser shows that opens the link.
+ */
+#include "appliance/page/qr.h"
+#include "appliance/peers/peer_pages_priv.h"
+#include "appliance/peers/peers_pages.h"
+#include <ctype.h>
+#include <unistd.h>
+
+static const char *translate(void *ctx, const char *msgid)
+{
+	return request_text(ctx, msgid);
+}
+
+static const char *field_or(struct request *r, const char *name, const char *otherwise)
+{
+	const char *said = request_field(r, name);
+
+	return said ? said : otherwise;
+}
+
+/* --- making one ------------------------------------------------------------------------------- */
+
+/* Where the volunteer reaches this box's pages, the other box may reach its listener. */
+static const char *own_address(struct request *r)
+{
+	const char *host = request_host(r);
+	int port = request_app(r)->sync ? sync_port(request_app(r)->sync) : 0;
+
+	if (!*host || !port || strcmp(host, "localhost") == 0)
+		return "";
+	return arena_printf(request_arena(r), "%s:%d", host, port);
+}
+
+static struct error *show_invite(struct request *r, const struct peer_terms *t, int status,
+				 const char *error)
+{
+	const char *read_only = field_or(r, "read_only", "");
+	json_t *form = json_pack("{s:s, s:s, s:s, s:b}", "label", field_or(r, "label", ""), "addr",
+				 field_or(r, "addr", own_address(r)), "days",
+				 field_or(r, "days", "7"), "read_only", *read_only == '1');
+	json_t *context = json_pack("{s:o}", "form", form);
+	struct error *e = terms_into(r, context, NULL, t, terms_preview_asked(r));
+
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	if (error)
+		json_object_set_new(form, "error", json_string(error));
+	return respond_page_status(r, status, "admin_invite",
+				   request_text(r, N_("Invite another house")), context);
+}
+
+static struct error *invite_page(struct request *r)
+{
+	struct peer_terms t;
+
+	peer_terms_default(&t);
+	return show_invite(r, &t, 200, NULL);
+}
+
+static struct error *make_invite(struct request *r, const struct peer_terms *t, int64_t *ret_num)
+{
+	const char *read_only = field_or(r, "read_only", "");
+
+	return peers_invite(
+		request_app(r),
+		&(struct peers_invitation){.label = field_or(r, "label", ""),
+					   .address = field_or(r, "addr", ""),
+					   .days = (int)strtol(field_or(r, "days", "7"), NULL, 10),
+					   .read_only = *read_only == '1',
+					   .terms = t},
+		ret_num);
+}
+
+static struct error *invite(struct request *r)
+{
+	struct peer_terms none, t;
+	const char *error, *path;
+	struct error *e;
+	int64_t num;
+	int status;
+
+	peer_terms_default(&none);
+	t = none;
+	e = terms_read(r, &none, &t);
+	if (!e && terms_preview_asked(r))
+		return show_invite(r, &t, 200, NULL);
+	if (!e)
+		e = make_invite(r, &t, &num);
+	if (e && respond_form_error(r, e, &error, &status))
+		return show_invite(r, &t, status, error);
+	TRY(e);
+	path = arena_printf(request_arena(r), "/admin/peers/invite/%lld", (long long)num);
+	return respond_done(r, path, json_pack("{s:s, s:I}", "url", path, "num", (json_int_t)num));
+}
+
+/* --- sending it ------------------------------------------------------------------------------- */
+
+static struct error *find_invite(struct request *r, struct invite *ret)
+{
+	return invite_get(request_conn(r)->local, strtoll(request_param(r, "num"), NULL, 10), ret);
+}
+
+/* The letters in capitals: a code of capitals and digits has fewer modules (ISO/IEC 18004, 7.3.4).
+ */
+static const char *for_camera(struct request *r, const char *link)
+{
+	char *copy = arena_str(request_arena(r), link), *letters = strstr(copy, INVITE_PATH);
+
+	for (char *c = letters ? letters + strlen(INVITE_PATH) : copy; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return copy;
+}
+
+static json_t *invite_json(struct request *r, const struct invite *i)
+{
+	bool open = invite_is_open(i, env_now(request_app(r)->env));
+	json_t *row = json_pack("{s:I, s:s, s:b, s:b, s:s, s:s, s:s}", "num", (json_int_t)i->num,
+				"label", i->label, "open", open, "ended", !open && !i->used_ms,
+				"until", request_date(r, i->until_ms), "until_text",
+				request_date_text(r, i->until_ms), "made_text",
+				request_date_text(r, i->made_ms));
+
+	if (!i->used_ms)
+		return row;
+	json_object_set_new(row, "used", json_string(request_date(r, i->used_ms)));
+	json_object_set_new(row, "used_text", json_string(request_date_text(r, i->used_ms)));
+	json_object_set_new(row, "key", json_string(ID(&i->used_by)));
+	return row;
+}
+
+static struct error *invitation_page(struct request *r)
+{
+	struct invite i;
+	struct qr qr;
+	const char *link;
+	json_t *row, *drawn;
+
+	TRY(find_invite(r, &i));
+	link = peers_invite_link(request_app(r), &i, request_arena(r));
+	TRY(qr_make(for_camera(r, link), &qr));
+	row = invite_json(r, &i);
+	if (invite_is_open(&i, env_now(request_app(r)->env)))
+		json_object_set_new(row, "link", json_string(link));
+	drawn = json_pack("{s:i, s:s}", "size", qr.size, "path",
+			  json_object_get(row, "link") ? qr.path : "");
+	qr_release(&qr);
+	return respond_page(r, "admin_invitation", request_text(r, N_("An invitation")),
+			    json_pack("{s:o, s:o}", "invite", row, "qr", drawn));
+}
+
+static struct error *invitation_file(struct request *r)
+{
+	struct invite i;
+	const char *text;
+
+	TRY(find_invite(r, &i));
+	ENSURE(invite_is_open(&i, env_now(request_app(r)->env)),
+	       error_new(ERR_GONE, N_("This invitation is not good any more. Make a new one.")));
+	text = peers_invite_file(request_app(r), &i, translate, r, request_arena(r));
+	return respond_bytes(r, 200, "text/plain; charset=utf-8", span_str(text));
+}
+
+static struct error *take_back(struct request *r)
+{
+	struct invite i;
+
+	TRY(find_invite(r, &i));
+	TRY(peers_invite_take_back(request_app(r), i.num));
+	return respond_done_saying(r, "/admin/peers",
+				   N_("The invitation is taken back. Nobody gets in with it."),
+				   NULL);
+}
+
+struct invites {
+	struct request *r;
+	json_t *list;
+};
+
+static struct error *add_invite(void *ctx, const struct invite *i)
+{
+	struct invites *v = ctx;
+
+	json_array_append_new(v->list, invite_json(v->r, i));
+	return NULL;
+}
+
+struct error *invites_into(struct request *r, json_t *context)
+{
+	struct invites v = {r, json_array()};
+
+	json_object_set_new(context, "invites", v.list);
+	return invite_each(request_conn(r)->local, add_invite, &v);
+}
+
+/* --- accepting one ---------------------------------------------------------------------------- */
+
+static struct error *show_accept(struct request *r, int status, const char *error)
+{
+	json_t *form = json_pack("{s:s}", "text", field_or(r, "text", ""));
+
+	if (error)
+		json_object_set_new(form, "error", json_string(error));
+	return respond_page_status(r, status, "admin_accept",
+				   request_text(r, N_("Accept an invitation")),
+				   json_pack("{s:o}", "form", form));
+}
+
+static struct error *accept_page(struct request *r)
+{
+	return show_accept(r, 200, NULL);
+}
+
+static struct error *read_all(int fd, struct buf *out)
+{
+	ssize_t got;
+
+	do {
+		got = pread(fd, buf_reserve(out, 4096), 4096, (off_t)out->n);
+		if (got > 0)
+			out->n += (size_t)got;
+	} while (got > 0 && out->n <= INVITE_FILE);
+	ENSURE(got >= 0, error_new(ERR_IO, N_("The file could not be read.")));
+	return NULL;
+}
+
+/* From the file when there is one, else from the field. */
+static struct error *read_invitation(struct request *r, struct invitation *ret)
+{
+	const char *text = field_or(r, "text", "");
+	_cleanup_(buf_release) struct buf file = {0};
+	struct error *e;
+	uint64_t size;
+	int fd;
+
+	if (!request_spooled(r, &fd, &size))
+		return invitation_read(span_str(text), ret);
+	e = read_all(fd, &file);
+	close(fd);
+	TRY(e);
+	return file.n || !*text ? invitation_read(buf_span(&file), ret)
+				: invitation_read(span_str(text), ret);
+}
+
+static struct error *accept(struct request *r)
+{
+	struct candidate c = {.status = 200};
+	struct invitation i;
+	const char *error;
+	struct error *e = read_invitation(r, &i);
+	char text[INVITE_TEXT + 1];
+	int status;
+
+	if (!e && pubkey_eq(&i.key, secret_pubkey(request_app(r)->self)))
+		e = error_new(ERR_INVALID, N_("This is an invitation of this box itself. Send it "
+					      "to the other house."));
+	if (e && respond_form_error(r, e, &error, &status))
+		return show_accept(r, status, error);
+	TRY(e);
+	invitation_write(&i, text);
+	c.key = i.key;
+	c.invitation = arena_str(request_arena(r), text);
+	snprintf(c.name, sizeof(c.name), "%s", i.name);
+	if (i.addresses)
+		snprintf(c.address, sizeof(c.address), "%s", i.address[0]);
+	return show_candidate(r, &c);
+}
+
+/* --- the link, in anybody's browser ----------------------------------------------------------- */
+
+/* It shows what the address itself says, and opens nothing: who has the link has the invitation. */
+static struct error *pair_page(struct request *r)
+{
+	const char *letters = request_param(r, "letters");
+	struct invitation i;
+	struct error *e;
+	bool here;
+
+	TRY(request_limit(r, "pair", 30, 30));
+	e = invitation_read(span_str(letters), &i);
+	if (e) {
+		error_free(e);
+		return error_new(ERR_NOT_FOUND, N_("This link is not whole. Ask for it again."));
+	}
+	here = pubkey_eq(&i.key, secret_pubkey(request_app(r)->self));
+	return respond_page(r, "pair", request_text(r, N_("An invitation for your house")),
+			    json_pack("{s:{s:s, s:s, s:s, s:b}}", "invitation", "name",
+				      peers_name_of(r, i.name, &i.key), "key", ID(&i.key), "text",
+				      letters, "here", here));
+}
+
+enum { HEAVY = ROUTE_VOLUNTEER | ROUTE_FRESH };
+const struct route invite_routes[] = {
+	{"GET", "/admin/peers/invite", invite_page, HEAVY},
+	{"POST", "/admin/peers/invite", invite, HEAVY},
+	{"GET", "/admin/peers/invite/:num", invitation_page, HEAVY},
+	{"GET", "/admin/peers/invite/:num/file", invitation_file, HEAVY},
+	{"POST", "/admin/peers/invite/:num/take-back", take_back, ROUTE_VOLUNTEER},
+	{"GET", "/admin/peers/accept", accept_page, HEAVY},
+	{"POST", "/admin/peers/accept", accept, HEAVY | ROUTE_SPOOL},
+	{"GET", "/pair/:letters", pair_page, 0},
+	{0},
+};

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* One box: approving it on terms, its page, and the end of it. */
+#include "appliance/peers/peer_pages_priv.h"
+#include "appliance/peers/peers_pages.h"
+#include "appliance/peers/reach.h"
+#include "appliance/trust/trust.h"
+
+/* --- what the pages share --------------------------------------------------------------------- */
+
+struct error *peers_key_param(struct request *r, struct pubkey *ret)
+{
+	const char *text = request_param(r, "key");
+
+	ENSURE(id_parse(text, ret->b),
+	       error_new(ERR_NOT_FOUND,
+			 N_("“%s” is not a box's key. A key has 52 letters and digits; the"
+			    " other box shows it on its page “This box”."),
+			 text));
+	return NULL;
+}
+
+const char *peers_number(struct request *r, const struct pubkey *key)
+{
+	char number[8];
+
+	pair_number(secret_pubkey(request_app(r)->self), key, number);
+	return arena_str(request_arena(r), number);
+}
+
+const char *peers_name_of(struct request *r, const char *name, const struct pubkey *key)
+{
+	return arena_str(request_arena(r), *name ? name : ID_SHORT(key));
+}
+
+static const char *translate(void *ctx, const char *msgid)
+{
+	return request_text(ctx, msgid);
+}
+
+/* A sentence with one thing in it. */
+static const char *sentence(struct request *r, struct error *take_e)
+{
+	char text[600];
+
+	error_text(take_e, translate, r, text, sizeof(text));
+	error_free(take_e);
+	return arena_str(request_arena(r), text);
+}
+
+/* What came of it through another: then it is not lost, only not met. NULL: nothing. */
+static const char *heard_of(struct request *r, const struct peer *p)
+{
+	char via[LIMIT_NAME + 1], entries[24];
+	struct heard h;
+	bool any = false;
+	struct error *e = reach_heard(request_conn(r), &p->key, &h, via, &any);
+
+	if (e || !any) {
+		error_free(e);
+		return NULL;
+	}
+	snprintf(entries, sizeof(entries), "%llu", (unsigned long long)h.entries);
+	return request_error_text(
+		r, error_new(ERR_NOT_FOUND,
+			     N_("Not met itself, but heard of through %s: entries %s, the newest "
+				"of %s."),
+			     via, entries, request_date_text(r, h.newest_ms)));
+}
+
+struct error *peers_state(struct request *r, const struct peer *p, const char **ret, bool *ret_ok)
+{
+	const char *heard = p->last_ok_ms ? NULL : heard_of(r, p);
+	int64_t paused;
+
+	TRY(conduct_paused(request_conn(r)->local, &p->key, &paused));
+	*ret_ok = false;
+	if (paused)
+		*ret = request_text(r, N_("A volunteer stopped the exchange with it."));
+	else if (peer_terms_over(p->until_ms, env_now(request_app(r)->env)))
+		*ret = sentence(r, error_new(ERR_INTERNAL, N_("Its terms ended on %s."),
+					     peers_until_text(p->until_ms, request_arena(r))));
+	else if (heard)
+		*ret = heard;
+	else if (*p->last_error)
+		*ret = arena_str(request_arena(r), p->last_error);
+	else if (!p->last_ok_ms && p->how == PEER_BY_ACCEPTING)
+		*ret = request_text(r, N_("Not met yet. It lets this box in when they meet."));
+	else if (!p->last_ok_ms)
+		*ret = request_text(r, N_("Not met yet. It must approve this box too."));
+	else
+		*ret = request_text(r, N_("All is well."));
+	*ret_ok = !paused && p->last_ok_ms && !*p->last_error &&
+		  !peer_terms_over(p->until_ms, env_now(request_app(r)->env));
+	return NULL;
+}
+
+/* --- before it is approved -------------------------------------------------------------------- */
+
+struct looking {
+	struct candidate *c;
+	bool here;
+};
+
+static struct error *look_at_knock(void *ctx, const struct knock *k)
+{
+	struct looking *l = ctx;
+
+	if (l->here || !pubkey_eq(&k->key, &l->c->key))
+		return NULL;
+	snprintf(l->c->name, sizeof(l->c->name), "%s", k->name);
+	snprintf(l->c->address, sizeof(l->c->address), "%s", k->address);
+	l->here = true;
+	return NULL;
+}
+
+static struct error *look_at_former(void *ctx, const struct former *f)
+{
+	struct looking *l = ctx;
+
+	if (l->here || !pubkey_eq(&f->key, &l->c->key))
+		return NULL;
+	snprintf(l->c->name, sizeof(l->c->name), "%s", f->name);
+	snprintf(l->c->address, sizeof(l->c->address), "%s", f->address);
+	l->here = true;
+	return NULL;
+}
+
+static struct error *look_at_vouch(void *ctx, const struct vouch *v)
+{
+	struct looking *l = ctx;
+
+	if (l->here)
+		return NULL;
+	snprintf(l->c->name, sizeof(l->c->name), "%s", v->name);
+	snprintf(l->c->address, sizeof(l->c->address), "%s", v->address);
+	l->here = true;
+	return NULL;
+}
+
+static void look_on_network(struct request *r, struct looking *l)
+{
+	struct app *a = request_app(r);
+	struct found_box *found = arena_array(request_arena(r), struct found_box, LIMIT_DISCOVERED);
+	size_t n = a->sync ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
+
+	for (size_t i = 0; i < n && !l->here; i++)
+		if (pubkey_eq(&found[i].key, &l->c->key)) {
+			snprintf(l->c->name, sizeof(l->c->name), "%s", found[i].name);
+			snprintf(l->c->address, sizeof(l->c->address), "%s", found[i].address);
+			l->here = true;
+		}
+}
+
+static struct error *look_in_invitation(struct candidate *c)
+{
+	struct invitation i;
+
+	TRY(invitation_read(span_str(c->invitation), &i));
+	ENSURE(pubkey_eq(&i.key, &c->key),
+	       error_new(ERR_INVALID, N_("This invitation is of another box.")));
+	snprintf(c->name, sizeof(c->name), "%s", i.name);
+	if (i.addresses)
+		snprintf(c->address, sizeof(c->address), "%s", i.address[0]);
+	return NULL;
+}
+
+/* The box named in the path: as its invitation, mDNS, its knock, our memory or somebody who vouches
+ * for it describe it; or just an address that was typed. */
+static struct error *find_candidate(struct request *r, struct candidate *ret)
+{
+	struct candidate c = {.status = 200};
+	const char *addr = request_field(r, "addr"), *invitation = request_field(r, "invitation");
+	struct looking l = {.c = &c};
+	struct conn *conn = request_conn(r);
+
+	TRY(peers_key_param(r, &c.key));
+	addr = addr ? addr : request_query(r, "addr");
+	c.invitation = invitation ? invitation : "";
+	if (*c.invitation) {
+		TRY(look_in_invitation(&c));
+	} else {
+		look_on_network(r, &l);
+		TRY(knock_each(conn->local, look_at_knock, &l));
+		TRY(former_each(conn->local, look_at_former, &l));
+		TRY(vouch_for(conn, &c.key, TRUST_LOOK, look_at_vouch, &l));
+		if (addr && *addr)
+			snprintf(c.address, sizeof(c.address), "%s", addr);
+		ENSURE(l.here || *c.address,
+		       error_new(ERR_NOT_FOUND,
+				 N_("The box %s is not to be seen any more. When it is back"
+				    " on this network it appears in the list again."),
+				 ID_SHORT(&c.key)));
+	}
+	*ret = c;
+	return NULL;
+}
+
+static json_t *candidate_json(struct request *r, const struct candidate *c)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", peers_name_of(r, c->name, &c->key),
+			 "key", ID(&c->key), "short", ID_SHORT(&c->key), "number",
+			 peers_number(r, &c->key), "addr", c->address);
+}
+
+static bool field_set(struct request *r, const char *name)
+{
+	const char *said = request_field(r, name);
+
+	return said && *said == '1';
+}
+
+static struct error *read_candidate_terms(struct request *r, struct peer_terms *ret)
+{
+	struct peer_terms none;
+
+	peer_terms_default(&none);
+	return terms_read(r, &none, ret);
+}
+
+struct error *show_candidate(struct request *r, const struct candidate *c)
+{
+	struct peer_terms terms;
+	json_t *context, *form;
+	const char *error = c->error;
+	struct error *e = read_candidate_terms(r, &terms);
+
+	if (e) { /* what was typed can't be shown as terms: the default ones, and why */
+		error = request_error_text(r, e);
+		peer_terms_default(&terms);
+	}
+	form = json_pack("{s:b, s:b}", "same", field_set(r, "same"), "read_only",
+			 field_set(r, "read_only"));
+	if (error)
+		json_object_set_new(form, "error", json_string(error));
+	context = json_pack("{s:o, s:o, s:o}", "peer", candidate_json(r, c), "form", form, "action",
+			    json_string(arena_printf(request_arena(r), "/admin/peers/%s/approve",
+						     ID(&c->key))));
+	if (*c->invitation)
+		json_object_set_new(context, "invitation", json_string(c->invitation));
+	e = chains_into(r, context, &c->key);
+	if (!e)
+		e = terms_into(r, context, &c->key, &terms, terms_preview_asked(r));
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	return respond_page_status(r, error ? 400 : c->status, "admin_peer",
+				   request_text(r, N_("Approve a box")), context);
+}
+
+static struct error *approve_page(struct request *r)
+{
+	struct candidate c;
+
+	TRY(find_candidate(r, &c));
+	return show_candidate(r, &c);
+}
+
+static struct error *do_approve(struct request *r, const struct candidate *c)
+{
+	struct peer_terms terms;
+	struct peers_approval what = {.key = c->key,
+				      .address = c->address,
+				      .name = c->name,
+				      .read_only = field_set(r, "read_only"),
+				      .steward = request_viewer(r)->secret,
+				      .terms = &terms,
+				      .how = PEER_BY_NUMBER};
+	struct invitation i;
+
+	TRY(read_candidate_terms(r, &terms));
+	if (!*c->invitation)
+		return peers_approve(request_app(r), &what);
+	TRY(invitation_read(span_str(c->invitation), &i));
+	return peers_accept(request_app(r), &i, &what);
+}
+
+static struct error *approve(struct request *r)
+{
+	struct candidate c;
+	struct error *e;
+
+	TRY(find_candidate(r, &c));
+	if (terms_preview_asked(r))
+		return show_candidate(r, &c);
+	if (!*c.invitation && !field_set(r, "same")) {
+		c.error = request_text(r, N_("Compare the number with the people of the other box"
+					     " first, then tick that it is the same."));
+		return show_candidate(r, &c);
+	}
+	e = do_approve(r, &c);
+	if (e && respond_form_error(r, e, &c.error, &c.status))
+		return show_candidate(r, &c);
+	TRY(e);
+	return respond_done_saying(
+		r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&c.key)),
+		*c.invitation ? N_("The invitation is accepted. The boxes meet by themselves.")
+			      : N_("The box is approved. It must approve this one too."),
+		NULL);
+}
+
+/* --- its page --------------------------------------------------------------------------------- */
+
+static struct error *get_peer(struct request *r, struct peer *ret)
+{
+	struct pubkey key;
+	struct error *e;
+
+	TRY(peers_key_param(r, &key));
+	e = peer_get(request_conn(r)->local, &key, ret);
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
+				 ID_SHORT(&key));
+	}
+	return e;
+}
+
+static const char *how_text(struct request *r, const struct peer *p)
+{
+	static const char *const texts[] = {
+		[PEER_BY_HAND] = N_("Approved by its key and address."),
+		[PEER_BY_NUMBER] = N_("Approved after the number was compared."),
+		[PEER_BY_ACCEPTING] = N_("We accepted its invitation."),
+		[PEER_BY_INVITING] = N_("It accepted an invitation of ours."),
+	};
+
+	return request_text(r, (size_t)p->how < ARRAY_LEN(texts) ? texts[p->how] : texts[0]);
+}
+
+struct last {
+	struct request *r;
+	const char *text;
+};
+
+static struct error *keep_text(void *ctx, const struct receipt *x)
+{
+	struct last *l = ctx;
+
+	l->text = *x->error ? arena_str(request_arena(l->r), x->error)
+			    : peers_report_text(&x->report, translate, l->r, request_arena(l->r));
+	return NULL;
+}
+
+static struct error *peer_json(struct request *r, const struct peer *p, json_t **ret)
+{
+	struct last last = {r, ""};
+	const char *state;
+	json_t *row;
+	bool ok;
+
+	TRY(peers_state(r, p, &state, &ok));
+	TRY(receipt_each(request_conn(r)->local, &p->key, 1, keep_text, &last));
+	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:b, s:s}", "name",
+			peers_name_of(r, p->name, &p->key), "key", ID(&p->key), "short",
+			ID_SHORT(&p->key), "number", peers_number(r, &p->key), "addr", p->address,
+			"state_text", state, "ok", ok, "since", request_date(r, p->added_ms),
+			"since_text", request_date_text(r, p->added_ms), "how_text", how_text(r, p),
+			"read_only", p->read_only, "moved", last.text);
+	if (p->last_ok_ms) {
+		json_object_set_new(row, "last", json_string(request_date(r, p->last_ok_ms)));
+		json_object_set_new(row, "last_text",
+				    json_string(request_date_text(r, p->last_ok_ms)));
+	}
+	*ret = row;
+	return NULL;
+}
+
+struct own_vouch {
+	const struct pubkey *key;
+	json_t *found;
+};
+
+static struct error *look_for_own(void *ctx, const struct vouch *v)
+{
+	struct own_vouch *o = ctx;
+
+	if (!o->found && pubkey_eq(&v->key, o->key))
+		o->found = json_pack("{s:s}", "note", v->note);
+	return NULL;
+}
+
+static struct error *vouched_into(struct request *r, json_t *context, const struct pubkey *key)
+{
+	struct own_vouch o = {key, NULL};
+
+	TRY(vouch_by(request_conn(r), secret_pubkey(request_app(r)->self), TRUST_LOOK, look_for_own,
+		     &o));
+	if (o.found)
+		json_object_set_new(context, "vouched", o.found);
+	return NULL;
+}
+
+static struct error *fill_peer(struct request *r, json_t *context, const struct peer *p,
+			       const struct peer_terms *t, bool preview)
+{
+	json_t *peer;
+
+	TRY(peer_json(r, p, &peer));
+	json_object_set_new(context, "peer", peer);
+	TRY(chains_into(r, context, &p->key));
+	TRY(vouched_into(r, context, &p->key));
+	return terms_into(r, context, &p->key, t, preview);
+}
+
+static struct error *show_peer(struct request *r, const struct peer *p, const struct peer_terms *t,
+			       bool preview, int status, const char *error)
+{
+	json_t *context = json_pack("{s:{s:b}}", "form", "read_only", p->read_only);
+	struct error *e = fill_peer(r, context, p, t, preview);
+
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	if (error)
+		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
+	return respond_page_status(r, status, "admin_peer_view", peers_name_of(r, p->name, &p->key),
+				   context);
+}
+
+static struct error *view_page(struct request *r)
+{
+	struct peer_terms t;
+	struct peer p;
+
+	TRY(get_peer(r, &p));
+	TRY(peer_terms_get(request_conn(r)->local, &p.key, &t));
+	return show_peer(r, &p, &t, false, 200, NULL);
+}
+
+static struct error *preview_page(struct request *r)
+{
+	struct peer_terms t;
+	struct peer p;
+
+	TRY(get_peer(r, &p));
+	TRY(peer_terms_get(request_conn(r)->local, &p.key, &t));
+	return show_peer(r, &p, &t, true, 200, NULL);
+}
+
+static struct error *save_terms(struct request *r, const struct peer *p, const struct peer_terms *t)
+{
+	return peers_approve(request_app(r),
+			     &(struct peers_approval){.key = p->key,
+						      .terms = t,
+						      .read_only = field_set(r, "read_only"),
+						      .claim = p->has_claim ? p->claim : NULL,
+						      .steward = request_viewer(r)->secret});
+}
+
+static struct error *set_terms(struct request *r)
+{
+	struct peer_terms was, t;
+	const char *error;
+	struct error *e;
+	struct peer p;
+	int status;
+
+	TRY(get_peer(r, &p));
+	TRY(peer_terms_get(request_conn(r)->local, &p.key, &was));
+	t = was;
+	e = terms_read(r, &was, &t);
+	p.read_only = field_set(r, "read_only");
+	if (!e && terms_preview_asked(r))
+		return show_peer(r, &p, &t, true, 200, NULL);
+	if (!e)
+		e = save_terms(r, &p, &t);
+	if (e && respond_form_error(r, e, &error, &status))
+		return show_peer(r, &p, &t, false, status, error);
+	TRY(e);
+	return respond_done_saying(r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&p.key)),
+				   N_("The terms hold from now on."), NULL);
+}
+
+/* --- vouching --------------------------------------------------------------------------------- */
+
+struct vouch_job {
+	struct app *app;
+	const struct peer *peer;
+	const char *note; /* NULL: take it back */
+};
+
+static struct error *vouch_job(struct conn *c, void *arg)
+{
+	const struct vouch_job *j = arg;
+	const struct pubkey *self = secret_pubkey(j->app->self);
+	size_t n;
+
+	if (!j->note)
+		return trust_withdraw(c, self, &j->peer->key, &n);
+	return trust_vouch(c, self,
+			   &(struct trust_vouching){
+				   .key = j->peer->key,
+				   .name = *j->peer->name ? j->peer->name : ID_SHORT(&j->peer->key),
+				   .address = j->peer->address,
+				   .note = j->note});
+}
+
+static struct error *say_vouch(struct request *r, bool on, const char *done)
+{
+	const char *note = request_field(r, "note");
+	struct peer p;
+	struct vouch_job j = {request_app(r), &p, on ? note ? note : "" : NULL};
+
+	TRY(get_peer(r, &p));
+	TRY(request_write(r, vouch_job, &j));
+	return respond_done_saying(r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&p.key)),
+				   done, NULL);
+}
+
+static struct error *vouch(struct request *r)
+{
+	return say_vouch(r, true, N_("This house vouches for it now."));
+}
+
+static struct error *unvouch(struct request *r)
+{
+	return say_vouch(r, false, N_("This house does not vouch for it any more."));
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+struct revocable {
+	struct request *r;
+	const struct pubkey *box;
+	json_t *list; /* NULL: take what was ticked */
+	struct hash chosen[LIMIT_SPACES];
+	size_t n;
+};
+
+static struct error *look_at_revocable(void *ctx, const struct space_info *s)
+{
+	struct revocable *v = ctx;
+	struct request *r = v->r;
+	const struct secret *steward = request_viewer(r)->secret;
+	char name[80];
+	bool may;
+
+	TRY(peers_may_revoke(request_conn(r), secret_pubkey(request_app(r)->self), &s->id, v->box,
+			     steward ? secret_pubkey(steward) : NULL, &may));
+	snprintf(name, sizeof(name), "revoke_%s", ID(&s->id));
+	if (may && v->list)
+		json_array_append_new(v->list,
+				      json_pack("{s:s, s:s}", "id", ID(&s->id), "name", s->name));
+	else if (may && field_set(r, name) && v->n < LIMIT_SPACES)
+		v->chosen[v->n++] = s->id;
+	return NULL;
+}
+
+static struct error *remove_page(struct request *r)
+{
+	struct peer p;
+	struct revocable v = {.r = r, .box = &p.key};
+	json_t *context;
+	struct error *e;
+
+	TRY(get_peer(r, &p));
+	v.list = json_array();
+	context = json_pack("{s:{s:s, s:s}, s:o}", "peer", "name", peers_name_of(r, p.name, &p.key),
+			    "key", ID(&p.key), "revocable", v.list);
+	e = space_each(request_conn(r), look_at_revocable, &v);
+	if (!e)
+		e = vouched_into(r, context, &p.key);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	json_object_set_new(context, "any_revocable", json_boolean(json_array_size(v.list)));
+	return respond_page(r, "admin_peer_remove", request_text(r, N_("Other boxes")), context);
+}
+
+static struct error *remove_peer(struct request *r)
+{
+	struct peer p;
+	struct revocable v = {.r = r, .box = &p.key};
+
+	TRY(get_peer(r, &p));
+	TRY(space_each(request_conn(r), look_at_revocable, &v));
+	TRY(peers_withdraw(request_app(r),
+			   &(struct peers_withdrawal){.key = p.key,
+						      .revoke = v.chosen,
+						      .n = v.n,
+						      .steward = request_viewer(r)->secret}));
+	return respond_done_saying(r, "/admin/peers", N_("The box is no longer approved."), NULL);
+}
+
+enum { HEAVY = ROUTE_VOLUNTEER | ROUTE_FRESH };
+const struct route peer_routes[] = {
+	{"GET", "/admin/peers/:key", view_page, ROUTE_VOLUNTEER},
+	{"GET", "/admin/peers/:key/approve", approve_page, HEAVY},
+	{"POST", "/admin/peers/:key/approve", approve, HEAVY},
+	{"GET", "/admin/peers/:key/preview", preview_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/terms", set_terms, HEAVY},
+	{"POST", "/admin/peers/:key/vouch", vouch, HEAVY},
+	{"POST", "/admin/peers/:key/unvouch", unvouch, HEAVY},
+	{"GET", "/admin/peers/:key/remove", remove_page, HEAVY},
+	{"POST", "/admin/peers/:key/remove", remove_peer, HEAVY},
+	{0},
+};

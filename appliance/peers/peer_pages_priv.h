@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the pages of this folder share. JSON that is returned is the caller's. */
+#pragma once
+#include "appliance/http/http.h"
+#include "appliance/peers/peers.h"
+
+struct error *peers_key_param(struct request *r, struct pubkey *ret) MUST; /* ":key" */
+const char *peers_number(struct request *r, const struct pubkey *key);	   /* "493 027" */
+const char *peers_name_of(struct request *r, const char *name, const struct pubkey *key);
+/* The state of a peer in a sentence. *ret_ok: nothing is to be looked at. */
+struct error *peers_state(struct request *r, const struct peer *p, const char **ret,
+			  bool *ret_ok) MUST;
+
+/* --- terms_pages.c --- */
+/* `terms` of the template _terms. */
+struct error *terms_form(struct request *r, const struct peer_terms *t, json_t **ret) MUST;
+/* What was sent, on top of what was; fields that were not sent leave it. */
+struct error *terms_read(struct request *r, const struct peer_terms *was,
+			 struct peer_terms *ret) MUST;
+/* `preview`: exactly what this box (NULL: whoever accepts) can read by these terms, and what not.
+ */
+struct error *terms_preview(struct request *r, const struct pubkey *key, const struct peer_terms *t,
+			    json_t **ret) MUST;
+/* Sets context.terms and, when the button for it was pressed (or always), context.preview. */
+struct error *terms_into(struct request *r, json_t *context, const struct pubkey *key,
+			 const struct peer_terms *t, bool preview) MUST;
+bool terms_preview_asked(struct request *r);
+
+/* --- chains --- */
+/* context.chains[] {sentences[]}. */
+struct error *chains_into(struct request *r, json_t *context, const struct pubkey *key) MUST;
+
+/* context.invites[]. */
+struct error *invites_into(struct request *r, json_t *context) MUST;
+
+/* --- peer_pages.c --- */
+/* The page of terms before somebody is approved. invitation: what was accepted, "" for none. */
+struct candidate {
+	struct pubkey key;
+	char name[LIMIT_NAME + 1], address[PEER_ADDRESS];
+	const char *invitation;
+	const char *error;
+	int status;
+};
+struct error *show_candidate(struct request *r, const struct candidate *c) MUST;
