@@ -405,7 +405,8 @@ void world_heal(struct world *w)
 			world_open(w, i);
 		w->at[i].honesty = DISK_HONEST;
 		disk_set_honesty(w->at[i].disk, DISK_HONEST);
-		/* As the next write does: a full disk may have kept the view from following the log. */
+		/* As the next write does: a full disk may have kept the view from following the
+		 * log. */
 		NEED(&w->s, catch_up(w->s.box[i].c));
 	}
 	sim_say(&w->s, "the storm is over");

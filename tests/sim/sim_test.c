@@ -150,11 +150,12 @@ static bool is_deterministic(uint64_t seed)
 static void say_sum(const struct tally *t)
 {
 	static const char *const names[] = {
-		"acts of people", "exchanges",	  "of them broken",    "pieces",
-		"entries moved",  "forks proved", "ops carried over",  "new incarnations",
-		"power cuts",	  "disk faults",  "full disks",	       "disks that forgot",
-		"wiped disks",	  "restores",	  "copied cards",      "bundles read",
-		"bad signatures", "hostile acts", "proofs at the end", "ops lost with disks"};
+		"acts of people",  "exchanges",	   "of them broken",	"pieces",
+		"entries moved",   "forks proved", "ops carried over",	"new incarnations",
+		"power cuts",	   "disk faults",  "full disks",	"disks that forgot",
+		"wiped disks",	   "restores",	   "copied cards",	"bundles read",
+		"bad signatures",  "hostile acts", "proofs at the end", "ops lost with disks",
+		"readers compared"};
 	const uint64_t *n = (const uint64_t *)t;
 
 	_Static_assert(ARRAY_LEN(names) == sizeof(*t) / sizeof(*n), "a name for each number");

@@ -187,16 +187,31 @@ static int draw_size(struct world *w)
 	return 17 + (int)sim_below(&w->s, 34);
 }
 
+static struct error *found_private(struct box *b, const struct secret *steward,
+				   struct hash *ret_space)
+{
+	TRY(conn_begin(b->c));
+	TRY(community_found_private(b->c, "Junta", steward, "Founder", ret_space));
+	return conn_commit(b->c);
+}
+
 static void found(struct world *w)
 {
 	struct sim *s = &w->s;
 	struct hash id;
 
-	NEED(s, box_found(&s->box[0], s->people[0], &s->space));
+	if (w->sealed)
+		sim_say(s, "the space is private");
+	if (w->sealed)
+		NEED(s, found_private(&s->box[0], s->people[0], &s->space));
+	else
+		NEED(s, box_found(&s->box[0], s->people[0], &s->space));
 	for (int i = 1; i < s->n; i++)
 		sim_submit(s, 0, "appliance.admit", NULL, s->people[0],
-			   json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(s->box[i].key)),
-				     "name", "box", "mode", "write"),
+			   json_pack("{s:s,s:s,s:s,s:b}", "key", ID(secret_pubkey(s->box[i].key)),
+				     "name", "box", "mode",
+				     w->sealed && sim_chance(s, 20) ? "carry" : "write", "keeper",
+				     (int)sim_chance(s, 20)),
 			   &id);
 	for (int i = 1; i < 4; i++)
 		sim_submit(s, 0, "member.add", NULL, s->people[0],
@@ -242,6 +257,7 @@ struct world *world_new(uint64_t seed, bool trace)
 	for (int i = 0; i < SIM_PEOPLE; i++)
 		s->people[i] = test_key(1 + (unsigned)i);
 	w->whole = sim_chance(s, 10);
+	w->sealed = sim_chance(s, 20);
 	n = draw_size(w);
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)

@@ -56,9 +56,10 @@ struct world {
 	int n_calls;
 	struct bundle bundle[BUNDLES];
 	struct sent *sent;
-	bool storm; /* faults happen */
-	bool whole;		/* with all the features of the program: slower */
-	bool views; /* world_check_views after every event */
+	bool storm;  /* faults happen */
+	bool sealed; /* the space is private */
+	bool whole;  /* with all the features of the program: slower */
+	bool views;  /* world_check_views after every event */
 	int64_t storm_ends;
 	unsigned hostile_acts;
 	struct hash_state trace;
@@ -67,7 +68,7 @@ struct world {
 	struct tally {
 		uint64_t acts, calls, broken, pieces, received, forks, carried, incarnations,
 			crashes, disk_faults, full, forgot, wiped, restores, clones, bundles,
-			audited_bad, hostile, proved, lost;
+			audited_bad, hostile, proved, lost, readers;
 	} tally;
 };
 
