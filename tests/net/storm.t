@@ -51,10 +51,12 @@ same() { digests >"$NET_DIR/digests" && [ "$(wc -l <"$NET_DIR/digests")" = 1 ] &
 clean() { "$LLIURE" verify --data "$NET_DIR/$1.data"; }
 api() { local b=$1 p=$2; shift 2; curl_in "$b" -H "Authorization: Bearer ${token[$b]}" -H 'Content-Type: application/json' ${1:+-d "$1"} "http://localhost:8080$p"; }
 
+held_id() { python3 -c 'import json,sys
+print([h["id"] for h in json.load(sys.stdin)["held"] if sys.argv[1] in json.dumps(h)][0])' "$1"; }
 # A guest writes, and the box's volunteer publishes it: acknowledged, so it must stay.
 write_on() { # BOX TEXT
 	curl_in "$1" -o /dev/null -d "name=Visitant&text=$2" "http://localhost:8080/topic/$topic/posts" &&
-		api "$1" "/admin/held/$(api "$1" /admin/held.json | json held.0.id)/approve" '{}' &&
+		api "$1" "/admin/held/$(api "$1" /admin/held.json | held_id "$2")/approve" '{}' &&
 		echo "$2" >>"$NET_DIR/acknowledged"
 }
 all_write() { # ROUND: on all five at once
