@@ -29,7 +29,6 @@ struct app {
 	struct sieves *sieves; /* helpers that read foreign files (appliance/carry/sieve.h) */
 	/* Begin again, soon: this box has another key now. NULL when not serving. */
 	void (*again)(struct app *a);
-	const char *program; /* this program's own file, to be run again as a helper */
 	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */

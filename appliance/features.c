@@ -3,6 +3,7 @@
 #include "appliance/carry/carry.h"
 #include "appliance/config/config.h"
 #include "appliance/copy/copy.h"
+#include "appliance/erased/erased.h"
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -20,6 +21,7 @@ const struct feature *const features[] = {
 	&carry_feature,
 	&trust_feature,
 	&copy_feature,
+	&erased_feature,
 	&recovery_feature,
 	&search_feature, /* after those whose tables it follows */
 	NULL,

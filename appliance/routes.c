@@ -3,6 +3,7 @@
 #include "appliance/admin/admin_pages.h"
 #include "appliance/carry/carry_pages.h"
 #include "appliance/copy/copy_pages.h"
+#include "appliance/erased/erased_pages.h"
 #include "appliance/forum/forum_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
@@ -11,13 +12,21 @@
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/reach_pages.h"
+#include "appliance/peers/receipt_pages.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
 #include "appliance/spaces/spaces_pages.h"
 
 const struct route *const route_tables[] = {
-	admin_routes, copy_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
+	admin_routes,
+	copy_routes,
+	erased_routes,
+	receipt_routes,
+	authority_routes,
+	forum_routes,
+	library_routes,
+	library_clone_routes,
 	member_routes, moderation_routes, peers_routes, search_routes,
 	conduct_routes, reach_routes,
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,

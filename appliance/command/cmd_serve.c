@@ -4,6 +4,7 @@
 #include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
+#include "appliance/erased/erased.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -29,6 +30,7 @@ struct daemon {
 	struct control *control;
 	struct library_git *git;
 	struct search_thread *search;
+	struct erased_thread *erased;
 	struct http_sockets sockets; /* that the first run left */
 	int lock;
 };
@@ -54,6 +56,13 @@ static void on_commit(void *ctx)
 	if (d->git)
 		library_git_poke(d->git);
 	search_poke(d->search);
+	erased_poke(d->erased);
+}
+
+/* The published repositories hold nothing any more that the view does not. */
+static bool settled(void *ctx)
+{
+	return library_git_settled(((struct daemon *)ctx)->git);
 }
 
 static const char *option_or(const struct command_run *run, const char *name, const char *otherwise)
@@ -185,6 +194,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 			 &(struct keeper_options){.backups = command_option(d->run, "--backups"),
 						  .sticks = command_option(d->run, "--sticks")},
 			 &d->app->keeper));
+	TRY(erased_start(d->app, settled, d, &d->erased));
 	writer_on_commit(d->app->writer, on_commit, d);
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	return control_start(d->app, &d->control);
@@ -206,6 +216,7 @@ static void stop(struct daemon *d)
 		writer_on_commit(d->app->writer, NULL, NULL);
 		d->app->sync = NULL;
 		sync_stop(s);
+		erased_stop(d->erased);
 		library_git_stop(d->git);
 		search_stop(d->search);
 		templates_free(d->app->templates);

@@ -53,6 +53,7 @@ struct error *conn_scrub(struct conn *c) MUST;
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
+const struct pubkey *conn_self(const struct conn *c); /* whose box this is */
 bool conn_changed(struct conn *c);	     /* did the last transaction change the view? */
 
 struct draft {
@@ -72,6 +73,19 @@ struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret
  * ERR_DENIED. */
 struct error *community_erase(struct conn *c, const struct hash *space, const struct hash *target,
 			      const struct secret *author, json_t *take_keep) MUST;
+/* Every op that is erased here, by an erase op that may, whether it was ever held or not. The
+ * writer's conn. */
+typedef struct error *erased_fn(void *ctx, const struct hash *space, const struct hash *target);
+struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx) MUST;
+/* One of them, on any conn: its space, author, and when it was erased, by its eraser's clock.
+ * ERR_NOT_FOUND: it is not erased here. */
+struct erased_op {
+	struct hash space;
+	struct pubkey author, appliance;
+	bool by_appliance;
+	int64_t erased_ms;
+};
+struct error *erased_get(struct conn *c, const struct hash *target, struct erased_op *ret) MUST;
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;

@@ -159,3 +159,62 @@ struct error *erase_settle(struct batch *b, const struct hash *target)
 	t.object = 0;
 	return rec_set(b->c, &t);
 }
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
+	_cleanup_(buf_release) struct buf targets = {0};
+	bool row;
+
+	TRY(memory_load(c));
+	for (;;) {
+		struct hash id;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			break;
+		if (db_id(st, 0, id.b))
+			buf_add(&targets, &id, sizeof(id));
+	}
+	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
+		const struct hash *id = (const struct hash *)(void *)targets.p + i;
+		const struct space *space;
+		struct op_rec t;
+
+		TRY(rec_find(c, id, &t));
+		space = t.num && t.kind == OP_GONE ? space_of_num(c, t.space) : NULL;
+		if (space)
+			TRY(fn(ctx, &space->id, id));
+	}
+	return NULL;
+}
+
+static struct error *see_header(void *ctx, const struct stored *e)
+{
+	struct erased_op *o = ctx;
+	struct entry entry;
+
+	entry_decode(&e->raw, &entry);
+	o->space = entry.space;
+	o->author = entry.author;
+	o->appliance = entry.appliance;
+	o->by_appliance = pubkey_eq(&entry.author, &entry.appliance);
+	return NULL;
+}
+
+struct error *erased_get(struct conn *c, const struct hash *target, struct erased_op *ret)
+{
+	struct erased_op o = {.erased_ms = 0};
+	struct op_rec t, by = {.num = 0};
+
+	TRY(rec_find(c, target, &t));
+	if (t.num && t.kind == OP_GONE)
+		TRY(erase_effective(c, &t, &by));
+	ENSURE(by.num, error_new(ERR_NOT_FOUND, N_("Nothing with this address was erased here.")));
+	TRY(log_op(c->log, target, see_header, &o));
+	o.erased_ms = by.time;
+	*ret = o;
+	return NULL;
+}

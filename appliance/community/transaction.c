@@ -93,6 +93,11 @@ void conn_scrub_later(struct conn *c)
 	c->community->scrub = true;
 }
 
+const struct pubkey *conn_self(const struct conn *c)
+{
+	return &c->community->self;
+}
+
 bool conn_scrub_waits(const struct conn *c)
 {
 	return c->community->scrub;

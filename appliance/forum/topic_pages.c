@@ -43,6 +43,17 @@ static void put_acts(struct request *r, json_t *row, const struct post *p)
 				    : NULL);
 }
 
+/* Where its bytes are gone: for who wrote it, and for moderators. */
+static const char *where_url(struct request *r, const struct place *pl, const struct post *p)
+{
+	const struct viewer *v = request_viewer(r);
+	bool mine = v && p->author.kind == AUTHOR_MEMBER && pubkey_eq(&v->key, &p->author.key);
+
+	return p->erased && (mine || pl->moderator)
+		       ? arena_printf(request_arena(r), "/erased/%s", ID(&p->id))
+		       : NULL;
+}
+
 static const char *author_url(struct request *r, const struct place *pl, const struct author *a,
 			      const char *name)
 {
@@ -71,6 +82,7 @@ static struct error *add_post(void *ctx, const struct post *p)
 	put_or_null(row, "hidden_reason", p->hidden ? p->reason : NULL);
 	put_or_null(row, "source_note", source_note(r, p));
 	put_acts(r, row, p);
+	put_or_null(row, "where_url", where_url(r, l->place, p));
 	json_array_append_new(l->list, row);
 	return NULL;
 }

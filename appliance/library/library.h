@@ -71,6 +71,8 @@ json_t *revision_keep(struct conn *c, const struct revision *r);
 struct library_git;
 struct error *library_git_start(struct app *app, struct library_git **ret) MUST;
 void library_git_poke(struct library_git *g);
+/* Are the repositories what the view was at the last poke? false also when one could not be made. */
+bool library_git_settled(struct library_git *g);
 void library_git_stop(struct library_git *g);
 /* Bring DATA/git/SPACE.git up to date; what the thread does. Safe to repeat, safe after the folder
  * was deleted. When a revision that is in was erased, the repository is made anew without it. */

@@ -371,7 +371,7 @@ struct library_git {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	bool poked, stop;
+	bool poked, busy, failed, stop;
 	struct library_stamp
 		stamp; /* of the view when the repositories were last brought up to date */
 };
@@ -390,6 +390,15 @@ static struct error *keep_space(void *ctx, const struct space_info *s)
 	return NULL;
 }
 
+static void note_fault(struct library_git *g, struct error *take_e)
+{
+	if (take_e) {
+		g->failed = true;
+		memset(&g->stamp, 0, sizeof(g->stamp)); /* tried again at the next poke */
+	}
+	error_free(take_e);
+}
+
 /* Faults are not told to anyone: the repository is a view, and the next change tries again. */
 static void update_all(struct library_git *g, struct conn *c)
 {
@@ -402,9 +411,10 @@ static void update_all(struct library_git *g, struct conn *c)
 		return;
 	}
 	g->stamp = now;
+	g->failed = false;
 	error_free(space_each(c, keep_space, all));
 	for (size_t i = 0; i < all->n && !g->stop; i++)
-		error_free(library_git_update(c, g->app->dir, &all->id[i]));
+		note_fault(g, library_git_update(c, g->app->dir, &all->id[i]));
 	free(all);
 }
 
@@ -419,11 +429,13 @@ static void *git_thread(void *arg)
 		while (!g->poked && !g->stop)
 			pthread_cond_wait(&g->wake, &g->lock);
 		g->poked = false;
+		g->busy = true;
 		pthread_mutex_unlock(&g->lock);
 		if (!g->stop)
 			update_all(g, c);
 		usleep(200 * 1000); /* a burst of commits is followed once */
 		pthread_mutex_lock(&g->lock);
+		g->busy = false;
 	}
 	pthread_mutex_unlock(&g->lock);
 	conn_close(c);
@@ -453,6 +465,20 @@ void library_git_poke(struct library_git *g)
 	g->poked = true;
 	pthread_cond_signal(&g->wake);
 	pthread_mutex_unlock(&g->lock);
+}
+
+bool library_git_settled(struct library_git *g)
+{
+	bool settled;
+
+	pthread_mutex_lock(&g->lock);
+	settled = !g->poked && !g->busy && !g->failed;
+	if (g->failed) { /* a disk that was full, perhaps */
+		g->poked = true;
+		pthread_cond_signal(&g->wake);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return settled;
 }
 
 void library_git_stop(struct library_git *g)

@@ -160,6 +160,7 @@ static struct error *add_report(void *ctx, const struct receipt *x)
 					   sentences);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(sentences[i]));
+	peers_receipt_link(row, x);
 	json_array_append_new(l->list, row);
 	return NULL;
 }

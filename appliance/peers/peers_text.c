@@ -96,3 +96,15 @@ const char *peers_report_text(const struct sync_report *r, error_translate_fn *t
 		all = arena_printf(arena, "%s%s%s", all, i ? " " : "", sentences[i]);
 	return all;
 }
+
+void peers_receipt_link(json_t *row, const struct receipt *x)
+{
+	char url[sizeof("/admin/receipts/") + BASE32_KEY_LEN];
+
+	json_object_set_new(row, "agreed", json_boolean(x->state == RECEIPT_AGREED));
+	json_object_set_new(row, "alone", json_boolean(x->state == RECEIPT_ALONE));
+	json_object_set_new(row, "disputed", json_boolean(x->state == RECEIPT_DISPUTED));
+	snprintf(url, sizeof(url), "/admin/receipts/%s", ID(&x->id));
+	json_object_set_new(row, "receipt_url",
+			    x->state == RECEIPT_UNSIGNED ? json_null() : json_string(url));
+}

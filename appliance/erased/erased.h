@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Erasure that is acknowledged. Invariant: a box writes `erase.done` for an op only after the
+ * truncating checkpoints behind its erasing succeeded, the search index holds nothing of it and the
+ * published repositories were made anew. So a power cut at any moment leaves either no
+ * acknowledgement or no bytes.
+ */
+#pragma once
+#include "appliance/app.h"
+#include "appliance/community/feature.h"
+
+extern const struct feature erased_feature;
+enum { ERASED_TARGETS = 64 };
+
+struct erased_thread;
+/* settled: are the parts that follow the view (the published repositories) up to date? Called from
+ * the thread; NULL: there are none. */
+struct error *erased_start(struct app *a, bool (*settled)(void *ctx), void *ctx,
+			   struct erased_thread **ret) MUST;
+void erased_poke(struct erased_thread *t); /* something was committed; NULL: nothing */
+void erased_stop(struct erased_thread *t);
+/* One round on the writer: acknowledge what is gone. *ret_wait: something is not gone yet. */
+struct error *erased_acknowledge(struct conn *c, bool *ret_wait) MUST;
+
+/* The boxes that said that they let go of it, each once, with the first time it said so. */
+struct erased_at {
+	struct pubkey box;
+	int64_t time;
+};
+typedef struct error *erased_at_fn(void *ctx, const struct erased_at *at);
+struct error *erased_where(struct conn *c, const struct hash *target, erased_at_fn *fn,
+			   void *ctx) MUST;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/erased/erased_pages.h"
+#include "appliance/erased/erased.h"
+
+enum { RECEIPTS_LOOKED_AT = 200 };
+
+/* A box that is expected to say something. */
+struct expected {
+	struct pubkey key;
+	char name[LIMIT_NAME + 1];
+	int64_t gone_ms, receipt_ms, heard_ms;
+};
+
+struct listing {
+	struct request *r;
+	struct hash target;
+	struct erased_op op;
+	struct expected *boxes;
+	size_t n, cap;
+};
+
+static struct expected *box_of(struct listing *l, const struct pubkey *key)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (pubkey_eq(&l->boxes[i].key, key))
+			return &l->boxes[i];
+	if (l->n == l->cap)
+		return NULL;
+	l->boxes[l->n].key = *key;
+	return &l->boxes[l->n++];
+}
+
+static struct error *add_admitted(void *ctx, const struct admitted *a)
+{
+	struct expected *b = box_of(ctx, &a->key);
+
+	if (b)
+		snprintf(b->name, sizeof(b->name), "%s", a->name);
+	return NULL;
+}
+
+static struct error *add_peer(void *ctx, const struct peer *p)
+{
+	struct expected *b = box_of(ctx, &p->key);
+
+	if (b && !b->name[0])
+		snprintf(b->name, sizeof(b->name), "%s", p->name);
+	if (b)
+		b->heard_ms = p->last_ok_ms;
+	return NULL;
+}
+
+static struct error *add_gone(void *ctx, const struct erased_at *at)
+{
+	struct expected *b = box_of(ctx, &at->box);
+
+	if (b)
+		b->gone_ms = at->time;
+	return NULL;
+}
+
+/* A box that only reads: both signed, after it was erased here, that they hold the same there. */
+static struct error *add_receipt(void *ctx, const struct receipt *r)
+{
+	struct listing *l = ctx;
+	struct expected *own = box_of(l, secret_pubkey(request_app(l->r)->self));
+	struct expected *b = box_of(l, &r->peer);
+	struct receipt_signed s;
+	struct receipt_body body;
+
+	if (r->state != RECEIPT_AGREED || !b || !own || !own->gone_ms || r->when_ms < own->gone_ms)
+		return NULL;
+	TRY(receipt_get_signed(request_conn(l->r)->local, &r->id, request_arena(l->r), &s));
+	TRY(receipt_read(s.bytes[ASKER], request_arena(l->r), &body));
+	for (size_t i = 0; i < body.n_spaces; i++)
+		if (hash_eq(&body.spaces[i].space, &l->op.space) &&
+		    receipt_space_equal(&body.spaces[i]))
+			b->receipt_ms = r->when_ms;
+	return NULL;
+}
+
+static struct error *collect(struct listing *l)
+{
+	struct conn *c = request_conn(l->r);
+
+	l->cap = LIMIT_PEERS + 1000;
+	l->boxes = arena_array(request_arena(l->r), struct expected, l->cap);
+	TRY(admitted_each(c, &l->op.space, add_admitted, l));
+	TRY(peer_each(c->local, add_peer, l));
+	TRY(erased_where(c, &l->target, add_gone, l));
+	return receipt_each(c->local, NULL, RECEIPTS_LOOKED_AT, add_receipt, l);
+}
+
+/* --- the page --------------------------------------------------------------------------------- */
+
+static struct error *may_see(struct listing *l)
+{
+	const struct viewer *v = request_viewer(l->r);
+	enum role role = ROLE_NONE;
+
+	if (v)
+		TRY(role_now(request_conn(l->r), &l->op.space, &v->key, &role));
+	ENSURE(role >= ROLE_MODERATOR || (v && pubkey_eq(&v->key, &l->op.author)),
+	       error_new(v ? ERR_DENIED : ERR_AUTH,
+			 N_("Only who wrote it and the moderators can see where it is gone.")));
+	return NULL;
+}
+
+static json_t *box_json(struct listing *l, const struct expected *b)
+{
+	struct request *r = l->r;
+	bool own = pubkey_eq(&b->key, secret_pubkey(request_app(r)->self));
+	int64_t when = b->gone_ms ? b->gone_ms : b->receipt_ms;
+	json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name",
+				b->name[0] ? b->name : ID_SHORT(&b->key), "key", ID(&b->key),
+				"short", ID_SHORT(&b->key), "own", own, "by_receipt",
+				!b->gone_ms && b->receipt_ms);
+
+	if (!when)
+		when = b->heard_ms;
+	json_object_set_new(row, "date", when ? json_string(request_date(r, when)) : json_null());
+	json_object_set_new(row, "date_text",
+			    when ? json_string(request_date_text(r, when)) : json_null());
+	return row;
+}
+
+static struct error *erased_page(struct request *r)
+{
+	struct listing l = {.r = r};
+	json_t *gone, *waiting;
+
+	ENSURE(id_parse(request_param(r, "id"), l.target.b),
+	       error_new(ERR_NOT_FOUND, N_("Nothing with this address was erased here.")));
+	TRY(erased_get(request_conn(r), &l.target, &l.op));
+	TRY(may_see(&l));
+	TRY(collect(&l));
+	gone = json_array();
+	waiting = json_array();
+	for (size_t i = 0; i < l.n; i++)
+		json_array_append_new(l.boxes[i].gone_ms || l.boxes[i].receipt_ms ? gone : waiting,
+				      box_json(&l, &l.boxes[i]));
+	return respond_page(r, "erased", request_text(r, N_("Where it is gone")),
+			    json_pack("{s:o, s:o, s:s, s:s, s:i}", "gone", gone, "waiting", waiting,
+				      "date", request_date(r, l.op.erased_ms), "date_text",
+				      request_date_text(r, l.op.erased_ms), "count",
+				      (int)json_array_size(gone)));
+}
+
+const struct route erased_routes[] = {
+	{"GET", "/erased/:id", erased_page, 0},
+	{0},
+};

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "appliance/peers/receipt_pages.h"
+#include "appliance/peers/peers.h"
+
+enum { RECEIPTS_A_PAGE = 50, WORDS = 600 };
+
+/* A receipt that is being put into words. */
+struct paper {
+	struct request *r;
+	struct receipt_signed s;
+	struct receipt_body body; /* the asker's version */
+	const char *name[2];
+};
+
+static const char *translate(void *ctx, const char *msgid)
+{
+	return request_text(ctx, msgid);
+}
+
+/* --- bytes for who wants to check them elsewhere ---------------------------------------------- */
+
+static json_t *base64_json(struct request *r, struct span s)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *out = arena_alloc(request_arena(r), (s.n + 2) / 3 * 4 + 1), *to = out;
+
+	for (size_t i = 0; i < s.n; i += 3) {
+		uint32_t v = (uint32_t)s.p[i] << 16;
+
+		v |= i + 1 < s.n ? (uint32_t)s.p[i + 1] << 8 : 0;
+		v |= i + 2 < s.n ? s.p[i + 2] : 0;
+		*to++ = digits[v >> 18];
+		*to++ = digits[v >> 12 & 63];
+		*to++ = i + 1 < s.n ? digits[v >> 6 & 63] : '=';
+		*to++ = i + 2 < s.n ? digits[v & 63] : '=';
+	}
+	return json_string(out);
+}
+
+static json_t *hand_json(const struct paper *p, int side)
+{
+	struct span bytes = p->s.bytes[side];
+	const struct pubkey *key = &p->body.box[side];
+	bool is_signed = bytes.p != NULL;
+	json_t *row = json_pack("{s:s, s:s, s:s, s:b}", "name", p->name[side], "key", ID(key),
+				"short", ID_SHORT(key), "signed", is_signed);
+
+	json_object_set_new(
+		row, "valid",
+		json_boolean(is_signed && receipt_signed_by(key, bytes, &p->s.sig[side])));
+	if (is_signed) {
+		struct hash id = receipt_id(bytes);
+
+		json_object_set_new(row, "word", json_string(ID_SHORT(&id)));
+		json_object_set_new(row, "statement", base64_json(p->r, bytes));
+		json_object_set_new(row, "signature",
+				    base64_json(p->r, span_of(p->s.sig[side].b, 64)));
+	}
+	return row;
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+/* One sentence; consumed. */
+static void say(const struct paper *p, json_t *list, struct error *take_sentence)
+{
+	char text[WORDS];
+
+	error_text(take_sentence, translate, p->r, text, sizeof(text));
+	json_array_append_new(list, json_string(text));
+	error_free(take_sentence);
+}
+
+static const char *number(const struct paper *p, uint64_t n)
+{
+	return arena_printf(request_arena(p->r), "%llu", (unsigned long long)n);
+}
+
+static const char *space_name(const struct paper *p, const struct hash *id)
+{
+	struct space_info s;
+	struct error *e = space_get(request_conn(p->r), id, &s);
+	const char *name = e || !*s.name ? ID_SHORT(id) : s.name;
+
+	error_free(e);
+	return arena_str(request_arena(p->r), name);
+}
+
+static void say_space(const struct paper *p, json_t *list, const struct receipt_space *s)
+{
+	for (int i = 0; i < 2; i++)
+		if (s->entries[i])
+			say(p, list,
+			    error_new(ERR_INTERNAL, N_("%s sent %s entries."), p->name[i],
+				      number(p, s->entries[i])));
+	if (!s->entries[0] && !s->entries[1])
+		say(p, list, error_new(ERR_INTERNAL, N_("Nothing had to travel.")));
+	if (s->forks[0] + s->forks[1])
+		say(p, list,
+		    error_new(ERR_INTERNAL,
+			      N_("%s logs contradict themselves; the proofs travelled."),
+			      number(p, (uint64_t)s->forks[0] + s->forks[1])));
+	if (s->conflicts)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("%s pages have two versions that wait for people."),
+			      number(p, s->conflicts)));
+	for (int i = 0; i < 2; i++) {
+		static const uint8_t nothing[16];
+
+		if (memcmp(s->missing[i], nothing, 16) != 0)
+			say(p, list,
+			    error_new(ERR_INTERNAL, N_("Some contents are still waited for at %s."),
+				      p->name[i]));
+	}
+	say(p, list,
+	    receipt_space_equal(s) ? error_new(ERR_INTERNAL, N_("Both hold the same now."))
+				   : error_new(ERR_INTERNAL, N_("They do not hold the same yet.")));
+}
+
+static json_t *spaces_json(const struct paper *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->body.n_spaces; i++) {
+		const struct receipt_space *s = &p->body.spaces[i];
+		json_t *row = json_pack(
+			"{s:s, s:s, s:[], s:b, s:s, s:s}", "name", space_name(p, &s->space), "id",
+			ID(&s->space), "sentences", "equal", receipt_space_equal(s), "word_asker",
+			ID_SHORT(&s->heads[ASKER]), "word_answerer", ID_SHORT(&s->heads[ANSWERER]));
+
+		say_space(p, json_object_get(row, "sentences"), s);
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
+/* What waits, and what was refused. */
+static json_t *refusals_json(const struct paper *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->body.n_refusals; i++) {
+		const struct receipt_refusal *f = &p->body.refusals[i];
+		const char *who = p->name[f->by ? ANSWERER : ASKER];
+		const char *box = ID_SHORT(&f->id.appliance);
+
+		box = arena_str(request_arena(p->r), box);
+		if (f->why == ERR_NOT_ADMITTED)
+			say(p, list,
+			    error_new(ERR_INTERNAL,
+				      N_("Waiting at %s: what box %s wrote, until a steward admits"
+					 " that box."),
+				      who, box));
+		else if (f->why == ERR_LIMIT)
+			say(p, list,
+			    error_new(ERR_INTERNAL, N_("Waiting for %s: more of box %s."), who,
+				      box));
+		else
+			say(p, list,
+			    error_new(ERR_INTERNAL, N_("Refused at %s: entries of box %s (%s)."),
+				      who, box, error_name(f->why)));
+	}
+	return list;
+}
+
+static json_t *moved_json(const struct paper *p)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < 2; i++)
+		say(p, list,
+		    error_new(ERR_INTERNAL,
+			      N_("New at %s: %s entries, and %s contents that had"
+				 " been missing."),
+			      p->name[i], number(p, p->body.fresh[i]),
+			      number(p, p->body.filled[i])));
+	if (p->body.blobs)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("%s took %s files."), p->name[ASKER],
+			      number(p, p->body.blobs)));
+	return list;
+}
+
+/* --- pages ------------------------------------------------------------------------------------ */
+
+static const char *box_name(struct request *r, const struct pubkey *key)
+{
+	struct app *a = request_app(r);
+	struct peer p;
+	struct error *e;
+	const char *name;
+
+	if (pubkey_eq(key, secret_pubkey(a->self)))
+		return a->name;
+	e = peer_get(request_conn(r)->local, key, &p);
+	name = !e && *p.name ? p.name : ID_SHORT(key);
+	error_free(e);
+	return arena_str(request_arena(r), name);
+}
+
+static struct error *receipt_page(struct request *r)
+{
+	struct paper p = {.r = r};
+	struct hash id;
+	enum receipt_state state;
+	json_t *context;
+
+	ENSURE(id_parse(request_param(r, "id"), id.b),
+	       error_new(ERR_NOT_FOUND, N_("There is no receipt at this address.")));
+	TRY(receipt_get_signed(request_conn(r)->local, &id, request_arena(r), &p.s));
+	TRY(receipt_read(p.s.bytes[ASKER], request_arena(r), &p.body));
+	for (int i = 0; i < 2; i++)
+		p.name[i] = box_name(r, &p.body.box[i]);
+	state = receipt_state_of(&p.s);
+	context = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s}", "id", ID(&id),
+			    "word", ID_SHORT(&id), "when", request_date(r, p.s.when_ms),
+			    "when_text", request_date_text(r, p.s.when_ms), "agreed",
+			    state == RECEIPT_AGREED, "alone", state == RECEIPT_ALONE, "disputed",
+			    state == RECEIPT_DISPUTED, "equal", receipt_equal(&p.body),
+			    "asker_name", p.name[ASKER], "answerer_name", p.name[ANSWERER]);
+	json_object_set_new(context, "asker", hand_json(&p, ASKER));
+	json_object_set_new(context, "answerer", hand_json(&p, ANSWERER));
+	json_object_set_new(context, "spaces", spaces_json(&p));
+	json_object_set_new(context, "moved", moved_json(&p));
+	json_object_set_new(context, "refusals", refusals_json(&p));
+	return respond_page(r, "receipt", request_text(r, N_("Receipt")), context);
+}
+
+struct lines {
+	struct request *r;
+	json_t *list;
+};
+
+static struct error *add_line(void *ctx, const struct receipt *x)
+{
+	struct lines *l = ctx;
+	struct request *r = l->r;
+	const char *text = *x->error
+				   ? x->error
+				   : peers_report_text(&x->report, translate, r, request_arena(r));
+	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b}", "peer", box_name(r, &x->peer), "when",
+				request_date(r, x->when_ms), "when_text",
+				request_date_text(r, x->when_ms), "text", text, "ok", !*x->error);
+
+	peers_receipt_link(row, x);
+	json_array_append_new(l->list, row);
+	return NULL;
+}
+
+static struct error *peer_receipts_page(struct request *r)
+{
+	json_t *list = json_array();
+	struct lines l = {r, list};
+	struct pubkey key;
+	struct error *e;
+
+	if (!id_parse(request_param(r, "key"), key.b)) {
+		json_decref(list);
+		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
+				 request_param(r, "key"));
+	}
+	e = receipt_each(request_conn(r)->local, &key, RECEIPTS_A_PAGE, add_line, &l);
+	if (e) {
+		json_decref(list);
+		return e;
+	}
+	return respond_page(r, "receipts", request_text(r, N_("Receipts")),
+			    json_pack("{s:o, s:s, s:s}", "receipts", list, "name",
+				      box_name(r, &key), "key", ID(&key)));
+}
+
+const struct route receipt_routes[] = {
+	{"GET", "/admin/receipts/:id", receipt_page, ROUTE_VOLUNTEER},
+	{"GET", "/admin/peers/:key/receipts", peer_receipts_page, ROUTE_VOLUNTEER},
+	{0},
+};
