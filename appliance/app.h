@@ -15,6 +15,7 @@ struct app {
 	char *dir;
 	char name[LIMIT_NAME + 1]; /* the box's name */
 	const struct env *env;
+	struct clock_env *clock; /* behind env; NULL when not serving */
 	struct secret *self;
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */

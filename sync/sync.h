@@ -19,6 +19,7 @@
 #include "sync/base/span.h"
 #include "sync/blob/blob.h"
 #include "sync/bundle/bundle.h"
+#include "sync/clock/clock_env.h"
 #include "sync/bundle/known.h"
 #include "sync/crypto/crypto.h"
 #include "sync/crypto/seal_stream.h"

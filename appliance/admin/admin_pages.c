@@ -99,6 +99,12 @@ static struct error *count_successor(void *ctx, const struct copy_successor *s)
 	return NULL;
 }
 
+static bool unsure_of_time(struct app *a)
+{
+	return a->clock && clock_env_state(a->clock).quality != CLOCK_SURE &&
+	       clock_env_state(a->clock).quality != CLOCK_FROM_PEERS;
+}
+
 static struct error *admin_page(struct request *r)
 {
 	struct overview o = {.count = 0};
@@ -127,6 +133,11 @@ static struct error *admin_page(struct request *r)
 	if (successors)
 		warn(r, warnings, N_("A connected house has a new key. Do you approve it?"),
 		     "/admin/copy");
+	if (unsure_of_time(request_app(r)))
+		warn(r, warnings,
+		     N_("This box is not sure of the time: nothing confirms its clock. Dates of what"
+			" is written here may be wrong; nothing else is."),
+		     "/admin");
 	if (o.trouble)
 		warn(r, warnings, N_("An exchange with another box did not succeed last time."),
 		     "/admin/peers");

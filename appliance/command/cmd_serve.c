@@ -31,6 +31,7 @@ struct daemon {
 	struct library_git *git;
 	struct search_thread *search;
 	struct erased_thread *erased;
+	struct clock_env *clock;
 	struct http_sockets sockets; /* that the first run left */
 	int lock;
 };
@@ -170,6 +171,14 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
 }
 
+/* A clock that knows at least when the box ran last. */
+static struct clock_env *open_clock(const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+
+	return clock_env_new(path, &env_system, NULL);
+}
+
 static struct error *start(struct daemon *d, const sigset_t *set)
 {
 	struct error *e = setup_is_box(d->run->dir) ? NULL : setup_folder_check(d->run->dir);
@@ -187,7 +196,9 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(e);
 	if (!setup_is_box(d->run->dir))
 		TRY(first_run(d, set));
-	TRY(app_open(d->run->dir, &env_system, &d->app));
+	d->clock = open_clock(d->run->dir);
+	TRY(app_open(d->run->dir, clock_env_get(d->clock), &d->app));
+	d->app->clock = d->clock;
 	TRY(start_doors(d));
 	TRY(start_sync(d));
 	TRY(keeper_start(d->app,
@@ -223,6 +234,7 @@ static void stop(struct daemon *d)
 		languages_free(d->app->languages);
 		app_close(d->app);
 	}
+	clock_env_free(d->clock);
 	if (d->lock >= 0)
 		close(d->lock);
 }

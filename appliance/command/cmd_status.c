@@ -54,6 +54,21 @@ static void print_words(FILE *out, const json_t *status)
 	}
 }
 
+/* How sure the box is of the time: of the one that runs, else of the last that ran. */
+static json_t *clock_json(struct app *a)
+{
+	_cleanup_(freep) char *path = path_join(a->dir, "clock");
+	struct clock_state s = {.quality = CLOCK_UNSURE};
+	int64_t known;
+
+	if (a->clock)
+		s = clock_env_state(a->clock);
+	else if (!clock_file_read(path, &s, &known))
+		s.offset_ms = 0;
+	return json_pack("{s:s, s:I}", "quality", clock_quality_name(s.quality), "offset_ms",
+			 (json_int_t)s.offset_ms);
+}
+
 struct error *cmd_status(struct command_run *run)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
@@ -65,6 +80,7 @@ struct error *cmd_status(struct command_run *run)
 			   ID(secret_pubkey(run->app->self)), "name", run->app->name, "spaces",
 			   "peers", "serving", run->app->sync != NULL, "audited",
 			   run->app->sync && sync_audited(run->app->sync));
+	json_object_set_new(status, "clock", clock_json(run->app));
 	st.conn = c;
 	st.list = json_object_get(status, "spaces");
 	TRY(space_each(c, add_space, &st));

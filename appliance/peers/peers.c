@@ -157,6 +157,14 @@ static bool host_follows(void *ctx, const struct pubkey *peer, const struct hash
 	return peers_ways(ctx, peer, space) & PEER_TAKE;
 }
 
+static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
+{
+	const struct app *a = ctx;
+
+	if (a->clock)
+		clock_env_heard(a->clock, peer, ahead_ms);
+}
+
 struct sync_host peers_host(struct app *a)
 {
 	return (struct sync_host){.ctx = a,
@@ -166,6 +174,7 @@ struct sync_host peers_host(struct app *a)
 				  .invited = peers_invited,
 				  .keeps = recovery_keeps,
 				  .twin = copy_twin,
+				  .clock = host_clock,
 				  .succeeds = copy_succeeds};
 }
 

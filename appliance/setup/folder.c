@@ -10,7 +10,7 @@ static const char *const ours[] = {
 	"view.db",	"view.db-wal",	"view.db-shm",	    "view.db-journal", "local.db",
 	"local.db-wal", "local.db-shm", "local.db-journal", "control.sock",    "blobs",
 	"tls",		"git",		"key.tmp",	    "backup.tmp",      "kept",
-	"proof.tmp",	"setup.tmp",
+	"proof.tmp",	"setup.tmp",	"clock",	    "clock.tmp",       "origin",
 };
 
 static bool is_ours(const char *name)

@@ -40,6 +40,8 @@ struct sync_host {
 	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
 	 * an address or a peer's name, may be "". NULL: nobody is told. */
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);
+	/* An approved peer's clock is that much ahead of ours, as it says. Quick. NULL: nobody asks. */
+	void (*clock)(void *ctx, const struct pubkey *peer, int64_t ahead_ms);
 	/* A stranger shows a statement, signed and in order, that it goes on for a box that is
 	 * approved here, or for ourselves. Says who it is and where it listens (may be ""). May
 	 * write. NULL: nobody is told. */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What time is it? For a box whose clock may say 1970, or nothing true. Pure: what is known comes
+ * in as events, the best guess goes out with its quality. PROTOCOL.md section 1 says that no time
+ * ever decides what is accepted, so a wrong guess misdates what is written here, and does nothing
+ * else.
+ *
+ * The rule, the first that applies:
+ *   SURE   the system says that its clock is synchronised: it is believed, whatever anybody says.
+ *   PEERS  at least CLOCK_QUORUM approved boxes were heard within CLOCK_FRESH_MS: the median of
+ *          what they say. Fewer than half of them can't move it beyond what an honest one says.
+ *          With fewer boxes: only when the system's clock is behind what was known already, so that
+ *          it is certainly wrong, and at most CLOCK_LEAP_MS ahead of that.
+ *   SEEN   the system's clock is behind what was known already: that moment, and what passed since.
+ *   UNSURE the system's clock, which nothing confirms and nothing refutes.
+ *
+ * Invariants
+ *  1. A guess is never earlier than the newest moment known (`known`: when this box last ran, its
+ * own newest entries), unless the clock is SURE.
+ *  2. One box, or fewer than half of a quorum, moves it by at most CLOCK_LEAP_MS, and never when it
+ * is SURE.
+ *
+ * One thread at a time; clock_env.h locks.
+ */
+#pragma once
+#include "sync/crypto/crypto.h"
+
+enum { CLOCK_PEERS = 64, CLOCK_QUORUM = 3 };
+#define CLOCK_FRESH_MS ((int64_t)24 * 3600 * 1000)
+#define CLOCK_LEAP_MS  ((int64_t)400 * 24 * 3600 * 1000)
+
+enum clock_quality { CLOCK_SURE, CLOCK_FROM_PEERS, CLOCK_FROM_SEEN, CLOCK_UNSURE };
+const char *clock_quality_name(enum clock_quality q); /* "sure", "peers", "seen", "unsure" */
+
+struct clock {
+	bool synced;
+	int64_t known, known_mono; /* the newest moment known, and when it was told */
+	struct clock_peer {
+		struct pubkey key;
+		int64_t ahead; /* of what the monotonic clock says; what they said minus that */
+		int64_t mono;  /* when it was heard */
+	} peers[CLOCK_PEERS];
+	size_t n;
+};
+
+/* --- events --- */
+void clock_synced(struct clock *c, bool synced);
+/* This moment was: when the box last ran, an own entry. Only a later one counts. */
+void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
+/* An approved peer said its time. The one heard longest ago gives way. */
+void clock_heard(struct clock *c, const struct pubkey *key, int64_t said_ms, int64_t mono);
+
+/* --- the guess, while the system's clock says `system` --- */
+int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
+		  enum clock_quality *ret_quality);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/clock/clock_env.h"
+#include "sync/base/buf.h"
+#include "sync/base/file.h"
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/timex.h>
+
+enum {
+	KEEP_EVERY_MS = 600000, /* a card is not worn out for it */
+	ASK_EVERY_MS = 10000,
+};
+
+struct clock_env {
+	struct env env; /* ours */
+	const struct env *under;
+	bool (*synced)(void);
+	char *path;
+	pthread_mutex_t lock;
+	struct clock clock;
+	enum clock_quality quality;
+	int64_t last, offset; /* last told */
+	int64_t asked_mono, kept_mono;
+};
+
+static bool system_synced(void)
+{
+	struct timex t = {.modes = 0};
+	int state = adjtimex(&t);
+
+	return state >= 0 && state != TIME_ERROR && !(t.status & STA_UNSYNC);
+}
+
+/* --- the file: known, quality, offset --- */
+bool clock_file_read(const char *path, struct clock_state *ret, int64_t *ret_known)
+{
+	_cleanup_(buf_release) struct buf text = {0};
+	struct error *e = file_read(path, 200, &text);
+	char quality[16] = "";
+	int64_t known, offset;
+	bool ok = !e && sscanf(buf_str(&text), "%" SCNd64 " %15s %" SCNd64, &known, quality,
+			       &offset) == 3;
+
+	error_free(e);
+	if (!ok)
+		return false;
+	*ret = (struct clock_state){.quality = CLOCK_UNSURE, .offset_ms = offset};
+	for (int q = CLOCK_SURE; q <= CLOCK_UNSURE; q++)
+		if (strcmp(quality, clock_quality_name((enum clock_quality)q)) == 0)
+			ret->quality = (enum clock_quality)q;
+	*ret_known = known;
+	return true;
+}
+
+/* With the lock. A full disk: what was kept before stays. */
+static void keep(struct clock_env *c, int64_t now, int64_t mono)
+{
+	_cleanup_(buf_release) struct buf text = {0};
+
+	/* What nothing confirms may be a clock gone mad: it must not be known for ever after. */
+	if (c->quality == CLOCK_UNSURE && c->clock.known && now - c->clock.known > CLOCK_LEAP_MS)
+		now = c->clock.known;
+	buf_printf(&text, "%" PRId64 " %s %" PRId64 "\n", now, clock_quality_name(c->quality),
+		   c->offset);
+	error_free(file_write(c->path, buf_span(&text), 0600));
+	c->kept_mono = mono;
+}
+
+static int64_t tell(struct clock_env *c)
+{
+	int64_t system = env_now(c->under), mono = env_mono(c->under), now;
+	enum clock_quality before = c->quality;
+
+	if (mono - c->asked_mono >= ASK_EVERY_MS || !c->asked_mono) {
+		clock_synced(&c->clock, c->synced());
+		c->asked_mono = mono;
+	}
+	now = clock_now(&c->clock, system, mono, &c->quality);
+	if (now < c->last && !(c->quality == CLOCK_SURE && before != CLOCK_SURE))
+		now = c->last;
+	c->last = now;
+	c->offset = now - system;
+	if (c->quality == CLOCK_SURE || c->quality == CLOCK_FROM_PEERS)
+		clock_seen(&c->clock, now, mono);
+	if (c->quality != before || mono - c->kept_mono >= KEEP_EVERY_MS)
+		keep(c, now, mono);
+	return now;
+}
+
+static int64_t now_ms(void *ctx)
+{
+	struct clock_env *c = ctx;
+	int64_t now;
+
+	pthread_mutex_lock(&c->lock);
+	now = tell(c);
+	pthread_mutex_unlock(&c->lock);
+	return now;
+}
+
+static int64_t mono_ms(void *ctx)
+{
+	return env_mono(((struct clock_env *)ctx)->under);
+}
+
+static void random_bytes(void *ctx, void *out, size_t n)
+{
+	env_random(((struct clock_env *)ctx)->under, out, n);
+}
+
+struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void))
+{
+	struct clock_env *c = calloc(1, sizeof(*c));
+	struct clock_state state;
+	int64_t known;
+
+	if (!c || !(c->path = strdup(path)))
+		abort();
+	c->under = under;
+	c->synced = synced ? synced : system_synced;
+	c->env = (struct env){c, now_ms, mono_ms, random_bytes};
+	c->quality = CLOCK_UNSURE;
+	pthread_mutex_init(&c->lock, NULL);
+	if (clock_file_read(path, &state, &known))
+		clock_seen(&c->clock, known, env_mono(under));
+	c->kept_mono = env_mono(under) - KEEP_EVERY_MS;
+	return c;
+}
+
+void clock_env_free(struct clock_env *c)
+{
+	if (!c)
+		return;
+	keep(c, tell(c), env_mono(c->under));
+	pthread_mutex_destroy(&c->lock);
+	free(c->path);
+	free(c);
+}
+
+const struct env *clock_env_get(struct clock_env *c)
+{
+	return &c->env;
+}
+
+void clock_env_seen(struct clock_env *c, int64_t time_ms)
+{
+	pthread_mutex_lock(&c->lock);
+	clock_seen(&c->clock, time_ms, env_mono(c->under));
+	pthread_mutex_unlock(&c->lock);
+}
+
+void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahead_ms)
+{
+	pthread_mutex_lock(&c->lock);
+	clock_heard(&c->clock, key, (int64_t)((uint64_t)tell(c) + (uint64_t)ahead_ms),
+		    env_mono(c->under));
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct clock_state clock_env_state(struct clock_env *c)
+{
+	struct clock_state s;
+
+	pthread_mutex_lock(&c->lock);
+	tell(c);
+	s = (struct clock_state){c->quality, c->offset};
+	pthread_mutex_unlock(&c->lock);
+	return s;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The clock of a running box: clock.h around the system's, as a struct env that everything else is
+ * given. What it knows is kept in a small file, so that a box whose clock begins at 1970 goes on
+ * from where it was. Never goes back within a run, except when the system's clock becomes SURE. Any
+ * thread.
+ */
+#pragma once
+#include "sync/base/env.h"
+#include "sync/base/error.h"
+#include "sync/clock/clock.h"
+
+struct clock_env;
+/* `path`: where what is known is kept; need not be there. `under`: the system's, borrowed.
+ * synced: does the system say that its clock is synchronised? NULL: ask it (adjtimex). */
+struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void));
+void clock_env_free(struct clock_env *c); /* keeps what it knows; NULL does nothing */
+const struct env *clock_env_get(struct clock_env *c);
+void clock_env_seen(struct clock_env *c, int64_t time_ms);
+/* An approved peer's clock is that much ahead of ours. */
+void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahead_ms);
+struct clock_state {
+	enum clock_quality quality;
+	int64_t offset_ms; /* ours minus the system's */
+};
+struct clock_state clock_env_state(struct clock_env *c);
+/* What a run left in its file, for a command beside it. false: nothing. */
+bool clock_file_read(const char *path, struct clock_state *ret, int64_t *ret_known);

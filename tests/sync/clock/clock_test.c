@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/lib/test.h"
+#include "sync/base/file.h"
+#include "sync/clock/clock_env.h"
+
+#define DAY   ((int64_t)86400000)
+#define Y1970 ((int64_t)1000)
+#define NOW   ((int64_t)1764086400000) /* November 2025 */
+#define Y2106 ((int64_t)4291747200000)
+
+static struct pubkey box(int n)
+{
+	struct pubkey k = {{(uint8_t)n}};
+
+	return k;
+}
+
+static void hear(struct clock *c, int n, int64_t said, int64_t mono)
+{
+	struct pubkey k = box(n);
+
+	clock_heard(c, &k, said, mono);
+}
+
+static void expect(const struct clock *c, int64_t system, int64_t mono, int64_t want,
+		   enum clock_quality quality)
+{
+	enum clock_quality q;
+
+	assert_int_equal(clock_now(c, system, mono, &q), want);
+	assert_int_equal(q, quality);
+}
+
+static void a_synchronised_clock_is_moved_by_nobody(void **state)
+{
+	struct clock c = {0};
+
+	clock_seen(&c, NOW + 10 * DAY, 0);
+	for (int i = 0; i < 20; i++)
+		hear(&c, i, Y2106, 0);
+	clock_synced(&c, true);
+	expect(&c, NOW, 5, NOW, CLOCK_SURE);
+}
+
+static void a_clock_that_says_1970_goes_on_from_what_was_known(void **state)
+{
+	struct clock c = {0};
+
+	expect(&c, Y1970, 0, Y1970, CLOCK_UNSURE);
+	clock_seen(&c, NOW, 100);
+	expect(&c, Y1970, 100, NOW, CLOCK_FROM_SEEN);
+	expect(&c, Y1970, 5100, NOW + 5000, CLOCK_FROM_SEEN);
+	expect(&c, NOW + DAY, 5100, NOW + DAY, CLOCK_UNSURE);
+	clock_seen(&c, NOW - DAY, 5100); /* older: no news */
+	expect(&c, Y1970, 5100, NOW + 5000, CLOCK_FROM_SEEN);
+}
+
+static void the_median_of_peers_counts_and_a_liar_does_not(void **state)
+{
+	struct clock c = {0};
+
+	hear(&c, 1, NOW, 0);
+	hear(&c, 2, NOW + 2000, 0);
+	hear(&c, 3, Y2106, 0);
+	expect(&c, Y1970, 0, NOW + 2000, CLOCK_FROM_PEERS);
+	hear(&c, 4, Y2106, 0); /* half of them: the earlier of the middle two */
+	expect(&c, Y1970, 0, NOW + 2000, CLOCK_FROM_PEERS);
+	hear(&c, 3, 0, 0);
+	hear(&c, 4, INT64_MIN, 0);
+	hear(&c, 5, NOW + 1000, 0);
+	expect(&c, NOW + 9 * DAY, 0, NOW, CLOCK_FROM_PEERS);
+}
+
+static void one_peer_helps_only_a_clock_that_is_certainly_wrong(void **state)
+{
+	struct clock c = {0};
+
+	hear(&c, 1, Y2106, 0);
+	expect(&c, NOW, 0, NOW, CLOCK_UNSURE);
+	clock_seen(&c, NOW, 0);
+	expect(&c, Y1970, 0, NOW, CLOCK_FROM_SEEN); /* too great a leap for one */
+	hear(&c, 1, NOW + 30 * DAY, 0);
+	expect(&c, Y1970, 0, NOW + 30 * DAY, CLOCK_FROM_PEERS);
+	expect(&c, NOW + DAY, 0, NOW + DAY, CLOCK_UNSURE);
+	hear(&c, 1, NOW - 30 * DAY, 0);
+	expect(&c, Y1970, 0, NOW, CLOCK_FROM_SEEN);
+}
+
+static void what_was_heard_long_ago_does_not_count(void **state)
+{
+	struct clock c = {0};
+
+	for (int i = 0; i < 3; i++)
+		hear(&c, i, NOW, 0);
+	expect(&c, Y1970, CLOCK_FRESH_MS, NOW + CLOCK_FRESH_MS, CLOCK_FROM_PEERS);
+	expect(&c, Y1970, CLOCK_FRESH_MS + 1, Y1970, CLOCK_UNSURE);
+}
+
+/* --- around a clock moved by hand --- */
+static int64_t hand_now, hand_mono;
+static bool hand_synced;
+
+static int64_t hand_now_ms(void *ctx)
+{
+	return hand_now;
+}
+
+static int64_t hand_mono_ms(void *ctx)
+{
+	return hand_mono;
+}
+
+static bool is_synced(void)
+{
+	return hand_synced;
+}
+
+static void a_box_goes_on_after_a_power_cut_and_never_goes_back(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+	const struct env hand = {NULL, hand_now_ms, hand_mono_ms, NULL};
+	struct clock_state s;
+	struct clock_env *c;
+	int64_t known;
+
+	hand_now = NOW;
+	hand_mono = 20000;
+	hand_synced = true;
+	c = clock_env_new(path, &hand, is_synced);
+	assert_int_equal(env_now(clock_env_get(c)), NOW);
+	clock_env_free(c);
+	assert_true(clock_file_read(path, &s, &known));
+	assert_int_equal(known, NOW);
+	assert_int_equal(s.quality, CLOCK_SURE);
+
+	hand_now = Y1970;
+	hand_mono = 1000;
+	hand_synced = false;
+	c = clock_env_new(path, &hand, is_synced);
+	assert_int_equal(env_now(clock_env_get(c)), NOW);
+	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
+	hand_mono += 1000;
+	hand_now = NOW - 5 * DAY; /* somebody sets it, wrongly */
+	assert_int_equal(env_now(clock_env_get(c)), NOW + 1000);
+	hand_now = Y2106; /* nothing refutes it … */
+	assert_int_equal(env_now(clock_env_get(c)), Y2106);
+	hand_now = NOW + DAY;
+	assert_int_equal(env_now(clock_env_get(c)), Y2106); /* … and it does not go back … */
+	hand_mono += 20000;
+	hand_synced = true;
+	assert_int_equal(env_now(clock_env_get(c)), NOW + DAY); /* … until it is sure */
+	clock_env_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_synchronised_clock_is_moved_by_nobody),
+		cmocka_unit_test(a_clock_that_says_1970_goes_on_from_what_was_known),
+		cmocka_unit_test(the_median_of_peers_counts_and_a_liar_does_not),
+		cmocka_unit_test(one_peer_helps_only_a_clock_that_is_certainly_wrong),
+		cmocka_unit_test(what_was_heard_long_ago_does_not_count),
+		cmocka_unit_test(a_box_goes_on_after_a_power_cut_and_never_goes_back),
+	};
+
+	return run_group(tests);
+}
