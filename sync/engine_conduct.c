@@ -55,6 +55,16 @@ static void begin_wait(struct sync *s, struct standing *st)
 	st->held_until = wait ? env_mono(s->o.env) + wait : 0;
 }
 
+/* Something may have been forgiven. */
+static void shorten_wait(struct sync *s, struct standing *st)
+{
+	int64_t until = st->held_until;
+
+	begin_wait(s, st);
+	if (until && until < st->held_until)
+		st->held_until = until;
+}
+
 static void hold(struct sync *s, const struct pubkey *key)
 {
 	const struct standing *st = standing_of(s, key, false);
@@ -81,8 +91,7 @@ struct error *engine_load_conduct(struct sync *s)
 			*row_of(st, all.rows[i].what) = all.rows[i];
 	}
 	for (size_t i = 0; !err && i < s->n_standings; i++)
-		if (!s->standings[i].n || !s->standings[i].held_until)
-			begin_wait(s, &s->standings[i]);
+		shorten_wait(s, &s->standings[i]);
 	pthread_mutex_unlock(&s->lock);
 	free(all.rows);
 	return err;

@@ -49,6 +49,7 @@ struct error *peers_forgive(struct app *a, const struct pubkey *key)
 
 static struct error *allow_job(struct conn *c, const struct act *act)
 {
+	TRY(conduct_forgive_quota(c->local, act->key)); /* else it would be waited with */
 	return ledger_put_times(c->local, act->key, act->times);
 }
 

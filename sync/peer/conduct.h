@@ -26,8 +26,8 @@
 	  N_("It brought more communities or more boxes' logs than one box may."))                 \
 	X(MISDEED_BLOB, "file", 2, N_("It gave a file that is not the one that was asked for."))   \
 	X(MISDEED_REPLAY, "replay", 1, N_("It keeps sending what is here already."))               \
-	X(MISDEED_CLAIM, "other-key", 1,                                                           \
-	  N_("Something else than this box answers where it should be."))                          \
+	X(MISDEED_CLAIM, "other-key", 0,                                                           \
+	  N_("Something else than this box answers where it was. Addresses can change hands."))    \
 	X(MISDEED_QUOTA, "quota", 1, N_("It brought more than this box takes of one peer."))       \
 	X(MISDEED_FORGED, "forged", 3,                                                             \
 	  N_("It sent entries in the name of a box that did not sign them."))                      \
@@ -59,7 +59,7 @@ struct conduct {
 	uint64_t count;
 	int64_t first_ms, last_ms; /* by our clock */
 	char words[CONDUCT_WORDS]; /* of the last time, in English; "" when there are none */
-	bool seen;		   /* a volunteer has looked since */
+	bool seen;		   /* a volunteer has looked since, or it weighs nothing */
 };
 
 /* How long to wait before asking a peer with this record again, beyond what the schedule says; and
@@ -89,6 +89,8 @@ struct error *conduct_each(struct db *local, const struct pubkey *peer, conduct_
 struct error *conduct_unseen(struct db *local, int64_t *ret) MUST;
 struct error *conduct_saw(struct db *local, const struct pubkey *peer) MUST;	 /* writer */
 struct error *conduct_forgive(struct db *local, const struct pubkey *peer) MUST; /* writer */
+/* Only that it brought too much: it may bring more now. */
+struct error *conduct_forgive_quota(struct db *local, const struct pubkey *peer) MUST; /* writer */
 /* Pausing. Setting it again changes nothing. */
 struct error *conduct_pause(struct db *local, const struct pubkey *peer, bool on,
 			    int64_t now) MUST; /* writer */

@@ -10,16 +10,31 @@ const char *const conduct_migrations[] = {
 };
 const int conduct_migrations_n = ARRAY_LEN(conduct_migrations);
 
-enum { NOTE, ALL, OF, UNSEEN, SAW, FORGIVE, TRIM, PAUSE, RESUME, PAUSED, PAUSED_ALL, STMTS };
+enum {
+	NOTE,
+	ALL,
+	OF,
+	UNSEEN,
+	SAW,
+	FORGIVE,
+	FORGIVE_QUOTA,
+	TRIM,
+	PAUSE,
+	RESUME,
+	PAUSED,
+	PAUSED_ALL,
+	STMTS
+};
 #define COLUMNS "SELECT peer, what, count, first_ms, last_ms, words, seen FROM conduct"
 static const char *const sql[] = {
-	[NOTE] = "INSERT INTO conduct VALUES (?1,?2,?3,?4,?4,?5,0) ON CONFLICT (peer, what) DO"
-		 " UPDATE SET count=count+?3, last_ms=?4, words=?5, seen=0",
+	[NOTE] = "INSERT INTO conduct VALUES (?1,?2,?3,?4,?4,?5,?6) ON CONFLICT (peer, what) DO"
+		 " UPDATE SET count=count+?3, last_ms=?4, words=?5, seen=?6",
 	[ALL] = COLUMNS " ORDER BY last_ms DESC, peer, what",
 	[OF] = COLUMNS " WHERE peer=?1 ORDER BY last_ms DESC, what",
 	[UNSEEN] = "SELECT count(DISTINCT peer) FROM conduct WHERE seen=0",
 	[SAW] = "UPDATE conduct SET seen=1 WHERE peer=?1 AND seen=0",
 	[FORGIVE] = "DELETE FROM conduct WHERE peer=?1",
+	[FORGIVE_QUOTA] = "DELETE FROM conduct WHERE peer=?1 AND what IN ('quota', 'many-logs')",
 	[TRIM] = "DELETE FROM conduct WHERE (peer, what) IN (SELECT peer, what FROM conduct"
 		 " ORDER BY last_ms DESC LIMIT -1 OFFSET ?1)",
 	[PAUSE] = "INSERT OR IGNORE INTO paused VALUES (?1,?2)",
@@ -38,8 +53,8 @@ struct error *conduct_note(struct db *local, const struct conduct *c)
 	struct db_stmts *s;
 
 	TRY(statements(local, &s));
-	TRY(db_do(local, s, NOTE, "ksiis", &c->peer, misdeed_name(c->what), (int64_t)c->count,
-		  c->last_ms, c->words));
+	TRY(db_do(local, s, NOTE, "ksiisi", &c->peer, misdeed_name(c->what), (int64_t)c->count,
+		  c->last_ms, c->words, (int64_t)(misdeed_severity(c->what) == 0)));
 	return db_do(local, s, TRIM, "i", (int64_t)LIMIT_PEERS * MISDEEDS);
 }
 
@@ -105,6 +120,14 @@ struct error *conduct_forgive(struct db *local, const struct pubkey *peer)
 
 	TRY(statements(local, &s));
 	return db_do(local, s, FORGIVE, "k", peer);
+}
+
+struct error *conduct_forgive_quota(struct db *local, const struct pubkey *peer)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	return db_do(local, s, FORGIVE_QUOTA, "k", peer);
 }
 
 struct error *conduct_pause(struct db *local, const struct pubkey *peer, bool on, int64_t now)

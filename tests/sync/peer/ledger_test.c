@@ -346,6 +346,16 @@ static void the_record_is_bounded_and_says_what_is_new(void **state)
 	note(db, bad, MISDEED_FLOOD, 501);
 	assert_ok(conduct_unseen(db, &unseen));
 	assert_int_equal(unseen, 2);
+	note(db, peer_of(3), MISDEED_CLAIM, 10); /* weighs nothing: no news for people */
+	assert_ok(conduct_unseen(db, &unseen));
+	assert_int_equal(unseen, 2);
+	assert_ok(conduct_forgive(db, (struct pubkey[]){peer_of(3)}));
+	note(db, bad, MISDEED_QUOTA, 502);
+	assert_ok(conduct_forgive_quota(db, &bad));
+	seen.n = 0;
+	assert_ok(conduct_each(db, &bad, see, &seen));
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.last.what, MISDEED_FLOOD);
 	assert_ok(conduct_forgive(db, &bad));
 	seen.n = 0;
 	assert_ok(conduct_each(db, NULL, see, &seen));

@@ -470,6 +470,13 @@ static void no_end(void *ctx, const struct pubkey *key, const struct sync_report
 {
 }
 
+static atomic_uint noted;
+
+static void note_misdeed(void *ctx, const struct pubkey *key, enum misdeed what, const char *words)
+{
+	atomic_fetch_or(&noted, 1u << what);
+}
+
 static void who_dribbles_is_cut(void **state)
 {
 	_cleanup_(test_dir_removep) char *folder = test_dir();
@@ -496,6 +503,7 @@ static void who_dribbles_is_cut(void **state)
 				      .knocked = no_knock,
 				      .met = no_meeting,
 				      .stored = nothing_stored,
+				      .misdeed = note_misdeed,
 				      .ended = no_end};
 	o.readers = readers_new(log_path, &env, secret_pubkey(self));
 	assert_ok(listener_start(&o, &l));
@@ -514,6 +522,9 @@ static void who_dribbles_is_cut(void **state)
 	assert_true(say(&slow, "U", 1)); /* a peer has more patience … */
 	clock += 60000;
 	assert_true(is_cut(slow.fd)); /* … but not for a byte a minute */
+	for (int i = 0; i < 100 && !atomic_load(&noted); i++)
+		usleep(50000);
+	assert_int_equal(atomic_load(&noted), 1u << MISDEED_STALL);
 	close(mute);
 	leave(&stranger);
 	leave(&slow);
