@@ -107,4 +107,17 @@ ok "what was void stays void" not shows a Despres
 ok "c shows it" until_ok 20 eval '"$LLIURE" sync "$ka" --data "$T/c" >/dev/null; shows c Altra'
 ok "all three hold a's space alike" until_ok 20 eval '"$LLIURE" sync --data "$T/c"; digests a c && digests b c'
 ok "a is clean" "$LLIURE" verify --data "$T/a"
+
+# --- heavy acts want a person who has just signed in ---
+jar() { curl -sS --max-time 20 -b "$T/jar" -c "$T/jar" "$@"; }
+status_of() { curl -sS --max-time 20 -o /dev/null -w '%{http_code}' "$@"; }
+t=$(token_of a)
+is "a token can't withdraw trust" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a "/admin/peers/$kb/remove")")" 401
+is "nor invite" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a /admin/peers/invite)")" 401
+is "but it can look at the terms" "$(curl -sS -H "Authorization: Bearer $t" "$(url a "/admin/peers/$kb.json")" | json terms.others.both)" True
+jar -o /dev/null -d name=admin --data-urlencode "password=$(cat "$T/password")" "$(url a /sign-in)"
+csrf=$(jar "$(url a /admin/peers)" | sed -n 's/.*name="csrf" value="\([a-z2-7]*\)".*/\1/p' | head -1)
+is "a volunteer who signed in can" "$(jar -o /dev/null -w '%{http_code}' -d "csrf=$csrf" "$(url a "/admin/peers/$kb/remove")")" 303
+is "and it is done" "$(peer_field a "$kb" how)" ""
+is "half a link in a browser is not found" "$(status_of "$(url a /pair/afoqbbkx)")" 404
 finish

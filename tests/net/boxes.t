@@ -48,7 +48,7 @@ heavy() { # BOX PATH [FIELD=VALUE...]
 	local b=$1 path=$2 field fields=()
 	shift 2
 	for field in "$@"; do fields+=(-d "$field"); done
-	curl_in "$b" -o /dev/null -b "$NET_DIR/$b.jar" -d "csrf=$(curl_in "$b" -b "$NET_DIR/$b.jar" http://localhost:8080/admin/peers.json | json page.csrf)" "${fields[@]}" "http://localhost:8080$path"
+	curl_in "$b" -o /dev/null -b "$NET_DIR/$b.jar" -d "csrf=$(curl_in "$b" -b "$NET_DIR/$b.jar" http://localhost:8080/admin/peers | sed -n 's/.*name="csrf" value="\([a-z2-7]*\)".*/\1/p' | head -1)" "${fields[@]}" "http://localhost:8080$path"
 }
 json() { python3 -c 'import json,sys
 d=json.load(sys.stdin)
