@@ -9,6 +9,7 @@
 #include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
 #include "appliance/moderation/moderation_pages.h"
+#include "appliance/peers/coming.h"
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/reach_pages.h"
@@ -41,6 +42,7 @@ const struct route *const route_tables[] = {
 
 page_hook_fn *const page_hooks[] = {
 	moderation_page_hook,
+	coming_page_hook,
 	NULL,
 };
 

@@ -163,6 +163,9 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 		engine_digest_is(s, &ran.digests);
 	schedule_done(s->schedule, &job->key, !ran.err, ran.settled ? ran.ours : NULL,
 		      env_mono(s->o.env));
+	/* More than one exchange takes: the rest follows at once, as long as something comes. */
+	if (!ran.err && !ran.report.equal && ran.report.received + ran.report.filled)
+		schedule_anew(s->schedule, &job->key, env_mono(s->o.env));
 	answer_asking(s, &job->key, ran.err);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);

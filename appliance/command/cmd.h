@@ -27,6 +27,7 @@ struct error *cmd_bundle_check(struct command_run *run) MUST;
 struct error *cmd_sieve(struct command_run *run) MUST;
 struct error *cmd_verify(struct command_run *run) MUST;
 struct error *cmd_rebuild(struct command_run *run) MUST;
+struct error *cmd_keep(struct command_run *run) MUST;
 struct error *cmd_backup(struct command_run *run) MUST;
 struct error *cmd_restore(struct command_run *run) MUST;
 struct error *cmd_sheets(struct command_run *run) MUST;

@@ -13,9 +13,10 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 	struct log_counts n;
 
 	TRY(log_count(st->conn->log, &s->id, &n));
-	json_array_append_new(st->list, json_pack("{s:s, s:s, s:I, s:I, s:b}", "id", ID(&s->id),
+	json_array_append_new(st->list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "id", ID(&s->id),
 						  "name", s->name, "entries", (json_int_t)n.entries,
-						  "logs", (json_int_t)n.logs, "own", s->own));
+						  "missing", (json_int_t)n.missing, "logs",
+						  (json_int_t)n.logs, "own", s->own));
 	return NULL;
 }
 
@@ -38,10 +39,17 @@ static void print_words(FILE *out, const json_t *status)
 	fprintf(out, "%s\nkey %s\n", json_string_value(json_object_get(status, "name")),
 		json_string_value(json_object_get(status, "appliance")));
 	json_array_foreach(json_object_get(status, "spaces"), i, row)
-		fprintf(out, "space %.8s  %s  %lld entries\n",
+	{
+		json_int_t missing = json_integer_value(json_object_get(row, "missing"));
+
+		fprintf(out, "space %.8s  %s  %lld entries",
 			json_string_value(json_object_get(row, "id")),
 			json_string_value(json_object_get(row, "name")),
 			(long long)json_integer_value(json_object_get(row, "entries")));
+		if (missing)
+			fprintf(out, ", the content of %lld not here (yet)", (long long)missing);
+		fputc('\n', out);
+	}
 	json_array_foreach(json_object_get(status, "peers"), i, row)
 	{
 		const char *error = json_string_value(json_object_get(row, "error"));

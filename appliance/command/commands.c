@@ -106,6 +106,8 @@ const struct command commands[] = {
 	{"sieve", "the helper that reads foreign files", cmd_sieve,
 	 COMMAND_NEW_BOX | COMMAND_HIDDEN,
 	 .options = {FLAG("--summary", "what is in it, instead of its frames")}},
+	{"keep", "say or set what this box fetches and keeps of older entries", cmd_keep,
+	 .options = {TEXT("--payloads-since", "DAYS, or “all”: only what was written since then")}},
 	{"verify", "read everything and check every signature, hash and chain", cmd_verify},
 	{"rebuild", "make the pages' tables anew from the logs", cmd_rebuild},
 	{"digest", "one hash per space: equal on boxes that hold the same", cmd_digest},

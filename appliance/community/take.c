@@ -35,6 +35,7 @@ static struct error *take_rules(struct batch *b, const struct vlog *l, struct op
 	if (!rules_add(space_at(b, l)->rules, op, &at))
 		r->kind = OP_MALFORMED;
 	r->role = ROLE_NONE;
+	TRY(log_need(b->c->log, &r->id));
 	return rec_add(b->c, r);
 }
 
@@ -211,6 +212,7 @@ static struct error *fill_rules(struct batch *b, struct op_rec *r, const struct 
 			r->kind = OP_MALFORMED;
 	}
 	r->role = ROLE_NONE;
+	TRY(log_need(b->c->log, &r->id));
 	return rec_set(b->c, r);
 }
 

@@ -29,6 +29,7 @@ static const struct {
 } settings[SETTINGS] = {
 	[SETTING_NAME] = {"name", "lliure", LIMIT_NAME},
 	[SETTING_LANGUAGE] = {"language", "ca", 8},
+	[SETTING_KEEP_DAYS] = {"keep-days", "0", 8},
 };
 
 struct error *config_get(struct conn *c, enum setting which, char out[SETTING_MAX + 1])

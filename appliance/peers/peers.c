@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy.h"
 #include "appliance/peers/peers_priv.h"
+#include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
 #include <pthread.h>
@@ -165,6 +166,24 @@ static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 		clock_env_heard(a->clock, peer, ahead_ms);
 }
 
+/* When it can't be read, all is asked for. */
+static void host_keeps(void *ctx, struct keep *ret)
+{
+	struct app *a = ctx;
+	struct peers *p = a->peers;
+	char days[SETTING_MAX + 1] = "0";
+	struct error *e = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->conn)
+		e = app_conn(a, &p->conn);
+	if (!e)
+		e = config_get(p->conn, SETTING_KEEP_DAYS, days);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	*ret = (struct keep){.payload_days = (uint32_t)strtoul(days, NULL, 10)};
+}
+
 struct sync_host peers_host(struct app *a)
 {
 	return (struct sync_host){.ctx = a,
@@ -175,7 +194,8 @@ struct sync_host peers_host(struct app *a)
 				  .keeps = recovery_keeps,
 				  .twin = copy_twin,
 				  .clock = host_clock,
-				  .succeeds = copy_succeeds};
+				  .succeeds = copy_succeeds,
+				  .partial = host_keeps};
 }
 
 /* --- who signs ----------------------------------------------------------------------------------

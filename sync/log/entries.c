@@ -407,10 +407,16 @@ struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t befo
 		e.seq = (uint64_t)db_int(st, 0);
 		e.time = fields.time;
 		e.bytes = fields.payload_len;
+		e.op = entry_op_id(&raw);
 		more = fn(ctx, &e);
 	}
 	sqlite3_reset(st);
 	return NULL;
+}
+
+struct error *log_need(struct log_store *l, const struct hash *op_id)
+{
+	return db_do(l->db, l->s, NAMED_ADD, "k", op_id);
 }
 
 struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx)

@@ -277,17 +277,21 @@ struct missing_entry {
 	uint64_t seq;
 	int64_t time;
 	uint32_t bytes; /* of the payload */
+	struct hash op;
 };
 typedef bool log_missing_fn(void *ctx, const struct missing_entry *e);
 struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t before,
 				 log_missing_fn *fn, void *ctx) MUST;
-/* Every op id that the header of some entry names as its rules. (R) */
+/* Every op id that others need to judge by: that the header of some entry names as its rules, or of
+ * which the layer above said so. (R) */
 typedef void log_named_fn(void *ctx, const struct hash *op);
 struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx) MUST;
+/* The layer above: this op is one of the rules, whoever names it. */
+struct error *log_need(struct log_store *l, const struct hash *op_id) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
 struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
 struct log_counts {
-	uint64_t logs, entries, held, bytes;
+	uint64_t logs, entries, held, missing, bytes;
 };
 struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret) MUST;
 /* A number that grows with every change that views must see: new entry, new audit mark, fork, end,

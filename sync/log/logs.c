@@ -68,6 +68,7 @@ static struct error *add_counts(void *ctx, const struct log_info *i)
 	c->logs++;
 	c->entries += i->live;
 	c->held += i->held;
+	c->missing += i->missing;
 	c->bytes += i->bytes;
 	return NULL;
 }

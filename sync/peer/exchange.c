@@ -136,6 +136,8 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 
 	if (!x)
 		abort();
+	if (o->host->partial)
+		o->host->partial(o->host->ctx, &so.keep);
 	x->o = *o;
 	env_random(o->to.env, x->number, sizeof(x->number));
 	exchange_text(x->number, number);

@@ -5,6 +5,7 @@
 #include "sync/db/db.h"
 #include "sync/log/log.h"
 #include "sync/peer/successor.h"
+#include "sync/replicate/keep.h"
 #include "sync/peer/peer.h"
 
 /* What a job on the writer may use. */
@@ -51,4 +52,6 @@ struct sync_host {
 	uint32_t (*conflicts)(void *ctx, const struct hash *space);
 	/* Do we keep this approved peer's backup? NULL: nobody's. */
 	bool (*keeps)(void *ctx, const struct pubkey *peer);
+	/* What this box keeps, when it is a partial one. NULL: everything. */
+	void (*partial)(void *ctx, struct keep *ret);
 };

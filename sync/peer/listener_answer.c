@@ -330,6 +330,8 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
+	if (r->l->o.host->partial)
+		r->l->o.host->partial(r->l->o.host->ctx, &r->so.keep);
 	if (r->route->body_limit && exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
 		r->tally = tallies_take(r->l->tallies, &r->peer, r->exchange);
 	r->so.tally = r->tally;

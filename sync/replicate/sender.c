@@ -175,7 +175,8 @@ static void add_locator(struct sender *s, const struct log_info *log, uint64_t f
 }
 
 /* With the payloads of the newest `keep` entries; 0: of all. */
-static void add_run(struct sender *s, const struct log_info *info, struct seq_range r, uint64_t keep)
+static void add_run(struct sender *s, const struct log_info *info, struct seq_range r,
+		    uint64_t keep)
 {
 	struct item item = {.type = ITEM_RANGE,
 			    .log = info->num,
@@ -367,6 +368,34 @@ struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 	return e;
 }
 
+static void keep_named(void *ctx, const struct hash *op)
+{
+	buf_add(ctx, op->b, sizeof(uint64_t));
+}
+
+static int compare_named(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(uint64_t));
+}
+
+static struct error *load_named(struct sender *s, struct log_store *log)
+{
+	if (s->named_loaded)
+		return NULL;
+	buf_clear(&s->named);
+	TRY(log_named(log, keep_named, &s->named));
+	if (s->named.n)
+		qsort(s->named.p, s->named.n / sizeof(uint64_t), sizeof(uint64_t), compare_named);
+	s->named_loaded = true;
+	return NULL;
+}
+
+static bool is_named(const struct buf *named, const struct hash *op)
+{
+	return named->n && bsearch(op->b, named->p, named->n / sizeof(uint64_t), sizeof(uint64_t),
+				   compare_named);
+}
+
 /* A frame's worth of missing payloads of one log. */
 struct lack {
 	struct log_id id;
@@ -381,6 +410,9 @@ struct lacking {
 	struct lack piece;
 	size_t entries;
 	unsigned pieces; /* of this log */
+	int64_t since;
+	size_t old;		 /* so many in a row were from before it */
+	const struct buf *named; /* what is needed in any case */
 	const struct log_info *log;
 };
 
@@ -396,9 +428,15 @@ static bool close_piece(struct lacking *k)
 
 static bool add_missing(void *ctx, const struct missing_entry *e)
 {
+	enum { ALL_OLD = 10000 }; /* what lies below that many is older still */
 	struct lacking *k = ctx;
 	struct lack *p = &k->piece;
-	bool joins = p->n && p->ranges[p->n - 1].first == e->seq + 1;
+	bool joins;
+
+	if (e->time < k->since && !is_named(k->named, &e->op))
+		return ++k->old < ALL_OLD;
+	k->old = 0;
+	joins = p->n && p->ranges[p->n - 1].first == e->seq + 1;
 
 	if (k->entries >= LACK_PIECE || p->bytes >= LIMIT_FRAME ||
 	    (!joins && p->n == LIMIT_MISSING_RANGES)) {
@@ -433,6 +471,7 @@ static struct error *collect_lack(struct log_store *log, const struct log_info *
 			continue;
 		k->log = &infos[i];
 		k->pieces = 0;
+		k->old = 0;
 		k->piece = (struct lack){.id = infos[i].id};
 		k->entries = 0;
 		TRY(log_missing_newest(log, infos[i].num, infos[i].live + 1, add_missing, k));
@@ -450,16 +489,29 @@ static void add_lack(struct sender *s, const struct lack *p)
 	sender_missing(s, &p->id, rising, p->n);
 }
 
-struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space)
+struct error *sender_lacks(struct log_store *log, const struct hash *space, int64_t since,
+			   bool *ret)
+{
+	_cleanup_(sender_freep) struct sender *s = sender_new();
+
+	TRY(sender_plan_lack(s, log, space, since));
+	*ret = s->items.n > 0;
+	return NULL;
+}
+
+struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space,
+			       int64_t since)
 {
 	_cleanup_(arena_release) struct arena a = {0};
-	struct lacking k = {.entries = 0};
+	struct lacking k = {.since = since, .named = &s->named};
 	struct log_info *infos;
 	const struct lack *pieces;
 	uint64_t bytes = 0;
 	struct error *e;
 	size_t n;
 
+	if (since != INT64_MIN)
+		TRY(load_named(s, log));
 	TRY(heads_logs(log, space, &a, &infos, &n));
 	e = collect_lack(log, infos, n, &k);
 	n = k.all.n / sizeof(*pieces);
@@ -487,28 +539,6 @@ struct filling {
 	bool full;
 };
 
-static void keep_named(void *ctx, const struct hash *op)
-{
-	buf_add(ctx, op->b, sizeof(uint64_t));
-}
-
-static int compare_named(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(uint64_t));
-}
-
-static struct error *load_named(struct sender *s, struct log_store *log)
-{
-	if (s->named_loaded)
-		return NULL;
-	buf_clear(&s->named);
-	TRY(log_named(log, keep_named, &s->named));
-	if (s->named.n)
-		qsort(s->named.p, s->named.n / sizeof(uint64_t), sizeof(uint64_t), compare_named);
-	s->named_loaded = true;
-	return NULL;
-}
-
 /* Does the payload of this entry not travel now? */
 static bool stays_behind(const struct filling *f, const struct stored *e)
 {
@@ -518,8 +548,7 @@ static bool stays_behind(const struct filling *f, const struct stored *e)
 		return true;
 	if (f->item->what != SEND_SPARSE || e->seq >= f->item->whole_from || e->seq == 1)
 		return false;
-	return !named->n || !bsearch(e->op_id.b, named->p, named->n / sizeof(uint64_t),
-				     sizeof(uint64_t), compare_named);
+	return !is_named(named, &e->op_id);
 }
 
 static struct error *fill(void *ctx, const struct stored *e)

@@ -75,10 +75,15 @@ struct error *sender_plan_located(struct sender *s, struct log_store *log, const
 struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 				   const struct hash *space, const struct pubkey *owner) MUST;
 /* Add what we lack ourselves of the space: frames of missing payloads, the newest first (by the
- * writers' clocks, which decide nothing else), at most LACK_BYTES of them at a time. */
+ * writers' clocks, which decide nothing else), at most LACK_BYTES of them at a time. Payloads of
+ * entries from before `since` (INT64_MIN: of none) are not asked for, but those that are needed to
+ * judge by. */
 enum { LACK_BYTES = 48 * 1024 * 1024, LACK_FRAMES = 2048, LACK_PIECE = 1000, LACK_OF_LOG = 64 };
-struct error *sender_plan_lack(struct sender *s, struct log_store *log,
-			       const struct hash *space) MUST;
+struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space,
+			       int64_t since) MUST;
+/* Would it add anything? */
+struct error *sender_lacks(struct log_store *log, const struct hash *space, int64_t since,
+			   bool *ret) MUST;
 /* Anything that gives the other side something (entries, forks, locators)? */
 bool sender_gives(const struct sender *s);
 

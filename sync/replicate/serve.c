@@ -75,6 +75,14 @@ struct error *serve_status(const struct session_options *o, struct log_store *lo
 	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
 	stream_begin(&w, out);
 	stream_put_greeting(&w, env_now(o->env), o->name, ABILITY_RANGES & ~o->without);
+	if (keep_is_partial(&o->keep)) {
+		bool wanting = false;
+
+		for (size_t i = 0; i < n && !wanting; i++)
+			TRY(sender_lacks(log, &rows[i].space, keep_since(&o->keep, o->env),
+					 &wanting));
+		stream_put_partial(&w, &o->keep, wanting);
+	}
 	stream_put_digests(&w, rows, n);
 	stream_put_end(&w);
 	return NULL;
@@ -322,7 +330,7 @@ static struct error *plan_space(struct serving *v, struct log_store *log, struct
 	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
 	if (serving_follows(v, &a->space)) {
 		TRY(plan_differences(v, log, a, theirs, n));
-		TRY(sender_plan_lack(v->out, log, &a->space));
+		TRY(sender_plan_lack(v->out, log, &a->space, keep_since(&v->o.keep, v->o.env)));
 	}
 	return NULL;
 }

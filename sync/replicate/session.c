@@ -38,6 +38,7 @@ struct session {
 	struct hash blob;
 	bool blob_asked;
 	uint32_t abilities; /* theirs */
+	bool partial, wanting; /* they keep only a part; and lack something of it */
 };
 
 /* The requests: what may come back, how the body is made, what a frame does, and what follows. */
@@ -62,7 +63,8 @@ static struct error *push_frame(struct session *s, struct log_store *log, const 
 static struct error *push_answered(struct session *s, struct log_store *log);
 
 static const struct request requests[] = {
-	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_DIGESTS),
+	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_PARTIAL) |
+			       FRAME_BIT(FRAME_DIGESTS),
 		       NULL, status_frame, status_answered},
 	[ST_RANGES] = {"POST", SYNC_PATH_PULL, FRAME_BIT(FRAME_RANGES) | FRAME_BIT(FRAME_NOTE),
 		       ranges_build, ranges_frame, ranges_answered},
@@ -162,10 +164,18 @@ static struct shared *shared_find(struct session *s, const struct hash *space)
 
 /* --- status --- */
 
-static bool differs(const struct space_digest *a, const struct space_digest *b)
+/* Is there something for one of us in this space? Where one side keeps only a part, other payloads
+ * are missing for ever, and that is no reason to meet again. */
+static struct error *differs(const struct session *s, struct log_store *log,
+			     const struct space_digest *a, const struct space_digest *b, bool *ret)
 {
-	return !hash_eq(&a->heads, &b->heads) ||
-	       memcmp(a->missing, b->missing, sizeof(a->missing)) != 0;
+	*ret = !hash_eq(&a->heads, &b->heads);
+	if (*ret || memcmp(a->missing, b->missing, sizeof(a->missing)) == 0)
+		return NULL;
+	*ret = s->wanting || !(s->partial || keep_is_partial(&s->o.keep));
+	if (*ret)
+		return NULL;
+	return sender_lacks(log, &a->space, keep_since(&s->o.keep, s->o.env), ret);
 }
 
 static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f)
@@ -176,6 +186,10 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
 		s->abilities = f->hello.abilities & ~s->o.without;
 		return NULL;
+	}
+	if (f->type == FRAME_PARTIAL) {
+		s->partial = keep_is_partial(&f->partial.keep);
+		s->wanting = f->partial.wanting;
 	}
 	if (f->type != FRAME_DIGESTS)
 		return NULL;
@@ -202,7 +216,7 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 		struct space_digest ours;
 
 		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
-		s->spaces[i].differs = differs(&ours, &s->spaces[i].theirs);
+		TRY(differs(s, log, &ours, &s->spaces[i].theirs, &s->spaces[i].differs));
 		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 		s->spaces[i].ours = ours;
 		n += s->spaces[i].differs;
@@ -335,11 +349,13 @@ static struct error *ask_space(struct session *s, struct log_store *log, struct 
 		sender_heads(s->out, &sp->theirs.space, (const struct head *)sp->heads.p,
 			     sp->sorted);
 	}
-	return sender_plan_lack(s->out, log, &sp->theirs.space);
+	return sender_plan_lack(s->out, log, &sp->theirs.space,
+				keep_since(&s->o.keep, s->o.env));
 }
 
 static struct error *pull_build(struct session *s, struct log_store *log)
 {
+	s->wanting = false; /* they are going to say */
 	sender_free(s->give);
 	s->give = sender_new();
 	sender_newest_first(s->give, s->o.newest_from ? s->o.newest_from : NEWEST_FROM);
@@ -425,6 +441,7 @@ static struct error *pull_frame(struct session *s, struct log_store *log, const 
 	case FRAME_MISSING:
 		if (!shares(s, &f->missing.id.space))
 			return NULL;
+		s->wanting |= s->partial;
 		return sender_plan_missing(s->give, log, &f->missing.id, f->missing.ranges,
 					   f->missing.n);
 	default:
@@ -462,6 +479,8 @@ static struct error *push_frame(struct session *s, struct log_store *log, const 
 {
 	switch (f->type) {
 	case FRAME_RESULT:
+		/* Of what went without its payload they may want that, too. */
+		s->wanting |= s->partial && f->result.added + f->result.filled;
 		s->report.accepted += f->result.added + f->result.filled;
 		if (s->o.tally) {
 			s->o.tally->theirs_new += f->result.added;

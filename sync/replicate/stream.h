@@ -13,6 +13,7 @@
 #include "sync/base/arena.h"
 #include "sync/base/buf.h"
 #include "sync/log/log.h"
+#include "sync/replicate/keep.h"
 
 enum frame_type {
 	FRAME_ENTRIES = 1,  /* a contiguous run of one log */
@@ -28,6 +29,7 @@ enum frame_type {
 	FRAME_RESULT = 11,  /* what became of a push */
 	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
 	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
+	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
 	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what he holds */
 };
@@ -136,6 +138,10 @@ struct frame {
 		} hello;
 		struct range_frame ranges;
 		struct {
+			struct keep keep;
+			bool wanting; /* of what it keeps, something is missing there */
+		} partial;
+		struct {
 			const struct space_digest *rows;
 			size_t n;
 		} digests;
@@ -177,6 +183,7 @@ void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *
 			 uint32_t abilities);
 /* A body that ranges.h made. */
 void stream_put_ranges(struct stream_writer *w, struct span body);
+void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting);
 void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n);
 /* Any number of heads: split over frames as needed. */
 void stream_put_heads(struct stream_writer *w, const struct hash *space, const struct head *heads,

@@ -139,6 +139,17 @@ static struct error *read_heads(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_partial(struct stream_reader *r, struct reader *b)
+{
+	struct frame *f = &r->frame;
+
+	f->partial.keep.payload_days = reader_u32(b);
+	f->partial.keep.blob_max = reader_u64(b);
+	f->partial.wanting = reader_u8(b) != 0;
+	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
+	return NULL;
+}
+
 static struct error *read_ranges(struct stream_reader *r, struct reader *b)
 {
 	TRY(ranges_read(b->rest, &r->arena, &r->frame.ranges));
@@ -397,6 +408,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_END] = read_end,		[FRAME_HELLO] = read_hello,
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
+	[FRAME_PARTIAL] = read_partial,
 	[FRAME_CLAIM] = read_claim,
 	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,

@@ -66,6 +66,15 @@ void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *
 	frame_close(w);
 }
 
+void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting)
+{
+	frame_open(w, FRAME_PARTIAL);
+	buf_u32(w->out, keep->payload_days);
+	buf_u64(w->out, keep->blob_max);
+	buf_u8(w->out, wanting);
+	frame_close(w);
+}
+
 void stream_put_ranges(struct stream_writer *w, struct span body)
 {
 	frame_open(w, FRAME_RANGES);

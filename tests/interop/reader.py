@@ -11,6 +11,7 @@ import nacl.bindings as sodium
 
 MAGIC = b"LLIURE\0\1"
 ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT, RANGES = range(1, 13)
+PARTIAL = 15
 CLAIM = 16
 HELD, NOT_HELD, SEALED, ERASED = range(4)
 
@@ -122,7 +123,7 @@ def frames(data):
         if kind == END:
             need(len(body) == 8 and u(body) == count, "frames are missing")
             ended = True
-        if ENTRIES <= kind <= RANGES or kind == CLAIM:
+        if ENTRIES <= kind <= RANGES or kind in (PARTIAL, CLAIM):
             yield kind, body
         count += 1
         at = end + 16
@@ -212,6 +213,9 @@ def describe(kind, body):
     elif kind == DIGESTS:
         d.update(rows=[{"space": c.take(32).hex(), "heads": c.take(32).hex(), "missing": c.take(16).hex()}
                        for _ in range(c.u(2))])
+    elif kind == PARTIAL:
+        d.update(payload_days=c.u(4), blob_max=str(c.u(8)), wanting=c.u(1) != 0)
+        c.rest()
     elif kind == RANGES:
         space = c.take(32)
         d.update(space=space.hex(), nonce=c.take(16).hex(), items=[range_item(c) for _ in range(c.u(2))])

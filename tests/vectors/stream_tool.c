@@ -154,6 +154,11 @@ static json_t *frame_body(const struct frame *f)
 		return digests_json(f);
 	case FRAME_RANGES:
 		return ranges_json(&f->ranges);
+	case FRAME_PARTIAL:
+		return json_pack("{sI, so, sb}", "payload_days",
+				 (json_int_t)f->partial.keep.payload_days, "blob_max",
+				 number(f->partial.keep.blob_max), "wanting",
+				 (int)f->partial.wanting);
 	case FRAME_RESULT:
 		return json_pack("{so, so, so}", "added", number(f->result.added), "filled",
 				 number(f->result.filled), "known", number(f->result.known));
@@ -328,6 +333,7 @@ static void make_ranges(struct tool *t, struct stream_writer *w)
 	/* the rows of both, for whoever computes marks and tags */
 	stream_put_heads(w, &t->run.id.space, ours, ROWS);
 	stream_put_heads(w, &t->run.id.space, theirs, ROWS + 1);
+	stream_put_partial(w, &(struct keep){365, 1 << 20}, true);
 }
 
 static void make_bundle(struct tool *t, struct stream_writer *w)

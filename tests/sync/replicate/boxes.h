@@ -77,8 +77,10 @@ static struct error *box_see(void *ctx, const struct stored *e)
 	    memcmp(e->payload.p, start, sizeof(start) - 1) != 0)
 		return NULL;
 	memcpy(text, e->payload.p + sizeof(start) - 1, BASE32_KEY_LEN);
-	if (id_parse(text, &key))
+	if (id_parse(text, &key)) {
 		NEED(log_admit(b->log, &id.space, &key, true));
+		NEED(log_need(b->log, &e->op_id));
+	}
 	return NULL;
 }
 

@@ -700,7 +700,7 @@ static void of_a_long_log_the_newest_come_first_and_then_the_rest(void **state)
 	assert_true(r.rounds > 1);
 	/* headers once, and every payload once */
 	assert_int_equal(r.received, log_of_a(f, &f->a).head);
-	assert_int_equal(r.filled, r.received - NEWEST / 2 - 1);
+	assert_int_equal(r.filled, r.received - NEWEST / 2 - 2); /* founding, admission */
 	assert_int_equal(log_of_a(f, &f->b).missing, 0);
 	assert_int_equal(log_of_a(f, &f->b).held, r.received);
 	assert_same(f);
@@ -758,6 +758,89 @@ static void wherever_a_long_first_sync_is_cut_nothing_comes_twice(void **state)
 	assert_same(f);
 }
 
+/* --- partial boxes --- */
+
+static void a_partial_box_asks_only_for_what_it_keeps_and_settles(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	uint64_t missing;
+
+	for (int i = 0; i < 60; i++)
+		box_write(&f->a, &f->space, f->ada, "{\"old\":true}");
+	test_env_pass(&f->env, (int64_t)100 * 86400000);
+	for (int i = 0; i < 60; i++)
+		box_write(&f->a, &f->space, f->ada, "{\"old\":false}");
+	f->a.o.newest_from = 8;
+	f->b.o.keep.payload_days = 30;
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	missing = log_of_a(f, &f->b).missing;
+	/* the founding entry is needed by all; what is old stays where it is */
+	assert_in_range(missing, 58, 61);
+	assert_int_equal(log_of_a(f, &f->b).held + missing, log_of_a(f, &f->a).head);
+	/* whoever asks, they have nothing more for each other, and know it from the status */
+	r = boxes_sync(&f->b, &f->a);
+	assert_true(r.equal);
+	assert_int_equal(r.requests, 1);
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.equal);
+	assert_int_equal(r.requests, 1);
+	/* new entries still travel, both ways */
+	box_write(&f->a, &f->space, f->ada, "{}");
+	box_write(&f->b, &f->space, f->ada, "{}");
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.equal);
+	assert_int_equal(r.received, 1);
+	assert_int_equal(r.accepted, 1);
+	/* who keeps more again gets the rest */
+	f->b.o.keep.payload_days = 0;
+	r = boxes_sync(&f->b, &f->a);
+	assert_int_equal(r.filled, missing);
+	assert_int_equal(log_of_a(f, &f->b).missing, 0);
+}
+
+static void a_partial_box_that_lacks_what_it_keeps_is_given_it(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	for (int i = 0; i < 60; i++)
+		box_write(&f->a, &f->space, f->ada, "{\"new\":true}");
+	f->a.o.newest_from = 8;
+	f->b.o.keep.payload_days = 30;
+	/* The full one calls: headers first, then what the other asks for. */
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(log_of_a(f, &f->b).missing, 0);
+	r = boxes_sync(&f->a, &f->b);
+	assert_true(r.equal);
+	assert_int_equal(r.requests, 1);
+}
+
+/* A full box gets from a partial one what that happens to hold. */
+static void what_a_partial_box_holds_it_gives(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct box c;
+
+	write_n(f, &f->a, 30, "x");
+	boxes_sync(&f->b, &f->a);
+	test_env_pass(&f->env, (int64_t)100 * 86400000);
+	f->b.o.keep.payload_days = 30;
+	box_init(&c, &f->env, f->dir, "c", 3);
+	NEED(log_begin(c.log));
+	NEED(log_arrivals(f->a.log, 0, 0, strip, &c));
+	NEED(log_admit(c.log, &f->space, secret_pubkey(f->a.key), true));
+	NEED(log_commit(c.log));
+	box_audit(&c);
+	r = boxes_sync(&c, &f->b);
+	assert_int_equal(r.filled, log_of_a(f, &f->a).head);
+	assert_true(r.equal);
+	box_release(&c);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -783,6 +866,9 @@ int main(void)
 		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
 		T(a_long_log_that_is_pushed_comes_newest_first_too),
 		T(wherever_a_long_first_sync_is_cut_nothing_comes_twice),
+		T(a_partial_box_asks_only_for_what_it_keeps_and_settles),
+		T(a_partial_box_that_lacks_what_it_keeps_is_given_it),
+		T(what_a_partial_box_holds_it_gives),
 		T(among_many_logs_only_the_differing_rows_are_said),
 		T(without_ranges_it_comes_to_the_same),
 		T(an_older_box_is_answered_with_whole_lists),

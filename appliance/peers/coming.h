@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What is known by its header and not here yet: how far a large first sync is, and what a partial
+ * box does without. For pages and `lliure status`. */
+#pragma once
+#include "appliance/http/http.h"
+
+struct coming {
+	uint64_t entries;   /* headers held, in all spaces */
+	uint64_t missing;   /* of these, payloads that are not here */
+	uint32_t keep_days; /* not 0: a partial box, and what is missing may be so on purpose */
+};
+struct error *coming_count(struct conn *c, struct coming *ret) MUST;
+/* page.coming {missing, entries, keep_days} on the first page and in the care of the house. */
+struct error *coming_page_hook(struct request *r, json_t *page) MUST;
