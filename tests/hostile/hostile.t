@@ -156,8 +156,8 @@ ok "million-logs: no more are here than its quota ($logs)" [ "${logs:-99999}" -l
 
 # --- what the volunteer sees and does ---
 record() { curl -sS --max-time 20 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
-ok "the page says it in words" eval 'record | grep -q "more boxes. logs than one box may"'
 ok "the front page of the volunteers points there" eval 'curl -sS -H "Authorization: Bearer $token" "$(url a /admin.json)" | grep -q "honest one does not"'
+ok "the page says it in words" eval 'record | grep -q "more boxes. logs than one box may"'
 ok "one button stops it" post_json a "/admin/peers/$evil/pause" "$token" '{}'
 "$EVIL" flood $number "$(sync_addr a)" "$space" 1 >"$T/evil.out" 2>&1
 evil_said=$(cat "$T/evil.out")
