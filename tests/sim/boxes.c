@@ -85,6 +85,14 @@ void world_open(struct world *w, int box)
 		disk_set_room(w->at[box].disk, 0);
 		err = box_open(b);
 	}
+	if (err && disk_facts(w->at[box].disk).failed) {
+		/* It fails while the box comes up: once more, from the beginning. */
+		error_free(err);
+		disk_power_off(w->at[box].disk);
+		disk_power_on(w->at[box].disk);
+		forgot |= disk_facts(w->at[box].disk).forgot;
+		err = box_open(b);
+	}
 	if (err || forgot)
 		open_damaged(w, box, err);
 	w->at[box].up = true;
