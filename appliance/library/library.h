@@ -62,6 +62,9 @@ typedef struct error *library_change_fn(void *ctx, const struct library_change *
 struct error *library_since(struct conn *c, struct arena *a, const struct hash *space,
 			    int64_t after, size_t max, library_change_fn *fn, void *ctx) MUST;
 
+/* Pages of which two versions wait for people. */
+struct error *library_conflicts(struct conn *c, const struct hash *space, int64_t *ret) MUST;
+
 /* What an erase op keeps of a revision (community_erase), yours: its path and its parents. */
 json_t *revision_keep(struct conn *c, const struct revision *r);
 

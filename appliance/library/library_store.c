@@ -46,6 +46,8 @@ const char *const library_sql[LIBRARY_SQL] = {
 		" FROM doc d WHERE d.space = ?1 AND d.path = ?2 AND NOT d.hidden ORDER BY d.id",
 	[DOC_EACH] = "SELECT " DOC_COLUMNS
 		     " FROM doc d WHERE d.space = ?1 AND NOT d.hidden ORDER BY d.path, d.id",
+	[DOC_CONFLICTS] = "SELECT count(*) FROM doc d WHERE d.space = ?1 AND NOT d.hidden AND"
+			  " (SELECT count(*) FROM revision h WHERE h.doc = d.num AND h.head) > 1",
 	[REVISION_ADD] =
 		"INSERT INTO revision(id, doc, author, time, path, title, note, text, erased, head)"
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NOT EXISTS(SELECT 1 FROM "
@@ -254,6 +256,11 @@ struct error *doc_at(struct conn *c, struct arena *a, const struct hash *space, 
 	st = db_stmt(stmts(c), DOC_BY_PATH);
 	db_bind(st, "ks", space, address);
 	return one_doc(c, a, st, ret);
+}
+
+struct error *library_conflicts(struct conn *c, const struct hash *space, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), DOC_CONFLICTS, 0, ret, "k", space);
 }
 
 struct error *doc_each(struct conn *c, struct arena *a, const struct hash *space, doc_fn *fn,

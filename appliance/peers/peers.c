@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy.h"
+#include "appliance/library/library.h"
 #include "appliance/peers/peers_priv.h"
 #include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
@@ -158,6 +159,22 @@ static bool host_follows(void *ctx, const struct pubkey *peer, const struct hash
 	return peers_ways(ctx, peer, space) & PEER_TAKE;
 }
 
+static uint32_t host_conflicts(void *ctx, const struct hash *space)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	struct error *e = NULL;
+	int64_t n = 0;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->conn)
+		e = app_conn(p->app, &p->conn);
+	if (!e)
+		e = library_conflicts(p->conn, space, &n);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return n > 0 && n < UINT32_MAX ? (uint32_t)n : 0;
+}
+
 static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 {
 	const struct app *a = ctx;
@@ -195,6 +212,7 @@ struct sync_host peers_host(struct app *a)
 				  .twin = copy_twin,
 				  .clock = host_clock,
 				  .succeeds = copy_succeeds,
+				  .conflicts = host_conflicts,
 				  .partial = host_keeps};
 }
 
