@@ -59,36 +59,10 @@ void peers_free(struct peers *p)
 	free(p);
 }
 
-struct may_see {
-	const struct pubkey *box;
-	bool admitted;
-};
-
-static struct error *look_for_box(void *ctx, const struct admitted *a)
-{
-	struct may_see *m = ctx;
-
-	m->admitted |= pubkey_eq(&a->key, m->box);
-	return NULL;
-}
-
 struct error *peers_may_see(struct conn *c, const struct pubkey *key, const struct hash *space,
 			    bool *ret)
 {
-	struct may_see m = {.box = key};
-	struct space_info info;
-	struct error *e = space_get(c, space, &info);
-
-	/* One that is not here (yet) holds no secret of ours. */
-	if (error_is(e, ERR_NOT_FOUND)) {
-		error_free(e);
-		*ret = true;
-		return NULL;
-	}
-	TRY(e);
-	if (info.is_private)
-		TRY(admitted_each(c, space, look_for_box, &m));
-	*ret = !info.is_private || m.admitted;
+	*ret = space_shared_with(c, space, key);
 	return NULL;
 }
 
