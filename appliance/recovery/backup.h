@@ -8,7 +8,8 @@
  *	'm'  at the end, JSON: what was in it, to compare with after restoring
  *
  * A *small* backup is what a box can't get back from its peers; a *whole* one is everything. The
- * old format 1, in clear, is still restored.
+ * old format 1, in clear, is still restored, but only where no key is given: with a key the backup of
+ * that box is asked for, and format 1 proves nothing.
  *
  * A restored box is the same box in a new incarnation, because its data folder is a new one: an old
  * backup never makes a fork. Its key file is written last, so a power cut on the way leaves a

@@ -350,6 +350,18 @@ static struct error *make_box(struct restoring *x)
 	return x->r->trial ? NULL : secret_save(path, x->key);
 }
 
+/* Format 1 is in clear and says itself whose box it is: anybody can make one. Whoever has a key asks
+ * for the box of that key, and what a stick or a peer gives instead is not opened. */
+static struct error *may_be_old(const struct restore *r, const struct backup_about *about)
+{
+	ENSURE(!about->old || (!r->key.box && !r->key.passphrase),
+	       error_new(ERR_DENIED,
+			 N_("%s is not sealed, so nothing proves whose backup it is. It is not used"
+			    " where a sealed one is asked for."),
+			 r->name));
+	return NULL;
+}
+
 struct error *backup_restore(const struct restore *r, struct restore_done *ret)
 {
 	struct restoring x = {.r = r, .bundle_fd = -1};
@@ -358,6 +370,7 @@ struct error *backup_restore(const struct restore *r, struct restore_done *ret)
 	struct error *e;
 
 	TRY(backup_look(r->fd, r->name, &about));
+	TRY(may_be_old(r, &about));
 	x.size = fstat(r->fd, &st) ? 0 : (uint64_t)st.st_size;
 	e = about.old ? take_old(&x) : take_parts(&x);
 	if (!e)

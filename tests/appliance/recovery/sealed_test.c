@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
-#include "appliance/recovery/sealed.h"
+#include "appliance/recovery/backup.h"
 #include <sys/mman.h>
 
 static const struct password_cost quick = {1, 8192};
@@ -185,6 +185,46 @@ static void two_files_of_the_same_have_nothing_in_common(void **state)
 	secret_free(box);
 }
 
+/* A stick or a peer gives a file of format 1, in clear, with a key and a database of its own. */
+static void what_is_not_sealed_is_never_taken_for_a_sealed_one(void **state)
+{
+	static const char magic[16] = "lliure-backup-1\n";
+	struct secret *box = test_key(1);
+	const struct sealed_key keys[] = {{.box = box}, {.passphrase = "correct horse"}};
+	uint8_t seed[32] = {42}, length[8] = {4}, check[32];
+	struct buf file = {0};
+	struct hash_state h;
+
+	buf_add(&file, magic, sizeof(magic));
+	buf_add(&file, seed, sizeof(seed));
+	buf_add(&file, length, sizeof(length));
+	buf_add(&file, "evil", 4);
+	hash_init(&h);
+	hash_add(&h, file.p, file.n);
+	memcpy(check, hash_final(&h).b, sizeof(check));
+	buf_add(&file, check, sizeof(check));
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		_cleanup_(test_dir_removep) char *dir = test_dir();
+		_cleanup_(freep) char *local = path_join(dir, "local.db");
+		int fd = memfd_create("old", 0);
+		struct restore_done done;
+
+		assert_int_equal(write(fd, file.p, file.n), file.n);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_fails(backup_restore(&(struct restore){.dir = dir,
+							      .fd = fd,
+							      .name = "old",
+							      .key = keys[i],
+							      .trial = true},
+					    &done),
+			     ERR_DENIED);
+		assert_int_not_equal(access(local, F_OK), 0);
+		close(fd);
+	}
+	buf_release(&file);
+	secret_free(box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +233,7 @@ int main(void)
 		cmocka_unit_test(the_wrong_key_opens_nothing),
 		cmocka_unit_test(notices_every_flip_and_every_cut),
 		cmocka_unit_test(two_files_of_the_same_have_nothing_in_common),
+		cmocka_unit_test(what_is_not_sealed_is_never_taken_for_a_sealed_one),
 	};
 
 	return run_group(tests);
