@@ -16,13 +16,26 @@ struct handed {
 	struct buf boxes; /* const struct rules_box * that wrap */
 };
 
+/* A wrap leads somewhere unless we can see that it does not: what a hostile keeper says of a key must
+ * not keep the others from handing it out. */
+static bool leads(const struct space *s, const struct rules_box *b)
+{
+	uint8_t key[SPACE_KEY];
+	struct space_key under;
+	bool ok = !keyring_find(&s->ring, &b->under, &under) ||
+		  unwrap_key(&under, &s->id, &b->name, b->epoch, b->bytes, key);
+
+	crypto_wipe(key, sizeof(key));
+	return ok;
+}
+
 static void note_handed(void *ctx, const struct rules_box *b)
 {
 	struct handed *h = ctx;
 
-	if (b->wrapped)
+	if (b->wrapped && leads(h->s, b))
 		buf_add(&h->boxes, &b, sizeof(b));
-	else if (hash_eq(&b->name, &h->newest))
+	else if (!b->wrapped && hash_eq(&b->name, &h->newest))
 		idmap_put(&h->to, &b->to, 0);
 }
 
@@ -165,7 +178,9 @@ static struct error *rotate(const struct hand *by, const struct handed *h)
 {
 	struct space *s = space_of(by->c, &by->space);
 	uint8_t *bytes = guarded_new(SPACE_KEY);
-	struct space_key key = {.bytes = bytes};
+	struct space_key key = {.bytes = bytes}, newest;
+	/* What a key leads to that we were not given, we can't know: then all of ours are wrapped. */
+	bool held = h && keyring_find(&s->ring, &h->newest, &newest);
 	struct error *err;
 	struct hash before;
 	json_t *body;
@@ -179,7 +194,8 @@ static struct error *rotate(const struct hand *by, const struct handed *h)
 	env_random(by->c->env, bytes, SPACE_KEY);
 	key.name = space_key_name(&s->id, key.epoch, bytes);
 	body = json_pack("{s:s, s:i, s:o, s:o}", "key", ID(&key.name), "epoch", (int)key.epoch,
-			 "keys", box_to_readers(s, &key, NULL), "older", wrap_older(s, h, &key));
+			 "keys", box_to_readers(s, &key, NULL), "older",
+			 wrap_older(s, held ? h : NULL, &key));
 	err = write_keys(by, "space.key", body);
 	guarded_free(bytes);
 	return err;
@@ -304,7 +320,6 @@ struct error *community_rotate(struct conn *c, const struct hash *space,
 {
 	struct hand by = {.c = c, .space = *space, .author = author};
 	_cleanup_(handed_release) struct handed h = {0};
-	struct space_key newest;
 	struct space *s;
 	struct hash name;
 	uint16_t epoch;
@@ -315,7 +330,9 @@ struct error *community_rotate(struct conn *c, const struct hash *space,
 	       error_new(ERR_NOT_FOUND, N_("This box carries no private space of that name.")));
 	ENSURE(may_hand_out(c, s, &by.author),
 	       error_new(ERR_DENIED, N_("Only a steward of this space may do that.")));
-	ENSURE(rules_key_now(s->rules, &name, &epoch) && keyring_find(&s->ring, &name, &newest),
+	/* Of the keys any will do: were it the newest, a hostile keeper could end a space by a key
+	 * that nobody has. */
+	ENSURE(rules_key_now(s->rules, &name, &epoch) && s->ring.n > 0,
 	       error_new(ERR_NOT_ADMITTED, N_("This box was not given the newest key of this "
 					      "private space yet. It comes"
 					      " with the next exchange with a box that has it.")));

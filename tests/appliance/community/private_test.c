@@ -3,6 +3,7 @@
  * the rules. Box a founds; b reads and writes; c carries. */
 #include "tests/appliance/community/swap.h"
 #include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
 #include "sync/bundle/bundle.h"
 #include "sync/peer/exchange.h"
 
@@ -371,6 +372,43 @@ static void who_is_given_a_false_key_does_not_write_with_it(void **state)
 	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
 	assert_false(info_of(&s.t, &s.t.a).has_key);
 	assert_fails(post(&s.t, &s.t.a, MEMBER, "x", NULL), ERR_NOT_ADMITTED);
+	/* That does not end the space: a steward has a new key made, which leads to all before. */
+	assert_ok(rotate(&s.t, &s.t.a, FOUNDER));
+	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 3);
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "again", NULL));
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.c, ADMIT_READ));
+	meet(&s.t.a, &s.c);
+	assert_posts(&s.c, &s.t.topic, CANARY " first|again");
+	close_private(&s);
+}
+
+/* A keeper that gives a new key, and says that it leads to the one before, which it does not. */
+static void a_false_wrap_keeps_no_key_from_who_comes_later(void **state)
+{
+	struct sealed_town s;
+	uint8_t bytes[SPACE_KEY] = "theirs", box[BOXED_KEY], wrap[WRAPPED_KEY] = {7};
+	char boxed[BASE32_LEN(BOXED_KEY) + 1], wrapped[BASE32_LEN(WRAPPED_KEY) + 1];
+	struct space_key key = {.epoch = 2, .bytes = bytes};
+	struct hash first, rules;
+	uint16_t epoch;
+
+	open_private(&s);
+	assert_ok(box_submit(&s.t.a, &s.t.space, "space.set", NULL, s.t.who[FOUNDER],
+			     json_pack("{s:s}", "about", "x"), &rules));
+	assert_true(rules_key_now(space_of(s.t.a.c, &s.t.space)->rules, &first, &epoch));
+	key.name = space_key_name(&s.t.space, 2, bytes);
+	assert_true(box_key(secret_pubkey(s.t.a.key), &key, box));
+	base32_encode(box, sizeof(box), boxed);
+	base32_encode(wrap, sizeof(wrap), wrapped);
+	append_raw(&s.t, &s.t.a, FOUNDER, &rules,
+		   json_pack("{s:s,s:s,s:s,s:i,s:[{s:s,s:s}],s:[{s:s,s:i,s:s}]}", "type",
+			     "space.key", "object", ID(&s.t.space), "key", ID(&key.name), "epoch",
+			     2, "keys", "to", ID(secret_pubkey(s.t.a.key)), "box", boxed, "older",
+			     "key", ID(&first), "epoch", 1, "box", wrapped));
+	assert_true(info_of(&s.t, &s.t.a).has_key);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.c, ADMIT_READ));
+	meet(&s.t.a, &s.c);
+	assert_posts(&s.c, &s.t.topic, CANARY " first");
 	close_private(&s);
 }
 
@@ -528,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_public_space_knows_no_keys),
 		cmocka_unit_test(what_is_erased_goes_where_it_can_not_be_read_too),
 		cmocka_unit_test(who_is_given_a_false_key_does_not_write_with_it),
+		cmocka_unit_test(a_false_wrap_keeps_no_key_from_who_comes_later),
 		cmocka_unit_test(after_opening_again_and_a_rebuild_all_is_as_before),
 		cmocka_unit_test(guests_have_no_place),
 		cmocka_unit_test(a_key_that_is_none_is_not_admitted),
