@@ -26,7 +26,8 @@ struct error *copy_notice_get(struct conn *c, struct copy_notice *ret, bool *ret
 /* It has been seen to. */
 struct error *copy_handled(struct app *a) MUST;
 
-/* Others that go on for boxes that we know: statements that were checked. */
+/* Others that go on for boxes that we know: statements that were checked, of keys that are still
+ * approved (or ours). */
 struct copy_successor {
 	struct successor said;
 	char name[LIMIT_NAME + 1];

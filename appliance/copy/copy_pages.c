@@ -128,23 +128,32 @@ static struct error *find_choice(struct request *r, struct choice *ret)
 	return NULL;
 }
 
+/* It is the same house: what was agreed with it holds on, and not what holds for a new one. */
+static struct error *approve_like(struct request *r, const struct copy_successor *s)
+{
+	struct db *local = request_conn(r)->local;
+	struct peer_terms terms;
+	struct peer old = {.read_only = false};
+	bool ours = pubkey_eq(&s->said.from, secret_pubkey(request_app(r)->self));
+
+	if (!ours)
+		TRY(peer_get(local, &s->said.from, &old));
+	TRY(peer_terms_get(local, &s->said.from, &terms));
+	return peers_approve(request_app(r),
+			     &(struct peers_approval){.key = s->said.to,
+						      .address = s->address,
+						      .name = s->name,
+						      .read_only = old.read_only,
+						      .terms = ours ? NULL : &terms,
+						      .steward = request_viewer(r)->secret});
+}
+
 static struct error *approve(struct request *r)
 {
 	struct choice c;
-	struct peer old;
-	struct error *e;
-	bool read_only;
 
 	TRY(find_choice(r, &c));
-	e = peer_get(request_conn(r)->local, &c.row.said.from, &old);
-	read_only = !e && old.read_only;
-	error_free(e);
-	TRY(peers_approve(request_app(r),
-			  &(struct peers_approval){.key = c.key,
-						   .address = c.row.address,
-						   .name = c.row.name,
-						   .read_only = read_only,
-						   .steward = request_viewer(r)->secret}));
+	TRY(approve_like(r, &c.row));
 	TRY(copy_successor_drop(request_app(r), &c.key));
 	return respond_done_saying(r, "/admin/peers", N_("The new key is approved."), NULL);
 }

@@ -96,6 +96,20 @@ struct error *successor_put(struct conn *c, const struct copy_successor *s)
 	return db_do(c->local, stmts(c), SUCCESSOR_TRIM, "i", (int64_t)SUCCESSORS);
 }
 
+/* Does the old key still stand for somebody here? Whose approval was withdrawn, because the key was
+ * stolen perhaps, has no say any more about who comes after it, whenever it was said. */
+static bool speaks(struct conn *c, const struct pubkey *old)
+{
+	struct peer p;
+	struct error *e;
+
+	if (pubkey_eq(old, conn_self(c)))
+		return true;
+	e = peer_get(c->local, old, &p);
+	error_free(e);
+	return !e;
+}
+
 struct error *copy_successors(struct conn *c, copy_successor_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SUCCESSOR_EACH);
@@ -114,8 +128,12 @@ struct error *copy_successors(struct conn *c, copy_successor_fn *fn, void *ctx)
 		s.heard_ms = db_int(st, 6);
 		buf_add(&rows, &s, sizeof(s));
 	}
-	for (size_t i = 0; i < rows.n / sizeof(struct copy_successor); i++)
-		TRY(fn(ctx, (const struct copy_successor *)(void *)rows.p + i));
+	for (size_t i = 0; i < rows.n / sizeof(struct copy_successor); i++) {
+		const struct copy_successor *s = (const struct copy_successor *)(void *)rows.p + i;
+
+		if (speaks(c, &s->said.from))
+			TRY(fn(ctx, s));
+	}
 	return NULL;
 }
 

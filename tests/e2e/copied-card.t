@@ -65,8 +65,15 @@ sync_box b >/dev/null 2>&1
 offered() { get_as c /admin.json | grep -q 'has a new key'; }
 ok "c is told that the house has a new key, signed by the old" until_ok 10 offered
 is "it names both" "$(get_as c /admin/copy.json | json successors.0.old) $(get_as c /admin/copy.json | json successors.0.key)" "$key $new"
+ok "c takes its trust in the old key back" "$LLIURE" peer remove "$key" --data "$T/c"
+ok "and that key has no say any more in who comes after it" not offered
+ok "nor could its successor be approved by that page" not act c "/admin/copy/$new/approve" '{}'
+ok "c approves the old key again" "$LLIURE" peer add "$(sync_addr a)" "$key" --data "$T/c"
+ok "until a day, and with so many bytes" "$LLIURE" peer terms "$key" --until 2099-12-31 --take-bytes 77M --data "$T/c"
+ok "then it has" until_ok 10 offered
 ok "c approves" act c "/admin/copy/$new/approve" '{}'
 ok "and is not asked again" not offered
+ok "on the same terms as the old key" sh -c "'$LLIURE' peer terms '$new' --data '$T/c' | grep -q 2099-12-31"
 ok "b syncs with c" until_ok 10 "$LLIURE" sync "$(key_of c)" --data "$T/b"
 ok "c reads what b wrote under its new key" until_ok 10 reads c of-new
 ok "a syncs" until_ok 10 sync_box a
