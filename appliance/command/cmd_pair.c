@@ -92,12 +92,9 @@ static struct error *write_file(struct command_run *run, const struct invite *i,
 				struct arena *arena)
 {
 	const char *text = peers_invite_file(run->app, i, NULL, NULL, arena);
-	int fd = command_option_fd(run, "--file");
 
-	ENSURE(write(fd, text, strlen(text)) == (ssize_t)strlen(text),
-	       error_new(ERR_IO, N_("The file %s could not be written."),
-			 command_option(run, "--file")));
-	return NULL;
+	return fd_write_all(command_option_fd(run, "--file"), span_str(text),
+			    command_option(run, "--file"));
 }
 
 struct error *cmd_peer_invite(struct command_run *run)
@@ -160,19 +157,12 @@ static struct error *read_invitation(struct command_run *run, struct invitation 
 {
 	_cleanup_(buf_release) struct buf text = {0};
 	int fd = command_option_fd(run, "--file");
-	ssize_t got;
 
 	ENSURE(!run->args[0] != (fd < 0),
 	       error_new(ERR_USAGE, N_("Give the link, or the file with --file.")));
 	if (run->args[0])
 		return invitation_read(span_str(run->args[0]), ret);
-	do {
-		got = read(fd, buf_reserve(&text, 4096), 4096);
-		if (got > 0)
-			text.n += (size_t)got;
-	} while (got > 0 && text.n <= INVITE_FILE);
-	ENSURE(got >= 0, error_new(ERR_IO, N_("The file %s could not be read."),
-				   command_option(run, "--file")));
+	TRY(fd_read_all(fd, INVITE_FILE, &text, command_option(run, "--file")));
 	return invitation_read(buf_span(&text), ret);
 }
 

@@ -213,19 +213,6 @@ static struct error *accept_page(struct request *r)
 	return show_accept(r, 200, NULL);
 }
 
-static struct error *read_all(int fd, struct buf *out)
-{
-	ssize_t got;
-
-	do {
-		got = pread(fd, buf_reserve(out, 4096), 4096, (off_t)out->n);
-		if (got > 0)
-			out->n += (size_t)got;
-	} while (got > 0 && out->n <= INVITE_FILE);
-	ENSURE(got >= 0, error_new(ERR_IO, N_("The file could not be read.")));
-	return NULL;
-}
-
 /* From the file when there is one, else from the field. */
 static struct error *read_invitation(struct request *r, struct invitation *ret)
 {
@@ -237,7 +224,7 @@ static struct error *read_invitation(struct request *r, struct invitation *ret)
 
 	if (!request_spooled(r, &fd, &size))
 		return invitation_read(span_str(text), ret);
-	e = read_all(fd, &file);
+	e = fd_read_all(fd, INVITE_FILE, &file, "invitation");
 	close(fd);
 	TRY(e);
 	return file.n || !*text ? invitation_read(buf_span(&file), ret)

@@ -9,39 +9,6 @@
 
 enum { COPY = 65536, TRIES = 3 };
 
-struct error *file_put(int fd, const void *p, size_t n, const char *name)
-{
-	const char *at = p;
-
-	while (n) {
-		ssize_t done = write(fd, at, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return file_error(done < 0 ? errno : EIO, name);
-		at += done;
-		n -= (size_t)done;
-	}
-	return NULL;
-}
-
-struct error *scratch_file(const char *dir, int *ret_fd)
-{
-	_cleanup_(freep) char *path = path_join(dir, "backup.tmp.XXXXXX");
-	int fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-
-	if (fd < 0) { /* not every file system has them */
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd >= 0)
-			unlink(path);
-	}
-	if (fd < 0)
-		return file_error(errno, dir);
-	*ret_fd = fd;
-	return NULL;
-}
-
 /* --- what is in it ---------------------------------------------------------------------------- */
 
 struct digests {

@@ -29,9 +29,6 @@ struct backup_made {
 struct error *backup_write(struct app *app, enum backup_scope scope, struct sealed_key key, int fd,
 			   const char *name, struct backup_made *ret) MUST;
 
-/* An open file without a name in the folder; yours. */
-struct error *scratch_file(const char *dir, int *ret_fd) MUST;
-
 /* What can be known of a backup without a key. old: format 1, in clear, needs none. */
 struct backup_about {
 	bool old;

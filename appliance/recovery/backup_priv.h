@@ -9,4 +9,3 @@ enum { BACKUP_MANIFEST_MAX = 1024 * 1024 };
 
 /* {"name", "key", "spaces": [{"id", "digest"}]}: the digests as they are now. */
 struct error *manifest_make(struct app *app, struct conn *c, json_t **ret) MUST;
-struct error *file_put(int fd, const void *p, size_t n, const char *name) MUST;

@@ -38,7 +38,7 @@ struct error *peer_place_back_up(struct app *app, const char *key)
 
 	TRY(peer_of(app, key, &at.peer, address, sizeof(address)));
 	at.address = address;
-	TRY(scratch_file(app->dir, &fd));
+	TRY(file_nameless(app->dir, &fd));
 	TRY(backup_write(app, BACKUP_SMALL, (struct sealed_key){.box = app->self}, fd, app->dir,
 			 &made));
 	return sync_keep_put(&at, fd);
@@ -52,7 +52,7 @@ struct error *peer_place_fetch(struct app *app, const char *key, int *ret_fd)
 
 	TRY(peer_of(app, key, &at.peer, address, sizeof(address)));
 	at.address = address;
-	TRY(scratch_file(app->dir, &fd));
+	TRY(file_nameless(app->dir, &fd));
 	TRY(sync_keep_get(&at, fd));
 	*ret_fd = fd;
 	fd = -1;

@@ -93,7 +93,7 @@ static struct error *part_to_fd(struct restoring *x, int to, const char *name, u
 		       error_new(ERR_STOPPED, N_("The box was stopped.")));
 		ENSURE(sum <= most,
 		       error_new(ERR_MALFORMED, N_("%s is not a backup of a box."), x->r->name));
-		TRY(file_put(to, piece, n, name));
+		TRY(fd_write_all(to, (struct span){piece, n}, name));
 		say(x, sealed_done(x->in));
 	}
 	return NULL;
@@ -156,7 +156,7 @@ static struct error *take_part(struct restoring *x, uint8_t part)
 	case PART_BUNDLE:
 		if (x->bundle)
 			return NULL;
-		TRY(scratch_file(x->r->dir, &x->bundle_fd));
+		TRY(file_nameless(x->r->dir, &x->bundle_fd));
 		x->bundle = true;
 		return part_to_fd(x, x->bundle_fd, x->r->dir, UINT64_MAX);
 	case PART_MANIFEST:
@@ -226,7 +226,7 @@ static struct error *old_local(struct restoring *x, struct hash_state *h)
 		size_t want = n < sizeof(piece) ? (size_t)n : sizeof(piece);
 
 		TRY(old_read(x, h, piece, want));
-		TRY(file_put(to, piece, want, path));
+		TRY(fd_write_all(to, (struct span){piece, want}, path));
 		n -= want;
 	}
 	return fsync(to) ? file_error(errno, path) : NULL;

@@ -98,21 +98,6 @@ struct sealed_out {
 	uint8_t plain[SEALED_PIECE], piece[4 + SEALED_MAX];
 };
 
-static struct error *put(struct sealed_out *o, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t done = write(o->fd, p, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return file_error(done < 0 ? errno : EIO, o->name);
-		p += done;
-		n -= (size_t)done;
-	}
-	return NULL;
-}
-
 struct error *sealed_create(const struct sealed_make *m, struct sealed_out **ret)
 {
 	_cleanup_(sealed_out_freep) struct sealed_out *o = calloc(1, sizeof(*o));
@@ -136,7 +121,7 @@ struct error *sealed_create(const struct sealed_make *m, struct sealed_out **ret
 	guarded_free(key);
 	TRY(e);
 	head_write(&o->head);
-	TRY(put(o, o->head.raw, SEALED_HEAD));
+	TRY(fd_write_all(o->fd, (struct span){o->head.raw, SEALED_HEAD}, o->name));
 	*ret = STEAL(o);
 	return NULL;
 }
@@ -160,7 +145,7 @@ static struct error *flush(struct sealed_out *o, enum seal_mark mark)
 	seal_stream_push(o->stream, span_of(o->plain, o->n), span_of(o->head.raw, SEALED_HEAD),
 			 mark, o->piece + 4);
 	o->n = 0;
-	return put(o, o->piece, 4 + (size_t)n);
+	return fd_write_all(o->fd, (struct span){o->piece, 4 + (size_t)n}, o->name);
 }
 
 struct error *sealed_write(struct sealed_out *o, const void *p, size_t n)

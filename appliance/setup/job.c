@@ -114,7 +114,7 @@ static void ask_peers(struct setup_job *j, int *ret_fd)
 		int fd = -1;
 
 		tell(j, STEP_ASK, i, o->n_peers);
-		e = scratch_file(j->dir, &fd);
+		e = file_nameless(j->dir, &fd);
 		if (!e)
 			e = sync_keep_get(&at, fd);
 		if (!e && lseek(fd, 0, SEEK_SET) == 0)

@@ -32,13 +32,10 @@ char *path_join(const char *dir, const char *name)
 	return buf_steal(&b);
 }
 
-struct error *file_read(const char *path, size_t limit, struct buf *b)
+struct error *fd_read_all(int fd, size_t limit, struct buf *b, const char *name)
 {
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	size_t start = b->n;
 
-	if (fd < 0)
-		return file_error(errno, path);
 	for (;;) {
 		ssize_t got = read(fd, buf_reserve(b, 65536), 65536);
 
@@ -48,27 +45,36 @@ struct error *file_read(const char *path, size_t limit, struct buf *b)
 			int errnum = errno;
 
 			b->p[b->n] = 0;
-			return got == 0 ? NULL : file_error(errnum, path);
+			return got == 0 ? NULL : file_error(errnum, name);
 		}
 		b->n += (size_t)got;
 		if (b->n - start > limit) {
 			b->n = start;
 			b->p[b->n] = 0;
 			return error_new(ERR_LIMIT, N_("The file %s is larger than it may be."),
-					 path);
+					 name);
 		}
 	}
 }
 
-static struct error *write_all(int fd, struct span s, const char *path)
+struct error *file_read(const char *path, size_t limit, struct buf *b)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return file_error(errno, path);
+	return fd_read_all(fd, limit, b, path);
+}
+
+struct error *fd_write_all(int fd, struct span s, const char *name)
 {
 	while (s.n) {
 		ssize_t put = write(fd, s.p, s.n);
 
 		if (put < 0 && errno == EINTR)
 			continue;
-		if (put < 0)
-			return file_error(errno, path);
+		if (put <= 0)
+			return file_error(put < 0 ? errno : EIO, name);
 		s.p += put;
 		s.n -= (size_t)put;
 	}
@@ -85,7 +91,7 @@ static struct error *write_new(const char *tmp, struct span content, mode_t mode
 	/* An old temporary may have another mode; umask may have taken bits away. */
 	if (fchmod(fd, mode))
 		return file_error(errno, tmp);
-	TRY(write_all(fd, content, tmp));
+	TRY(fd_write_all(fd, content, tmp));
 	if (fsync(fd))
 		return file_error(errno, tmp);
 	return NULL;

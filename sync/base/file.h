@@ -8,6 +8,10 @@
 /* Read the file into *b (appended), refusing more than `limit` bytes with ERR_LIMIT;
  * ERR_NOT_FOUND when there is none. */
 struct error *file_read(const char *path, size_t limit, struct buf *b) MUST;
+/* The same from an open file, from its position on. name is what people are told. */
+struct error *fd_read_all(int fd, size_t limit, struct buf *b, const char *name) MUST;
+/* All of it at the file's position, in as many writes as it takes; not synced. */
+struct error *fd_write_all(int fd, struct span s, const char *name) MUST;
 /* Write to PATH.tmp, fsync, rename, fsync the folder: either the old or the new content is there
  * after a power cut. ERR_FULL on a full disk. */
 struct error *file_write(const char *path, struct span content, mode_t mode) MUST;

@@ -154,20 +154,6 @@ static struct error *plan(struct planning *p)
 	return NULL;
 }
 
-static struct error *write_all(int fd, struct span s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		ENSURE(n >= 0, file_error(errno, N_("the bundle")));
-		s.p += n;
-		s.n -= (size_t)n;
-	}
-	return NULL;
-}
-
 static struct error *write_plan(struct planning *p, int fd)
 {
 	_cleanup_(buf_release) struct buf piece = {0};
@@ -176,7 +162,7 @@ static struct error *write_plan(struct planning *p, int fd)
 	while (!end) {
 		buf_clear(&piece);
 		TRY(sender_read(p->s, p->x->log, &piece, &end));
-		TRY(write_all(fd, buf_span(&piece)));
+		TRY(fd_write_all(fd, buf_span(&piece), N_("the bundle")));
 		p->totals.bytes += piece.n;
 		ENSURE(!p->x->progress || !p->x->progress(p->x->ctx, p->totals.bytes),
 		       error_new(ERR_STOPPED, N_("Writing was ended before it was done.")));

@@ -27,23 +27,6 @@ static char *path_of(const char *dir, const struct pubkey *peer, const char *beh
 	return buf_steal(&b);
 }
 
-static struct error *put_all(int fd, const void *p, size_t n, const char *name)
-{
-	const char *at = p;
-
-	while (n) {
-		ssize_t done = write(fd, at, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return file_error(done < 0 ? errno : EIO, name);
-		at += done;
-		n -= (size_t)done;
-	}
-	return NULL;
-}
-
 struct error *keeping_new(const char *dir, const struct pubkey *peer, struct keeping **ret)
 {
 	_cleanup_(keeping_freep) struct keeping *k = calloc(1, sizeof(*k));
@@ -73,7 +56,7 @@ struct error *keeping_feed(struct keeping *k, struct span bytes)
 	for (size_t i = 0; i < bytes.n && k->n + i < HEAD; i++)
 		k->head[k->n + i] = bytes.p[i];
 	k->n += bytes.n;
-	return put_all(k->fd, bytes.p, bytes.n, k->dir);
+	return fd_write_all(k->fd, bytes, k->dir);
 }
 
 struct error *keeping_end(struct keeping *k)
@@ -220,7 +203,7 @@ struct error *keep_get(const struct client_options *to, int fd)
 		n += piece.n;
 		ENSURE(n <= LIMIT_KEPT,
 		       error_new(ERR_LIMIT, N_("The other box sends without end.")));
-		TRY(put_all(fd, piece.p, piece.n, "backup"));
+		TRY(fd_write_all(fd, buf_span(&piece), "backup"));
 	}
 	TRY(client_result(c, &status));
 	return status_error(status);

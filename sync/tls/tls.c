@@ -93,13 +93,7 @@ static struct error *memory_file(const char *what, const gnutls_datum_t *content
 
 	if (fd < 0)
 		return file_error(errno, what);
-	for (size_t done = 0; done < content->size;) {
-		ssize_t n = write(fd, content->data + done, content->size - done);
-
-		if (n < 0 && errno != EINTR)
-			return file_error(errno, what);
-		done += n > 0 ? (size_t)n : 0;
-	}
+	TRY(fd_write_all(fd, (struct span){content->data, content->size}, what));
 	snprintf(name, 40, "/proc/self/fd/%d", fd);
 	*ret_fd = fd;
 	fd = -1;
