@@ -41,16 +41,9 @@ static struct error *spool_write(struct request *r, struct span bytes)
 {
 	ENSURE(r->spooled + bytes.n <= LIMIT_UPLOAD,
 	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
+	r->spooled += bytes.n; /* first: what is refused is given back with the rest */
 	ENSURE(atomic_fetch_add(&r->server->spooled, bytes.n) + bytes.n <= SPOOL_ALL, no_room());
-	r->spooled += bytes.n;
-	while (bytes.n) {
-		ssize_t n = write(r->spool, bytes.p, bytes.n);
-
-		ENSURE(n > 0 || errno == EINTR, file_error(errno, r->server->app->dir));
-		if (n > 0)
-			bytes = span_of(bytes.p + n, bytes.n - (size_t)n);
-	}
-	return NULL;
+	return fd_write_all(r->spool, bytes, r->server->app->dir);
 }
 
 static void spool_release(struct request *r)
