@@ -188,7 +188,7 @@ bool address_is_loopback(const char *text)
 	return strcmp(a.host, "localhost") == 0;
 }
 
-/* 0 best: public IPv6, IPv4 of any kind, private IPv6; -1: of no use to others. */
+/* 0 best: public IPv4, public IPv6, private IPv4, private IPv6; -1: of no use to others. */
 static int rank_of(const struct sockaddr *a)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)a;

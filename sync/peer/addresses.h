@@ -2,7 +2,7 @@
 /*
  * Statements of address: where a box itself says that it listens, signed by its key, so that
  * others can pass it on: a peer whose address changed is found again through a peer that both have.
- * FRAME_ADDRESSES of the stream; PROTOCOL.md section 7.1.
+ * FRAME_ADDRESSES of the stream; PROTOCOL.md section 7.2.
  *
  * Who is told: a statement names, blinded, the boxes that may be told of it: the peers of the box
  * that makes it. Who carries a statement passes it on to them and to nobody else, so that a box is

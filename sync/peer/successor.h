@@ -2,7 +2,7 @@
 /*
  * "This key goes on under that one": a statement that a box signs with its old key when it takes a
  * new one, because two boxes had one key or because its device is given up. It travels in a header
- * of the new box's requests (PROTOCOL.md section 7.2), so that a peer who approved the old key can
+ * of the new box's requests (PROTOCOL.md section 7.3), so that a peer who approved the old key can
  * tell its volunteer who knocks. It is an offer and never an approval. Pure, any thread.
  */
 #pragma once

@@ -27,11 +27,11 @@ enum frame_type {
 	FRAME_DIGESTS = 9,  /* digests of the heads of spaces */
 	FRAME_MISSING = 10, /* payloads of one log that the sender would like to have */
 	FRAME_RESULT = 11,  /* what became of a push */
-	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
 	FRAME_RANGES = 12,  /* heads of one space where there are many: ranges.h */
-	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
 	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
-	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what he holds */
+	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
+	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
+	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
 #define FRAME_BIT(type) (1u << (type))
