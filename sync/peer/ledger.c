@@ -116,8 +116,9 @@ struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 	if (at < l->n && compare(&l->lines[at]->row, peer, space) == 0) {
 		line = l->lines[at];
 	} else if (hash_eq(space, &of_peer)) {
-		if (l->n >= (size_t)LIMIT_PEERS * 4) /* more than were ever approved at once */
+		if (l->peers >= (size_t)LIMIT_PEERS * 4) /* more than were ever approved at once */
 			return NULL;
+		l->peers++;
 		line = insert(l, at, peer, space);
 	} else {
 		whole = ledger_line(l, peer, &of_peer);

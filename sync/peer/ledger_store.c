@@ -100,9 +100,9 @@ struct error *ledger_load(struct ledger *l, struct db *local)
 
 	TRY(statements(local, &s));
 	pthread_mutex_lock(&l->lock);
-	err = load_rows(l, local, s);
+	err = load_times(l, local, s); /* first: they say how many spaces a peer may have */
 	if (!err)
-		err = load_times(l, local, s);
+		err = load_rows(l, local, s);
 	pthread_mutex_unlock(&l->lock);
 	return err;
 }

@@ -96,6 +96,26 @@ static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
 	assert_int_equal(ledger_room(l, &peer, &log, 1, 1, 400), LEDGER_LOGS);
 }
 
+static void many_peers_with_many_spaces_leave_room_for_one_more(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct test_env t;
+	unsigned refused = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (unsigned p = 1; p <= 200; p++) {
+		struct pubkey peer = peer_of(p);
+
+		for (unsigned s = 1; s <= LIMIT_PEER_SPACES; s++) {
+			struct log_id log = log_of(s, p);
+
+			refused += ledger_room(l, &peer, &log, 1, 1, 400) != LEDGER_ITEMS;
+		}
+	}
+	assert_int_equal(refused, 0);
+}
+
 static void a_volunteer_raises_the_quota_and_it_goes_on(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -375,6 +395,7 @@ int main(void)
 		cmocka_unit_test(one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
+		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
 		cmocka_unit_test(a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not),
 		cmocka_unit_test(the_ledger_outlives_a_restart),
