@@ -11,7 +11,7 @@ reads() { get "$1" /forum/general.json | grep -q "$2"; }
 reads_all() { local t; for t in first second of-a of-b; do reads "$1" "$t" || return 1; done; }
 sync_box() { "$LLIURE" sync --data "$T/$1"; }
 warned() { get_as "$1" /admin.json | grep -q 'Another box has the key of this one'; }
-get_as() { curl -sS --fail-with-body --max-time 20 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
+get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 act() { # act BOX PATH JSON
 	post_json "$1" "$2" "$(cat "$T/token.$1")" "$3"
 }
@@ -38,9 +38,9 @@ cp "$T/token.a" "$T/token.b"
 ok "a writes" write a of-a
 ok "b writes" write b of-b
 ok "a syncs with c" until_ok 10 sync_box a
-ok "b syncs with c" sync_box b
+ok "b syncs with c" until_ok 10 sync_box b
 ok "b says so on the page of its volunteers" until_ok 5 warned b
-ok "a syncs with c" sync_box a
+ok "a syncs with c" until_ok 10 sync_box a
 ok "a says so, too" until_ok 5 warned a
 ok "a writes on" write a second
 sync_all() { sync_box a; sync_box b; sync_box a; sync_box b; sync_box c; true; }

@@ -4,7 +4,7 @@
 # byte is left in its folder, also after a kill in between.
 . "$(dirname "$0")/lib.sh"
 
-get_as() { curl -sS --fail-with-body --max-time 20 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
+get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 act() { post_json "$1" "$2" "$(cat "$T/token.$1")" "$3"; }
 reads() { get "$1" "/topic/$topic.json" | grep -q "$2"; }
 post_with() { get a "/topic/$topic.json" | python3 -c '
@@ -35,7 +35,7 @@ ok "a erases the first" act a "/post/$one/erase" '{}'
 ok "a says that it is gone from there" until_ok 20 confirmed a "$one" "$a"
 ok "and no byte of it is in its folder" no_byte a zebrafish1
 ok "b has not been heard from" not confirmed a "$one" "$b"
-ok "a visitor is not told" not curl -sS --fail --max-time 10 "$(url a "/erased/$one.json")"
+ok "a visitor is not told" not curl -sS --fail --max-time 60 "$(url a "/erased/$one.json")"
 ok "b is back" start_box b
 "$LLIURE" peer add "$(sync_addr b)" "$b" --data "$T/a" >/dev/null 2>&1
 ok "b syncs" until_ok 10 "$LLIURE" sync --data "$T/b"

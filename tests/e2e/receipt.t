@@ -3,7 +3,7 @@
 # One receipt in two houses: the same bytes, signed by both, which OpenSSL checks without our program.
 . "$(dirname "$0")/lib.sh"
 
-get_as() { curl -sS --fail-with-body --max-time 20 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
+get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 write() { post_json "$1" /forum/general/topics "$(cat "$T/token.$1")" "{\"title\": \"$2\", \"text\": \"$2\"}"; }
 newest() { # newest BOX: the address of its newest receipt that both signed
 	get_as "$1" /admin/receipts.json | python3 -c '
@@ -60,8 +60,15 @@ ok "OpenSSL checks the asker's signature" check "$T/at.a" asker
 ok "and the answerer's" check "$T/at.b" answerer
 sed 's/"statement": *"A/"statement":"B/' "$T/at.a" >"$T/forged"
 ok "and finds a forged one" not check "$T/forged" asker
-before=$(get_as b /admin/receipts.json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["reports"]))')
-sleep 3
-is "an exchange with nothing to do leaves none" "$(get_as b /admin/receipts.json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["reports"]))')" "$before"
+count() { get_as b /admin/receipts.json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["reports"]))'; }
+alike() { [ -n "$(digest_of a)" ] && [ "$(digest_of a)" = "$(digest_of b)" ]; }
+settled() { # both hold the same, and no exchange is under way that still has something to say
+	local n
+	alike && n=$(count) && sleep 1 && [ "$n" = "$(count)" ]
+}
+ok "there is nothing left to do" until_ok 20 settled
+before=$(count)
+sleep 3 # the boxes ask each other by themselves
+is "an exchange with nothing to do leaves none" "$(count)" "$before"
 ok "the receipts of one house" sh -c "curl -sS --fail -H 'Authorization: Bearer $(cat "$T/token.a")' '$(url a "/admin/peers/$(key_of b)/receipts.json")' | grep -q receipt_url"
 finish

@@ -33,19 +33,34 @@ token=$(token_of a)
 title='{"title":"Honest","text":"One."}'
 topic=$(post_json a /forum/general/topics "$token" "$title" | json id)
 write() { post_json a "/topic/$topic/posts" "$token" '{"text":"Another."}' >/dev/null; }
-sync_ms=$(for _ in 1 2 3; do write; timed honest_sync; done | median)
-page_ms=$(for _ in 1 2 3; do timed page; done | median)
+# The honest exchange may take twice as long as alone, and something for what two cores are otherwise busy with.
+# How long that is alone changes with what else the machine does, so it is measured again before each verb.
+alone() {
+	sync_ms=$(for _ in 1 2 3; do write; timed honest_sync; done | median)
+	page_ms=$(for _ in 1 2 3; do timed page; done | median)
+	sync_most=$((sync_ms * 2 + 500))
+	page_most=$((page_ms * 2 + 500))
+}
+# A person gives up after so long: no noise of the machine excuses more.
+GIVES_UP_MS=15000
+# as_alone MEDIAN sync_most|page_most TIMES: it is within TIMES that bound, or a second look without the peer finds
+# that the machine is as slow as that by itself.
+as_alone() {
+	[ "$1" -le $(($2 * $3)) ] && return 0
+	[ "$1" -le $GIVES_UP_MS ] || return 1
+	alone
+	note "looked again alone: an exchange $sync_ms ms, a page $page_ms ms"
+	[ "$1" -le $(($2 * $3)) ]
+}
+alone
 note "alone: an honest exchange takes $sync_ms ms, a page $page_ms ms"
 rss0=$(rss_kib) disk0=$(disk_kib)
-
-# The honest exchange may take twice as long, and something for what two cores are otherwise busy with.
-sync_most=$((sync_ms * 2 + 500))
-page_most=$((page_ms * 2 + 500))
 slack=1
 
 # try VERB SECONDS [KEY]: lets it loose, and measures. Sets evil_said.
 try() {
 	local verb=$1 seconds=$2 pid s=() p=() most=0 r
+	alone
 	"$EVIL" "$verb" $number "$(sync_addr a)" "$space" "$seconds" ${3:+"$3"} >"$T/evil.out" 2>&1 &
 	pid=$!
 	sleep 0.2
@@ -61,10 +76,14 @@ try() {
 	ok "$verb: it did what it does" [ $? = 0 ]
 	evil_said=$(cat "$T/evil.out")
 	note "$verb: $(tr '\n' ';' <"$T/evil.out") honest ${s[*]} ms, page ${p[*]} ms, resident ${most} KiB"
-	ok "$verb: an honest exchange is not held up" [ "$(printf '%s\n' "${s[@]}" | median)" -le $((sync_most * slack)) ]
-	ok "$verb: nor is a page" [ "$(printf '%s\n' "${p[@]}" | median)" -le $page_most ]
+	ok "$verb: an honest exchange is not held up" as_alone "$(printf '%s\n' "${s[@]}" | median)" sync_most $slack
+	ok "$verb: nor is a page" as_alone "$(printf '%s\n' "${p[@]}" | median)" page_most 1
 	ok "$verb: memory is bounded" [ "$most" -le $RSS_MOST_KIB ]
 	ok "$verb: the daemon is alive" kill -0 "${daemon[a]}"
+}
+# on_record WHAT VERB [KEY]: the volunteer can read that it did that; on a slow machine it goes on until it has.
+on_record() {
+	did "$evil" "$1" || { "$EVIL" "$2" $number "$(sync_addr a)" "$space" 2 ${3:+"$3"}; sleep 1; did "$evil" "$1"; }
 }
 answered() { echo "$evil_said" | sed -n 's/.*: \([0-9]*\) answered.*/\1/p'; }
 
@@ -72,20 +91,20 @@ try addresses 3
 ok "addresses: of sixty connections of one key few stay" [ "$(echo "$evil_said" | sed -n 's/^open //p')" -le 13 ]
 try flood 4
 ok "flood: no more is answered than the bucket holds" [ "$(answered)" -le 380 ]
-ok "flood: it is on record" until_ok 5 did "$evil" flood
+ok "flood: it is on record" until_ok 15 on_record flood flood
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null # so that what follows is not only refused as a flood
 try rubbish 4
-ok "rubbish: it is on record" until_ok 5 did "$evil" rubbish
+ok "rubbish: it is on record" until_ok 15 on_record rubbish rubbish
 try huge-frames 5
 try stall 2
 try slow-drip 2
 try replay 5
-ok "replay: it is on record" until_ok 5 did "$evil" replay
+ok "replay: it is on record" until_ok 15 on_record replay replay
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
 try forge 3 "$(key_of b)"
-ok "forge: it is on record" until_ok 5 did "$evil" forged
+ok "forge: it is on record" until_ok 15 on_record forged forge "$(key_of b)"
 try fork 3
-ok "fork: it is on record" until_ok 5 did "$evil" two-histories
+ok "fork: it is on record" until_ok 15 on_record two-histories fork
 try claim-key 2
 is "claim-key: a key that it does not hold opens nothing" "$(answered)" 0
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
@@ -105,7 +124,7 @@ before=$(disk_kib) allowed=$(($(kept) + 20000000))
 at_most $allowed
 slack=4 # what fits is honest as far as anybody can tell: the honest box takes it, too, meanwhile
 try volume 4
-ok "volume: it is on record" until_ok 5 did "$evil" quota
+ok "volume: it is on record" until_ok 15 on_record quota volume
 note "volume: $(($(disk_kib) - before)) KiB on disk, $(kept) of $allowed bytes"
 ok "volume: it took its quota and no more" eval '[ "$(kept)" -le $allowed ] && [ "$(kept)" -gt $((allowed - 8000000)) ]'
 ok "volume: nor does the disk hold more" [ $(($(disk_kib) - before)) -le 40000 ]
@@ -119,7 +138,7 @@ serve_evil() { # KIND: sets $server, and the peer's address
 	: >"$T/evil.port"
 	"$EVIL" "$1" $number "$space" >"$T/evil.port" &
 	server=$!
-	until_ok 5 [ -s "$T/evil.port" ]
+	until_ok 10 [ -s "$T/evil.port" ]
 	"$LLIURE" peer add "127.0.0.1:$(cat "$T/evil.port")" "$evil" --data "$T/a" >/dev/null
 }
 ask() { timeout 20 "$LLIURE" sync "$evil" --data "$T/a"; }
@@ -130,19 +149,20 @@ for kind in serve-endless serve-rubbish serve-lie; do
 	kill $server
 	wait $server 2>/dev/null
 	case $kind in serve-lie) what=lies ;; *) what=rubbish ;; esac
-	ok "$kind: it is on record" until_ok 5 did "$evil" $what
+	ok "$kind: it is on record" until_ok 15 did "$evil" $what
 	ok "$kind: memory is bounded" [ "$(rss_kib)" -le $RSS_MOST_KIB ]
 done
 serve_evil serve-stall
+alone
 ask >/dev/null 2>&1 &
 took=$(for _ in 1 2 3; do write; timed honest_sync; done | median)
 note "serve-stall: honest $took ms"
-ok "serve-stall: an honest exchange is not held up" [ "$took" -le $sync_most ]
+ok "serve-stall: an honest exchange is not held up" [ "$took" -le $((sync_most * 3)) ]
 # the same address, with another's key
 other=$("$EVIL" key $((number + 1000)))
 "$LLIURE" peer add "127.0.0.1:$(cat "$T/evil.port")" "$other" --data "$T/a" >/dev/null
 ok "who answers with another key is no peer" not timeout 20 "$LLIURE" sync "$other" --data "$T/a"
-ok "and that is on record" until_ok 5 did "$other" other-key
+ok "and that is on record" until_ok 15 did "$other" other-key
 kill $server
 wait $server 2>/dev/null
 
@@ -150,23 +170,25 @@ wait $server 2>/dev/null
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
 slack=6
 try million-logs 8
-ok "million-logs: it is on record" until_ok 5 did "$evil" many-logs
+ok "million-logs: it is on record" until_ok 15 on_record many-logs million-logs
 logs=$(conduct "$evil" | sed -n "s/^$evil bytes.* logs \([0-9]*\) .*/\1/p")
 ok "million-logs: no more are here than its quota ($logs)" [ "${logs:-99999}" -le 5000 ]
 
 # --- what the volunteer sees and does ---
-record() { curl -sS --max-time 20 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
-ok "the front page of the volunteers points there" eval 'curl -sS -H "Authorization: Bearer $token" "$(url a /admin.json)" | grep -q "honest one does not"'
-ok "the page says it in words" eval 'record | grep -q "more boxes. logs than one box may"'
+record() { curl -sS --max-time 60 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
+ok "the front page of the volunteers points there" until_ok 20 eval 'curl -sS -H "Authorization: Bearer $token" "$(url a /admin.json)" | grep -q "honest one does not"'
+# What the peer brought may still be worked in: then the page waits for it.
+ok "the page says it in words" until_ok 20 eval 'record | grep -q "more boxes. logs than one box may"'
 ok "one button stops it" post_json a "/admin/peers/$evil/pause" "$token" '{}'
 "$EVIL" flood $number "$(sync_addr a)" "$space" 1 >"$T/evil.out" 2>&1
 evil_said=$(cat "$T/evil.out")
 is "then nothing is answered" "$(answered)" 0
 ok "and another takes it back" post_json a "/admin/peers/$evil/resume" "$token" '{}'
-ok "it is answered again" eval 'sleep 1; "$EVIL" flood $number "$(sync_addr a)" "$space" 1 | grep -q "[1-9][0-9]* answered"'
+ok "it is answered again" until_ok 20 eval '"$EVIL" flood $number "$(sync_addr a)" "$space" 1 | grep -q "[1-9][0-9]* answered"'
 
 ok "an honest exchange goes on" until_ok 20 honest_sync
-is "both honest boxes hold the same" "$(digest_of b)" "$(digest_of a)"
+same() { honest_sync; [ "$(digest_of b)" = "$(digest_of a)" ]; }
+ok "both honest boxes hold the same" until_ok 20 same
 stop_box a
 ok "everything that is stored is right" "$LLIURE" verify --data "$T/a"
 note "from $rss0 KiB resident and $disk0 KiB on disk, to $(disk_kib) KiB"

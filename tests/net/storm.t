@@ -26,9 +26,11 @@ ok() { # NAME COMMAND…
 note() { echo "# $*"; }
 [ -z "${TIMES-}" ] || note() { echo "# $SECONDS s: $*"; }
 now_ms() { date +%s%3N; }
-within() { # SECONDS COMMAND…: took in ms
+# within SECONDS COMMAND…: took in ms. A busy machine is given PATIENCE times as long.
+PATIENCE=${PATIENCE:-4}
+within() {
 	local began end
-	began=$(now_ms) end=$(($(now_ms) + $1 * 1000))
+	began=$(now_ms) end=$(($(now_ms) + $1 * PATIENCE * 1000))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt $end ] || return 1
@@ -42,7 +44,7 @@ d=json.load(sys.stdin)
 for k in sys.argv[1].split("."):
     d=d[int(k)] if isinstance(d,list) else d[k]
 print(d)' "$1"; }
-curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 10 "$@"; }
+curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 60 "$@"; }
 serve() { net_bg "$1" "$LLIURE" serve --data "$NET_DIR/$1.data" --http '[::]:8080' --https '[::]:8444' --sync '[::]:8443'; }
 up() { curl_in "$1" -o /dev/null http://localhost:8080/; }
 digest() { "$LLIURE" digest --data "$NET_DIR/$1.data" | sort; }
@@ -110,7 +112,7 @@ for b in $boxes; do
 done
 ok "all five agree on the new community" within 30 same
 topic=$(api a /forum/general/topics '{"title":"La tempesta","text":"Comencem."}' | json id)
-ok "and on its first topic" eval 'sleep 1; within 20 same && same_pages'
+ok "and on its first topic" within 20 eval 'same && same_pages'
 
 note "the storm: 5 of 100 frames lost, 2 doubled, 10 to 60 ms late, and parted"
 ok "the switch obeys" eval 'net_switch loss 50 && net_switch double 20 && net_switch delay 10 50'
@@ -152,7 +154,7 @@ each serve
 ok "they come up again" eval 'for b in $boxes; do within 20 up $b || exit 1; done'
 ok "and agree" within 30 same
 note "convergence of five boxes after the storm: ${took:-?} ms after the last one was up"
-ok "all pages are the same" same_pages
+ok "all pages are the same" within 10 same_pages
 ok "nothing that was acknowledged is missing" nothing_lost
 
 # The same network with IPv6 alone: their names lead to it.
