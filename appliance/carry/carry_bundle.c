@@ -191,6 +191,7 @@ struct taking {
 	struct sieve sieve;
 	bool stopped;
 	bool for_us; /* a peer wrote and signed it for this box */
+	struct hash carried; /* the space that was last seen to be here; zero: none yet */
 };
 
 /* Does the founding entry say that only admitted boxes may have the space? What can't be read
@@ -226,20 +227,24 @@ static bool takes_new_space(const struct taking *t, struct sync_writing *w, cons
 	return false;
 }
 
-static bool is_welcome(const struct taking *t, struct sync_writing *w, const struct intake *in)
+/* A bundle goes space by space, and what is carried stays: the logs of a space are counted once. */
+static bool is_welcome(struct taking *t, struct sync_writing *w, const struct intake *in)
 {
 	const struct ingest *run = &in->frame->entries;
 	struct log_counts n = {.logs = 0};
 	struct error *e;
 
 	if (in->frame->type != FRAME_ENTRIES ||
-	    pubkey_eq(&run->id->appliance, secret_pubkey(t->app->self)))
+	    pubkey_eq(&run->id->appliance, secret_pubkey(t->app->self)) ||
+	    hash_eq(&t->carried, &run->id->space))
 		return true;
 	e = log_count(w->log, &run->id->space, &n);
 	if (e) {
 		error_free(e);
 		return false;
 	}
+	if (n.logs)
+		t->carried = run->id->space;
 	return n.logs || takes_new_space(t, w, run);
 }
 
