@@ -115,9 +115,10 @@ static struct error *find_newest(struct keeper *k, const struct places *all, int
 							  all->list[i].where, &fd, name, &when)
 					  : error_new(ERR_NOT_FOUND, "-");
 
-		error_free(e);
-		if (e)
+		if (e) {
+			error_free(e);
 			continue;
+		}
 		if (when <= best) {
 			close(fd);
 			continue;
@@ -186,12 +187,12 @@ static void look(struct keeper *k, bool want_backup, bool want_proof)
 	if (!all.list)
 		abort();
 	e = read_places(k, &all);
-	for (size_t i = 0; !e && i < all.n && !k->stop; i++)
+	for (size_t i = 0; !e && i < all.n && !k->app->ending; i++)
 		care_for(k, &all.list[i], want_backup);
 	all.n = 0;
 	if (!e)
 		e = read_places(k, &all); /* what was just made counts */
-	if (!e && !k->stop && (want_proof || proof_is_due(k, &all)))
+	if (!e && !k->app->ending && (want_proof || proof_is_due(k, &all)))
 		prove(k, &all);
 	error_free(e);
 	free(all.list);
