@@ -159,6 +159,7 @@ SEEDS ?= 5000
 sim: test-build ## the simulations with SEEDS (5000) random courses
 	$(Q)$(B)/tests/sim/sim_test --seeds $(SEEDS) --seconds 1000000 --jobs $$(nproc)
 	$(Q)$(B)/tests/appliance/community/convergence_test --seeds $(SEEDS)
+	$(Q)$(B)/tests/sync/replicate/converge_test --seeds $(SEEDS)
 
 bench: ## measure against peers, one table of ratios
 	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)

@@ -372,7 +372,7 @@ static bool run_seed(uint64_t seed, struct tally *tally)
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, seeds = 120, bad = 0;
+	uint64_t first = 1, seeds = 60, bad = 0;
 	struct tally tally = {0};
 
 	test_init();
