@@ -331,13 +331,17 @@ static struct error *compare(struct restoring *x)
 static struct error *make_box(struct restoring *x)
 {
 	_cleanup_(freep) char *path = path_join(x->r->dir, "key");
+	_cleanup_(freep) char *local = path_join(x->r->dir, "local.db");
 	uint8_t *seed = guarded_new(32);
 	struct app_paths paths;
 	struct sync_options o;
 	struct error *e;
 
 	secret_seed(x->key, seed);
-	e = app_open_with(x->r->dir, x->r->env, secret_from_seed(seed), &x->app);
+	/* A passphrase, or none, proves nothing about who made the file. */
+	e = db_vet(local);
+	if (!e)
+		e = app_open_with(x->r->dir, x->r->env, secret_from_seed(seed), &x->app);
 	guarded_free(seed);
 	TRY(e);
 	if (x->bundle)

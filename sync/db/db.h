@@ -30,6 +30,9 @@ struct db;
 
 /* Opens (a writer creates) the file. cache_kib bounds the page cache. */
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db) MUST;
+/* For a file that came from elsewhere, before anything else is done with it: it is whole, and nothing
+ * in it runs by itself (triggers, views, virtual tables). ERR_CORRUPT. */
+struct error *db_vet(const char *path) MUST;
 void db_close(struct db *db);
 DEFINE_CLEANUP(struct db *, db_close)
 const char *db_path(const struct db *db);

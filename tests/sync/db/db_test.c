@@ -242,6 +242,30 @@ static void a_truncating_checkpoint_empties_the_log(void **state)
 	close_fixture(&f);
 }
 
+static void a_file_from_elsewhere_is_looked_at_first(void **state)
+{
+	struct fixture f = open_fixture();
+	_cleanup_(freep) char *whole = path_join(f.dir, "whole.db");
+	_cleanup_(freep) char *runs = path_join(f.dir, "runs.db");
+	_cleanup_(freep) char *torn = path_join(f.dir, "torn.db");
+	_cleanup_(buf_release) struct buf b = {0};
+
+	(void)state;
+	for (int64_t i = 0; i < 500; i++)
+		put(&f, i);
+	assert_ok(db_backup(f.db, whole));
+	assert_ok(db_vet(whole));
+	assert_ok(file_read(whole, 1 << 20, &b));
+	memset(b.p + b.n / 2, 0x5a, 4096);
+	assert_ok(file_write(torn, buf_span(&b), 0600));
+	assert_fails(db_vet(torn), ERR_CORRUPT);
+	assert_ok(db_exec(f.db, "CREATE TRIGGER t AFTER INSERT ON thing BEGIN"
+				" DELETE FROM thing; END"));
+	assert_ok(db_backup(f.db, runs));
+	assert_fails(db_vet(runs), ERR_CORRUPT);
+	close_fixture(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +279,7 @@ int main(void)
 		cmocka_unit_test(a_full_file_is_an_error_and_nothing_is_kept),
 		cmocka_unit_test(a_backup_is_a_whole_copy),
 		cmocka_unit_test(a_truncating_checkpoint_empties_the_log),
+		cmocka_unit_test(a_file_from_elsewhere_is_looked_at_first),
 	};
 	return run_group(tests);
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/db/db_priv.h"
+
+enum { VET_CHECK, VET_ODD, VET_STMTS };
+static const char *const vet_sql[VET_STMTS] = {
+	[VET_CHECK] = "PRAGMA quick_check(1)",
+	[VET_ODD] = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
+		    " OR sql LIKE 'CREATE VIRTUAL%'",
+};
+
+static struct error *not_ours(const char *path, const char *words)
+{
+	return error_new(ERR_CORRUPT,
+			 N_("The database %s is damaged (%s). Bring it back from a peer or "
+			    "a backup."),
+			 path, words);
+}
+
+static struct error *check(struct db *db)
+{
+	struct db_stmts *s;
+	sqlite3_stmt *st;
+	bool row, whole;
+	int64_t odd;
+
+	TRY(db_exec(db, "PRAGMA cell_size_check=ON"));
+	TRY(db_prepare(db, vet_sql, VET_STMTS, &s));
+	st = db_stmt(s, VET_CHECK);
+	TRY(db_step(db, st, &row));
+	whole = row && strcmp(db_text(st, 0), "ok") == 0;
+	sqlite3_reset(st);
+	ENSURE(whole, not_ours(db_path(db), "quick_check"));
+	TRY(db_number(db, s, VET_ODD, 0, &odd, ""));
+	ENSURE(!odd, not_ours(db_path(db), "schema"));
+	return NULL;
+}
+
+struct error *db_vet(const char *path)
+{
+	_cleanup_(db_closep) struct db *db = NULL;
+
+	TRY(db_open(path, DB_READER, 1024, &db));
+	return check(db);
+}
