@@ -37,13 +37,27 @@ static struct error *spool_open(struct request *r)
 	return NULL;
 }
 
+/* What is counted is given back by spool_release, whatever comes of it. */
+static struct error *spool_count(struct request *r, size_t n)
+{
+	r->spooled += n;
+	ENSURE(atomic_fetch_add(&r->server->spooled, n) + n <= SPOOL_ALL, no_room());
+	return NULL;
+}
+
 static struct error *spool_write(struct request *r, struct span bytes)
 {
 	ENSURE(r->spooled + bytes.n <= LIMIT_UPLOAD,
 	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
-	r->spooled += bytes.n; /* first: what is refused is given back with the rest */
-	ENSURE(atomic_fetch_add(&r->server->spooled, bytes.n) + bytes.n <= SPOOL_ALL, no_room());
+	TRY(spool_count(r, bytes.n));
 	return fd_write_all(r->spool, bytes, r->server->app->dir);
+}
+
+/* What a blob takes counts, too: who sends it is known only at its end. */
+static struct error *upload_write(struct request *r, struct span bytes)
+{
+	TRY(spool_count(r, bytes.n));
+	return blob_write(r->part_blob, bytes);
 }
 
 static void spool_release(struct request *r)
@@ -89,7 +103,7 @@ static struct error *part_data(void *ctx, struct span bytes)
 	if (r->spool >= 0 && r->part_is_file)
 		return spool_write(r, bytes);
 	if (r->part_is_file)
-		return blob_write(r->part_blob, bytes);
+		return upload_write(r, bytes);
 	r->parts_n += bytes.n;
 	ENSURE(r->parts_n <= LIMIT_FORM,
 	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
