@@ -140,7 +140,7 @@ static struct error *read_letters(struct span text, uint8_t out[INVITE_BYTES], s
 	       error_new(ERR_VERSION, N_("This invitation is of another version of the program, or "
 					 "it is none. Update this box, or copy it again.")));
 	n = FRONT + (size_t)(front[1] | front[2] << 8);
-	ENSURE(n > sizeof(front) && n <= INVITE_BYTES &&
+	ENSURE(n > FRONT + CHECK && n <= INVITE_BYTES &&
 		       take_letters(&rest, letters + FIRST, BASE32_LEN(n) - FIRST) &&
 		       decode(letters, out, n),
 	       no_invitation());
