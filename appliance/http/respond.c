@@ -207,6 +207,9 @@ bool respond_form_error(struct request *r, struct error *e, const char **ret_tex
 {
 	int status = error_http_status(error_code(e));
 
+	/* Text that is of no version is a mistake of the form, like any other. */
+	if (!r->json && error_is(e, ERR_VERSION))
+		status = 400;
 	if (r->json || status >= 500)
 		return false;
 	*ret_status = status;
