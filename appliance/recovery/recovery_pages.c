@@ -93,6 +93,22 @@ static json_t *folders_json(struct request *r)
 
 /* --- the page --------------------------------------------------------------------------------- */
 
+/* A folder that is a place already is not offered once more. */
+static void drop_chosen(json_t *folders, const json_t *places)
+{
+	const json_t *place;
+	size_t i;
+
+	json_array_foreach(places, i, place)
+	{
+		const char *name = json_string_value(json_object_get(place, "name"));
+
+		for (size_t k = json_array_size(folders); k-- > 0;)
+			if (!strcmp(json_string_value(json_array_get(folders, k)), name))
+				json_array_remove(folders, k);
+	}
+}
+
 static json_t *proof_json(struct request *r, const struct recovery_state *s)
 {
 	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", s->proof_of, "problem",
@@ -128,6 +144,7 @@ static struct error *show(struct request *r, int status, const char *problem)
 		json_decref(context);
 		return e;
 	}
+	drop_chosen(json_object_get(context, "folders"), l.places);
 	if (json_array_size(l.peers))
 		json_object_set_new(context, "has_peers", json_true());
 	if (s.proved_ms)
