@@ -43,7 +43,8 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 {
 	struct expected *b = box_of(ctx, &p->key);
 
-	if (b && !b->name[0])
+	/* Admitted before its name was known, it goes by the first letters of its key. */
+	if (b && p->name[0] && (!b->name[0] || !strcmp(b->name, ID_SHORT(&b->key))))
 		snprintf(b->name, sizeof(b->name), "%s", p->name);
 	if (b)
 		b->heard_ms = p->last_ok_ms;
