@@ -89,7 +89,7 @@ static json_t *storage_json(struct request *r, bool *ret_low)
 static void warn(struct request *r, json_t *list, const char *msgid, const char *url)
 {
 	json_array_append_new(list,
-			      json_pack("{s:s, s:s}", "text", request_text(r, msgid), "url", url));
+			      json_pack("{s:s, s:s?}", "text", request_text(r, msgid), "url", url));
 }
 
 static struct error *count_successor(void *ctx, const struct copy_successor *s)
@@ -135,9 +135,10 @@ static struct error *admin_page(struct request *r)
 		     "/admin/copy");
 	if (unsure_of_time(request_app(r)))
 		warn(r, warnings,
-		     N_("This box is not sure of the time: nothing confirms its clock. Dates of what"
-			" is written here may be wrong; nothing else is."),
-		     "/admin");
+		     N_("This box is not sure of the time: nothing confirms its clock. Dates of "
+			"what is written here may be wrong; nothing else is. It mends itself when "
+			"the internet or connected houses tell the time."),
+		     NULL);
 	if (o.trouble)
 		warn(r, warnings, N_("An exchange with another box did not succeed last time."),
 		     "/admin/peers");

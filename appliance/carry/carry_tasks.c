@@ -177,7 +177,7 @@ struct error *task_take_stick(struct doing *d)
 
 struct error *task_take_phone(struct doing *d)
 {
-	return take_file(d, d->fd, N_("the file"), CARRY_VISITOR);
+	return take_file(d, d->fd, ".lliure", CARRY_VISITOR);
 }
 
 /* --- writing ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ struct error *peers_key_param(struct request *r, struct pubkey *ret)
 	ENSURE(id_parse(text, ret->b),
 	       error_new(ERR_NOT_FOUND,
 			 N_("“%s” is not a box's key. A key has 52 letters and digits; the"
-			    " other box shows it on its page “This box”."),
+			    " other box shows it at the foot of “Care of the house”."),
 			 text));
 	return NULL;
 }
@@ -295,7 +295,8 @@ static struct error *approve(struct request *r)
 	return respond_done_saying(
 		r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&c.key)),
 		*c.invitation ? N_("The invitation is accepted. The boxes meet by themselves.")
-			      : N_("The box is approved. It must approve this one too."),
+			      : N_("The box is approved. Its house must approve this one too, if "
+				   "it has not yet."),
 		NULL);
 }
 

@@ -238,7 +238,7 @@ static struct error *peers_add(struct request *r)
 	if (!key || !id_parse(key, parsed.b))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not a box's key. A key has 52 letters and digits; the"
-				 " other box shows it on its page “This box”."),
+				 " other box shows it at the foot of “Care of the house”."),
 			      key ? key : "");
 	else if (!peers_address_ok(addr))
 		e = error_new(ERR_INVALID,

@@ -110,7 +110,9 @@ static void say_space(const struct paper *p, json_t *list, const struct receipt_
 
 		if (memcmp(s->missing[i], nothing, 16) != 0)
 			say(p, list,
-			    error_new(ERR_INTERNAL, N_("Some contents are still waited for at %s."),
+			    error_new(ERR_INTERNAL,
+				      N_("Some contents are not at %s: they were erased, or are "
+					 "still on their way."),
 				      p->name[i]));
 	}
 	say(p, list,

@@ -291,7 +291,7 @@ static struct error *read_peer(struct request *r, struct setup_order *o)
 	ENSURE(id_parse(field(r, "key"), p->key.b),
 	       error_new(ERR_INVALID,
 			 N_("“%s” is not a box's key. A key has 52 letters and digits; the other"
-			    " box shows it on its page “This box”."),
+			    " box shows it at the foot of “Care of the house”."),
 			 field(r, "key")));
 	p->address = o->addresses[0];
 	o->n_peers = 1;

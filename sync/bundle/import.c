@@ -163,7 +163,7 @@ static struct error *blame(struct bundle_batch *im, struct error *take_why)
 	error_text(take_why, NULL, NULL, why, sizeof(why));
 	error_free(take_why);
 	return error_new(code,
-			 N_("The bundle %s is damaged after %s entries; what came before is kept. "
+			 N_("%s: damaged after %s entries; what came before is kept. "
 			    "%s"),
 			 im->name, count, why);
 }
@@ -174,7 +174,7 @@ static struct error *cut_off(struct bundle_batch *im)
 
 	snprintf(count, sizeof(count), "%" PRIu64, im->entries);
 	return error_new(ERR_MALFORMED,
-			 N_("The bundle %s is cut off after %s entries. What came whole is kept; "
+			 N_("%s: cut off after %s entries. What came whole is kept; "
 			    "copy the file again for the rest."),
 			 im->name, count);
 }
