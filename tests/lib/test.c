@@ -71,6 +71,21 @@ static void fake_random(void *ctx, void *out, size_t n)
 		to[i] = (uint8_t)test_rand(ctx);
 }
 
+void test_unhex(const char *hex, void *out, size_t n)
+{
+	uint8_t *to = out;
+
+	if (!hex || strlen(hex) != 2 * n || strspn(hex, "0123456789abcdef") != 2 * n) {
+		fprintf(stderr, "not %zu bytes in hex: %s\n", n, hex ? hex : "nothing");
+		abort();
+	}
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = {hex[2 * i], hex[2 * i + 1], 0};
+
+		to[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+}
+
 void test_env_init(struct test_env *t, int64_t now_ms, uint64_t seed)
 {
 	*t = (struct test_env){.env = {t, fake_now, fake_mono, fake_random},

@@ -24,6 +24,10 @@ DEFINE_CLEANUP(char *, test_dir_remove)
  * malloc'd, terminated. */
 char *test_source_file(const char *path, size_t *ret_n);
 
+/* Hexadecimal of exactly n bytes; aborts when it is anything else, so that a vector with a hole in it
+ * does not pass. */
+void test_unhex(const char *hex, void *out, size_t n);
+
 /* --- a clock moved by hand, random numbers from a seed --- */
 struct test_env {
 	struct env env; /* give &t.env to the code under test */

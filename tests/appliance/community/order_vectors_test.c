@@ -223,19 +223,6 @@ static void write_vectors(void)
 }
 
 /* --- reading --- */
-static void unhex(const json_t *v, uint8_t *out, size_t n)
-{
-	const char *s = json_string_value(v);
-
-	assert_non_null(s);
-	assert_int_equal(strlen(s), 2 * n);
-	for (size_t i = 0; i < n; i++) {
-		char two[3] = {s[2 * i], s[2 * i + 1], 0};
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-}
-
 /* Entries at … at + n - 1 of a log, if the box takes them. */
 static void take_run(struct box *b, const json_t *log, size_t at, size_t n)
 {
@@ -252,13 +239,13 @@ static void take_run(struct box *b, const json_t *log, size_t at, size_t n)
 		const json_t *e = json_array_get(log, at + i),
 			     *payload = json_object_get(e, "payload");
 
-		unhex(json_object_get(e, "header"), raw[i].b, ENTRY_HEADER);
+		test_unhex(json_string_value(json_object_get(e, "header")), raw[i].b, ENTRY_HEADER);
 		op = entry_op_id(&raw[i]);
 		assert_string_equal(ID(&op), json_string_value(json_object_get(e, "op")));
 		list[i].state = payload ? PAYLOAD_HELD : PAYLOAD_NOT_HELD;
 		if (!payload)
 			continue;
-		unhex(json_object_get(e, "salt"), salts + i * ENTRY_SALT, ENTRY_SALT);
+		test_unhex(json_string_value(json_object_get(e, "salt")), salts + i * ENTRY_SALT, ENTRY_SALT);
 		list[i].salt = salts + i * ENTRY_SALT;
 		list[i].bytes = span_of(json_string_value(payload), json_string_length(payload));
 	}

@@ -160,20 +160,6 @@ static void nothing_is_sealed_to_what_is_no_key(void **state)
 }
 
 /* --- tests/vectors/seal.json --- */
-static size_t unhex(const json_t *v, uint8_t *out, size_t max)
-{
-	const char *s = json_string_value(v);
-	size_t n = strlen(s) / 2;
-	unsigned byte;
-
-	assert_true(n <= max);
-	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(sscanf(s + 2 * i, "%2x", &byte), 1);
-		out[i] = (uint8_t)byte;
-	}
-	return n;
-}
-
 static void check_sealed(const json_t *v, const struct hash *space, const struct space_key *key)
 {
 	_cleanup_(buf_release) struct buf plain = {0};
@@ -181,9 +167,11 @@ static void check_sealed(const json_t *v, const struct hash *space, const struct
 			     .type = json_string_value(json_object_get(v, "type"))};
 	const char *text = json_string_value(json_object_get(v, "text"));
 	uint8_t sealed[1000];
-	size_t n = unhex(json_object_get(v, "sealed"), sealed, sizeof(sealed));
+	size_t n = json_string_length(json_object_get(v, "sealed")) / 2;
 
-	unhex(json_object_get(v, "author"), f.author.b, 32);
+	assert_in_range(n, 1, sizeof(sealed));
+	test_unhex(json_string_value(json_object_get(v, "sealed")), sealed, n);
+	test_unhex(json_string_value(json_object_get(v, "author")), f.author.b, 32);
 	assert_true(unseal_text(key, &f, span_of(sealed, n), &plain));
 	assert_memory_equal(plain.p, text, strlen(text));
 }
@@ -198,11 +186,11 @@ static void the_vectors_open(void **state)
 	size_t i;
 
 	assert_non_null(doc);
-	unhex(json_object_get(doc, "space"), space.b, 32);
+	test_unhex(json_string_value(json_object_get(doc, "space")), space.b, 32);
 	for (i = 0; i < 2; i++) {
 		row = json_array_get(json_object_get(doc, "keys"), i);
-		unhex(json_object_get(row, "key"), bytes[i], SPACE_KEY);
-		unhex(json_object_get(row, "name"), name.b, 32);
+		test_unhex(json_string_value(json_object_get(row, "key")), bytes[i], SPACE_KEY);
+		test_unhex(json_string_value(json_object_get(row, "name")), name.b, 32);
 		keys[i] = (struct space_key){space_key_name(&space, (uint16_t)(i + 1), bytes[i]),
 					     (uint16_t)(i + 1), bytes[i]};
 		assert_id_equal(&keys[i].name, &name);

@@ -3,16 +3,6 @@
 #include "appliance/recovery/sheet.h"
 #include <jansson.h>
 
-static void unhex(const char *hex, uint8_t *out, size_t n)
-{
-	assert_int_equal(strlen(hex), 2 * n);
-	for (size_t i = 0; i < n; i++) {
-		char two[3] = {hex[2 * i], hex[2 * i + 1], 0};
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-}
-
 static json_t *vectors(const char *which)
 {
 	size_t n;
@@ -66,12 +56,12 @@ static void joins_the_published_shares(void **state)
 		json_t *of = json_object_get(v, "shares");
 		uint8_t secret[32];
 
-		unhex(string_of(v, "secret"), secret, 32);
+		test_unhex(string_of(v, "secret"), secret, 32);
 		json_array_foreach(of, k, s)
 		{
 			shares[k].number =
 				(uint8_t)json_integer_value(json_object_get(s, "number"));
-			unhex(string_of(s, "bytes"), shares[k].bytes, 32);
+			test_unhex(string_of(s, "bytes"), shares[k].bytes, 32);
 		}
 		check_joins(shares, (unsigned)json_array_size(of),
 			    (unsigned)json_integer_value(json_object_get(v, "needed")), secret);
@@ -151,7 +141,7 @@ static void reads_and_writes_the_published_sheets(void **state)
 		for (size_t k = 0; k < SHEET_LINES; k++)
 			assert_string_equal(lines[k], json_string_value(json_array_get(
 							      json_object_get(v, "lines"), k)));
-		unhex(string_of(v, "seed"), seed, 32);
+		test_unhex(string_of(v, "seed"), seed, 32);
 	}
 	for (i = 0; i < 3; i++) {
 		assert_ok(sheets_join(&s[i], &s[(i + 1) % 3], &key));

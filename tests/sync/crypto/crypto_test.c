@@ -3,22 +3,13 @@
 #include "sync/base/file.h"
 #include <sys/stat.h>
 
-static void unhex(const char *text, uint8_t *out)
-{
-	for (size_t i = 0; text[2 * i]; i++) {
-		char two[3] = {text[2 * i], text[2 * i + 1], 0};
-
-		out[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-}
-
 static void hashes_are_blake2b_256(void **state)
 {
 	struct hash h = hash_bytes(span_str("abc")), want;
 	struct hash_state st;
 
 	(void)state;
-	unhex("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319", want.b);
+	test_unhex("bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319", want.b, 32);
 	assert_id_equal(&h, &want);
 	hash_init(&st);
 	hash_add(&st, "a", 1);
@@ -27,7 +18,7 @@ static void hashes_are_blake2b_256(void **state)
 	h = hash_final(&st);
 	assert_id_equal(&h, &want);
 	h = hash_bytes(span_of(NULL, 0));
-	unhex("0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8", want.b);
+	test_unhex("0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8", want.b, 32);
 	assert_id_equal(&h, &want);
 	assert_false(hash_is_zero(&h));
 	assert_true(hash_is_zero(&(struct hash){{0}}));
@@ -42,11 +33,11 @@ static void signatures_are_ed25519(void **state)
 	struct secret *s;
 
 	(void)state;
-	unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed);
-	unhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", want.b);
-	unhex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-	      "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
-	      want_sig.b);
+	test_unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb", seed, 32);
+	test_unhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", want.b, 32);
+	test_unhex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+		   "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+		   want_sig.b, 64);
 	s = secret_from_seed(seed);
 	assert_id_equal(secret_pubkey(s), &want);
 	secret_seed(s, got);

@@ -8,15 +8,7 @@ static json_t *doc;
 
 static void unhex(const json_t *o, const char *field, void *out, size_t n)
 {
-	const char *text = json_string_value(json_object_get(o, field));
-
-	assert_non_null(text);
-	assert_int_equal(strlen(text), 2 * n);
-	for (size_t i = 0; i < n; i++) {
-		char two[3] = {text[2 * i], text[2 * i + 1], 0};
-
-		((uint8_t *)out)[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
+	test_unhex(json_string_value(json_object_get(o, field)), out, n);
 }
 
 static const char *text_of(const json_t *o, const char *field)
