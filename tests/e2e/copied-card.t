@@ -11,7 +11,6 @@ reads() { get "$1" /forum/general.json | grep -q "$2"; }
 reads_all() { local t; for t in first second of-a of-b; do reads "$1" "$t" || return 1; done; }
 sync_box() { "$LLIURE" sync --data "$T/$1"; }
 warned() { get_as "$1" /admin.json | grep -q 'Another box has the key of this one'; }
-get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 act() { # act BOX PATH JSON
 	post_json "$1" "$2" "$(cat "$T/token.$1")" "$3"
 }

@@ -4,7 +4,6 @@
 # byte is left in its folder, also after a kill in between.
 . "$(dirname "$0")/lib.sh"
 
-get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 act() { post_json "$1" "$2" "$(cat "$T/token.$1")" "$3"; }
 reads() { get "$1" "/topic/$topic.json" | grep -q "$2"; }
 post_with() { get a "/topic/$topic.json" | python3 -c '

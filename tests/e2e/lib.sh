@@ -101,6 +101,9 @@ stop_box() { # stop_box NAME [SIGNAL]
 url() { echo "http://127.0.0.1:$(cat "$T/$1.http")$2"; }
 sync_addr() { echo "127.0.0.1:$(cat "$T/$1.sync")"; }
 get() { curl -sS --max-time 60 "$(url "$1" "$2")"; } # get BOX PATH
+get_as() { # get_as BOX PATH: with the token in $T/token.BOX
+	curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"
+}
 token_of() { # a personal token of admin
 	"$LLIURE" user token admin --password-file "$T/password" --data "$T/$1" | tail -1
 }

@@ -3,7 +3,6 @@
 # One receipt in two houses: the same bytes, signed by both, which OpenSSL checks without our program.
 . "$(dirname "$0")/lib.sh"
 
-get_as() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"; }
 write() { post_json "$1" /forum/general/topics "$(cat "$T/token.$1")" "{\"title\": \"$2\", \"text\": \"$2\"}"; }
 newest() { # newest BOX: the address of its newest receipt that both signed
 	get_as "$1" /admin/receipts.json | python3 -c '
