@@ -9,39 +9,7 @@ LLIURE=${LLIURE:-$BUILD/lliure}
 . "$SOURCE/tests/net/lib.sh"
 net_can || net_skip
 
-n=0
-failed=0
-ok() { # NAME COMMAND…
-	local name=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$NET_DIR/out" 2>&1; then echo "ok $n - $name"; else
-		failed=1
-		echo "not ok $n - $name"
-		tail -15 "$NET_DIR/out" | cut -c1-300 | sed 's/^/# /'
-	fi
-}
-note() { echo "# $*"; }
-now_ms() { date +%s%3N; }
-within() { # SECONDS COMMAND…: took in ms
-	local began end
-	began=$(now_ms) end=$(($(now_ms) + $1 * 1000))
-	shift
-	while ! "$@" >/dev/null 2>&1; do
-		[ "$(now_ms)" -lt $end ] || return 1
-		sleep 0.05
-	done
-	took=$(($(now_ms) - began))
-}
 make_box() { "$LLIURE" init --data "$NET_DIR/$1.data" --name "$2" --admin admin --password-file "$NET_DIR/password"; }
-serve() { net_bg "$1" "$LLIURE" serve --data "$NET_DIR/$1.data" --http '[::]:8080' --https '[::]:8444' --sync '[::]:8443'; }
-up() { curl_in "$1" -o /dev/null http://localhost:8080/; }
-curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 10 "$@"; }
-api() { # BOX PATH [JSON]
-	local b=$1 path=$2
-	shift 2
-	curl_in "$b" -H "Authorization: Bearer ${token[$b]}" -H 'Content-Type: application/json' ${1:+-d "$1"} "http://localhost:8080$path"
-}
 # Heavy acts want a person who has just signed in; a token is not enough.
 sign_in() { curl_in "$1" -o /dev/null -c "$NET_DIR/$1.jar" -d name=admin --data-urlencode "password=$(cat "$NET_DIR/password")" http://localhost:8080/sign-in; }
 heavy() { # BOX PATH [FIELD=VALUE...]
@@ -50,13 +18,7 @@ heavy() { # BOX PATH [FIELD=VALUE...]
 	for field in "$@"; do fields+=(-d "$field"); done
 	curl_in "$b" -o /dev/null -b "$NET_DIR/$b.jar" -d "csrf=$(curl_in "$b" -b "$NET_DIR/$b.jar" http://localhost:8080/admin/peers | sed -n 's/.*name="csrf" value="\([a-z2-7]*\)".*/\1/p' | head -1)" "${fields[@]}" "http://localhost:8080$path"
 }
-json() { python3 -c 'import json,sys
-d=json.load(sys.stdin)
-for k in sys.argv[1].split("."):
-    d=d[int(k)] if isinstance(d,list) else d[k]
-print(d)' "$1"; }
 status() { "$LLIURE" status --json --data "$NET_DIR/$1.data"; }
-digest() { "$LLIURE" digest --data "$NET_DIR/$1.data" | sort; }
 sees() { [ "$(api "$1" /admin/peers.json | json found.0.key)" = "$2" ]; }
 same() { local d; d=$(digest a); [ "$(echo "$d" | grep -c .)" = 2 ] && [ "$d" = "$(digest b)" ]; }
 write_on() { api "$1" "/topic/$2/posts" "{\"text\":\"$3\"}"; }

@@ -8,11 +8,54 @@
 #   net_avahi a                 starts D-Bus and Avahi there (net_avahi_stop a ends Avahi)
 #   net_in a COMMAND…           runs a command there; net_bg a COMMAND… in the background
 #   net_cut a; net_join a       pulls a's cable, and puts it back
+#   ok NAME COMMAND…            one test point; within SECONDS COMMAND… tries until it succeeds ($took in ms)
 #   net_down                    the end of everything; also when the script ends in any way
 #
 # Nothing of the machine's own network is touched: the switch lives in a namespace too, and each
 # namespace lives as long as one process that dies with this script.
 NET_DIR=
+
+n=0
+failed=0
+ok() { # NAME COMMAND…
+	local name=$1
+	shift
+	n=$((n + 1))
+	if "$@" >"$NET_DIR/out" 2>&1; then echo "ok $n - $name"; else
+		failed=1
+		echo "not ok $n - $name"
+		tail -15 "$NET_DIR/out" | cut -c1-300 | sed 's/^/# /'
+	fi
+}
+note() { echo "# $*"; }
+now_ms() { date +%s%3N; }
+# A busy machine is given PATIENCE times as long.
+within() {
+	local began end
+	began=$(now_ms) end=$(($(now_ms) + $1 * ${PATIENCE:-1} * 1000))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ "$(now_ms)" -lt $end ] || return 1
+		sleep 0.05
+	done
+	took=$(($(now_ms) - began))
+}
+
+# What is asked of a whole box, whose data are in $NET_DIR/NAME.data and its token in ${token[NAME]}.
+curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 60 "$@"; }
+serve() { net_bg "$1" "$LLIURE" serve --data "$NET_DIR/$1.data" --http '[::]:8080' --https '[::]:8444' --sync '[::]:8443'; }
+up() { curl_in "$1" -o /dev/null http://localhost:8080/; }
+digest() { "$LLIURE" digest --data "$NET_DIR/$1.data" | sort; }
+api() { # BOX PATH [JSON]
+	local b=$1 path=$2
+	shift 2
+	curl_in "$b" -H "Authorization: Bearer ${token[$b]}" -H 'Content-Type: application/json' ${1:+-d "$1"} "http://localhost:8080$path"
+}
+json() { python3 -c 'import json,sys
+d=json.load(sys.stdin)
+for k in sys.argv[1].split("."):
+    d=d[int(k)] if isinstance(d,list) else d[k]
+print(d)' "$1"; }
 
 net_can() {
 	[ "$(id -u)" = 0 ] || { net_why="it must run as root to make network namespaces"; return 1; }

@@ -11,47 +11,12 @@ net_can || net_skip
 net_can_tap || net_skip
 
 boxes="a b c d e"
-n=0
-failed=0
-ok() { # NAME COMMAND…
-	local name=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$NET_DIR/out" 2>&1; then echo "ok $n - $name"; else
-		failed=1
-		echo "not ok $n - $name"
-		tail -15 "$NET_DIR/out" | cut -c1-300 | sed 's/^/# /'
-	fi
-}
-note() { echo "# $*"; }
 [ -z "${TIMES-}" ] || note() { echo "# $SECONDS s: $*"; }
-now_ms() { date +%s%3N; }
-# within SECONDS COMMAND…: took in ms. A busy machine is given PATIENCE times as long.
 PATIENCE=${PATIENCE:-4}
-within() {
-	local began end
-	began=$(now_ms) end=$(($(now_ms) + $1 * PATIENCE * 1000))
-	shift
-	while ! "$@" >/dev/null 2>&1; do
-		[ "$(now_ms)" -lt $end ] || return 1
-		sleep 0.1
-	done
-	took=$(($(now_ms) - began))
-}
 each() { local b; for b in $boxes; do "$@" $b || return 1; done; }
-json() { python3 -c 'import json,sys
-d=json.load(sys.stdin)
-for k in sys.argv[1].split("."):
-    d=d[int(k)] if isinstance(d,list) else d[k]
-print(d)' "$1"; }
-curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 60 "$@"; }
-serve() { net_bg "$1" "$LLIURE" serve --data "$NET_DIR/$1.data" --http '[::]:8080' --https '[::]:8444' --sync '[::]:8443'; }
-up() { curl_in "$1" -o /dev/null http://localhost:8080/; }
-digest() { "$LLIURE" digest --data "$NET_DIR/$1.data" | sort; }
 digests() { local b; for b in $boxes; do digest $b; done | sort | uniq -c; }
 same() { digests >"$NET_DIR/digests" && [ "$(wc -l <"$NET_DIR/digests")" = 1 ] && grep -q '^ *5 ' "$NET_DIR/digests"; }
 clean() { "$LLIURE" verify --data "$NET_DIR/$1.data"; }
-api() { local b=$1 p=$2; shift 2; curl_in "$b" -H "Authorization: Bearer ${token[$b]}" -H 'Content-Type: application/json' ${1:+-d "$1"} "http://localhost:8080$p"; }
 
 held_id() { python3 -c 'import json,sys
 print([h["id"] for h in json.load(sys.stdin)["held"] if sys.argv[1] in json.dumps(h)][0])' "$1"; }
