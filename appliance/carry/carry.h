@@ -28,12 +28,14 @@ struct carry_plan {
 	const struct pubkey *receiver; /* a peer; NULL: anybody, public spaces only */
 	bool known_only; /* ERR_NOT_FOUND when it isn't known what the receiver holds */
 	bool files;	 /* uploaded files, too */
+	bool receipt;	 /* sign one of it */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total); /* true: give up */
 	void *ctx;
 };
 struct carry_written {
 	struct bundle_totals n;
 	bool everything; /* nothing was known of the receiver, or there is none */
+	struct hash receipt; /* zero: none */
 };
 /* Any thread, not the writer's. From the descriptor's current position. */
 struct error *carry_write(struct app *a, const struct carry_plan *plan, int fd,
@@ -49,6 +51,7 @@ struct carry_taking {
 	enum carry_from from;
 	int fd; /* borrowed; read from where it stands, again from the beginning if it can be */
 	const char *name; /* for people */
+	struct hash *ret_receipt; /* of what was taken; zero: none was made; NULL: not wanted */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
 };
@@ -148,7 +151,8 @@ struct error *carry_download_open(struct carry *c, struct conn *conn, const char
 				  struct carry_download *ret) MUST;
 
 /* --- what was carried, newest first: this box's own record --------------------------------------
- */
+ * A line in words for each try. The signed receipt (sync/peer/receipt.h) says what moved and names
+ * keys; it knows no stick, no file name and no failure, so the line stays and points to it. */
 struct carry_record {
 	int64_t when_ms;
 	enum carry_kind kind;
@@ -157,6 +161,7 @@ struct carry_record {
 	uint64_t entries, known, refused, bytes;
 	bool cut;
 	const char *error; /* English; "" when it went well */
+	struct hash receipt; /* zero: none */
 };
 typedef struct error *carry_record_fn(void *ctx, const struct carry_record *r);
 struct error *carry_records(struct conn *c, size_t max, carry_record_fn *fn, void *ctx) MUST;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Writing and taking in bundles: what the receiver may have, and what we may take. */
 #include "appliance/carry/carry.h"
+#include "appliance/carry/carry_receipt.h"
 #include "appliance/peers/peers.h"
 #include <ctype.h>
 #include <errno.h>
@@ -61,6 +62,7 @@ struct writing {
 	struct sync_host host;
 	struct hash spaces[LIMIT_SPACES];
 	struct bundle_export x;
+	struct wire_tally tally;
 	bool everything;
 	uint64_t total;
 };
@@ -131,6 +133,7 @@ static struct error *begin(struct writing *w)
 static void release(struct writing *w)
 {
 	conn_close(w->conn);
+	tally_release(&w->tally);
 	arena_release(&w->arena);
 }
 
@@ -147,15 +150,26 @@ static bool progress(void *ctx, uint64_t done)
 	       w->plan->progress(w->plan->ctx, done, done > w->total ? done : w->total);
 }
 
+/* No receipt is no reason to do without the bundle. */
+static struct hash written_receipt(struct writing *w)
+{
+	struct sync_report none = {0};
+
+	return carry_receipt(w->app, w->conn, RECEIPT_WRITTEN, &w->x.receiver, &w->tally, &none);
+}
+
 static struct error *write_out(struct writing *w, int fd, struct carry_written *ret)
 {
 	TRY(begin(w));
 	TRY(w->host.write(w->host.ctx, draw_serial, &w->x.serial));
 	w->x.progress = progress;
 	w->x.ctx = w;
+	w->x.tally = w->plan->receipt ? &w->tally : NULL;
 	TRY(bundle_estimate(&w->x, &w->total));
 	TRY(bundle_write(&w->x, fd, &ret->n));
 	ret->everything = w->everything;
+	if (w->plan->receipt)
+		ret->receipt = written_receipt(w);
 	return NULL;
 }
 
@@ -190,8 +204,10 @@ struct taking {
 	struct sync_host host;
 	struct sieve sieve;
 	bool stopped;
-	bool for_us; /* a peer wrote and signed it for this box */
-	struct hash carried; /* the space that was last seen to be here; zero: none yet */
+	bool for_us;	      /* a peer wrote and signed it for this box */
+	struct hash carried;  /* the space that was last seen to be here; zero: none yet */
+	struct pubkey writer; /* who signed it; zero: nobody */
+	struct wire_tally tally;
 };
 
 /* Does the founding entry say that only admitted boxes may have the space? What can't be read
@@ -309,6 +325,7 @@ static struct error *claimed(void *ctx, const struct bundle_claim *c)
 {
 	struct taking *t = ctx;
 
+	t->writer = c->writer;
 	return t->host.write(t->host.ctx, claim_write, &(struct claim_job){c, t->app->env});
 }
 
@@ -355,6 +372,24 @@ static struct error *look_ahead(struct taking *t)
 	return NULL;
 }
 
+/* Of what was new: a visitor who brings the same a hundred times pushes no receipt out. */
+static struct hash taken_receipt(struct taking *t, const struct sync_report *r)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct hash none = {{0}};
+	struct error *e;
+
+	if (!r->received && !r->filled && !r->blobs &&
+	    (t->what->from == CARRY_VISITOR || r->bytes_in <= STREAM_MAGIC))
+		return none;
+	e = app_conn(t->app, &c);
+	if (e) {
+		error_free(e);
+		return none;
+	}
+	return carry_receipt(t->app, c, RECEIPT_TAKEN, &t->writer, &t->tally, r);
+}
+
 struct error *carry_take(struct app *a, const struct carry_taking *what, struct sync_report *ret)
 {
 	struct taking t = {.app = a, .what = what, .host = peers_host(a), .sieve = {.fd = -1}};
@@ -372,9 +407,13 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 							     .write_many = write_many,
 							     .claimed = claimed,
 							     .again = again,
+							     .tally = &t.tally,
 							     .progress = took},
 				     t.sieve.fd, what->name, ret);
 	sieve_end(&t.sieve);
+	if (what->ret_receipt)
+		*what->ret_receipt = taken_receipt(&t, ret);
+	tally_release(&t.tally);
 	if (a->sync)
 		sync_poke(a->sync);
 	return e;

@@ -9,15 +9,16 @@ static const char *const migrations[] = {
 	" kind TEXT NOT NULL, who TEXT NOT NULL, file TEXT NOT NULL, entries INTEGER NOT NULL,"
 	" known INTEGER NOT NULL, refused INTEGER NOT NULL, bytes INTEGER NOT NULL,"
 	" cut INTEGER NOT NULL, error TEXT NOT NULL) STRICT;",
+	"ALTER TABLE carried ADD COLUMN receipt BLOB;",
 };
 enum { CARRIED_ADD, CARRIED_TRIM, CARRIED_EACH, STMTS };
 static const char *const sql[STMTS] = {
 	[CARRIED_ADD] = "INSERT INTO carried(when_ms, kind, who, file, entries, known, refused,"
-			" bytes, cut, error) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+			" bytes, cut, error, receipt) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
 	[CARRIED_TRIM] = "DELETE FROM carried WHERE num <="
 			 " (SELECT num FROM carried ORDER BY num DESC LIMIT 1 OFFSET ?1)",
 	[CARRIED_EACH] = "SELECT when_ms, kind, who, file, entries, known, refused, bytes, cut,"
-			 " error FROM carried ORDER BY num DESC LIMIT ?1",
+			 " error, receipt FROM carried ORDER BY num DESC LIMIT ?1",
 };
 
 const struct feature carry_feature = {
@@ -39,10 +40,13 @@ static const char *const kinds[] = {[CARRY_CHECK_STICK] = "check",
 struct error *carry_record_add(struct conn *c, const struct carry_record *r)
 {
 	struct db_stmts *s = conn_local(c, &carry_feature);
+	static const struct hash none;
+	struct span receipt =
+		hash_eq(&r->receipt, &none) ? (struct span){0} : span_of(r->receipt.b, 32);
 
-	TRY(db_do(c->local, s, CARRIED_ADD, "isssiiiiis", r->when_ms, kinds[r->kind], r->who,
+	TRY(db_do(c->local, s, CARRIED_ADD, "isssiiiiisb", r->when_ms, kinds[r->kind], r->who,
 		  r->file, (int64_t)r->entries, (int64_t)r->known, (int64_t)r->refused,
-		  (int64_t)r->bytes, (int64_t)r->cut, r->error));
+		  (int64_t)r->bytes, (int64_t)r->cut, r->error, receipt));
 	return db_do(c->local, s, CARRIED_TRIM, "i", (int64_t)KEPT);
 }
 
@@ -57,6 +61,7 @@ static void read_row(sqlite3_stmt *st, struct carry_record *r)
 				   .bytes = (uint64_t)db_int(st, 7),
 				   .cut = db_int(st, 8) != 0,
 				   .error = db_text(st, 9)};
+	db_id(st, 10, r->receipt.b);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (strcmp(kinds[i], db_text(st, 1)) == 0)
 			r->kind = (enum carry_kind)i;

@@ -120,8 +120,13 @@ static void add_report(struct sync_report *sum, const struct sync_report *r)
 
 static struct error *take_file(struct doing *d, int fd, const char *name, enum carry_from from)
 {
-	struct carry_taking what = {
-		.from = from, .fd = fd, .name = name, .progress = job_progress, .ctx = d};
+	struct hash receipt = {{0}};
+	struct carry_taking what = {.from = from,
+				    .fd = fd,
+				    .name = name,
+				    .ret_receipt = &receipt,
+				    .progress = job_progress,
+				    .ctx = d};
 	struct sync_report r;
 	struct error *e = carry_take(d->c->app, &what, &r);
 	struct carry_record rec = {.who = r.peer_name,
@@ -131,6 +136,7 @@ static struct error *take_file(struct doing *d, int fd, const char *name, enum c
 				   .refused = r.refusals,
 				   .bytes = r.bytes_in,
 				   .cut = r.cut,
+				   .receipt = receipt,
 				   .error = e ? error_english(e) : ""};
 
 	add_report(&d->view.report, &r);
@@ -239,6 +245,7 @@ static struct error *write_stick(struct doing *d)
 	bool all = pubkey_eq(&d->view.receiver, &anybody);
 	struct carry_plan plan = {.receiver = all ? NULL : &d->view.receiver,
 				  .files = all,
+				  .receipt = true,
 				  .progress = job_progress,
 				  .ctx = d};
 	struct stick_room room;
@@ -261,6 +268,7 @@ struct error *task_write_stick(struct doing *d)
 				   .file = d->view.name,
 				   .entries = d->view.written.n.entries,
 				   .bytes = d->view.written.n.bytes,
+				   .receipt = d->view.written.receipt,
 				   .error = e ? error_english(e) : ""};
 
 	record(d, &rec);

@@ -91,22 +91,28 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 
 static struct error *add_record(void *ctx, const struct carry_record *x)
 {
+	static const struct hash none;
 	struct listing *l = ctx;
 	struct sync_report report = {.received = x->entries,
 				     .known = x->known,
 				     .cut = x->cut,
 				     .not_admitted = (unsigned)x->refused};
 	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s:n, s:s}", "who",
+		"{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:I, s:s, s:n, s:s, s:n}", "who",
 		*x->who ? x->who : request_text(l->r, N_("an unnamed box")), "file", x->file,
 		"when", request_date(l->r, x->when_ms), "when_text",
 		request_date_text(l->r, x->when_ms), "took", x->kind == CARRY_TAKE_STICK, "wrote",
 		x->kind == CARRY_WRITE_STICK, "phone", x->kind == CARRY_TAKE_PHONE, "entries",
 		(json_int_t)x->entries, "size_text", carry_size_text(request_arena(l->r), x->bytes),
-		"sentences", "error", x->error);
+		"sentences", "error", x->error, "receipt_url");
 
 	if (x->kind != CARRY_WRITE_STICK && !*x->error)
 		json_object_set_new(o, "sentences", carry_report_json(l->r, &report));
+	if (!hash_eq(&x->receipt, &none))
+		json_object_set_new(
+			o, "receipt_url",
+			json_string(arena_printf(request_arena(l->r), "/admin/receipts/%s",
+						 ID(&x->receipt))));
 	json_array_append_new(l->list, o);
 	return NULL;
 }

@@ -20,6 +20,19 @@ static void print_json(FILE *to, json_t *take_o)
 	json_decref(take_o);
 }
 
+static bool made(const struct hash *receipt)
+{
+	static const struct hash none;
+
+	return !hash_eq(receipt, &none);
+}
+
+static void print_receipt(FILE *to, const struct hash *receipt)
+{
+	if (made(receipt))
+		fprintf(to, "Receipt %s: /admin/receipts/%s\n", ID_SHORT(receipt), ID(receipt));
+}
+
 /* --- export ----------------------------------------------------------------------------------- */
 
 static struct error *parse_plan(struct command_run *run, struct carry_plan *plan,
@@ -44,7 +57,7 @@ static struct error *parse_plan(struct command_run *run, struct carry_plan *plan
 
 struct error *cmd_bundle_export(struct command_run *run)
 {
-	struct carry_plan plan = {.receiver = NULL};
+	struct carry_plan plan = {.receipt = true};
 	struct carry_written w = {.everything = false};
 	struct pubkey key;
 
@@ -52,11 +65,12 @@ struct error *cmd_bundle_export(struct command_run *run)
 	TRY(carry_write(run->app, &plan, run->arg_fds[0], &w));
 	if (command_option(run, "--json")) {
 		print_json(beside(run),
-			   json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "entries",
+			   json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "entries",
 				     (json_int_t)w.n.entries, "logs", (json_int_t)w.n.logs,
 				     "spaces", (json_int_t)w.n.spaces, "files",
 				     (json_int_t)w.n.blobs, "bytes", (json_int_t)w.n.bytes,
-				     "everything", w.everything));
+				     "everything", w.everything, "receipt",
+				     made(&w.receipt) ? ID(&w.receipt) : ""));
 		return NULL;
 	}
 	fprintf(run->note, "%llu entries of %llu logs, %llu files, %llu bytes\n",
@@ -64,6 +78,7 @@ struct error *cmd_bundle_export(struct command_run *run)
 		(unsigned long long)w.n.blobs, (unsigned long long)w.n.bytes);
 	if (plan.receiver && w.everything)
 		fprintf(run->note, "It is not known what that box holds: this is everything.\n");
+	print_receipt(run->note, &w.receipt);
 	return NULL;
 }
 
@@ -90,13 +105,14 @@ static struct error *take_own(struct app *app, int fd, const char *name, struct 
 		fd, name, ret);
 }
 
-static json_t *report_json(const struct sync_report *r)
+static json_t *report_json(const struct sync_report *r, const struct hash *receipt)
 {
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:[]}", "from",
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:[], s:s}", "from",
 			      r->peer_name, "received", (json_int_t)r->received, "filled",
 			      (json_int_t)r->filled, "known", (json_int_t)r->known, "files",
 			      (json_int_t)r->blobs, "forks", (json_int_t)r->forks, "refusals",
-			      (json_int_t)r->refusals, "whole", !r->cut, "refused");
+			      (json_int_t)r->refusals, "whole", !r->cut, "refused", "receipt",
+			      made(receipt) ? ID(receipt) : "");
 	json_t *list = json_object_get(o, "refused");
 
 	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++)
@@ -110,7 +126,9 @@ static json_t *report_json(const struct sync_report *r)
 struct error *command_take_bundle(struct command_run *run, struct app *app, int fd,
 				  const char *name, bool trusted)
 {
-	struct carry_taking what = {.from = CARRY_VOLUNTEER, .fd = fd, .name = name};
+	struct hash receipt = {{0}};
+	struct carry_taking what = {
+		.from = CARRY_VOLUNTEER, .fd = fd, .name = name, .ret_receipt = &receipt};
 	struct arena arena = {0};
 	struct sync_report report = {0};
 	struct error *e =
@@ -118,9 +136,11 @@ struct error *command_take_bundle(struct command_run *run, struct app *app, int 
 
 	report.equal = report.equal || (!e && !report.not_admitted && !report.refusals);
 	if (!trusted && command_option(run, "--json"))
-		print_json(run->out, report_json(&report));
-	else
+		print_json(run->out, report_json(&report, &receipt));
+	else {
 		fprintf(run->out, "%s\n", peers_report_text(&report, NULL, NULL, &arena));
+		print_receipt(run->note, &receipt);
+	}
 	arena_release(&arena);
 	return e;
 }

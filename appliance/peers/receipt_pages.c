@@ -87,6 +87,26 @@ static const char *space_name(const struct paper *p, const struct hash *id)
 	return arena_str(request_arena(p->r), name);
 }
 
+/* In a bundle's: what one box counted in the file and holds itself. */
+static void say_carried_space(const struct paper *p, json_t *list, const struct receipt_space *s)
+{
+	bool taken = p->body.kind == RECEIPT_TAKEN;
+	static const uint8_t nothing[16];
+
+	say(p, list,
+	    error_new(ERR_INTERNAL,
+		      taken ? N_("Entries in the file: %s.") : N_("Entries written: %s."),
+		      number(p, s->entries[taken ? ANSWERER : ASKER])));
+	if (s->forks[0] + s->forks[1])
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("Proofs of logs that contradict themselves: %s."),
+			      number(p, (uint64_t)s->forks[0] + s->forks[1])));
+	if (memcmp(s->missing[ASKER], nothing, 16) != 0)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("Some contents are still waited for at %s."),
+			      p->name[ASKER]));
+}
+
 static void say_space(const struct paper *p, json_t *list, const struct receipt_space *s)
 {
 	for (int i = 0; i < 2; i++)
@@ -131,7 +151,10 @@ static json_t *spaces_json(const struct paper *p)
 			ID(&s->space), "sentences", "equal", receipt_space_equal(s), "word_asker",
 			ID_SHORT(&s->heads[ASKER]), "word_answerer", ID_SHORT(&s->heads[ANSWERER]));
 
-		say_space(p, json_object_get(row, "sentences"), s);
+		if (p->body.kind == RECEIPT_MET)
+			say_space(p, json_object_get(row, "sentences"), s);
+		else
+			say_carried_space(p, json_object_get(row, "sentences"), s);
 		json_array_append_new(list, row);
 	}
 	return list;
@@ -168,9 +191,14 @@ static json_t *refusals_json(const struct paper *p)
 
 static json_t *moved_json(const struct paper *p)
 {
+	static const int takers[] = {[RECEIPT_MET] = 2, [RECEIPT_WRITTEN] = 0, [RECEIPT_TAKEN] = 1};
 	json_t *list = json_array();
 
-	for (int i = 0; i < 2; i++)
+	if (p->body.kind != RECEIPT_MET)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("The file had %s bytes."),
+			      number(p, p->body.bytes[0] + p->body.bytes[1])));
+	for (int i = 0; i < takers[p->body.kind]; i++)
 		say(p, list,
 		    error_new(ERR_INTERNAL,
 			      N_("New at %s: %s entries, and %s contents that had"
@@ -186,6 +214,14 @@ static json_t *moved_json(const struct paper *p)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
+/* Whom a bundle is for or from need not be said. */
+static bool is_nobody(const struct pubkey *key)
+{
+	static const struct pubkey nobody;
+
+	return pubkey_eq(key, &nobody);
+}
+
 static const char *box_name(struct request *r, const struct pubkey *key)
 {
 	struct app *a = request_app(r);
@@ -195,6 +231,8 @@ static const char *box_name(struct request *r, const struct pubkey *key)
 
 	if (pubkey_eq(key, secret_pubkey(a->self)))
 		return a->name;
+	if (is_nobody(key))
+		return request_text(r, N_("an unnamed box"));
 	e = peer_get(request_conn(r)->local, key, &p);
 	name = !e && *p.name ? p.name : ID_SHORT(key);
 	error_free(e);
@@ -221,6 +259,10 @@ static struct error *receipt_page(struct request *r)
 			    state == RECEIPT_AGREED, "alone", state == RECEIPT_ALONE, "disputed",
 			    state == RECEIPT_DISPUTED, "equal", receipt_equal(&p.body),
 			    "asker_name", p.name[ASKER], "answerer_name", p.name[ANSWERER]);
+	json_object_set_new(context, "met", json_boolean(p.body.kind == RECEIPT_MET));
+	json_object_set_new(context, "written", json_boolean(p.body.kind == RECEIPT_WRITTEN));
+	json_object_set_new(context, "taken", json_boolean(p.body.kind == RECEIPT_TAKEN));
+	json_object_set_new(context, "anybody", json_boolean(is_nobody(&p.body.box[ANSWERER])));
 	json_object_set_new(context, "asker", hand_json(&p, ASKER));
 	json_object_set_new(context, "answerer", hand_json(&p, ANSWERER));
 	json_object_set_new(context, "spaces", spaces_json(&p));

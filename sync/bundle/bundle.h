@@ -10,6 +10,7 @@
 #include "sync/replicate/heads.h"
 #include "sync/replicate/intake.h"
 #include "sync/replicate/report.h"
+#include "sync/replicate/tally.h"
 
 struct bundle_export {
 	struct log_store *log;	  /* a reader of the calling thread */
@@ -31,6 +32,7 @@ struct bundle_export {
 	 * backup. */
 	bool closed_too;
 	uint64_t serial;	/* known_next_serial */
+	struct wire_tally *tally; /* counts what is written, and what this box holds; or NULL */
 	/* So far, in bytes; may be NULL. True: give up (ERR_STOPPED). */
 	bool (*progress)(void *ctx, uint64_t done);
 	void *ctx;
@@ -72,6 +74,8 @@ struct bundle_import {
 	/* The same bytes again from the beginning, of what can't be rewound: *ret_fd replaces the
 	 * one before, which is closed by the caller afterwards. NULL: a pipe is read once. */
 	struct error *(*again)(void *ctx, int *ret_fd);
+	/* Counts what was in it, of the last pass; or NULL. */
+	struct wire_tally *tally;
 	/* So far, of the whole file's size (0 when it is a pipe); may be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };

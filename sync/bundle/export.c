@@ -131,8 +131,13 @@ static void plan_claim(struct planning *p)
 static struct error *plan_space(struct planning *p, const struct hash *space)
 {
 	_cleanup_(arena_release) struct arena a = {0};
+	struct space_digest ours;
 
 	TRY(claim_space(p, space, &a));
+	if (p->x->tally) {
+		TRY(heads_space_digest(p->x->log, space, &ours));
+		tally_digests(p->x->tally, &ours, NULL);
+	}
 	return plan_entries(p, space, &a);
 }
 
@@ -159,6 +164,7 @@ static struct error *write_plan(struct planning *p, int fd)
 	_cleanup_(buf_release) struct buf piece = {0};
 	bool end = false;
 
+	sender_tally(p->s, p->x->tally);
 	while (!end) {
 		buf_clear(&piece);
 		TRY(sender_read(p->s, p->x->log, &piece, &end));

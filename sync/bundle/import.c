@@ -15,7 +15,7 @@ struct bundle_batch {
 	struct inlet in;
 	struct claim_reader claim;
 	const struct frame *stash; /* came behind the frames of a batch */
-	bool opened; /* fd is ours to close */
+	bool opened;		   /* fd is ours to close */
 	int pass;
 	uint64_t entries;	  /* that came whole, in this pass */
 	struct buf waiting, next; /* struct log_id: not admitted in the pass before, in this one */
@@ -232,6 +232,10 @@ static struct error *import_pass(struct bundle_batch *im, uint64_t total)
 	if (!piece)
 		abort();
 	inlet_begin(&im->in, expect);
+	if (im->x->tally) {
+		tally_release(im->x->tally);
+		*im->x->tally = (struct wire_tally){0};
+	}
 	im->stash = NULL;
 	im->entries = 0;
 	for (;;) {
@@ -314,7 +318,8 @@ struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char
 	struct error *e;
 
 	*ret = (struct sync_report){0};
-	im.in = (struct inlet){.self = x->self, .ctx = &im, .takes = takes, .report = ret};
+	im.in = (struct inlet){
+		.self = x->self, .ctx = &im, .takes = takes, .report = ret, .tally = x->tally};
 	e = import_passes(&im,
 			  fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	blob_writer_free(im.blob);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/receipt.h"
 #include "sync/replicate/heads.h"
+#include <assert.h>
 
 enum { RECEIPT_VERSION = 1 };
 #define SIGNED_AS "lliure-receipt-1"
@@ -154,6 +155,12 @@ struct error *receipt_read(struct span bytes, struct arena *a, struct receipt_bo
 	ENSURE(reader_at_end(&in), malformed());
 	*ret = b;
 	return NULL;
+}
+
+enum receipt_kind receipt_kind_of(struct span bytes)
+{
+	assert(bytes.n > 1);
+	return (enum receipt_kind)bytes.p[1];
 }
 
 /* --- signatures --- */

@@ -27,7 +27,7 @@ enum {
 	RECEIPT_ERROR = 400,
 	RECEIPT_EXCHANGE = REPORT_EXCHANGE,		    /* bytes that name an exchange, drawn by who asks */
 	RECEIPT_REFUSALS = 2 * TALLY_NOTES, /* (P) rows of what was refused */
-	PEER_RECEIPTS = 500,		    /* kept, of all peers together */
+	PEER_RECEIPTS = 500,		    /* kept of each kind, of all peers together */
 	RECEIPT_CLOCK_SLACK_MS = 86400000,  /* how far the said clock may be from ours by now */
 };
 
@@ -77,6 +77,8 @@ struct receipt_body {
 void receipt_write(const struct receipt_body *b, struct buf *out);
 /* ERR_MALFORMED: not the one form. Rows live in the arena. */
 struct error *receipt_read(struct span bytes, struct arena *a, struct receipt_body *ret) MUST;
+/* Of a statement in its form. */
+enum receipt_kind receipt_kind_of(struct span bytes);
 /* Over "lliure-receipt-1" ‖ bytes. */
 struct signature receipt_sign(const struct secret *self, struct span bytes);
 bool receipt_signed_by(const struct pubkey *who, struct span bytes, const struct signature *sig);
@@ -105,7 +107,8 @@ struct error *receipt_own_version(const struct receipt_weighing *w,
 				  const struct receipt_body *claim, struct arena *a,
 				  struct receipt_body *ret) MUST;
 
-/* --- the store: every exchange that is worth a line, signed or not, newest first --- */
+/* --- the store: every exchange that is worth a line, signed or not, newest first; and the receipts
+ * of bundles, which have no line here but in the record of who carried them --- */
 extern const char *const receipt_migrations[]; /* "receipt"; after those of peer.h */
 extern const int receipt_migrations_n;
 
@@ -128,10 +131,10 @@ struct receipt {
 	struct hash id; /* unless unsigned */
 };
 typedef struct error *receipt_fn(void *ctx, const struct receipt *r);
-/* At most max (PEER_RECEIPTS are kept). peer NULL: of all. */
+/* The exchanges, at most max (PEER_RECEIPTS are kept). peer NULL: of all. */
 struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,
 			   void *ctx) MUST;
-/* A line. One whose report names an exchange joins the signed receipt of that exchange. Of too many
+/* A line of an exchange. One whose report names it joins its signed receipt. Of too many of a kind
  * the oldest of the peer that has most goes: nobody can push the others' out. */
 struct error *receipt_put(struct db *local, const struct receipt *r) MUST;
 

@@ -14,6 +14,10 @@ const char *const receipt_migrations[] = {
 	"INSERT INTO paper(peer, when_ms, by_peer, error, report)"
 	"  SELECT peer, when_ms, by_peer, error, report FROM receipt ORDER BY num;"
 	"DROP TABLE receipt;",
+	/* Bundles have receipts, too. */
+	"ALTER TABLE paper ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
+	"CREATE INDEX paper_kind ON paper(kind, peer, num);"
+	"DROP INDEX paper_peer;",
 };
 const int receipt_migrations_n = ARRAY_LEN(receipt_migrations);
 
@@ -30,24 +34,25 @@ enum {
 };
 #define COLUMNS                                                                                    \
 	"SELECT peer, when_ms, by_peer, error, report, num, id, answerer_sig IS NULL,"             \
-	" answerer IS NOT NULL FROM paper"
+	" answerer IS NOT NULL FROM paper WHERE kind=1"
 static const char *const sql[] = {
 	[RECEIPT_ALL] = COLUMNS " ORDER BY num DESC LIMIT ?1",
-	[RECEIPT_OF] = COLUMNS " WHERE peer=?2 ORDER BY num DESC LIMIT ?1",
+	[RECEIPT_OF] = COLUMNS " AND peer=?2 ORDER BY num DESC LIMIT ?1",
 	[RECEIPT_PUT] = "INSERT INTO paper(peer, when_ms, by_peer, error, report, exchange)"
 			" VALUES (?1,?2,?3,?4,?5,?6)",
 	[RECEIPT_JOIN] = "UPDATE paper SET error=?4, report=?5"
 			 " WHERE peer=?1 AND by_peer=?3 AND exchange=?6 AND ?2=?2",
 	/* `answerer` is stored only when it is another version */
 	[RECEIPT_PUT_SIGNED] = "INSERT OR IGNORE INTO paper(peer, when_ms, by_peer, error, report,"
-			       " exchange, id, asker, asker_sig, answerer, answerer_sig)"
-			       " VALUES (?1,?2,?3,'',x'',?4,?5,?6,?7,?8,?9)",
+			       " exchange, id, asker, asker_sig, answerer, answerer_sig, kind)"
+			       " VALUES (?1,?2,?3,'',x'',?4,?5,?6,?7,?8,?9,?10)",
 	[RECEIPT_GET_SIGNED] = "SELECT peer, when_ms, by_peer, exchange, asker, asker_sig,"
 			       " answerer, answerer_sig FROM paper WHERE id=?1",
-	[RECEIPT_COUNT] = "SELECT count(*) FROM paper",
-	[RECEIPT_TRIM] = "DELETE FROM paper WHERE num = (SELECT min(num) FROM paper WHERE peer ="
-			 " (SELECT peer FROM paper GROUP BY peer ORDER BY count(*) DESC, min(num)"
-			 "  LIMIT 1))",
+	[RECEIPT_COUNT] = "SELECT count(*) FROM paper WHERE kind=?1",
+	[RECEIPT_TRIM] =
+		"DELETE FROM paper WHERE num = (SELECT min(num) FROM paper WHERE kind=?1 AND"
+		" peer = (SELECT peer FROM paper WHERE kind=?1 GROUP BY peer"
+		"  ORDER BY count(*) DESC, min(num) LIMIT 1))",
 };
 
 static struct error *statements(struct db *local, struct db_stmts **ret)
@@ -196,13 +201,13 @@ struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t m
 	return NULL;
 }
 
-static struct error *trim(struct db *local, struct db_stmts *s)
+static struct error *trim(struct db *local, struct db_stmts *s, enum receipt_kind kind)
 {
 	int64_t n;
 
-	TRY(db_number(local, s, RECEIPT_COUNT, 0, &n, ""));
+	TRY(db_number(local, s, RECEIPT_COUNT, 0, &n, "i", (int64_t)kind));
 	for (; n > PEER_RECEIPTS; n--)
-		TRY(db_do(local, s, RECEIPT_TRIM, ""));
+		TRY(db_do(local, s, RECEIPT_TRIM, "i", (int64_t)kind));
 	return NULL;
 }
 
@@ -224,24 +229,25 @@ struct error *receipt_put(struct db *local, const struct receipt *r)
 	}
 	TRY(db_do(local, s, RECEIPT_PUT, "kiisbb", &r->peer, r->when_ms, (int64_t)r->by_peer,
 		  r->error, buf_span(&report), exchange));
-	return trim(local, s);
+	return trim(local, s, RECEIPT_MET);
 }
 
 /* --- signed ones --- */
 struct error *receipt_put_signed(struct db *local, const struct receipt_signed *r)
 {
 	struct hash id = receipt_id(r->bytes[ASKER]);
+	enum receipt_kind kind = receipt_kind_of(r->bytes[ASKER]);
 	bool answered = r->bytes[ANSWERER].p != NULL;
 	bool two = answered && !span_eq(r->bytes[ASKER], r->bytes[ANSWERER]);
 	struct span nothing = {0};
 	struct db_stmts *s;
 
 	TRY(statements(local, &s));
-	TRY(db_do(local, s, RECEIPT_PUT_SIGNED, "kiibkbbbb", &r->peer, r->when_ms,
+	TRY(db_do(local, s, RECEIPT_PUT_SIGNED, "kiibkbbbbi", &r->peer, r->when_ms,
 		  (int64_t)r->by_peer, span_of(r->exchange, sizeof(r->exchange)), &id,
 		  r->bytes[ASKER], span_of(r->sig[ASKER].b, 64), two ? r->bytes[ANSWERER] : nothing,
-		  answered ? span_of(r->sig[ANSWERER].b, 64) : nothing));
-	return trim(local, s);
+		  answered ? span_of(r->sig[ANSWERER].b, 64) : nothing, (int64_t)kind));
+	return trim(local, s, kind);
 }
 
 static struct span copy_blob(struct arena *a, sqlite3_stmt *st, int col)

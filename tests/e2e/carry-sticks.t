@@ -62,6 +62,19 @@ ok "nothing on it is new any more" until_ok 10 eval '[ "$(stick b Kingston news)
 ok "b writes for a what it lacks" eval 'wait_idle b Kingston && press b Kingston write "{\"for\":\"$A\"}" && until_ok 20 eval "[ \"\$(stick b Kingston safe)\" = True ]"'
 is "in a file that says for whom" "$(ls "$T/usb-b/Kingston/lliure" | grep -c "^b-for-${A:0:8}-")" 1
 ok "the record tells of both" eval '[ "$(admin b | json records.0.wrote)" = True ] && [ "$(admin b | json records.1.took)" = True ]'
+paper() { # paper BOX RECORD FIELD: of the receipt of a record
+	local where
+	where=$(admin "$1" | json "records.$2.receipt_url")
+	[ "$where" != None ] && curl -sS -H "Authorization: Bearer $(cat "$T/$1.token")" "$(url "$1" "$where.json")" | json "$3"
+}
+is "what was written has a receipt, for a" "$(paper b 0 written) $(paper b 0 answerer.key)" "True $A"
+is "which b signed" "$(paper b 0 asker.valid) $(paper b 0 asker.key)" "True $B"
+is "what was taken has one, from a" "$(paper b 1 taken) $(paper b 1 answerer.key)" "True $A"
+ok "it says in words what was in the file" eval 'paper b 1 spaces.0.sentences.0 | grep -qE "Entries in the file: [1-9]"'
+ok "and what was new" eval 'paper b 1 moved.1 | grep -qE "New at b: [1-9]"'
+is "a's own says for anybody" "$(paper a 0 written) $(paper a 0 anybody)" "True True"
+ok "what a wrote and what b took from it hold the same entries" eval '[ "$(paper a 0 spaces.0.sentences.0 | grep -oE "[0-9]+")" = "$(paper b 1 spaces.0.sentences.0 | grep -oE "[0-9]+")" ]'
+ok "it can be printed" eval 'curl -sS -H "Authorization: Bearer $(cat "$T/b.token")" "$(url b "$(admin b | json records.1.receipt_url)")" | grep -q "<code>${B:0:8}<"'
 mv "$T/usb-b/Kingston" "$T/usb-a/Kingston"
 ok "a takes it in, and learns what b holds" eval 'wait_idle a Kingston; press a Kingston take; until_ok 10 eval "\"$LLIURE\" bundle export \"$T/x\" --for $B --since-receipt --data \"$T/a\""'
 ok "a second time the older file gives way" eval 'wait_idle a Kingston; sleep 0.2; press a Kingston write; until_ok 20 eval "[ \"\$(stick a Kingston safe)\" = True ]"; [ "$(ls "$T/usb-a/Kingston/lliure" | grep -c "^a-2")" = 1 ]'
