@@ -514,17 +514,18 @@ static struct error *post_rotate(struct request *r)
 	return answer(r, &h, e, N_("The space has a new key."));
 }
 
+enum { HEAVY = ROUTE_VOLUNTEER | ROUTE_FRESH };
 const struct route spaces_routes[] = {
 	{"GET", "/admin/spaces", page_spaces, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces", post_space, ROUTE_VOLUNTEER},
+	{"POST", "/admin/spaces", post_space, HEAVY},
 	{"GET", "/admin/spaces/:id", page_space, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces/:id/boxes", post_box, ROUTE_VOLUNTEER},
-	{"GET", "/admin/spaces/:id/boxes/:key/remove", page_box_remove, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces/:id/boxes/:key/remove", post_box_remove, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces/:id/people", post_person, ROUTE_VOLUNTEER},
-	{"GET", "/admin/spaces/:id/people/:key/remove", page_person_remove, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces/:id/people/:key/remove", post_person_remove, ROUTE_VOLUNTEER},
-	{"GET", "/admin/spaces/:id/rotate", page_rotate, ROUTE_VOLUNTEER},
-	{"POST", "/admin/spaces/:id/rotate", post_rotate, ROUTE_VOLUNTEER},
+	{"POST", "/admin/spaces/:id/boxes", post_box, HEAVY},
+	{"GET", "/admin/spaces/:id/boxes/:key/remove", page_box_remove, HEAVY},
+	{"POST", "/admin/spaces/:id/boxes/:key/remove", post_box_remove, HEAVY},
+	{"POST", "/admin/spaces/:id/people", post_person, HEAVY},
+	{"GET", "/admin/spaces/:id/people/:key/remove", page_person_remove, HEAVY},
+	{"POST", "/admin/spaces/:id/people/:key/remove", post_person_remove, HEAVY},
+	{"GET", "/admin/spaces/:id/rotate", page_rotate, HEAVY},
+	{"POST", "/admin/spaces/:id/rotate", post_rotate, HEAVY},
 	{0},
 };

@@ -9,6 +9,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/http/http.h"
 #include "appliance/member/account.h"
+#include "appliance/member/session.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
 #include <curl/curl.h>
@@ -21,6 +22,9 @@ struct site {
 	struct secret *steward;
 	struct hash space, forum;
 	char tokens[SITE_PEOPLE][TOKEN_TEXT];
+	/* Who has one comes with the session of a browser instead (site_sign_in). */
+	char sessions[SITE_PEOPLE][SESSION_TEXT];
+	struct ticket tickets[SITE_PEOPLE];
 };
 
 struct reply {
@@ -43,6 +47,21 @@ static inline size_t site_body(char *p, size_t one, size_t n, void *ctx)
 	return one * n;
 }
 
+/* With the session's word against forged forms, wherever the form may have it. */
+static inline void site_add_csrf(const char *form, const char *csrf, struct buf *out)
+{
+	if (*form == '{') {
+		buf_puts(out, "{\"csrf\":\"");
+		buf_puts(out, csrf);
+		buf_puts(out, form[1] == '}' ? "\"" : "\",");
+		buf_puts(out, form + 1);
+	} else {
+		buf_puts(out, form);
+		buf_puts(out, "&csrf=");
+		buf_puts(out, csrf);
+	}
+}
+
 /* form: a form's body, or JSON when it begins with "{"; NULL: GET. */
 static inline struct reply site_ask(struct site *s, enum site_person who, const char *path,
 				    const char *form)
@@ -52,18 +71,26 @@ static inline struct reply site_ask(struct site *s, enum site_person who, const 
 	CURL *c = curl_easy_init();
 	char url[4000], bearer[200];
 	char *location = NULL;
+	bool session = who != NOBODY && *s->sessions[who];
+	_cleanup_(buf_release) struct buf with_csrf = {0};
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", http_port(s->http), path);
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &r.body);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, 30L);
+	if (form && session) {
+		site_add_csrf(form, s->tickets[who].csrf, &with_csrf);
+		form = buf_str(&with_csrf);
+	}
 	if (form)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, form);
 	if (form && *form == '{')
 		headers = curl_slist_append(headers, "Content-Type: application/json");
 	if (who != NOBODY) {
-		snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", s->tokens[who]);
+		snprintf(bearer, sizeof(bearer),
+			 session ? "Cookie: lliure-here=%s" : "Authorization: Bearer %s",
+			 session ? s->sessions[who] : s->tokens[who]);
 		headers = curl_slist_append(headers, bearer);
 	}
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
@@ -129,6 +156,34 @@ static inline void site_person(struct site *s, enum site_person who, const char 
 		n.key = s->steward;
 	assert_ok(account_create(s->app, &n, NULL));
 	assert_ok(account_token(s->app, name, n.password, "test", s->tokens[who]));
+}
+
+struct site_session {
+	struct ticket ticket;
+	struct account account;
+	struct secret *secret;
+};
+
+static inline struct error *site_add_session(struct conn *c, void *arg)
+{
+	struct site_session *x = arg;
+	int64_t id;
+
+	return session_add(c, &x->ticket, x->account.id, x->secret, DOOR_LOOPBACK, &id);
+}
+
+/* As in a browser, just now: heavy acts need it. */
+static inline void site_sign_in(struct site *s, enum site_person who, const char *name)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct site_session x = {.secret = NULL};
+
+	assert_ok(app_conn(s->app, &c));
+	assert_ok(account_open(s->app, c, name, "una frase llarga", &x.account, &x.secret));
+	ticket_new(s->app->env, "session", s->sessions[who], &x.ticket);
+	s->tickets[who] = x.ticket;
+	assert_ok(writer_run(s->app->writer, site_add_session, &x));
+	secret_free(x.secret);
 }
 
 static inline void site_open(struct site *s)

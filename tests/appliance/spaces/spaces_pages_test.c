@@ -132,6 +132,48 @@ static void mistakes_are_said_in_words(void **state)
 	assert_int_equal(r.status, 403);
 }
 
+static struct error *sign_in_an_hour_ago(struct conn *c, void *arg)
+{
+	return db_exec(c->local, "UPDATE session SET since = since - 3600000");
+}
+
+static void heavy_acts_need_a_fresh_sign_in(void **state)
+{
+	static const char *const acts[][2] = {
+		{"/people", "{\"name\":\"joan\",\"role\":\"moderator\"}"},
+		{"/boxes", "{\"key\":\"x\",\"mode\":\"read\"}"},
+		{"/rotate", NULL},
+		{"/rotate", "{}"},
+	};
+	_cleanup_(reply_release) struct reply look = {0}, new = {0};
+	char url[300];
+
+	found("{\"name\":\"Vella\",\"private\":\"1\"}", url);
+	assert_ok(writer_run(site.app->writer, sign_in_an_hour_ago, NULL));
+	look = ask(REMEI, url, "", NULL);
+	assert_int_equal(look.status, 200);
+	for (size_t i = 0; i < ARRAY_LEN(acts); i++) {
+		_cleanup_(reply_release) struct reply r = ask(REMEI, url, acts[i][0], acts[i][1]);
+
+		assert_true(r.status == 401 || r.status == 303);
+	}
+	new = ask(REMEI, "/admin/spaces", "", "{\"name\":\"Nova\",\"private\":\"1\"}");
+	assert_true(new.status == 401 || new.status == 303);
+	site_sign_in(&site, REMEI, "remei");
+	post_ok(url, "/rotate", "{}");
+}
+
+/* A program's token is no person who has just given a password. */
+static void a_token_does_no_heavy_act(void **state)
+{
+	_cleanup_(reply_release) struct reply r = {0};
+
+	*site.sessions[VOL] = 0;
+	r = ask(VOL, "/admin/spaces", "", "{\"name\":\"Nova\",\"private\":\"1\"}");
+	assert_true(r.status == 401 || r.status == 303);
+	site_sign_in(&site, VOL, "vol");
+}
+
 static struct error *make_volunteer(struct conn *c, void *arg)
 {
 	return db_exec(c->local, "UPDATE account SET volunteer = 1 WHERE name = 'remei'");
@@ -141,6 +183,8 @@ static int open_site(void **state)
 {
 	site_open(&site);
 	assert_ok(writer_run(site.app->writer, make_volunteer, NULL));
+	site_sign_in(&site, REMEI, "remei");
+	site_sign_in(&site, VOL, "vol");
 	return 0;
 }
 
@@ -157,6 +201,8 @@ int main(void)
 		cmocka_unit_test(who_belongs_not_sees_that_it_is_there_and_no_more),
 		cmocka_unit_test(who_is_no_volunteer_has_no_place_here),
 		cmocka_unit_test(mistakes_are_said_in_words),
+		cmocka_unit_test(heavy_acts_need_a_fresh_sign_in),
+		cmocka_unit_test(a_token_does_no_heavy_act),
 	};
 
 	test_init();
