@@ -62,6 +62,7 @@ struct op {
 	struct hash id, space, object;
 	const struct op_type *type;
 	struct pubkey author, appliance;
+	uint64_t incarnation, seq; /* and appliance: where it stands, the best of its places */
 	bool by_appliance;
 	int64_t time; /* milliseconds since 1970, the author's clock */
 	struct hash rules;

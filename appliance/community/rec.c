@@ -8,6 +8,8 @@ void rec_op(struct conn *c, const struct op_rec *r, struct op *ret)
 			   .space = space_of_num(c, r->space)->id,
 			   .author = *memory_key_of(c, r->author),
 			   .appliance = vlog_of(c, r->at.log)->id.appliance,
+			   .incarnation = vlog_of(c, r->at.log)->id.incarnation,
+			   .seq = r->at.seq,
 			   .by_appliance = r->by_appliance,
 			   .time = r->time,
 			   .role = r->role > 0 ? (enum role)r->role : ROLE_NONE,

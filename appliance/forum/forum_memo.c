@@ -8,6 +8,10 @@ struct memo {
 	struct memo_topic **topics;
 	size_t n, cap;
 	int64_t last, stored; /* post.num; -1: not read yet */
+	struct hash *spaces; /* to be ordered again */
+	size_t spaces_n;
+	struct op of; /* the log of this op was asked for last: */
+	int64_t log;  /* 0: none was */
 };
 
 static struct memo *memo_of(struct fold *f)
@@ -72,6 +76,38 @@ struct error *memo_post_num(struct fold *f, int64_t *ret)
 	return NULL;
 }
 
+static bool same_log(const struct op *a, const struct op *b)
+{
+	return hash_eq(&a->space, &b->space) && pubkey_eq(&a->appliance, &b->appliance) &&
+	       a->incarnation == b->incarnation;
+}
+
+struct error *memo_log(struct fold *f, const struct op *op, int64_t *ret)
+{
+	struct memo *m = memo_of(f);
+
+	memo_order(f);
+	if (!m->log || !same_log(&m->of, op)) {
+		TRY(order_log(f->conn, op, &m->log));
+		m->of = *op;
+	}
+	*ret = m->log;
+	return NULL;
+}
+
+void memo_order(struct fold *f)
+{
+	struct memo *m = memo_of(f);
+
+	for (size_t i = 0; i < m->spaces_n; i++)
+		if (hash_eq(&m->spaces[i], &f->space))
+			return;
+	m->spaces = realloc(m->spaces, (m->spaces_n + 1) * sizeof(m->spaces[0]));
+	if (!m->spaces)
+		abort();
+	m->spaces[m->spaces_n++] = f->space;
+}
+
 struct error *memo_settle(struct conn *c, void *memo)
 {
 	struct db_stmts *s = conn_view(c, &forum_feature);
@@ -83,6 +119,8 @@ struct error *memo_settle(struct conn *c, void *memo)
 		if (k->grew && !k->gone)
 			TRY(db_do(c->view, s, TOPIC_GREW, "iii", k->t.num, k->t.posts, k->active));
 	}
+	for (size_t i = 0; i < m->spaces_n; i++)
+		TRY(order_settle(c, &m->spaces[i]));
 	if (m->last > m->stored)
 		TRY(db_do(c->view, s, POST_SET_LAST_NUM, "i", m->last));
 	return NULL;
@@ -96,5 +134,6 @@ void memo_forget(void *memo)
 	for (size_t i = 0; i < m->n; i++)
 		free(m->topics[i]);
 	free(m->topics);
+	free(m->spaces);
 	free(m);
 }

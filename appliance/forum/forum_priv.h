@@ -32,6 +32,14 @@ struct memo_topic *memo_topic(struct fold *f);
 void memo_keep(struct fold *f, const struct topic *t);
 /* The number of a new post. */
 struct error *memo_post_num(struct fold *f, int64_t *ret) MUST;
+/* The number of the log that carries the op, which now has a say in the order of its space. */
+struct error *memo_log(struct fold *f, const struct op *op, int64_t *ret) MUST;
+/* Posts of the fold's space come or go. */
+void memo_order(struct fold *f);
+/* --- forum_order.c --- */
+struct error *order_log(struct conn *c, const struct op *op, int64_t *ret) MUST;
+/* Rank again what claims more than can be believed. Behind all posts of a batch. */
+struct error *order_settle(struct conn *c, const struct hash *space) MUST;
 struct error *memo_settle(struct conn *c, void *memo) MUST;
 void memo_forget(void *memo);
 
@@ -97,6 +105,12 @@ enum forum_stmt {
 	POST_BY_SOURCE,
 	POST_BY_GUEST,
 	TOPIC_BY_GUEST,
+	LOG_NUM,
+	LOG_NOTE,
+	BOUND_FIND,
+	BOUND_GET,
+	BOUND_SET,
+	TOPIC_RANK,
 	SAW_ADD,
 	SAW_GET,
 	RESET_FORUM,

@@ -8,8 +8,8 @@
 /* `author` with `kind` and `by_name` is a struct author. post.num grows and is never used twice
  * (post_last has the last), so that the search index can go on where it stopped. What is found by
  * its id or author is found by the first bytes of it, in a small index; and rev is NULL as long as
- * it is the id. `active` orders lists: see README.md. topic_saw is what an op of a topic that was
- * ever closed had seen of that. */
+ * it is the id. `rank` orders lists, `active` is the newest claim: forum_order.c. topic_saw is what
+ * an op of a topic that was ever closed had seen of that. */
 static const char *const migrations[] = {
 	"CREATE TABLE forum(id BLOB PRIMARY KEY, space BLOB NOT NULL, slug TEXT NOT NULL,"
 	" title TEXT NOT NULL, about TEXT NOT NULL, closed INTEGER NOT NULL, time INTEGER NOT NULL)"
@@ -19,14 +19,20 @@ static const char *const migrations[] = {
 	" forum BLOB NOT NULL, title TEXT NOT NULL, author BLOB NOT NULL, kind INTEGER NOT NULL,"
 	" by_name TEXT NOT NULL, time INTEGER NOT NULL, closed INTEGER NOT NULL,"
 	" pinned INTEGER NOT NULL, hidden INTEGER NOT NULL, posts INTEGER NOT NULL,"
-	" active INTEGER NOT NULL, shuts INTEGER NOT NULL) STRICT;"
-	"CREATE INDEX topic_list ON topic(forum, space, pinned, active, hidden, posts);"
-	"CREATE INDEX topic_active ON topic(active);"
+	" active INTEGER NOT NULL, rank INTEGER NOT NULL, shuts INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX topic_list ON topic(forum, space, pinned, rank, active, id, hidden, posts);"
+	"CREATE INDEX topic_rank ON topic(rank, active, id);"
+	"CREATE INDEX topic_ahead ON topic(space, active);"
 	"CREATE TABLE post(num INTEGER PRIMARY KEY, id BLOB NOT NULL, rev BLOB, topic INTEGER NOT "
-	"NULL, number INTEGER NOT NULL, author BLOB NOT NULL,"
-	" kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT NULL,"
+	"NULL, number INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" author BLOB NOT NULL, kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT NULL,"
 	" edited INTEGER NOT NULL, hidden INTEGER NOT NULL, erased INTEGER NOT NULL,"
 	" reason TEXT NOT NULL, source TEXT, html TEXT, text TEXT NOT NULL) STRICT;"
+	"CREATE INDEX post_log ON post(log, time, seq);"
+	"CREATE TABLE forum_log(num INTEGER PRIMARY KEY, space BLOB NOT NULL, box BLOB NOT NULL,"
+	" incarnation INTEGER NOT NULL, UNIQUE(space, box, incarnation)) STRICT;"
+	"CREATE TABLE forum_bound(space BLOB PRIMARY KEY, time INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
 	"CREATE TABLE post_last(one INTEGER PRIMARY KEY, num INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX post_by_id ON post(substr(id, 1, 8));"
 	"CREATE UNIQUE INDEX post_place ON post(topic, number);"
@@ -50,7 +56,7 @@ static const char *const migrations[] = {
 	"t.hidden),"                                                                               \
 	" (SELECT sum(t.posts) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "   \
 	"t.hidden),"                                                                               \
-	" (SELECT max(t.active) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "  \
+	" (SELECT max(t.rank) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "  \
 	"t.hidden)"
 #define TOPIC_COLUMNS                                                                              \
 	"t.num, t.id, t.space, t.forum, t.title, t.author, t.kind, t.by_name, t.time, t.closed,"   \
@@ -74,11 +80,13 @@ static const char *const sql[FORUM_STMTS] = {
 			  " FROM forum f WHERE f.space = ?1 AND f.slug = ?2 ORDER BY f.time, f.id",
 	[TOPIC_ADD] =
 		"INSERT INTO topic(id, space, forum, title, author, kind, by_name, time, closed,"
-		" pinned, hidden, posts, active, shuts)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, 0)",
+		" pinned, hidden, posts, active, rank, shuts)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, 0, 0, 0, 0, 0, 0)",
 	[TOPIC_CHANGE] =
 		"UPDATE topic SET title = ?2, forum = ?3, closed = ?4, pinned = ?5 WHERE num = ?1",
-	[TOPIC_GREW] = "UPDATE topic SET posts = ?2, active = max(active, ?3) WHERE num = ?1",
+	/* Settling puts right the rank of those that claim too much. */
+	[TOPIC_GREW] = "UPDATE topic SET posts = ?2, active = max(active, ?3),"
+		       " rank = max(active, ?3) WHERE num = ?1",
 	[TOPIC_SHUTS] = "UPDATE topic SET shuts = shuts + 1 WHERE num = ?1 RETURNING shuts",
 	[TOPIC_HIDE] = "UPDATE topic SET hidden = ?2 WHERE id = ?1",
 	[TOPIC_GET] =
@@ -90,14 +98,15 @@ static const char *const sql[FORUM_STMTS] = {
 	/* The index alone finds the page's topics; only those are then read. */
 	[TOPIC_PAGE] = "SELECT " TOPIC_COLUMNS ", '' FROM (SELECT num FROM topic"
 		       "  WHERE forum = ?1 AND space = ?2 AND (?3 OR NOT hidden)"
-		       "  ORDER BY pinned DESC, active DESC, num DESC LIMIT ?5 OFFSET ?4) w"
+		       "  ORDER BY pinned DESC, rank DESC, active DESC, id DESC LIMIT ?5 OFFSET ?4)"
+		       " w"
 		       " JOIN topic t ON t.num = w.num" LAST_POST
-		       " ORDER BY t.pinned DESC, t.active DESC, t.num DESC",
+		       " ORDER BY t.pinned DESC, t.rank DESC, t.active DESC, t.id DESC",
 	[TOPIC_COUNT] = "SELECT count(*) FROM topic t WHERE t.forum = ?1 AND t.space = ?2"
 			" AND (?3 OR NOT t.hidden)",
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
 			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
-			 " WHERE NOT t.hidden ORDER BY t.active DESC, t.num DESC",
+			 " WHERE NOT t.hidden ORDER BY t.rank DESC, t.active DESC, t.id DESC",
 	[TOPIC_BY_AUTHOR] =
 		"SELECT " TOPIC_COLUMNS ", f.title FROM (SELECT topic, max(time) AS last"
 		"  FROM (SELECT topic, time FROM post WHERE substr(author, 1, 8) = substr(?1, 1, 8)"
@@ -107,8 +116,8 @@ static const char *const sql[FORUM_STMTS] = {
 		" JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
 		" WHERE t.space = ?2 AND NOT t.hidden ORDER BY w.last DESC",
 	[POST_ADD] = "INSERT INTO post(num, id, topic, number, author, kind, by_name, time, edited,"
-		     " hidden, erased, reason, source, html, text)"
-		     " VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10)",
+		     " hidden, erased, reason, source, html, text, log, seq)"
+		     " VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10, ?13, ?14)",
 	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5, erased = ?6"
 			" WHERE " THIS_POST " AND erased <> 1",
 	[EDIT_ADD] = "INSERT INTO post_edit(op, topic, post) SELECT ?1, topic, id FROM post"
@@ -134,6 +143,25 @@ static const char *const sql[FORUM_STMTS] = {
 		"SELECT p.id FROM topic t JOIN post p ON p.topic = t.num AND p.number = 1"
 		" WHERE t.forum = ?1 AND t.time = ?2 AND t.kind = 1 AND p.by_name = ?3"
 		" AND p.text = ?4",
+	[LOG_NUM] = "SELECT num FROM forum_log WHERE space = ?1 AND box = ?2 AND incarnation = ?3",
+	[LOG_NOTE] = "INSERT INTO forum_log(space, box, incarnation) VALUES(?1, ?2, ?3)"
+		     " RETURNING num",
+	[BOUND_FIND] =
+		"WITH word AS MATERIALIZED (SELECT max((SELECT max(time) FROM post"
+		"   WHERE log = l.num)) AS newest FROM forum_log l WHERE l.space = ?1 GROUP BY l.box"
+		"  HAVING newest IS NOT NULL)"
+		" SELECT newest FROM word ORDER BY newest DESC"
+		" LIMIT 1 OFFSET (SELECT max(1, count(*) / 4) FROM word)",
+	[BOUND_GET] = "SELECT time FROM forum_bound WHERE space = ?1",
+	[BOUND_SET] = "INSERT OR REPLACE INTO forum_bound(space, time) VALUES(?1, ?2)",
+	/* A post that claims more than the bound ?2 counts as old as what came before it in its
+	 * log. Only so many of those are looked through that nobody can make it long. */
+	[TOPIC_RANK] =
+		"UPDATE topic SET rank = (SELECT max(CASE WHEN p.time <= ?2 THEN p.time ELSE"
+		"  ifnull((SELECT q.time FROM (SELECT time, seq FROM post WHERE log = p.log"
+		"    AND time <= ?2 ORDER BY time DESC LIMIT 256) q"
+		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1), 0) END)"
+		" FROM post p WHERE p.topic = topic.num) WHERE space = ?1 AND active > ?3",
 	[SAW_ADD] =
 		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",
 	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",
@@ -248,16 +276,6 @@ struct error *topic_note(struct fold *f, const struct topic *t, const struct op 
 
 /* --- posts ------------------------------------------------------------------------------------ */
 
-/* When this happened, for the order of lists: what the author says, but never later than now. A
- * clock before 2024 is not set yet and can't judge. */
-static int64_t active(struct fold *f, int64_t time)
-{
-	const int64_t clock_is_set = 1704067200000;
-	int64_t now = env_now(f->conn->env);
-
-	return time > now && now > clock_is_set ? now : time;
-}
-
 /* Of a text that is not short; a short one's is made when it is read. */
 static const char *html_of(struct fold *f, const char *text)
 {
@@ -275,12 +293,13 @@ struct error *post_add(struct fold *f, const struct topic *t, const struct op *o
 	int64_t number = t->posts + 1, erased = text ? POST_HELD : POST_ERASED;
 	const char *source = text ? op_str(op, "source") : NULL;
 	struct memo_topic *k = memo_topic(f);
-	int64_t num, time = active(f, op->time);
+	int64_t num, log, time = op->time;
 
 	TRY(memo_post_num(f, &num));
-	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisssii", &op->id, t->num, number,
+	TRY(memo_log(f, op, &log));
+	TRY(db_do(f->conn->view, stmts(f), POST_ADD, "kiikisisssiiii", &op->id, t->num, number,
 		  &by->key, (int64_t)by->kind, by->name, op->time, source, html_of(f, text),
-		  text ? text : "", erased, num));
+		  text ? text : "", erased, num, log, (int64_t)op->seq));
 	if (!k)
 		return db_do(f->conn->view, stmts(f), TOPIC_GREW, "iii", t->num, number, time);
 	k->active = k->grew && k->active > time ? k->active : time;
@@ -334,6 +353,7 @@ static struct error *reset(struct fold *f)
 					      RESET_TOPIC};
 	struct memo_topic *k = memo_topic(f);
 
+	memo_order(f);
 	if (k)
 		k->gone = true;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)

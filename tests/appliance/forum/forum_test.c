@@ -258,11 +258,159 @@ static void a_clock_in_the_far_future_does_not_pin_a_conversation(void **state)
 	w.b.env.now = 3350000000000; /* 2076 */
 	assert_ok(start_in(&w.b, &w, w.other, "Del futur", &topic));
 	assert_ok(pull(&w.b, &w.a, 100));
-	topics_are(&w.a, &w, "Del futur|Tema");
+	topics_are(&w.a, &w, "Tema|Del futur");
 	test_env_pass(&w.a.env, 60000);
 	assert_ok(say(&w.a, &w, w.member, "avui", NULL));
 	topics_are(&w.a, &w, "Tema|Del futur");
+	swap(&w);
+	topics_are(&w.b, &w, "Tema|Del futur");
+	rebuilt_the_same(&w);
+	topics_are(&w.b, &w, "Tema|Del futur");
 	world_release(&w);
+}
+
+/* A reply from the year 2106 in somebody's conversation neither lifts it nor keeps it down. */
+static void a_reply_of_a_wrong_clock_hides_nothing(void **state)
+{
+	static const int64_t wrong[] = {4294967296000, 2147483648000, 1000};
+	struct world w;
+	struct hash second;
+
+	world_init(&w);
+	test_env_pass(&w.a.env, 60000);
+	assert_ok(start_in(&w.a, &w, w.member, "Segon", &second));
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		swap(&w);
+		w.b.env.now = wrong[i];
+		assert_ok(say(&w.b, &w, w.other, "fora de temps", NULL));
+		swap(&w);
+		topics_are(&w.a, &w, "Segon|Tema");
+		topics_are(&w.b, &w, "Segon|Tema");
+	}
+	test_env_pass(&w.a.env, 60000);
+	assert_ok(say(&w.a, &w, w.member, "a l'hora", NULL));
+	swap(&w);
+	topics_are(&w.a, &w, "Tema|Segon");
+	topics_are(&w.b, &w, "Tema|Segon");
+	world_release(&w);
+}
+
+/* The only box that writes for a month keeps its order: its own past says where it stands. */
+static void who_writes_alone_for_long_keeps_the_order(void **state)
+{
+	const int64_t days = 24 * 3600 * 1000LL;
+	struct world w;
+	struct hash t;
+
+	world_init(&w);
+	assert_ok(start_in(&w.b, &w, w.other, "De B", &t));
+	swap(&w);
+	for (int i = 1; i <= 6; i++) {
+		char title[16];
+
+		snprintf(title, sizeof(title), "Dia %d", i * 5);
+		w.a.env.now = NOW_MS + i * 5 * days;
+		assert_ok(start_in(&w.a, &w, w.member, title, &t));
+	}
+	swap(&w);
+	topics_are(&w.b, &w, "Dia 30|Dia 25|Dia 20|Dia 15|Dia 10|Dia 5|De B|Tema");
+	topics_are(&w.a, &w, "Dia 30|Dia 25|Dia 20|Dia 15|Dia 10|Dia 5|De B|Tema");
+	w.b.env.now = NOW_MS + 31 * days;
+	assert_ok(say(&w.b, &w, w.other, "ja hi som", NULL));
+	swap(&w);
+	topics_are(&w.a, &w, "Tema|Dia 30|Dia 25|Dia 20|Dia 15|Dia 10|Dia 5|De B");
+	rebuilt_the_same(&w);
+	topics_are(&w.b, &w, "Tema|Dia 30|Dia 25|Dia 20|Dia 15|Dia 10|Dia 5|De B");
+	world_release(&w);
+}
+
+/* --- any clocks, any order of arrival --- */
+enum { TOWNS = 5, TOWN_TOPICS = 4 };
+
+static void order_of(struct box *b, struct world *w, struct order *ret)
+{
+	struct forum f;
+
+	buf_clear(&ret->titles);
+	assert_ok(forum_get(b->c, &w->forum, &f));
+	assert_ok(topic_page(b->c, &f, false, 0, 100, append_title, ret));
+}
+
+static int64_t any_clock(unsigned *seed, int step)
+{
+	static const int64_t clocks[] = {1000, 2147483648000, 4294967296000, NOW_MS, NOW_MS};
+
+	return clocks[(unsigned)rand_r(seed) % ARRAY_LEN(clocks)] + step * 3600 * 1000LL;
+}
+
+static void town_writes(struct world *w, struct box *towns[], struct hash *topics, int step,
+			unsigned *seed)
+{
+	struct box *b = towns[rand_r(seed) % TOWNS];
+	struct hash none;
+	char title[16];
+
+	b->env.now = any_clock(seed, step);
+	snprintf(title, sizeof(title), "T%d", step);
+	if (step < TOWN_TOPICS) {
+		assert_ok(start_in(towns[0], w, w->member, title, &topics[step]));
+		for (int i = 1; i < TOWNS; i++)
+			assert_ok(pull(towns[0], towns[i], 100));
+	} else if (rand_r(seed) % 3 == 0) {
+		assert_ok(start_in(b, w, w->other, title, &none));
+	} else {
+		assert_ok(box_submit(b, &w->space, "post.create",
+				     &topics[rand_r(seed) % TOWN_TOPICS], w->other,
+				     json_pack("{s:s}", "text", title), NULL));
+	}
+	if (rand_r(seed) % 3 == 0)
+		assert_ok(pull(towns[rand_r(seed) % TOWNS], b, 1 + (size_t)rand_r(seed) % 5));
+}
+
+static void one_town(unsigned seed)
+{
+	struct world w;
+	struct box more[TOWNS - 2], *towns[TOWNS] = {&w.a, &w.b};
+	struct hash topics[TOWN_TOPICS];
+	struct order first = {{0}}, other = {{0}};
+
+	world_init(&w);
+	for (int i = 2; i < TOWNS; i++) {
+		towns[i] = &more[i - 2];
+		box_init(towns[i], (uint8_t)(10 + i), NOW_MS);
+		assert_ok(box_open(towns[i]));
+		assert_ok(box_submit(&w.a, &w.space, "appliance.admit", NULL, w.steward,
+				     json_pack("{s:s, s:s, s:s}", "key",
+					       ID(secret_pubkey(towns[i]->key)), "name", "T",
+					       "mode", "write"),
+				     NULL));
+	}
+	for (int i = 1; i < TOWNS; i++)
+		assert_ok(pull(&w.a, towns[i], 100));
+	for (int step = 0; step < 40; step++)
+		town_writes(&w, towns, topics, step, &seed);
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < TOWNS * TOWNS; i++)
+			if (i % TOWNS != i / TOWNS)
+				assert_ok(pull(towns[i % TOWNS], towns[i / TOWNS], 1000));
+	order_of(&w.a, &w, &first);
+	assert_true(first.titles.n > 0);
+	rebuilt_the_same(&w); /* of these, w.b */
+	for (int i = 1; i < TOWNS; i++) {
+		order_of(towns[i], &w, &other);
+		assert_string_equal(buf_str(&other.titles), buf_str(&first.titles));
+	}
+	buf_release(&first.titles);
+	buf_release(&other.titles);
+	for (int i = 2; i < TOWNS; i++)
+		box_release(towns[i]);
+	world_release(&w);
+}
+
+static void the_same_posts_give_the_same_order_everywhere(void **state)
+{
+	for (unsigned seed = 1; seed <= 8; seed++)
+		one_town(seed);
 }
 
 static void a_topic_shows_only_in_a_forum_of_its_own_space(void **state)
@@ -470,6 +618,9 @@ int main(void)
 		cmocka_unit_test(a_post_that_did_not_see_the_closing_stays),
 		cmocka_unit_test(the_later_of_two_moderators_who_know_of_each_other_wins),
 		cmocka_unit_test(a_clock_in_the_far_future_does_not_pin_a_conversation),
+		cmocka_unit_test(a_reply_of_a_wrong_clock_hides_nothing),
+		cmocka_unit_test(who_writes_alone_for_long_keeps_the_order),
+		cmocka_unit_test(the_same_posts_give_the_same_order_everywhere),
 		cmocka_unit_test(a_topic_shows_only_in_a_forum_of_its_own_space),
 		cmocka_unit_test(two_forums_of_one_slug_keep_two_addresses),
 		cmocka_unit_test(erased_words_are_nowhere_and_the_place_stays),
