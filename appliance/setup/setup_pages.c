@@ -95,8 +95,8 @@ static struct error *enter(struct request *r)
 {
 	const char *text;
 	int status;
-	/* For each by itself, or somebody on the network could use up the tries of the people of the
-	 * box: a code of 50 random bits is not guessed by many either. */
+	/* For each by itself, or somebody on the network could use up the tries of the people of
+	 * the box: a code of 50 random bits is not guessed by many either. */
 	struct error *e = request_limit(r, "setup", 10, 6);
 
 	if (!e && !code_is(setup_of(r), field(r, "code")))
@@ -421,13 +421,15 @@ static const char *back_to(enum setup_kind kind)
 static struct error *progress(struct request *r)
 {
 	struct setup_progress p;
+	bool busy, still = request_query(r, "still") != NULL;
 	json_t *context;
 
 	setup_job_look(setup_of(r)->job, &p);
 	if (p.state == SETUP_IDLE)
 		return respond_done(r, "/", NULL);
-	context = json_pack("{s:b, s:b, s:b, s:i, s:s, s:s}", "follow",
-			    p.state != SETUP_FAILED && !request_query(r, "still"), "running",
+	busy = p.state != SETUP_FAILED;
+	context = json_pack("{s:b, s:b, s:b, s:b, s:i, s:s, s:s}", "refresh", busy && !still,
+			    "still", busy && still, "running",
 			    p.state == SETUP_RUNNING || p.state == SETUP_READY, "ready",
 			    p.state == SETUP_READY, "percent", p.percent, "text",
 			    request_text(r, setup_step_text(p.step)), "back_url", back_to(p.kind));
