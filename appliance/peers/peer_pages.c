@@ -337,9 +337,11 @@ struct last {
 static struct error *keep_text(void *ctx, const struct receipt *x)
 {
 	struct last *l = ctx;
+	struct sync_report report =
+		peers_settled(request_conn(l->r)->local, x, request_arena(l->r));
 
 	l->text = *x->error ? arena_str(request_arena(l->r), x->error)
-			    : peers_report_text(&x->report, translate, l->r, request_arena(l->r));
+			    : peers_report_text(&report, translate, l->r, request_arena(l->r));
 	return NULL;
 }
 

@@ -106,6 +106,9 @@ struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct syn
 enum { PEERS_SENTENCES = 8 + REPORT_REFUSALS };
 size_t peers_report_sentences(const struct sync_report *r, error_translate_fn *translate, void *ctx,
 			      struct arena *arena, const char *out[PEERS_SENTENCES]);
+/* Its report; whether both hold the same is what both have signed, where they have: who answers
+ * knows at the end less than who asks. */
+struct sync_report peers_settled(struct db *local, const struct receipt *x, struct arena *arena);
 /* Where its receipt is and what became of its signatures, into a row of a list: receipt_url, agreed,
  * alone, disputed. */
 void peers_receipt_link(json_t *row, const struct receipt *x);

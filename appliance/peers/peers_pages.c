@@ -151,12 +151,13 @@ static struct error *add_report(void *ctx, const struct receipt *x)
 				request_date(l->r, x->when_ms), "when_text",
 				request_date_text(l->r, x->when_ms), "sentences", "ok", !*x->error);
 	json_t *list = json_object_get(row, "sentences");
+	struct sync_report report = peers_settled(l->conn->local, x, request_arena(l->r));
 	size_t n = 0;
 
 	if (*x->error)
 		json_array_append_new(list, json_string(x->error));
 	else
-		n = peers_report_sentences(&x->report, translate, l->r, request_arena(l->r),
+		n = peers_report_sentences(&report, translate, l->r, request_arena(l->r),
 					   sentences);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(sentences[i]));

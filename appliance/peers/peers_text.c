@@ -97,6 +97,24 @@ const char *peers_report_text(const struct sync_report *r, error_translate_fn *t
 	return all;
 }
 
+struct sync_report peers_settled(struct db *local, const struct receipt *x, struct arena *arena)
+{
+	struct sync_report r = x->report;
+	struct receipt_signed s;
+	struct receipt_body body;
+	struct error *e;
+
+	if (x->state != RECEIPT_AGREED)
+		return r;
+	e = receipt_get_signed(local, &x->id, arena, &s);
+	if (!e)
+		e = receipt_read(s.bytes[ASKER], arena, &body);
+	if (!e)
+		r.equal = receipt_equal(&body);
+	error_free(e);
+	return r;
+}
+
 void peers_receipt_link(json_t *row, const struct receipt *x)
 {
 	char url[sizeof("/admin/receipts/") + BASE32_KEY_LEN];
