@@ -22,6 +22,8 @@ static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
 		struct sync_report sum = v->sum;
 		struct pubkey key = v->key;
 		bool known = v->known, stalled = v->stalled;
+		/* They come every minute: a closed door is no news. */
+		bool in_vain = v->closed && !sum.received && !sum.filled && !sum.sent;
 		char error[PEER_ERROR];
 
 		memcpy(error, v->error, sizeof(error));
@@ -29,7 +31,7 @@ static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
 		guard_leave(v);
 		if (stalled && l->o.misdeed)
 			l->o.misdeed(l->o.ctx, &key, MISDEED_STALL, "");
-		if (known)
+		if (known && !in_vain)
 			l->o.ended(l->o.ctx, &key, &sum, error[0] ? error : NULL);
 	}
 }

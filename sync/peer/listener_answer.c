@@ -290,7 +290,8 @@ static struct error *pay(struct request *r)
 	bool blob = r->route->answer == answer_blob;
 
 	r->may_give = UINT64_MAX;
-	ENSURE(!o->closed || !o->closed(o->ctx, &r->peer),
+	r->v->closed = o->closed && o->closed(o->ctx, &r->peer);
+	ENSURE(!r->v->closed,
 	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. It "
 				      "comes by itself when it is open.")));
 	if (!o->ledger)

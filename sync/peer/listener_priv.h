@@ -19,6 +19,7 @@ struct visitor {
 	bool known;	  /* has shown an approved key */
 	bool busy;	  /* a request is in hand */
 	bool cut, stalled;
+	bool closed;	   /* was told that our line is */
 	struct pubkey key; /* when known */
 
 	atomic_uint_fast64_t bytes; /* moved by the request in hand */
