@@ -4,8 +4,12 @@
 #include "sync/replicate/sender.h"
 #include <assert.h>
 
-/* One space that both sides carry, or that we are about to follow. */
+/* A space that we carry and they do not list is named to them once, and given if they want it. */
+enum offer { OFFER_NONE, OFFER_MADE, OFFER_LEFT };
+
+/* One space that both sides carry, or that we are about to follow, or that is offered. */
 struct shared {
+	enum offer offer;	    /* OFFER_NONE also when they want it: as any other */
 	struct space_digest theirs; /* as they said last */
 	struct space_digest ours;   /* when they were compared last */
 	bool took_part;		    /* differed at some time in this exchange */
@@ -40,6 +44,11 @@ struct session {
 	uint32_t abilities; /* theirs */
 	bool partial, wanting; /* they keep only a part; and lack something of it */
 };
+
+static bool is_offer(const struct shared *sp)
+{
+	return sp->offer != OFFER_NONE;
+}
 
 /* The requests: what may come back, how the body is made, what a frame does, and what follows. */
 struct request {
@@ -145,7 +154,7 @@ void session_weighed(const struct session *s)
 	for (size_t i = 0; i < s->n_spaces; i++)
 		any |= s->spaces[i].took_part;
 	for (size_t i = 0; i < s->n_spaces; i++)
-		if (s->spaces[i].took_part || !any)
+		if (!is_offer(&s->spaces[i]) && (s->spaces[i].took_part || !any))
 			tally_digests(s->o.tally, &s->spaces[i].ours, &s->spaces[i].theirs);
 }
 
@@ -215,6 +224,8 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 	for (size_t i = 0; i < s->n_spaces; i++) {
 		struct space_digest ours;
 
+		if (is_offer(&s->spaces[i]))
+			continue;
 		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
 		TRY(differs(s, log, &ours, &s->spaces[i].theirs, &s->spaces[i].differs));
 		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
@@ -234,16 +245,87 @@ static uint64_t moved(const struct session *s)
 	return r->received + r->filled + r->accepted + r->forks + r->new_incarnation;
 }
 
-static struct error *status_answered(struct session *s, struct log_store *log)
+/* --- offers: what they do not list --- */
+
+static bool offers(void *ctx, const struct hash *space)
 {
+	struct session *s = ctx;
+
+	return !shared_find(s, space) && shares(s, space) && follows(s, space);
+}
+
+/* Who is only ever called would never hear of a space that began with the one who calls. */
+static struct error *find_offers(struct session *s, struct log_store *log, size_t *ret_n)
+{
+	struct space_digest rows[LIMIT_SPACES];
+	struct shared *all;
+
+	TRY(heads_all(log, offers, s, rows, LIMIT_SPACES - s->n_spaces, ret_n));
+	all = realloc(s->spaces, (s->n_spaces + *ret_n + 1) * sizeof(*all));
+	if (!all)
+		abort();
+	s->spaces = all;
+	for (size_t i = 0; i < *ret_n; i++)
+		s->spaces[s->n_spaces++] = (struct shared){
+			.offer = OFFER_MADE, .theirs.space = rows[i].space, .ours = rows[i]};
+	return NULL;
+}
+
+/* One head of ours: who lacks the space and follows it says in the answer that it has none. */
+static struct error *make_offer(struct session *s, struct log_store *log, struct shared *sp)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct head *heads;
 	size_t n;
 
+	TRY(heads_collect(log, &sp->theirs.space, &a, &heads, &n));
+	if (n == 0) {
+		sp->offer = OFFER_LEFT;
+		return NULL;
+	}
+	buf_clear(&sp->heads);
+	buf_add(&sp->heads, &heads[0], sizeof(heads[0]));
+	sender_heads(s->out, &sp->theirs.space, heads, 1);
+	return NULL;
+}
+
+/* From here on it is a space as any other, of which they hold nothing. */
+static void hear_offer(struct session *s, struct shared *sp, const struct frame *f)
+{
+	const struct head *named = (const struct head *)sp->heads.p;
+
+	if (sp->offer != OFFER_MADE)
+		return;
+	for (size_t i = 0; i < f->heads.n; i++)
+		if (log_id_cmp(&f->heads.heads[i].id, &named->id) == 0 && !f->heads.heads[i].seq) {
+			sp->offer = OFFER_NONE;
+			sp->differs = sp->took_part = true;
+			s->report.spaces++;
+			s->report.equal = false;
+			buf_clear(&sp->heads);
+			sp->sorted = 0;
+			return;
+		}
+}
+
+static bool is_offered(struct session *s, const struct hash *space)
+{
+	const struct shared *sp = shared_find(s, space);
+
+	return sp && is_offer(sp);
+}
+
+static struct error *status_answered(struct session *s, struct log_store *log)
+{
+	size_t n, n_offers;
+
 	TRY(compare(s, log, &n));
+	TRY(find_offers(s, log, &n_offers));
 	s->report.spaces = (unsigned)n;
 	s->report.equal = n == 0;
 	if (n)
 		return begin_round(s, log);
-	move(s, ST_BLOBS);
+	move(s, n_offers ? ST_PULL : ST_BLOBS);
 	return NULL;
 }
 
@@ -363,6 +445,8 @@ static struct error *pull_build(struct session *s, struct log_store *log)
 	for (size_t i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].differs)
 			TRY(ask_space(s, log, &s->spaces[i]));
+		else if (s->spaces[i].offer == OFFER_MADE)
+			TRY(make_offer(s, log, &s->spaces[i]));
 	return NULL;
 }
 
@@ -401,6 +485,10 @@ static struct error *learn_heads(struct session *s, const struct frame *f)
 {
 	struct shared *sp = shared_find(s, &f->heads.space);
 
+	if (sp && is_offer(sp)) {
+		hear_offer(s, sp, f);
+		return NULL;
+	}
 	for (size_t i = 0; sp && i < f->heads.n; i++) {
 		struct head *known = model_find(sp, &f->heads.heads[i].id);
 
@@ -430,6 +518,9 @@ static struct error *pull_frame(struct session *s, struct log_store *log, const 
 		learn_digests(s, f);
 		return NULL;
 	case FRAME_NOTE:
+		/* An offer that is not wanted is no refusal of anything. */
+		if (is_offered(s, &f->note.id.space))
+			return NULL;
 		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
 		tally_note(s->o.tally, &f->note.id, f->note.why, true);
 		return NULL;
@@ -451,6 +542,9 @@ static struct error *pull_frame(struct session *s, struct log_store *log, const 
 
 static struct error *pull_answered(struct session *s, struct log_store *log)
 {
+	for (size_t i = 0; i < s->n_spaces; i++)
+		if (s->spaces[i].offer == OFFER_MADE)
+			s->spaces[i].offer = OFFER_LEFT;
 	move(s, ST_PLAN);
 	return NULL;
 }
@@ -718,9 +812,10 @@ void session_blob_done(struct session *s, bool here)
 
 size_t session_theirs(const struct session *s, struct space_digest *rows, size_t max)
 {
-	size_t n = s->n_spaces < max ? s->n_spaces : max;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		rows[i] = s->spaces[i].theirs;
+	for (size_t i = 0; i < s->n_spaces && n < max; i++)
+		if (!is_offer(&s->spaces[i]))
+			rows[n++] = s->spaces[i].theirs;
 	return n;
 }

@@ -21,6 +21,8 @@
  *
  * (Every round begins at the +: where both sides may hold many rows, ranges.h finds out in which
  * they differ, and PULL says only these.)
+ * (Spaces that the other does not list are offered in the first PULL: one row of ours, and if the
+ * answer says that it has none of it, the PUSH brings all.)
  * STATUS, RANGES, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
  * answer has ended; between them SESSION_WRITE for every batch that came. Any fault of the peer or
  * the network ends the session with that error; what was written before it stays.

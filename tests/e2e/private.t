@@ -23,7 +23,7 @@ for folder, _, names in os.walk(sys.argv[1]):
 sys.exit(1)
 PY
 }
-# Who asks learns of spaces that are new to it: each asks the other.
+# Each asks the other once.
 meet() {
 	"$LLIURE" sync "$(key_of "$2")" --data "$T/$1" && "$LLIURE" sync "$(key_of "$1")" --data "$T/$2"
 }

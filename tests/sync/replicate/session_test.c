@@ -518,6 +518,86 @@ static void what_is_not_followed_is_not_asked_for_nor_taken(void **state)
 	assert_int_equal(r.accepted, 0);
 }
 
+static void who_is_called_learns_of_a_space_of_the_caller(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_n(f, &f->a, 3, "x");
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.accepted, 5);
+	assert_int_equal(r.refusals, 0);
+	assert_true(r.equal);
+	assert_same(f);
+	/* From then on it is a space that both carry. */
+	write_n(f, &f->b, 1, "y");
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.received, 1);
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.requests, 1);
+	assert_same(f);
+}
+
+/* Of many logs, too, with what is said about an admission coming before its log. */
+static void a_space_of_several_boxes_is_offered_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct hash of_a, of_c;
+	struct sync_report r;
+	struct box c;
+
+	boxes_sync(&f->b, &f->a);
+	write_n(f, &f->b, 4, "b");
+	boxes_sync(&f->a, &f->b);
+	write_n(f, &f->a, 2, "a");
+	box_init(&c, &f->env, f->dir, "c", 3);
+	r = boxes_sync(&f->a, &c);
+	assert_true(r.equal);
+	of_a = box_digest(&f->a);
+	of_c = box_digest(&c);
+	assert_id_equal(&of_a, &of_c);
+	box_release(&c);
+}
+
+static void a_space_that_is_not_followed_is_offered_in_vain_and_cheaply(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct log_info info;
+
+	write_n(f, &f->a, 50, "x");
+	f->b.o.follows = never;
+	for (int i = 0; i < 2; i++) {
+		r = boxes_sync(&f->a, &f->b);
+		assert_int_equal(r.accepted + r.sent + r.received, 0);
+		assert_int_equal(r.requests, 2);
+		assert_int_equal(r.refusals, 0);
+		assert_true(r.equal);
+		assert_true(r.bytes_out + r.bytes_in < 1000);
+	}
+	info = log_of(&f->b, &f->space, secret_pubkey(f->a.key));
+	assert_int_equal(info.head, 0);
+}
+
+static void what_is_not_shared_is_not_offered(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	f->a.o.shares = never;
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.requests, 1);
+	assert_int_equal(r.sent, 0);
+	/* Nor is it named to one who hides it: the answer says no more than that. */
+	f->a.o.shares = NULL;
+	boxes_sync(&f->a, &f->b);
+	f->b.o.shares = never;
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.sent, 0);
+	assert_int_equal(r.refusals, 0);
+	assert_true(r.equal);
+}
+
 static void more_than_the_limit_of_an_exchange_is_left_for_later(void **state)
 {
 	struct fixture *f = *state;
@@ -861,6 +941,10 @@ int main(void)
 		T(a_bit_flipped_anywhere_is_noticed_and_nothing_false_is_stored),
 		T(what_is_not_shared_is_not_even_named),
 		T(what_is_not_followed_is_not_asked_for_nor_taken),
+		T(who_is_called_learns_of_a_space_of_the_caller),
+		T(a_space_of_several_boxes_is_offered_whole),
+		T(a_space_that_is_not_followed_is_offered_in_vain_and_cheaply),
+		T(what_is_not_shared_is_not_offered),
 		T(more_than_the_limit_of_an_exchange_is_left_for_later),
 		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
 		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
