@@ -3,16 +3,31 @@
  */
 #include "sync/engine_priv.h"
 #include "sync/peer/keep.h"
+#include "sync/peer/ledger.h"
 
 enum { LOCAL_CACHE_KIB = 256 };
 
+/* What it may cost, as the daemon counts it. */
+static struct error *find_quota(struct db *local, const struct pubkey *key, struct ledger *ledger)
+{
+	struct peer_terms terms;
+	unsigned times;
+
+	TRY(ledger_load(ledger, local));
+	TRY(peer_terms_get(local, key, &terms));
+	TRY(ledger_times(local, key, &times));
+	ledger_set(ledger, key, times, terms.take_bytes, terms.give_bytes);
+	return NULL;
+}
+
 static struct error *find_peer(const char *local_path, const struct pubkey *key, int64_t now_ms,
-			       struct peer *ret)
+			       struct ledger *ledger, struct peer *ret)
 {
 	_cleanup_(db_closep) struct db *local = NULL;
 
 	TRY(db_open(local_path, DB_READER, LOCAL_CACHE_KIB, &local));
 	TRY(peer_get(local, key, ret));
+	TRY(find_quota(local, key, ledger));
 	ENSURE(!peer_terms_over(ret->until_ms, now_ms),
 	       error_new(ERR_DENIED, N_("The terms for box %s have ended. Give it new ones first."),
 			 ID_SHORT(key)));
@@ -35,7 +50,8 @@ static struct error *open_log(const struct sync_options *o, struct log_store **r
 }
 
 static struct error *exchange_once(const struct sync_options *o, const struct peer *p,
-				   struct log_store *log, struct outcome *o_ret,
+				   struct log_store *log, struct ledger *ledger,
+				   struct outcome *o_ret,
 				   struct space_digest theirs[LIMIT_SPACES],
 				   struct sync_report *ret)
 {
@@ -47,6 +63,7 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 		.self = o->self,
 		.to = {.env = o->env, .peer = p->key, .address = p->address, .name = o->name},
 		.log = log,
+		.ledger = ledger,
 		.receipt = true,
 	};
 
@@ -63,9 +80,15 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 	return NULL;
 }
 
+static struct error *save_ledger(struct sync_writing *w, void *arg)
+{
+	return ledger_save(arg, w->local);
+}
+
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 			struct sync_report *ret)
 {
+	_cleanup_(ledger_freep) struct ledger *ledger = ledger_new(o->env);
 	_cleanup_(log_closep) struct log_store *log = NULL;
 	struct sync_report report = {0};
 	struct outcome outcome = {.key = *peer, .report = &report, .asked = true};
@@ -73,12 +96,14 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	struct peer p;
 	struct error *err, *later;
 
-	TRY(find_peer(o->local_path, peer, env_now(o->env), &p));
+	TRY(find_peer(o->local_path, peer, env_now(o->env), ledger, &p));
 	TRY(open_log(o, &log));
-	err = exchange_once(o, &p, log, &outcome, theirs, &report);
+	err = exchange_once(o, &p, log, ledger, &outcome, theirs, &report);
 	outcome.address = p.address;
 	outcome.error = err ? error_english(err) : NULL;
 	later = outcome_write(&o->host, o->env, &outcome);
+	if (!later)
+		later = o->host.write(o->host.ctx, save_ledger, ledger);
 	if (!later)
 		later = audit_all(&o->host, log); /* what came before a failure, too */
 	*ret = report;

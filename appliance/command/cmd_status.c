@@ -11,8 +11,12 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 {
 	struct status *st = ctx;
 	struct log_counts n;
+	uint64_t gone = 0;
 
 	TRY(log_count(st->conn->log, &s->id, &n));
+	if (n.missing)
+		TRY(erased_lacking(st->conn, &s->id, &gone));
+	n.missing -= gone < n.missing ? gone : n.missing;
 	json_array_append_new(st->list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "id", ID(&s->id),
 						  "name", s->name, "entries", (json_int_t)n.entries,
 						  "missing", (json_int_t)n.missing, "logs",

@@ -162,22 +162,29 @@ struct error *erase_settle(struct batch *b, const struct hash *target)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
+/* Of every erase op there is, whether it may or not. */
+static struct error *all_targets(struct conn *c, struct buf *targets)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
-	_cleanup_(buf_release) struct buf targets = {0};
 	bool row;
 
-	TRY(memory_load(c));
 	for (;;) {
 		struct hash id;
 
 		TRY(db_step(c->view, st, &row));
 		if (!row)
-			break;
+			return NULL;
 		if (db_id(st, 0, id.b))
-			buf_add(&targets, &id, sizeof(id));
+			buf_add(targets, &id, sizeof(id));
 	}
+}
+
+struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
+{
+	_cleanup_(buf_release) struct buf targets = {0};
+
+	TRY(memory_load(c));
+	TRY(all_targets(c, &targets));
 	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
 		const struct hash *id = (const struct hash *)(void *)targets.p + i;
 		const struct space *space;
@@ -216,5 +223,39 @@ struct error *erased_get(struct conn *c, const struct hash *target, struct erase
 	TRY(log_op(c->log, target, see_header, &o));
 	o.erased_ms = by.time;
 	*ret = o;
+	return NULL;
+}
+
+struct lacking {
+	const struct hash *space;
+	uint64_t n;
+};
+
+static struct error *see_lacking(void *ctx, const struct stored *e)
+{
+	struct lacking *k = ctx;
+	struct entry entry;
+
+	entry_decode(&e->raw, &entry);
+	k->n += (e->state == PAYLOAD_NOT_HELD || e->state == PAYLOAD_SEALED) &&
+		(!k->space || hash_eq(&entry.space, k->space));
+	return NULL;
+}
+
+struct error *erased_lacking(struct conn *c, const struct hash *space, uint64_t *ret)
+{
+	_cleanup_(buf_release) struct buf targets = {0};
+	struct lacking k = {.space = space};
+
+	TRY(all_targets(c, &targets));
+	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
+		const struct hash *id = (const struct hash *)(void *)targets.p + i;
+		struct op_rec t;
+
+		TRY(rec_find(c, id, &t));
+		if (t.num && t.kind == OP_GONE)
+			TRY(log_op(c->log, id, see_lacking, &k));
+	}
+	*ret = k.n;
 	return NULL;
 }

@@ -6,11 +6,14 @@ struct error *coming_count(struct conn *c, struct coming *ret)
 {
 	struct log_counts n;
 	char days[SETTING_MAX + 1];
+	uint64_t gone = 0;
 
 	TRY(log_count(c->log, NULL, &n));
+	if (n.missing)
+		TRY(erased_lacking(c, NULL, &gone));
 	TRY(config_get(c, SETTING_KEEP_DAYS, days));
 	*ret = (struct coming){.entries = n.entries,
-			       .missing = n.missing,
+			       .missing = n.missing > gone ? n.missing - gone : 0,
 			       .keep_days = (uint32_t)strtoul(days, NULL, 10)};
 	return NULL;
 }

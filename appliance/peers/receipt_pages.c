@@ -103,7 +103,9 @@ static void say_carried_space(const struct paper *p, json_t *list, const struct 
 			      number(p, (uint64_t)s->forks[0] + s->forks[1])));
 	if (memcmp(s->missing[ASKER], nothing, 16) != 0)
 		say(p, list,
-		    error_new(ERR_INTERNAL, N_("Some contents are still waited for at %s."),
+		    error_new(ERR_INTERNAL,
+			      N_("Some contents are not at %s: they were erased, or are "
+				 "still on their way."),
 			      p->name[ASKER]));
 }
 

@@ -105,6 +105,7 @@ static struct error *find_newest(struct keeper *k, const struct places *all, int
 				 char *ret_name, size_t size)
 {
 	int64_t best = 0, when;
+	struct error *last = NULL;
 	char name[BACKUP_NAME];
 
 	*ret_fd = -1;
@@ -131,10 +132,18 @@ static struct error *find_newest(struct keeper *k, const struct places *all, int
 	}
 	for (size_t i = 0; i < all->n && *ret_fd < 0; i++)
 		if (all->list[i].kind == PLACE_PEER) {
-			TRY(peer_place_fetch(k->app, all->list[i].where, ret_fd));
-			snprintf(ret_name, size, "%.8s", all->list[i].where);
+			struct error *e = peer_place_fetch(k->app, all->list[i].where, ret_fd);
+
+			if (e) /* another may have one */
+				error_replace(&last, e);
+			else
+				snprintf(ret_name, size, "%.8s", all->list[i].where);
 		}
-	return *ret_fd < 0 ? error_new(ERR_NOT_FOUND, N_("There is no backup to try out.")) : NULL;
+	if (*ret_fd >= 0) {
+		error_free(last);
+		return NULL;
+	}
+	return last ? last : error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
 }
 
 static void prove(struct keeper *k, const struct places *all)

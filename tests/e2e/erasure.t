@@ -60,4 +60,11 @@ done
 until_ok 20 confirmed a "$three" "$a"
 ok "no byte is there after all the kills" no_byte a zebrafish3
 ok "the page names a" sh -c "curl -sS -H 'Authorization: Bearer $(cat "$T/token.a")' '$(url a "/erased/$three")' | grep -q 'this box'"
+
+# Who comes later never held what was erased, and does not wait for it.
+ok "box c follows" make_box c --join "$(sync_addr a)" "$(key_of a)"
+ok "c serves" start_box c
+"$LLIURE" peer add "$(sync_addr c)" "$(key_of c)" --read-only --data "$T/a" >/dev/null 2>&1
+ok "c has all that can be had" until_ok 10 sh -c "'$LLIURE' sync --data '$T/c' && curl -sS '$(url c "/topic/$topic.json")' | grep -q first"
+is "and waits for nothing" "$("$LLIURE" status --json --data "$T/c" | python3 -c 'import json,sys; print([s["missing"] for s in json.load(sys.stdin)["spaces"]])')" "[0]"
 finish
