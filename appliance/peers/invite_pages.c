@@ -21,8 +21,7 @@ static const char *field_or(struct request *r, const char *name, const char *oth
 
 /* --- making one ------------------------------------------------------------------------------- */
 
-/* Where the volunteer reaches this box's pages, the other box may reach its listener. */
-static const char *own_address(struct request *r)
+const char *peers_own_address(struct request *r)
 {
 	const char *host = request_host(r);
 	int port = request_app(r)->sync ? sync_port(request_app(r)->sync) : 0;
@@ -37,7 +36,7 @@ static struct error *show_invite(struct request *r, const struct peer_terms *t, 
 {
 	const char *read_only = field_or(r, "read_only", "");
 	json_t *form = json_pack("{s:s, s:s, s:s, s:b}", "label", field_or(r, "label", ""), "addr",
-				 field_or(r, "addr", own_address(r)), "days",
+				 field_or(r, "addr", peers_own_address(r)), "days",
 				 field_or(r, "days", "7"), "read_only", *read_only == '1');
 	json_t *context = json_pack("{s:o}", "form", form);
 	struct error *e = terms_into(r, context, NULL, t, terms_preview_asked(r));

@@ -43,3 +43,6 @@ struct candidate {
 	int status;
 };
 struct error *show_candidate(struct request *r, const struct candidate *c) MUST;
+/* Where the volunteer reaches this box's pages, another box may reach its listener: "HOST:PORT", or "" when
+ * they sit at the box itself. */
+const char *peers_own_address(struct request *r);
