@@ -388,8 +388,11 @@ static struct error *keep_disputed(struct run *r, size_t chained)
 {
 	size_t n = chained;
 
+	/* Behind our fork a gap is no reason either: what lies in it another box may have given us, or it is live
+	 * elsewhere, and is not sent again. */
 	if (!pubkey_eq(&r->in->id->appliance, &r->l->self) ||
-	    !(error_is(r->refused, ERR_FORK) || error_is(r->refused, ERR_CHAIN)))
+	    !(error_is(r->refused, ERR_FORK) || error_is(r->refused, ERR_CHAIN) ||
+	      (error_is(r->refused, ERR_GAP) && r->info.frozen)))
 		return NULL;
 	while (n > r->good && !entry_verify_appliance(&r->in->headers[n - 1]))
 		n--;

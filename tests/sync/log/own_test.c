@@ -285,8 +285,15 @@ static void what_a_disk_set_back_has_lost_comes_back_from_a_peer(void **state)
 	give_all(&b, &peer);
 	ops[3] = box_append(&old, &space, ana, "written after");
 	lost.payloads[2].state = PAYLOAD_NOT_HELD;
+	assert_int_equal(give_as(&old, &lost, 4, 4, false, &r), ERR_GAP);
+	assert_int_equal(r.disputed, 0); /* it may simply be behind: it asks for what is between */
+	assert_int_equal(give_as(&old, &lost, 2, 2, false, &r), ERR_FORK);
+	assert_int_equal(r.disputed, 1);
+	/* From a peer that sees what lies between live elsewhere. */
+	assert_int_equal(give_as(&old, &lost, 4, 4, false, &r), ERR_GAP);
+	assert_int_equal(r.disputed, 1);
 	assert_int_equal(give_as(&old, &lost, 2, lost.n, false, &r), ERR_FORK);
-	assert_int_equal(r.disputed, 3);
+	assert_int_equal(r.disputed, 1);
 	assert_int_equal(give_as(&old, &lost, 3, lost.n, false, &r), ERR_CHAIN);
 	assert_int_equal(r.disputed, 0);
 	assert_ok(log_begin(old.l));
