@@ -392,6 +392,24 @@ static struct error *plan_better(struct serving *v, struct log_store *log)
 	return NULL;
 }
 
+/* A log of the one who pushed turned out forked by it: what only we hold of the other branch. Both sides may
+ * hold the same now and have no reason to ask again. */
+static struct error *plan_forked_owner(struct serving *v, struct log_store *log)
+{
+	const struct log_id *forks = (const struct log_id *)v->forks.p;
+
+	for (size_t i = 0; i < v->forks.n / sizeof(*forks); i++) {
+		bool before = !pubkey_eq(&forks[i].appliance, &v->o.peer);
+
+		for (size_t k = 0; k < i && !before; k++)
+			before = pubkey_eq(&forks[k].appliance, &v->o.peer) &&
+				 hash_eq(&forks[k].space, &forks[i].space);
+		if (!before && serving_shares(v, &forks[i].space))
+			TRY(sender_plan_disputed(v->out, log, &forks[i].space, &v->o.peer));
+	}
+	return NULL;
+}
+
 static struct error *plan_push(struct serving *v, struct log_store *log)
 {
 	const struct log_id *forks = (const struct log_id *)v->forks.p;
@@ -405,6 +423,7 @@ static struct error *plan_push(struct serving *v, struct log_store *log)
 		if (info.frozen && serving_shares(v, &forks[i].space))
 			sender_fork(v->out, &info);
 	}
+	TRY(plan_forked_owner(v, log));
 	TRY(plan_better(v, log));
 	for (size_t i = 0; i < kept; i++)
 		sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
