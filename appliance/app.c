@@ -90,9 +90,11 @@ void app_close(struct app *a)
 {
 	if (!a)
 		return;
+	/* Nobody asks for anything any more. The writer's connection is the last to be closed: the one that may
+	 * checkpoint. */
+	peers_free(a->peers);
 	if (a->writer)
 		writer_stop(a->writer);
-	peers_free(a->peers);
 	sieves_free(a->sieves);
 	blob_close(a->blobs);
 	secret_free(a->self);
