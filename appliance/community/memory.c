@@ -144,6 +144,12 @@ static struct error *load_keys(struct conn *c)
 	}
 }
 
+/* Its tables contradict each other, as after a disk that forgot what it had promised: it is made anew. */
+static struct error *damaged_view(void)
+{
+	return error_new(ERR_CORRUPT, N_("The pages' tables of this box are damaged."));
+}
+
 static struct error *load_logs(struct conn *c)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, LOG_ALL);
@@ -156,6 +162,9 @@ static struct error *load_logs(struct conn *c)
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return NULL;
+		ENSURE(db_int(st, 0) > 0 && db_int(st, 1) > 0 &&
+			       (uint64_t)db_int(st, 1) <= m->spaces_n,
+		       damaged_view());
 		l = add_log(m, db_int(st, 0));
 		l->space = (size_t)db_int(st, 1) - 1;
 		l->id.space = m->spaces[l->space]->id;
@@ -181,6 +190,7 @@ static struct error *load_runs(struct conn *c)
 			return NULL;
 		db_id(st, 2, &rules);
 		l = vlog_of(c, db_int(st, 0));
+		ENSURE(l, damaged_view());
 		add_run(l, (uint64_t)db_int(st, 1), &rules);
 		l->runs[l->n - 1].used = true;
 	}
