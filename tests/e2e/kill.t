@@ -30,8 +30,8 @@ for round in $(seq "$ROUNDS"); do
 	[ $victim = b ] && { sleep 0.2; kill -9 "${daemon[a]}"; wait "${daemon[a]}" 2>/dev/null; unset "daemon[a]"; }
 	unset "daemon[$victim]"
 	wait $writer 2>/dev/null
-	[ -n "${daemon[a]-}" ] || start_box a --sync "$async" || { bad_start=1; break; }
-	[ -n "${daemon[b]-}" ] || start_box b --sync "$bsync" || { bad_start=1; break; }
+	[ -n "${daemon[a]-}" ] || until_ok 5 start_box a --sync "$async" || { bad_start=1; break; }
+	[ -n "${daemon[b]-}" ] || until_ok 5 start_box b --sync "$bsync" || { bad_start=1; break; }
 done
 is "the boxes started after every one of $ROUNDS cuts" $bad_start 0
 sort -o "$T/acked" "$T/acked"
