@@ -53,7 +53,10 @@ LDFLAGS_ALL = $(OPT_$(VARIANT)) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS)
 
 # ---- sources: a file is found by being there -----------------------------------------------------
 SYNC_SRC := $(shell find sync -name '*.c' | sort)
-APP_SRC := $(filter-out appliance/main.c,$(shell find appliance firmware -name '*.c' 2>/dev/null | sort))
+# Beneath the daemon: firmware/NAME/main.c is the program lliure-NAME, all other files are in the library.
+FIRMWARE_MAIN := $(wildcard firmware/*/main.c)
+FIRMWARE := $(patsubst firmware/%/main.c,$(B)/lliure-%,$(FIRMWARE_MAIN))
+APP_SRC := $(filter-out appliance/main.c $(FIRMWARE_MAIN),$(shell find appliance firmware -name '*.c' 2>/dev/null | sort))
 TEST_LIB_SRC := $(filter-out %_test.c %_tool.c,$(shell find tests/lib tests/sim -name '*.c' | sort))
 TEST_SRC := $(shell find tests -name '*_test.c' 2>/dev/null | sort)
 FUZZ_SRC := $(shell find tests/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
@@ -71,7 +74,7 @@ REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 
 .PHONY: all help deps run test test-build test-deps fuzz bench sim image clean format check-format install
 
-all: $(B)/lliure ## build build/VARIANT/lliure
+all: $(B)/lliure $(FIRMWARE) ## build build/VARIANT/lliure and the programs of firmware/
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -112,6 +115,9 @@ $(B)/libtest.a: $(TEST_LIB_OBJ)
 $(B)/lliure: $(B)/obj/appliance/main.o $(B)/libappliance.a $(B)/libsync.a
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+$(B)/lliure-%: $(B)/obj/firmware/%/main.o $(B)/libappliance.a $(B)/libsync.a
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
 # ---- templates, styles and translations, inside the program --------------------------------------
 LOCALES := $(patsubst webui/locale/%.po,%,$(wildcard webui/locale/*.po))
 MO := $(patsubst %,$(B)/gen/locale/%.mo,$(LOCALES))
@@ -141,7 +147,7 @@ $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(B)/libtest
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-test-build: $(B)/lliure $(TESTS) $(TOOLS) $(REPLAYS) ## build the tests
+test-build: $(B)/lliure $(FIRMWARE) $(TESTS) $(TOOLS) $(REPLAYS) ## build the tests
 # TESTS_ONLY=path/to/one.t or a name's part runs a part.
 test: test-deps ## install what the tests need, build and run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-build VARIANT=$(VARIANT)
