@@ -386,7 +386,7 @@ static struct error *find_unit(struct parse *p, struct span name, struct mustach
 static struct error *add_partial(struct parse *p, const struct tag *t, bool alone,
 				 struct span indent)
 {
-	struct mustache_unit *unit;
+	struct mustache_unit *unit = NULL;
 	struct mustache_op *op;
 
 	ENSURE(t->body.n, fail(p, "a name is missing"));
