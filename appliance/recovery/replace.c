@@ -86,15 +86,33 @@ static struct error *replace_in(struct replacing *x, size_t i)
 	return NULL;
 }
 
+/* It is the same house: a successor that was no peer before is one on the lost box's terms. */
+static struct error *carry_terms(struct replacing *x)
+{
+	struct db *local = x->conn->local;
+	struct peer_terms terms;
+	struct peer lost;
+	struct error *e = peer_get(local, &x->what->lost, &lost);
+
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	TRY(peer_terms_get(local, &x->what->lost, &terms));
+	return peer_terms_put(local, &x->what->successor, &terms);
+}
+
 /* The successor is a peer, the lost one none any more. */
 static struct error *change_peers(struct replacing *x)
 {
 	const struct replace *w = x->what;
 	struct peer p = {.key = w->successor, .added_ms = env_now(x->conn->env)};
 	struct error *e = peer_get(x->conn->local, &w->successor, &p);
+	bool is_new = error_is(e, ERR_NOT_FOUND);
 	size_t vouched;
 
-	if (e && !error_is(e, ERR_NOT_FOUND))
+	if (e && !is_new)
 		return e;
 	error_free(e);
 	p.read_only = false;
@@ -103,6 +121,8 @@ static struct error *change_peers(struct replacing *x)
 	if (w->address && *w->address)
 		snprintf(p.address, sizeof(p.address), "%s", w->address);
 	TRY(peer_put(x->conn->local, &p));
+	if (is_new)
+		TRY(carry_terms(x));
 	e = peer_remove(x->conn->local, &w->lost, env_now(x->conn->env));
 	if (e && !error_is(e, ERR_NOT_FOUND))
 		return e;

@@ -3,7 +3,8 @@
  * A box that died and left neither sheets nor a backup: a new box with a key of its own becomes its
  * successor. A steward signs it in and the lost key out, in one commit: appliance.admit of the new
  * key as the lost one was admitted, appliance.revoke of the lost one with all that is held of its
- * logs as the cut. What the lost key signs from then on, in whoever's hands, is void everywhere.
+ * logs as the cut. As a peer the successor has the terms that the lost box had, unless it was one
+ * with terms of its own. What the lost key signs from then on, in whoever's hands, is void everywhere.
  *
  * Keys of people that lived only on the lost box are lost with it: what they wrote stays theirs by
  * name, and they get an account of that name on another box.

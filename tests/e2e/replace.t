@@ -25,6 +25,7 @@ until_ok 20 eval '"$LLIURE" user add joan --password-file "$T/password" --data "
 JOAN=$("$LLIURE" user token joan --password-file "$T/password" --data "$T/b" | tail -1)
 post_json b /forum/general/topics "$JOAN" '{"title":"abans de perdre-la","text":"hola"}' >/dev/null
 ok "what is written there comes here" until_ok 20 eval 'get a /forum/general.json | grep -q "abans de"'
+"$LLIURE" peer terms "$B" --until 2099-12-31 --take-bytes 77M --data "$T/a" >/dev/null
 cp -a "$T/b" "$T/stolen"
 stop_box b KILL
 
@@ -44,6 +45,7 @@ is "a steward does it" "$(send /admin/recovery/replace -d "lost=$B" -d "successo
 ok "who lost their key is named" grep -q joan "$T/body"
 ok "and how they come back is said" grep -q "under the same name" "$T/body"
 is "the lost box is no peer any more" "$("$LLIURE" peer list --data "$T/a" | grep -c "${B:0:8}")" 0
+ok "the successor is one on the same terms" eval '"$LLIURE" peer terms "$C" --data "$T/a" | grep -q 2099-12-31'
 ok "the successor fetches everything" until_ok 30 agree a c
 ok "what the lost box wrote before stays" eval 'get c /forum/general.json | grep -q "abans de"'
 "$LLIURE" user add joan --password-file "$T/password" --data "$T/c" >/dev/null
