@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy_priv.h"
+#include "appliance/member/account.h"
 
 enum {
 	NOTICE_AGAIN_MS = 3600000,
@@ -181,8 +182,79 @@ struct new_key {
 	struct app *app;
 	const struct secret *steward;
 	struct secret *key;
+	bool people; /* who has an account here is at home here under the new key, too */
 	int left;
 };
+
+/* People of one space whose home is the old key. */
+struct moving {
+	struct conn *conn;
+	const struct pubkey *old;
+	struct buf members; /* of struct member */
+};
+
+static struct error *look_at_member(void *ctx, const struct member *m)
+{
+	struct moving *v = ctx;
+	struct account a;
+	struct error *e;
+
+	if (m->role == ROLE_NONE || !pubkey_eq(&m->home, v->old))
+		return NULL;
+	e = account_by_key(v->conn, &m->key, &a);
+	if (!e)
+		buf_add(&v->members, m, sizeof(*m));
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	return NULL;
+}
+
+/* Only a steward may: a box adds nobody who is there already. */
+static struct error *move_people_in(struct conn *c, const struct new_key *n,
+				    const struct hash *space)
+{
+	_cleanup_(buf_release) struct buf members = {0};
+	struct moving v = {.conn = c, .old = secret_pubkey(n->app->self)};
+	struct error *e = member_each(c, space, look_at_member, &v);
+	struct hash id;
+
+	members = v.members;
+	TRY(e);
+	for (size_t i = 0; i < members.n / sizeof(struct member); i++) {
+		const struct member *m = (const struct member *)(void *)members.p + i;
+
+		TRY(community_submit(
+			c,
+			&(struct draft){.type = "member.add",
+					.space = *space,
+					.author = n->steward,
+					.take_body = json_pack("{s:s, s:s, s:s, s:s}", "key",
+							       ID(&m->key), "name", m->name, "role",
+							       role_name(m->role), "home",
+							       ID(secret_pubkey(n->key)))},
+			&id));
+	}
+	return NULL;
+}
+
+static struct error *move_people(struct conn *c, const struct new_key *n)
+{
+	_cleanup_(buf_release) struct buf spaces = {0};
+	enum role role;
+
+	if (!n->people || !n->steward)
+		return NULL;
+	TRY(space_each(c, collect_space, &spaces));
+	for (size_t i = 0; i < spaces.n / sizeof(struct hash); i++) {
+		const struct hash *space = (const struct hash *)(void *)spaces.p + i;
+
+		TRY(role_now(c, space, secret_pubkey(n->steward), &role));
+		if (role == ROLE_STEWARD)
+			TRY(move_people_in(c, n, space));
+	}
+	return NULL;
+}
 
 /* The other box keeps the old key: from now on it is a box like any other. */
 static struct error *befriend_old(struct conn *c, struct new_key *n)
@@ -208,6 +280,8 @@ static struct error *new_key_job(struct conn *c, void *arg)
 	struct successor s = successor_sign(old, secret_pubkey(n->key), env_now(c->env));
 
 	TRY(successor_admit(c, secret_pubkey(old), &s.to, n->app->name, n->steward, &n->left));
+	TRY(move_people(c, n));
+	TRY(account_reseal_claim(c, old, n->key));
 	TRY(lineage_put(c, &s));
 	TRY(befriend_old(c, n));
 	return log_new_incarnation(c->log);
@@ -224,12 +298,12 @@ static struct error *keep_origin(struct app *a)
 	return file_write(path, span_str(id.s), 0600);
 }
 
-struct error *copy_new_key(struct app *a, const struct secret *steward, struct pubkey *ret_key,
-			   int *ret_left)
+struct error *copy_new_key(struct app *a, const struct secret *steward, bool people,
+			   struct pubkey *ret_key, int *ret_left)
 {
 	_cleanup_(secret_freep) struct secret *key = secret_new();
 	_cleanup_(freep) char *path = path_join(a->dir, "key");
-	struct new_key n = {.app = a, .steward = steward, .key = key};
+	struct new_key n = {.app = a, .steward = steward, .key = key, .people = people};
 
 	/* What is done before a power cut is no harm: an admitted key that nobody has. */
 	TRY(writer_run(a->writer, new_key_job, &n));

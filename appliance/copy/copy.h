@@ -45,9 +45,11 @@ struct error *successor_admit(struct conn *c, const struct pubkey *self, const s
 			      const char *name, const struct secret *steward, int *ret_left) MUST;
 
 /* This box gets a key of its own: admitted, stated, written to the folder. From then on the program
- * has to begin again (app.again); until then everything goes on under the old key. */
-struct error *copy_new_key(struct app *a, const struct secret *steward, struct pubkey *ret_key,
-			   int *ret_left) MUST;
+ * has to begin again (app.again); until then everything goes on under the old key. `people`: where
+ * `steward` is one, those who have an account here are at home here, also by the community's list
+ * (their `home` names the new key); else it names the box that keeps the old one. */
+struct error *copy_new_key(struct app *a, const struct secret *steward, bool people,
+			   struct pubkey *ret_key, int *ret_left) MUST;
 /* The statement that this box shows to strangers; "" when it has its first key. */
 struct error *copy_own_statement(struct conn *c, const struct pubkey *self,
 				 char out[SUCCESSOR_TEXT]) MUST;

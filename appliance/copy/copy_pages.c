@@ -83,7 +83,7 @@ static struct error *handled(struct request *r)
 static struct error *new_key(struct request *r)
 {
 	struct app *a = request_app(r);
-	const char *sure = request_field(r, "sure");
+	const char *sure = request_field(r, "sure"), *people = request_field(r, "people");
 	struct pubkey key;
 	int left;
 
@@ -91,7 +91,8 @@ static struct error *new_key(struct request *r)
 	       error_new(ERR_INVALID, N_("Tick first that only one of the two boxes does this.")));
 	ENSURE(a->again, error_new(ERR_BUSY, N_("This box can't begin again by itself now.")));
 	TRY(request_limit(r, "newkey", 2, 1));
-	TRY(copy_new_key(a, request_viewer(r)->secret, &key, &left));
+	TRY(copy_new_key(a, request_viewer(r)->secret, people && *people == '1', &key,
+			 &left));
 	a->again(a);
 	return respond_page(r, "admin_copy_done", request_text(r, N_("A key of its own")),
 			    json_pack("{s:s, s:s, s:i}", "key", ID(&key), "short", ID_SHORT(&key),

@@ -148,9 +148,17 @@ static struct error *list_member(void *ctx, const struct member *m)
 {
 	struct listing *l = ctx;
 	struct home_search home = {.key = &m->home};
+	struct account a;
+	struct error *e;
 
 	if (pubkey_eq(&m->home, &l->box) || m->role == ROLE_NONE)
 		return NULL;
+	/* Who has an account here is in the list already, wherever the rules see their home: this
+	 * box may have a newer key than they do. */
+	e = account_by_key(request_conn(l->r), &m->key, &a);
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
 	TRY(admitted_each(request_conn(l->r), &m->space, match_home, &home));
 	append(l, m->name, &m->key, m->role, false, home.name);
 	return NULL;

@@ -49,7 +49,7 @@ for b in a b c; do ok "all is on $b" until_ok 20 reads_all $b; done
 ok "a decides that it keeps the key" act a /admin/copy/handled '{}'
 ok "and is not asked any more" not warned a
 ok "without a tick nobody gets a new key" not act b /admin/copy/new-key '{}'
-ok "b gets a key of its own" act b /admin/copy/new-key '{"sure": "1"}'
+ok "b gets a key of its own" act b /admin/copy/new-key '{"sure": "1", "people": "1"}'
 until_ok 15 sh -c "[ \$(grep -c 'Ctrl-C' '$T/b.out') = 2 ]"
 sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.http"
 sed -n 's|.*other boxes *port \([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.sync"
@@ -59,6 +59,16 @@ is "a's stayed" "$(key_of a)" "$key"
 ok "b is open under it, with its people" reads_all b
 ok "and its own space on the first page" sh -c "curl -sS '$(url b /forums.json)' | python3 -c 'import json,sys; assert json.load(sys.stdin)[\"spaces\"][0][\"own\"]'"
 ok "b is not warned any more" not warned b
+homes() { # homes BOX KEY: of the people of the community, those at home at that box
+	python3 - "$T/$1/view.db" "$2" <<'END'
+import base64, sqlite3, sys
+key = base64.b32decode(sys.argv[2].upper() + "====")
+print(sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True).execute(
+    "SELECT count(*) FROM member WHERE home = ?", (key,)).fetchone()[0])
+END
+}
+is "its people are at home here by the rules, too" "$(homes b "$new") $(homes b "$key")" "1 0"
+is "and are listed once" "$(get_as b /admin/people.json | grep -o '"name": *"admin"' | wc -l)" 1
 ok "b writes under the new key" write b of-new
 sync_box b >/dev/null 2>&1
 offered() { get_as c /admin.json | grep -q 'has a new key'; }
@@ -77,6 +87,7 @@ ok "b syncs with c" until_ok 10 "$LLIURE" sync "$(key_of c)" --data "$T/b"
 ok "c reads what b wrote under its new key" until_ok 10 reads c of-new
 ok "a syncs" until_ok 10 sync_box a
 ok "a reads it, too" until_ok 10 reads a of-new
+is "its own people are listed once there, wherever their home is now" "$(get_as a /admin/people.json | grep -o '"name": *"admin"' | wc -l)" 1
 ok "a writes" write a last
 sync_all >/dev/null 2>&1
 ok "b reads it" until_ok 10 reads b last
