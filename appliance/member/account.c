@@ -299,6 +299,39 @@ struct error *account_create_claimable(struct conn *c, const struct secret *appl
 	return claim_store_keep(c, secret_pubkey(steward), box);
 }
 
+/* The founder's key, under the box's key of now or, after a power cut between the two, of next. */
+static bool claim_open(const struct claim *claim, const struct secret *appliance,
+		       struct secret **ret)
+{
+	uint8_t key[32];
+	bool ok;
+
+	pending_key(appliance, key);
+	ok = seed_unseal(key, &claim->key, span_of(claim->box, SEALED_SEED), ret) ||
+	     (claim->has_next &&
+	      seed_unseal(key, &claim->key, span_of(claim->next, SEALED_SEED), ret));
+	crypto_wipe(key, sizeof(key));
+	return ok;
+}
+
+struct error *account_reseal_claim(struct conn *c, const struct secret *appliance,
+				   const struct secret *next)
+{
+	_cleanup_(secret_freep) struct secret *steward = NULL;
+	uint8_t key[32], box[SEALED_SEED], again[SEALED_SEED];
+	struct claim claim;
+
+	TRY(claim_store_get(c, &claim));
+	if (!claim.has_key || !claim_open(&claim, appliance, &steward))
+		return NULL;
+	pending_key(appliance, key);
+	seed_seal(key, steward, box);
+	pending_key(next, key);
+	seed_seal(key, steward, again);
+	crypto_wipe(key, sizeof(key));
+	return claim_store_next(c, box, again);
+}
+
 static struct hash code_hash(const char *code)
 {
 	struct hash_state st;
@@ -361,17 +394,11 @@ struct error *account_claim(struct app *app, const char *code, const char *name,
 	struct account_new what = {
 		.name = name, .password = password, .role = ROLE_MEMBER, .volunteer = true};
 	struct claim claim;
-	uint8_t key[32];
-	bool ok = true;
 
 	TRY(app_conn(app, &c));
 	TRY(claim_find(c, code, &claim));
-	if (claim.has_key) {
-		pending_key(app->self, key);
-		ok = seed_unseal(key, &claim.key, span_of(claim.box, SEALED_SEED), &steward);
-		crypto_wipe(key, sizeof(key));
-	}
-	ENSURE(ok, error_new(ERR_CORRUPT,
+	ENSURE(!claim.has_key || claim_open(&claim, app->self, &steward),
+	       error_new(ERR_CORRUPT,
 			     N_("The key of the community's founder in %s is damaged, or "
 				"belongs to another box."),
 			     db_path(c->local)));

@@ -76,6 +76,10 @@ enum { CLAIM_TEXT = 27 }; /* 26 letters and the zero */
  * appliance's, until somebody claims the box. */
 struct error *account_create_claimable(struct conn *c, const struct secret *appliance,
 				       const struct secret *steward) MUST;
+/* Inside a job on the writer: the box's key is about to give way to `next`. What is kept for the
+ * founder opens under either from now on, so that a power cut in between loses nothing. */
+struct error *account_reseal_claim(struct conn *c, const struct secret *appliance,
+				   const struct secret *next) MUST;
 /* A new one-time code (the old one stops working); the link is /claim/CODE. ERR_EXISTS when the box
  * has a volunteer. */
 struct error *claim_new(struct app *app, char ret_code[CLAIM_TEXT]) MUST;

@@ -31,6 +31,7 @@ enum member_stmt {
 	ACCOUNT_REKEY,
 	CLAIM_GET,
 	CLAIM_KEEP,
+	CLAIM_NEXT,
 	CLAIM_CODE,
 	CLAIM_CLEAR,
 	SESSION_ADD,
@@ -59,13 +60,16 @@ struct error *account_store_rekey(struct conn *c, int64_t id, const struct pubke
 				  const struct sealed *s) MUST;
 
 struct claim {
-	bool has_code, has_key;
+	bool has_code, has_key, has_next;
 	struct hash code;
 	struct pubkey key;
 	uint8_t box[SEALED_SEED];
+	uint8_t next[SEALED_SEED]; /* the same under the key that the box takes next */
 };
 struct error *claim_store_get(struct conn *c, struct claim *ret) MUST;
 struct error *claim_store_keep(struct conn *c, const struct pubkey *key,
 			       const uint8_t box[SEALED_SEED]) MUST;
+struct error *claim_store_next(struct conn *c, const uint8_t box[SEALED_SEED],
+			       const uint8_t next[SEALED_SEED]) MUST;
 struct error *claim_store_code(struct conn *c, const struct hash *code) MUST;
 struct error *claim_store_clear(struct conn *c) MUST;

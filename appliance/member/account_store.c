@@ -16,6 +16,7 @@ static const char *const migrations[] = {
 	" account INTEGER NOT NULL REFERENCES account, label TEXT NOT NULL, box BLOB NOT NULL,"
 	" created INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX token_of ON token (account);",
+	"ALTER TABLE claim ADD COLUMN next BLOB;",
 };
 
 static const char *const sql[MEMBER_STMTS] = {
@@ -34,9 +35,10 @@ static const char *const sql[MEMBER_STMTS] = {
 	[ACCOUNT_REKEY] =
 		"UPDATE account SET salt = ?2, passes = ?3, memory = ?4, box = ?5, key = ?6"
 		" WHERE id = ?1",
-	[CLAIM_GET] = "SELECT code, key, box FROM claim",
+	[CLAIM_GET] = "SELECT code, key, box, next FROM claim",
 	[CLAIM_KEEP] = "INSERT INTO claim (id, key, box) VALUES (1, ?1, ?2)"
-		       " ON CONFLICT (id) DO UPDATE SET key = ?1, box = ?2",
+		       " ON CONFLICT (id) DO UPDATE SET key = ?1, box = ?2, next = NULL",
+	[CLAIM_NEXT] = "UPDATE claim SET box = ?1, next = ?2",
 	[CLAIM_CODE] = "INSERT INTO claim (id, code) VALUES (1, ?1)"
 		       " ON CONFLICT (id) DO UPDATE SET code = ?1",
 	[CLAIM_CLEAR] = "DELETE FROM claim",
@@ -203,7 +205,7 @@ struct error *account_store_rekey(struct conn *c, int64_t id, const struct pubke
 struct error *claim_store_get(struct conn *c, struct claim *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CLAIM_GET);
-	struct span box;
+	struct span box, next;
 	bool row;
 
 	*ret = (struct claim){0};
@@ -215,8 +217,19 @@ struct error *claim_store_get(struct conn *c, struct claim *ret)
 	ret->has_key = db_id(st, 1, ret->key.b) && box.n == SEALED_SEED;
 	if (ret->has_key)
 		memcpy(ret->box, box.p, SEALED_SEED);
+	next = db_blob(st, 3);
+	ret->has_next = ret->has_key && next.n == SEALED_SEED;
+	if (ret->has_next)
+		memcpy(ret->next, next.p, SEALED_SEED);
 	sqlite3_reset(st);
 	return NULL;
+}
+
+struct error *claim_store_next(struct conn *c, const uint8_t box[SEALED_SEED],
+			       const uint8_t next[SEALED_SEED])
+{
+	return db_do(c->local, stmts(c), CLAIM_NEXT, "bb", span_of(box, SEALED_SEED),
+		     span_of(next, SEALED_SEED));
 }
 
 struct error *claim_store_keep(struct conn *c, const struct pubkey *key,

@@ -639,6 +639,45 @@ static void the_first_volunteer_takes_the_keys(void **state)
 	assert_fails(claim_new(web.app, code), ERR_EXISTS);
 }
 
+struct resealing_for {
+	const struct secret *now, *next;
+};
+
+static struct error *reseal_for(struct conn *c, void *arg)
+{
+	struct resealing_for *k = arg;
+
+	return account_reseal_claim(c, k->now, k->next);
+}
+
+/* Whether the power was cut before the new key was in place, or came twice. */
+static void a_box_with_a_new_key_still_has_its_founders(void **state)
+{
+	_cleanup_(secret_freep) struct secret *lost = test_key(901), *next = test_key(902);
+	struct secret *now;
+	struct resealing_for k;
+	char code[CLAIM_TEXT];
+	struct account a;
+
+	stop(NULL);
+	start(NULL);
+	now = web.app->self;
+	assert_ok(writer_run(web.app->writer, keep, &web));
+	k = (struct resealing_for){now, lost};
+	assert_ok(writer_run(web.app->writer, reseal_for, &k));
+	k = (struct resealing_for){now, next};
+	assert_ok(writer_run(web.app->writer, reseal_for, &k));
+	assert_ok(claim_new(web.app, code));
+	web.app->self = lost;
+	assert_fails(account_claim(web.app, code, "Zoe", "correct horse", &a), ERR_CORRUPT);
+	web.app->self = next;
+	k = (struct resealing_for){next, now};
+	assert_ok(writer_run(web.app->writer, reseal_for, &k));
+	web.app->self = now;
+	assert_ok(account_claim(web.app, code, "Zoe", "correct horse", &a));
+	assert_memory_equal(a.key.b, secret_pubkey(web.steward)->b, 32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -666,6 +705,7 @@ int main(void)
 		cmocka_unit_test(heavy_acts_want_a_fresh_session),
 		cmocka_unit_test(nothing_that_opens_anything_is_in_the_files),
 		cmocka_unit_test(the_first_volunteer_takes_the_keys),
+		cmocka_unit_test(a_box_with_a_new_key_still_has_its_founders),
 	};
 
 	test_init();
