@@ -38,17 +38,6 @@ static void count_found(struct app *a, struct arena *arena, struct overview *o)
 
 /* --- storage ---------------------------------------------------------------------------------- */
 
-static const char *size_text(struct arena *arena, int64_t bytes)
-{
-	static const char *const units[] = {"kB", "MB", "GB", "TB"};
-	double n = (double)bytes / 1000;
-	size_t u = 0;
-
-	for (; n >= 1000 && u + 1 < ARRAY_LEN(units); u++)
-		n /= 1000;
-	return arena_printf(arena, n < 10 ? "%.1f %s" : "%.0f %s", n, units[u]);
-}
-
 /* Bytes below a folder, as the disk counts them; links are not followed. */
 static int64_t folder_bytes(const char *dir, int depth)
 {
@@ -80,8 +69,8 @@ static json_t *storage_json(struct request *r, bool *ret_low)
 	room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 	*ret_low = room < LOW_ROOM;
 	return json_pack("{s:s, s:s, s:b}", "used_text",
-			 size_text(request_arena(r), folder_bytes(a->dir, 5)), "free_text",
-			 size_text(request_arena(r), room), "low", *ret_low);
+			 request_size_text(r, (uint64_t)folder_bytes(a->dir, 5)), "free_text",
+			 request_size_text(r, (uint64_t)room), "low", *ret_low);
 }
 
 /* --- pages ------------------------------------------------------------------------------------ */

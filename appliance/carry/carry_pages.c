@@ -19,7 +19,7 @@ static json_t *download_json(struct request *r, const struct carry_download *d)
 			 "preparing", !d->ready && !d->failed, "none", !d->ready && d->failed,
 			 "url", url, "name", d->name, "size", (json_int_t)d->size, "entries",
 			 (json_int_t)d->entries, "size_text",
-			 carry_size_text(request_arena(r), d->size), "photos",
+			 request_size_text(r, d->size), "photos",
 			 (json_int_t)(d->size < PHOTO_BYTES / 2 ? 0 : photos), "small",
 			 d->size < PHOTO_BYTES / 2);
 }
@@ -33,7 +33,7 @@ static struct error *show(struct request *r, int status, const char *error)
 	ENSURE(c, closed());
 	carry_download(c, &d);
 	context = json_pack("{s:o, s:{}, s:s}", "download", download_json(r, &d), "form",
-			    "limit_text", carry_size_text(request_arena(r), LIMIT_UPLOAD));
+			    "limit_text", request_size_text(r, LIMIT_UPLOAD));
 	carry_follow(r, context, !d.ready && !d.failed && !error);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));

@@ -1,45 +1,30 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/carry/carry_text.h"
 
-const char *carry_size_text(struct arena *a, uint64_t bytes)
-{
-	static const char *const units[] = {"kB", "MB", "GB", "TB"};
-	double n = (double)bytes / 1000;
-	size_t u = 0;
-
-	for (; n >= 1000 && u + 1 < ARRAY_LEN(units); u++)
-		n /= 1000;
-	return arena_printf(a, n < 10 ? "%.1f %s" : "%.0f %s", n, units[u]);
-}
-
 /* One sentence; the error type already knows how to fill and translate one. */
 static void say(struct request *r, json_t *list, struct error *take_sentence)
 {
 	json_array_append_new(list, json_string(request_error_text(r, take_sentence)));
 }
 
-static const char *number(struct request *r, uint64_t n)
-{
-	return arena_printf(request_arena(r), "%llu", (unsigned long long)n);
-}
-
 static void say_taken(struct request *r, json_t *list, const struct sync_report *x)
 {
-	uint64_t new = x->received + x->filled;
+	uint64_t news = x->received + x->filled;
 
-	if (new == 1)
+	if (news == 1)
 		say(r, list, error_new(ERR_INTERNAL, N_("One piece of news was new here.")));
-	else if (new)
+	else if (news)
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were new here."),
-			      number(r, new)));
+			      request_number_text(r, (int64_t)news)));
 	else
 		say(r, list, error_new(ERR_INTERNAL, N_("Nothing in it was new here.")));
 	if (x->known == 1)
 		say(r, list, error_new(ERR_INTERNAL, N_("One was here already.")));
 	else if (x->known)
 		say(r, list,
-		    error_new(ERR_INTERNAL, N_("%s were here already."), number(r, x->known)));
+		    error_new(ERR_INTERNAL, N_("%s were here already."),
+			      request_number_text(r, (int64_t)x->known)));
 }
 
 static void say_refused(struct request *r, json_t *list, const struct sync_report *x)
@@ -81,8 +66,8 @@ static json_t *written_json(struct request *r, const struct carry_job *j)
 	if (j->written.n.entries)
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were written, %s."),
-			      number(r, j->written.n.entries),
-			      carry_size_text(request_arena(r), j->written.n.bytes)));
+			      request_number_text(r, (int64_t)j->written.n.entries),
+			      request_size_text(r, j->written.n.bytes)));
 	else
 		say(r, list,
 		    error_new(ERR_INTERNAL,

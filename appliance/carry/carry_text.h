@@ -4,7 +4,6 @@
 #include "appliance/carry/carry.h"
 #include "appliance/http/http.h"
 
-const char *carry_size_text(struct arena *a, uint64_t bytes); /* "2.3 MB" */
 /* What was taken, as sentences. */
 json_t *carry_report_json(struct request *r, const struct sync_report *report);
 /* How a job stands: waits, runs, done, failed (one of them true), percent, sentences, error. */

@@ -56,7 +56,7 @@ static json_t *stick_json(struct request *r, struct carry_stick *s, bool *busy)
 		      "id", s->id, "label", s->label, "checking", !s->checked && !s->error, "idle",
 		      s->checked && !working && !s->error, "working", working, "writable",
 		      s->writable, "more", s->more, "safe", s->safe && !working, "room_text",
-		      carry_size_text(request_arena(r), s->room), "news", (json_int_t)s->news,
+		      request_size_text(r, s->room), "news", (json_int_t)s->news,
 		      "can_take", others && s->news > 0, "files", files, "job", job, "error");
 	json_object_set_new(o, "nothing", json_boolean(!s->n_files));
 	if (s->error)
@@ -103,7 +103,7 @@ static struct error *add_record(void *ctx, const struct carry_record *x)
 		"when", request_date(l->r, x->when_ms), "when_text",
 		request_date_text(l->r, x->when_ms), "took", x->kind == CARRY_TAKE_STICK, "wrote",
 		x->kind == CARRY_WRITE_STICK, "phone", x->kind == CARRY_TAKE_PHONE, "entries",
-		(json_int_t)x->entries, "size_text", carry_size_text(request_arena(l->r), x->bytes),
+		(json_int_t)x->entries, "size_text", request_size_text(l->r, x->bytes),
 		"sentences", "error", x->error, "receipt_url");
 
 	if (x->kind != CARRY_WRITE_STICK && !*x->error)

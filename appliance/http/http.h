@@ -112,6 +112,9 @@ bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size
 bool request_spooled(struct request *r, int *ret_fd, uint64_t *ret_size);
 /* "23 Nov 2026, 22:00", in the reader's language and the box's time zone, in the arena. */
 const char *request_date_text(struct request *r, int64_t ms);
+/* The one way in which pages write an amount: "1,4 GB", "1.234", as the reader's language does. */
+const char *request_size_text(struct request *r, uint64_t bytes);
+const char *request_number_text(struct request *r, int64_t n);
 const char *request_date(struct request *r, int64_t ms); /* RFC 3339, UTC */
 /* Rate limit by what: a bucket per (what, viewer or network prefix kept only in memory and only
  * hashed). */

@@ -293,6 +293,22 @@ const char *request_date_text(struct request *r, int64_t ms)
 	return language_date_short(r->language, ms, out, LANGUAGE_TEXT);
 }
 
+const char *request_size_text(struct request *r, uint64_t bytes)
+{
+	char text[LANGUAGE_TEXT];
+
+	return arena_str(request_arena(r),
+			 language_size(request_language(r), bytes, text, sizeof(text)));
+}
+
+const char *request_number_text(struct request *r, int64_t n)
+{
+	char text[LANGUAGE_TEXT];
+
+	return arena_str(request_arena(r),
+			 language_number(request_language(r), n, text, sizeof(text)));
+}
+
 const char *request_date(struct request *r, int64_t ms)
 {
 	time_t s = (time_t)(ms / 1000 - (ms % 1000 < 0));

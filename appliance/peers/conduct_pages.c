@@ -43,41 +43,13 @@ static struct error *add_misdeed(void *ctx, const struct conduct *c)
 }
 
 /* --- what it cost --- */
-static const char *size_text(struct request *r, uint64_t bytes)
-{
-	static const char *const units[] = {"kB", "MB", "GB", "TB"};
-	double n = (double)bytes / 1000;
-	size_t u = 0;
-
-	for (; n >= 1000 && u + 1 < ARRAY_LEN(units); u++)
-		n /= 1000;
-	return arena_printf(request_arena(r), n < 10 && n > 0 ? "%.1f %s" : "%.0f %s", n, units[u]);
-}
-
-/* 2 000 000, with narrow spaces that do not break. */
-static const char *grouped(struct request *r, uint64_t n)
-{
-	char digits[24], out[80];
-	size_t len, at = 0;
-
-	snprintf(digits, sizeof(digits), "%" PRIu64, n);
-	len = strlen(digits);
-	for (size_t i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			at += (size_t)snprintf(out + at, sizeof(out) - at, "\u202f");
-		out[at++] = digits[i];
-	}
-	out[at] = 0;
-	return arena_str(request_arena(r), out);
-}
-
 static const char *amount(struct request *r, enum ledger_item item, uint64_t n)
 {
 	if (n == UINT64_MAX)
 		return "";
 	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT)
-		return size_text(r, n);
-	return grouped(r, n);
+		return request_size_text(r, n);
+	return request_number_text(r, (int64_t)n);
 }
 
 static const char *const item_msgids[LEDGER_ITEMS] = {

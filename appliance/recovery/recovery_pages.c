@@ -60,7 +60,6 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	struct listing *l = ctx;
 	struct app *a = request_app(l->r);
 	_cleanup_(freep) char *dir = path_join(a->dir, "kept"), *path = path_join(dir, ID(&p->key));
-	char size[LANGUAGE_TEXT];
 	struct stat st;
 	bool allowed;
 	json_t *row;
@@ -72,8 +71,7 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	if (!stat(path, &st))
 		json_object_set_new(
 			row, "kept_text",
-			json_string(language_size(request_language(l->r), (uint64_t)st.st_size,
-						  size, sizeof(size))));
+			json_string(request_size_text(l->r, (uint64_t)st.st_size)));
 	json_array_append_new(l->peers, row);
 	return NULL;
 }

@@ -161,7 +161,6 @@ static json_t *backups_json(struct request *r)
 		arena_array(request_arena(r), struct setup_found, SETUP_FOUND_MAX);
 	size_t n = setup_find(setup_of(r), found, SETUP_FOUND_MAX);
 	json_t *list = json_array();
-	char size[LANGUAGE_TEXT];
 
 	for (size_t i = 0; i < n; i++) {
 		const struct setup_found *f = &found[i];
@@ -172,7 +171,7 @@ static json_t *backups_json(struct request *r)
 			json_pack("{s:i, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s}", "number", (int)i,
 				  "name", name, "path", f->path, "date_text",
 				  request_date_text(r, f->about.made_ms), "size_text",
-				  language_size(request_language(r), f->size, size, sizeof(size)),
+				  request_size_text(r, f->size),
 				  "small", f->about.scope == BACKUP_SMALL, "passphrase",
 				  f->about.with == SEALED_PASSPHRASE, "old", f->about.old, "box",
 				  f->about.old ? "" : ID_SHORT(&f->about.box)));
