@@ -17,13 +17,13 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 # ---- what Debian packages give -------------------------------------------------------------------
 BUILD_PACKAGES := gcc make pkg-config gettext git ca-certificates libsodium-dev libsqlite3-dev libgit2-dev \
 	libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev libjansson-dev \
-	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev libqrencode-dev
+	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev libqrencode-dev libsystemd-dev
 RUN_PACKAGES := avahi-daemon dbus
 TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
 	procps curl openssl nodejs npm chromium universal-ctags
 BENCH_PACKAGES := fossil wrk time
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
-PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode
+PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
 
 # ---- flags ---------------------------------------------------------------------------------------
 CC := gcc
@@ -115,8 +115,9 @@ $(B)/libtest.a: $(TEST_LIB_OBJ)
 $(B)/lliure: $(B)/obj/appliance/main.o $(B)/libappliance.a $(B)/libsync.a
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+# As needed: what runs as root loads no library that it does not call.
 $(B)/lliure-%: $(B)/obj/firmware/%/main.o $(B)/libappliance.a $(B)/libsync.a
-	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -Wl,--as-needed -o $@ $^ $(LIBS)
 
 # ---- templates, styles and translations, inside the program --------------------------------------
 LOCALES := $(patsubst webui/locale/%.po,%,$(wildcard webui/locale/*.po))

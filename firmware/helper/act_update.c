@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Verbs about the system's own updates. */
+#include "firmware/helper/helper_priv.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* A regular file of the daemon's folder, by one name, no link. It may change afterwards: the
+ * updater reads it through RAUC, which checks the signature and then every block it uses. */
+static bool bundle_is_there(const struct helper *h, const char *name)
+{
+	_cleanup_(closep) int dir =
+		open(h->updates, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_(closep) int fd =
+		dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
+/* The updater is a service of its own: it works for minutes, and writes down what came of it. */
+enum fault act_update(const struct helper *h, const struct words *w, struct answer *a)
+{
+	static const char *const argv[] = {"/usr/bin/systemctl", "--no-block", "start",
+					   "lliure-update.service", NULL};
+	enum fault f;
+
+	if (!bundle_is_there(h, w->v[1]))
+		return fault_about(a, FAULT_NO_FILE, w->v[1]);
+	f = put_file(h->run, "update-request", w->v[1], a);
+	return f ? f : run_program(h, argv, RUN_S, a);
+}
+
+enum fault act_healthy(const struct helper *h, const struct words *w, struct answer *a)
+{
+	static const char *const argv[] = {"/usr/bin/rauc", "status", "mark-good", "booted", NULL};
+
+	(void)w;
+	return run_program(h, argv, RUN_S, a);
+}

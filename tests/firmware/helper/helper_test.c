@@ -1,0 +1,736 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The root helper, every verb: good arguments do one thing each, hostile ones do nothing at all. */
+#include "tests/lib/test.h"
+#include "appliance/box/box.h"
+#include "firmware/helper/helper.h"
+#include "sync/base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+/* --- a machine that remembers what was done to it ----------------------------------------------
+ */
+
+struct machine {
+	struct helper h;
+	struct helper_ops ops;
+	char *dir, *sys, *dev, *proc, *sticks, *state, *updates, *run, *zones;
+	char did[2000]; /* one line for each thing that was done */
+	int run_status, mount_errno, unmount_errno;
+	const char *prints, *only_type;
+	int64_t now, set_to;
+	bool synced;
+};
+
+static void did(struct machine *m, const char *what, const char *on)
+{
+	size_t n = strlen(m->did);
+
+	snprintf(m->did + n, sizeof(m->did) - n, "%s %s\n", what, on);
+}
+
+static int fake_run(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	struct machine *m = ctx;
+	_cleanup_(buf_release) struct buf line = {0};
+
+	assert_true(seconds > 0 && seconds <= 60);
+	assert_int_equal(argv[0][0], '/');
+	for (; *argv; argv++)
+		buf_printf(&line, " %s", *argv);
+	did(m, "run", buf_str(&line) + 1);
+	buf_puts(out, m->prints ? m->prints : "");
+	return m->run_status;
+}
+
+static int fake_mount(void *ctx, const char *source, const char *target, const char *type,
+		      unsigned long flags, const char *data)
+{
+	struct machine *m = ctx;
+	char line[1000];
+	unsigned long always = MS_NODEV | MS_NOSUID | MS_NOEXEC | 256 /* no links */;
+
+	assert_true((flags & always) == always);
+	snprintf(line, sizeof(line), "%s %s %s %s %s", strrchr(source, '/') + 1,
+		 strrchr(target, '/') + 1, type, flags & MS_RDONLY ? "ro" : "rw", data);
+	if (m->only_type && strcmp(type, m->only_type) != 0)
+		return EINVAL;
+	if (!m->mount_errno)
+		did(m, "mount", line);
+	return m->mount_errno;
+}
+
+static int fake_unmount(void *ctx, const char *target, int flags)
+{
+	struct machine *m = ctx;
+
+	assert_true(flags & UMOUNT_NOFOLLOW);
+	did(m, flags & MNT_DETACH ? "detach" : "unmount", strrchr(target, '/') + 1);
+	return m->unmount_errno;
+}
+
+static bool fake_block(void *ctx, const char *path, const char *number)
+{
+	(void)ctx;
+	return access(path, F_OK) == 0 && number[0] >= '1';
+}
+
+static int64_t fake_now(void *ctx)
+{
+	return ((struct machine *)ctx)->now;
+}
+
+static bool fake_synced(void *ctx)
+{
+	return ((struct machine *)ctx)->synced;
+}
+
+static int fake_clock(void *ctx, int64_t ms)
+{
+	((struct machine *)ctx)->set_to = ms;
+	did(ctx, "clock", "");
+	return 0;
+}
+
+static int fake_name(void *ctx, const char *name)
+{
+	did(ctx, "name", name);
+	return 0;
+}
+
+static void put(const char *dir, const char *path, const char *text)
+{
+	_cleanup_(freep) char *whole = path_join(dir, path), *folder = strdup(whole);
+
+	*strrchr(folder, '/') = 0;
+	assert_ok(dir_make(folder, 0755));
+	assert_ok(file_write(whole, span_str(text), 0644));
+}
+
+static void link_to(const char *dir, const char *path, const char *to)
+{
+	_cleanup_(freep) char *whole = path_join(dir, path);
+
+	assert_int_equal(symlink(to, whole), 0);
+}
+
+/* sda: the box's own disk. sdb: a stick with one part. sdc: a stick that the box boots from. sdd: a
+ * stick without a table. mmcblk0: a card in the machine. */
+static void fake_disks(struct machine *m)
+{
+	static const struct {
+		const char *at, *dev;
+	} blocks[] = {
+		{"devices/pci0/ata1/block/sda", "8:0"},
+		{"devices/pci0/usb1/1-1/block/sdb", "8:16"},
+		{"devices/pci0/usb1/1-1/block/sdb/sdb1", "8:17"},
+		{"devices/pci0/usb1/1-2/block/sdc", "8:32"},
+		{"devices/pci0/usb1/1-2/block/sdc/sdc1", "8:33"},
+		{"devices/pci0/usb1/1-2/block/sdc/sdc2", "8:34"},
+		{"devices/pci0/usb2/2-1/block/sdd", "8:48"},
+		{"devices/platform/mmc0/block/mmcblk0", "179:0"},
+	};
+
+	put(m->sys, "class/block/.keep", "");
+	for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+		char path[200], to[200], name[200];
+		const char *base = strrchr(blocks[i].at, '/') + 1;
+
+		snprintf(path, sizeof(path), "%s/dev", blocks[i].at);
+		put(m->sys, path, blocks[i].dev);
+		snprintf(path, sizeof(path), "%s/partition", blocks[i].at);
+		if (strncmp(base, "sd", 2) == 0 && base[3])
+			put(m->sys, path, "1\n");
+		snprintf(name, sizeof(name), "class/block/%s", base);
+		snprintf(to, sizeof(to), "../../%s", blocks[i].at);
+		link_to(m->sys, name, to);
+		put(m->dev, base, "");
+	}
+	put(m->proc, "self/mountinfo", "20 1 8:34 / /data rw - ext4 /dev/sdc2 rw\n");
+}
+
+static int open_machine(void **state)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+
+	m->dir = test_dir();
+	m->sys = path_join(m->dir, "sys");
+	m->dev = path_join(m->dir, "dev");
+	m->proc = path_join(m->dir, "proc");
+	m->sticks = path_join(m->dir, "sticks");
+	m->state = path_join(m->dir, "state");
+	m->updates = path_join(m->dir, "updates");
+	m->run = path_join(m->dir, "run");
+	m->zones = path_join(m->dir, "zones");
+	m->now = 1780000000000;
+	m->ops = (struct helper_ops){m,	       fake_run,    fake_mount, fake_unmount, fake_block,
+				     fake_now, fake_synced, fake_clock, fake_name};
+	m->h = (struct helper){&m->ops,	  1234,	    1234,	m->sys, m->dev,	 m->proc,
+			       m->sticks, m->state, m->updates, m->run, m->zones};
+	fake_disks(m);
+	put(m->state, ".keep", "");
+	put(m->run, ".keep", "");
+	put(m->updates, "lliure-2.raucb", "bundle");
+	put(m->zones, "Europe/Madrid", "TZif2");
+	put(m->zones, "Europe/notes", "not a zone");
+	put(m->dir, "outside", "TZif2");
+	link_to(m->zones, "Europe/out", "../../outside");
+	link_to(m->updates, "link.raucb", "../outside");
+	*state = m;
+	return 0;
+}
+
+static int close_machine(void **state)
+{
+	struct machine *m = *state;
+
+	test_dir_remove(m->dir);
+	free(m->sys), free(m->dev), free(m->proc), free(m->sticks);
+	free(m->state), free(m->updates), free(m->run), free(m->zones);
+	free(m);
+	return 0;
+}
+
+/* What is asked, as words with spaces between. */
+static enum fault ask(struct machine *m, const char *line, struct answer *ret)
+{
+	char message[3000];
+	size_t n = strlen(line);
+
+	memcpy(message, line, n + 1);
+	for (size_t i = 0; i < n; i++)
+		if (message[i] == ' ')
+			message[i] = 0;
+	m->did[0] = 0;
+	*ret = (struct answer){.fault = FAULT_NONE};
+	helper_handle(&m->h, span_of(message, n + 1), ret);
+	return ret->fault;
+}
+
+static void expect(struct machine *m, const char *line, enum fault want, const char *done)
+{
+	struct answer a;
+	enum fault got = ask(m, line, &a);
+
+	if (got != want || strcmp(m->did, done) != 0)
+		fail_msg("%s: wanted %s \"%s\", got %s \"%s\" (%s)", line, fault_name(want), done,
+			 fault_name(got), m->did, a.detail);
+	buf_release(&a.out);
+}
+
+static char *said_file(const char *dir, const char *name, char out[200])
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+	_cleanup_(buf_release) struct buf b = {0};
+
+	assert_ok(file_read(path, 199, &b));
+	snprintf(out, 200, "%s", buf_str(&b));
+	return out;
+}
+
+/* --- what every verb does ----------------------------------------------------------------------
+ */
+
+static void the_machine_restarts_and_stops(void **state)
+{
+	struct machine *m = *state;
+
+	expect(m, "reboot", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
+	expect(m, "power-off", FAULT_NONE, "run /usr/bin/systemctl --no-block poweroff\n");
+	expect(m, "version", FAULT_NONE, "");
+	m->run_status = 1;
+	expect(m, "reboot", FAULT_PROGRAM, "run /usr/bin/systemctl --no-block reboot\n");
+	m->run_status = -2;
+	expect(m, "reboot", FAULT_TIMEOUT, "run /usr/bin/systemctl --no-block reboot\n");
+}
+
+static void a_host_name_is_kept_and_said(void **state)
+{
+	struct machine *m = *state;
+	char text[200];
+
+	expect(m, "host-name ateneu-2", FAULT_NONE,
+	       "name ateneu-2\n"
+	       "run /usr/bin/systemctl --no-block try-restart avahi-daemon.service\n");
+	assert_string_equal(said_file(m->state, "hostname", text), "ateneu-2");
+}
+
+static void a_time_zone_is_one_of_the_systems(void **state)
+{
+	struct machine *m = *state;
+	char text[200], link[300] = "";
+	_cleanup_(freep) char *path = path_join(m->state, "localtime");
+
+	expect(m, "time-zone Europe/Madrid", FAULT_NONE, "");
+	assert_string_equal(said_file(m->state, "timezone", text), "Europe/Madrid");
+	assert_true(readlink(path, link, sizeof(link) - 1) > 0);
+	assert_non_null(strstr(link, "/zones/Europe/Madrid"));
+	expect(m, "time-zone Europe/Nowhere", FAULT_NO_ZONE, "");
+	expect(m, "time-zone Europe/notes", FAULT_NO_ZONE, "");
+	expect(m, "time-zone Europe/out", FAULT_NO_ZONE, "");
+	expect(m, "time-zone Europe", FAULT_NO_ZONE, "");
+	assert_string_equal(said_file(m->state, "timezone", text), "Europe/Madrid");
+}
+
+static void the_clock_goes_forward_only(void **state)
+{
+	struct machine *m = *state;
+
+	expect(m, "clock 1780000001000", FAULT_NONE, "clock \n");
+	assert_true(m->set_to == 1780000001000);
+	expect(m, "clock 1780000000000", FAULT_CLOCK_BACK, "");
+	expect(m, "clock 1770000000000", FAULT_CLOCK_BACK, "");
+	expect(m, "clock 4102444800001", FAULT_ARGUMENT, ""); /* beyond 2100 */
+	expect(m, "clock 0", FAULT_ARGUMENT, "");
+	m->synced = true;
+	expect(m, "clock 1780000001000", FAULT_CLOCK_SURE, "");
+}
+
+static void a_stick_is_opened_for_reading(void **state)
+{
+	struct machine *m = *state;
+	struct answer a;
+
+	expect(m, "mount sdb1 read", FAULT_NONE,
+	       "mount sdb1 sdb1 vfat ro uid=1234,gid=1234,umask=0077,utf8\n");
+	m->only_type = "ext4";
+	expect(m, "mount sdb1 read", FAULT_NONE, "mount sdb1 sdb1 ext4 ro noload\n");
+	m->only_type = "exfat";
+	expect(m, "mount sdd write", FAULT_NONE,
+	       "mount sdd sdd exfat rw uid=1234,gid=1234,umask=0077\n");
+	m->only_type = "ntfs";
+	expect(m, "mount sdb1 read", FAULT_FILE_SYSTEM, "");
+	m->only_type = NULL;
+	assert_int_equal(ask(m, "mount sdb1 read", &a), FAULT_NONE);
+	assert_non_null(strstr(buf_str(&a.out), "/sticks/sdb1"));
+	buf_release(&a.out);
+}
+
+static void only_a_usb_stick_is_opened(void **state)
+{
+	struct machine *m = *state;
+
+	expect(m, "mount sda read", FAULT_NOT_USB, "");
+	expect(m, "mount mmcblk0 read", FAULT_NOT_USB, "");
+	expect(m, "mount sde1 read", FAULT_NO_DEVICE, "");
+	/* The box runs from another part of it. */
+	expect(m, "mount sdc1 read", FAULT_SYSTEM_DISK, "");
+	expect(m, "mount sdc write", FAULT_SYSTEM_DISK, "");
+	put(m->sys, "devices/pci0/usb1/1-1/block/sdb/sdb1/holders/dm-0", "");
+	expect(m, "mount sdb1 read", FAULT_SYSTEM_DISK, "");
+}
+
+static void a_stick_is_opened_again_and_closed(void **state)
+{
+	struct machine *m = *state;
+	char line[600];
+
+	expect(m, "unmount sdb1", FAULT_NOT_MOUNTED, "");
+	snprintf(line, sizeof(line), "31 1 8:17 / %s/sdb1 ro - vfat /dev/sdb1 ro\n", m->sticks);
+	put(m->proc, "self/mountinfo", line);
+	expect(m, "mount sdb1 write", FAULT_NONE,
+	       "unmount sdb1\nmount sdb1 sdb1 vfat rw uid=1234,gid=1234,umask=0077,utf8\n");
+	expect(m, "unmount sdb1", FAULT_NONE, "unmount sdb1\n");
+	m->unmount_errno = EBUSY;
+	expect(m, "unmount sdb1", FAULT_IN_USE, "unmount sdb1\n");
+	expect(m, "mount sdb1 read", FAULT_IN_USE, "unmount sdb1\n");
+	/* Pulled out: nothing to wait for. */
+	m->unmount_errno = 0;
+	snprintf(line, sizeof(line), "31 1 8:65 / %s/sdx1 ro - vfat /dev/sdx1 ro\n", m->sticks);
+	put(m->proc, "self/mountinfo", line);
+	expect(m, "unmount sdx1", FAULT_NONE, "detach sdx1\n");
+}
+
+static void an_update_is_a_file_of_one_folder(void **state)
+{
+	struct machine *m = *state;
+	char text[200];
+
+	expect(m, "update lliure-2.raucb", FAULT_NONE,
+	       "run /usr/bin/systemctl --no-block start lliure-update.service\n");
+	assert_string_equal(said_file(m->run, "update-request", text), "lliure-2.raucb");
+	expect(m, "update other.raucb", FAULT_NO_FILE, "");
+	expect(m, "update link.raucb", FAULT_NO_FILE, "");
+	expect(m, "healthy", FAULT_NONE, "run /usr/bin/rauc status mark-good booted\n");
+}
+
+static void a_reset_is_left_to_the_next_start(void **state)
+{
+	struct machine *m = *state;
+	char text[200];
+
+	expect(m, "reset settings", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
+	assert_string_equal(said_file(m->state, "reset", text), "settings");
+	expect(m, "reset everything", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
+	assert_string_equal(said_file(m->state, "reset", text), "everything");
+}
+
+static void the_light_shows_what_is_asked(void **state)
+{
+	struct machine *m = *state;
+	char text[200];
+
+	expect(m, "light ok", FAULT_ABSENT, "");
+	put(m->sys, "class/leds/ACT/trigger", "none");
+	put(m->sys, "class/leds/ACT/delay_on", "0");
+	put(m->sys, "class/leds/ACT/delay_off", "0");
+	expect(m, "light attention", FAULT_NONE, "");
+	assert_memory_equal(said_file(m->sys, "class/leds/ACT/trigger", text), "timer", 5);
+	assert_memory_equal(said_file(m->sys, "class/leds/ACT/delay_on", text), "1000", 4);
+	expect(m, "light ok", FAULT_NONE, "");
+	assert_memory_equal(said_file(m->sys, "class/leds/ACT/trigger", text), "default-on", 10);
+}
+
+static void a_disk_says_how_worn_it_is(void **state)
+{
+	struct machine *m = *state;
+	struct answer a;
+	char want[600];
+
+	m->prints = "{\"smart_status\":{\"passed\":true}}";
+	m->run_status = 4; /* smartctl's set of findings is no failure */
+	snprintf(want, sizeof(want),
+		 "run /usr/sbin/smartctl --json=c --info --health --attributes --nocheck=standby "
+		 "%s/sda\n",
+		 m->dev);
+	assert_int_equal(ask(m, "wear sda", &a), FAULT_NONE);
+	assert_string_equal(m->did, want);
+	assert_string_equal(buf_str(&a.out), m->prints);
+	buf_release(&a.out);
+	expect(m, "wear sdb1", FAULT_NO_DEVICE, ""); /* a part is no disk */
+	expect(m, "wear sdz", FAULT_NO_DEVICE, "");
+	m->prints = NULL;
+	expect(m, "wear sda", FAULT_ABSENT, want);
+}
+
+/* --- what nobody gets it to do -----------------------------------------------------------------
+ */
+
+static const char *const hostile[] = {
+	"..",
+	".",
+	"../../etc/passwd",
+	"/etc/passwd",
+	"/dev/sda",
+	"a/../b",
+	"-rf",
+	"--help",
+	"sdb1;reboot",
+	"$(reboot)",
+	"`reboot`",
+	"sdb1\nsda",
+	"sdb1\r",
+	"\x01",
+	"\xff\xfe",
+	"sdb1\xc2\xa0",
+	"SDB1",
+	"a/b/c/d",
+	"..raucb",
+	"x..raucb",
+	".raucb",
+	"a/b.raucb",
+	"../x.raucb",
+	"-x.raucb",
+	"x.raucb/",
+	"Europe//Madrid",
+	"/Europe/Madrid",
+	"Europe/../Madrid",
+	"Europe/Madrid/",
+	"-Europe",
+	"-1",
+	"+1",
+	"0x10",
+	"1e9",
+	"01",
+	"99999999999999999999",
+	"9223372036854775808",
+	"1.5",
+	"read,write",
+	"readx",
+	"rea",
+	"READ",
+	"ok ",
+	"%s%n",
+	"a\tb",
+	"*",
+	"?",
+	"~",
+	"name.local",
+	"-a",
+	"a-",
+	"a_b",
+	"\xe2\x80\xae",
+	"👻",
+};
+
+static size_t args_of(const struct verb *v)
+{
+	size_t n = 0;
+
+	while (n < HELPER_WORDS - 1 && v->args[n].kind)
+		n++;
+	return n;
+}
+
+static const char *a_good_one(const struct arg_spec *s)
+{
+	static const char *const good[] = {[ARG_NUMBER] = "1780000001000",
+					   [ARG_HOST] = "ateneu",
+					   [ARG_DEVICE] = "sdb1",
+					   [ARG_BUNDLE] = "x.raucb",
+					   [ARG_ZONE] = "Europe/Madrid"};
+
+	if (s->kind == ARG_CHOICE)
+		return strncmp(s->choices, "read", 4) ? NULL : "read";
+	return good[s->kind];
+}
+
+static bool harmless(const struct arg_spec *s, const char *word)
+{
+	/* Words that are what the kind allows, and lead nowhere. */
+	return (s->kind == ARG_ZONE && !strchr(word, '.') && !strchr(word, '/')) ||
+	       (s->kind == ARG_HOST && (strcmp(word, "readx") == 0 || strcmp(word, "rea") == 0)) ||
+	       (s->kind == ARG_HOST &&
+		strspn(word, "0123456789abcdefghijklmnopqrstuvwxyz") == strlen(word)) ||
+	       (s->kind == ARG_DEVICE && (strcmp(word, "readx") == 0 || strcmp(word, "rea") == 0));
+}
+
+static void try_hostile(struct machine *m, const struct verb *v, size_t at, const char *word)
+{
+	const char *words[HELPER_WORDS] = {v->name};
+	_cleanup_(buf_release) struct buf message = {0};
+	struct answer a = {.fault = FAULT_NONE};
+	size_t n = args_of(v);
+
+	for (size_t i = 0; i < n; i++)
+		words[1 + i] = i == at ? word : a_good_one(&v->args[i]);
+	for (size_t i = 0; i <= n; i++)
+		buf_add(&message, words[i], strlen(words[i]) + 1);
+	m->did[0] = 0;
+	helper_handle(&m->h, buf_span(&message), &a);
+	if (a.fault != FAULT_ARGUMENT && a.fault != FAULT_REQUEST && !harmless(&v->args[at], word))
+		fail_msg("%s took \"%s\" (%s)", v->name, word, fault_name(a.fault));
+	if (*m->did && !harmless(&v->args[at], word))
+		fail_msg("%s did with \"%s\": %s", v->name, word, m->did);
+	for (const char *s = a.detail; *s; s++)
+		assert_true((unsigned char)*s >= ' ');
+	buf_release(&a.out);
+}
+
+static void every_verb_refuses_every_hostile_argument(void **state)
+{
+	struct machine *m = *state;
+	char longest[HELPER_WORD + 2];
+
+	memset(longest, 'a', sizeof(longest));
+	longest[HELPER_WORD + 1] = 0;
+	for (const struct verb *v = verbs; v->name; v++)
+		for (size_t at = 0; at < args_of(v); at++) {
+			for (size_t i = 0; i < ARRAY_LEN(hostile); i++)
+				try_hostile(m, v, at, hostile[i]);
+			try_hostile(m, v, at, longest);
+			longest[HELPER_WORD] = 0;
+			try_hostile(m, v, at, longest);
+			longest[HELPER_WORD] = 'a';
+			try_hostile(m, v, at, "");
+		}
+}
+
+static void every_verb_wants_its_number_of_arguments(void **state)
+{
+	struct machine *m = *state;
+
+	for (const struct verb *v = verbs; v->name; v++) {
+		char line[200];
+
+		snprintf(line, sizeof(line), "%s%s", v->name, args_of(v) ? "" : " more");
+		expect(m, line, FAULT_REQUEST, "");
+		snprintf(line, sizeof(line), "%s sdb1 read more", v->name);
+		expect(m, line, FAULT_REQUEST, "");
+		assert_non_null(v->help);
+	}
+	expect(m, "format sda", FAULT_REQUEST, "");
+	expect(m, "rebootx", FAULT_REQUEST, "");
+	expect(m, "REBOOT", FAULT_REQUEST, "");
+}
+
+static void a_message_that_is_none_does_nothing(void **state)
+{
+	struct machine *m = *state;
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} none[] = {{"", 0},
+		    {"reboot", 6},
+		    {"\0", 1},
+		    {"\0reboot", 8},
+		    {"reboot\0\0", 8},
+		    {"reboot\0x", 8},
+		    {"a\0b\0c\0d\0e\0", 10}};
+	char huge[HELPER_REQUEST + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		struct answer a = {.fault = FAULT_NONE};
+
+		m->did[0] = 0;
+		helper_handle(&m->h, span_of(none[i].bytes, none[i].n), &a);
+		assert_int_equal(a.fault, FAULT_REQUEST);
+		assert_string_equal(m->did, "");
+	}
+	memset(huge, 'a', sizeof(huge));
+	huge[HELPER_REQUEST] = 0;
+	struct answer a = {.fault = FAULT_NONE};
+
+	helper_handle(&m->h, span_of(huge, sizeof(huge)), &a);
+	assert_int_equal(a.fault, FAULT_REQUEST);
+}
+
+static void every_fault_has_its_sentence(void **state)
+{
+	(void)state;
+	for (int f = 1; f < FAULTS; f++) {
+		struct error *e = fault_error((enum fault)f, "sdb1");
+
+		assert_non_null(e);
+		assert_true(strlen(error_english(e)) > 10);
+		assert_int_equal(fault_by_name(fault_name((enum fault)f)), f);
+		error_free(e);
+	}
+	assert_null(fault_error(FAULT_NONE, ""));
+	assert_int_equal(fault_by_name("nonsense"), FAULTS);
+}
+
+/* --- over the socket ---------------------------------------------------------------------------
+ */
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	assert_true(s >= 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(s, 4), 0);
+	return s;
+}
+
+struct listening {
+	struct machine *m;
+	int sock, calls;
+};
+
+static void *serve_calls(void *arg)
+{
+	struct listening *l = arg;
+
+	for (int i = 0; i < l->calls; i++) {
+		int sock = accept(l->sock, NULL, NULL);
+
+		helper_serve_one(&l->m->h, sock);
+		close(sock);
+	}
+	return NULL;
+}
+
+static void the_daemon_asks_and_hears_the_sentence(void **state)
+{
+	struct machine *m = *state;
+	_cleanup_(freep) char *path = path_join(m->dir, "s");
+	struct listening l = {.m = m, .sock = listen_at(path), .calls = 3};
+	struct buf out;
+	struct error *e;
+	pthread_t t;
+
+	m->h.uid = geteuid();
+	assert_true(box_has_helper(path));
+	assert_int_equal(pthread_create(&t, NULL, serve_calls, &l), 0);
+	assert_ok(BOX_ASK(path, &out, "version"));
+	assert_string_equal(buf_str(&out), "1");
+	buf_release(&out);
+	e = BOX_ASK(path, NULL, "mount", "sda", "read");
+	assert_true(error_is(e, ERR_DENIED));
+	assert_string_equal(error_english(e), "sda is no USB stick: only sticks are opened.");
+	error_free(e);
+	assert_fails(BOX_ASK(path, NULL, "mount", "../sda", "read"), ERR_INVALID);
+	pthread_join(t, NULL);
+	/* What can't be sent is not. */
+	assert_fails(BOX_ASK(path, NULL, "mount", "", "read"), ERR_INVALID);
+	close(l.sock);
+}
+
+static void nobody_but_the_daemon_is_heard(void **state)
+{
+	struct machine *m = *state;
+	_cleanup_(freep) char *path = path_join(m->dir, "s");
+	struct listening l = {.m = m, .sock = listen_at(path), .calls = 1};
+	pthread_t t;
+
+	m->h.uid = geteuid() + 1; /* not even root */
+	m->did[0] = 0;
+	assert_int_equal(pthread_create(&t, NULL, serve_calls, &l), 0);
+	assert_fails(BOX_ASK(path, NULL, "reboot"), ERR_DENIED);
+	pthread_join(t, NULL);
+	assert_string_equal(m->did, "");
+	close(l.sock);
+}
+
+static void a_machine_without_a_helper_says_so(void **state)
+{
+	struct machine *m = *state;
+	_cleanup_(freep) char *path = path_join(m->dir, "none");
+
+	assert_false(box_has_helper(NULL));
+	assert_false(box_has_helper(path));
+	assert_fails(BOX_ASK(NULL, NULL, "reboot"), ERR_NOT_FOUND);
+	assert_fails(BOX_ASK(path, NULL, "reboot"), ERR_NOT_FOUND);
+}
+
+static void a_program_is_run_without_a_shell_and_stopped_in_time(void **state)
+{
+	static const char *const echo[] = {"/bin/echo", "$HOME;", NULL};
+	static const char *const nap[] = {"/bin/sleep", "30", NULL};
+	static const char *const none[] = {"/nonexistent/program", NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+	const struct helper_ops *o = &helper_ops_system;
+
+	(void)state;
+	assert_int_equal(o->run(NULL, echo, 10, &out), 0);
+	assert_string_equal(buf_str(&out), "$HOME;\n");
+	assert_int_equal(o->run(NULL, nap, 1, &out), -2);
+	assert_int_not_equal(o->run(NULL, none, 5, &out), 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, open_machine, close_machine)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(the_machine_restarts_and_stops),
+		CASE(a_host_name_is_kept_and_said),
+		CASE(a_time_zone_is_one_of_the_systems),
+		CASE(the_clock_goes_forward_only),
+		CASE(a_stick_is_opened_for_reading),
+		CASE(only_a_usb_stick_is_opened),
+		CASE(a_stick_is_opened_again_and_closed),
+		CASE(an_update_is_a_file_of_one_folder),
+		CASE(a_reset_is_left_to_the_next_start),
+		CASE(the_light_shows_what_is_asked),
+		CASE(a_disk_says_how_worn_it_is),
+		CASE(every_verb_refuses_every_hostile_argument),
+		CASE(every_verb_wants_its_number_of_arguments),
+		CASE(a_message_that_is_none_does_nothing),
+		CASE(every_fault_has_its_sentence),
+		CASE(the_daemon_asks_and_hears_the_sentence),
+		CASE(nobody_but_the_daemon_is_heard),
+		CASE(a_machine_without_a_helper_says_so),
+		CASE(a_program_is_run_without_a_shell_and_stopped_in_time),
+	};
+
+	return run_group(tests);
+}
