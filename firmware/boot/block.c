@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "firmware/boot/block.h"
+#include "sync/base/file.h"
+#include <errno.h>
+#include <sys/file.h>
+
+static const char name[] = "the boot state";
+
+struct error *boot_block_read(int fd, struct boot_state *ret)
+{
+	uint8_t block[BOOT_BLOCK];
+	size_t n = 0;
+	ssize_t got;
+
+	do {
+		got = pread(fd, block + n, sizeof(block) - n, (off_t)n);
+		if (got < 0 && errno != EINTR)
+			return file_error(errno, name);
+		n += got > 0 ? (size_t)got : 0;
+	} while (got && n < sizeof(block));
+	*ret = boot_state_parse(span_of(block, n));
+	return NULL;
+}
+
+struct error *boot_block_write(int fd, const struct boot_state *s)
+{
+	uint8_t block[BOOT_BLOCK];
+	ssize_t put;
+
+	boot_state_format(s, block);
+	for (size_t n = 0; n < sizeof(block); n += (size_t)put) {
+		put = pwrite(fd, block + n, sizeof(block) - n, (off_t)n);
+		if (put < 0 && errno == EINTR)
+			put = 0;
+		ENSURE(put >= 0, file_error(errno, name));
+	}
+	ENSURE(fsync(fd) == 0, file_error(errno, name));
+	return NULL;
+}
+
+static struct error *move_locked(int fd, enum boot_event event, enum boot_slot slot,
+				 struct boot_state *ret)
+{
+	uint8_t before[BOOT_BLOCK], after[BOOT_BLOCK];
+	struct boot_state s;
+
+	TRY(boot_block_read(fd, &s));
+	boot_state_format(&s, before);
+	boot_state_move(&s, event, slot);
+	boot_state_format(&s, after);
+	if (memcmp(before, after, sizeof(before)) != 0)
+		TRY(boot_block_write(fd, &s));
+	if (ret)
+		*ret = s;
+	return NULL;
+}
+
+struct error *boot_block_move(int fd, enum boot_event event, enum boot_slot slot,
+			      struct boot_state *ret)
+{
+	struct error *e;
+
+	while (flock(fd, LOCK_EX))
+		ENSURE(errno == EINTR, file_error(errno, name));
+	e = move_locked(fd, event, slot, ret);
+	flock(fd, LOCK_UN);
+	return e;
+}
