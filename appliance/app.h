@@ -9,6 +9,7 @@ struct languages; /* appliance/page/language.h */
 struct sync;
 struct carry;
 struct sieves;
+struct portal;	  /* firmware/portal/portal.h */
 struct peers;	  /* appliance/peers/peers.h */
 
 struct app {
@@ -30,6 +31,7 @@ struct app {
 	struct sieves *sieves; /* helpers that read foreign files (appliance/carry/sieve.h) */
 	/* Begin again, soon: this box has another key now. NULL when not serving. */
 	void (*again)(struct app *a);
+	struct portal *portal; /* of the box's own Wi-Fi; NULL when not serving */
 	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */

@@ -14,6 +14,7 @@
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/reach_pages.h"
 #include "appliance/peers/receipt_pages.h"
+#include "appliance/portal/portal_pages.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
@@ -33,6 +34,7 @@ const struct route *const route_tables[] = {
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, peer_routes, invite_routes, search_routes,
 	conduct_routes,
+	portal_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
 	setup_over_routes,
@@ -45,5 +47,7 @@ page_hook_fn *const page_hooks[] = {
 	coming_page_hook,
 	NULL,
 };
+
+front_fn *const request_front = portal_front;
 
 const struct viewer_source *const viewer_source = &member_viewers;

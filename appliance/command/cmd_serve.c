@@ -5,6 +5,7 @@
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
 #include "appliance/erased/erased.h"
+#include "appliance/http/certificate.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -14,6 +15,7 @@
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
 #include "appliance/setup/setup.h"
+#include "firmware/portal/portal.h"
 #include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -73,6 +75,23 @@ static const char *option_or(const struct command_run *run, const char *name, co
 	return s ? s : otherwise;
 }
 
+/* On a network that is the box's own affair and was made by other means, such as a router. */
+static struct error *start_portal(struct daemon *d)
+{
+	const char *address = command_option(d->run, "--portal");
+	struct portal_place place = {.word = ""};
+
+	d->app->portal = portal_new(d->app->env);
+	if (!address)
+		return NULL;
+	ENSURE(portal_address_good(address),
+	       error_new(ERR_USAGE, N_("“%s” is not an address such as 10.1.1.1."), address));
+	snprintf(place.address, sizeof(place.address), "%s", address);
+	authority_host(d->app->name, place.name, sizeof(place.name));
+	portal_open(d->app->portal, &place);
+	return NULL;
+}
+
 static struct error *start_doors(struct daemon *d)
 {
 	struct http_options o = {.http = option_or(d->run, "--http", "[::]:8080"),
@@ -83,6 +102,7 @@ static struct error *start_doors(struct daemon *d)
 	TRY(templates_load(assets, d->app->languages, &d->app->templates));
 	TRY(library_git_start(d->app, &d->git));
 	TRY(search_start(d->app, &d->search));
+	TRY(start_portal(d));
 	return http_start(d->app, &o, &d->http);
 }
 
@@ -232,6 +252,7 @@ static void stop(struct daemon *d)
 		search_stop(d->search);
 		templates_free(d->app->templates);
 		languages_free(d->app->languages);
+		portal_free(STEAL(d->app->portal));
 		app_close(d->app);
 	}
 	clock_env_free(d->clock);

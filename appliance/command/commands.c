@@ -40,6 +40,8 @@ const struct command commands[] = {
 		     TEXT("--http", "ADDR:PORT for visitors ([::]:8080)"),
 		     TEXT("--https", "ADDR:PORT of the safe door ([::]:8444)"),
 		     TEXT("--sync", "ADDR:PORT for other boxes ([::]:8443)"),
+		     TEXT("--portal", "ADDRESS of this box on a Wi-Fi without internet whose DNS"
+				      " leads to it: answers what phones ask there"),
 		     TEXT("--backups", "a folder, such as a disk, where backups may be made"
 				       " and are looked for"),
 		     FLAG("--no-mdns", "stay unseen on the local network")}},

@@ -55,6 +55,12 @@ extern const struct route *const route_tables[]; /* each table ends with a NULL 
 typedef struct error *page_hook_fn(struct request *r, json_t *page);
 extern page_hook_fn *const page_hooks[];
 
+/* Asked about each request whose head is good, before anything else, on the threads that move bytes:
+ * it must not wait for anything. True: it has answered (respond_bytes, respond_redirect).
+ * appliance/routes.c names the portal's. */
+typedef bool front_fn(struct request *r);
+extern front_fn *const request_front;
+
 /* Who asks. */
 struct viewer {
 	struct pubkey key;
@@ -134,6 +140,14 @@ void request_goes_on(struct request *r);
 /* The host as the reader typed it, without port; "" when it is none of our names and addresses'
  * form. */
 const char *request_host(struct request *r);
+/* The path as it was sent, not decoded. */
+const char *request_target_path(struct request *r);
+bool request_reads(struct request *r); /* GET or HEAD */
+/* The port of the plain door. */
+int request_http_port(struct request *r);
+/* Who is at the other end: a hash of the whole address under a key that dies with the process, so
+ * it is good for comparing and for nothing else. */
+void request_client(struct request *r, const char *what, uint64_t ret[2]);
 /* "https://HOST:PORT/PATH" at the safe door; NULL when there is none. */
 const char *request_https_url(struct request *r, const char *path);
 /* `next` when it is a path on this box ("/…", not "//…"), else otherwise. For where to go after a
@@ -160,6 +174,12 @@ struct error *respond_done_saying(struct request *r, const char *location, const
 				  json_t *take_result) MUST;
 struct error *respond_bytes(struct request *r, int status, const char *content_type,
 			    struct span body) MUST;
+/* 302 to any address of ours, also one at another host name; for what is not a form. */
+void respond_redirect(struct request *r, const char *location);
+/* An answer for a machine that asks where it is. type NULL: no body; network_status NULL: no
+ * X-NetworkManager-Status. */
+void respond_probe(struct request *r, int status, const char *type, const char *body,
+		   const char *network_status);
 struct error *respond_blob(struct request *r, const struct hash *blob,
 			   const char *name) MUST; /* ranges */
 /* An open file, consumed, of that size; ranges. etag: without quotes. */
@@ -185,6 +205,7 @@ struct http_options {
 	const struct route *const *routes;
 	const struct viewer_source *viewers;
 	page_hook_fn *const *hooks;
+	front_fn *front; /* NULL: likewise */
 	/* Sockets that listen already, instead of http and https; taken. */
 	const struct http_sockets *sockets;
 };

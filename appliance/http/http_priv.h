@@ -37,6 +37,7 @@ struct http_server {
 	const struct route *const *routes;
 	const struct viewer_source *viewers;
 	page_hook_fn *const *hooks;
+	front_fn *front;
 	char box_host[LIMIT_NAME + 8]; /* "NAME.local" */
 	uint8_t secret[32];	       /* signs flash cookies; drawn at start, never stored */
 	struct limits *limits;

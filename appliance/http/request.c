@@ -393,6 +393,41 @@ const char *request_host(struct request *r)
 	return r->host;
 }
 
+const char *request_target_path(struct request *r)
+{
+	return arena_strn(&r->arena, (const char *)r->raw_path.p, r->raw_path.n);
+}
+
+bool request_reads(struct request *r)
+{
+	return r->read_only;
+}
+
+int request_http_port(struct request *r)
+{
+	return r->server->doors[0].port;
+}
+
+void request_client(struct request *r, const char *what, uint64_t ret[2])
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr_in6 *six = i ? (const void *)i->client_addr : NULL;
+	const struct sockaddr_in *four = (const void *)six;
+	struct span who = span_of("", 0);
+	struct limit_key key;
+
+	if (six && six->sin6_family == AF_INET)
+		who = span_of(&four->sin_addr, 4);
+	else if (six && six->sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+		who = span_of(six->sin6_addr.s6_addr + 12, 4);
+	else if (six && six->sin6_family == AF_INET6)
+		who = span_of(six->sin6_addr.s6_addr, 16);
+	key = limit_key(r->server->limits, what, who);
+	ret[0] = key.v[0];
+	ret[1] = key.v[1];
+}
+
 const char *request_https_url(struct request *r, const char *path)
 {
 	int port = r->server->doors[1].port;

@@ -162,13 +162,31 @@ struct error *respond_page(struct request *r, const char *template, const char *
 	return respond_page_status(r, MHD_HTTP_OK, template, title, take_context);
 }
 
-static void redirect(struct request *r, const char *location)
+static void redirect_by(struct request *r, int status, const char *location)
 {
 	struct MHD_Response *m = empty_response();
 
 	header_add(m, "Location", location);
 	header_add(m, "Cache-Control", "no-store");
-	finish(r, MHD_HTTP_SEE_OTHER, m, 0, "");
+	finish(r, status, m, 0, "");
+}
+
+static void redirect(struct request *r, const char *location)
+{
+	redirect_by(r, MHD_HTTP_SEE_OTHER, location);
+}
+
+void respond_redirect(struct request *r, const char *location)
+{
+	redirect_by(r, MHD_HTTP_FOUND, location);
+}
+
+void respond_probe(struct request *r, int status, const char *type, const char *body,
+		   const char *network_status)
+{
+	respond_raw(r, status, type, span_str(body));
+	if (network_status)
+		header_add(r->answer->response, "X-NetworkManager-Status", network_status);
 }
 
 struct error *respond_done(struct request *r, const char *location, json_t *take_result)

@@ -120,8 +120,9 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
 	const char *allow = NULL;
 	bool too_large = false;
 
-	if (why == REFUSE_NOTHING && (serve_cached(r) || static_serve(r)))
-		return queue(r);
+	if (why == REFUSE_NOTHING &&
+	    (r->server->front(r) || serve_cached(r) || static_serve(r)))
+		return r->head.length ? queue_early(r) : queue(r);
 	if (why == REFUSE_NOTHING) {
 		r->route = route_find(r->server->routes, &r->arena, r->read_only ? "GET" : "POST",
 				      r->path, &r->params, &allow);
@@ -366,6 +367,7 @@ struct error *http_start(struct app *app, const struct http_options *o, struct h
 	s->routes = o->routes ? o->routes : route_tables;
 	s->viewers = o->viewers ? o->viewers : viewer_source;
 	s->hooks = o->hooks ? o->hooks : page_hooks;
+	s->front = o->front ? o->front : request_front;
 	authority_host(app->name, s->box_host, sizeof(s->box_host));
 	env_random(app->env, s->secret, sizeof(s->secret));
 	s->limits = limits_new(app->env);
