@@ -4,6 +4,7 @@
 #include "sync/engine_priv.h"
 #include "sync/peer/keep.h"
 #include "sync/peer/ledger.h"
+#include "sync/replicate/held.h"
 
 enum { LOCAL_CACHE_KIB = 256 };
 
@@ -143,4 +144,34 @@ struct error *sync_keep_put(const struct sync_keep *at, int fd)
 struct error *sync_keep_get(const struct sync_keep *at, int fd)
 {
 	return keep(at, keep_get, fd);
+}
+
+struct error *sync_held(const struct sync_keep *at, struct span question, struct buf *answer)
+{
+	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+	_cleanup_(client_freep) struct client *c = NULL;
+	_cleanup_(buf_release) struct buf piece = {0};
+	int status;
+
+	TRY(tls_identity_new(at->self, &tls));
+	TRY(client_new(&(struct client_options){.tls = tls,
+						.env = at->env,
+						.peer = at->peer,
+						.address = at->address,
+						.name = at->name},
+		       &c));
+	client_expect(c, HELD_BODY);
+	TRY(client_request(c, "POST", SYNC_PATH_HELD, true, 0));
+	buf_add_span(&piece, question);
+	client_send(c, &piece);
+	client_send_end(c);
+	while (client_receive(c, true, &piece))
+		buf_add_span(answer, buf_span(&piece));
+	TRY(client_result(c, &status));
+	ENSURE(status != 404 && status != 405,
+	       error_new(ERR_VERSION, N_("The other box has an older version that can't prove what "
+					 "it holds.")));
+	ENSURE(status == 200, error_new(ERR_NET, N_("The other box did not prove what it holds "
+						    "(HTTP error). Try again later.")));
+	return NULL;
 }

@@ -35,6 +35,7 @@
 #include "sync/peer/peer.h"
 #include "sync/peer/successor.h"
 #include "sync/replicate/heads.h"
+#include "sync/replicate/held.h"
 #include "sync/replicate/session.h"
 #include "sync/replicate/stream.h"
 
@@ -87,6 +88,10 @@ struct sync_keep {
 struct error *sync_keep_put(const struct sync_keep *at, int fd) MUST;
 /* ERR_NOT_FOUND: it keeps none. */
 struct error *sync_keep_get(const struct sync_keep *at, int fd) MUST;
+/* Ask a peer to prove that it holds payloads: the question and answer of sync/replicate/held.h,
+ * over one connection. ERR_VERSION: it can't. */
+struct error *sync_held(const struct sync_keep *at, struct span question,
+			struct buf *answer) MUST;
 /* Check, in the calling thread, every author's signature that was not checked yet: what an engine
  * does behind what arrives. For boxes that nothing serves, such as a backup that is tried out. */
 struct error *sync_audit(const struct sync_options *o) MUST;

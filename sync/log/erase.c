@@ -15,6 +15,11 @@ static struct error *note_place(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+static struct error *note_held_place(void *ctx, const struct stored *e)
+{
+	return e->state == PAYLOAD_HELD ? note_place(ctx, e) : NULL;
+}
+
 static struct error *empty_all(struct log_store *l, const struct hash *op_id,
 			       enum payload_state state)
 {
@@ -51,6 +56,34 @@ struct error *log_unerase(struct log_store *l, const struct hash *op_id)
 		return NULL;
 	TRY(db_do(l->db, l->s, ERASED_DROP, "k", op_id));
 	return empty_all(l, op_id, PAYLOAD_NOT_HELD);
+}
+
+static struct error *drop_place(struct log_store *l, const struct place *p, uint64_t *io_bytes)
+{
+	struct log_info info;
+	uint64_t before;
+
+	TRY(log_info_by_num(l, p->log, &info));
+	before = info.bytes;
+	TRY(entry_empty(l, &info, p->seq, PAYLOAD_NOT_HELD));
+	*io_bytes += before - info.bytes;
+	return log_save(l, &info);
+}
+
+struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *ret_bytes)
+{
+	_cleanup_(buf_release) struct buf places = {0};
+	uint64_t bytes = 0;
+
+	TRY(log_op(l, op_id, note_held_place, &places));
+	for (size_t at = 0; at < places.n; at += sizeof(struct place)) {
+		struct place p;
+
+		memcpy(&p, places.p + at, sizeof(p));
+		TRY(drop_place(l, &p, &bytes));
+	}
+	*ret_bytes = bytes;
+	return NULL;
 }
 
 struct error *log_scrub(struct log_store *l)

@@ -234,6 +234,10 @@ struct error *log_erase(struct log_store *l, const struct hash *op_id) MUST;
  * when it comes again. */
 struct error *log_unerase(struct log_store *l, const struct hash *op_id) MUST;
 struct error *log_scrub(struct log_store *l) MUST;
+/* A partial box lets go of what others hold: the payload becomes "not held" in every log that
+ * carries the op, and is taken when it comes again; the caller knows that somebody has it. What is
+ * erased or not held stays so. *ret_bytes: what was let go of. */
+struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *ret_bytes) MUST;
 
 /* --- reading (R) --- */
 typedef struct error *log_info_fn(void *ctx, const struct log_info *info);

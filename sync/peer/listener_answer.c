@@ -5,6 +5,7 @@
 #include "sync/peer/client.h"
 #include "sync/peer/keep.h"
 #include "sync/peer/listener_priv.h"
+#include "sync/replicate/held.h"
 #include <inttypes.h>
 
 enum {
@@ -64,6 +65,7 @@ static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, 
 static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection *c,
 					const char *arg);
+static enum MHD_Result answer_held(struct request *r, struct MHD_Connection *c, const char *arg);
 
 static const struct route routes[] = {
 	{"GET", SYNC_PATH_STATUS, false, 0, 0, false, answer_status},
@@ -72,6 +74,7 @@ static const struct route routes[] = {
 	{"GET", SYNC_PATH_BLOB, true, 0, 0, false, answer_blob},
 	{"POST", SYNC_PATH_ADDRESSES, false, LIMIT_STATUS, 0, true, answer_addresses},
 	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
+	{"POST", SYNC_PATH_HELD, false, HELD_BODY, 0, true, answer_held},
 	{"GET", SYNC_PATH_KEEP, false, 0, 0, false, answer_kept},
 	{"PUT", SYNC_PATH_KEEP, false, LIMIT_KEPT, 0, false, answer_keep},
 };
@@ -584,6 +587,24 @@ static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *
 
 	if (err)
 		return refuse(r, c, err);
+	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+}
+
+/* The proof of what is held here, for a partial box. */
+static struct error *prove_held(struct request *r, struct log_store *log)
+{
+	return held_answer(&r->so, log, buf_span(&r->whole), &r->out);
+}
+
+static enum MHD_Result answer_held(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct error *err = r->body > HELD_BODY ? too_long() : with_reader(r, prove_held);
+	size_t n = r->out.n;
+
+	if (err)
+		return refuse(r, c, err);
+	r->gave += n;
 	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
 		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
 }

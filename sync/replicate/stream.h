@@ -31,6 +31,7 @@ enum frame_type {
 	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
 	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
 	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
+	FRAME_PROOF = 17,   /* of what a box holds: a nonce, and the answer (held.h) */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
@@ -160,6 +161,7 @@ struct frame {
 		struct span addresses; /* the whole body, borrowed */
 		uint64_t end_frames;
 		struct stream_claim claim;
+		struct hash proof;
 	};
 };
 
@@ -200,6 +202,7 @@ void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t 
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
 void stream_put_receipt(struct stream_writer *w, const struct signature *sig, struct span bytes);
 void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
+void stream_put_proof(struct stream_writer *w, const struct hash *proof);
 void stream_put_addresses(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);
 

@@ -150,6 +150,12 @@ static struct error *read_partial(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_proof(struct stream_reader *r, struct reader *b)
+{
+	reader_copy(b, r->frame.proof.b, sizeof(r->frame.proof.b));
+	return NULL;
+}
+
 static struct error *read_ranges(struct stream_reader *r, struct reader *b)
 {
 	TRY(ranges_read(b->rest, &r->arena, &r->frame.ranges));
@@ -409,7 +415,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_DIGESTS] = read_digests, [FRAME_MISSING] = read_missing,
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_PARTIAL] = read_partial,
-	[FRAME_CLAIM] = read_claim,
+	[FRAME_CLAIM] = read_claim,	[FRAME_PROOF] = read_proof,
 	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,
 };

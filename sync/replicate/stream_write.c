@@ -75,6 +75,13 @@ void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool w
 	frame_close(w);
 }
 
+void stream_put_proof(struct stream_writer *w, const struct hash *proof)
+{
+	frame_open(w, FRAME_PROOF);
+	buf_add(w->out, proof->b, sizeof(proof->b));
+	frame_close(w);
+}
+
 void stream_put_ranges(struct stream_writer *w, struct span body)
 {
 	frame_open(w, FRAME_RANGES);

@@ -159,6 +159,8 @@ static json_t *frame_body(const struct frame *f)
 				 (json_int_t)f->partial.keep.payload_days, "blob_max",
 				 number(f->partial.keep.blob_max), "wanting",
 				 (int)f->partial.wanting);
+	case FRAME_PROOF:
+		return json_pack("{so}", "proof", hex(&f->proof, sizeof(f->proof)));
 	case FRAME_RESULT:
 		return json_pack("{so, so, so}", "added", number(f->result.added), "filled",
 				 number(f->result.filled), "known", number(f->result.known));
