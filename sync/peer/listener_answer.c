@@ -21,6 +21,7 @@ struct request {
 	struct listener *l;
 	struct visitor *v;
 	const struct route *route;
+	char allow[32]; /* the methods of its path, of a refusal for the method */
 	struct pubkey peer;
 	struct session_options so;
 	struct log_store *log; /* the reader in hand; NULL: none */
@@ -122,7 +123,7 @@ static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struc
 	buf_puts(&json, "}}\n");
 	response = MHD_create_response_from_buffer(json.n, json.p, MHD_RESPMEM_MUST_COPY);
 	if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->route->method);
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->allow);
 	/* Who is a stranger, or comes too fast, keeps no place. */
 	if (response && (error_is(take_err, ERR_DENIED) || error_is(take_err, ERR_RATE)))
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -222,14 +223,18 @@ static struct error *find_route(struct request *r, const char *method, const cha
 {
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		if (route_matches(&routes[i], url)) {
+			size_t n = strlen(r->allow);
+
 			r->route = &routes[i];
 			if (strcmp(method, r->route->method) == 0)
 				return NULL;
+			snprintf(r->allow + n, sizeof(r->allow) - n, "%s%s", n ? ", " : "",
+				 r->route->method);
 		}
 	ENSURE(r->route, error_new(ERR_NOT_FOUND, N_("There is nothing here. This port is for boxes "
 						     "that exchange with each other.")));
 	r->status = MHD_HTTP_METHOD_NOT_ALLOWED;
-	return error_new(ERR_USAGE, N_("This is asked with %s."), r->route->method);
+	return error_new(ERR_USAGE, N_("This is asked with %s."), r->allow);
 }
 
 static struct error *too_long(void)

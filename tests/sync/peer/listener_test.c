@@ -289,6 +289,8 @@ static void wrong_paths_and_methods_are_named(void **state)
 	ask(2, "GET /sync/2/status HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404", "nothing here");
 	ask(2, "DELETE /sync/1/status HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405", "Allow: GET");
 	ask(2, "GET /sync/1/push HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405", "Allow: POST");
+	ask(2, "DELETE /sync/1/keep HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405",
+	    "Allow: GET, PUT");
 	ask(2, "GET /sync/1/blob/../../key HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404", "text");
 	ask(2,
 	    "GET /sync/1/blob/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\n"
