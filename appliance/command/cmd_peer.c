@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/command/cmd.h"
 #include "appliance/peers/peers.h"
+#include "appliance/recovery/recovery.h"
 
 static struct error *parse_key(const char *text, struct pubkey *ret)
 {
@@ -126,8 +127,15 @@ struct error *cmd_peer_remove(struct command_run *run)
 		TRY(space_each(c, add_revocable, &r));
 	}
 	TRY(peers_withdraw(run->app,
-			   &(struct peers_withdrawal){.key = key, .revoke = r.spaces, .n = r.n}));
+			   &(struct peers_withdrawal){
+				   .key = key,
+				   .revoke = r.spaces,
+				   .n = r.n,
+				   .drop_kept = command_option(run, "--drop-backup") != NULL}));
 	fprintf(run->out, "Removed %s.\n", ID_SHORT(&key));
+	if (keep_bytes(run->app, &key))
+		fprintf(run->out, "Its sealed backup is kept here. The page “Backups” removes"
+				  " it, too.\n");
 	if (command_option(run, "--revoke"))
 		fprintf(run->out, "What it writes from now on is void in %zu spaces.\n", r.n);
 	return NULL;

@@ -3,6 +3,7 @@
 #include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/reach.h"
+#include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
 
 /* --- what the pages share --------------------------------------------------------------------- */
@@ -557,6 +558,7 @@ static struct error *remove_page(struct request *r)
 	struct revocable v = {.r = r, .box = &p.key};
 	json_t *context;
 	struct error *e;
+	uint64_t kept;
 
 	TRY(get_peer(r, &p));
 	v.list = json_array();
@@ -570,6 +572,9 @@ static struct error *remove_page(struct request *r)
 		return e;
 	}
 	json_object_set_new(context, "any_revocable", json_boolean(json_array_size(v.list)));
+	kept = keep_bytes(request_app(r), &p.key);
+	if (kept)
+		json_object_set_new(context, "kept_text", json_string(request_size_text(r, kept)));
 	return respond_page(r, "admin_peer_remove", request_text(r, N_("Other boxes")), context);
 }
 
@@ -584,7 +589,8 @@ static struct error *remove_peer(struct request *r)
 			   &(struct peers_withdrawal){.key = p.key,
 						      .revoke = v.chosen,
 						      .n = v.n,
-						      .steward = request_viewer(r)->secret}));
+						      .steward = request_viewer(r)->secret,
+						      .drop_kept = field_set(r, "drop_kept")}));
 	return respond_done_saying(r, "/admin/peers", N_("The box is no longer approved."), NULL);
 }
 

@@ -5,6 +5,7 @@
 #include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
+#include "sync/peer/keep.h"
 #include <pthread.h>
 
 /* --- what sync/ is given ---------------------------------------------------------------------- */
@@ -444,10 +445,18 @@ static struct error *withdraw_job(struct conn *c, void *arg)
 
 	TRY(peer_remove(c->local, &j->what->key, env_now(c->env)));
 	TRY(address_forget(c->local, &j->what->key));
+	TRY(keep_allow(c, &j->what->key, false));
 	TRY(trust_withdraw(c, secret_pubkey(j->app->self), &j->what->key, &n));
 	for (size_t i = 0; i < j->what->n; i++)
 		TRY(revoke_in(c, j, &j->what->revoke[i]));
 	return NULL;
+}
+
+static struct error *drop_kept(const struct app *a, const struct pubkey *key)
+{
+	_cleanup_(freep) char *dir = keep_dir(a);
+
+	return kept_remove(dir, key);
 }
 
 struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
@@ -462,7 +471,7 @@ struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 	}
 	TRY(e);
 	tell_sync(a);
-	return NULL;
+	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }
 
 /* --- swapping now ----------------------------------------------------------------------------- */

@@ -62,9 +62,11 @@ struct peers_withdrawal {
 	const struct hash *revoke;
 	size_t n;
 	const struct secret *steward; /* who signs that; NULL: this appliance */
+	bool drop_kept; /* and its sealed backup that is kept here is removed */
 };
-/* Forget a peer: exchanges with it end at once, and what this box vouched for it is taken back.
- * What its people wrote until now stays. All or nothing. ERR_NOT_FOUND; ERR_DENIED when a
+/* Forget a peer: exchanges with it end at once, what this box vouched for it is taken back, and no
+ * new backup of its is kept. What its people wrote until now stays. All or nothing, but for what is
+ * kept, which goes last. ERR_NOT_FOUND; ERR_DENIED when a
  * revocation is not theirs to sign. */
 struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what) MUST;
 /* May this key (NULL: this appliance) revoke that box in the space, where it is admitted now? */

@@ -5,6 +5,7 @@
 #include "appliance/recovery/peer_place.h"
 #include "appliance/recovery/proof.h"
 #include "appliance/recovery/recovery.h"
+#include "sync/peer/keep.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -352,6 +353,21 @@ size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max)
 	add_folders_in(k->backups, out, &n, max);
 	for (size_t i = 0; i < n_sticks; i++)
 		add_folder(sticks[i].path, out, &n, max);
+	return n;
+}
+
+char *keep_dir(const struct app *a)
+{
+	return path_join(a->dir, "kept");
+}
+
+uint64_t keep_bytes(const struct app *a, const struct pubkey *peer)
+{
+	_cleanup_(freep) char *dir = keep_dir(a);
+	_cleanup_(closep) int fd = -1;
+	uint64_t n = 0;
+
+	error_free(kept_open(dir, peer, &fd, &n));
 	return n;
 }
 

@@ -51,6 +51,10 @@ struct error *recovery_note_sheets(struct conn *c, const char *set, int64_t now_
 /* Peers whose backup this box keeps. */
 struct error *keep_allow(struct conn *c, const struct pubkey *peer, bool allow) MUST;
 struct error *keep_allowed(struct conn *c, const struct pubkey *peer, bool *ret) MUST;
+/* The folder of what is kept for others (sync/peer/keep.h): DIR/kept. Yours. */
+char *keep_dir(const struct app *a);
+/* What is kept of that box's: 0 bytes when nothing is. */
+uint64_t keep_bytes(const struct app *a, const struct pubkey *peer);
 /* For sync_host.keeps; ctx is the app. */
 bool recovery_keeps(void *ctx, const struct pubkey *peer);
 

@@ -4,13 +4,13 @@
 #include "appliance/page/language.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/recovery.h"
-#include <sys/stat.h>
+#include "sync/peer/keep.h"
 
 enum { FOLDERS = 32 };
 
 struct listing {
 	struct request *r;
-	json_t *places, *peers;
+	json_t *places, *peers, *left;
 	bool any;
 };
 
@@ -39,6 +39,30 @@ static const char *peer_name(struct request *r, const char *key)
 	return arena_printf(request_arena(r), "%.8s", key);
 }
 
+struct former_name {
+	struct request *r;
+	const struct pubkey *key;
+	const char *name;
+};
+
+static struct error *look_at_former(void *ctx, const struct former *f)
+{
+	struct former_name *n = ctx;
+
+	if (pubkey_eq(&f->key, n->key) && *f->name)
+		n->name = arena_str(request_arena(n->r), f->name);
+	return NULL;
+}
+
+/* As an approved box is called, or was before it was disconnected. */
+static const char *kept_name(struct request *r, const struct pubkey *key)
+{
+	struct former_name n = {r, key, peer_name(r, ID(key))};
+
+	error_free(former_each(request_conn(r)->local, look_at_former, &n));
+	return n.name;
+}
+
 static struct error *add_place(void *ctx, const struct place *p)
 {
 	struct listing *l = ctx;
@@ -55,25 +79,58 @@ static struct error *add_place(void *ctx, const struct place *p)
 	return NULL;
 }
 
+static const char *remove_url(struct request *r, const struct pubkey *key)
+{
+	return arena_printf(request_arena(r), "/admin/recovery/kept/%s/remove", ID(key));
+}
+
 static struct error *add_peer(void *ctx, const struct peer *p)
 {
 	struct listing *l = ctx;
-	struct app *a = request_app(l->r);
-	_cleanup_(freep) char *dir = path_join(a->dir, "kept"), *path = path_join(dir, ID(&p->key));
-	struct stat st;
+	struct request *r = l->r;
+	uint64_t kept = keep_bytes(request_app(r), &p->key);
 	bool allowed;
 	json_t *row;
 
-	TRY(keep_allowed(request_conn(l->r), &p->key, &allowed));
+	TRY(keep_allowed(request_conn(r), &p->key, &allowed));
 	row = json_pack("{s:s, s:s, s:s, s:b, s:n}", "name", *p->name ? p->name : ID_SHORT(&p->key),
 			"key", ID(&p->key), "short", ID_SHORT(&p->key), "allowed", allowed,
 			"kept_text");
-	if (!stat(path, &st))
-		json_object_set_new(
-			row, "kept_text",
-			json_string(request_size_text(l->r, (uint64_t)st.st_size)));
+	if (kept)
+		json_object_set_new(row, "kept_text", json_string(request_size_text(r, kept)));
+	if (kept && !allowed)
+		json_object_set_new(row, "remove_url", json_string(remove_url(r, &p->key)));
 	json_array_append_new(l->peers, row);
 	return NULL;
+}
+
+/* Of boxes that were disconnected: their backups stay until somebody removes them. */
+static struct error *add_left(void *ctx, const struct kept *k)
+{
+	struct listing *l = ctx;
+	struct request *r = l->r;
+	struct peer p;
+	struct error *e = peer_get(request_conn(r)->local, &k->peer, &p);
+
+	if (!e)
+		return NULL;
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	json_array_append_new(l->left,
+			      json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
+					kept_name(r, &k->peer), "key", ID(&k->peer), "kept_text",
+					request_size_text(r, k->size), "when_text",
+					request_date_text(r, k->when_ms), "remove_url",
+					remove_url(r, &k->peer)));
+	return NULL;
+}
+
+static struct error *list_left(struct listing *l)
+{
+	_cleanup_(freep) char *dir = keep_dir(request_app(l->r));
+
+	return kept_each(dir, add_left, l);
 }
 
 static json_t *folders_json(struct request *r)
@@ -127,9 +184,10 @@ static json_t *sheets_json(struct request *r, const struct recovery_state *s)
 
 static struct error *show(struct request *r, int status, const char *problem)
 {
-	struct listing l = {r, json_array(), json_array(), false};
-	json_t *context = json_pack("{s:o, s:o, s:o, s:{}}", "places", l.places, "peers", l.peers,
-				    "folders", folders_json(r), "form");
+	struct listing l = {r, json_array(), json_array(), json_array(), false};
+	json_t *context =
+		json_pack("{s:o, s:o, s:o, s:o, s:{}}", "places", l.places, "peers", l.peers,
+			  "left", l.left, "folders", folders_json(r), "form");
 	struct keeper *k = request_app(r)->keeper;
 	struct recovery_state s;
 	struct error *e = place_each(request_conn(r), add_place, &l);
@@ -137,13 +195,15 @@ static struct error *show(struct request *r, int status, const char *problem)
 	if (!e)
 		e = peer_each(request_conn(r)->local, add_peer, &l);
 	if (!e)
+		e = list_left(&l);
+	if (!e)
 		e = recovery_state(request_conn(r), &s);
 	if (e) {
 		json_decref(context);
 		return e;
 	}
 	drop_chosen(json_object_get(context, "folders"), l.places);
-	if (json_array_size(l.peers))
+	if (json_array_size(l.peers) || json_array_size(l.left))
 		json_object_set_new(context, "has_peers", json_true());
 	if (s.proved_ms)
 		json_object_set_new(context, "proof", proof_json(r, &s));
@@ -268,8 +328,45 @@ static struct error *keep(struct request *r)
 	return respond_done_saying(r, "/admin/recovery",
 				   a.allow ? N_("This box keeps the other's backup from now on.")
 					   : N_("No new backup of the other box is taken. It can"
-						" still fetch the one that is here."),
+						" still fetch the one that is here, until you"
+						" remove it."),
 				   NULL);
+}
+
+static struct error *kept_of(struct request *r, struct pubkey *ret, uint64_t *ret_bytes)
+{
+	const char *text = request_param(r, "key");
+
+	*ret_bytes = 0;
+	if (text && id_parse(text, ret->b))
+		*ret_bytes = keep_bytes(request_app(r), ret);
+	ENSURE(*ret_bytes, error_new(ERR_NOT_FOUND, N_("No backup of that box is kept here.")));
+	return NULL;
+}
+
+static struct error *kept_sure(struct request *r)
+{
+	struct pubkey key;
+	uint64_t n;
+
+	TRY(kept_of(r, &key, &n));
+	return respond_page(r, "confirm", request_text(r, N_("Are you sure?")),
+			    json_pack("{s:{s:s, s:s, s:s, s:s, s:b}}", "confirm", "action",
+				      request_path(r), "back_url", "/admin/recovery", "name",
+				      kept_name(r, &key), "size_text", request_size_text(r, n),
+				      "kept_remove", 1));
+}
+
+static struct error *remove_kept(struct request *r)
+{
+	_cleanup_(freep) char *dir = keep_dir(request_app(r));
+	struct pubkey key;
+	uint64_t n;
+
+	TRY(kept_of(r, &key, &n));
+	TRY(kept_remove(dir, &key));
+	return respond_done_saying(r, "/admin/recovery",
+				   N_("The other house's backup was removed from this box."), NULL);
 }
 
 static struct error *back_up_now(struct request *r)
@@ -299,6 +396,8 @@ const struct route recovery_routes[] = {
 	{"POST", "/admin/recovery/places", add, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/places/:id/remove", remove_place, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/keep", keep, ROUTE_VOLUNTEER},
+	{"GET", "/admin/recovery/kept/:key/remove", kept_sure, ROUTE_VOLUNTEER},
+	{"POST", "/admin/recovery/kept/:key/remove", remove_kept, ROUTE_VOLUNTEER},
 	{"GET", "/admin/recovery/sheets", sheets_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/sheets", sheets_print, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"GET", "/admin/recovery/replace", replace_page, ROUTE_VOLUNTEER},

@@ -9,6 +9,8 @@
 
 /* What of a backup's head is in clear (PROTOCOL.md section 18). */
 static const char magic[16] = "lliure-backup-2\n";
+#define PART ".part."
+static const char part_mark[] = PART;
 enum { HEAD_BOX = 40, HEAD = 72, PIECE = 65536 };
 
 struct keeping {
@@ -39,7 +41,7 @@ struct error *keeping_new(const char *dir, const struct pubkey *peer, struct kee
 	k->path = path_of(dir, peer, "");
 	TRY(dir_make(dir, 0700));
 	/* a name of its own: the same peer may send twice at once */
-	k->part = path_of(dir, peer, ".part.XXXXXX");
+	k->part = path_of(dir, peer, PART "XXXXXX");
 	k->fd = mkostemp(k->part, O_CLOEXEC);
 	if (k->fd < 0) {
 		free(STEAL(k->part));
@@ -109,7 +111,51 @@ struct error *kept_remove(const char *dir, const struct pubkey *peer)
 {
 	_cleanup_(freep) char *path = path_of(dir, peer, "");
 
-	return unlink(path) && errno != ENOENT ? file_error(errno, path) : NULL;
+	if (unlink(path))
+		return errno == ENOENT ? NULL : file_error(errno, path);
+	return dir_sync(dir);
+}
+
+enum { NAME = 52, PART_NAME = NAME + sizeof(part_mark) - 1 + 6 };
+
+static bool whose(const char *name, struct pubkey *ret)
+{
+	char id[NAME + 1];
+
+	snprintf(id, sizeof(id), "%.*s", NAME, name);
+	return id_parse(id, ret->b);
+}
+
+struct error *kept_each(const char *dir, kept_fn *fn, void *ctx)
+{
+	DIR *d = opendir(dir);
+	struct error *e = NULL;
+	struct dirent *f;
+
+	if (!d)
+		return errno == ENOENT ? NULL : file_error(errno, dir);
+	while (!e && (f = readdir(d))) {
+		struct kept k;
+		struct stat st;
+
+		if (strlen(f->d_name) != NAME || !whose(f->d_name, &k.peer) ||
+		    fstatat(dirfd(d), f->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+			continue;
+		k.size = (uint64_t)st.st_size;
+		k.when_ms = (int64_t)st.st_mtime * 1000;
+		e = fn(ctx, &k);
+	}
+	closedir(d);
+	return e;
+}
+
+/* Is this a name that keeping_new gave? Whatever else lies here is somebody's. */
+static bool is_part(const char *name)
+{
+	struct pubkey peer;
+
+	return strlen(name) == PART_NAME && whose(name, &peer) &&
+	       !strncmp(name + NAME, part_mark, sizeof(part_mark) - 1);
 }
 
 void kept_clean(const char *dir)
@@ -118,7 +164,7 @@ void kept_clean(const char *dir)
 	struct dirent *f;
 
 	while (d && (f = readdir(d)))
-		if (strstr(f->d_name, ".part."))
+		if (is_part(f->d_name))
 			unlinkat(dirfd(d), f->d_name, 0);
 	if (d)
 		closedir(d);

@@ -23,7 +23,16 @@ DEFINE_CLEANUP(struct keeping *, keeping_free)
 /* What is kept for the peer. ERR_NOT_FOUND. */
 struct error *kept_open(const char *dir, const struct pubkey *peer, int *ret_fd,
 			uint64_t *ret_size) MUST;
+/* Durable. That there was none is no error. */
 struct error *kept_remove(const char *dir, const struct pubkey *peer) MUST;
+struct kept {
+	struct pubkey peer; /* whose it is; approved or not any more */
+	uint64_t size;
+	int64_t when_ms; /* when it came */
+};
+typedef struct error *kept_fn(void *ctx, const struct kept *k);
+/* All that is kept, in no order. A folder that is not there has none. */
+struct error *kept_each(const char *dir, kept_fn *fn, void *ctx) MUST;
 /* Remove what power cuts left; before the listener starts. */
 void kept_clean(const char *dir);
 

@@ -108,6 +108,31 @@ until_ok 10 eval '! state a | grep -q backing_up'
 "$LLIURE" sheets --data "$T/a" | grep '^LLIURE1:' >"$T/codes"
 head -2 "$T/codes" >"$T/two"
 
+# --- what is kept, when its house is not wanted any more ---
+cp "$T/b/kept/$KEY" "$T/kept.saved"
+kept_json() { curl -sS -H "Authorization: Bearer ${token[b]}" "$(url b /admin/recovery.json)"; }
+is "no more of it is taken" "$(post b /admin/recovery/keep -d "key=$KEY" -d allow=0)" 303
+ok "what is here stays" [ -s "$T/b/kept/$KEY" ]
+is "and can be removed" "$(kept_json | json peers.0.remove_url)" "/admin/recovery/kept/$KEY/remove"
+ok "who asks is told what that means" eval 'curl -sS -H "Authorization: Bearer ${token[b]}" "$(url b "/admin/recovery/kept/$KEY/remove")" | grep -q "has no other backup"'
+"$LLIURE" peer remove "$KEY" --data "$T/b" >"$T/removed"
+ok "to disconnect leaves it, and says so" eval 'grep -q "is kept here" "$T/removed" && [ -s "$T/b/kept/$KEY" ]'
+is "the page still names it" "$(kept_json | json left.0.key)" "$KEY"
+is "it is removed" "$(post b "/admin/recovery/kept/$KEY/remove" -d '')" 303
+ok "and gone" [ ! -e "$T/b/kept/$KEY" ]
+is "once" "$(post b "/admin/recovery/kept/$KEY/remove" -d '')" 404
+"$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null
+cp "$T/kept.saved" "$T/b/kept/$KEY"
+ok "or with the house" "$LLIURE" peer remove "$KEY" --drop-backup --data "$T/b"
+ok "gone, too" [ ! -e "$T/b/kept/$KEY" ]
+"$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null
+post a /admin/recovery/now -d '' >/dev/null
+ok "who is connected again is not allowed by that" until_ok 20 eval 'state a | grep -q "does not keep backups for this one yet"'
+post b /admin/recovery/keep -d "key=$KEY" -d allow=1 >/dev/null
+post a /admin/recovery/now -d '' >/dev/null
+ok "until it is" until_ok 20 [ -s "$T/b/kept/$KEY" ]
+until_ok 10 eval '! state a | grep -q backing_up'
+
 # --- the box dies: two sheets and the address of its peer are left ---
 stop_box a KILL
 post_json b /forum/general/topics "${token[b]}" '{"title":"mentrestant","text":"hola"}' >/dev/null

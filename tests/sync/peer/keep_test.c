@@ -158,6 +158,13 @@ static void has_nothing_of_a_stranger(void **state)
 	assert_fails(kept_open(f->kept, secret_pubkey(f->a), &fd, &size), ERR_NOT_FOUND);
 }
 
+static void put_file(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	assert_ok(file_write(path, span_str("x"), 0600));
+}
+
 static void clears_what_a_power_cut_left(void **state)
 {
 	struct fixture *f = *state;
@@ -170,9 +177,36 @@ static void clears_what_a_power_cut_left(void **state)
 	assert_int_equal(files_in(f->kept), 1);
 	holds(f->kept, secret_pubkey(f->a), &f->first);
 	keeping_free(k);
+	put_file(f->kept, "notes.part.one");
+	put_file(f->kept, "a.part.123456");
+	kept_clean(f->kept);
+	assert_int_equal(files_in(f->kept), 3);
 	assert_ok(kept_remove(f->kept, secret_pubkey(f->a)));
-	assert_int_equal(files_in(f->kept), 0);
+	assert_int_equal(files_in(f->kept), 2);
 	assert_ok(kept_remove(f->kept, secret_pubkey(f->a)));
+}
+
+static struct error *add_kept(void *ctx, const struct kept *k)
+{
+	struct kept *last = ctx;
+
+	last->size += k->size;
+	last->peer = k->peer;
+	return NULL;
+}
+
+static void lists_what_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct kept sum = {.size = 0};
+
+	assert_ok(kept_each(f->kept, add_kept, &sum));
+	assert_int_equal(sum.size, 0);
+	assert_ok(send_all(f->kept, secret_pubkey(f->a), buf_span(&f->first), 512, true));
+	put_file(f->kept, "notes");
+	assert_ok(kept_each(f->kept, add_kept, &sum));
+	assert_int_equal(sum.size, f->first.n);
+	assert_true(pubkey_eq(&sum.peer, secret_pubkey(f->a)));
 }
 
 int main(void)
@@ -185,6 +219,7 @@ int main(void)
 		T(refuses_more_than_it_keeps),
 		T(has_nothing_of_a_stranger),
 		T(clears_what_a_power_cut_left),
+		T(lists_what_is_kept),
 	};
 
 	return run_group(tests);
