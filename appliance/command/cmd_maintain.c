@@ -39,10 +39,15 @@ struct error *cmd_verify(struct command_run *run)
 
 static struct error *rebuild_job(struct conn *c, void *arg)
 {
-	return community_rebuild(c);
+	return community_rebuild_step(c, arg);
 }
 
+/* In steps: people write and read on in between. */
 struct error *cmd_rebuild(struct command_run *run)
 {
-	return writer_run(run->app->writer, rebuild_job, NULL);
+	bool more = true;
+
+	while (more)
+		TRY(writer_run_alone(run->app->writer, rebuild_job, &more));
+	return NULL;
 }

@@ -95,6 +95,11 @@ struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
 	return *ret_more ? NULL : keys_settle_all(c);
 }
 
+struct error *catch_up_part(struct conn *c, bool *ret_more)
+{
+	return catch_up(c, CATCH_UP_PART, true, ret_more);
+}
+
 struct error *catch_up_own(struct conn *c)
 {
 	bool more;

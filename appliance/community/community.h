@@ -53,6 +53,10 @@ struct error *conn_scrub(struct conn *c) MUST;
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
+/* Outside a transaction: a view that could not follow the log (a disk that was full at the moment of
+ * its commit) is caught up. What was in the log then is durable and was acknowledged; only pages lack it. */
+struct error *conn_follow(struct conn *c) MUST;
+bool conn_is_behind(const struct conn *c);
 const struct pubkey *conn_self(const struct conn *c); /* whose box this is */
 bool conn_changed(struct conn *c);	     /* did the last transaction change the view? */
 
@@ -119,8 +123,14 @@ struct error *community_rotate(struct conn *c, const struct hash *space,
  * submit, after an ingest, and at opening. Bounded work per call is `max` arrivals (0: all);
  * *ret_more. */
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more) MUST;
-/* Drop the view and fold everything again. */
-struct error *community_rebuild(struct conn *c) MUST;
+/* Make the view anew: outside a transaction. It is folded again from the whole log into a file beside
+ * the one that is read (view.db.new), in steps of bounded work and memory, so that others can write in
+ * between; the step that finds nothing left puts it into the place of the old one, in one transaction:
+ * readers see the one or the other, and a crash at any moment leaves one of them whole. No page of the
+ * old one stays in the files. For that while the disk must have room for two more of its size: else
+ * ERR_FULL, before anything is done. An error gives up what was begun. */
+struct error *community_rebuild_step(struct conn *c, bool *ret_more) MUST;
+struct error *community_rebuild(struct conn *c) MUST; /* all steps */
 
 /* --- reading, any conn --- */
 struct space_info {

@@ -141,6 +141,9 @@ struct community {
 	char *view_path;
 	enum db_mode mode;
 	struct memory m;
+	struct conn *next; /* the view that is being made anew, beside this one; NULL: none is */
+	bool beside;	   /* this conn is such a one: log and local are another's */
+	bool behind; /* the log was committed, and the view could not follow */
 	bool touched, part_touched; /* memory changed since begin, since savepoint */
 	bool scrub;		    /* something was erased: bytes are still in the files */
 	bool changed;		    /* this transaction changed the view */
@@ -372,5 +375,15 @@ bool erase_known(struct conn *c, const struct hash *target);
 
 /* --- catch_up.c --- */
 struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */
+/* The next CATCH_UP_PART arrivals; nothing is written into the log but what it must know (who may). */
+struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;
 /* --- conn.c --- */
+/* So many arrivals are taken into a view in one transaction while it is caught up with a whole log. */
+enum { CATCH_UP_PART = 8192 };
+#define VIEW_BESIDE ".new"
 struct error *view_make(struct conn *c) MUST; /* empty tables, inside a transaction */
+/* An empty view of the same log, in a file of its own beside c's, that is gone with the next start. It
+ * shares c's other databases and their transactions, and is closed before c. */
+struct error *conn_beside(struct conn *c, struct conn **ret) MUST;
+/* --- rebuild.c --- */
+struct error *rebuild_clear(struct conn *c) MUST; /* what was begun is given up, and its file deleted */

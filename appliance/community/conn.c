@@ -126,12 +126,11 @@ static struct error *open_view(struct conn *c, int cache)
 	return db_open(c->community->view_path, view_mode(c->community->mode), cache, &c->view);
 }
 
-static struct error *make_view(struct conn *c)
+/* Empty tables in a file that was not there. */
+static struct error *fill_view(struct conn *c)
 {
 	struct error *err;
 
-	TRY(remove_view(c));
-	TRY(open_view(c, CACHE_WRITER));
 	TRY(db_begin(c->view));
 	err = view_make(c);
 	if (!err)
@@ -141,6 +140,13 @@ static struct error *make_view(struct conn *c)
 	TRY(err);
 	memory_drop(c);
 	return prepare(c);
+}
+
+static struct error *make_view(struct conn *c)
+{
+	TRY(remove_view(c));
+	TRY(open_view(c, CACHE_WRITER));
+	return fill_view(c);
 }
 
 /* --- opening --- */
@@ -162,13 +168,12 @@ static struct error *migrate_local(struct conn *c)
 	return NULL;
 }
 
-static struct error *catch_up_at_opening(struct conn *c)
+static struct error *catch_up_a_part(struct conn *c, bool *ret_more)
 {
 	struct error *err = conn_begin(c);
-	bool more;
 
 	if (!err)
-		err = community_catch_up(c, 0, &more);
+		err = community_catch_up(c, CATCH_UP_PART, ret_more);
 	if (!err)
 		err = conn_commit(c);
 	if (err)
@@ -176,11 +181,22 @@ static struct error *catch_up_at_opening(struct conn *c)
 	return err;
 }
 
+/* In parts: what was taken in before a cut is not taken in again. */
+static struct error *catch_up_at_opening(struct conn *c)
+{
+	bool more = true;
+
+	while (more)
+		TRY(catch_up_a_part(c, &more));
+	return NULL;
+}
+
 static struct error *open_as_writer(struct conn *c)
 {
 	struct error *err = migrate_local(c);
 
 	TRY(err);
+	TRY(rebuild_clear(c));
 	error_free(open_view(c, CACHE_WRITER));
 	if (!c->view || !view_is_good(c))
 		TRY(make_view(c));
@@ -244,6 +260,36 @@ void conn_name(struct conn *c, const char *name)
 	snprintf(c->community->name, sizeof(c->community->name), "%s", name);
 }
 
+/* Another view of the same log, at first empty, in a file beside c's. */
+struct error *conn_beside(struct conn *c, struct conn **ret)
+{
+	const struct community *k = c->community;
+	_cleanup_(conn_closep) struct conn *b = calloc(1, sizeof(*b));
+	size_t n = strlen(k->view_path) + sizeof(VIEW_BESIDE);
+
+	if (!b)
+		abort();
+	b->env = c->env;
+	b->community = community_new(&(struct community_open){.self = k->self,
+							      .appliance = k->appliance,
+							      .mode = k->mode,
+							      .name = k->name,
+							      .features = k->features});
+	b->community->origin = k->origin;
+	b->community->beside = true;
+	b->community->view_path = malloc(n);
+	if (!b->community->view_path)
+		abort();
+	snprintf(b->community->view_path, n, "%s" VIEW_BESIDE, k->view_path);
+	b->log = c->log;
+	b->local = c->local;
+	TRY(db_remove(b->community->view_path));
+	TRY(db_open(b->community->view_path, DB_SCRATCH, CACHE_WRITER, &b->view));
+	TRY(fill_view(b));
+	*ret = STEAL(b);
+	return NULL;
+}
+
 static void read_origin(struct conn *c, const char *dir)
 {
 	_cleanup_(freep) char *path = path_join(dir, COMMUNITY_ORIGIN);
@@ -276,9 +322,13 @@ void conn_close(struct conn *c)
 		return;
 	k = c->community;
 	memory_drop(c);
+	if (k->next)
+		error_free(rebuild_clear(c));
 	db_close(c->view);
-	db_close(c->local);
-	log_close(c->log);
+	if (!k->beside) {
+		db_close(c->local);
+		log_close(c->log);
+	}
 	op_table_free(k->table);
 	free(k->view_stmts);
 	free(k->local_stmts);

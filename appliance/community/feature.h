@@ -13,7 +13,7 @@ struct conn;
 struct feature {
 	const char *name;
 	const struct op_type *types; /* ends with a NULL name */
-	/* Tables in view.db (derived: dropped by rebuild) and in local.db (this box's own). */
+	/* Tables in view.db (derived: made anew by rebuild) and in local.db (this box's own). */
 	const char *const *view_migrations;
 	int view_migrations_n;
 	const char *const *local_migrations;

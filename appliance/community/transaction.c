@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The three databases as one: transactions, parts of them, scrubbing, and rebuilding the view. */
+/* The three databases as one: transactions, parts of them, and scrubbing. */
 #include "appliance/community/community_priv.h"
 
 struct error *conn_begin(struct conn *c)
@@ -21,6 +21,7 @@ static void forget_view(struct conn *c)
 {
 	db_rollback(c->view);
 	memory_drop(c);
+	c->community->behind = true;
 }
 
 struct error *conn_commit(struct conn *c)
@@ -84,8 +85,37 @@ struct error *conn_scrub(struct conn *c)
 	TRY(log_scrub(c->log));
 	TRY(db_checkpoint(c->view, true));
 	TRY(db_checkpoint(c->local, true));
+	/* A view that is being made may have taken the words before they were erased: they are gone
+	 * when it is ready. */
+	ENSURE(!c->community->next,
+	       error_new(ERR_BUSY, N_("The pages are just being made anew. Try again soon.")));
 	c->community->scrub = false;
 	return NULL;
+}
+
+bool conn_is_behind(const struct conn *c)
+{
+	return c->community->behind;
+}
+
+struct error *conn_follow(struct conn *c)
+{
+	struct error *err;
+	bool more;
+
+	if (!c->community->behind)
+		return NULL;
+	c->community->behind = false;
+	err = conn_begin(c);
+	if (!err)
+		err = community_catch_up(c, 0, &more);
+	if (!err)
+		err = conn_commit(c);
+	if (err) {
+		conn_rollback(c);
+		c->community->behind = true;
+	}
+	return err;
 }
 
 void conn_scrub_later(struct conn *c)
@@ -116,38 +146,4 @@ uint64_t community_generation(struct conn *c)
 		return c->community->generation;
 	error_free(meta_get(c, META_GENERATION, &n));
 	return (uint64_t)n;
-}
-
-/* --- rebuilding --- */
-/* Virtual tables first: their shadows go with them. */
-static struct error *drop_tables(struct conn *c)
-{
-	static const char *const sql[] = {
-		"SELECT group_concat('DROP TABLE IF EXISTS \"' || replace(name, '\"', '\"\"')"
-		" || '\";', '') FROM (SELECT name FROM sqlite_master WHERE type = 'table'"
-		" AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-		" ORDER BY sql NOT LIKE 'CREATE VIRTUAL%')"};
-	_cleanup_(freep) char *script = NULL;
-	struct db_stmts *s;
-	sqlite3_stmt *st;
-	bool row;
-
-	TRY(db_prepare(c->view, sql, 1, &s));
-	st = db_stmt(s, 0);
-	TRY(db_step(c->view, st, &row));
-	script = strdup(row ? db_text(st, 0) : "");
-	sqlite3_reset(st);
-	return script ? db_exec(c->view, script)
-		      : error_new(ERR_NOMEM, N_("The box has run out of memory. Try again soon."));
-}
-
-struct error *community_rebuild(struct conn *c)
-{
-	bool more;
-
-	memory_touch(c);
-	memory_drop(c);
-	TRY(drop_tables(c));
-	TRY(view_make(c));
-	return community_catch_up(c, 0, &more);
 }

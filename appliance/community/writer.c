@@ -10,7 +10,7 @@ struct job {
 	write_fn *fn;
 	void *arg;
 	struct error *err;
-	bool done;
+	bool alone, done;
 	struct job *next;
 };
 
@@ -61,10 +61,26 @@ static bool can_go_on(const struct error *err)
 	return error_is(err, ERR_FULL) || error_is(err, ERR_BUSY) || error_is(err, ERR_NOMEM);
 }
 
+static void tell(struct writer *w)
+{
+	if (!conn_changed(w->conn))
+		return;
+	atomic_store(&w->generation, community_generation(w->conn));
+	if (w->on_commit)
+		w->on_commit(w->on_commit_ctx);
+}
+
 static void run_group(struct writer *w, struct job *first)
 {
-	struct error *err = conn_begin(w->conn);
+	struct error *err;
 
+	if (first->alone) {
+		first->err = first->fn(w->conn, first->arg);
+		error_free(conn_scrub(w->conn));
+		tell(w);
+		return;
+	}
+	err = conn_begin(w->conn);
 	if (err) {
 		fail_all(first, err);
 		return;
@@ -82,16 +98,26 @@ static void run_group(struct writer *w, struct job *first)
 	/* What is erased goes from the files before anybody is told that it is gone. Readers or a full
 	 * disk may keep it from that: then it is tried again. */
 	error_free(conn_scrub(w->conn));
-	if (conn_changed(w->conn)) {
-		atomic_store(&w->generation, community_generation(w->conn));
-		if (w->on_commit)
-			w->on_commit(w->on_commit_ctx);
-	}
+	tell(w);
 }
 
-/* What could not be scrubbed at once, for readers were in the way, is tried every second. Called
- * with the lock, and gives it up meanwhile. */
-static void wait_and_scrub(struct writer *w)
+static void follow(struct writer *w)
+{
+	struct error *err;
+
+	if (!conn_is_behind(w->conn))
+		return;
+	err = conn_follow(w->conn);
+	if (!err)
+		tell(w);
+	else if (!can_go_on(err))
+		end_process(err);
+	error_free(err);
+}
+
+/* What could not be scrubbed at once, for readers were in the way, and a view that could not follow
+ * the log are tried again every second. Called with the lock, and gives it up meanwhile. */
+static void wait_and_tidy(struct writer *w)
 {
 	struct timespec until;
 
@@ -100,8 +126,14 @@ static void wait_and_scrub(struct writer *w)
 	if (pthread_cond_timedwait(&w->more, &w->lock, &until) != ETIMEDOUT)
 		return;
 	pthread_mutex_unlock(&w->lock);
+	follow(w);
 	error_free(conn_scrub(w->conn));
 	pthread_mutex_lock(&w->lock);
+}
+
+static bool fits(const struct job *first, const struct job *j)
+{
+	return j == first || (!first->alone && !j->alone);
 }
 
 /* Waits for jobs and takes those that wait; NULL: it is time to stop. Called with the lock. */
@@ -111,13 +143,13 @@ static struct job *take_group(struct writer *w)
 	int n = 0;
 
 	while (!w->first && !w->stop) {
-		if (conn_scrub_waits(w->conn))
-			wait_and_scrub(w);
+		if (conn_scrub_waits(w->conn) || conn_is_behind(w->conn))
+			wait_and_tidy(w);
 		else
 			pthread_cond_wait(&w->more, &w->lock);
 	}
 	first = w->first;
-	for (end = &w->first; *end && n < GROUP_MAX; end = &(*end)->next)
+	for (end = &w->first; *end && n < GROUP_MAX && fits(first, *end); end = &(*end)->next)
 		n++;
 	w->first = *end;
 	*end = NULL;
@@ -203,23 +235,31 @@ static struct error *check_room(struct writer *w)
 	return NULL;
 }
 
-struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
+static struct error *run_and_wait(struct writer *w, struct job *j)
 {
-	struct job j = {.fn = fn, .arg = arg};
-
-	TRY(check_room(w));
 	pthread_mutex_lock(&w->lock);
 	if (w->stop) {
 		pthread_mutex_unlock(&w->lock);
 		return error_new(ERR_STOPPED, N_("The box is stopping. Try again soon."));
 	}
-	*w->last = &j;
-	w->last = &j.next;
+	*w->last = j;
+	w->last = &j->next;
 	pthread_cond_signal(&w->more);
-	while (!j.done)
+	while (!j->done)
 		pthread_cond_wait(&w->answered, &w->lock);
 	pthread_mutex_unlock(&w->lock);
-	return j.err;
+	return j->err;
+}
+
+struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
+{
+	TRY(check_room(w));
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
+}
+
+struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg)
+{
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .alone = true});
 }
 
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx)

@@ -82,6 +82,7 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 		[DB_WRITER] = "PRAGMA synchronous=FULL",
 		[DB_DERIVED] = "PRAGMA synchronous=NORMAL",
 		[DB_TEST_NOSYNC] = "PRAGMA synchronous=OFF",
+		[DB_SCRATCH] = "PRAGMA synchronous=OFF",
 	};
 	char cache[64];
 

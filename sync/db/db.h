@@ -6,8 +6,8 @@
  * A `struct db` is one connection and belongs to one thread. Exactly one connection per file is
  * opened DB_WRITER: only it writes and checkpoints (SQLite before 3.51.3 can corrupt a WAL database
  * when two do); DB_READER connections are query_only with wal_autocheckpoint=0. mmap_size=0,
- * secure_delete=ON, foreign_keys=ON, journal_mode=WAL; synchronous is FULL for truth and OFF in
- * DB_SCRATCH mode (views that can be rebuilt use NORMAL through DB_DERIVED).
+ * secure_delete=ON, foreign_keys=ON, journal_mode=WAL; synchronous is FULL for truth, NORMAL for views
+ * that can be made anew (DB_DERIVED), and OFF for a file that nobody opens after a crash (DB_SCRATCH).
  *
  * Errors: ERR_DB with SQLite's words and the file's name; ERR_FULL; ERR_BUSY; ERR_CORRUPT; ERR_IO;
  * ERR_EXISTS for a row that would break a UNIQUE or PRIMARY KEY; ERR_NOT_FOUND when a reader's file
@@ -23,7 +23,8 @@ enum db_mode {
 	DB_READER = 0,
 	DB_WRITER = 1,
 	DB_DERIVED = 2,	   /* a writer whose file can be made anew: synchronous=NORMAL */
-	DB_TEST_NOSYNC = 3 /* a writer for simulations: synchronous=OFF */
+	DB_TEST_NOSYNC = 3, /* a writer for simulations: synchronous=OFF */
+	DB_SCRATCH = 4	    /* a writer whose file is gone after a crash: synchronous=OFF */
 };
 
 struct db;
@@ -93,3 +94,7 @@ void db_undo(struct db *db); /* back to the savepoint, and forget it */
 struct error *db_checkpoint(struct db *db, bool truncate) MUST;
 /* A copy of the file as it is now, by SQLite's backup interface; dest must not exist. */
 struct error *db_backup(struct db *db, const char *dest) MUST;
+/* Everything in `to` becomes what is in `from`, in one transaction: readers of `to` see the old or the
+ * new, and a crash leaves one of them. Memory is bounded by the page caches. No transaction is open on
+ * either; statements of `to` go on working. */
+struct error *db_copy(struct db *from, struct db *to) MUST;

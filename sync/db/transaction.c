@@ -74,11 +74,23 @@ struct error *db_checkpoint(struct db *db, bool truncate)
 	return rc == SQLITE_OK ? NULL : db_error(db, rc);
 }
 
+struct error *db_copy(struct db *from, struct db *to)
+{
+	sqlite3_backup *copy = sqlite3_backup_init(to->sq, "main", from->sq, "main");
+	int rc;
+
+	if (!copy)
+		return db_error(to, sqlite3_extended_errcode(to->sq));
+	/* In one step: a concurrent writer can't make it start again. */
+	sqlite3_backup_step(copy, -1);
+	rc = sqlite3_backup_finish(copy);
+	return rc == SQLITE_OK ? NULL : db_error(to, rc);
+}
+
 struct error *db_backup(struct db *db, const char *dest)
 {
 	_cleanup_(db_closep) struct db *to = calloc(1, sizeof(*to));
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE;
-	sqlite3_backup *copy;
 	struct stat st;
 	int rc;
 
@@ -91,15 +103,7 @@ struct error *db_backup(struct db *db, const char *dest)
 	if (rc != SQLITE_OK)
 		return db_fault(dest, rc, to->sq ? sqlite3_system_errno(to->sq) : 0,
 				sqlite3_errstr(rc));
-	copy = sqlite3_backup_init(to->sq, "main", db->sq, "main");
-	if (!copy)
-		return db_error(to, sqlite3_extended_errcode(to->sq));
-	/* In one step: a concurrent writer can't make it start again. */
-	sqlite3_backup_step(copy, -1);
-	rc = sqlite3_backup_finish(copy);
-	if (rc != SQLITE_OK)
-		return db_error(to, rc);
-	return NULL;
+	return db_copy(db, to);
 }
 
 /* --- migrations --- */

@@ -160,9 +160,7 @@ static void forty_heads_at_once_fold_alike_and_are_gathered_again(void **state)
 		assert_ok(post(&t, &t.a, FOUNDER, "gathers", NULL));
 	meet(&t.a, &t.b);
 	assert_agree(&t);
-	assert_ok(conn_begin(t.a.c));
 	assert_ok(community_rebuild(t.a.c));
-	assert_ok(conn_commit(t.a.c));
 	assert_agree(&t);
 	town_close(&t);
 }
@@ -446,6 +444,73 @@ static void a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes(
 	town_close(&t);
 }
 
+static bool files_hold(const struct box *b, const char *word)
+{
+	static const char *const names[] = {"view.db",	   "view.db-wal",     "view.db.new",
+					    "log.db",	   "view.db.new-wal", "local.db",
+					    "log.db-wal", "local.db-wal"};
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
+		_cleanup_(buf_release) struct buf bytes = {0};
+
+		error_free(file_read(path, 1 << 30, &bytes));
+		found |= bytes.n && memmem(bytes.p, bytes.n, word, strlen(word));
+	}
+	return found;
+}
+
+static void a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it(void **state)
+{
+	struct town t;
+	struct hash before, after;
+	uint64_t generation;
+	bool more = true;
+	int steps = 0;
+
+	town_open(&t);
+	before = box_digest(&t.a, &t.space);
+	assert_ok(db_exec(t.a.c->view, "CREATE TABLE stray(word TEXT) STRICT;"
+				       "INSERT INTO stray VALUES ('stray-qzwv88')"));
+	assert_ok(db_checkpoint(t.a.c->view, true));
+	assert_true(files_hold(&t.a, "stray-qzwv88"));
+	generation = community_generation(t.a.c);
+	while (more) {
+		assert_ok(community_rebuild_step(t.a.c, &more));
+		steps++;
+	}
+	assert_true(steps >= 1 && steps < 100);
+	assert_true(conn_changed(t.a.c));
+	assert_true(community_generation(t.a.c) > generation);
+	assert_ok(conn_scrub(t.a.c));
+	assert_false(files_hold(&t.a, "stray-qzwv88"));
+	after = box_digest(&t.a, &t.space);
+	assert_id_equal(&before, &after);
+	/* And it is written on, by the connection that was there before. */
+	assert_ok(post(&t, &t.a, FOUNDER, "afterwards", NULL));
+	assert_posts(&t.a, &t.topic, "first|afterwards");
+	town_close(&t);
+}
+
+static void what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start(void **state)
+{
+	struct town t;
+	_cleanup_(freep) char *path = NULL;
+	struct hash before, after;
+
+	town_open(&t);
+	before = box_digest(&t.a, &t.space);
+	path = path_join(t.a.dir, "view.db.new");
+	conn_close(t.a.c);
+	assert_ok(file_write(path, span_str("half of a view, with stray-qzwv88"), 0600));
+	assert_ok(box_open(&t.a));
+	assert_false(files_hold(&t.a, "stray-qzwv88"));
+	after = box_digest(&t.a, &t.space);
+	assert_id_equal(&before, &after);
+	town_close(&t);
+}
+
 static void what_is_undone_leaves_no_trace_in_memory_either(void **state)
 {
 	struct town t;
@@ -528,6 +593,8 @@ int main(void)
 		cmocka_unit_test(a_view_of_another_log_is_made_again),
 		cmocka_unit_test(
 			a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes),
+		cmocka_unit_test(a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it),
+		cmocka_unit_test(what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start),
 		cmocka_unit_test(what_is_undone_leaves_no_trace_in_memory_either),
 		cmocka_unit_test(a_space_is_found_by_its_first_letters),
 	};

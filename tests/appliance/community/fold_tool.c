@@ -125,9 +125,7 @@ static void first_sync(struct world *w)
 	printf("ingest %.0f ms, fold %.0f ms\n", now_ms() - t - fold, fold);
 	NEED(conn_commit(w->b.c));
 	t = now_ms();
-	NEED(conn_begin(w->b.c));
 	NEED(community_rebuild(w->b.c));
-	NEED(conn_commit(w->b.c));
 	printf("rebuild %.0f ms\n", now_ms() - t);
 	t = now_ms();
 	conn_close(w->b.c);

@@ -245,6 +245,79 @@ static void what_is_erased_goes_as_soon_as_no_reader_is_in_the_way(void **state)
 	crowd_close(&k);
 }
 
+/* --- a view that can't follow --- */
+static int refuse_commit(void *ctx)
+{
+	int *left = ctx;
+
+	return *left > 0 && (*left)--;
+}
+
+static struct error *break_view(struct conn *c, void *arg)
+{
+	static const char *const sql[] = {"SELECT 1"};
+	struct db_stmts *s;
+
+	TRY(db_prepare(c->view, sql, 1, &s));
+	sqlite3_commit_hook(sqlite3_db_handle(db_stmt(s, 0)), refuse_commit, arg);
+	return NULL;
+}
+
+static void a_view_that_could_not_follow_its_log_is_caught_up_by_itself(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+	atomic_int commits = 0;
+	int refused = 0, tries = 0;
+
+	crowd_open(&k);
+	c = reader(&k);
+	writer_on_commit(k.w, count_commit, &commits);
+	assert_ok(writer_run(k.w, break_view, &refused));
+	commits = 0;
+	/* This commit and the next attempt; what was saved is saved, and acknowledged. */
+	refused = 2;
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "a", "title", "A")));
+	while (rows(c, "forum") == 0 && tries++ < 300)
+		usleep(100 * 1000);
+	assert_int_equal(rows(c, "forum"), 1);
+	assert_int_equal(refused, 0);
+	for (tries = 0; writer_generation(k.w) != community_generation(c) && tries < 300; tries++)
+		usleep(100 * 1000);
+	assert_int_equal(writer_generation(k.w), community_generation(c));
+	assert_ok(submit(&k, "forum.create", json_pack("{s:s,s:s}", "slug", "b", "title", "B")));
+	assert_int_equal(rows(c, "forum"), 2);
+	assert_true(commits >= 2);
+	conn_close(c);
+	crowd_close(&k);
+}
+
+static struct error *rebuild_step(struct conn *c, void *arg)
+{
+	return community_rebuild_step(c, arg);
+}
+
+static void a_view_is_made_anew_while_others_write(void **state)
+{
+	struct crowd k;
+	struct conn *c;
+	pthread_t thread;
+	struct person one = {&k, 0, 0};
+
+	crowd_open(&k);
+	c = reader(&k);
+	assert_int_equal(pthread_create(&thread, NULL, write_many, &one), 0);
+	for (int i = 0; i < 5; i++)
+		for (bool more = true; more;)
+			assert_ok(writer_run_alone(k.w, rebuild_step, &more));
+	pthread_join(thread, NULL);
+	assert_int_equal(one.failed, 4);
+	assert_int_equal(rows(c, "forum"), 16);
+	assert_int_equal(community_generation(c), writer_generation(k.w));
+	conn_close(c);
+	crowd_close(&k);
+}
+
 static void nothing_is_taken_after_the_stop_and_what_waited_is_done(void **state)
 {
 	struct crowd k;
@@ -267,6 +340,8 @@ int main(void)
 		cmocka_unit_test(what_a_failing_job_wrote_is_undone),
 		cmocka_unit_test(many_writers_share_commits_and_each_gets_its_own_answer),
 		cmocka_unit_test(what_is_erased_goes_as_soon_as_no_reader_is_in_the_way),
+		cmocka_unit_test(a_view_that_could_not_follow_its_log_is_caught_up_by_itself),
+		cmocka_unit_test(a_view_is_made_anew_while_others_write),
 		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
 	};
 

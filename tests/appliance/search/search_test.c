@@ -322,9 +322,7 @@ static void a_view_made_anew_is_found_anew(void **state)
 	topic(&h, "Títol", "clau");
 	page(&h, "p", "Pàgina", "clau");
 	assert_int_equal(FINDS(&h, "clau"), 2);
-	assert_ok(conn_begin(h.box.c));
 	assert_ok(community_rebuild(h.box.c));
-	assert_ok(conn_commit(h.box.c));
 	_cleanup_(answer_release) struct answer early = ask_from(h.box.c, "clau", 0);
 
 	assert_int_equal(early.count, 0);

@@ -227,6 +227,43 @@ static void a_backup_is_a_whole_copy(void **state)
 	close_fixture(&f);
 }
 
+static int64_t count_things(struct db *db)
+{
+	static const char *const count_sql[] = {"SELECT count(*) FROM thing"};
+	struct db_stmts *s;
+	int64_t n = -1;
+
+	assert_ok(db_prepare(db, count_sql, 1, &s));
+	assert_ok(db_number(db, s, 0, -1, &n, ""));
+	return n;
+}
+
+static void a_copy_takes_the_place_of_everything_and_readers_keep_what_they_read(void **state)
+{
+	struct fixture f = open_fixture(), g = open_fixture();
+	_cleanup_(freep) char *path = path_join(f.dir, "t.db");
+	_cleanup_(db_closep) struct db *reader = NULL;
+
+	(void)state;
+	for (int64_t i = 0; i < 500; i++)
+		put(&f, i);
+	for (int64_t i = 0; i < 3; i++)
+		put(&g, i);
+	assert_ok(db_open(path, DB_READER, 1024, &reader));
+	assert_ok(db_begin_read(reader));
+	assert_int_equal(count_things(reader), 500);
+	assert_ok(db_copy(g.db, f.db));
+	assert_int_equal(count_things(f.db), 3);
+	assert_int_equal(count_things(reader), 500);
+	db_quiet(reader);
+	assert_int_equal(count_things(reader), 3);
+	put(&f, 77);
+	assert_int_equal(count_things(reader), 4);
+	assert_int_equal(count_things(g.db), 3);
+	close_fixture(&g);
+	close_fixture(&f);
+}
+
 static void a_truncating_checkpoint_empties_the_log(void **state)
 {
 	struct fixture f = open_fixture();
@@ -278,6 +315,7 @@ int main(void)
 		cmocka_unit_test(opening_says_what_is_wrong),
 		cmocka_unit_test(a_full_file_is_an_error_and_nothing_is_kept),
 		cmocka_unit_test(a_backup_is_a_whole_copy),
+		cmocka_unit_test(a_copy_takes_the_place_of_everything_and_readers_keep_what_they_read),
 		cmocka_unit_test(a_truncating_checkpoint_empties_the_log),
 		cmocka_unit_test(a_file_from_elsewhere_is_looked_at_first),
 	};
