@@ -10,7 +10,19 @@ struct sync;
 struct carry;
 struct sieves;
 struct portal;	  /* firmware/portal/portal.h */
+struct health;
 struct peers;	  /* appliance/peers/peers.h */
+
+/* Where the machine beneath is found, when it is a box (serve --box): all below one root, "" in an
+ * image. Empty texts: it is no box. */
+enum { BOX_PATH = 300 };
+struct app_box {
+	char helper[BOX_PATH];	/* the root helper's socket */
+	char state[BOX_PATH];	/* what root keeps of the machine and of updates */
+	char updates[BOX_PATH]; /* where bundles are put for it */
+	char release[BOX_PATH]; /* says which version of the image runs */
+	char sys[BOX_PATH], proc[BOX_PATH];
+};
 
 struct app {
 	char *dir;
@@ -33,6 +45,8 @@ struct app {
 	void (*again)(struct app *a);
 	struct portal *portal; /* of the box's own Wi-Fi; NULL when not serving */
 	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
+	struct app_box box;
+	struct health *health; /* appliance/health/; NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */
 struct error *app_conn(struct app *a, struct conn **ret) MUST;

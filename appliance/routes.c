@@ -5,6 +5,7 @@
 #include "appliance/copy/copy_pages.h"
 #include "appliance/erased/erased_pages.h"
 #include "appliance/forum/forum_pages.h"
+#include "appliance/health/health_pages.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
@@ -24,6 +25,7 @@ const struct route *const route_tables[] = {
 	admin_routes,
 	copy_routes,
 	erased_routes,
+	health_routes,
 	receipt_routes,
 	authority_routes,
 	forum_routes,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/admin/admin_pages.h"
 #include "appliance/copy/copy.h"
+#include "appliance/health/health_pages.h"
 #include "appliance/http/authority.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
@@ -103,7 +104,7 @@ static struct error *admin_page(struct request *r)
 	struct copy_notice notice;
 	bool low = false, copied;
 	int successors = 0;
-	json_t *warnings, *storage;
+	json_t *warnings, *storage, *health;
 
 	TRY(peer_each(c->local, count_peer, &o));
 	TRY(moderation_held_count(c, &held));
@@ -113,6 +114,7 @@ static struct error *admin_page(struct request *r)
 	count_found(request_app(r), request_arena(r), &o);
 	TRY(copy_notice_get(c, &notice, &copied));
 	TRY(copy_successors(c, count_successor, &successors));
+	TRY(health_summary(r, &health));
 	storage = storage_json(r, &low);
 	warnings = json_array();
 	if (low)
@@ -138,11 +140,11 @@ static struct error *admin_page(struct request *r)
 	if (backups)
 		warn(r, warnings, backups, "/admin/recovery");
 	return respond_page(r, "admin", request_text(r, N_("Care of the house")),
-			    json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:s, s:s}",
+			    json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:s, s:s}",
 				      "held_count", (json_int_t)held, "people_count",
 				      (json_int_t)people, "peers", "count", o.count, "ok", o.ok,
 				      "trouble", o.trouble, "found", o.found, "storage", storage,
-				      "warnings", warnings, "version", LLIURE_VERSION, "key",
+				      "health", health, "warnings", warnings, "version", LLIURE_VERSION, "key",
 				      ID(secret_pubkey(request_app(r)->self))));
 }
 

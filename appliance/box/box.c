@@ -14,11 +14,27 @@ static struct error *no_helper(void)
 			    "system. (There is no helper for it here.)"));
 }
 
+void box_paths(const char *root, struct app_box *ret)
+{
+	const char *r = root && strcmp(root, "/") != 0 ? root : "";
+
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->sys, BOX_PATH, "%s/sys", r);
+	snprintf(ret->proc, BOX_PATH, "%s/proc", r);
+	if (!root)
+		return;
+	snprintf(ret->helper, BOX_PATH, "%s" HELPER_SOCKET, r);
+	snprintf(ret->state, BOX_PATH, "%s/state/lliure", r);
+	snprintf(ret->updates, BOX_PATH, "%s/var/lib/lliure/updates", r);
+	snprintf(ret->release, BOX_PATH, "%s/etc/os-release", r);
+}
+
 static bool address_of(const char *socket, struct sockaddr_un *ret)
 {
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-	return socket && snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", socket) <
-				 (int)sizeof(ret->sun_path);
+	return socket && *socket &&
+	       snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", socket) <
+		       (int)sizeof(ret->sun_path);
 }
 
 bool box_has_helper(const char *socket)

@@ -7,9 +7,13 @@
  * handlers call between request_blocks and request_goes_on. Any thread.
  */
 #pragma once
+#include "appliance/app.h"
 #include "firmware/helper/wire.h"
 
-/* Is this machine a box, with a helper that listens? `socket`: app.helper; NULL: no. */
+/* The paths of a box below root ("/" in an image; a test's folder). NULL: of an ordinary machine,
+ * which has no helper and the usual /sys and /proc. */
+void box_paths(const char *root, struct app_box *ret);
+/* Is this machine a box, with a helper that listens? `socket`: app.box.helper; "": no. */
 bool box_has_helper(const char *socket);
 /* Ask: the verb and its arguments, `n` words. *ret_out, when it is not NULL, is what came back, to
  * be released. ERR_NOT_FOUND: there is no helper; else what fault.h says. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The daemon: opens the box, starts its doors, and waits for the signal to stop. */
 #include "appliance/app_priv.h"
+#include "appliance/box/box.h"
 #include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
 #include "appliance/erased/erased.h"
+#include "appliance/health/health.h"
+#include "appliance/health/watchdog.h"
 #include "appliance/http/certificate.h"
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
@@ -34,6 +37,7 @@ struct daemon {
 	struct search_thread *search;
 	struct erased_thread *erased;
 	struct clock_env *clock;
+	struct watchdog *watchdog;
 	struct http_sockets sockets; /* that the first run left */
 	int lock;
 };
@@ -180,13 +184,16 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 				  .https = option_or(d->run, "--https", "[::]:8444"),
 				  .backups = command_option(d->run, "--backups"),
 				  .sticks = command_option(d->run, "--sticks")};
+	struct watchdog *watchdog;
 	struct setup *s;
 	bool made;
 
 	TRY(setup_folder_clear(d->run->dir, false));
 	TRY(setup_start(&o, &s));
 	announce_setup(d, s);
+	watchdog = watchdog_start(setup_http_port(s), NULL);
 	made = wait_for_box(s, set);
+	watchdog_stop(watchdog);
 	setup_stop(s, &d->sockets);
 	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
 }
@@ -219,6 +226,8 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	d->clock = open_clock(d->run->dir);
 	TRY(app_open(d->run->dir, clock_env_get(d->clock), &d->app));
 	d->app->clock = d->clock;
+	box_paths(command_option(d->run, "--box"), &d->app->box);
+	TRY(health_start(d->app, &d->app->health));
 	TRY(start_doors(d));
 	TRY(start_sync(d));
 	TRY(keeper_start(d->app,
@@ -228,11 +237,14 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(erased_start(d->app, settled, d, &d->erased));
 	writer_on_commit(d->app->writer, on_commit, d);
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
-	return control_start(d->app, &d->control);
+	TRY(control_start(d->app, &d->control));
+	d->watchdog = watchdog_start(http_port(d->http), d->app->writer);
+	return NULL;
 }
 
 static void stop(struct daemon *d)
 {
+	watchdog_stop(d->watchdog);
 	/* Commands and pages that wait for an exchange would be waited for. */
 	sync_stopping(d->app ? d->app->sync : NULL);
 	if (d->app)
@@ -241,6 +253,7 @@ static void stop(struct daemon *d)
 	http_stop(d->http);
 	if (d->app) {
 		carry_stop(STEAL(d->app->carry));
+		health_stop(STEAL(d->app->health));
 		keeper_stop(STEAL(d->app->keeper));
 		struct sync *s = d->app->sync;
 
@@ -321,6 +334,7 @@ struct error *cmd_serve(struct command_run *run)
 	do
 		e = serve_once(run, &set, &again);
 	while (!e && again);
+	watchdog_stopping();
 	if (error_is(e, ERR_STOPPED)) { /* by a signal, before there was a box */
 		error_free(e);
 		return NULL;

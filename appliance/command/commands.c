@@ -44,8 +44,12 @@ const struct command commands[] = {
 				      " leads to it: answers what phones ask there"),
 		     TEXT("--backups", "a folder, such as a disk, where backups may be made"
 				       " and are looked for"),
+		     TEXT("--box", "ROOT of the machine that it runs (/): its helper, its"
+				   " updates"),
 		     FLAG("--no-mdns", "stay unseen on the local network")}},
 	{"status", "who this box is, what it carries, whom it knows", cmd_status,
+	 .options = {FLAG("--json", "for programs")}},
+	{"health", "the eight lights: power, temperature, disk, clock and the rest", cmd_health,
 	 .options = {FLAG("--json", "for programs")}},
 	{"peer add", "approve another box: swap logs with it from now on", cmd_peer_add,
 	 .args = {{"ADDR:PORT", OPTION_TEXT, true, "where its sync listener is"},

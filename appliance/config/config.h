@@ -11,6 +11,7 @@ extern const struct feature config_feature;
 enum setting {
 	SETTING_NAME,	  /* the box's name, for people and for NAME.local */
 	SETTING_LANGUAGE, /* the language of a visitor whose browser names none of ours */
+	SETTING_ALIVE,	   /* when the watchdog last had something written */
 	SETTING_KEEP_DAYS, /* payloads of so many days are fetched from others; 0: of all */
 	SETTINGS
 };

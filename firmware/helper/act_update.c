@@ -32,7 +32,7 @@ enum fault act_update(const struct helper *h, const struct words *w, struct answ
 
 enum fault act_healthy(const struct helper *h, const struct words *w, struct answer *a)
 {
-	static const char *const argv[] = {"/usr/bin/rauc", "status", "mark-good", "booted", NULL};
+	static const char *const argv[] = {"/usr/bin/lliure-boot", "healthy", NULL};
 
 	(void)w;
 	return run_program(h, argv, RUN_S, a);

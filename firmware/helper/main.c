@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 			   .proc = "/proc",
 			   .sticks = "/run/lliure-sticks",
 			   .state = "/state/lliure",
-			   .updates = "/data/updates",
+			   .updates = "/var/lib/lliure/updates",
 			   .run = "/run/lliure-update",
 			   .zones = "/usr/share/zoneinfo"};
 

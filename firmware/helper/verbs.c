@@ -24,7 +24,7 @@ const struct verb verbs[] = {
 	{"healthy", act_healthy, .help = "this system works: keep it"},
 	{"reset",
 	 act_reset,
-	 {{ARG_CHOICE, .choices = "settings everything"}},
+	 {{ARG_CHOICE, .choices = "settings all"}},
 	 "at the next start, forget the network's settings, or all data as well; restarts"},
 	{"light",
 	 act_light,

@@ -356,7 +356,7 @@ static void an_update_is_a_file_of_one_folder(void **state)
 	assert_string_equal(said_file(m->run, "update-request", text), "lliure-2.raucb");
 	expect(m, "update other.raucb", FAULT_NO_FILE, "");
 	expect(m, "update link.raucb", FAULT_NO_FILE, "");
-	expect(m, "healthy", FAULT_NONE, "run /usr/bin/rauc status mark-good booted\n");
+	expect(m, "healthy", FAULT_NONE, "run /usr/bin/lliure-boot healthy\n");
 }
 
 static void a_reset_is_left_to_the_next_start(void **state)
@@ -366,8 +366,8 @@ static void a_reset_is_left_to_the_next_start(void **state)
 
 	expect(m, "reset settings", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
 	assert_string_equal(said_file(m->state, "reset", text), "settings");
-	expect(m, "reset everything", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
-	assert_string_equal(said_file(m->state, "reset", text), "everything");
+	expect(m, "reset all", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
+	assert_string_equal(said_file(m->state, "reset", text), "all");
 }
 
 static void the_light_shows_what_is_asked(void **state)

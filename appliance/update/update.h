@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Updates of the whole system, as a volunteer meets them: which version runs, what became of the
+ * last update, and the files that are here to be installed. Checking and installing is the work of
+ * lliure-update (firmware/update/), which the root helper starts; this only asks for it and shows
+ * what came of it. On a machine that is no box, its own system is updated by its own means.
+ */
+#pragma once
+#include "appliance/app.h"
+#include "appliance/health/health.h"
+#include "firmware/update/outcome.h"
+
+struct update_state {
+	bool box;		      /* this machine's system is updated from here */
+	char version[UPDATE_VERSION]; /* what runs; "" not known */
+	struct outcome last;
+};
+/* What is known now; never fails. */
+void update_state_read(struct app *a, struct update_state *ret);
+/* Its sentence, and what to do (a message id, or NULL). The error is yours. */
+struct error *update_says(const struct update_state *u, enum health_state *ret_state,
+			  const char **ret_action) MUST;

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The eight lights of a box on a made-up machine; the watchdog. */
+#include "tests/appliance/site.h"
+#include "appliance/box/box.h"
+#include "appliance/health/health.h"
+#include "appliance/health/watchdog.h"
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* --- the lights --------------------------------------------------------------------------------
+ */
+
+static void put(struct site *s, const char *path, const char *text)
+{
+	_cleanup_(freep) char *whole = path_join(s->dir, path), *folder = strdup(whole);
+
+	*strrchr(folder, '/') = 0;
+	assert_ok(dir_make(folder, 0755));
+	assert_ok(file_write(whole, span_str(text), 0644));
+}
+
+/* The site's own folder is the root of the machine, too. */
+static void begin(struct site *s)
+{
+	box_paths(s->dir, &s->app->box);
+	assert_ok(health_start(s->app, &s->app->health));
+}
+
+static void end(struct site *s)
+{
+	health_stop(STEAL(s->app->health));
+}
+
+static struct light *find(struct light lights[HEALTH_LIGHTS], const char *name)
+{
+	for (size_t i = 0; i < HEALTH_LIGHTS; i++)
+		if (strcmp(lights[i].name, name) == 0)
+			return &lights[i];
+	fail_msg("there is no light %s", name);
+	return NULL;
+}
+
+/* The light is so, and says so; every light that is not in order says what to do. */
+static void expect(struct site *s, const char *name, enum health_state want, const char *says)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct light lights[HEALTH_LIGHTS], *l;
+
+	assert_ok(app_conn(s->app, &c));
+	assert_ok(health_look(s->app, c, lights));
+	l = find(lights, name);
+	if (l->state != want || !strstr(error_english(l->says), says))
+		fail_msg("%s: wanted %s \"%s\", is %s \"%s\"", name, health_state_name(want), says,
+			 health_state_name(l->state), error_english(l->says));
+	for (size_t i = 0; i < HEALTH_LIGHTS; i++)
+		assert_true(lights[i].action || lights[i].state == HEALTH_OK ||
+			    lights[i].state == HEALTH_UNKNOWN);
+	lights_release(lights);
+}
+
+static void power_tells_of_a_weak_supply_and_a_battery(void **state)
+{
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	expect(&s, "power", HEALTH_OK, "does not measure its voltage");
+	put(&s, "sys/class/hwmon/hwmon0/name", "rpi_volt\n");
+	put(&s, "sys/class/hwmon/hwmon0/in0_lcrit_alarm", "0\n");
+	expect(&s, "power", HEALTH_OK, "as it should be");
+	put(&s, "sys/class/hwmon/hwmon0/in0_lcrit_alarm", "1\n");
+	expect(&s, "power", HEALTH_ACT, "too low at this moment");
+	put(&s, "sys/class/hwmon/hwmon0/in0_lcrit_alarm", "0\n");
+	put(&s, "sys/class/power_supply/BAT0/type", "Battery\n");
+	put(&s, "sys/class/power_supply/BAT0/status", "Discharging\n");
+	put(&s, "sys/class/power_supply/BAT0/capacity", "60\n");
+	expect(&s, "power", HEALTH_ATTENTION, "60 % left");
+	put(&s, "sys/class/power_supply/BAT0/capacity", "9\n");
+	expect(&s, "power", HEALTH_ACT, "9 % left");
+	end(&s);
+	site_close(&s);
+}
+
+static void a_box_that_is_often_cut_off_says_so(void **state)
+{
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	for (int i = 0; i < 3; i++) {
+		begin(&s);
+		expect(&s, "power", HEALTH_OK, "");
+		end(&s);
+	}
+	/* As if it had been pulled: what a stopped daemon removes is still there. */
+	for (int i = 0; i < 3; i++) {
+		put(&s, "running", "");
+		begin(&s);
+		expect(&s, "power", i == 2 ? HEALTH_ATTENTION : HEALTH_OK, i == 2 ? "3 times" : "");
+		end(&s);
+	}
+	/* Nonsense in the file is no end. */
+	put(&s, "sudden-ends", "x\n");
+	begin(&s);
+	expect(&s, "power", HEALTH_OK, "");
+	end(&s);
+	site_close(&s);
+}
+
+static void temperature_and_updates_follow_the_machine(void **state)
+{
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	expect(&s, "temperature", HEALTH_UNKNOWN, "no thermometer");
+	put(&s, "sys/class/thermal/thermal_zone0/temp", "45000\n");
+	expect(&s, "temperature", HEALTH_OK, "45 °C");
+	put(&s, "sys/class/thermal/thermal_zone0/temp", "80000\n");
+	expect(&s, "temperature", HEALTH_ATTENTION, "80 °C");
+	put(&s, "sys/class/thermal/thermal_zone0/temp", "92000\n");
+	expect(&s, "temperature", HEALTH_ACT, "92 °C");
+	expect(&s, "updates", HEALTH_UNKNOWN, "own ways");
+	put(&s, "run/lliure-helper.sock", "");
+	put(&s, "etc/os-release", "ID=debian\nIMAGE_VERSION=\"2026.11.25\"\n");
+	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
+	put(&s, "state/lliure/update", "stage=rolled-back\nwhy=page\nversion=2026.12.1\n");
+	expect(&s, "updates", HEALTH_ATTENTION, "2026.12.1");
+	end(&s);
+	site_close(&s);
+}
+
+static void the_other_lights_begin_with_what_is_to_do(void **state)
+{
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	expect(&s, "wear", HEALTH_UNKNOWN, "does not say");
+	expect(&s, "space", HEALTH_OK, "is free");
+	expect(&s, "clock", HEALTH_ATTENTION, "not sure of the time");
+	expect(&s, "backups", HEALTH_ATTENTION, "there are none");
+	expect(&s, "peers", HEALTH_UNKNOWN, "only here");
+	end(&s);
+	/* Without a daemon the lights are looked at all the same. */
+	expect(&s, "backups", HEALTH_ATTENTION, "there are none");
+	site_close(&s);
+}
+
+static void the_page_is_for_volunteers(void **state)
+{
+	struct site s;
+	struct reply r;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	r = site_ask(&s, JOAN, "/admin/health.json", NULL);
+	assert_int_equal(r.status, 403);
+	reply_release(&r);
+	r = site_ask(&s, VOL, "/admin/health.json", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(TEXT(&r, "lights.0.name"), "power");
+	assert_string_equal(TEXT(&r, "lights.7.name"), "updates");
+	assert_string_equal(TEXT(&r, "summary.state"), "attention");
+	assert_string_equal(TEXT(&r, "box"), "false");
+	reply_release(&r);
+	r = site_ask(&s, VOL, "/admin.json", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(TEXT(&r, "health.attention"), "true");
+	reply_release(&r);
+	/* There is no helper here: nothing restarts, and the page says why. */
+	r = site_ask(&s, VOL, "/admin/health/restart", "{}");
+	assert_int_equal(r.status, 404);
+	reply_release(&r);
+	r = site_ask(&s, JOAN, "/admin/health/power-off", "{}");
+	assert_int_equal(r.status, 403);
+	reply_release(&r);
+	end(&s);
+	site_close(&s);
+}
+
+/* --- the watchdog ------------------------------------------------------------------------------
+ */
+
+struct dog {
+	bool serves, writes;
+	int asked, fed;
+};
+
+static bool dog_serves(void *ctx)
+{
+	struct dog *d = ctx;
+
+	d->asked++;
+	return d->serves;
+}
+
+static bool dog_writes(void *ctx)
+{
+	return ((struct dog *)ctx)->writes;
+}
+
+static void dog_notify(void *ctx, const char *state)
+{
+	assert_string_equal(state, "WATCHDOG=1");
+	((struct dog *)ctx)->fed++;
+}
+
+static void the_watchdog_is_fed_only_by_one_that_serves_and_writes(void **state)
+{
+	struct dog d = {.serves = true, .writes = true};
+	struct watchdog_env e = {&d, dog_serves, dog_writes, dog_notify};
+
+	(void)state;
+	assert_true(watchdog_round(&e));
+	assert_int_equal(d.fed, 1);
+	d.writes = false;
+	assert_false(watchdog_round(&e));
+	d.writes = true;
+	d.serves = false;
+	assert_false(watchdog_round(&e));
+	assert_int_equal(d.fed, 1);
+	assert_int_equal(d.asked, 3);
+}
+
+/* The real proofs against a real box, and systemd's socket played by the test. */
+static void systemd_hears_of_a_box_that_lives(void **state)
+{
+	struct site s;
+	struct watchdog *w;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval wait = {.tv_sec = 30};
+	char said[200] = "", pid[20];
+
+	(void)state;
+	site_open(&s);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", s.dir);
+	assert_int_equal(bind(sock, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	setenv("NOTIFY_SOCKET", a.sun_path, 1);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	setenv("WATCHDOG_PID", pid, 1);
+	w = watchdog_start(http_port(s.http), s.app->writer);
+	assert_non_null(w);
+	assert_true(recv(sock, said, sizeof(said) - 1, 0) > 0);
+	assert_non_null(strstr(said, "READY=1"));
+	for (int i = 0; i < 2; i++) {
+		memset(said, 0, sizeof(said));
+		assert_true(recv(sock, said, sizeof(said) - 1, 0) > 0);
+		assert_string_equal(said, "WATCHDOG=1");
+	}
+	watchdog_stop(w);
+	unsetenv("WATCHDOG_USEC");
+	/* Nobody asked for it: nothing is fed. */
+	assert_null(watchdog_start(http_port(s.http), s.app->writer));
+	unsetenv("NOTIFY_SOCKET");
+	close(sock);
+	site_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(power_tells_of_a_weak_supply_and_a_battery),
+		cmocka_unit_test(a_box_that_is_often_cut_off_says_so),
+		cmocka_unit_test(temperature_and_updates_follow_the_machine),
+		cmocka_unit_test(the_other_lights_begin_with_what_is_to_do),
+		cmocka_unit_test(the_page_is_for_volunteers),
+		cmocka_unit_test(the_watchdog_is_fed_only_by_one_that_serves_and_writes),
+		cmocka_unit_test(systemd_hears_of_a_box_that_lives),
+	};
+
+	return run_group(tests);
+}
