@@ -7,9 +7,9 @@
 post() { # post BOX PATH FIELDS...: as the volunteer, by a token
 	local b=$1 p=$2
 	shift 2
-	curl -sS --max-time 60 -o "$T/body" -w '%{http_code}' -H "Authorization: Bearer ${token[$b]}" "$@" "$(url "$b" "$p")"
+	curl -sS --max-time 180 -o "$T/body" -w '%{http_code}' -H "Authorization: Bearer ${token[$b]}" "$@" "$(url "$b" "$p")"
 }
-state() { curl -sS --max-time 60 -H "Authorization: Bearer ${token[$1]}" "$(url "$1" /admin/recovery.json)"; }
+state() { curl -sS --max-time 180 -H "Authorization: Bearer ${token[$1]}" "$(url "$1" /admin/recovery.json)"; }
 state_is() { [ "$(state "$1" | json "$2" 2>/dev/null)" = "$3" ]; }
 declare -A token
 
@@ -142,7 +142,7 @@ daemon[r]=$!
 until_ok 30 grep -q 'Ctrl-C' "$T/r.out"
 sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/r.out" | head -1 >"$T/r.http"
 CODE=$(sed -n 's|.*the code *\([a-z2-7-]*\)$|\1|p' "$T/r.out")
-jar() { curl -sS --max-time 60 -b "$T/jar" -c "$T/jar" "$@"; }
+jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
 jar -o /dev/null --data-urlencode "code=$CODE" "$(url r /setup/code)"
 CSRF=$(jar "$(url r /setup/replace)" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1)
 printf 'una altra frase llarga' >"$T/other"

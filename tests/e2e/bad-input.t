@@ -70,7 +70,7 @@ ok "an import that is not JSON" says 1 'Line 1' "$LLIURE" import discourse "$T/n
 
 # --- visitors ---
 topic=$(get a /forum/general.json | json topics.0.id)
-code() { curl -s -o "$T/answer" -w '%{http_code}' --max-time 60 "$@"; }
+code() { curl -s -o "$T/answer" -w '%{http_code}' --max-time 180 "$@"; }
 truncate -s 1G "$T/gigabyte"
 is "a gigabyte of upload is refused" "$(code -X POST -H 'Expect:' -H 'Content-Type: application/x-www-form-urlencoded' -T "$T/gigabyte" "$(url a "/topic/$topic/posts")")" 413
 ok "the box goes on" alive

@@ -49,8 +49,9 @@ for p in json.load(sys.stdin)["posts"]: print("\n".join(re.findall(r"post-[0-9-]
 }
 ok "every acknowledged post is on a" all_there a
 ok "a and b meet" until_ok 30 "$LLIURE" sync --data "$T/b"
-ok "every acknowledged post is on b" all_there b
+ok "every acknowledged post is on b" until_ok 20 all_there b
 ok "a is clean" "$LLIURE" verify --data "$T/a"
 ok "b is clean" "$LLIURE" verify --data "$T/b"
-is "they hold the same" "$(digest_of b)" "$(digest_of a)"
+same() { [ -n "$(digest_of a)" ] && [ "$(digest_of b)" = "$(digest_of a)" ]; }
+ok "they hold the same" until_ok 20 same
 finish

@@ -49,7 +49,7 @@ not() { ! "$@"; }
 
 # until_ok SECONDS COMMAND...: try ten times a second. SECONDS is what a calm machine needs at the most; a busy one
 # is given PATIENCE times as long. Who succeeds does not wait for it.
-PATIENCE=${PATIENCE:-4}
+PATIENCE=${PATIENCE:-10}
 until_ok() {
 	local end=$((SECONDS + $1 * PATIENCE))
 	shift
@@ -72,12 +72,33 @@ make_box() {
 key_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(json.load(sys.stdin)["appliance"])'; }
 entries_of() { "$LLIURE" status --json --data "$T/$1" | python3 -c 'import json,sys; print(sum(s["entries"] for s in json.load(sys.stdin)["spaces"]))'; }
 
-# start_box NAME [SERVE ARGS...]: ports are the system's choice; afterwards $T/NAME.http, .https, .sync hold them.
+# reserve_port: sets $port to one that stays this test's until it ends, so that a box which is started again finds
+# it free. The system's own choice (port 0) is free for others as soon as the box is down, and any connection that
+# goes out may be given it; these lie outside the range that is chosen from. The lock goes with the processes that
+# hold it, however they end.
+port=
+reserve_port() {
+	local low high n fd dir=/tmp/lliure-test-ports
+	read -r low high </proc/sys/net/ipv4/ip_local_port_range
+	mkdir -p -m 1777 "$dir"
+	for n in $(seq 500); do
+		port=$((20000 + SRANDOM % 12000))
+		[ $port -lt "$low" ] || [ $port -gt "$high" ] || continue
+		exec {fd}>"$dir/$port" || continue
+		if flock -n "$fd" && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return 0; fi
+		exec {fd}>&-
+	done
+	return 1
+}
+
+# start_box NAME [SERVE ARGS...]: afterwards $T/NAME.http, .https, .sync hold its ports. Those of pages are the
+# system's choice; that for other boxes is another each time, unless `--sync "$(sync_addr NAME)"` asks for the last.
 start_box() {
 	local b=$1 i
 	shift
 	: >"$T/$b.out" # what a run before this one said is not this one's
-	"$LLIURE" serve --data "$T/$b" --http 127.0.0.1:0 --https 127.0.0.1:0 --sync 127.0.0.1:0 --no-mdns "$@" \
+	case " $* " in *" --sync "*) ;; *) reserve_port && set -- --sync "127.0.0.1:$port" "$@" ;; esac
+	"$LLIURE" serve --data "$T/$b" --http 127.0.0.1:0 --https 127.0.0.1:0 --no-mdns "$@" \
 		>"$T/$b.out" 2>"$T/$b.err" &
 	daemon[$b]=$!
 	for i in $(seq $((150 * PATIENCE))); do
@@ -100,15 +121,15 @@ stop_box() { # stop_box NAME [SIGNAL]
 }
 url() { echo "http://127.0.0.1:$(cat "$T/$1.http")$2"; }
 sync_addr() { echo "127.0.0.1:$(cat "$T/$1.sync")"; }
-get() { curl -sS --max-time 60 "$(url "$1" "$2")"; } # get BOX PATH
+get() { curl -sS --max-time 180 "$(url "$1" "$2")"; } # get BOX PATH
 get_as() { # get_as BOX PATH: with the token in $T/token.BOX
-	curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"
+	curl -sS --fail-with-body --max-time 180 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"
 }
 token_of() { # a personal token of admin
 	"$LLIURE" user token admin --password-file "$T/password" --data "$T/$1" | tail -1
 }
 post_json() { # post_json BOX PATH TOKEN JSON
-	curl -sS --fail-with-body --max-time 60 -H 'Content-Type: application/json' -H "Authorization: Bearer $3" -d "$4" "$(url "$1" "$2")"
+	curl -sS --fail-with-body --max-time 180 -H 'Content-Type: application/json' -H "Authorization: Bearer $3" -d "$4" "$(url "$1" "$2")"
 }
 digest_of() { "$LLIURE" digest --data "$T/$1" | sort; }
 json() { python3 -c 'import json,sys

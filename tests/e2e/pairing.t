@@ -112,8 +112,8 @@ ok "all three hold a's space alike" until_ok 20 eval '"$LLIURE" sync --data "$T/
 ok "a is clean" "$LLIURE" verify --data "$T/a"
 
 # --- heavy acts want a person who has just signed in ---
-jar() { curl -sS --max-time 60 -b "$T/jar" -c "$T/jar" "$@"; }
-status_of() { curl -sS --max-time 60 -o /dev/null -w '%{http_code}' "$@"; }
+jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
+status_of() { curl -sS --max-time 180 -o /dev/null -w '%{http_code}' "$@"; }
 t=$(token_of a)
 is "a token can't withdraw trust" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a "/admin/peers/$kb/remove")")" 401
 is "nor invite" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a /admin/peers/invite)")" 401

@@ -5,7 +5,7 @@
 
 sync_of() { "$LLIURE" sync --data "$T/$1"; }
 sync_with() { "$LLIURE" sync "$(key_of "$2")" --data "$T/$1"; }
-page() { curl -sS --max-time 60 -H "Authorization: Bearer $token" "$(url a "$1")"; }
+page() { curl -sS --max-time 180 -H "Authorization: Bearer $token" "$(url a "$1")"; }
 peer_of() { # WHO FIELD: of the reach page of a, as JSON text
 	page /admin/reach.json | python3 -c 'import json,sys
 for p in json.load(sys.stdin)["peers"]:

@@ -61,13 +61,12 @@ sed 's/"statement": *"A/"statement":"B/' "$T/at.a" >"$T/forged"
 ok "and finds a forged one" not check "$T/forged" asker
 count() { get_as b /admin/receipts.json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["reports"]))'; }
 alike() { [ -n "$(digest_of a)" ] && [ "$(digest_of a)" = "$(digest_of b)" ]; }
-settled() { # both hold the same, and no exchange is under way that still has something to say
+# Both hold the same, and whatever exchange was under way is over: then nothing new comes while they ask each other by
+# themselves. (A busy machine may still be at the last one; one that always leaves a receipt never passes.)
+quiet() {
 	local n
-	alike && n=$(count) && sleep 1 && [ "$n" = "$(count)" ]
+	alike && n=$(count) && sleep 3 && alike && [ "$n" = "$(count)" ]
 }
-ok "there is nothing left to do" until_ok 20 settled
-before=$(count)
-sleep 3 # the boxes ask each other by themselves
-is "an exchange with nothing to do leaves none" "$(count)" "$before"
+ok "an exchange with nothing to do leaves none" until_ok 20 quiet
 ok "the receipts of one house" sh -c "curl -sS --fail -H 'Authorization: Bearer $(cat "$T/token.a")' '$(url a "/admin/peers/$(key_of b)/receipts.json")' | grep -q receipt_url"
 finish

@@ -4,7 +4,7 @@
 # thief writes with it counts nowhere. And the page that prints sheets, once, to who has just signed in.
 . "$(dirname "$0")/lib.sh"
 
-jar() { curl -sS --max-time 60 -b "$T/jar" -c "$T/jar" "$@"; }
+jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
 csrf() { jar "$(url a "$1")" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
 send() { # send PATH FIELDS...
 	local p=$1

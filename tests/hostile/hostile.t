@@ -41,26 +41,24 @@ alone() {
 	sync_most=$((sync_ms * 2 + 500))
 	page_most=$((page_ms * 2 + 500))
 }
-# A person gives up after so long: no noise of the machine excuses more.
-GIVES_UP_MS=15000
-# as_alone MEDIAN sync_most|page_most TIMES: it is within TIMES that bound, or a second look without the peer finds
-# that the machine is as slow as that by itself.
-as_alone() {
-	[ "$1" -le $(($2 * $3)) ] && return 0
-	[ "$1" -le $GIVES_UP_MS ] || return 1
-	alone
-	note "looked again alone: an exchange $sync_ms ms, a page $page_ms ms"
-	[ "$1" -le $(($2 * $3)) ]
+# Two more honest boxes that the evil one does not know, on the same machine at the same time: where they are as slow,
+# it is the machine.
+elsewhere_sync() { "$LLIURE" sync --data "$T/d"; }
+elsewhere_write() { post_json c "/topic/$topic_c/posts" "$token_c" '{"text":"Another."}' >/dev/null; }
+elsewhere_page() { get c /forums.json; }
+elsewhere() {
+	[ -z "${topic_c-}" ] || return 0
+	make_box c && start_box c && make_box d --join "$(sync_addr c)" "$(key_of c)" && start_box d &&
+		"$LLIURE" peer add "$(sync_addr d)" "$(key_of d)" --data "$T/c" && until_ok 20 elsewhere_sync || return 1
+	token_c=$(token_of c)
+	topic_c=$(post_json c /forum/general/topics "$token_c" "$title" | json id)
 }
-alone
-note "alone: an honest exchange takes $sync_ms ms, a page $page_ms ms"
-rss0=$(rss_kib) disk0=$(disk_kib)
-slack=1
 
-# try VERB SECONDS [KEY]: lets it loose, and measures. Sets evil_said.
-try() {
-	local verb=$1 seconds=$2 pid s=() p=() most=0 r
-	alone
+# measure VERB SECONDS [KEY]: lets it loose, and measures: s, p the honest exchanges and pages, rs, rp those elsewhere
+# (once there are such boxes), most the memory. Sets evil_said and took_s.
+measure() {
+	local verb=$1 seconds=$2 pid r began=$SECONDS
+	s=() p=() rs=() rp=() most=0
 	"$EVIL" "$verb" $number "$(sync_addr a)" "$space" "$seconds" ${3:+"$3"} >"$T/evil.out" 2>&1 &
 	pid=$!
 	sleep 0.2
@@ -68,29 +66,68 @@ try() {
 		write
 		s+=("$(timed honest_sync)")
 		p+=("$(timed page)")
+		if [ -n "${topic_c-}" ]; then
+			elsewhere_write
+			rs+=("$(timed elsewhere_sync)")
+			rp+=("$(timed elsewhere_page)")
+		fi
 		r=$(rss_kib)
 		[ "$r" -gt $most ] && most=$r
 		kill -0 $pid 2>/dev/null || break
+		sleep 0.1 # an honest box does not ask without a pause, either
 	done
 	wait $pid
-	ok "$verb: it did what it does" [ $? = 0 ]
+	did_it=$?
+	took_s=$((SECONDS - began))
 	evil_said=$(cat "$T/evil.out")
 	note "$verb: $(tr '\n' ';' <"$T/evil.out") honest ${s[*]} ms, page ${p[*]} ms, resident ${most} KiB"
-	ok "$verb: an honest exchange is not held up" as_alone "$(printf '%s\n' "${s[@]}" | median)" sync_most $slack
-	ok "$verb: nor is a page" as_alone "$(printf '%s\n' "${p[@]}" | median)" page_most 1
-	ok "$verb: memory is bounded" [ "$most" -le $RSS_MOST_KIB ]
-	ok "$verb: the daemon is alive" kill -0 "${daemon[a]}"
+}
+middle() { printf '%s\n' "$@" | median; }
+# not_held_up VERB SECONDS [KEY]: of what was measured. Else it is looked at again, at most three times, beside the
+# boxes elsewhere: something that holds the honest up does so each time, a busy machine holds up all.
+not_held_up() {
+	local sync page most_sync most_page
+	[ "$(middle "${s[@]}")" -le $((sync_most * slack)) ] && [ "$(middle "${p[@]}")" -le $page_most ] && return 0
+	elsewhere || return 1
+	for _ in 1 2 3; do
+		"$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
+		measure "$@"
+		sync=$(middle "${s[@]}") page=$(middle "${p[@]}")
+		most_sync=$((($(middle "${rs[@]}") * 2 + 500) * slack)) most_page=$(($(middle "${rp[@]}") * 2 + 500))
+		note "elsewhere meanwhile ${rs[*]} ms, page ${rp[*]} ms"
+		[ "$sync" -le $most_sync ] && [ "$page" -le $most_page ] && return 0
+	done
+	return 1
+}
+
+alone
+note "alone: an honest exchange takes $sync_ms ms, a page $page_ms ms"
+rss0=$(rss_kib) disk0=$(disk_kib)
+slack=1
+
+# try VERB SECONDS [KEY]: lets it loose, and judges.
+try() {
+	local said took
+	alone
+	measure "$@"
+	said=$evil_said took=$took_s
+	ok "$1: it did what it does" [ $did_it = 0 ]
+	ok "$1: memory is bounded" [ "$most" -le $RSS_MOST_KIB ]
+	ok "$1: the honest are not held up, neither boxes nor visitors" not_held_up "$@"
+	ok "$1: the daemon is alive" kill -0 "${daemon[a]}"
+	evil_said=$said took_s=$took
 }
 # on_record WHAT VERB [KEY]: the volunteer can read that it did that; on a slow machine it goes on until it has.
 on_record() {
-	did "$evil" "$1" || { "$EVIL" "$2" $number "$(sync_addr a)" "$space" 2 ${3:+"$3"}; sleep 1; did "$evil" "$1"; }
+	did "$evil" "$1" || { "$EVIL" "$2" $number "$(sync_addr a)" "$space" 2 ${3:+"$3"}; until_ok 1 did "$evil" "$1"; }
 }
 answered() { echo "$evil_said" | sed -n 's/.*: \([0-9]*\) answered.*/\1/p'; }
 
 try addresses 3
 ok "addresses: of sixty connections of one key few stay" [ "$(echo "$evil_said" | sed -n 's/^open //p')" -le 13 ]
 try flood 4
-ok "flood: no more is answered than the bucket holds" [ "$(answered)" -le 380 ]
+# 300 at once, ten a second, and a busy machine takes longer than it was told
+ok "flood: no more is answered than the bucket holds" [ "$(answered)" -le $((300 + 12 * (took_s + 3))) ]
 ok "flood: it is on record" until_ok 15 on_record flood flood
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null # so that what follows is not only refused as a flood
 try rubbish 4
@@ -131,7 +168,8 @@ ok "volume: nor does the disk hold more" [ $(($(disk_kib) - before)) -le 40000 ]
 at_most 0
 try volume 2
 slack=1
-ok "volume: it goes on when it is allowed more" [ "$(kept)" -gt $allowed ]
+more() { [ "$(kept)" -gt $allowed ] || { "$EVIL" volume $number "$(sync_addr a)" "$space" 2; [ "$(kept)" -gt $allowed ]; }; }
+ok "volume: it goes on when it is allowed more" until_ok 15 more
 
 # --- asked by the daemon, it answers ---
 serve_evil() { # KIND: sets $server, and the peer's address
@@ -141,7 +179,7 @@ serve_evil() { # KIND: sets $server, and the peer's address
 	until_ok 10 [ -s "$T/evil.port" ]
 	"$LLIURE" peer add "127.0.0.1:$(cat "$T/evil.port")" "$evil" --data "$T/a" >/dev/null
 }
-ask() { timeout 20 "$LLIURE" sync "$evil" --data "$T/a"; }
+ask() { timeout 60 "$LLIURE" sync "$evil" --data "$T/a"; }
 for kind in serve-endless serve-rubbish serve-lie; do
 	"$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
 	serve_evil $kind
@@ -153,11 +191,20 @@ for kind in serve-endless serve-rubbish serve-lie; do
 	ok "$kind: memory is bounded" [ "$(rss_kib)" -le $RSS_MOST_KIB ]
 done
 serve_evil serve-stall
-alone
-ask >/dev/null 2>&1 &
-took=$(for _ in 1 2 3; do write; timed honest_sync; done | median)
-note "serve-stall: honest $took ms"
-ok "serve-stall: an honest exchange is not held up" [ "$took" -le $((sync_most * 3)) ]
+# It never ends its answer; what waits for that is another exchange than the honest one.
+stalled() {
+	local asks
+	alone
+	timeout 60 "$LLIURE" sync "$evil" --data "$T/a" >/dev/null 2>&1 &
+	asks=$!
+	sleep 0.3
+	took=$(for _ in 1 2 3; do write; timed honest_sync; done | median)
+	kill $asks 2>/dev/null
+	wait $asks 2>/dev/null
+	note "serve-stall: honest $took ms, alone $sync_ms ms"
+	[ "$took" -le $((sync_most * 3)) ]
+}
+ok "serve-stall: an honest exchange is not held up" eval 'stalled || stalled || stalled || stalled'
 # the same address, with another's key
 other=$("$EVIL" key $((number + 1000)))
 "$LLIURE" peer add "127.0.0.1:$(cat "$T/evil.port")" "$other" --data "$T/a" >/dev/null
@@ -175,7 +222,7 @@ logs=$(conduct "$evil" | sed -n "s/^$evil bytes.* logs \([0-9]*\) .*/\1/p")
 ok "million-logs: no more are here than its quota ($logs)" [ "${logs:-99999}" -le 5000 ]
 
 # --- what the volunteer sees and does ---
-record() { curl -sS --max-time 60 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
+record() { curl -sS --max-time 180 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
 ok "the front page of the volunteers points there" until_ok 20 eval 'curl -sS -H "Authorization: Bearer $token" "$(url a /admin.json)" | grep -q "honest one does not"'
 # What the peer brought may still be worked in: then the page waits for it.
 ok "the page says it in words" until_ok 20 eval 'record | grep -q "more boxes. logs than one box may"'

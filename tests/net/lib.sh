@@ -29,10 +29,10 @@ ok() { # NAME COMMAND…
 }
 note() { echo "# $*"; }
 now_ms() { date +%s%3N; }
-# A busy machine is given PATIENCE times as long.
+# A busy machine is given PATIENCE times as long. Who succeeds does not wait for it.
 within() {
 	local began end
-	began=$(now_ms) end=$(($(now_ms) + $1 * ${PATIENCE:-1} * 1000))
+	began=$(now_ms) end=$(($(now_ms) + $1 * ${PATIENCE:-10} * 1000))
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		[ "$(now_ms)" -lt $end ] || return 1
@@ -42,7 +42,7 @@ within() {
 }
 
 # What is asked of a whole box, whose data are in $NET_DIR/NAME.data and its token in ${token[NAME]}.
-curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 60 "$@"; }
+curl_in() { local b=$1; shift; net_in "$b" curl -sS --fail-with-body --max-time 180 "$@"; }
 serve() { net_bg "$1" "$LLIURE" serve --data "$NET_DIR/$1.data" --http '[::]:8080' --https '[::]:8444' --sync '[::]:8443'; }
 up() { curl_in "$1" -o /dev/null http://localhost:8080/; }
 digest() { "$LLIURE" digest --data "$NET_DIR/$1.data" | sort; }
@@ -77,7 +77,7 @@ net_holder() { # NAME: a set of namespaces that lives until its first process is
 		sh -c 'mount -t tmpfs none /run && echo ready >"$1"; exec sleep 100000' holder "$NET_DIR/$1.ready" \
 		</dev/null >/dev/null 2>&1 &
 	echo $! >"$NET_DIR/$1.holder"
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 600); do
 		[ -s "$NET_DIR/$1.ready" ] && break
 		sleep 0.1
 	done
@@ -131,7 +131,7 @@ net_up_bad() { # SEED NAME…
 	# shellcheck disable=SC2086
 	"$BUILD/tests/net/switch_tool" "$NET_DIR/switch" "$net_seed" $net_pids 2>"$NET_DIR/switch.log" &
 	echo $! >"$NET_DIR/switch.holder"
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 600); do
 		[ -S "$NET_DIR/switch" ] && break
 		sleep 0.1
 	done
@@ -188,7 +188,7 @@ net_dbus() { # NAME
 	CONF
 	net_in "$1" mkdir -p /run/dbus /run/avahi-daemon
 	net_bg "$1" dbus-daemon --config-file="$NET_DIR/$1.dbus.conf" --nofork --nopidfile
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 600); do
 		net_in "$1" test -S /run/dbus/system_bus_socket && return 0
 		sleep 0.1
 	done
@@ -211,7 +211,7 @@ net_avahi() { # NAME
 	publish-workstation=no
 	CONF
 	net_bg "$1" avahi-daemon -f "$NET_DIR/$1.avahi.conf" --no-drop-root --no-chroot --no-rlimits
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 600); do
 		net_in "$1" test -S /run/avahi-daemon/socket && return 0
 		sleep 0.1
 	done

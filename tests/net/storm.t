@@ -12,7 +12,6 @@ net_can_tap || net_skip
 
 boxes="a b c d e"
 [ -z "${TIMES-}" ] || note() { echo "# $SECONDS s: $*"; }
-PATIENCE=${PATIENCE:-4}
 each() { local b; for b in $boxes; do "$@" $b || return 1; done; }
 digests() { local b; for b in $boxes; do digest $b; done | sort | uniq -c; }
 same() { digests >"$NET_DIR/digests" && [ "$(wc -l <"$NET_DIR/digests")" = 1 ] && grep -q '^ *5 ' "$NET_DIR/digests"; }

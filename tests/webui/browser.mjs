@@ -34,12 +34,21 @@ export function serve(folder) {
 		done({ url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() })));
 }
 
+/* How long anything may take on a machine that does much else; what is there is not waited for. */
+const patience = 180000;
+
 /* A browser with its own empty profile. */
 export async function open() {
 	const profile = mkdtempSync(join(tmpdir(), 'lliure-browser-'));
 	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox',
 		'--disable-gpu', '--disable-background-networking', '--disable-component-update',
-		'--disable-sync', '--no-first-run'], env: { ...process.env, HOME: profile } });
+		'--disable-sync', '--no-first-run'], env: { ...process.env, HOME: profile }, timeout: patience });
+	const make = browser.newContext.bind(browser);
+	browser.newContext = async (options) => {
+		const context = await make(options);
+		context.setDefaultTimeout(patience);
+		return context;
+	};
 	return { browser, close: async () => { await browser.close(); rmSync(profile, { recursive: true, force: true }); } };
 }
 

@@ -122,7 +122,7 @@ async function looksAfter(v, words) {
 
 /* A page that follows by itself, once it has come to its end. */
 async function settled(v, path) {
-	for (let tries = 0; tries < 40; tries++) {
+	for (let tries = 0; tries < 300; tries++) {
 		if (path)
 			await v.go(path);
 		else
@@ -204,7 +204,7 @@ async function keeps(v, words) {
 }
 
 async function finds(v, words) {
-	for (let tries = 0; tries < 20; tries++) {
+	for (let tries = 0; tries < 300; tries++) {
 		await v.go(`/search?q=${encodeURIComponent(words)}`);
 		if (await v.page.locator('.list a.to').count())
 			break;

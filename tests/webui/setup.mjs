@@ -49,7 +49,7 @@ async function firstRun() {
 	await click('main form button');
 	await page.waitForURL((u) => u.pathname === '/setup/progress' || u.pathname === '/');
 	/* The page loads itself again until the box is there; nothing has to be clicked. */
-	await page.waitForURL((u) => u.pathname === '/', { timeout: 40000 });
+	await page.waitForURL((u) => u.pathname === '/');
 	await see('the running box', { text: 'The box is running' });
 }
 
@@ -63,7 +63,7 @@ async function careForIt() {
 	await click('form[action="/admin/recovery/places"] button');
 	await see('a disk was chosen', { text: 'Backups go there' });
 	await click('form[action="/admin/recovery/now"] button');
-	for (let i = 0; i < 30; i++) {
+	for (let i = 0; i < 500; i++) {
 		await page.goto(`${base}/admin/recovery`);
 		if (await page.locator('main time').count() >= 2)
 			break;
@@ -71,7 +71,7 @@ async function careForIt() {
 	}
 	await see('a backup was made', { text: 'in order' });
 	await click('form[action="/admin/recovery/prove"] button');
-	for (let i = 0; i < 30; i++) {
+	for (let i = 0; i < 500; i++) {
 		await page.goto(`${base}/admin/recovery`);
 		if ((await page.locator('main').innerText()).includes('everything was right'))
 			break;
