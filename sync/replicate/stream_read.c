@@ -219,8 +219,9 @@ static struct error *read_missing(struct stream_reader *r, struct reader *b)
 	for (size_t i = 0; i < n; i++) {
 		ranges[i].first = reader_u64(b);
 		ranges[i].last = reader_u64(b);
+		/* sequences are below 2^63: whoever counts through a range comes to its end */
 		ENSURE(ranges[i].first > (i ? ranges[i - 1].last : 0) &&
-			       ranges[i].last >= ranges[i].first,
+			       ranges[i].last >= ranges[i].first && ranges[i].last <= INT64_MAX,
 		       malformed("a list of missing payloads is out of order"));
 	}
 	f->missing.ranges = ranges;

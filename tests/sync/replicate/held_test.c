@@ -227,6 +227,24 @@ static void a_question_for_too_many_is_refused(void **state)
 	error_free(e);
 }
 
+/* Ranges at the very end of the numbers: one more than the last is 0. */
+static void a_question_behind_all_numbers_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf question = {0}, answer = {0};
+	struct stream_writer w;
+	struct error *e;
+
+	stream_begin(&w, &question);
+	stream_put_proof(&w, &(struct hash){{1}});
+	stream_put_missing(&w, &f->entries[0].id,
+			   (const struct seq_range[]){{UINT64_MAX - 2, UINT64_MAX}}, 1);
+	stream_put_end(&w);
+	e = held_answer(&f->box[1].o, f->box[1].log, buf_span(&question), &answer);
+	assert_true(error_is(e, ERR_MALFORMED));
+	error_free(e);
+}
+
 static uint64_t held_by(struct box *b, struct fixture *f)
 {
 	struct log_counts n;
@@ -321,6 +339,7 @@ int main(void)
 		T(who_does_not_hold_it_can_not_check_it),
 		T(every_broken_question_and_answer_is_refused),
 		T(a_question_for_too_many_is_refused),
+		T(a_question_behind_all_numbers_is_refused),
 		T(whatever_is_dropped_and_fetched_nothing_is_lost),
 	};
 
