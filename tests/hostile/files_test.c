@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Files from a hostile peer: one that never ends, and one that is another. */
+/* Files from a hostile peer: one that never ends, and one that is another; and a receipt that never
+ * ends. */
 #include "tests/lib/test.h"
 #include "tests/hostile/evil.h"
+#include "sync/peer/receipt_talk.h"
 #include "tests/lib/net_box.h"
 #include <fcntl.h>
 
@@ -12,7 +14,7 @@ struct peer_of_files {
 	struct evil evil;
 	int fd, port;
 	pthread_t thread;
-	bool endless;
+	bool endless, signs_for_ever;
 	uint64_t gave;
 };
 
@@ -31,18 +33,22 @@ static void answer_status(struct line *l)
 	line_say(l, b.p, b.n);
 }
 
-static void answer_file(struct peer_of_files *p, struct line *l)
+static void answer_without_end(struct peer_of_files *p, struct line *l)
 {
 	static const uint8_t piece[16000];
 
-	if (!p->endless) {
-		line_text(l, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
-		return;
-	}
 	line_text(l, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 	while (line_text(l, "3e80\r\n") && line_say(l, piece, sizeof(piece)) &&
 	       line_text(l, "\r\n"))
 		p->gave += sizeof(piece);
+}
+
+static void answer_file(struct peer_of_files *p, struct line *l)
+{
+	if (p->endless)
+		answer_without_end(p, l);
+	else
+		line_text(l, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
 }
 
 static void answer_line(struct peer_of_files *p, int fd)
@@ -63,6 +69,9 @@ static void answer_line(struct peer_of_files *p, int fd)
 			answer_status(&l);
 		else if (strncmp(text, "GET " SYNC_PATH_BLOB, 17) == 0)
 			answer_file(p, &l);
+		else if (p->signs_for_ever &&
+			 strncmp(text, "POST " SYNC_PATH_RECEIPT, 20) == 0)
+			answer_without_end(p, &l);
 		else
 			line_text(&l, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
 	}
@@ -199,11 +208,26 @@ static void another_file_than_the_one_asked_for_is_noted(void **state)
 	test_dir_remove(dir);
 }
 
+/* The exchange is over all the same, and its thread is free for others. */
+static void a_receipt_that_never_ends_holds_nobody_up(void **state)
+{
+	struct peer_of_files p = {.signs_for_ever = true};
+
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	net_box_close(&box);
+	peer_stop(&p);
+	assert_true(p.gave > 0);
+	test_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_never_ends_costs_at_most_the_quota),
 		cmocka_unit_test(another_file_than_the_one_asked_for_is_noted),
+		cmocka_unit_test(a_receipt_that_never_ends_holds_nobody_up),
 	};
 
 	return run_group(tests);
