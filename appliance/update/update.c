@@ -5,19 +5,19 @@
 
 enum { RELEASE_MAX = 16384 };
 
-/* IMAGE_VERSION= of an os-release file. */
+/* VERSION_ID= of an os-release file. */
 static void read_version(const char *path, char out[UPDATE_VERSION])
 {
 	_cleanup_(buf_release) struct buf b = {0};
 	struct error *e = file_read(path, RELEASE_MAX, &b);
-	const char *at = e ? NULL : strstr(buf_str(&b), "IMAGE_VERSION=");
+	const char *at = e ? NULL : strstr(buf_str(&b), "VERSION_ID=");
 	size_t n;
 
 	error_free(e);
 	out[0] = 0;
 	if (!at)
 		return;
-	at += strlen("IMAGE_VERSION=");
+	at += strlen("VERSION_ID=");
 	at += *at == '"';
 	n = strcspn(at, "\"\n");
 	if (n < UPDATE_VERSION)

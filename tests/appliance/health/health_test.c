@@ -124,7 +124,7 @@ static void temperature_and_updates_follow_the_machine(void **state)
 	expect(&s, "temperature", HEALTH_ACT, "92 °C");
 	expect(&s, "updates", HEALTH_UNKNOWN, "own ways");
 	put(&s, "run/lliure-helper.sock", "");
-	put(&s, "etc/os-release", "ID=debian\nIMAGE_VERSION=\"2026.11.25\"\n");
+	put(&s, "etc/os-release", "ID=debian\nVERSION_ID=\"2026.11.25\"\n");
 	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
 	put(&s, "state/lliure/update", "stage=rolled-back\nwhy=page\nversion=2026.12.1\n");
 	expect(&s, "updates", HEALTH_ATTENTION, "2026.12.1");

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# The image's units: systemd accepts them without a complaint, every program that they start is one that
+# is built, and none has more rights than its row here says (systemd-analyze security: 0 to 10).
+cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
+shopt -s lastpipe
+n=0 bad=0
+result() { # result NAME: standard input must be empty
+	local said
+	said=$(cat)
+	n=$((n + 1))
+	if [ -z "$said" ]; then echo "ok $n - $1"; else
+		bad=1
+		echo "not ok $n - $1"
+		echo "$said" | head -20 | sed 's/^/# /'
+	fi
+}
+units=image/files/etc/systemd/system
+
+grep -ho '^ExecStart=[^ ]*' $units/lliure*.service | sed 's/.*=//' | sort -u | while read -r program; do
+	name=${program##*/}
+	case $name in
+	lliure) ;;
+	lliure-*) [ -e "firmware/${name#lliure-}/main.c" ] || [ -e "image/files$program" ] || echo "$program is not built" ;;
+	esac
+done | result "every program that a unit starts is built"
+
+grep -o '^enable lliure.*' image/files/etc/systemd/system-preset/10-lliure.preset | while read -r _ unit; do
+	[ -e "$units/$unit" ] || echo "$unit is enabled and not there"
+done | result "every unit that is enabled is there"
+
+if ! command -v systemd-analyze >/dev/null || [ ! -d /usr/lib/systemd/system ]; then
+	echo "ok $((n + 1)) - systemd accepts the units # SKIP there is no systemd here"
+	echo "1..$((n + 1))"
+	exit $bad
+fi
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+mkdir -p "$root/usr/lib/systemd" "$root/usr/bin" "$root/etc"
+cp -a /usr/lib/systemd/system "$root/usr/lib/systemd/"
+cp -a image/files/. "$root/"
+for program in $(grep -ho '^Exec[A-Za-z]*=[^ ]*' $units/lliure*.service | sed 's/.*=//' | sort -u); do
+	[ -e "$root$program" ] || install -D /bin/true "$root$program"
+done
+printf 'root:x:0:0::/:/bin/sh\nlliure:x:990:990::/:/bin/sh\n' >"$root/etc/passwd"
+printf 'root:x:0:\nlliure:x:990:\n' >"$root/etc/group"
+(cd "$root/etc/systemd/system" && systemd-analyze --root="$root" --man=no --recursive-errors=no verify \
+	lliure*.service lliure*.socket $(ls lliure*.timer 2>/dev/null) 2>&1) | grep '/lliure' | result "systemd accepts the units"
+
+# What each may be exposed to, in tenths. A new unit needs a row.
+while read -r unit most; do
+	[ -e "$units/$unit.service" ] || continue
+	systemd-analyze --root="$root" security --offline=yes --threshold="$most" --no-pager "$unit.service" >"$root/said" 2>&1 ||
+		tail -n 1 "$root/said"
+done <<'U' | result "no unit has more rights than it needs"
+lliure 20
+lliure-helper 47
+lliure-firstboot 35
+lliure-update 38
+lliure-judge 34
+lliure-button 17
+U
+echo "1..$n"
+exit $bad
