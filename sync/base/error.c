@@ -102,6 +102,14 @@ const char *error_name(enum error_code code)
 	return code > ERR_NONE && code < ERROR_CODES ? rows[code].name : "none";
 }
 
+enum error_code error_of_name(const void *name, size_t n)
+{
+	for (int c = ERR_NONE + 1; c < ERROR_CODES; c++)
+		if (strlen(rows[c].name) == n && memcmp(rows[c].name, name, n) == 0)
+			return (enum error_code)c;
+	return ERR_NONE;
+}
+
 int error_http_status(enum error_code code)
 {
 	return code > ERR_NONE && code < ERROR_CODES ? rows[code].http : 200;

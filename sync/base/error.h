@@ -79,6 +79,8 @@ struct error *error_copy(const struct error *e);
 
 const char *error_msgid(const struct error *e);
 const char *error_name(enum error_code code); /* "not-found", stable, for JSON */
+/* And back; not terminated. ERR_NONE: no such name. */
+enum error_code error_of_name(const void *name, size_t n);
 int error_http_status(enum error_code code);
 int error_exit_status(enum error_code code);
 

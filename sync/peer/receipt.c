@@ -103,9 +103,7 @@ static bool read_refusal(struct reader *in, struct receipt_refusal *f)
 	reader_copy(in, id, sizeof(id));
 	log_id_read(id, &f->id);
 	name = reader_bytes(in, reader_u8(in));
-	for (int c = 1; c < ERROR_CODES; c++)
-		if (span_is(name, error_name((enum error_code)c)))
-			f->why = (enum error_code)c;
+	f->why = error_of_name(name.p, name.n);
 	return f->by <= ANSWERER && f->why != ERR_NONE;
 }
 

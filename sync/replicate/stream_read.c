@@ -237,10 +237,9 @@ static struct error *read_note(struct stream_reader *r, struct reader *b)
 	read_log_id(b, &f->note.id);
 	f->note.seq = reader_u64(b);
 	why = read_short_text(b);
-	f->note.why = ERR_INTERNAL;
-	for (enum error_code c = ERR_NONE + 1; c < ERROR_CODES; c++)
-		if (span_is(why, error_name(c)))
-			f->note.why = c;
+	f->note.why = error_of_name(why.p, why.n);
+	if (f->note.why == ERR_NONE) /* a newer version's */
+		f->note.why = ERR_INTERNAL;
 	return NULL;
 }
 

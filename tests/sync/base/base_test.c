@@ -145,6 +145,9 @@ static void an_error_speaks_the_readers_language(void **state)
 	assert_int_equal(error_http_status(error_code(e)), 409);
 	assert_int_equal(error_exit_status(ERR_USAGE), 2);
 	assert_string_equal(error_name(ERR_NOT_FOUND), "not-found");
+	assert_int_equal(error_of_name("not-found and more", 9), ERR_NOT_FOUND);
+	assert_int_equal(error_of_name("not-foun", 8), ERR_NONE);
+	assert_int_equal(error_of_name("", 0), ERR_NONE);
 	assert_true(error_is(e, ERR_CONFLICT));
 	assert_false(error_is(NULL, ERR_CONFLICT));
 	error_replace(&e, NULL);
