@@ -203,12 +203,59 @@ void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_re
 		engine_misdeed(s, key, MISDEED_LIES, "");
 }
 
+/* --- requests of theirs that fail --- */
+static struct receipt *refused_like(struct sync *s, const struct outcome *o)
+{
+	struct receipt *of_peer = NULL;
+
+	for (size_t i = 0; i < s->n_refused; i++) {
+		struct receipt *r = &s->refused[i];
+
+		if (!pubkey_eq(&r->peer, &o->key))
+			continue;
+		if (!strcmp(r->error, o->error))
+			return r;
+		of_peer = r;
+	}
+	if (s->n_refused == REFUSED)
+		return of_peer; /* a flood: what it says is not worth more than its number */
+	if (!s->refused)
+		s->refused = calloc(REFUSED, sizeof(*s->refused));
+	if (!s->refused)
+		abort();
+	return &s->refused[s->n_refused++];
+}
+
+void engine_refused(struct sync *s, const struct outcome *o)
+{
+	struct receipt *r;
+	uint32_t times;
+
+	pthread_mutex_lock(&s->lock);
+	r = engine_peer(s, &o->key) ? refused_like(s, o) : NULL;
+	if (r) {
+		times = r->times + 1;
+		*r = (struct receipt){.peer = o->key,
+				      .when_ms = env_now(s->o.env),
+				      .by_peer = true,
+				      .report = *o->report,
+				      .times = times};
+		snprintf(r->error, sizeof(r->error), "%s", o->error);
+		pthread_cond_broadcast(&s->moved);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* --- writing --- */
 int64_t engine_news_due(const struct sync *s)
 {
-	if (s->n_news || s->n_heard)
-		return s->news_from;
-	return ledger_changed(s->ledger) ? s->ledger_from : INT64_MAX;
+	int64_t due = INT64_MAX;
+
+	if (ledger_changed(s->ledger))
+		due = s->ledger_from;
+	if ((s->n_news || s->n_heard) && s->news_from < due)
+		due = s->news_from;
+	return s->n_refused && s->refused_from < due ? s->refused_from : due;
 }
 
 struct news_job {
@@ -217,6 +264,8 @@ struct news_job {
 	size_t n;
 	struct heard heard[NEWS];
 	size_t n_heard;
+	struct receipt *refused;
+	size_t n_refused;
 };
 
 static struct error *write_news(struct sync_writing *w, void *arg)
@@ -227,6 +276,8 @@ static struct error *write_news(struct sync_writing *w, void *arg)
 		TRY(conduct_note(w->local, &job->rows[i]));
 	for (size_t i = 0; i < job->n_heard; i++)
 		TRY(heard_put(w->local, &job->heard[i]));
+	for (size_t i = 0; i < job->n_refused; i++)
+		TRY(receipt_put(w->local, &job->refused[i]));
 	return ledger_save(job->s->ledger, w->local);
 }
 
@@ -245,10 +296,17 @@ void engine_write_news(struct sync *s)
 	memcpy(job->heard, s->heard, s->n_heard * sizeof(*s->heard));
 	job->n_heard = s->n_heard;
 	s->n_heard = 0;
+	if (now >= s->refused_from || s->stop) {
+		job->refused = STEAL(s->refused);
+		job->n_refused = s->n_refused;
+		s->n_refused = 0;
+		s->refused_from = now + REFUSED_EVERY_MS;
+	}
 	s->news_from = now + KNOCKS_EVERY_MS;
 	s->ledger_from = now + LEDGER_EVERY_MS;
 	pthread_mutex_unlock(&s->lock);
-	if (job->n || job->n_heard || ledger_changed(s->ledger))
+	if (job->n || job->n_heard || job->n_refused || ledger_changed(s->ledger))
 		error_free(s->o.host.write(s->o.host.ctx, write_news, job));
+	free(job->refused);
 	free(job);
 }

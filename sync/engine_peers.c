@@ -230,15 +230,20 @@ void engine_ended(void *ctx, const struct pubkey *key, const struct sync_report 
 }
 
 /* --- writing --- */
+static bool moved_entries(const struct sync_report *r)
+{
+	return r->received || r->filled || r->sent || r->forks || r->new_incarnation;
+}
+
 static bool moved_anything(const struct sync_report *r)
 {
-	return r->received || r->filled || r->sent || r->forks || r->refusals || r->new_incarnation;
+	return moved_entries(r) || r->refusals;
 }
 
 struct outcome_job {
 	const struct outcome *o;
 	int64_t now;
-	bool note, receipt;
+	bool note, receipt, refused;
 };
 
 static struct error *write_outcome(struct sync_writing *w, void *arg)
@@ -281,8 +286,12 @@ void engine_note(struct sync *s, const struct outcome *o)
 		bool same = strcmp(p->last_error, o->error ? o->error : "") == 0;
 		int64_t age = job.now - (o->error ? p->last_try_ms : p->last_ok_ms);
 
-		job.receipt = o->asked || o->report->signed_too || moved_anything(o->report) ||
-			      (o->error && !same);
+		/* Somebody else decides how often that happens. */
+		job.refused = o->by_peer && o->error && !o->report->signed_too &&
+			      !moved_entries(o->report);
+		job.receipt = !job.refused &&
+			      (o->asked || o->report->signed_too || moved_anything(o->report) ||
+			       (o->error && !same));
 		/* The error of a request of theirs is in the receipt; what the row tells is
 		 * whether we reach them. */
 		job.note = !(o->by_peer && o->error) &&
@@ -299,6 +308,8 @@ void engine_note(struct sync *s, const struct outcome *o)
 		}
 	}
 	pthread_mutex_unlock(&s->lock);
+	if (job.refused)
+		engine_refused(s, o);
 	if (job.note || job.receipt) /* a full disk must not stop the exchanges */
 		error_free(s->o.host.write(s->o.host.ctx, write_outcome, &job));
 	engine_twin_outcome(s, o);

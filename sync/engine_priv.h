@@ -29,6 +29,8 @@ enum {
 	NEWS = 64,		 /* misdeeds that wait to be noted */
 	LEDGER_EVERY_MS = 60000, /* how much of it a power cut may forget */
 	NOTE_AGAIN_MS = 60000,	 /* how old "last time" may be on disk when nothing moved */
+	REFUSED = 32,		 /* failures of peers' requests that wait to be noted */
+	REFUSED_EVERY_MS = 10000,
 };
 
 /* --- auditor.c: author signatures, behind the ingest --- */
@@ -137,6 +139,10 @@ struct sync {
 	struct conduct news[NEWS];
 	size_t n_news;
 	int64_t news_from, ledger_from; /* when they may be written */
+	/* Peers' requests that failed, each with how often; what is the same is one. */
+	struct receipt *refused;
+	size_t n_refused;
+	int64_t refused_from;
 	struct engine_digests digests;
 	bool has_digest, announced;
 	int64_t announce_from, announce_latest;
@@ -193,6 +199,8 @@ void engine_heard(void *ctx, const struct pubkey *key, const struct ingest *run)
 /* An exchange of ours has ended: did it get anywhere, and until when is this peer left alone? */
 void engine_weigh(struct sync *s, const struct pubkey *key, const struct sync_report *report,
 		  bool ok);
+/* A request of theirs failed and moved nothing: counted, and written with the news. */
+void engine_refused(struct sync *s, const struct outcome *o);
 /* When something is to be written (monotonic), and writing it. With the lock; without it. */
 int64_t engine_news_due(const struct sync *s);
 void engine_write_news(struct sync *s);

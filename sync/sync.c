@@ -375,6 +375,7 @@ void sync_stop(struct sync *s)
 	ledger_free(s->ledger);
 	free(s->paused);
 	free(s->standings);
+	free(s->refused);
 	tls_identity_free(s->tls);
 	pthread_cond_destroy(&s->moved);
 	pthread_mutex_destroy(&s->lock);

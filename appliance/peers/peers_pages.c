@@ -2,6 +2,7 @@
 /* The volunteer's page of other boxes: who is near, who is approved, what moved. */
 #include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
+#include "appliance/peers/receipt_pages.h"
 #include "appliance/trust/trust.h"
 
 enum { REPORTS_NEAR = 5, REPORTS_A_PAGE = 30 };
@@ -161,6 +162,8 @@ static struct error *add_report(void *ctx, const struct receipt *x)
 					   sentences);
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(sentences[i]));
+	if (receipt_times_text(l->r, x))
+		json_array_append_new(list, json_string(receipt_times_text(l->r, x)));
 	peers_receipt_link(row, x);
 	json_array_append_new(l->list, row);
 	return NULL;

@@ -273,6 +273,15 @@ static struct error *receipt_page(struct request *r)
 	return respond_page(r, "receipt", request_text(r, N_("Receipt")), context);
 }
 
+const char *receipt_times_text(struct request *r, const struct receipt *x)
+{
+	if (x->times < 2)
+		return NULL;
+	return request_error_text(r, error_new(ERR_INTERNAL, N_("%s times since %s."),
+					       request_number_text(r, x->times),
+					       request_date_text(r, x->since_ms)));
+}
+
 struct lines {
 	struct request *r;
 	json_t *list;
@@ -289,6 +298,8 @@ static struct error *add_line(void *ctx, const struct receipt *x)
 				request_date(r, x->when_ms), "when_text",
 				request_date_text(r, x->when_ms), "text", text, "ok", !*x->error);
 
+	if (receipt_times_text(r, x))
+		json_object_set_new(row, "times_text", json_string(receipt_times_text(r, x)));
 	peers_receipt_link(row, x);
 	json_array_append_new(l->list, row);
 	return NULL;

@@ -4,3 +4,6 @@
 #include "appliance/http/http.h"
 
 extern const struct route receipt_routes[];
+
+/* "41 times since 25 Nov 2026, 18:02." of what failed over and over; else NULL. */
+const char *receipt_times_text(struct request *r, const struct receipt *x);

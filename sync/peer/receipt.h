@@ -28,6 +28,7 @@ enum {
 	RECEIPT_EXCHANGE = REPORT_EXCHANGE,		    /* bytes that name an exchange, drawn by who asks */
 	RECEIPT_REFUSALS = 2 * TALLY_NOTES, /* (P) rows of what was refused */
 	PEER_RECEIPTS = 500,		    /* kept of each kind, of all peers together */
+	RECEIPT_FAILED = 20, /* lines of one peer's failures that are kept, each of what is the same */
 	RECEIPT_CLOCK_SLACK_MS = 86400000,  /* how far the said clock may be from ours by now */
 };
 
@@ -125,7 +126,9 @@ struct receipt {
 	bool by_peer; /* the peer asked, we answered */
 	struct sync_report report;
 	char error[RECEIPT_ERROR]; /* empty when it went well */
+	uint32_t times;		   /* that it failed so; put: 0 counts as 1 */
 	/* read only */
+	int64_t since_ms; /* when the first of these was; when_ms is the last */
 	int64_t num;
 	enum receipt_state state;
 	struct hash id; /* unless unsigned */
@@ -134,7 +137,8 @@ typedef struct error *receipt_fn(void *ctx, const struct receipt *r);
 /* The exchanges, at most max (PEER_RECEIPTS are kept). peer NULL: of all. */
 struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,
 			   void *ctx) MUST;
-/* A line of an exchange. One whose report names it joins its signed receipt. Of too many of a kind
+/* A line of an exchange. One whose report names it joins its signed receipt. A failure that is the
+ * same as one of that day is counted with it; of others a peer has RECEIPT_FAILED lines. Of too many of a kind
  * the oldest of the peer that has most goes: nobody can push the others' out. */
 struct error *receipt_put(struct db *local, const struct receipt *r) MUST;
 

@@ -18,6 +18,9 @@ const char *const receipt_migrations[] = {
 	"ALTER TABLE paper ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;"
 	"CREATE INDEX paper_kind ON paper(kind, peer, num);"
 	"DROP INDEX paper_peer;",
+	/* What fails again and again is one line. */
+	"ALTER TABLE paper ADD COLUMN times INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE paper ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;",
 };
 const int receipt_migrations_n = ARRAY_LEN(receipt_migrations);
 
@@ -26,6 +29,8 @@ enum {
 	RECEIPT_OF,
 	RECEIPT_PUT,
 	RECEIPT_JOIN,
+	RECEIPT_AGAIN,
+	RECEIPT_TRIM_FAILED,
 	RECEIPT_PUT_SIGNED,
 	RECEIPT_GET_SIGNED,
 	RECEIPT_COUNT,
@@ -34,14 +39,21 @@ enum {
 };
 #define COLUMNS                                                                                    \
 	"SELECT peer, when_ms, by_peer, error, report, num, id, answerer_sig IS NULL,"             \
-	" answerer IS NOT NULL FROM paper WHERE kind=1"
+	" answerer IS NOT NULL, times, since_ms FROM paper WHERE kind=1"
 static const char *const sql[] = {
 	[RECEIPT_ALL] = COLUMNS " ORDER BY num DESC LIMIT ?1",
 	[RECEIPT_OF] = COLUMNS " AND peer=?2 ORDER BY num DESC LIMIT ?1",
-	[RECEIPT_PUT] = "INSERT INTO paper(peer, when_ms, by_peer, error, report, exchange)"
-			" VALUES (?1,?2,?3,?4,?5,?6)",
+	[RECEIPT_PUT] = "INSERT INTO paper(peer, when_ms, by_peer, error, report, exchange, times,"
+			" since_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,?2)",
 	[RECEIPT_JOIN] = "UPDATE paper SET error=?4, report=?5"
 			 " WHERE peer=?1 AND by_peer=?3 AND exchange=?6 AND ?2=?2",
+	[RECEIPT_AGAIN] =
+		"UPDATE paper SET when_ms=?2, report=?5, times=times+?6 WHERE num=(SELECT max(num)"
+		" FROM paper WHERE kind=1 AND peer=?1 AND by_peer=?3 AND error=?4 AND id IS NULL"
+		" AND since_ms BETWEEN ?7 AND ?2)",
+	[RECEIPT_TRIM_FAILED] =
+		"DELETE FROM paper WHERE num IN (SELECT num FROM paper WHERE kind=1 AND peer=?1"
+		" AND error<>'' AND id IS NULL ORDER BY num DESC LIMIT -1 OFFSET ?2)",
 	/* `answerer` is stored only when it is another version */
 	[RECEIPT_PUT_SIGNED] = "INSERT OR IGNORE INTO paper(peer, when_ms, by_peer, error, report,"
 			       " exchange, id, asker, asker_sig, answerer, answerer_sig, kind)"
@@ -102,10 +114,9 @@ static void report_write(const struct sync_report *r, struct buf *out)
 
 static enum error_code code_of(struct span name)
 {
-	for (int c = 1; c < ERROR_CODES; c++)
-		if (span_is(name, error_name((enum error_code)c)))
-			return (enum error_code)c;
-	return ERR_INTERNAL;
+	enum error_code code = error_of_name(name.p, name.n);
+
+	return code == ERR_NONE ? ERR_INTERNAL : code;
 }
 
 static void report_read(struct span bytes, struct sync_report *r)
@@ -166,6 +177,8 @@ static void receipt_row(sqlite3_stmt *st, struct receipt *r)
 	report_read(db_blob(st, 4), &r->report);
 	r->num = db_int(st, 5);
 	r->state = state_of_row(db_id(st, 6, r->id.b), db_int(st, 7) != 0, db_int(st, 8) != 0);
+	r->times = (uint32_t)db_int(st, 9);
+	r->since_ms = db_int(st, 10) ? db_int(st, 10) : r->when_ms;
 }
 
 static struct error *collect(struct db *local, sqlite3_stmt *st, struct buf *rows)
@@ -211,10 +224,26 @@ static struct error *trim(struct db *local, struct db_stmts *s, enum receipt_kin
 	return NULL;
 }
 
+enum { SAME_MS = 86400000 };
+
+/* *ret_done: it is counted with one of before. */
+static struct error *put_again(struct db *local, struct db_stmts *s, const struct receipt *r,
+			       struct span report, bool *ret_done)
+{
+	*ret_done = false;
+	if (!*r->error)
+		return NULL;
+	TRY(db_do(local, s, RECEIPT_AGAIN, "kiisbii", &r->peer, r->when_ms, (int64_t)r->by_peer,
+		  r->error, report, (int64_t)(r->times ? r->times : 1), r->when_ms - SAME_MS));
+	*ret_done = db_changes(local) != 0;
+	return NULL;
+}
+
 struct error *receipt_put(struct db *local, const struct receipt *r)
 {
 	_cleanup_(buf_release) struct buf report = {0};
 	struct span exchange = span_of(r->report.exchange, sizeof(r->report.exchange));
+	bool again = false;
 	struct db_stmts *s;
 
 	if (!r->report.signed_too)
@@ -226,9 +255,15 @@ struct error *receipt_put(struct db *local, const struct receipt *r)
 			  (int64_t)r->by_peer, r->error, buf_span(&report), exchange));
 		if (db_changes(local))
 			return NULL;
+	} else {
+		TRY(put_again(local, s, r, buf_span(&report), &again));
 	}
-	TRY(db_do(local, s, RECEIPT_PUT, "kiisbb", &r->peer, r->when_ms, (int64_t)r->by_peer,
-		  r->error, buf_span(&report), exchange));
+	if (again)
+		return NULL;
+	TRY(db_do(local, s, RECEIPT_PUT, "kiisbbi", &r->peer, r->when_ms, (int64_t)r->by_peer,
+		  r->error, buf_span(&report), exchange, (int64_t)(r->times ? r->times : 1)));
+	if (*r->error)
+		TRY(db_do(local, s, RECEIPT_TRIM_FAILED, "ki", &r->peer, (int64_t)RECEIPT_FAILED));
 	return trim(local, s, RECEIPT_MET);
 }
 

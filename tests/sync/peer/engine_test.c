@@ -1,33 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Two engines in one process, over loopback. */
 #include "tests/lib/test.h"
-#include "tests/lib/net_box.h"
-
-struct pair {
-	char *dir[2];
-	struct net_box a, b;
-	struct hash space;
-};
-
-static void pair_open(struct pair *p)
-{
-	p->dir[0] = test_dir();
-	p->dir[1] = test_dir();
-	net_box_open(&p->a, p->dir[0], "Ateneu", 1);
-	net_box_open(&p->b, p->dir[1], "Biblioteca", 2);
-	p->space = net_box_found(&p->a);
-	net_box_admit(&p->a, &p->space, net_box_key(&p->b));
-	net_box_admit(&p->b, &p->space, net_box_key(&p->a));
-	net_box_admit(&p->b, &p->space, net_box_key(&p->b));
-}
-
-static void pair_close(struct pair *p)
-{
-	net_box_close(&p->a);
-	net_box_close(&p->b);
-	test_dir_remove(p->dir[0]);
-	test_dir_remove(p->dir[1]);
-}
+#include "tests/lib/net_pair.h"
+#include "sync/peer/client.h"
 
 static const char *address_of(const struct net_box *b)
 {
@@ -198,6 +173,72 @@ static void a_peer_that_is_off_is_named_and_tried_again(void **state)
 	assert_non_null(strstr(row.last_error, "can't be reached"));
 	net_box_start(&p.a, address, false);
 	wait_until(equal(&p), 15000);
+	pair_close(&p);
+}
+
+struct failures {
+	unsigned lines, times;
+};
+
+static struct error *add_failure(void *ctx, const struct receipt *r)
+{
+	struct failures *f = ctx;
+
+	f->lines += *r->error != 0;
+	f->times += *r->error ? r->times : 0;
+	return NULL;
+}
+
+static struct failures failures_at(struct net_box *b)
+{
+	struct failures f = {0};
+
+	pthread_mutex_lock(&b->writing);
+	assert_ok(receipt_each(b->local, NULL, 100, add_failure, &f));
+	pthread_mutex_unlock(&b->writing);
+	return f;
+}
+
+/* A visit whose only request is for nothing that there is. */
+static void ask_in_vain(struct pair *p, const struct tls_identity *tls)
+{
+	struct client_options o = {.tls = tls,
+				   .env = &env_system,
+				   .peer = *net_box_key(&p->a),
+				   .address = address_of(&p->a),
+				   .name = "Biblioteca"};
+	_cleanup_(client_freep) struct client *c = NULL;
+	_cleanup_(buf_release) struct buf answer = {0};
+	int status;
+
+	assert_ok(client_new(&o, &c));
+	assert_ok(client_request(c, "GET", "/sync/1/nothing", false, 0));
+	while (client_receive(c, true, &answer))
+		;
+	assert_ok(client_result(c, &status));
+	assert_int_equal(status, 404);
+}
+
+static void a_peer_that_fails_over_and_over_wears_no_disk_out(void **state)
+{
+	enum { TIMES = 60 };
+	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+	struct pair p;
+	int before;
+
+	pair_open(&p);
+	assert_ok(tls_identity_new(p.b.self, &tls));
+	net_box_start(&p.a, "127.0.0.1:0", false);
+	net_box_peer(&p.a, net_box_key(&p.b), NULL);
+	ask_in_vain(&p, tls);
+	wait_until(failures_at(&p.a).times == 1, 15000);
+	before = atomic_load(&p.a.commits);
+	for (int i = 1; i < TIMES; i++)
+		ask_in_vain(&p, tls);
+	assert_in_range(atomic_load(&p.a.commits) - before, 0, TIMES / 4);
+	net_box_stop(&p.a); /* what waits is written then, or was */
+	assert_int_equal(failures_at(&p.a).lines, 1);
+	assert_int_equal(failures_at(&p.a).times, TIMES);
 	pair_close(&p);
 }
 
@@ -394,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_box_that_only_joined_is_reached_where_it_came_from),
 		cmocka_unit_test(two_boxes_that_are_equal_leave_each_other_alone),
 		cmocka_unit_test(a_peer_that_is_off_is_named_and_tried_again),
+		cmocka_unit_test(a_peer_that_fails_over_and_over_wears_no_disk_out),
 		cmocka_unit_test(asking_for_nobody_is_refused_with_a_reason),
 		cmocka_unit_test(a_box_without_an_engine_syncs_once),
 		cmocka_unit_test(a_full_disk_loses_nothing_and_stops_nothing),

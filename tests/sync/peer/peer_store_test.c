@@ -318,6 +318,57 @@ static void a_bounded_number_of_receipts_is_kept(void **state)
 	assert_int_equal(n, 0);
 }
 
+static struct error *keep_all(void *ctx, const struct receipt *r)
+{
+	struct receipt **to = ctx;
+
+	*(*to)++ = *r;
+	return NULL;
+}
+
+static void what_fails_over_and_over_is_one_line(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = open_local(dir);
+	struct receipt r = {.peer = key_of(1), .by_peer = true}, got[64], *to = got;
+	const int64_t day = 86400000;
+
+	for (int i = 0; i < 41; i++) {
+		snprintf(r.error, sizeof(r.error), i % 2 ? "One." : "Another.");
+		r.when_ms = 1000 + i;
+		assert_ok(receipt_put(db, &r));
+	}
+	r.times = 9;
+	r.when_ms = 2000;
+	assert_ok(receipt_put(db, &r));
+	assert_ok(receipt_each(db, NULL, 64, keep_all, &to));
+	assert_int_equal(to - got, 2);
+	assert_string_equal(got[1].error, "Another.");
+	assert_int_equal(got[1].times, 21 + 9);
+	assert_int_equal(got[1].since_ms, 1000);
+	assert_int_equal(got[1].when_ms, 2000);
+	assert_int_equal(got[0].times, 20);
+	/* the next day it is news again; so it is when the clock goes back */
+	r.times = 0;
+	r.when_ms = 1001 + day;
+	assert_ok(receipt_put(db, &r));
+	r.when_ms = 10;
+	assert_ok(receipt_put(db, &r));
+	to = got;
+	assert_ok(receipt_each(db, NULL, 64, keep_all, &to));
+	assert_int_equal(to - got, 4);
+	/* and whoever fails in ever other ways fills no more than its lines */
+	for (int i = 0; i < 3 * RECEIPT_FAILED; i++) {
+		snprintf(r.error, sizeof(r.error), "Number %d.", i);
+		assert_ok(receipt_put(db, &r));
+	}
+	r.error[0] = 0;
+	assert_ok(receipt_put(db, &r));
+	to = got;
+	assert_ok(receipt_each(db, NULL, 64, keep_all, &to));
+	assert_int_equal(to - got, RECEIPT_FAILED + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +382,7 @@ int main(void)
 		cmocka_unit_test(knocks_are_bounded_and_go_when_the_box_is_approved),
 		cmocka_unit_test(a_receipt_is_read_as_it_was_written),
 		cmocka_unit_test(a_bounded_number_of_receipts_is_kept),
+		cmocka_unit_test(what_fails_over_and_over_is_one_line),
 	};
 
 	return run_group(tests);

@@ -2,25 +2,7 @@
 /* One receipt in two hands: two engines over loopback, and the statement alone. */
 #include "tests/lib/test.h"
 #include "sync/peer/receipt_talk.h"
-#include "tests/lib/net_box.h"
-
-struct pair {
-	char *dir[2];
-	struct net_box a, b; /* b asks */
-	struct hash space;
-};
-
-static void pair_open(struct pair *p)
-{
-	p->dir[0] = test_dir();
-	p->dir[1] = test_dir();
-	net_box_open(&p->a, p->dir[0], "Ateneu", 1);
-	net_box_open(&p->b, p->dir[1], "Biblioteca", 2);
-	p->space = net_box_found(&p->a);
-	net_box_admit(&p->a, &p->space, net_box_key(&p->b));
-	net_box_admit(&p->b, &p->space, net_box_key(&p->a));
-	net_box_admit(&p->b, &p->space, net_box_key(&p->b));
-}
+#include "tests/lib/net_pair.h"
 
 static void pair_start(struct pair *p)
 {
@@ -31,14 +13,6 @@ static void pair_start(struct pair *p)
 	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(p->a.sync));
 	net_box_peer(&p->a, net_box_key(&p->b), NULL);
 	net_box_peer(&p->b, net_box_key(&p->a), address);
-}
-
-static void pair_close(struct pair *p)
-{
-	net_box_close(&p->a);
-	net_box_close(&p->b);
-	test_dir_remove(p->dir[0]);
-	test_dir_remove(p->dir[1]);
 }
 
 static struct error *keep_first(void *ctx, const struct receipt *r)
