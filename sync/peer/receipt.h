@@ -137,9 +137,9 @@ typedef struct error *receipt_fn(void *ctx, const struct receipt *r);
 /* The exchanges, at most max (PEER_RECEIPTS are kept). peer NULL: of all. */
 struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,
 			   void *ctx) MUST;
-/* A line of an exchange. One whose report names it joins its signed receipt. A failure that is the
- * same as one of that day is counted with it; of others a peer has RECEIPT_FAILED lines. Of too many of a kind
- * the oldest of the peer that has most goes: nobody can push the others' out. */
+/* A line of an exchange. One whose report names it joins its signed receipt. A failure that is
+ * the same as one of that day is counted with it; of others a peer has RECEIPT_FAILED lines. Of
+ * too many of a kind the oldest of the peer that has most goes: nobody can push the others' out. */
 struct error *receipt_put(struct db *local, const struct receipt *r) MUST;
 
 struct receipt_signed {
