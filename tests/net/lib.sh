@@ -6,6 +6,7 @@
 #   net_up a b c                makes the switch and the boxes (10.77.0.1, .2, …; hosts a, b, c)
 #   net_up_bad SEED a b c       the same on a bad switch: switch_tool.c; net_switch loss 50 commands it
 #   net_avahi a                 starts D-Bus and Avahi there (net_avahi_stop a ends Avahi)
+#   net_manager a               starts D-Bus and NetworkManager there, with the files of image/files
 #   net_in a COMMAND…           runs a command there; net_bg a COMMAND… in the background
 #   net_cut a; net_join a       pulls a's cable, and puts it back
 #   ok NAME COMMAND…            one test point; within SECONDS COMMAND… tries until it succeeds ($took in ms)
@@ -193,6 +194,25 @@ net_dbus() { # NAME
 		sleep 0.1
 	done
 	return 1
+}
+
+# A NetworkManager that knows nothing of the machine's own: its folders are empty ones of this box.
+# /sys is read-only, so that it takes links as they are and waits for no udev. polkit is left out: who
+# may is the business of a rule file, and here all is root.
+net_manager() { # NAME
+	net_in "$1" test -S /run/dbus/system_bus_socket 2>/dev/null || net_dbus "$1" || return 1
+	net_in "$1" ip -4 addr flush dev eth0
+	net_in "$1" sh -ec '
+		mount -t sysfs -o ro sysfs /sys
+		mount -t tmpfs none /etc/NetworkManager
+		mount -t tmpfs none /var/lib/NetworkManager
+		mkdir -p /etc/NetworkManager/system-connections /etc/NetworkManager/dnsmasq-shared.d \
+			/run/NetworkManager /run/lliure-network/hosts /run/lliure-network/options
+		cp "$1/image/files/etc/NetworkManager/dnsmasq-shared.d/lliure.conf" /etc/NetworkManager/dnsmasq-shared.d
+		printf "[main]\nplugins=keyfile\nauth-polkit=false\ndns=none\nno-auto-default=*\n[keyfile]\nunmanaged-devices=except:interface-name:eth0\n" >/etc/NetworkManager/NetworkManager.conf
+	' net_manager "$SOURCE" || return 1
+	net_bg "$1" NetworkManager --no-daemon
+	within 10 net_in "$1" nmcli general
 }
 
 net_avahi() { # NAME
