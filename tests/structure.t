@@ -35,7 +35,7 @@ inc '#include <microhttpd.h>' sync appliance | grep -v -e '^appliance/http/' -e 
 inc '#include <git2' sync appliance | grep -v '^appliance/library/' | none "libgit2 only in appliance/library"
 inc '#include <sodium' sync appliance | grep -v '^sync/crypto/' | none "libsodium only in sync/crypto"
 inc '#include <(seccomp|linux/landlock|libudev)' sync appliance | grep -v '^appliance/carry/' | none "libseccomp, Landlock and libudev only in appliance/carry"
-inc '#include <systemd/' sync appliance firmware | grep -v '^firmware/network/' | none "sd-bus only in firmware/network"
+inc "#include <systemd/sd-bus" sync appliance firmware | grep -v '^firmware/network/' | none "sd-bus only in firmware/network"
 inc '#include <avahi' sync appliance | grep -v '^sync/discovery/' | none "Avahi only in sync/discovery"
 inc '#include <cmark' sync appliance | grep -v '^appliance/page/' | none "cmark only in appliance/page"
 inc '#include <qrencode' sync appliance | grep -v '^appliance/page/' | none "libqrencode only in appliance/page"
