@@ -2,6 +2,8 @@
 /* Taking into the view what the log has and it has not. */
 #include "appliance/community/community_priv.h"
 
+enum { HURRY = 512 }; /* arrivals in a batch from which on it is no ordinary one */
+
 struct catching {
 	struct batch b;
 	size_t n;
@@ -72,6 +74,7 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_m
 	struct error *err = memory_load(c);
 
 	*ret_more = false;
+	c->community->hurries = false;
 	if (!err && look && m->losses != losses) {
 		memory_touch(c);
 		err = look_at_logs(&k.b);
@@ -79,6 +82,7 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_m
 	}
 	if (!err)
 		err = log_arrivals(c->log, m->last, max, one_arrival, &k);
+	c->community->hurries = k.n >= HURRY;
 	if (!err && (k.n || k.b.dropped))
 		err = batch_finish(&k.b);
 	if (!err && (k.n || k.b.dropped))
@@ -95,9 +99,33 @@ struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
 	return *ret_more ? NULL : keys_settle_all(c);
 }
 
+struct error *tidy_features(struct conn *c)
+{
+	const struct feature *const *list = c->community->features;
+
+	for (int i = 0; list[i]; i++)
+		if (list[i]->tidy)
+			TRY(list[i]->tidy(c));
+	c->community->untidy = false;
+	c->community->changed = true;
+	c->community->generation++;
+	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
+}
+
+bool conn_hurries(const struct conn *c)
+{
+	return c->community->hurries;
+}
+
+void conn_tidy_later(struct conn *c)
+{
+	c->community->untidy = true;
+}
+
 struct error *catch_up_part(struct conn *c, bool *ret_more)
 {
-	return catch_up(c, CATCH_UP_PART, true, ret_more);
+	TRY(catch_up(c, CATCH_UP_PART, true, ret_more));
+	return *ret_more ? NULL : tidy_features(c);
 }
 
 struct error *catch_up_own(struct conn *c)

@@ -54,7 +54,8 @@ struct error *conn_scrub(struct conn *c) MUST;
 void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
 /* Outside a transaction: a view that could not follow the log (a disk that was full at the moment of
- * its commit) is caught up. What was in the log then is durable and was acknowledged; only pages lack it. */
+ * its commit) is caught up; what was in the log then is durable and was acknowledged, only pages lack it.
+ * And what features put off during a large sync is done. */
 struct error *conn_follow(struct conn *c) MUST;
 bool conn_is_behind(const struct conn *c);
 const struct pubkey *conn_self(const struct conn *c); /* whose box this is */

@@ -144,6 +144,7 @@ struct community {
 	struct conn *next; /* the view that is being made anew, beside this one; NULL: none is */
 	bool beside;	   /* this conn is such a one: log and local are another's */
 	bool behind; /* the log was committed, and the view could not follow */
+	bool hurries, untidy; /* see feature.h */
 	bool touched, part_touched; /* memory changed since begin, since savepoint */
 	bool scrub;		    /* something was erased: bytes are still in the files */
 	bool changed;		    /* this transaction changed the view */
@@ -375,7 +376,9 @@ bool erase_known(struct conn *c, const struct hash *target);
 
 /* --- catch_up.c --- */
 struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */
-/* The next CATCH_UP_PART arrivals; nothing is written into the log but what it must know (who may). */
+/* What features put off. */
+struct error *tidy_features(struct conn *c) MUST;
+/* The next CATCH_UP_PART arrivals, and tidy behind the last; nothing is written into the log but what it must know (who may). */
 struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;
 /* --- conn.c --- */
 /* So many arrivals are taken into a view in one transaction while it is caught up with a whole log. */

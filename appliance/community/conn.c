@@ -188,7 +188,8 @@ static struct error *catch_up_at_opening(struct conn *c)
 
 	while (more)
 		TRY(catch_up_a_part(c, &more));
-	return NULL;
+	c->community->untidy = true; /* perhaps, and it is cheap to look */
+	return conn_follow(c);
 }
 
 static struct error *open_as_writer(struct conn *c)

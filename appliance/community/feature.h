@@ -43,6 +43,8 @@ struct feature {
 	 * writes what it put off, once, behind the last op; `forget` frees it, settled or not. Both
 	 * NULL: it remembers nothing. */
 	struct error *(*settle)(struct conn *c, void *memo);
+	/* What settling put off with conn_tidy_later, in a transaction of its own. NULL: nothing. */
+	struct error *(*tidy)(struct conn *c);
 	void (*forget)(void *memo);
 };
 extern const struct feature *const features[]; /* ends with NULL */
@@ -53,6 +55,10 @@ struct conn {
 	const struct env *env;
 	struct community *community; /* private */
 };
+/* While settling: is this one of many batches that follow each other, as in a first sync? Then what costs
+ * more the more there is can be put off: conn_tidy_later. */
+bool conn_hurries(const struct conn *c);
+void conn_tidy_later(struct conn *c);
 struct db_stmts *conn_view(struct conn *c, const struct feature *f);
 struct db_stmts *conn_local(struct conn *c, const struct feature *f);
 

@@ -95,26 +95,32 @@ struct error *conn_scrub(struct conn *c)
 
 bool conn_is_behind(const struct conn *c)
 {
-	return c->community->behind;
+	return c->community->behind || c->community->untidy;
+}
+
+static struct error *follow(struct conn *c)
+{
+	bool more;
+
+	TRY(conn_begin(c));
+	if (c->community->behind)
+		TRY(community_catch_up(c, 0, &more));
+	if (c->community->untidy)
+		TRY(tidy_features(c));
+	c->community->behind = false;
+	return conn_commit(c);
 }
 
 struct error *conn_follow(struct conn *c)
 {
 	struct error *err;
-	bool more;
 
-	if (!c->community->behind)
+	if (!conn_is_behind(c))
 		return NULL;
-	c->community->behind = false;
-	err = conn_begin(c);
-	if (!err)
-		err = community_catch_up(c, 0, &more);
-	if (!err)
-		err = conn_commit(c);
-	if (err) {
+	err = follow(c);
+	if (err)
 		conn_rollback(c);
-		c->community->behind = true;
-	}
+	c->community->behind |= err != NULL;
 	return err;
 }
 

@@ -7,9 +7,9 @@ struct memo {
 	struct idmap at; /* topic ids */
 	struct memo_topic **topics;
 	size_t n, cap;
-	int64_t last, stored; /* post.num; -1: not read yet */
-	struct hash *spaces; /* to be ordered again */
-	size_t spaces_n;
+	int64_t last, stored;	  /* post.num; -1: not read yet */
+	struct order_turn *turns; /* of spaces that are to be ordered again */
+	size_t turns_n;
 	struct op of; /* the log of this op was asked for last: */
 	int64_t log;  /* 0: none was */
 };
@@ -82,47 +82,79 @@ static bool same_log(const struct op *a, const struct op *b)
 	       a->incarnation == b->incarnation;
 }
 
+static struct order_turn *turn_of(struct memo *m, const struct hash *space)
+{
+	for (size_t i = 0; i < m->turns_n; i++)
+		if (hash_eq(&m->turns[i].space, space))
+			return &m->turns[i];
+	m->turns = realloc(m->turns, (m->turns_n + 1) * sizeof(m->turns[0]));
+	if (!m->turns)
+		abort();
+	m->turns[m->turns_n] = (struct order_turn){.space = *space};
+	return &m->turns[m->turns_n++];
+}
+
+/* Runs of a log come together: what is there twice does no harm. */
+static void note_log(struct order_turn *t, int64_t log)
+{
+	if (t->logs_n && t->logs[t->logs_n - 1] == log)
+		return;
+	t->logs = realloc(t->logs, (t->logs_n + 1) * sizeof(t->logs[0]));
+	if (!t->logs)
+		abort();
+	t->logs[t->logs_n++] = log;
+}
+
 struct error *memo_log(struct fold *f, const struct op *op, int64_t *ret)
 {
 	struct memo *m = memo_of(f);
 
-	memo_order(f);
 	if (!m->log || !same_log(&m->of, op)) {
 		TRY(order_log(f->conn, op, &m->log));
 		m->of = *op;
 	}
+	note_log(turn_of(m, &f->space), m->log);
 	*ret = m->log;
 	return NULL;
 }
 
-void memo_order(struct fold *f)
+void memo_stale(struct fold *f)
 {
-	struct memo *m = memo_of(f);
+	turn_of(memo_of(f), &f->space)->stale = true;
+}
 
-	for (size_t i = 0; i < m->spaces_n; i++)
-		if (hash_eq(&m->spaces[i], &f->space))
-			return;
-	m->spaces = realloc(m->spaces, (m->spaces_n + 1) * sizeof(m->spaces[0]));
-	if (!m->spaces)
-		abort();
-	m->spaces[m->spaces_n++] = f->space;
+static struct error *settle_topics(struct conn *c, struct memo *m, int64_t *grown, size_t *ret_n)
+{
+	struct db_stmts *s = conn_view(c, &forum_feature);
+
+	*ret_n = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		const struct memo_topic *k = m->topics[i];
+
+		if (!k->grew || k->gone)
+			continue;
+		TRY(db_do(c->view, s, TOPIC_GREW, "iii", k->t.num, k->t.posts, k->active));
+		grown[(*ret_n)++] = k->t.num;
+	}
+	return NULL;
 }
 
 struct error *memo_settle(struct conn *c, void *memo)
 {
-	struct db_stmts *s = conn_view(c, &forum_feature);
 	struct memo *m = memo;
+	_cleanup_(freep) int64_t *grown = calloc(m->n + 1, sizeof(*grown));
+	size_t n;
 
-	for (size_t i = 0; i < m->n; i++) {
-		const struct memo_topic *k = m->topics[i];
-
-		if (k->grew && !k->gone)
-			TRY(db_do(c->view, s, TOPIC_GREW, "iii", k->t.num, k->t.posts, k->active));
+	if (!grown)
+		abort();
+	TRY(settle_topics(c, m, grown, &n));
+	for (size_t i = 0; i < m->turns_n; i++) {
+		m->turns[i].grown = grown;
+		m->turns[i].grown_n = n;
+		TRY(order_settle(c, &m->turns[i]));
 	}
-	for (size_t i = 0; i < m->spaces_n; i++)
-		TRY(order_settle(c, &m->spaces[i]));
 	if (m->last > m->stored)
-		TRY(db_do(c->view, s, POST_SET_LAST_NUM, "i", m->last));
+		TRY(db_do(c->view, conn_view(c, &forum_feature), POST_SET_LAST_NUM, "i", m->last));
 	return NULL;
 }
 
@@ -134,6 +166,8 @@ void memo_forget(void *memo)
 	for (size_t i = 0; i < m->n; i++)
 		free(m->topics[i]);
 	free(m->topics);
-	free(m->spaces);
+	for (size_t i = 0; i < m->turns_n; i++)
+		free(m->turns[i].logs);
+	free(m->turns);
 	free(m);
 }

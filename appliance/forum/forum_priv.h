@@ -34,12 +34,22 @@ void memo_keep(struct fold *f, const struct topic *t);
 struct error *memo_post_num(struct fold *f, int64_t *ret) MUST;
 /* The number of the log that carries the op, which now has a say in the order of its space. */
 struct error *memo_log(struct fold *f, const struct op *op, int64_t *ret) MUST;
-/* Posts of the fold's space come or go. */
-void memo_order(struct fold *f);
+/* Posts of the fold's space went, in logs that are marked. */
+void memo_stale(struct fold *f);
 /* --- forum_order.c --- */
 struct error *order_log(struct conn *c, const struct op *op, int64_t *ret) MUST;
+/* What one batch changed in a space. */
+struct order_turn {
+	struct hash space;
+	bool stale;    /* posts went */
+	int64_t *logs; /* that have a new post */
+	size_t logs_n;
+	const int64_t *grown; /* topics that do */
+	size_t grown_n;
+};
 /* Rank again what claims more than can be believed. Behind all posts of a batch. */
-struct error *order_settle(struct conn *c, const struct hash *space) MUST;
+struct error *order_settle(struct conn *c, const struct order_turn *t) MUST;
+struct error *order_tidy(struct conn *c) MUST;
 struct error *memo_settle(struct conn *c, void *memo) MUST;
 void memo_forget(void *memo);
 
@@ -107,9 +117,15 @@ enum forum_stmt {
 	TOPIC_BY_GUEST,
 	LOG_NUM,
 	LOG_NOTE,
+	LOG_NEWEST,
+	LOG_STALE,
+	LOG_FRESH,
 	BOUND_FIND,
 	BOUND_GET,
 	BOUND_SET,
+	BOUND_OFF,
+	BOUND_IS_OFF,
+	BOUND_NEXT_OFF,
 	TOPIC_RANK,
 	SAW_ADD,
 	SAW_GET,

@@ -30,9 +30,10 @@ static const char *const migrations[] = {
 	" reason TEXT NOT NULL, source TEXT, html TEXT, text TEXT NOT NULL) STRICT;"
 	"CREATE INDEX post_log ON post(log, time, seq);"
 	"CREATE TABLE forum_log(num INTEGER PRIMARY KEY, space BLOB NOT NULL, box BLOB NOT NULL,"
-	" incarnation INTEGER NOT NULL, UNIQUE(space, box, incarnation)) STRICT;"
-	"CREATE TABLE forum_bound(space BLOB PRIMARY KEY, time INTEGER NOT NULL)"
-	" STRICT, WITHOUT ROWID;"
+	" incarnation INTEGER NOT NULL, newest INTEGER, stale INTEGER NOT NULL DEFAULT 0,"
+	" UNIQUE(space, box, incarnation)) STRICT;"
+	"CREATE TABLE forum_bound(space BLOB PRIMARY KEY, time INTEGER NOT NULL,"
+	" put_off INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE post_last(one INTEGER PRIMARY KEY, num INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX post_by_id ON post(substr(id, 1, 8));"
 	"CREATE UNIQUE INDEX post_place ON post(topic, number);"
@@ -146,14 +147,23 @@ static const char *const sql[FORUM_STMTS] = {
 	[LOG_NUM] = "SELECT num FROM forum_log WHERE space = ?1 AND box = ?2 AND incarnation = ?3",
 	[LOG_NOTE] = "INSERT INTO forum_log(space, box, incarnation) VALUES(?1, ?2, ?3)"
 		     " RETURNING num",
+	[LOG_NEWEST] = "UPDATE forum_log SET newest = (SELECT max(time) FROM post"
+		       " WHERE log = forum_log.num) WHERE num = ?1 RETURNING newest",
+	[LOG_STALE] = "UPDATE forum_log SET stale = 1 WHERE num IN (SELECT log FROM post"
+		      " WHERE topic = (SELECT num FROM topic WHERE id = ?1))",
+	[LOG_FRESH] = "UPDATE forum_log SET stale = 0, newest = (SELECT max(time) FROM post"
+		      " WHERE log = forum_log.num) WHERE space = ?1 AND stale",
 	[BOUND_FIND] =
-		"WITH word AS MATERIALIZED (SELECT max((SELECT max(time) FROM post"
-		"   WHERE log = l.num)) AS newest FROM forum_log l WHERE l.space = ?1 GROUP BY l.box"
-		"  HAVING newest IS NOT NULL)"
+		"WITH word AS MATERIALIZED (SELECT max(newest) AS newest FROM forum_log"
+		"  WHERE space = ?1 AND newest IS NOT NULL GROUP BY box)"
 		" SELECT newest FROM word ORDER BY newest DESC"
 		" LIMIT 1 OFFSET (SELECT max(1, count(*) / 4) FROM word)",
 	[BOUND_GET] = "SELECT time FROM forum_bound WHERE space = ?1",
 	[BOUND_SET] = "INSERT OR REPLACE INTO forum_bound(space, time) VALUES(?1, ?2)",
+	[BOUND_OFF] = "INSERT INTO forum_bound(space, time, put_off) VALUES(?1, ?2, 1)"
+		      " ON CONFLICT(space) DO UPDATE SET put_off = 1",
+	[BOUND_IS_OFF] = "SELECT put_off FROM forum_bound WHERE space = ?1",
+	[BOUND_NEXT_OFF] = "SELECT space FROM forum_bound WHERE put_off LIMIT 1",
 	/* A post that claims more than the bound ?2 counts as old as what came before it in its
 	 * log. Only so many of those are looked through that nobody can make it long. */
 	[TOPIC_RANK] =
@@ -161,7 +171,8 @@ static const char *const sql[FORUM_STMTS] = {
 		"  ifnull((SELECT q.time FROM (SELECT time, seq FROM post WHERE log = p.log"
 		"    AND time <= ?2 ORDER BY time DESC LIMIT 256) q"
 		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1), 0) END)"
-		" FROM post p WHERE p.topic = topic.num) WHERE space = ?1 AND active > ?3",
+		" FROM post p WHERE p.topic = topic.num)"
+		" WHERE space = ?1 AND active > ?3 AND (?4 IS NULL OR num = ?4)",
 	[SAW_ADD] =
 		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",
 	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",
@@ -353,7 +364,9 @@ static struct error *reset(struct fold *f)
 					      RESET_TOPIC};
 	struct memo_topic *k = memo_topic(f);
 
-	memo_order(f);
+	TRY(db_do(f->conn->view, stmts(f), LOG_STALE, "k", &f->object));
+	if (db_changes(f->conn->view))
+		memo_stale(f);
 	if (k)
 		k->gone = true;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -385,5 +398,6 @@ const struct feature forum_feature = {
 	.erased = forum_erased,
 	.digest = digest,
 	.settle = memo_settle,
+	.tidy = order_tidy,
 	.forget = memo_forget,
 };

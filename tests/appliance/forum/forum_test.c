@@ -267,6 +267,32 @@ static void a_clock_in_the_far_future_does_not_pin_a_conversation(void **state)
 	world_release(&w);
 }
 
+/* In a large batch the order of what claims too much is put off, and put right by itself. */
+static void a_large_batch_from_the_future_pins_nothing_for_long(void **state)
+{
+	struct world w;
+	struct hash topic;
+
+	world_init(&w);
+	w.b.env.now = 3350000000000;
+	assert_ok(start_in(&w.b, &w, w.other, "Del futur", &topic));
+	for (int i = 0; i < 600; i++)
+		assert_ok(say(&w.b, &w, w.other, "i encara", NULL));
+	assert_ok(pull(&w.b, &w.a, 4096));
+	assert_true(conn_is_behind(w.a.c));
+	assert_ok(conn_follow(w.a.c));
+	assert_false(conn_is_behind(w.a.c));
+	topics_are(&w.a, &w, "Tema|Del futur");
+	test_env_pass(&w.a.env, 60000);
+	assert_ok(say(&w.a, &w, w.member, "avui", NULL));
+	assert_false(conn_is_behind(w.a.c));
+	topics_are(&w.a, &w, "Tema|Del futur");
+	rebuilt_the_same(&w);
+	swap(&w);
+	topics_are(&w.b, &w, "Tema|Del futur");
+	world_release(&w);
+}
+
 /* A reply from the year 2106 in somebody's conversation neither lifts it nor keeps it down. */
 static void a_reply_of_a_wrong_clock_hides_nothing(void **state)
 {
@@ -616,6 +642,7 @@ int main(void)
 		cmocka_unit_test(a_post_that_did_not_see_the_closing_stays),
 		cmocka_unit_test(the_later_of_two_moderators_who_know_of_each_other_wins),
 		cmocka_unit_test(a_clock_in_the_far_future_does_not_pin_a_conversation),
+		cmocka_unit_test(a_large_batch_from_the_future_pins_nothing_for_long),
 		cmocka_unit_test(a_reply_of_a_wrong_clock_hides_nothing),
 		cmocka_unit_test(who_writes_alone_for_long_keeps_the_order),
 		cmocka_unit_test(the_same_posts_give_the_same_order_everywhere),
