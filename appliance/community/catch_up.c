@@ -2,7 +2,7 @@
 /* Taking into the view what the log has and it has not. */
 #include "appliance/community/community_priv.h"
 
-enum { HURRY = 512 }; /* arrivals in a batch from which on it is no ordinary one */
+enum { HURRY = 128 }; /* arrivals in a batch from which on it is no ordinary one */
 
 struct catching {
 	struct batch b;

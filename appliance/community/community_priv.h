@@ -378,7 +378,8 @@ bool erase_known(struct conn *c, const struct hash *target);
 struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */
 /* What features put off. */
 struct error *tidy_features(struct conn *c) MUST;
-/* The next CATCH_UP_PART arrivals, and tidy behind the last; nothing is written into the log but what it must know (who may). */
+/* The next CATCH_UP_PART arrivals, and tidy behind the last; nothing is written into the log but what
+ * it must know (who may). */
 struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;
 /* --- conn.c --- */
 /* So many arrivals are taken into a view in one transaction while it is caught up with a whole log. */

@@ -10,7 +10,8 @@ struct job {
 	write_fn *fn;
 	void *arg;
 	struct error *err;
-	bool alone, done;
+	enum job_kind { JOB_SMALL, JOB_LARGE, JOB_OUTSIDE } kind;
+	bool done;
 	struct job *next;
 };
 
@@ -24,14 +25,20 @@ struct writer {
 	void (*on_commit)(void *ctx);
 	void *on_commit_ctx;
 	_Atomic uint64_t generation;
+	time_t behind_since; /* by the monotonic clock; 0: it is not */
 };
+
+/* Not longer than this does a busy box put off what waits for a quiet moment. */
+enum { BEHIND_MAX_S = 30 };
 
 enum { GROUP_MAX = 256 };
 
-static struct error *run_job(struct conn *c, struct job *j)
+static struct error *run_job(struct conn *c, struct job *j, bool only)
 {
 	struct error *err;
 
+	if (only)
+		return j->fn(c, j->arg);
 	TRY(conn_savepoint(c));
 	err = j->fn(c, j->arg);
 	if (!err)
@@ -72,9 +79,10 @@ static void tell(struct writer *w)
 
 static void run_group(struct writer *w, struct job *first)
 {
+	bool only = !first->next;
 	struct error *err;
 
-	if (first->alone) {
+	if (first->kind == JOB_OUTSIDE) {
 		first->err = first->fn(w->conn, first->arg);
 		error_free(conn_scrub(w->conn));
 		tell(w);
@@ -86,7 +94,11 @@ static void run_group(struct writer *w, struct job *first)
 		return;
 	}
 	for (struct job *j = first; j; j = j->next)
-		j->err = run_job(w->conn, j);
+		j->err = run_job(w->conn, j, only);
+	if (only && first->err) {
+		conn_rollback(w->conn);
+		return;
+	}
 	err = conn_commit(w->conn);
 	if (err) {
 		if (!can_go_on(err))
@@ -115,6 +127,20 @@ static void follow(struct writer *w)
 	error_free(err);
 }
 
+/* No second was quiet for long. */
+static void follow_at_last(struct writer *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!conn_is_behind(w->conn))
+		w->behind_since = 0;
+	else if (!w->behind_since)
+		w->behind_since = now.tv_sec;
+	else if (now.tv_sec - w->behind_since >= BEHIND_MAX_S)
+		follow(w);
+}
+
 /* What could not be scrubbed at once, for readers were in the way, and a view that could not follow
  * the log are tried again every second. Called with the lock, and gives it up meanwhile. */
 static void wait_and_tidy(struct writer *w)
@@ -133,7 +159,7 @@ static void wait_and_tidy(struct writer *w)
 
 static bool fits(const struct job *first, const struct job *j)
 {
-	return j == first || (!first->alone && !j->alone);
+	return j == first || (first->kind == JOB_SMALL && j->kind == JOB_SMALL);
 }
 
 /* Waits for jobs and takes those that wait; NULL: it is time to stop. Called with the lock. */
@@ -173,6 +199,9 @@ static void *writer_main(void *arg)
 			j->done = true;
 		}
 		pthread_cond_broadcast(&w->answered);
+		pthread_mutex_unlock(&w->lock);
+		follow_at_last(w);
+		pthread_mutex_lock(&w->lock);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -257,9 +286,15 @@ struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
 	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
 }
 
+struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg)
+{
+	TRY(check_room(w));
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_LARGE});
+}
+
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg)
 {
-	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .alone = true});
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_OUTSIDE});
 }
 
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx)

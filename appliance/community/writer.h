@@ -2,9 +2,10 @@
 /*
  * The one writer: a thread that owns the only connections that write. Jobs come from any thread;
  * those that wait together are gathered into one commit (group commit), each under a savepoint of
- * its own, so that one that fails does not take the others along. A job is answered after the
- * commit: what it wrote is then durable and readable. If a commit's fsync fails the process ends: a
- * restart is cheaper than a lie. When only the view could not follow (a disk that was full) the
+ * its own, so that one that fails does not take the others along. (A savepoint costs memory for every
+ * page that is changed under it: who is alone in its group has none, and large ones always are.) A job
+ * is answered after the commit: what it wrote is then durable and readable. If a commit's fsync fails
+ * the process ends: a restart is cheaper than a lie. When only the view could not follow (a disk that was full) the
  * writer catches it up by itself, every second until it can.
  */
 #pragma once
@@ -19,6 +20,8 @@ void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
 /* Run fn(conn, arg) in the next group and wait for its commit. ERR_FULL when little room is left on
  * the disk, before anything is tried. Must not be called from inside a job. */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
+/* The same, in a group of its own. */
+struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg) MUST;
 /* The same outside a transaction, alone: for what makes its own. */
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Called after every commit that changed something, on the writer's thread; must be quick. */

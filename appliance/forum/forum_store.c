@@ -29,6 +29,7 @@ static const char *const migrations[] = {
 	" edited INTEGER NOT NULL, hidden INTEGER NOT NULL, erased INTEGER NOT NULL,"
 	" reason TEXT NOT NULL, source TEXT, html TEXT, text TEXT NOT NULL) STRICT;"
 	"CREATE INDEX post_log ON post(log, time, seq);"
+	"CREATE INDEX post_time ON post(topic, time);"
 	"CREATE TABLE forum_log(num INTEGER PRIMARY KEY, space BLOB NOT NULL, box BLOB NOT NULL,"
 	" incarnation INTEGER NOT NULL, newest INTEGER, stale INTEGER NOT NULL DEFAULT 0,"
 	" UNIQUE(space, box, incarnation)) STRICT;"
@@ -167,11 +168,13 @@ static const char *const sql[FORUM_STMTS] = {
 	/* A post that claims more than the bound ?2 counts as old as what came before it in its
 	 * log. Only so many of those are looked through that nobody can make it long. */
 	[TOPIC_RANK] =
-		"UPDATE topic SET rank = (SELECT max(CASE WHEN p.time <= ?2 THEN p.time ELSE"
-		"  ifnull((SELECT q.time FROM (SELECT time, seq FROM post WHERE log = p.log"
+		"UPDATE topic SET rank = max("
+		" ifnull((SELECT max(p.time) FROM post p WHERE p.topic = topic.num AND p.time <= ?2),"
+		"  0),"
+		" ifnull((SELECT max((SELECT q.time FROM (SELECT time, seq FROM post WHERE log = p.log"
 		"    AND time <= ?2 ORDER BY time DESC LIMIT 256) q"
-		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1), 0) END)"
-		" FROM post p WHERE p.topic = topic.num)"
+		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1))"
+		"  FROM post p WHERE p.topic = topic.num AND p.time > ?2), 0))"
 		" WHERE space = ?1 AND active > ?3 AND (?4 IS NULL OR num = ?4)",
 	[SAW_ADD] =
 		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",

@@ -30,7 +30,7 @@ static struct error *host_run(void *ctx, sync_write_fn *fn, void *arg)
 	struct app *a = ctx;
 	struct host_write w = {fn, arg};
 
-	return writer_run(a->writer, host_job, &w);
+	return writer_run_large(a->writer, host_job, &w);
 }
 
 /* One connection for all threads of the engine: they ask seldom and shortly. */
