@@ -5,8 +5,8 @@
  * its own, so that one that fails does not take the others along. (A savepoint costs memory for every
  * page that is changed under it: who is alone in its group has none, and large ones always are.) A job
  * is answered after the commit: what it wrote is then durable and readable. If a commit's fsync fails
- * the process ends: a restart is cheaper than a lie. When only the view could not follow (a disk that was full) the
- * writer catches it up by itself, every second until it can.
+ * the process ends: a restart is cheaper than a lie. When only the view could not follow (a disk that
+ * was full), the writer catches it up by itself, every second until it can.
  */
 #pragma once
 #include "appliance/community/community.h"

@@ -276,7 +276,7 @@ static void a_large_batch_from_the_future_pins_nothing_for_long(void **state)
 	world_init(&w);
 	w.b.env.now = 3350000000000;
 	assert_ok(start_in(&w.b, &w, w.other, "Del futur", &topic));
-	for (int i = 0; i < 600; i++)
+	for (int i = 0; i < 300; i++)
 		assert_ok(say(&w.b, &w, w.other, "i encara", NULL));
 	assert_ok(pull(&w.b, &w.a, 4096));
 	assert_true(conn_is_behind(w.a.c));
