@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The measured halves of `make bench` that are not another program: filling a box, the limits that
- *rows are compared with, and clients that load a daemon. Each verb prints one number (or a few) on
- *standard output.
+ * rows are compared with, and clients that load a daemon. Each verb prints one number (or a few) on
+ * standard output.
  *
- *	logs DIR LOGS POSTS TOPICS      add that many posts in the logs of so many other boxes, which
- *are admitted first; prints a topic and seconds
- *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR
- *(no daemon runs) text POSTS                      the same texts, one a line, for the programs we
- *compare with verify-limit N                  seconds for N crypto_sign_verify_detached on all
- *cores sign-limit                      signatures a second on all cores sqlite-limit FILE SECONDS
- *commits a second, one FULL commit per post fixed PORT BYTES                libmicrohttpd answering
- *one body of that size, until killed post PORT TOPIC TOKEN WRITERS SECONDS   acknowledged posts a
- *second hold PORT N                     open N idle keep-alive connections, until killed
+ *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR (no
+ *	                                daemon runs)
+ *	logs DIR LOGS POSTS TOPICS      add that many posts in the logs of so many other boxes, which are
+ *	                                admitted first; prints a topic
+ *	each DIR LOGS TOPIC             add one short post to each of the first so many of those logs
+ *	text POSTS                      the same texts, one a line, for the programs we compare with
+ *	verify-limit N                  seconds for N crypto_sign_verify_detached on all cores
+ *	sign-limit                      signatures a second on all cores
+ *	sqlite-limit FILE SECONDS       commits a second, one FULL commit per post
+ *	fixed PORT BYTES                libmicrohttpd answering one body of that size, until killed
+ *	post PORT TOPIC TOKEN WRITERS SECONDS   acknowledged posts a second
+ *	hold PORT N                     open N idle keep-alive connections, until killed
  */
 #include "appliance/community/community.h"
 #include <arpa/inet.h>
@@ -205,10 +208,10 @@ static void ingest_run(struct logs *g, struct writing *w)
 	w->n = 0;
 }
 
-static void write_post(struct logs *g, struct writing *w, struct secret *key, unsigned n)
+static void write_text(struct logs *g, struct writing *w, struct secret *key, unsigned n,
+		       const char *text)
 {
 	unsigned topic = n % g->ntopics;
-	char text[TEXT_BYTES + 1];
 	struct entry e = {.seq = ++w->seq,
 			  .time = 1750000000000 + (int64_t)n * 60000,
 			  .incarnation = w->id.incarnation,
@@ -217,7 +220,6 @@ static void write_post(struct logs *g, struct writing *w, struct secret *key, un
 			  .prev = w->prev};
 	char *op;
 
-	make_text(n, text);
 	op = arena_printf(&w->texts,
 			  "{\"type\":\"post.create\",\"object\":\"%s\",\"seen\":[\"%s\"],"
 			  "\"text\":\"%s\",\"by\":{\"name\":\"Veina %u\",\"kind\":\"guest\"}}",
@@ -232,14 +234,36 @@ static void write_post(struct logs *g, struct writing *w, struct secret *key, un
 		ingest_run(g, w);
 }
 
+static void write_post(struct logs *g, struct writing *w, struct secret *key, unsigned n)
+{
+	char text[TEXT_BYTES + 1];
+
+	make_text(n, text);
+	write_text(g, w, key, n, text);
+}
+
+static void write_short(struct logs *g, struct writing *w, struct secret *key, unsigned n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "Sí, %u.", n);
+	write_text(g, w, key, n, text);
+}
+
+static struct secret *key_of_box(unsigned i)
+{
+	uint8_t seed[32] = {77};
+
+	memcpy(seed + 1, &i, sizeof(i));
+	return secret_from_seed(seed);
+}
+
 static void admit_boxes(struct logs *g)
 {
 	for (unsigned i = 0; i < g->nlogs; i++) {
-		uint8_t seed[32] = {77};
 		char name[32];
 
-		memcpy(seed + 1, &i, sizeof(i));
-		g->boxes[i] = secret_from_seed(seed);
+		g->boxes[i] = key_of_box(i);
 		snprintf(name, sizeof(name), "Ateneu %u", i);
 		submit(&g->f, "appliance.admit", NULL, NULL,
 		       json_pack("{s:s, s:s, s:s}", "key", ID(secret_pubkey(g->boxes[i])), "name",
@@ -302,6 +326,42 @@ static void logs(const char *dir, unsigned nlogs, unsigned posts, unsigned ntopi
 	secret_free(key);
 	for (unsigned i = 0; i < nlogs; i++)
 		secret_free(g->boxes[i]);
+	free(g);
+}
+
+/* One more post in a log that `logs` began. */
+static void write_one_more(struct logs *g, unsigned i, const struct hash *topic)
+{
+	struct secret *box = key_of_box(i);
+	struct writing w = {.id = {g->f.space, *secret_pubkey(box), 1 + i}};
+	struct log_info info;
+
+	die(log_info_get(g->f.c->log, &w.id, &info));
+	die(log_hash_at(g->f.c->log, info.num, info.head, &w.prev));
+	w.seq = info.head;
+	g->ntopics = 1;
+	g->topics[0] = g->newest[0] = *topic;
+	write_short(g, &w, box, i);
+	ingest_run(g, &w);
+	secret_free(box);
+}
+
+static void each(const char *dir, unsigned nlogs, const char *topic)
+{
+	struct logs *g = calloc(1, sizeof(*g));
+	struct secret *key;
+	struct hash id;
+
+	if (!g || !id_parse(topic, id.b))
+		abort();
+	open_for_filling(dir, &g->f, &key);
+	g->rules = g->f.space;
+	die(conn_begin(g->f.c));
+	for (unsigned i = 0; i < nlogs; i++)
+		write_one_more(g, i, &id);
+	die(conn_commit(g->f.c));
+	conn_close(g->f.c);
+	secret_free(key);
 	free(g);
 }
 
@@ -551,6 +611,8 @@ int main(int argc, char **argv)
 	if (!strcmp(verb, "logs") && argc == 6)
 		logs(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
 		     (unsigned)number(argv[5]));
+	else if (!strcmp(verb, "each") && argc == 5)
+		each(argv[2], (unsigned)number(argv[3]), argv[4]);
 	else if (!strcmp(verb, "fill") && argc == 6)
 		fill(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
 		     (unsigned)number(argv[5]));
