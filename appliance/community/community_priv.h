@@ -191,6 +191,7 @@ enum view_stmt {
 	OPS_IN_LOG,
 	OPS_ERASE,
 	OPS_OBJECT,
+	LOGS_OF_AUTHOR,
 	PLACE_ADD,
 	PLACE_DROP,
 	PLACE_OF,
@@ -323,6 +324,11 @@ void word_open(struct conn *c, const struct space *s, const struct rules_words *
  * to who lacks it: as this appliance if it is a keeper, else as `author` if that is a steward. */
 struct error *keys_settle(struct conn *c, struct space *s, const struct secret *author) MUST;
 struct error *keys_settle_all(struct conn *c) MUST;
+/* --- cut.c --- */
+/* How far the logs are known in which there is something of that key, a person's or a box's: the cut of
+ * its revocation. The view has what the log has. */
+struct error *cut_json(struct conn *c, const struct hash *space, const struct pubkey *key,
+		       bool person, json_t **ret) MUST;
 /* --- submit.c --- */
 /* Write one op, checked; heads of the rules are joined first. Consumes the body. */
 struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,

@@ -360,30 +360,15 @@ struct error *community_admit(struct conn *c, const struct hash *space, const st
 		&id);
 }
 
-static struct error *add_to_cut(void *ctx, const struct log_info *info)
-{
-	char incarnation[17];
-
-	snprintf(incarnation, sizeof(incarnation), "%016llx",
-		 (unsigned long long)info->id.incarnation);
-	json_array_append_new(ctx,
-			      json_pack("{s:s, s:s, s:I}", "appliance", ID(&info->id.appliance),
-					"incarnation", incarnation, "seq", (json_int_t)info->live));
-	return NULL;
-}
-
 /* `type` of that key, with a cut at what is held here. */
 static struct error *take_away(struct conn *c, const char *type, const struct hash *space,
-			       const struct pubkey *key, const struct secret *author)
+			       const struct pubkey *key, bool person, const struct secret *author)
 {
-	json_t *cut = json_array();
-	struct error *err = log_each(c->log, space, add_to_cut, cut);
 	struct hash id;
+	json_t *cut;
 
-	if (err) {
-		json_decref(cut);
-		return err;
-	}
+	TRY(catch_up_own(c));
+	TRY(cut_json(c, space, key, person, &cut));
 	return community_submit(
 		c,
 		&(struct draft){.type = type,
@@ -396,11 +381,11 @@ static struct error *take_away(struct conn *c, const char *type, const struct ha
 struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
 			       const struct secret *author)
 {
-	return take_away(c, "appliance.revoke", space, key, author);
+	return take_away(c, "appliance.revoke", space, key, false, author);
 }
 
 struct error *community_remove_person(struct conn *c, const struct hash *space,
 				      const struct pubkey *key, const struct secret *author)
 {
-	return take_away(c, "member.revoke", space, key, author);
+	return take_away(c, "member.revoke", space, key, true, author);
 }

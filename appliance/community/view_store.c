@@ -103,6 +103,10 @@ const char *const view_sql[VIEW_STMTS] = {
 		      " (SELECT op FROM erase WHERE target = ?1)",
 	[OPS_OBJECT] = "SELECT o.id, s.id, p.kind FROM op p JOIN space s ON s.num = p.space"
 		       " LEFT JOIN object o ON o.num = p.object WHERE p.prefix = ?1 AND p.id = ?2",
+	[LOGS_OF_AUTHOR] =
+		"SELECT log, count(*) FROM (SELECT log FROM op WHERE space = ?1 AND author = ?2"
+		" UNION ALL SELECT p.log FROM op o JOIN place p ON p.op = o.num"
+		" WHERE o.space = ?1 AND o.author = ?2) GROUP BY log",
 	[PLACE_ADD] = "INSERT OR IGNORE INTO place(op, log, seq) VALUES (?1, ?2, ?3)",
 	[PLACE_DROP] = "DELETE FROM place WHERE op = ?1 AND log = ?2 AND seq = ?3",
 	[PLACE_OF] = "SELECT log, seq FROM place WHERE op = ?1",

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Boxes that write very much of what costs others: whoever makes logs must not be safe from being sent
+ * away by it, and whoever names rules must not hold others up. */
+#include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
+
+enum { MANY = 2600 }; /* rows of a cut that do not fit into one entry */
+
+/* Box b begins that many logs, with one entry each, and a takes them. */
+static void make_logs(struct town *t, const struct secret *author)
+{
+	static const uint8_t salt[ENTRY_SALT] = {1};
+	const struct span payload = span_str("{\"type\":\"later\"}");
+	bool more;
+
+	assert_ok(conn_begin(t->a.c));
+	for (uint64_t i = 1; i <= MANY; i++) {
+		struct log_id id = {t->space, *secret_pubkey(t->b.key), i};
+		struct entry e = {.seq = 1,
+				  .time = 1764000000000 + (int64_t)i,
+				  .incarnation = i,
+				  .space = t->space,
+				  .rules = t->space};
+		const struct ingest_payload p = {PAYLOAD_HELD, salt, payload};
+		struct error *refused = NULL;
+		struct ingest_result r;
+		struct entry_bytes raw;
+
+		entry_make(&e, author, t->b.key, salt, payload, &raw);
+		assert_ok(log_ingest(t->a.c->log,
+				     &(struct ingest){.id = &id,
+						      .first = 1,
+						      .headers = &raw,
+						      .payloads = &p,
+						      .n = 1},
+				     &r, &refused));
+		assert_ok(refused);
+		assert_int_equal(r.added, 1);
+	}
+	assert_ok(community_catch_up(t->a.c, 0, &more));
+	assert_ok(conn_commit(t->a.c));
+}
+
+static int role_of(struct town *t, const struct hash *op)
+{
+	struct op_rec r;
+
+	assert_ok(rec_find(t->a.c, op, &r));
+	assert_true(r.num);
+	return r.role;
+}
+
+static void in_one_commit(struct town *t,
+			  struct error *(*remove)(struct conn *c, const struct hash *space,
+						  const struct pubkey *key,
+						  const struct secret *author),
+			  const struct pubkey *key)
+{
+	assert_ok(conn_begin(t->a.c));
+	assert_ok(remove(t->a.c, &t->space, key, t->who[FOUNDER]));
+	assert_ok(conn_commit(t->a.c));
+}
+
+static void a_box_with_very_many_logs_can_be_sent_away(void **state)
+{
+	struct hash before, after;
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.b, MEMBER, "before", &before));
+	meet(&t.a, &t.b);
+	make_logs(&t, NULL);
+	in_one_commit(&t, community_remove, secret_pubkey(t.b.key));
+	assert_ok(post(&t, &t.b, MEMBER, "after", &after));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of(&t, &before), ROLE_MEMBER);
+	assert_int_equal(role_of(&t, &after), ROLE_NONE);
+	town_close(&t);
+}
+
+static void a_person_can_be_sent_away_where_there_are_very_many_logs(void **state)
+{
+	struct hash here, there, later;
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "here", &here));
+	assert_ok(post(&t, &t.b, MEMBER, "there", &there));
+	meet(&t.a, &t.b);
+	make_logs(&t, NULL);
+	in_one_commit(&t, community_remove_person, KEY(&t, MEMBER));
+	assert_ok(post(&t, &t.b, MEMBER, "later", &later));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of(&t, &here), ROLE_MEMBER);
+	assert_int_equal(role_of(&t, &there), ROLE_MEMBER);
+	assert_int_equal(role_of(&t, &later), ROLE_NONE);
+	town_close(&t);
+}
+
+/* Even when the person has something in each of them. */
+static void a_person_who_wrote_in_very_many_logs_can_be_sent_away(void **state)
+{
+	struct hash here;
+	struct town t;
+
+	town_open(&t);
+	for (int i = 0; i < 3; i++)
+		assert_ok(post(&t, &t.a, MEMBER, "here", &here));
+	make_logs(&t, t.who[MEMBER]);
+	in_one_commit(&t, community_remove_person, KEY(&t, MEMBER));
+	assert_int_equal(role_of(&t, &here), ROLE_MEMBER);
+	town_close(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_box_with_very_many_logs_can_be_sent_away),
+		cmocka_unit_test(a_person_can_be_sent_away_where_there_are_very_many_logs),
+		cmocka_unit_test(a_person_who_wrote_in_very_many_logs_can_be_sent_away),
+	};
+
+	return run_group(tests);
+}
