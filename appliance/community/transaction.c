@@ -47,7 +47,8 @@ void conn_rollback(struct conn *c)
 {
 	if (c->community->touched)
 		memory_drop(c);
-	c->community->touched = c->community->part_touched = c->community->scrub = false;
+	/* What waits to be scrubbed may be of a transaction before this one. */
+	c->community->touched = c->community->part_touched = false;
 	log_rollback(c->log);
 	db_rollback(c->view);
 	db_rollback(c->local);

@@ -112,12 +112,28 @@ static void a_person_who_wrote_in_very_many_logs_can_be_sent_away(void **state)
 	town_close(&t);
 }
 
+/* What was erased still lies in the files when readers were in the way: a transaction that fails
+ * afterwards is no reason to leave it there. */
+static void a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed(void **state)
+{
+	struct town t;
+
+	town_open(&t);
+	assert_ok(conn_scrub(t.a.c));
+	conn_scrub_later(t.a.c);
+	assert_ok(conn_begin(t.a.c));
+	conn_rollback(t.a.c);
+	assert_true(conn_scrub_waits(t.a.c));
+	town_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_box_with_very_many_logs_can_be_sent_away),
 		cmocka_unit_test(a_person_can_be_sent_away_where_there_are_very_many_logs),
 		cmocka_unit_test(a_person_who_wrote_in_very_many_logs_can_be_sent_away),
+		cmocka_unit_test(a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed),
 	};
 
 	return run_group(tests);
