@@ -11,6 +11,7 @@ void batch_release(struct batch *b)
 			list[i]->forget(b->memo[i]);
 	arena_release(&b->arena);
 	idmap_release(&b->object_at);
+	idmap_release(&b->erasure_at);
 	for (size_t i = 0; i < b->objects_n; i++)
 		free(b->objects[i]);
 	free(b->objects);
@@ -86,12 +87,17 @@ struct error *batch_dirty(struct batch *b, int64_t object)
 
 void batch_erasure(struct batch *b, const struct hash *target)
 {
+	uint32_t at = idmap_get(&b->erasure_at, target);
+
+	if (at != IDMAP_NONE && at >= b->erasures_done)
+		return;
 	if (b->erasures_n == b->erasures_cap) {
 		b->erasures_cap = b->erasures_cap ? b->erasures_cap * 2 : 16;
 		b->erasures = realloc(b->erasures, b->erasures_cap * sizeof(b->erasures[0]));
 		if (!b->erasures)
 			abort();
 	}
+	idmap_put(&b->erasure_at, target, (uint32_t)b->erasures_n);
 	b->erasures[b->erasures_n++] = *target;
 }
 
@@ -148,8 +154,8 @@ struct error *batch_finish(struct batch *b)
 {
 	TRY(finish_rules(b));
 	/* Settling an erasure may queue another: an array that grows. */
-	for (size_t i = 0; i < b->erasures_n; i++) {
-		struct hash target = b->erasures[i];
+	while (b->erasures_done < b->erasures_n) {
+		struct hash target = b->erasures[b->erasures_done++];
 
 		TRY(erase_settle(b, &target));
 	}

@@ -258,8 +258,21 @@ struct recs {
 void recs_release(struct recs *l);
 /* Everything that one of these statements gives, by one number. */
 struct error *recs_load(struct conn *c, enum view_stmt which, int64_t by, struct recs *ret) MUST;
-/* Those whose best place is in that log, from `from` on. */
-struct error *recs_in_log(struct conn *c, int64_t log, uint64_t from, struct recs *ret) MUST;
+/* The same of a statement that gives it in pages (its ?2 and ?3), one after the other, so that a space
+ * of a million ops needs no more memory than one of a thousand. What is walked over may be changed and
+ * dropped meanwhile. Of OPS_IN_LOG: those whose best place is in that log, from `from` on. */
+enum { RECS_PAGE = 512 };
+struct recs_walk {
+	enum view_stmt which;
+	int64_t by;
+	uint64_t from;
+	struct recs page;
+	size_t at;
+	int64_t after; /* the number of the last one given */
+};
+void recs_walk_release(struct recs_walk *w);
+/* The next, borrowed until the call after; NULL: that was all. */
+struct error *recs_next(struct conn *c, struct recs_walk *w, struct op_rec **ret) MUST;
 struct places {
 	struct op_at *p;
 	size_t n;
@@ -282,7 +295,8 @@ struct batch {
 	struct object **objects;
 	size_t objects_n, objects_cap;
 	struct hash *erasures; /* targets to look at again */
-	size_t erasures_n, erasures_cap;
+	size_t erasures_n, erasures_cap, erasures_done;
+	struct idmap erasure_at; /* where each was put last: once among those not done is enough */
 	void *memo[FEATURES_MAX];
 };
 void batch_release(struct batch *b);
@@ -304,6 +318,8 @@ struct error *judge_space(struct batch *b, struct space *s) MUST;
 void settle_space(struct conn *c, struct space *s);
 /* *ret_moved: by which something was judged. */
 void floors_set(struct space *s, struct vlog *l, bool *ret_moved);
+/* Of the run that was just added. */
+void floors_add(struct space *s, struct vlog *l);
 /* --- keyring.c: what is sealed, opened --- */
 void keyring_release(struct keyring *k);
 /* false: this box was not given it. */

@@ -37,6 +37,23 @@ void floors_set(struct space *s, struct vlog *l, bool *ret_moved)
 	}
 }
 
+/* One run more: what was found of those before it holds as long as the rules are the same. */
+void floors_add(struct space *s, struct vlog *l)
+{
+	struct run *run = &l->runs[l->n - 1];
+	uint32_t named;
+	bool moved;
+
+	if (l->epoch != rules_epoch(s->rules)) {
+		floors_set(s, l, &moved);
+		return;
+	}
+	named = rules_find(s->rules, &run->rules);
+	run->floor = next_floor(s, l->n > 1 ? run[-1].floor : (uint32_t)RULES_NONE, named);
+	if (named != RULES_NONE && l->settled == l->n - 1)
+		l->settled = l->n;
+}
+
 static uint32_t floor_of(struct vlog *l, uint64_t seq)
 {
 	size_t low = 0, high = l->n;
@@ -146,13 +163,15 @@ struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed)
 
 struct error *judge_space(struct batch *b, struct space *s)
 {
-	_cleanup_(recs_release) struct recs all = {0};
+	_cleanup_(recs_walk_release) struct recs_walk all = {.which = OPS_OF_SPACE, .by = s->num};
 
-	TRY(recs_load(b->c, OPS_OF_SPACE, s->num, &all));
-	for (size_t i = 0; i < all.n; i++) {
-		struct op_rec *r = &all.p[i];
+	for (;;) {
+		struct op_rec *r;
 		bool changed;
 
+		TRY(recs_next(b->c, &all, &r));
+		if (!r)
+			return NULL;
 		TRY(judge(b, r, &changed));
 		arena_release(&b->arena);
 		if (!changed)
@@ -164,5 +183,4 @@ struct error *judge_space(struct batch *b, struct space *s)
 			TRY(erase_queue_target(b, r));
 		TRY(batch_dirty(b, r->object));
 	}
-	return NULL;
 }

@@ -251,11 +251,17 @@ static struct error *retake_one(struct batch *b, struct op_rec *r)
 
 struct error *keyring_retake(struct batch *b, struct space *s, bool gained, bool lost)
 {
-	_cleanup_(recs_release) struct recs sealed = {0}, erasing = {0};
+	_cleanup_(recs_walk_release) struct recs_walk sealed = {
+		.which = lost ? OPS_SEALED_ALL : OPS_NOT_OPENED, .by = s->num};
+	_cleanup_(recs_release) struct recs erasing = {0};
+	struct op_rec *r;
 
-	TRY(recs_load(b->c, lost ? OPS_SEALED_ALL : OPS_NOT_OPENED, s->num, &sealed));
-	for (size_t i = 0; i < sealed.n; i++)
-		TRY(retake_one(b, &sealed.p[i]));
+	for (;;) {
+		TRY(recs_next(b->c, &sealed, &r));
+		if (!r)
+			break;
+		TRY(retake_one(b, r));
+	}
 	/* What was said of erased ops is in words, too. */
 	TRY(recs_load(b->c, OPS_THAT_ERASE, s->num, &erasing));
 	for (size_t i = 0; i < erasing.n; i++)

@@ -368,7 +368,6 @@ static struct error *note_one(void *ctx, const struct stored *e)
 	struct noting *k = ctx;
 	struct vlog *l = k->l;
 	struct entry h;
-	bool moved;
 
 	entry_decode(&e->raw, &h);
 	l->top = e->seq;
@@ -379,7 +378,7 @@ static struct error *note_one(void *ctx, const struct stored *e)
 	TRY(db_do(k->c->view, k->c->community->stmts, RUN_ADD, "iik", l->num, (int64_t)e->seq,
 		  &h.rules));
 	add_run(l, e->seq, &h.rules);
-	floors_set(k->c->community->m.spaces[l->space], l, &moved);
+	floors_add(k->c->community->m.spaces[l->space], l);
 	return NULL;
 }
 

@@ -134,12 +134,31 @@ struct error *recs_load(struct conn *c, enum view_stmt which, int64_t by, struct
 	return read_all(c, st, ret);
 }
 
-struct error *recs_in_log(struct conn *c, int64_t log, uint64_t from, struct recs *ret)
+void recs_walk_release(struct recs_walk *w)
 {
-	sqlite3_stmt *st = db_stmt(c->community->stmts, OPS_IN_LOG);
+	recs_release(&w->page);
+}
 
-	db_bind(st, "ii", log, (int64_t)from);
-	return read_all(c, st, ret);
+static struct error *next_page(struct conn *c, struct recs_walk *w)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, w->which);
+
+	w->at = w->page.n = 0;
+	if (w->which == OPS_IN_LOG)
+		db_bind(st, "iiii", w->by, w->after, (int64_t)RECS_PAGE, (int64_t)w->from);
+	else
+		db_bind(st, "iii", w->by, w->after, (int64_t)RECS_PAGE);
+	return read_all(c, st, &w->page);
+}
+
+struct error *recs_next(struct conn *c, struct recs_walk *w, struct op_rec **ret)
+{
+	if (w->at == w->page.n)
+		TRY(next_page(c, w));
+	*ret = w->at < w->page.n ? &w->page.p[w->at++] : NULL;
+	if (*ret)
+		w->after = (*ret)->num;
+	return NULL;
 }
 
 struct error *rec_places(struct conn *c, const struct op_rec *r, struct arena *a,

@@ -85,15 +85,21 @@ static struct error *shorten(struct batch *b, struct vlog *l, uint64_t top)
 
 static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
 {
-	_cleanup_(recs_release) struct recs all = {0};
+	_cleanup_(recs_walk_release) struct recs_walk all = {
+		.which = OPS_IN_LOG, .by = l->num, .from = from};
 	struct space *s = b->c->community->m.spaces[l->space];
+	struct op_rec *r;
 
 	memory_touch(b->c);
 	b->dropped = true;
 	TRY(drop_others(b, l, from));
-	TRY(recs_in_log(b->c, l->num, from, &all));
-	for (size_t i = 0; i < all.n; i++)
-		TRY(drop_best(b, &all.p[i], l, from));
+	for (;;) {
+		TRY(recs_next(b->c, &all, &r));
+		if (!r)
+			break;
+		TRY(drop_best(b, r, l, from));
+		arena_release(&b->arena);
+	}
 	TRY(db_do(b->c->view, b->c->community->stmts, RUN_CUT, "ii", l->num, (int64_t)from));
 	while (l->n && l->runs[l->n - 1].seq >= from)
 		l->n--;
@@ -104,7 +110,6 @@ static struct error *drop_tail(struct batch *b, struct vlog *l, uint64_t from)
 	l->stop = from;
 	l->changed = true;
 	rules_drop(s->rules, &l->id.appliance, l->id.incarnation, from);
-	arena_release(&b->arena);
 	return NULL;
 }
 

@@ -92,13 +92,16 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OPS_BY_ID] = "SELECT " OP_COLUMNS " FROM op WHERE prefix = ?1 AND id = ?2",
 	[OPS_BY_NUM] = "SELECT " OP_COLUMNS " FROM op WHERE num = ?1",
 	[OPS_OF_OBJECT] = "SELECT " OP_COLUMNS " FROM op WHERE object = ?1",
-	[OPS_OF_SPACE] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind NOT IN (3, 4)",
+	[OPS_OF_SPACE] = "SELECT " OP_COLUMNS " FROM op WHERE num > ?2 AND space = ?1"
+			 " AND kind NOT IN (3, 4) ORDER BY num LIMIT ?3",
 	[OPS_OF_RULES] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 4 ORDER BY num",
-	[OPS_NOT_OPENED] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 7",
+	[OPS_NOT_OPENED] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 7"
+			   " AND num > ?2 ORDER BY num LIMIT ?3",
 	[OPS_THAT_ERASE] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 5",
-	[OPS_SEALED_ALL] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND flags & 4"
-			   " AND kind <> 6",
-	[OPS_IN_LOG] = "SELECT " OP_COLUMNS " FROM op WHERE log = ?1 AND seq >= ?2",
+	[OPS_SEALED_ALL] = "SELECT " OP_COLUMNS " FROM op WHERE num > ?2 AND space = ?1"
+			   " AND flags & 4 AND kind <> 6 ORDER BY num LIMIT ?3",
+	[OPS_IN_LOG] = "SELECT " OP_COLUMNS " FROM op WHERE num > ?2 AND log = ?1"
+		       " AND seq >= ?4 ORDER BY num LIMIT ?3",
 	[OPS_ERASE] = "SELECT " OP_COLUMNS " FROM op WHERE num IN"
 		      " (SELECT op FROM erase WHERE target = ?1)",
 	[OPS_OBJECT] = "SELECT o.id, s.id, p.kind FROM op p JOIN space s ON s.num = p.space"

@@ -3,6 +3,7 @@
  * away by it, and whoever names rules must not hold others up. */
 #include "tests/appliance/community/town.h"
 #include "appliance/community/community_priv.h"
+#include <time.h>
 
 enum { MANY = 2600 }; /* rows of a cut that do not fit into one entry */
 
@@ -112,6 +113,71 @@ static void a_person_who_wrote_in_very_many_logs_can_be_sent_away(void **state)
 	town_close(&t);
 }
 
+/* Each entry names other rules than the one before, and the first names rules that are nowhere. */
+static void a_log_that_names_other_rules_in_each_entry_is_taken_in_one_pass(void **state)
+{
+	enum { ENTRIES = 60000, SECONDS = 6 };
+	clock_t began = clock();
+	struct vlog *l;
+	struct town t;
+	bool more;
+
+	town_open(&t);
+	assert_ok(conn_begin(t.a.c));
+	assert_ok(community_catch_up(t.a.c, 0, &more));
+	assert_ok(memory_log(t.a.c, 1, &l));
+	for (uint64_t i = 0; i < ENTRIES; i++) {
+		struct entry h = {.version = 1, .seq = l->top + 1, .rules = t.space};
+		struct stored e = {.log = l->num, .seq = h.seq};
+
+		h.rules.b[31] ^= (uint8_t)(i % 2 + 1);
+		entry_encode(&h, &e.raw);
+		assert_ok(note_run(t.a.c, l, &e));
+	}
+	assert_true(l->n >= ENTRIES);
+	conn_rollback(t.a.c);
+	assert_true((clock() - began) / CLOCKS_PER_SEC < SECONDS);
+	town_close(&t);
+}
+
+/* Erasing something again and again: the target is looked at once for all that came together. */
+static void erasing_one_thing_very_often_costs_no_more_than_once(void **state)
+{
+	struct hash target;
+	struct batch b;
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "once", &target));
+	b = (struct batch){.c = t.a.c};
+	for (int i = 0; i < 1000; i++)
+		batch_erasure(&b, &target);
+	assert_int_equal(b.erasures_n, 1);
+	batch_release(&b);
+	town_close(&t);
+}
+
+/* Judging a space anew holds a page of its ops in memory, and not all. */
+static void the_ops_of_a_space_are_walked_over_in_pages(void **state)
+{
+	_cleanup_(recs_walk_release) struct recs_walk all = {.which = OPS_OF_SPACE};
+	struct op_rec *r;
+	size_t n = 0;
+	struct town t;
+
+	town_open(&t);
+	make_logs(&t, NULL);
+	all.by = space_of(t.a.c, &t.space)->num;
+	for (;; n++) {
+		assert_ok(recs_next(t.a.c, &all, &r));
+		if (!r)
+			break;
+	}
+	assert_true(n >= MANY);
+	assert_true(all.page.cap <= RECS_PAGE * 2);
+	town_close(&t);
+}
+
 /* What was erased still lies in the files when readers were in the way: a transaction that fails
  * afterwards is no reason to leave it there. */
 static void a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed(void **state)
@@ -133,6 +199,9 @@ int main(void)
 		cmocka_unit_test(a_box_with_very_many_logs_can_be_sent_away),
 		cmocka_unit_test(a_person_can_be_sent_away_where_there_are_very_many_logs),
 		cmocka_unit_test(a_person_who_wrote_in_very_many_logs_can_be_sent_away),
+		cmocka_unit_test(a_log_that_names_other_rules_in_each_entry_is_taken_in_one_pass),
+		cmocka_unit_test(erasing_one_thing_very_often_costs_no_more_than_once),
+		cmocka_unit_test(the_ops_of_a_space_are_walked_over_in_pages),
 		cmocka_unit_test(a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed),
 	};
 
