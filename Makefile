@@ -19,7 +19,7 @@ BUILD_PACKAGES := gcc make pkg-config gettext git ca-certificates libsodium-dev 
 	libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev libjansson-dev \
 	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev libqrencode-dev libsystemd-dev
 RUN_PACKAGES := avahi-daemon dbus
-TEST_PACKAGES := $(RUN_PACKAGES) libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
+TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
 	procps curl openssl nodejs npm chromium universal-ctags network-manager dnsmasq-base busybox udhcpc grub-common grub-emu mtools dosfstools
 BENCH_PACKAGES := fossil wrk time
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev

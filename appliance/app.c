@@ -35,6 +35,39 @@ static struct error *open_writer(struct app *a)
 	return writer_start(c, &a->writer);
 }
 
+struct error *app_format(struct app *a, int64_t *ret)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	int64_t local, log;
+
+	TRY(app_conn(a, &c));
+	TRY(db_format(c->local, &local));
+	TRY(db_format(log_db(c->log), &log));
+	*ret = local + log;
+	return NULL;
+}
+
+/* For the updater, which can't look into databases: no older system is put over newer data. */
+static struct error *note_format(struct app *a)
+{
+	_cleanup_(freep) char *path = path_join(a->dir, "format");
+	_cleanup_(buf_release) struct buf was = {0};
+	struct error *e = file_read(path, 24, &was);
+	char text[24];
+	int64_t format;
+
+	error_free(e); /* not written yet */
+	TRY(app_format(a, &format));
+	snprintf(text, sizeof(text), "%lld\n", (long long)format);
+	if (strcmp(buf_str(&was), text) == 0)
+		return NULL;
+	e = file_write(path, span_str(text), 0600);
+	if (!error_is(e, ERR_FULL))
+		return e;
+	error_free(e); /* a full disk must not keep the box from serving */
+	return NULL;
+}
+
 struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
 			    struct app **ret)
 {
@@ -52,6 +85,7 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
 	TRY(app_read_name(a));
+	TRY(note_format(a));
 	*ret = STEAL(a);
 	return NULL;
 }

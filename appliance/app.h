@@ -21,6 +21,9 @@ struct app_box {
 	char state[BOX_PATH];	/* what root keeps of the machine and of updates */
 	char updates[BOX_PATH]; /* where bundles are put for it */
 	char release[BOX_PATH]; /* says which version of the image runs */
+	char sticks[BOX_PATH];	/* where the helper mounts them */
+	char left[BOX_PATH];	/* what the first program of the start left */
+	char avahi[BOX_PATH];	/* its socket */
 	char sys[BOX_PATH], proc[BOX_PATH];
 };
 

@@ -16,4 +16,7 @@ DEFINE_CLEANUP(struct app *, app_close)
  * copy of it knows that it is one: see log_open. A copy made below the file system has them all;
  * sync notices that one. */
 void app_whereabouts(const char *dir, char *out, size_t n);
+/* The format of the stored data: a number that grows with every migration of what can't be made anew.
+ * Written into the folder (`format`) when the box is opened. */
+struct error *app_format(struct app *a, int64_t *ret) MUST;
 struct error *app_read_name(struct app *a) MUST;

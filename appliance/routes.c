@@ -20,12 +20,14 @@
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
 #include "appliance/spaces/spaces_pages.h"
+#include "appliance/update/update_pages.h"
 
 const struct route *const route_tables[] = {
 	admin_routes,
 	copy_routes,
 	erased_routes,
 	health_routes,
+	update_routes,
 	receipt_routes,
 	authority_routes,
 	forum_routes,

@@ -24,6 +24,9 @@ void box_paths(const char *root, struct app_box *ret)
 	if (!root)
 		return;
 	snprintf(ret->helper, BOX_PATH, "%s" HELPER_SOCKET, r);
+	snprintf(ret->sticks, BOX_PATH, "%s/run/lliure-sticks", r);
+	snprintf(ret->left, BOX_PATH, "%s/run/lliure", r);
+	snprintf(ret->avahi, BOX_PATH, "%s/run/avahi-daemon/socket", r);
 	snprintf(ret->state, BOX_PATH, "%s/state/lliure", r);
 	snprintf(ret->updates, BOX_PATH, "%s/var/lib/lliure/updates", r);
 	snprintf(ret->release, BOX_PATH, "%s/etc/os-release", r);

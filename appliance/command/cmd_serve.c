@@ -18,6 +18,7 @@
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
 #include "appliance/setup/setup.h"
+#include "appliance/update/commit.h"
 #include "firmware/portal/portal.h"
 #include <signal.h>
 #include <sys/resource.h>
@@ -38,6 +39,7 @@ struct daemon {
 	struct erased_thread *erased;
 	struct clock_env *clock;
 	struct watchdog *watchdog;
+	struct commit *commit;
 	struct http_sockets sockets; /* that the first run left */
 	int lock;
 };
@@ -185,14 +187,19 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 				  .backups = command_option(d->run, "--backups"),
 				  .sticks = command_option(d->run, "--sticks")};
 	struct watchdog *watchdog;
+	struct commit *commit;
+	struct app_box box;
 	struct setup *s;
 	bool made;
 
 	TRY(setup_folder_clear(d->run->dir, false));
 	TRY(setup_start(&o, &s));
 	announce_setup(d, s);
+	box_paths(command_option(d->run, "--box"), &box);
 	watchdog = watchdog_start(setup_http_port(s), NULL);
+	commit = commit_start(&box, NULL, setup_http_port(s));
 	made = wait_for_box(s, set);
+	commit_stop(commit);
 	watchdog_stop(watchdog);
 	setup_stop(s, &d->sockets);
 	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
@@ -239,11 +246,13 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	TRY(control_start(d->app, &d->control));
 	d->watchdog = watchdog_start(http_port(d->http), d->app->writer);
+	d->commit = commit_start(&d->app->box, d->app, http_port(d->http));
 	return NULL;
 }
 
 static void stop(struct daemon *d)
 {
+	commit_stop(d->commit);
 	watchdog_stop(d->watchdog);
 	/* Commands and pages that wait for an exchange would be waited for. */
 	sync_stopping(d->app ? d->app->sync : NULL);

@@ -49,6 +49,8 @@ const struct command commands[] = {
 		     FLAG("--no-mdns", "stay unseen on the local network")}},
 	{"status", "who this box is, what it carries, whom it knows", cmd_status,
 	 .options = {FLAG("--json", "for programs")}},
+	{"format", "the number of the format in which this program stores data", cmd_format,
+	 COMMAND_NEW_BOX | COMMAND_HIDDEN},
 	{"health", "the eight lights: power, temperature, disk, clock and the rest", cmd_health,
 	 .options = {FLAG("--json", "for programs")}},
 	{"peer add", "approve another box: swap logs with it from now on", cmd_peer_add,

@@ -39,16 +39,15 @@ static size_t drop(char *p, size_t one, size_t n, void *ctx)
 }
 
 /* An answer is one, whatever it says: "too many are asking" comes from a server that lives. */
-static bool serves(void *ctx)
+bool page_served(int port)
 {
-	struct watchdog *w = ctx;
 	CURL *c = curl_easy_init();
 	char url[64];
 	long status = 0;
 
 	if (!c)
 		return false;
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", w->port);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
@@ -58,6 +57,11 @@ static bool serves(void *ctx)
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_cleanup(c);
 	return status >= 200;
+}
+
+static bool serves(void *ctx)
+{
+	return page_served(((struct watchdog *)ctx)->port);
 }
 
 static int64_t mono_s(void)

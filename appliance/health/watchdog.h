@@ -21,6 +21,10 @@ struct watchdog_env {
 /* One round: both proofs, and the word when both held. Returns whether they did. */
 bool watchdog_round(const struct watchdog_env *e);
 
+/* Is "/" of the pages answered over loopback, at the port of the plain door? Waits at most half a
+ * minute. */
+bool page_served(int port);
+
 struct watchdog;
 /* Says READY=1, and begins when systemd asks for it (WatchdogSec=). `port`: of the pages at the
  * plain door; `writer`: NULL while there is no box yet. Returns NULL when nobody asked. */

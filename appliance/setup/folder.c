@@ -11,6 +11,7 @@ static const char *const ours[] = {
 	"local.db-wal", "local.db-shm", "local.db-journal", "control.sock",    "blobs",
 	"tls",		"git",		"key.tmp",	    "backup.tmp",      "kept",
 	"proof.tmp",	"setup.tmp",	"clock",	    "clock.tmp",       "origin",
+	"format",	"format.tmp",
 	"running",	"running.tmp",	"sudden-ends",	    "sudden-ends.tmp",
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 #include "appliance/app.h"
 #include "appliance/health/health.h"
+#include "appliance/carry/carry.h"
 #include "firmware/update/outcome.h"
 
 struct update_state {
@@ -20,3 +21,16 @@ void update_state_read(struct app *a, struct update_state *ret);
 /* Its sentence, and what to do (a message id, or NULL). The error is yours. */
 struct error *update_says(const struct update_state *u, enum health_state *ret_state,
 			  const char **ret_action) MUST;
+
+/* A file on a stick whose name is an update's. */
+struct update_file {
+	char stick[STICK_ID], label[LIMIT_NAME + 1];
+	char name[UPDATE_FILE];
+	uint64_t size;
+};
+bool update_file_ok(const char *name);
+size_t update_on_sticks(struct app *a, struct update_file *out, size_t max);
+/* Put what the descriptor holds before the helper under this name, and have it checked and
+ * installed; what comes of it stands in the state. ERR_NOT_FOUND: this is no box. */
+struct error *update_ask(struct app *a, int fd, const char *name) MUST;
+struct error *update_ask_stick(struct app *a, const char *stick, const char *name) MUST;

@@ -32,8 +32,19 @@ enum fault act_update(const struct helper *h, const struct words *w, struct answ
 
 enum fault act_healthy(const struct helper *h, const struct words *w, struct answer *a)
 {
-	static const char *const argv[] = {"/usr/bin/lliure-boot", "healthy", NULL};
+	static const char *const argv[] = {"/usr/bin/lliure-update", "healthy", NULL};
 
 	(void)w;
 	return run_program(h, argv, RUN_S, a);
+}
+
+/* The daemon found something wrong. A system that is being tried out is given up for it; one that
+ * was healthy once is not. */
+enum fault act_unwell(const struct helper *h, const struct words *w, struct answer *a)
+{
+	static const char *const argv[] = {"/usr/bin/systemctl", "--no-block", "start",
+					   "lliure-judge.service", NULL};
+	enum fault f = put_file(h->run, "unwell", w->v[1], a);
+
+	return f ? f : run_program(h, argv, RUN_S, a);
 }

@@ -65,6 +65,9 @@ static void take_line(struct outcome *o, const char *name, const char *value)
 		take(value, o->version, sizeof(o->version));
 	else if (strcmp(name, "before") == 0)
 		take(value, o->before, sizeof(o->before));
+	else if (strcmp(name, "format") == 0 && strlen(value) <= 6 &&
+		 strspn(value, "0123456789") == strlen(value))
+		o->format = (int)strtol(value, NULL, 10);
 	else if (strcmp(name, "when") == 0 && strlen(value) <= 15 &&
 		 strspn(value, "0123456789") == strlen(value))
 		o->when_ms = strtoll(value, NULL, 10);
@@ -96,10 +99,11 @@ void update_outcome_parse(struct span text, struct outcome *ret)
 
 size_t update_outcome_format(const struct outcome *o, char out[OUTCOME_MAX])
 {
-	return (size_t)snprintf(out, OUTCOME_MAX,
-				"stage=%s\nwhy=%s\nfile=%s\nversion=%s\nbefore=%s\nwhen=%lld\n",
-				update_stage_name(o->stage), update_why_name(o->why), o->file,
-				o->version, o->before, (long long)o->when_ms);
+	return (size_t)snprintf(
+		out, OUTCOME_MAX,
+		"stage=%s\nwhy=%s\nfile=%s\nversion=%s\nbefore=%s\nformat=%d\nwhen=%lld\n",
+		update_stage_name(o->stage), update_why_name(o->why), o->file, o->version,
+		o->before, o->format, (long long)o->when_ms);
 }
 
 struct error *update_outcome_read(const char *path, struct outcome *ret)

@@ -55,6 +55,10 @@ enum update_stage { UPDATE_STAGES(UPDATE_ENUM_ROW) UPDATE_STAGES_N };
 	     "Try "                                                                                \
 	     "again."))                                                                            \
 	X(WHY_START, "start", N_("The new system did not start. The former one runs again."))      \
+	X(WHY_KEPT, "kept",                                                                        \
+	  N_("The new system is not well, and it stays: the former one can't read the stored "     \
+	     "data "                                                                               \
+	     "any more. Look for a newer update."))                                                \
 	X(WHY_PAGE, "page", N_("The new system served no page. The former one runs again."))       \
 	X(WHY_DATA, "data",                                                                        \
 	  N_("The new system found the stored data damaged. The former one runs again."))          \
@@ -79,6 +83,7 @@ struct outcome {
 	char file[UPDATE_FILE];	      /* the bundle's name */
 	char version[UPDATE_VERSION]; /* of the bundle, "" when it was not read */
 	char before[UPDATE_VERSION];  /* what ran when it was installed */
+	int format; /* of the stored data when it was installed; 0: none, or not known */
 	int64_t when_ms;
 };
 /* Pure; never fails: what makes no sense is as if it were not there. */

@@ -34,6 +34,11 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 /* For a file that came from elsewhere, before anything else is done with it: it is whole, and nothing
  * in it runs by itself (triggers, views, virtual tables). ERR_CORRUPT. */
 struct error *db_vet(const char *path) MUST;
+/* SQLite's own look at every page of an open database. ERR_CORRUPT. */
+struct error *db_quick_check(struct db *db) MUST;
+/* The sum of all numbers of its migrations: grows with each, so that of two programs that made it the
+ * one with the smaller number can't read what the other left. */
+struct error *db_format(struct db *db, int64_t *ret) MUST;
 void db_close(struct db *db);
 DEFINE_CLEANUP(struct db *, db_close)
 const char *db_path(const struct db *db);

@@ -116,6 +116,15 @@ static struct error *version_of(struct db *db, const char *name, int64_t *ret)
 	return db_number(db, s, 0, 0, ret, "s", name);
 }
 
+struct error *db_format(struct db *db, int64_t *ret)
+{
+	static const char *const sql[] = {"SELECT sum(version) FROM schema_version"};
+	struct db_stmts *s;
+
+	TRY(db_prepare(db, sql, 1, &s));
+	return db_number(db, s, 0, 0, ret, "");
+}
+
 static struct error *migrate_step(struct db *db, const char *name, const char *step, int number)
 {
 	static const char *const sql[] = {

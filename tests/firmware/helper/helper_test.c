@@ -356,7 +356,10 @@ static void an_update_is_a_file_of_one_folder(void **state)
 	assert_string_equal(said_file(m->run, "update-request", text), "lliure-2.raucb");
 	expect(m, "update other.raucb", FAULT_NO_FILE, "");
 	expect(m, "update link.raucb", FAULT_NO_FILE, "");
-	expect(m, "healthy", FAULT_NONE, "run /usr/bin/lliure-boot healthy\n");
+	expect(m, "healthy", FAULT_NONE, "run /usr/bin/lliure-update healthy\n");
+	expect(m, "unwell data", FAULT_NONE,
+	       "run /usr/bin/systemctl --no-block start lliure-judge.service\n");
+	assert_string_equal(said_file(m->run, "unwell", text), "data");
 }
 
 static void a_reset_is_left_to_the_next_start(void **state)

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "firmware/update/update_priv.h"
+#include "firmware/helper/helper.h"
+#include <jansson.h>
+
+enum { INFO_S = 300, INSTALL_S = 40 * 60, JSON_MAX = 65536, CONF_MAX = 16384, FORMAT_MAX = 100000 };
+
+/* --- what the bundle is ------------------------------------------------------------------------
+ */
+
+static bool take(const json_t *o, const char *name, char out[UPDATE_VERSION])
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	if (!s || !*s || strlen(s) >= UPDATE_VERSION)
+		return false;
+	memcpy(out, s, strlen(s) + 1);
+	return true;
+}
+
+/* "format-3": the manifest's field `build`. */
+static int format_of(const json_t *o)
+{
+	const char *s = json_string_value(json_object_get(o, "build"));
+	long n = s && strncmp(s, "format-", 7) == 0 ? strtol(s + 7, NULL, 10) : 0;
+
+	return n > 0 && n <= FORMAT_MAX ? (int)n : 0;
+}
+
+bool bundle_info_parse(struct span json, struct bundle_info *ret)
+{
+	struct bundle_info b = {.format = 0};
+	json_t *o = json.n <= JSON_MAX ? json_loadb((const char *)json.p, json.n, 0, NULL) : NULL;
+	bool ok = take(o, "compatible", b.compatible) && take(o, "version", b.version);
+
+	b.format = format_of(o);
+	json_decref(o);
+	if (ok)
+		*ret = b;
+	return ok;
+}
+
+enum update_why bundle_judge(const struct bundle_info *b, const struct update_here *h)
+{
+	if (strcmp(b->compatible, h->compatible) != 0)
+		return WHY_MACHINE;
+	if (!version_ok(b->version) || version_compare(b->version, h->version) <= 0)
+		return WHY_OLDER;
+	if (b->format && b->format < h->format)
+		return WHY_FORMAT;
+	return WHY_NOTHING;
+}
+
+/* --- what runs here ----------------------------------------------------------------------------
+ */
+
+/* The value of NAME= in a file of such lines, without quotes; "" when there is none. */
+static void value_of(const char *path, const char *name, char out[UPDATE_VERSION])
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *e = file_read(path, CONF_MAX, &b);
+	size_t n = strlen(name);
+
+	error_free(e); /* then nothing is known */
+	out[0] = 0;
+	for (const char *at = buf_str(&b); *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		size_t len;
+
+		if (strncmp(at, name, n) != 0 || at[n] != '=')
+			continue;
+		at += n + 1;
+		at += *at == '"';
+		len = strcspn(at, "\"\n");
+		snprintf(out, UPDATE_VERSION, "%.*s", (int)(len < UPDATE_VERSION ? len : 0), at);
+		return;
+	}
+}
+
+void update_running(const struct updater *u, char out[UPDATE_VERSION])
+{
+	value_of(u->release, "VERSION_ID", out);
+}
+
+int update_data_format(const struct updater *u)
+{
+	_cleanup_(freep) char *path = path_join(u->data, "format");
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *e = file_read(path, 20, &b);
+	long n = e ? 0 : strtol(buf_str(&b), NULL, 10);
+
+	error_free(e); /* no data yet */
+	return n > 0 && n <= FORMAT_MAX ? (int)n : 0;
+}
+
+static void look_here(const struct updater *u, struct update_here *ret)
+{
+	ret->format = update_data_format(u);
+	value_of(u->conf, "compatible", ret->compatible);
+	update_running(u, ret->version);
+}
+
+/* --- installing --------------------------------------------------------------------------------
+ */
+
+void update_note(const struct updater *u, struct outcome *o, enum update_stage stage,
+		 enum update_why why)
+{
+	_cleanup_(freep) char *path = path_join(u->state, "update");
+
+	o->stage = stage;
+	o->why = why;
+	o->when_ms = u->now_ms(u->ctx);
+	/* A page that shows an old outcome is no reason to leave the box without the update. */
+	error_free(update_outcome_write(path, o));
+}
+
+static int rauc_info(struct updater *u, const char *conf, const char *file, bool verify,
+		     struct buf *out)
+{
+	const char *argv[] = {"/usr/bin/rauc",
+			      conf,
+			      "info",
+			      "--output-format=json",
+			      file,
+			      verify ? NULL : "--no-verify",
+			      NULL};
+
+	return u->run(u->ctx, argv, INFO_S, out);
+}
+
+/* Whether it may be installed, and what it is. */
+static enum update_why check(struct updater *u, const char *conf, const char *file,
+			     struct outcome *o)
+{
+	_cleanup_(buf_release) struct buf said = {0};
+	struct update_here here;
+	struct bundle_info info;
+
+	if (rauc_info(u, conf, file, true, &said) != 0) {
+		/* Read without its signature it is a bundle: then it is the signature. */
+		buf_clear(&said);
+		return rauc_info(u, conf, file, false, &said) == 0 ? WHY_STRANGER : WHY_DAMAGED;
+	}
+	if (!bundle_info_parse(buf_span(&said), &info))
+		return WHY_DAMAGED;
+	snprintf(o->version, sizeof(o->version), "%s", info.version);
+	look_here(u, &here);
+	return bundle_judge(&info, &here);
+}
+
+/* One request, once: what was asked before a power cut is not done by itself after it. */
+static bool take_request(const struct updater *u, char file[UPDATE_FILE])
+{
+	_cleanup_(freep) char *path = path_join(u->tmp, "update-request");
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *e = file_read(path, UPDATE_FILE - 1, &b);
+	bool ok = !e && arg_check(&(struct arg_spec){.kind = ARG_BUNDLE}, buf_str(&b));
+
+	error_free(e);
+	unlink(path);
+	if (ok)
+		snprintf(file, UPDATE_FILE, "%s", buf_str(&b));
+	return ok;
+}
+
+static int restart(struct updater *u)
+{
+	static const char *const argv[] = {"/usr/bin/systemctl", "--no-block", "reboot", NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+
+	return u->run(u->ctx, argv, 60, &out);
+}
+
+static int write_slot(struct updater *u, const char *conf, const char *file, struct outcome *o)
+{
+	const char *argv[] = {"/usr/bin/rauc", conf, "install", file, NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+
+	update_note(u, o, UPDATE_INSTALLING, WHY_NOTHING);
+	if (u->run(u->ctx, argv, INSTALL_S, &out) != 0) {
+		update_note(u, o, UPDATE_FAILED, WHY_INSTALL);
+		return 1;
+	}
+	update_note(u, o, UPDATE_RESTARTING, WHY_NOTHING);
+	unlink(file); /* it takes the room of a year's posts */
+	return restart(u) ? 1 : 0;
+}
+
+int update_install(struct updater *u)
+{
+	_cleanup_(buf_release) struct buf conf = {0};
+	_cleanup_(freep) char *file = NULL;
+	struct outcome o = {.stage = UPDATE_NONE};
+	enum update_why why;
+
+	if (!take_request(u, o.file))
+		return 2;
+	file = path_join(u->updates, o.file);
+	buf_printf(&conf, "--conf=%s", u->conf);
+	update_running(u, o.before);
+	o.format = update_data_format(u);
+	update_note(u, &o, UPDATE_CHECKING, WHY_NOTHING);
+	why = check(u, buf_str(&conf), file, &o);
+	if (why != WHY_NOTHING) {
+		update_note(u, &o, UPDATE_REFUSED, why);
+		return 1;
+	}
+	return write_slot(u, buf_str(&conf), file, &o);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What installing and judging share. Included only inside firmware/update/. */
+#pragma once
+#include "firmware/update/update.h"
+#include "sync/base/file.h"
+
+/* VERSION_ID of the system that runs; "" when it has none. */
+void update_running(const struct updater *u, char out[UPDATE_VERSION]);
+/* The format of the stored data, as the daemon wrote it down; 0: none yet. */
+int update_data_format(const struct updater *u);
+/* Write the outcome down, now. */
+void update_note(const struct updater *u, struct outcome *o, enum update_stage stage,
+		 enum update_why why);

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Updates as a volunteer meets them, with the real root helper on a played machine; the checks
+ * before a system is kept; and that no older program opens newer data. */
+#include "tests/appliance/site.h"
+#include "appliance/box/box.h"
+#include "appliance/update/commit.h"
+#include "appliance/update/update.h"
+#include "firmware/helper/helper.h"
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* --- a box with its helper ---------------------------------------------------------------------
+ */
+
+struct box {
+	struct site s;
+	struct helper_ops ops;
+	struct helper h;
+	char did[1000];
+	pthread_mutex_t lock;
+	pthread_t thread;
+	int listener;
+};
+
+static int play(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	struct box *b = ctx;
+	size_t n;
+
+	(void)seconds;
+	(void)out;
+	pthread_mutex_lock(&b->lock);
+	n = strlen(b->did);
+	snprintf(b->did + n, sizeof(b->did) - n, "%s %s\n", strrchr(argv[0], '/') + 1,
+		 argv[1] && argv[2] && argv[3] ? argv[3] : argv[1]);
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}
+
+static void *helper_thread(void *arg)
+{
+	struct box *b = arg;
+	int sock;
+
+	while ((sock = accept(b->listener, NULL, NULL)) >= 0) {
+		helper_serve_one(&b->h, sock);
+		close(sock);
+	}
+	return NULL;
+}
+
+static void put(struct box *b, const char *path, const char *text)
+{
+	_cleanup_(freep) char *whole = path_join(b->s.dir, path), *folder = strdup(whole);
+
+	*strrchr(folder, '/') = 0;
+	assert_ok(dir_make(folder, 0755));
+	assert_ok(file_write(whole, span_str(text), 0644));
+}
+
+static void open_box(struct box *b)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	static char run[500];
+
+	memset(b, 0, sizeof(*b));
+	pthread_mutex_init(&b->lock, NULL);
+	site_open(&b->s);
+	put(b, "run/lliure-update/.keep", "");
+	put(b, "state/lliure/.keep", "");
+	put(b, "var/lib/lliure/updates/.keep", "");
+	put(b, "etc/os-release", "VERSION_ID=2026.11.20\n");
+	box_paths(b->s.dir, &b->s.app->box);
+	snprintf(run, sizeof(run), "%s/run/lliure-update", b->s.dir);
+	b->ops = (struct helper_ops){.ctx = b, .run = play};
+	b->h = (struct helper){.ops = &b->ops,
+			       .uid = geteuid(),
+			       .sys = b->s.app->box.sys,
+			       .dev = "/dev",
+			       .proc = b->s.app->box.proc,
+			       .sticks = b->s.app->box.sticks,
+			       .state = b->s.app->box.state,
+			       .updates = b->s.app->box.updates,
+			       .run = run,
+			       .zones = "/usr/share/zoneinfo"};
+	b->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", b->s.app->box.helper);
+	assert_int_equal(bind(b->listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(b->listener, 8), 0);
+	assert_int_equal(pthread_create(&b->thread, NULL, helper_thread, b), 0);
+}
+
+static void close_box(struct box *b)
+{
+	shutdown(b->listener, SHUT_RDWR);
+	pthread_join(b->thread, NULL);
+	close(b->listener);
+	site_close(&b->s);
+	pthread_mutex_destroy(&b->lock);
+}
+
+static bool there(struct box *b, const char *path, const char *want)
+{
+	_cleanup_(freep) char *whole = path_join(b->s.dir, path);
+	_cleanup_(buf_release) struct buf got = {0};
+	struct error *e = file_read(whole, 10000, &got);
+	bool is = !e && strcmp(buf_str(&got), want) == 0;
+
+	error_free(e);
+	return is;
+}
+
+/* As a browser sends it. */
+static long send_file(struct box *b, enum site_person who, const char *content)
+{
+	CURL *c = curl_easy_init();
+	curl_mime *form = curl_mime_init(c);
+	curl_mimepart *part = curl_mime_addpart(form);
+	struct curl_slist *headers = NULL;
+	char url[200], cookie[200];
+	struct buf body = {0};
+	long status = 0;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/admin/update", http_port(b->s.http));
+	snprintf(cookie, sizeof(cookie), "Cookie: lliure-here=%s", b->s.sessions[who]);
+	headers = curl_slist_append(headers, cookie);
+	curl_mime_name(part, "csrf");
+	curl_mime_data(part, b->s.tickets[who].csrf, CURL_ZERO_TERMINATED);
+	if (content) {
+		part = curl_mime_addpart(form);
+		curl_mime_name(part, "file");
+		curl_mime_filename(part, "../../new.raucb");
+		curl_mime_data(part, content, CURL_ZERO_TERMINATED);
+	}
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_MIMEPOST, form);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &body);
+	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+	buf_release(&body);
+	curl_mime_free(form);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	return status;
+}
+
+static void a_file_that_a_volunteer_sends_reaches_the_updater(void **state)
+{
+	struct box b;
+
+	(void)state;
+	open_box(&b);
+	site_sign_in(&b.s, VOL, "vol");
+	site_sign_in(&b.s, JOAN, "joan");
+	assert_int_equal(send_file(&b, JOAN, "a bundle"), 403);
+	assert_string_equal(b.did, "");
+	assert_int_equal(send_file(&b, VOL, NULL), 400);
+	assert_int_equal(send_file(&b, VOL, "a bundle"), 303);
+	assert_true(there(&b, "var/lib/lliure/updates/upload.raucb", "a bundle"));
+	assert_true(there(&b, "run/lliure-update/update-request", "upload.raucb"));
+	assert_string_equal(b.did, "systemctl lliure-update.service\n");
+	close_box(&b);
+}
+
+static void a_stick_offers_what_looks_like_an_update(void **state)
+{
+	struct box b;
+	struct reply r;
+	char form[300], stick[20], path[60];
+	_cleanup_(freep) char *link = NULL;
+
+	(void)state;
+	open_box(&b);
+	site_sign_in(&b.s, VOL, "vol");
+	put(&b, "run/lliure-sticks/sdb1/lliure-2.raucb", "from the stick");
+	put(&b, "run/lliure-sticks/sdb1/holiday.jpg", "x");
+	put(&b, "run/lliure-sticks/sdb1/.hidden.raucb", "x");
+	link = path_join(b.s.dir, "run/lliure-sticks/sdb1/link.raucb");
+	assert_int_equal(symlink("/etc/passwd", link), 0);
+	r = site_ask(&b.s, VOL, "/admin/update.json", NULL);
+	assert_int_equal(r.status, 200);
+	assert_string_equal(TEXT(&r, "version"), "2026.11.20");
+	assert_string_equal(TEXT(&r, "files.0.name"), "lliure-2.raucb");
+	assert_string_equal(TEXT(&r, "files.1.name"), "");
+	snprintf(stick, sizeof(stick), "%s", TEXT(&r, "files.0.stick"));
+	reply_release(&r);
+	snprintf(path, sizeof(path), "/admin/update/stick/%s", stick);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const bad[] = {"link.raucb", "../../x.raucb", "", "holiday.jpg"};
+
+		snprintf(form, sizeof(form), "name=%s", bad[i]);
+		r = site_ask(&b.s, VOL, path, form);
+		assert_in_range(r.status, 400, 599);
+		reply_release(&r);
+	}
+	assert_string_equal(b.did, "");
+	r = site_ask(&b.s, VOL, path, "name=lliure-2.raucb");
+	assert_int_equal(r.status, 303);
+	reply_release(&r);
+	assert_true(there(&b, "var/lib/lliure/updates/lliure-2.raucb", "from the stick"));
+	assert_true(there(&b, "run/lliure-update/update-request", "lliure-2.raucb"));
+	close_box(&b);
+}
+
+static void the_outcome_and_its_reason_stand_on_the_page(void **state)
+{
+	struct box b;
+	struct reply r;
+
+	(void)state;
+	open_box(&b);
+	put(&b, "state/lliure/update",
+	    "stage=rolled-back\nwhy=data\nversion=2026.12.1\nfile=upload.raucb\nwhen="
+	    "1780000000000\n");
+	r = site_ask(&b.s, VOL, "/admin/update.json", NULL);
+	assert_string_equal(TEXT(&r, "last.back"), "true");
+	assert_string_equal(TEXT(&r, "last.version"), "2026.12.1");
+	assert_non_null(strstr(TEXT(&r, "last.text"), "found the stored data damaged"));
+	reply_release(&r);
+	r = site_ask(&b.s, VOL, "/admin/update", NULL);
+	assert_non_null(strstr(buf_str(&r.body), "was taken back"));
+	reply_release(&r);
+	/* The helper restarts a box that is asked to. */
+	site_sign_in(&b.s, VOL, "vol");
+	r = site_ask(&b.s, VOL, "/admin/health/restart", "x=1");
+	assert_int_equal(r.status, 303);
+	reply_release(&r);
+	assert_string_equal(b.did, "systemctl --no-block\n");
+	close_box(&b);
+}
+
+/* --- what is checked before a system is kept ----------------------------------------------------
+ */
+
+struct fake {
+	bool page, data, network, mounts;
+};
+#define FAKE(name)                                                                                 \
+	static bool fake_##name(void *ctx)                                                         \
+	{                                                                                          \
+		return ((struct fake *)ctx)->name;                                                 \
+	}
+FAKE(page)
+FAKE(data)
+FAKE(network)
+FAKE(mounts)
+
+static void every_check_that_fails_has_its_reason(void **state)
+{
+	struct fake f = {true, true, true, true};
+	struct commit_checks c = {&f, fake_page, fake_data, fake_network, fake_mounts};
+
+	(void)state;
+	assert_int_equal(commit_check(&c), WHY_NOTHING);
+	f.data = false;
+	assert_int_equal(commit_check(&c), WHY_DATA);
+	f.network = false;
+	assert_int_equal(commit_check(&c), WHY_NETWORK);
+	f.page = false;
+	assert_int_equal(commit_check(&c), WHY_PAGE);
+	f.mounts = false;
+	assert_int_equal(commit_check(&c), WHY_MOUNT);
+	/* On an ordinary machine there is nothing to keep. */
+	assert_null(commit_start(&(struct app_box){.state = ""}, NULL, 1));
+}
+
+/* --- formats -----------------------------------------------------------------------------------
+ */
+
+static struct error *make_newer(struct conn *c, void *arg)
+{
+	(void)arg;
+	return db_exec(c->local, "UPDATE schema_version SET version=version+1 WHERE name='config'");
+}
+
+static void an_older_program_does_not_open_newer_data(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "format"), *key = path_join(dir, "key");
+	_cleanup_(buf_release) struct buf b = {0};
+	struct secret *self = test_key(77);
+	int64_t format = 0;
+	struct error *e;
+	struct app *a;
+
+	(void)state;
+	assert_ok(secret_save(key, self));
+	secret_free(self);
+	assert_ok(app_open(dir, &env_system, &a));
+	assert_ok(app_format(a, &format));
+	assert_ok(file_read(path, 24, &b));
+	assert_true(format > 0 && strtoll(buf_str(&b), NULL, 10) == format);
+	assert_ok(writer_run(a->writer, make_newer, NULL));
+	app_close(a);
+	e = app_open(dir, &env_system, &a);
+	assert_true(error_is(e, ERR_VERSION));
+	assert_non_null(strstr(error_english(e), "written by newer software. Update this box"));
+	error_free(e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_that_a_volunteer_sends_reaches_the_updater),
+		cmocka_unit_test(a_stick_offers_what_looks_like_an_update),
+		cmocka_unit_test(the_outcome_and_its_reason_stand_on_the_page),
+		cmocka_unit_test(every_check_that_fails_has_its_reason),
+		cmocka_unit_test(an_older_program_does_not_open_newer_data),
+	};
+
+	return run_group(tests);
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The updater against RAUC itself (where it is installed) for what bundles are, and against a
+ * played RAUC, boot state and systemd for what follows. */
+#include "tests/lib/test.h"
+#include "firmware/helper/helper.h"
+#include "firmware/update/update.h"
+#include "sync/base/file.h"
+#include <sys/stat.h>
+
+struct box {
+	char *dir, *state, *tmp, *updates, *data, *release, *conf;
+	struct updater u;
+	char did[2000];
+	const char *info, *show; /* what `rauc info` and `lliure-boot show` print */
+	int info_status, bare_status, install_status, healthy_status;
+};
+
+static int play(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	struct box *b = ctx;
+	_cleanup_(buf_release) struct buf line = {0};
+	size_t n = strlen(b->did);
+
+	assert_true(seconds > 0);
+	buf_puts(&line, strrchr(argv[0], '/') + 1);
+	for (size_t i = 1; argv[i]; i++)
+		buf_printf(&line, " %s",
+			   strncmp(argv[i], "/", 1) == 0 ? strrchr(argv[i], '/') + 1 : argv[i]);
+	snprintf(b->did + n, sizeof(b->did) - n, "%s\n", buf_str(&line));
+	if (strstr(buf_str(&line), "--no-verify"))
+		return b->bare_status;
+	if (strstr(buf_str(&line), " info ")) {
+		buf_puts(out, b->info ? b->info : "");
+		return b->info_status;
+	}
+	if (strstr(buf_str(&line), " install "))
+		return b->install_status;
+	if (strstr(buf_str(&line), "lliure-boot healthy"))
+		return b->healthy_status;
+	if (strstr(buf_str(&line), "lliure-boot show"))
+		buf_puts(out, b->show);
+	return 0;
+}
+
+static int64_t at_noon(void *ctx)
+{
+	(void)ctx;
+	return 1780000000000;
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	assert_ok(file_write(path, span_str(text), 0644));
+}
+
+static bool there(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	return access(path, F_OK) == 0;
+}
+
+static int open_box(void **state)
+{
+	struct box *b = calloc(1, sizeof(*b));
+
+	b->dir = test_dir();
+	b->state = path_join(b->dir, "state");
+	b->tmp = path_join(b->dir, "run");
+	b->updates = path_join(b->dir, "updates");
+	b->data = path_join(b->dir, "box");
+	b->release = path_join(b->dir, "os-release");
+	b->conf = path_join(b->dir, "system.conf");
+	assert_ok(dir_make(b->state, 0755));
+	assert_ok(dir_make(b->tmp, 0755));
+	assert_ok(dir_make(b->updates, 0755));
+	assert_ok(dir_make(b->data, 0755));
+	put(b->dir, "os-release", "NAME=x\nVERSION_ID=2026.11.20\nID=lliure\n");
+	put(b->dir, "system.conf", "[system]\ncompatible=lliure-amd64\n");
+	put(b->updates, "new.raucb", "bundle");
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.25\",\"build\":\"format-"
+		  "7\"}";
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=AB\nn=0\narmed=-0\n";
+	b->u = (struct updater){b,	    play,    at_noon,	 b->state, b->tmp,
+				b->updates, b->data, b->release, b->conf};
+	*state = b;
+	return 0;
+}
+
+static int close_box(void **state)
+{
+	struct box *b = *state;
+
+	test_dir_remove(b->dir);
+	free(b->state), free(b->tmp), free(b->updates), free(b->data), free(b->release),
+		free(b->conf);
+	free(b);
+	return 0;
+}
+
+static void expect_outcome(struct box *b, enum update_stage stage, enum update_why why)
+{
+	_cleanup_(freep) char *path = path_join(b->state, "update");
+	struct outcome o = {.stage = UPDATE_NONE};
+
+	assert_ok(update_outcome_read(path, &o));
+	assert_string_equal(update_stage_name(o.stage), update_stage_name(stage));
+	assert_string_equal(update_why_name(o.why), update_why_name(why));
+}
+
+static int install(struct box *b, const char *file)
+{
+	put(b->tmp, "update-request", file);
+	b->did[0] = 0;
+	return update_install(&b->u);
+}
+
+/* --- installing --------------------------------------------------------------------------------
+ */
+
+static void a_good_bundle_is_written_and_the_box_restarts(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	assert_non_null(strstr(b->did, " install new.raucb\n"));
+	assert_non_null(strstr(b->did, "systemctl --no-block reboot\n"));
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	assert_false(there(b->updates, "new.raucb"));
+	assert_false(there(b->tmp, "update-request"));
+	/* Nothing was asked: nothing is done. */
+	b->did[0] = 0;
+	assert_int_equal(update_install(&b->u), 2);
+	assert_string_equal(b->did, "");
+}
+
+static void refuse(struct box *b, enum update_why why)
+{
+	assert_int_equal(install(b, "new.raucb"), 1);
+	assert_null(strstr(b->did, " install "));
+	assert_null(strstr(b->did, "reboot"));
+	expect_outcome(b, UPDATE_REFUSED, why);
+	assert_true(there(b->updates, "new.raucb"));
+}
+
+static void what_may_not_be_installed_is_refused_with_its_reason(void **state)
+{
+	struct box *b = *state;
+
+	b->info_status = 1;
+	refuse(b, WHY_STRANGER); /* readable, but not signed by us */
+	b->bare_status = 1;
+	refuse(b, WHY_DAMAGED);
+	b->info_status = 0;
+	b->info = "{\"compatible\":\"lliure-arm64\",\"version\":\"2026.11.25\"}";
+	refuse(b, WHY_MACHINE);
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.20\"}";
+	refuse(b, WHY_OLDER);
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.9.30\"}";
+	refuse(b, WHY_OLDER);
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"newest\"}";
+	refuse(b, WHY_OLDER);
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.25\",\"build\":\"format-"
+		  "7\"}";
+	put(b->data, "format", "8\n");
+	refuse(b, WHY_FORMAT);
+	b->info = "{\"compatible\":[],\"version\":1}";
+	refuse(b, WHY_DAMAGED);
+	b->info = "nonsense";
+	refuse(b, WHY_DAMAGED);
+}
+
+static void only_a_file_of_the_folder_is_looked_at(void **state)
+{
+	static const char *const bad[] = {"",  "../new.raucb", "/etc/passwd",
+					  "x", "a b.raucb",    "-x.raucb"};
+	struct box *b = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(install(b, bad[i]), 2);
+		assert_string_equal(b->did, "");
+	}
+}
+
+static void a_bundle_that_cant_be_written_says_so(void **state)
+{
+	struct box *b = *state;
+
+	b->install_status = 1;
+	assert_int_equal(install(b, "new.raucb"), 1);
+	assert_null(strstr(b->did, "reboot"));
+	expect_outcome(b, UPDATE_FAILED, WHY_INSTALL);
+}
+
+/* --- what follows ------------------------------------------------------------------------------
+ */
+
+static void a_healthy_new_system_closes_the_outcome(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	put(b->dir, "os-release", "VERSION_ID=\"2026.11.25\"\n");
+	b->show = "running=B\nnext=B\ngood=B\ntry=-\nok=AB\nn=0\narmed=-0\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_DONE, WHY_NOTHING);
+	/* The next start changes nothing of it. */
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_DONE, WHY_NOTHING);
+	b->healthy_status = 1;
+	assert_int_equal(update_healthy(&b->u), 1);
+}
+
+static void a_new_system_that_is_not_well_is_given_up_and_the_former_says_why(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=B\nnext=A\ngood=A\ntry=-\nok=A-\nn=1\narmed=B1\n";
+	put(b->tmp, "unwell", "data");
+	b->did[0] = 0;
+	assert_int_equal(update_judge(&b->u), 0);
+	assert_string_equal(b->did,
+			    "lliure-boot show\nlliure-boot bad B\nsystemctl --no-block reboot\n");
+	/* The former runs again. */
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_DATA);
+	assert_false(there(b->state, "unwell"));
+}
+
+static void a_try_that_was_cut_off_stays_open_until_it_is_tried_again(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=A\nnext=B\ngood=A\ntry=B\nok=A-\nn=0\narmed=B2\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	/* It never started: nobody said why. */
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
+}
+
+static void a_system_that_was_healthy_once_is_not_given_up(void **state)
+{
+	struct box *b = *state;
+
+	put(b->tmp, "unwell", "network");
+	assert_int_equal(update_judge(&b->u), 0);
+	assert_string_equal(b->did, "lliure-boot show\n");
+	b->show = "no answer";
+	assert_int_equal(update_judge(&b->u), 1);
+}
+
+static void a_former_system_that_cant_read_the_data_does_not_come_back(void **state)
+{
+	struct box *b = *state;
+
+	put(b->data, "format", "7\n");
+	assert_int_equal(install(b, "new.raucb"), 0);
+	put(b->data, "format", "9\n"); /* the new one has made it newer */
+	b->show = "running=B\nnext=A\ngood=A\ntry=-\nok=A-\nn=1\narmed=B1\n";
+	b->did[0] = 0;
+	assert_int_equal(update_judge(&b->u), 0);
+	assert_string_equal(b->did, "lliure-boot show\n");
+	expect_outcome(b, UPDATE_FAILED, WHY_KEPT);
+}
+
+static void an_install_that_was_cut_off_says_so(void **state)
+{
+	struct box *b = *state;
+
+	put(b->state, "update", "stage=installing\nfile=new.raucb\nversion=2026.11.25\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_FAILED, WHY_CUT_OFF);
+}
+
+/* --- files and versions ------------------------------------------------------------------------
+ */
+
+static void an_outcome_is_read_as_it_was_written(void **state)
+{
+	struct outcome o = {UPDATE_ROLLED_BACK, WHY_PAGE, "new.raucb", "2026.11.25",
+			    "2026.1.1",		7,	  12345};
+	struct outcome p;
+	char text[OUTCOME_MAX];
+	size_t n = update_outcome_format(&o, text);
+
+	(void)state;
+	update_outcome_parse(span_of(text, n), &p);
+	assert_int_equal(p.stage, o.stage);
+	assert_int_equal(p.why, o.why);
+	assert_string_equal(p.file, o.file);
+	assert_string_equal(p.version, o.version);
+	assert_string_equal(p.before, o.before);
+	assert_int_equal(p.format, 7);
+	assert_true(p.when_ms == o.when_ms);
+	for (size_t cut = 0; cut < n; cut++) /* a torn file is no nonsense */
+		update_outcome_parse(span_of(text, cut), &p);
+	update_outcome_parse(
+		span_str("stage=bogus\nfile=a/b\nversion=<b>\nwhen=99999999999999999\n=\nx\n"), &p);
+	assert_int_equal(p.stage, UPDATE_NONE);
+	assert_string_equal(p.file, "");
+	assert_string_equal(p.version, "");
+	assert_true(p.when_ms == 0);
+}
+
+static void versions_are_ordered_by_their_numbers(void **state)
+{
+	static const char *const bad[] = {"",	       ".",  "1.",  ".1", "1..2",
+					  "1.2-rc1",   "v1", "1 2", "-1", "1.1.1.1.1.1.1.1.1",
+					  "9999999999"};
+
+	(void)state;
+	assert_true(version_compare("2026.11.25", "2026.9.30") > 0);
+	assert_true(version_compare("1.4", "1.4.1") < 0);
+	assert_true(version_compare("1.4.1", "1.4.1") == 0);
+	assert_true(version_compare("1.04", "1.4") == 0);
+	assert_true(version_compare("g8832bb7", "1") < 0);
+	assert_true(version_compare("1", "g8832bb7") > 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(version_ok(bad[i]));
+	for (int w = 0; w < UPDATE_WHYS; w++) {
+		assert_int_equal(update_why_by_name(update_why_name((enum update_why)w)), w);
+		assert_true(strlen(update_why_text((enum update_why)w)) > 10);
+	}
+}
+
+/* --- RAUC itself -------------------------------------------------------------------------------
+ */
+
+/* Runs it; true: it ended well. */
+static bool run(struct box *b, const char *const *argv)
+{
+	_cleanup_(buf_release) struct buf out = {0};
+
+	(void)b;
+	return helper_ops_system.run(NULL, argv, 60, &out) == 0;
+}
+
+static bool make_key(struct box *b, const char *name, char key[400], char cert[400])
+{
+	char subject[100];
+	const char *argv[] = {"/usr/bin/openssl",
+			      "req",
+			      "-x509",
+			      "-newkey",
+			      "ec",
+			      "-pkeyopt",
+			      "ec_paramgen_curve:prime256v1",
+			      "-nodes",
+			      "-keyout",
+			      key,
+			      "-out",
+			      cert,
+			      "-days",
+			      "30",
+			      "-subj",
+			      subject,
+			      NULL};
+
+	snprintf(key, 400, "%s/%s.key", b->dir, name);
+	snprintf(cert, 400, "%s/%s.pem", b->dir, name);
+	snprintf(subject, sizeof(subject), "/CN=%s", name);
+	return run(b, argv);
+}
+
+static bool make_bundle(struct box *b, const char *file, const char *compatible,
+			const char *version, const char *key, const char *cert)
+{
+	char content[400], out[400], k[500], c[500], manifest[600];
+	const char *argv[] = {"/usr/bin/rauc", c, k, "bundle", content, out, NULL};
+	static uint8_t image[65536];
+
+	snprintf(content, sizeof(content), "%s/%s.d", b->dir, file);
+	snprintf(out, sizeof(out), "%s/%s", b->updates, file);
+	snprintf(k, sizeof(k), "--key=%s", key);
+	snprintf(c, sizeof(c), "--cert=%s", cert);
+	snprintf(manifest, sizeof(manifest),
+		 "[update]\ncompatible=%s\nversion=%s\n[bundle]\nformat=verity\n"
+		 "[image.rootfs]\nfilename=root.img\n",
+		 compatible, version);
+	crypto_random(image, sizeof(image)); /* RAUC takes no bundle of 4,096 bytes */
+	assert_ok(dir_make(content, 0755));
+	put(content, "manifest.raucm", manifest);
+	_cleanup_(freep) char *path = path_join(content, "root.img");
+
+	assert_ok(file_write(path, span_of(image, sizeof(image)), 0644));
+	unlink(out);
+	return run(b, argv);
+}
+
+/* `rauc info` is RAUC's own; installing, restarting and the boot state are played. */
+static int real_info(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	if (argv[2] && strcmp(argv[2], "info") == 0)
+		return helper_ops_system.run(NULL, argv, seconds, out);
+	return play(ctx, argv, seconds, out);
+}
+
+static void cut(struct box *b, const char *file)
+{
+	_cleanup_(freep) char *path = path_join(b->updates, file);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size / 2), 0);
+}
+
+static void flip(struct box *b, const char *file)
+{
+	_cleanup_(freep) char *path = path_join(b->updates, file);
+	_cleanup_(fclosep) FILE *f = fopen(path, "r+e");
+	int c;
+
+	/* In the signature, near the end. */
+	assert_int_equal(fseek(f, -200, SEEK_END), 0);
+	c = fgetc(f);
+	assert_int_equal(fseek(f, -200, SEEK_END), 0);
+	fputc(c ^ 0x55, f);
+}
+
+static void hostile_bundles_are_refused_by_rauc_and_us(void **state)
+{
+	struct box *b = *state;
+	char key[400], cert[400], key2[400], cert2[400], conf[1000];
+
+	if (access("/usr/bin/rauc", X_OK) || access("/usr/bin/openssl", X_OK) ||
+	    !make_key(b, "ours", key, cert) || !make_key(b, "stranger", key2, cert2) ||
+	    !make_bundle(b, "new.raucb", "lliure-amd64", "2026.11.25", key, cert)) {
+		skip_note("rauc or openssl is not here");
+		return;
+	}
+	b->u.run = real_info;
+	snprintf(conf, sizeof(conf),
+		 "[system]\ncompatible=lliure-amd64\nbootloader=custom\n[keyring]\npath=%s\n"
+		 "[handlers]\nbootloader-custom-backend=/bin/true\n[slot.rootfs.0]\ndevice=/dev/"
+		 "null\n"
+		 "type=raw\nbootname=A\n",
+		 cert);
+	put(b->dir, "system.conf", conf);
+	assert_int_equal(install(b, "new.raucb"), 0);
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	assert_true(make_bundle(b, "new.raucb", "lliure-amd64", "2026.11.25", key2, cert2));
+	refuse(b, WHY_STRANGER);
+	assert_true(make_bundle(b, "new.raucb", "lliure-arm64", "2026.11.25", key, cert));
+	refuse(b, WHY_MACHINE);
+	assert_true(make_bundle(b, "new.raucb", "lliure-amd64", "2026.11.19", key, cert));
+	refuse(b, WHY_OLDER);
+	assert_true(make_bundle(b, "new.raucb", "lliure-amd64", "2026.11.25", key, cert));
+	cut(b, "new.raucb");
+	refuse(b, WHY_DAMAGED);
+	put(b->updates, "new.raucb", "not a bundle at all");
+	refuse(b, WHY_DAMAGED);
+	assert_true(make_bundle(b, "new.raucb", "lliure-amd64", "2026.11.25", key, cert));
+	flip(b, "new.raucb");
+	assert_int_equal(install(b, "new.raucb"), 1);
+	assert_null(strstr(b->did, "reboot"));
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, open_box, close_box)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_good_bundle_is_written_and_the_box_restarts),
+		CASE(what_may_not_be_installed_is_refused_with_its_reason),
+		CASE(only_a_file_of_the_folder_is_looked_at),
+		CASE(a_bundle_that_cant_be_written_says_so),
+		CASE(a_healthy_new_system_closes_the_outcome),
+		CASE(a_new_system_that_is_not_well_is_given_up_and_the_former_says_why),
+		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
+		CASE(a_system_that_was_healthy_once_is_not_given_up),
+		CASE(a_former_system_that_cant_read_the_data_does_not_come_back),
+		CASE(an_install_that_was_cut_off_says_so),
+		CASE(an_outcome_is_read_as_it_was_written),
+		CASE(versions_are_ordered_by_their_numbers),
+		CASE(hostile_bundles_are_refused_by_rauc_and_us),
+	};
+
+	return run_group(tests);
+}
