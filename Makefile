@@ -22,6 +22,9 @@ RUN_PACKAGES := avahi-daemon dbus
 TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
 	procps curl openssl nodejs npm chromium universal-ctags network-manager dnsmasq-base busybox udhcpc grub-common grub-emu mtools dosfstools
 BENCH_PACKAGES := fossil wrk time
+IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
+	uidmap python3 git
+IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf python3 curl
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
 PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
 
@@ -173,8 +176,25 @@ bench: ## measure against peers, one table of ratios
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all build/release/tests/bench/bench_tool
 	$(Q)tests/bench/run build/release
 
-image: ## the disk image (a later chapter: see image/README.md)
-	@echo "The image is not built yet; image/README.md says what it will be." >&2; exit 1
+# ---- the disk image: see image/README.md ---------------------------------------------------------
+# SUITE, ARCH (amd64, arm64), FLAVOUR (full, cloud) and OUT choose, as image/build says.
+image: ## the disk image; FLAVOUR=cloud for a quick one, ARCH=arm64 for a Raspberry Pi
+	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES)
+	$(Q)image/build
+image-repro: ## the image twice, and every byte compared
+	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES)
+	$(Q)image/repro
+image-test: ## build an image, boot it in qemu and do what people do
+	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
+	$(Q)FLAVOUR=cloud image/build
+	$(Q)python3 image/test/image_test.py build/image/lliure-amd64-cloud.img
+image-faults: ## the same box with its plug pulled, its writes cut and its root damaged
+	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
+	$(Q)FLAVOUR=cloud image/build
+	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud.img
+.PHONY: print-build-packages image-repro image-test image-faults
+print-build-packages:
+	@echo $(filter-out git ca-certificates,$(BUILD_PACKAGES))
 
 # ---- trying it -----------------------------------------------------------------------------------
 run: deps ## build, make a demonstration box in build/run the first time, and serve it

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""An emulated box: qemu without KVM, 512 MiB of memory, a disk that is a copy-on-write layer over the image,
+its serial console in a file, and its web ports forwarded to the loopback address. Standard library only."""
+import http.cookiejar
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+BOOT_SECONDS = 120  # a start, under emulation on a loaded machine; one logged retry beside
+MEMORY = 512
+
+OVMF = [("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd")]
+
+
+def say(*words):
+    print(f"# {time.strftime('%H:%M:%S')}", *words, flush=True)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Fault(Exception):
+    pass
+
+
+class Box:
+    def __init__(self, folder, image=None, size="4G", arch="amd64", name="box"):
+        self.folder, self.arch, self.name = folder, arch, name
+        self.disk = f"{folder}/{name}.qcow2"
+        self.log = f"{folder}/{name}.console"
+        self.qmp_path = f"{folder}/{name}.qmp"
+        self.http, self.https = free_port(), free_port()
+        self.process, self.jar = None, http.cookiejar.CookieJar()
+        self.extra, self.boots, self.retries = [], 0, 0
+        if image:
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.abspath(image),
+                            self.disk, size], check=True)
+            self.firmware()
+        insecure = ssl.create_default_context()
+        insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=insecure), urllib.request.HTTPCookieProcessor(self.jar), NoRedirect)
+
+    def firmware(self):
+        if self.arch != "amd64":
+            return
+        code, variables = next(p for p in OVMF if os.path.exists(p[0]))
+        self.code = code
+        shutil.copy(variables, f"{self.folder}/{self.name}.vars")
+
+    # --- power ---
+    def command(self):
+        drive = self.drive if hasattr(self, "drive") else f"file={self.disk},format=qcow2,cache=writeback"
+        net = (f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{self.http}-:80,"
+               f"hostfwd=tcp:127.0.0.1:{self.https}-:443")
+        common = ["-nodefaults", "-display", "none", "-m", str(MEMORY), "-smp", "2", "-accel", "tcg,thread=multi",
+                  "-chardev", f"file,id=c,path={self.log},append=on", "-serial", "chardev:c",
+                  "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
+                  "-drive", f"if=none,id=d,{drive}", "-device", "virtio-blk-pci,drive=d,bootindex=0",
+                  "-netdev", net, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"]
+        if self.arch == "arm64":
+            return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-bios",
+                    "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"] + common + self.extra
+        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+aes",
+                "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.code}",
+                "-drive", f"if=pflash,unit=1,format=raw,file={self.folder}/{self.name}.vars",
+                "-device", "i6300esb", "-action", "watchdog=reset"] + common + self.extra
+
+    def on(self):
+        assert self.process is None
+        self.boots += 1
+        self.began = time.monotonic()
+        self.mark = os.path.getsize(self.log) if os.path.exists(self.log) else 0
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=dies_with_us)
+
+    def cut(self):
+        """The plug is pulled."""
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def qmp(self, *commands):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(self.qmp_path)
+        f = s.makefile("rw")
+        f.readline()
+        for c in ("qmp_capabilities",) + commands:
+            f.write(json.dumps({"execute": c}) + "\n")
+            f.flush()
+            f.readline()
+        s.close()
+
+    def off(self, seconds=60):
+        """The power button; the plug when that takes too long. True: it went off by itself."""
+        self.qmp("system_powerdown")
+        try:
+            self.process.wait(seconds)
+            self.process = None
+            return True
+        except subprocess.TimeoutExpired:
+            self.cut()
+            return False
+
+    def reset(self):
+        self.mark = os.path.getsize(self.log)
+        self.qmp("system_reset")
+
+    # --- the console ---
+    def console(self):
+        """What was said since it was switched on."""
+        with open(self.log, errors="replace") as f:
+            f.seek(self.mark)
+            return f.read()
+
+    def wait_console(self, text, seconds=BOOT_SECONDS, count=1):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.console().count(text) >= count:
+                return True
+            if self.process.poll() is not None:
+                raise Fault(f"qemu ended with {self.process.returncode}")
+            time.sleep(0.3)
+        return False
+
+    # --- the web ---
+    def url(self, path, secure=False):
+        return f"https://127.0.0.1:{self.https}{path}" if secure else f"http://127.0.0.1:{self.http}{path}"
+
+    def get(self, path, secure=False, timeout=30, data=None, headers=None):
+        """(status, body, location); a redirect is not followed."""
+        body = urllib.parse.urlencode(data).encode() if isinstance(data, (dict, list)) else data
+        r = urllib.request.Request(self.url(path, secure), data=body, headers=headers or {})
+        try:
+            with self.opener.open(r, timeout=timeout) as a:
+                return a.status, a.read().decode(errors="replace"), a.headers.get("Location")
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode(errors="replace"), e.headers.get("Location")
+
+    def wait_page(self, seconds=BOOT_SECONDS, path="/"):
+        """Seconds from switching on until a page was served."""
+        end = self.began + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Fault(f"qemu ended with {self.process.returncode}")
+            try:
+                status, _, _ = self.get(path, timeout=10)
+                if status < 500:
+                    return time.monotonic() - self.began
+            except (OSError, http.client.HTTPException):
+                pass
+            time.sleep(0.5)
+        return None
+
+    def comes_up(self, what="starts"):
+        """Switch on and wait for the page; once more, logged, when the machine was too slow."""
+        for last in (False, True):
+            if self.process is None:
+                self.on()
+            seconds = self.wait_page()
+            if seconds is not None:
+                say(f"{self.name} {what}: {seconds:.0f} s to the page")
+                return seconds
+            say(f"{self.name} {what}: no page after {BOOT_SECONDS} s{'' if last else ', once more'}")
+            if not last:
+                self.retries += 1
+                self.cut()
+        raise Fault(f"{self.name} does not come up; the console ends: {self.console()[-1500:]}")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def dies_with_us():
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Tap:
+    """The results, as prove and people read them."""
+    def __init__(self):
+        self.n = self.bad = 0
+
+    def ok(self, name, good, why=""):
+        self.n += 1
+        self.bad += not good
+        print(f"{'ok' if good else 'not ok'} {self.n} - {name}", flush=True)
+        if not good and why:
+            for line in str(why).splitlines()[-25:]:
+                print(f"#   {line}", flush=True)
+        return good
+
+    def end(self):
+        print(f"1..{self.n}\n{self.n - self.bad} passed, {self.bad} failed", flush=True)
+        return 1 if self.bad else 0
