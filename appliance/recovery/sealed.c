@@ -10,11 +10,23 @@
  */
 static const char magic[16] = "lliure-backup-2\n";
 static const char key_context[] = "lliure-backup-key-2";
-enum { PASSES_MAX = 16, SEALED_MAX = SEALED_PIECE + SEAL_STREAM_OVERHEAD };
-#define MEMORY_MIN (8ULL * 1024)
-#define MEMORY_MAX (1ULL << 30)
+enum { MEMORY_MIN = 8 * 1024, SEALED_MAX = SEALED_PIECE + SEAL_STREAM_OVERHEAD };
 
 /* --- the head --------------------------------------------------------------------------------- */
+
+/* Who made the file says how hard the passphrase is to try: not more than a small box can. */
+static struct error *check_cost(const struct password_cost *c, const char *name)
+{
+	ENSURE(c->passes >= 1 && c->memory >= MEMORY_MIN,
+	       error_new(ERR_MALFORMED, N_("%s is not a backup of a box."), name));
+	ENSURE(c->passes <= LIMIT_PASSWORD_PASSES && c->memory <= LIMIT_PASSWORD_MEMORY,
+	       error_new(ERR_LIMIT,
+			 N_("%s asks for more memory or time, before its passphrase can be tried,"
+			    " than a box gives. No box writes such a backup: it was made by"
+			    " something else."),
+			 name));
+	return NULL;
+}
 
 struct error *sealed_head_parse(struct span bytes, const char *name, struct sealed_head *ret)
 {
@@ -36,11 +48,8 @@ struct error *sealed_head_parse(struct span bytes, const char *name, struct seal
 	reader_copy(&r, h.box.b, 32);
 	reader_copy(&r, h.salt, sizeof(h.salt));
 	reader_copy(&r, h.stream, sizeof(h.stream));
-	/* Who made the file says how hard the passphrase is to try: not more than this box can. */
-	ENSURE(h.with == SEALED_BOX_KEY ||
-		       (h.cost.passes >= 1 && h.cost.passes <= PASSES_MAX &&
-			h.cost.memory >= MEMORY_MIN && h.cost.memory <= MEMORY_MAX),
-	       error_new(ERR_MALFORMED, N_("%s is not a backup of a box."), name));
+	if (h.with == SEALED_PASSPHRASE)
+		TRY(check_cost(&h.cost, name));
 	memcpy(h.raw, bytes.p, SEALED_HEAD);
 	*ret = h;
 	return NULL;

@@ -25,7 +25,8 @@ struct sealed_head {
 	uint8_t salt[16], stream[SEAL_STREAM_HEADER];
 	uint8_t raw[SEALED_HEAD];
 };
-/* ERR_MALFORMED: not one; ERR_VERSION. Reads nothing but these bytes. */
+/* ERR_MALFORMED: not one; ERR_VERSION; ERR_LIMIT: its passphrase can't be tried here. Reads nothing
+ * but these bytes. */
 struct error *sealed_head_parse(struct span bytes, const char *name, struct sealed_head *ret) MUST;
 
 /* One of the two; the passphrase is borrowed. */

@@ -34,6 +34,10 @@ enum {
 	LIMIT_DISCOVERED = 256,
 	LIMIT_HELD_POSTS = 500,   /* guests' posts that wait for approval, on one box */
 	LIMIT_SESSIONS = 10000,
+	/* Argon2id, as a backup or an account asks for it: a box of 512 MiB must live through a file
+	 * of anybody's. Ours ask for 64 MiB and 2. */
+	LIMIT_PASSWORD_MEMORY = 128 * 1024 * 1024, /* (P) of a backup */
+	LIMIT_PASSWORD_PASSES = 16,                /* (P) */
 	LIMIT_KEPT = 16 * 1024 * 1024, /* (P) a peer's backup that a box keeps */
 	/* What one peer may cost: of a space half of it. A volunteer can raise them for a peer. */
 	LIMIT_PEER_DAY_ENTRIES = 2000000,

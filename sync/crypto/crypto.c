@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/crypto/crypto.h"
+#include "sync/base/limits.h"
 #include <assert.h>
 #include <sodium.h>
 
@@ -122,6 +123,9 @@ struct error *password_key(struct span password, const uint8_t salt[16], struct 
 	uint8_t key[32];
 
 	static_assert(crypto_pwhash_argon2id_SALTBYTES == 16, "salt");
+	ENSURE(cost.memory <= LIMIT_PASSWORD_MEMORY && cost.passes <= LIMIT_PASSWORD_PASSES,
+	       error_new(ERR_LIMIT, N_("To check this password takes more memory or time than a box"
+				       " gives.")));
 	if (crypto_pwhash_argon2id(key, sizeof(key), password.p ? (const char *)password.p : "",
 				   password.n, salt, cost.passes, cost.memory,
 				   crypto_pwhash_argon2id_ALG_ARGON2ID13))

@@ -104,7 +104,8 @@ static inline void guarded_freep(void *p)
 	guarded_free(*(void **)p);
 }
 /* Argon2id of a password, interactive cost (64 MiB, 2 passes in production; the limits are fields
- * so that tests are quick). salt is 16 bytes. */
+ * so that tests are quick). salt is 16 bytes. The cost comes from where the password is asked for,
+ * a backup perhaps that somebody made: ERR_LIMIT when it is more than LIMIT_PASSWORD_…, ERR_NOMEM. */
 struct password_cost {
 	uint32_t passes;
 	size_t memory; /* bytes */

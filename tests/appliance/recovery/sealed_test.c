@@ -167,6 +167,32 @@ static void notices_every_flip_and_every_cut(void **state)
 	secret_free(box);
 }
 
+/* As somebody may write into the head of a file that lies on a stick. */
+static struct error *head_with(uint32_t passes, uint64_t memory)
+{
+	uint8_t head[SEALED_HEAD] = "lliure-backup-2\n";
+	struct sealed_head h;
+
+	head[16] = SEALED_PASSPHRASE;
+	head[17] = 2;
+	memcpy(head + 20, &passes, 4);
+	memcpy(head + 24, &memory, 8);
+	return sealed_head_parse(span_of(head, sizeof(head)), "test", &h);
+}
+
+static void asks_for_no_more_than_a_small_box_has(void **state)
+{
+	(void)state;
+	assert_ok(head_with(2, 64 << 20));
+	assert_ok(head_with(LIMIT_PASSWORD_PASSES, LIMIT_PASSWORD_MEMORY));
+	assert_fails(head_with(2, LIMIT_PASSWORD_MEMORY + 1), ERR_LIMIT);
+	assert_fails(head_with(2, 1 << 30), ERR_LIMIT);
+	assert_fails(head_with(2, UINT64_MAX), ERR_LIMIT);
+	assert_fails(head_with(LIMIT_PASSWORD_PASSES + 1, 64 << 20), ERR_LIMIT);
+	assert_fails(head_with(0, 64 << 20), ERR_MALFORMED);
+	assert_fails(head_with(2, 0), ERR_MALFORMED);
+}
+
 static void two_files_of_the_same_have_nothing_in_common(void **state)
 {
 	struct secret *box = test_key(1);
@@ -232,6 +258,7 @@ int main(void)
 		cmocka_unit_test(passes_over_a_part_that_is_not_read),
 		cmocka_unit_test(the_wrong_key_opens_nothing),
 		cmocka_unit_test(notices_every_flip_and_every_cut),
+		cmocka_unit_test(asks_for_no_more_than_a_small_box_has),
 		cmocka_unit_test(two_files_of_the_same_have_nothing_in_common),
 		cmocka_unit_test(what_is_not_sealed_is_never_taken_for_a_sealed_one),
 	};

@@ -133,6 +133,12 @@ static void a_password_gives_the_same_key_for_the_same_salt(void **state)
 	assert_ok(password_key(span_str("secret"), salt, quick, b));
 	assert_memory_not_equal(a, b, 32);
 	assert_ok(password_key(span_of(NULL, 0), salt, quick, b));
+	assert_fails(password_key(span_str("secret"), salt,
+				  (struct password_cost){1, LIMIT_PASSWORD_MEMORY + 1024}, b),
+		     ERR_LIMIT);
+	assert_fails(password_key(span_str("secret"), salt,
+				  (struct password_cost){LIMIT_PASSWORD_PASSES + 1, 8192}, b),
+		     ERR_LIMIT);
 }
 
 static void ids_have_one_text(void **state)
