@@ -86,6 +86,8 @@ static struct error *run_make(struct setup_job *j)
 			       .name = o->name,
 			       .admin = *o->admin ? o->admin : NULL,
 			       .password = o->password,
+			       .session = *o->session ? o->session : NULL,
+			       .door = o->door,
 			       .found = o->kind == SETUP_FOUND,
 			       .self = o->box,
 			       .peers = o->peers,

@@ -10,7 +10,7 @@
  * A power cut at any time leaves a folder without a key file, and the first run begins again.
  */
 #pragma once
-#include "appliance/member/account.h"
+#include "appliance/member/session.h"
 #include "appliance/recovery/backup.h"
 #include "appliance/setup/make.h"
 #include "appliance/setup/plan.h"
@@ -23,6 +23,8 @@ struct setup_order {
 	char name[LIMIT_NAME + 1];
 	char admin[LIMIT_NAME + 1]; /* "": nobody yet */
 	char password[PASSWORD_MAX + 1];
+	char session[SESSION_TEXT]; /* in which they go on in the running box */
+	int door;
 	struct secret *box; /* from sheets; the order's */
 	char passphrase[PASSWORD_MAX + 1];
 	int source; /* of SETUP_RESTORE: the open backup, the order's; -1: none */

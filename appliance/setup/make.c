@@ -3,6 +3,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/config/config.h"
 #include "appliance/member/account.h"
+#include "appliance/member/session.h"
 
 struct making {
 	const struct setup_make *m;
@@ -95,6 +96,40 @@ static struct error *claim(struct app *app, const struct setup_make *m)
 	return e;
 }
 
+struct signing_in {
+	struct ticket ticket;
+	struct account account;
+	struct secret *secret;
+	int door;
+};
+
+static struct error *add_session(struct conn *c, void *arg)
+{
+	const struct signing_in *s = arg;
+	int64_t id;
+
+	return session_add(c, &s->ticket, s->account.id, s->secret, s->door, &id);
+}
+
+/* Whoever has just chosen name and password does not type them again. */
+static struct error *sign_in(struct app *app, const struct setup_make *m)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct signing_in s = {.door = m->door};
+	struct error *e;
+
+	if (!m->session || !ticket_parse("session", m->session, &s.ticket))
+		return NULL;
+	e = app_conn(app, &c);
+	if (!e)
+		e = account_open(app, c, m->admin, m->password, &s.account, &s.secret);
+	if (!e)
+		e = writer_run(app->writer, add_session, &s);
+	secret_free(s.secret);
+	crypto_wipe(&s.ticket, sizeof(s.ticket));
+	return e;
+}
+
 static struct secret *copy_secret(const struct secret *s)
 {
 	uint8_t *seed = guarded_new(32);
@@ -115,7 +150,10 @@ static struct error *open_and_finish(struct making *k)
 	/* First what the peers hold: then the volunteer gets a role in it. */
 	if (m->made)
 		TRY(m->made(m->ctx, app));
-	return m->admin ? claim(app, m) : NULL;
+	if (!m->admin)
+		return NULL;
+	TRY(claim(app, m));
+	return sign_in(app, m);
 }
 
 struct error *setup_make(const struct setup_make *m, struct pubkey *ret_key)

@@ -17,6 +17,10 @@ struct setup_make {
 	const char *name; /* the box's */
 	/* The first volunteer; NULL: nobody yet, serve gives out a claim link. */
 	const char *admin, *password;
+	/* The text of a session (member/session.h) in which they are signed in from the beginning,
+	 * and the door that it is for; NULL: they sign in themselves. */
+	const char *session;
+	int door;
 	bool found; /* found a community; else follow the peers */
 	const struct secret
 		*self; /* borrowed: take the place of the box with this key; NULL: new */

@@ -395,6 +395,10 @@ static struct error *begin(struct request *r)
 	int status;
 
 	o->kind = way_of(r)->kind;
+	o->door = (int)request_door(r);
+	pthread_mutex_lock(&setup_of(r)->lock);
+	memcpy(o->session, setup_of(r)->cookie, sizeof(o->session));
+	pthread_mutex_unlock(&setup_of(r)->lock);
 	e = read_order(r, o);
 	if (!e)
 		e = setup_job_start(setup_of(r)->job, STEAL(o));
@@ -424,8 +428,12 @@ static struct error *progress(struct request *r)
 	json_t *context;
 
 	setup_job_look(setup_of(r)->job, &p);
-	if (p.state == SETUP_IDLE)
+	/* That it goes on is no secret. Why it failed names files, addresses and boxes: that is for
+	 * who gave the code. */
+	if (p.state == SETUP_IDLE || (p.state == SETUP_FAILED && !request_viewer(r))) {
+		error_free(p.failure);
 		return respond_done(r, "/", NULL);
+	}
 	busy = p.state != SETUP_FAILED;
 	context = json_pack("{s:b, s:b, s:b, s:b, s:i, s:s, s:s}", "refresh", busy && !still,
 			    "still", busy && still, "running",
@@ -435,7 +443,7 @@ static struct error *progress(struct request *r)
 	if (p.failure)
 		json_object_set_new(context, "failure",
 				    json_string(request_error_text(r, p.failure)));
-	if (p.remark)
+	if (p.remark && request_viewer(r))
 		json_object_set_new(context, "remark", json_string(request_text(r, p.remark)));
 	return respond_page(r, "setup_progress", request_text(r, N_("A new box")), context);
 }
@@ -461,8 +469,13 @@ const struct route setup_routes[] = {
 
 static struct error *over(struct request *r)
 {
-	return respond_done_saying(r, "/", N_("The box is running. Sign in to look after it."),
-				   NULL);
+	const struct viewer *v = request_viewer(r);
+
+	if (v && v->volunteer)
+		return respond_done_saying(r, "/admin",
+					   N_("The box is running, and you are signed in."), NULL);
+	return respond_done_saying(r, "/sign-in",
+				   N_("The box is running. Sign in to look after it."), NULL);
 }
 
 const struct route setup_over_routes[] = {

@@ -6,7 +6,7 @@
 #include "appliance/setup/setup.h"
 #include <pthread.h>
 
-enum { SETUP_COOKIE = 53, SETUP_FOUND_MAX = 50, SETUP_PATH = 1024 };
+enum { SETUP_COOKIE = SESSION_TEXT, SETUP_FOUND_MAX = 50, SETUP_PATH = 1024 };
 
 struct setup {
 	/* First, so that a request's app leads here: a box without a key of its own, a writer or
@@ -17,7 +17,9 @@ struct setup {
 	struct setup_job *job;
 	char code[SETUP_CODE];
 	pthread_mutex_t lock;
-	char cookie[SETUP_COOKIE], csrf[33]; /* of whoever gave the code last; "": nobody */
+	/* Of whoever gave the code last; "": nobody. It is a session's text (member/session.h): the
+	 * box that comes of it knows it as its first volunteer's. */
+	char cookie[SETUP_COOKIE], csrf[33];
 };
 struct setup *setup_of(struct request *r);
 

@@ -59,7 +59,11 @@ is "founding begins" "$(status a /setup/found --data-urlencode "csrf=$(csrf a /s
 	--data-urlencode admin=admin "${PASS[@]}")" 303
 ok "and ends in the running box, on the same port" ready a
 ok "with its name" eval 'get a / | grep -q Ateneu'
-is "the page of the first run leads into it" "$(status a /setup/progress)" 303
+is "the page of the first run leads into it" "$(ask a /setup/progress -o /dev/null -w '%{redirect_url}')" "$(url a /admin)"
+is "where who made the box is signed in" "$(status a /admin)" 200
+ok "and told so" grep -q "you are signed in" "$T/body"
+ok "by name" grep -q ">admin<" "$T/body"
+is "a stranger is asked to sign in" "$(curl -sS -o /dev/null -w '%{redirect_url}' "$(url a /setup/progress)")" "$(url a /sign-in)"
 cp "$T/phrase" "$T/password"
 ok "the first volunteer is there" "$LLIURE" user token admin --password-file "$T/password" --data "$T/a"
 ok "nothing of the first run is left" [ ! -e "$T/a/setup.tmp" ]
@@ -144,6 +148,8 @@ head -c 2000 "$T/disk/in/whole" >"$T/cut"
 CSRF=$(csrf u /setup/restore)
 is "one that was cut off is taken" "$(status u /setup/restore -F "csrf=$CSRF" -F "file=@$T/cut" -F "sheet1=<$T/one" -F "sheet2=<$T/two")" 303
 ok "and refused in words" until_ok 10 eval 'ask u /setup/progress | grep -q "ends too early"'
+is "which are for who has the code alone" "$(curl -sS -o "$T/body" -w '%{http_code}' "$(url u /setup/progress)")" 303
+ok "nothing of them is told to others" eval '! grep -q "ends too early" "$T/body"'
 ok "without leaving a box" [ ! -e "$T/u/key" ]
 is "a small one is sent" "$(status u /setup/restore -F "csrf=$CSRF" -F "file=@$T/small" -F "sheet1=<$T/one" -F "sheet2=<$T/two")" 303
 ok "and ends in the running box" ready u

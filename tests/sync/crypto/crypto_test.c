@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
+#include "sync/base/limits.h"
 #include "sync/base/file.h"
 #include <sys/stat.h>
 
