@@ -27,11 +27,19 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 	return NULL;
 }
 
+/* Rising, as far as what a box gets to read and may do. */
+enum standing_of { STANDS_OUTSIDE, STANDS_CARRYING, STANDS_READING, STANDS_WRITING };
 struct standing {
 	const struct replace *what;
 	struct admitted lost;
-	bool is_there, successor_writes;
+	bool is_there;
+	enum standing_of before, successor;
 };
+
+static enum standing_of standing(const struct admitted *a)
+{
+	return a->write ? STANDS_WRITING : a->carry ? STANDS_CARRYING : STANDS_READING;
+}
 
 static struct error *look(void *ctx, const struct admitted *a)
 {
@@ -40,20 +48,25 @@ static struct error *look(void *ctx, const struct admitted *a)
 	if (pubkey_eq(&a->key, &s->what->lost)) {
 		s->lost = *a;
 		s->is_there = true;
+		s->before = standing(a);
 	}
-	s->successor_writes |= pubkey_eq(&a->key, &s->what->successor) && a->write;
+	if (pubkey_eq(&a->key, &s->what->successor))
+		s->successor = standing(a);
 	return NULL;
 }
 
 static struct error *admit(struct replacing *x, size_t i, const struct standing *s)
 {
 	const struct replace *w = x->what;
+	static const enum admission as[] = {[STANDS_CARRYING] = ADMIT_CARRY,
+					    [STANDS_READING] = ADMIT_READ,
+					    [STANDS_WRITING] = ADMIT_WRITE};
 	const char *name = w->name && *w->name ? w->name : s->lost.name;
 	struct hash id;
 
 	if (!s->lost.keeper || x->is_private[i])
 		return community_admit(x->conn, &x->spaces[i], &w->successor, name,
-				       s->lost.write ? ADMIT_WRITE : ADMIT_READ, w->steward);
+				       as[s->before], w->steward);
 	return community_submit(
 		x->conn,
 		&(struct draft){.type = "appliance.admit",
@@ -79,7 +92,7 @@ static struct error *replace_in(struct replacing *x, size_t i)
 		x->done.left++;
 		return NULL;
 	}
-	if (!s.successor_writes || s.lost.keeper)
+	if (s.successor < s.before || s.lost.keeper)
 		TRY(admit(x, i, &s));
 	TRY(community_remove(x->conn, space, &x->what->lost, x->what->steward));
 	x->done.spaces++;
