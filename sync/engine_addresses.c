@@ -282,6 +282,38 @@ static void read_again(struct sync *s, const struct pubkey *key)
 	error_free(err);
 }
 
+/* Is it worth a look at its signature? */
+static bool would_be_news(struct sync *s, struct span body, struct pubkey *ret_key)
+{
+	struct statement said;
+	struct error *err = statement_peek(body, &said);
+	const struct reach *r;
+	bool news;
+
+	if (err) {
+		error_free(err);
+		return false;
+	}
+	pthread_mutex_lock(&s->lock);
+	r = engine_peer(s, &said.key) ? reach_of(s, &said.key, true) : NULL;
+	news = r && said.number > r->number;
+	pthread_mutex_unlock(&s->lock);
+	*ret_key = said.key;
+	return news;
+}
+
+/* Of several that are news of one box the first counts: each costs a signature to check and a commit. */
+static bool looked_at(struct buf *keys, const struct pubkey *key)
+{
+	const struct pubkey *all = (const struct pubkey *)(const void *)keys->p;
+
+	for (size_t i = 0; i < keys->n / sizeof(*all); i++)
+		if (pubkey_eq(&all[i], key))
+			return true;
+	buf_add(keys, key, sizeof(*key));
+	return false;
+}
+
 static void told_one(struct sync *s, const struct pubkey *by, struct span body, bool loopback)
 {
 	struct saying job = {.via = *by, .now = env_now(s->o.env)};
@@ -308,14 +340,17 @@ struct error *engine_told(void *ctx, const struct pubkey *by, struct span stream
 {
 	_cleanup_(stream_reader_freep) struct stream_reader *r =
 		stream_reader_new(FRAME_BIT(FRAME_ADDRESSES));
+	_cleanup_(buf_release) struct buf keys = {0};
 	const struct frame *f;
+	struct pubkey key;
 
 	stream_feed(r, stream);
 	for (;;) {
 		TRY(stream_next(r, &f));
 		if (!f)
 			return stream_finish(r);
-		if (f->type == FRAME_ADDRESSES)
+		if (f->type == FRAME_ADDRESSES && would_be_news(ctx, f->addresses, &key) &&
+		    !looked_at(&keys, &key))
 			told_one(ctx, by, f->addresses, loopback);
 	}
 }

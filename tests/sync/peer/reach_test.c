@@ -2,6 +2,8 @@
 /* Where peers are: what they say of it, who is told, and finding one again through another. */
 #include "tests/lib/test.h"
 #include "tests/lib/net_box.h"
+#include "sync/engine_priv.h"
+#include "sync/replicate/stream.h"
 #include "sync/peer/addresses.h"
 #include "sync/peer/uplink.h"
 
@@ -382,6 +384,45 @@ static void what_came_through_another_is_said_so(void **st)
 	close_three(&t);
 }
 
+/* One commit for each box at most, however often a peer says in one request that it has moved; and what
+ * it says of boxes that are no peers is not even checked. */
+static void a_flood_of_statements_costs_one_commit(void **st)
+{
+	enum { SAID = 40 };
+	_cleanup_(buf_release) struct buf stream = {0};
+	struct secret *self = test_key(40);
+	char *dir = test_dir();
+	struct stream_writer w;
+	struct net_box b;
+	struct reach *r;
+	int before;
+
+	net_box_open(&b, dir, "Ateneu", 1);
+	net_box_peer(&b, secret_pubkey(self), NULL);
+	net_box_start(&b, NULL, false);
+	stream_begin(&w, &stream);
+	for (uint64_t i = 1; i <= SAID; i++) {
+		_cleanup_(buf_release) struct buf said = {0};
+		char address[1][PEER_ADDRESS];
+
+		snprintf(address[0], sizeof(address[0]), "192.0.2.1:%d", 1000 + (int)i);
+		statement_make(self, i, address, 1, secret_pubkey(b.self), 1, &said);
+		stream_put_addresses(&w, buf_span(&said));
+	}
+	stream_put_end(&w);
+	before = atomic_load(&b.commits);
+	assert_ok(engine_told(b.sync, secret_pubkey(self), buf_span(&stream), false));
+	assert_true(atomic_load(&b.commits) - before < 4);
+	pthread_mutex_lock(&b.sync->lock);
+	r = engine_reach(b.sync, secret_pubkey(self));
+	assert_non_null(r);
+	assert_int_equal(r->number, 1);
+	pthread_mutex_unlock(&b.sync->lock);
+	net_box_close(&b);
+	secret_free(self);
+	test_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +437,7 @@ int main(void)
 		cmocka_unit_test(who_moved_is_found_again_through_a_peer_of_both),
 		cmocka_unit_test(who_is_no_peer_of_both_is_not_told_of),
 		cmocka_unit_test(what_came_through_another_is_said_so),
+		cmocka_unit_test(a_flood_of_statements_costs_one_commit),
 	};
 
 	return run_group(tests);
