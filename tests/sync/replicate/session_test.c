@@ -625,7 +625,7 @@ static void a_client_that_lies_about_its_heads_costs_little_and_changes_nothing(
 	_cleanup_(serving_freep) struct serving *v = serving_new(&f->a.o, SERVE_PULL);
 	_cleanup_(buf_release) struct buf body = {0};
 	_cleanup_(buf_release) struct buf out = {0};
-	struct seq_range all = {1, UINT64_MAX};
+	struct seq_range all = {1, INT64_MAX};
 	struct stream_writer w;
 	struct intake *in;
 	bool end;
