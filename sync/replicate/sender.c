@@ -42,6 +42,7 @@ struct sender {
 	struct stream_writer w;
 	bool begun, ended, gives;
 	unsigned located, missing;
+	uint64_t wished; /* entries that were asked for by their numbers */
 	uint64_t entries;
 	uint64_t newest_from;
 	struct buf named; /* the first eight bytes of ops that are named as rules, sorted */
@@ -281,6 +282,38 @@ static struct error *find_log(struct log_store *log, const struct log_id *id, st
 	return log_takes_part(log, ret, ret_found);
 }
 
+/* false: no more ranges fit. */
+static bool add_held(struct sender *s, const struct log_info *info, uint64_t first, uint64_t last)
+{
+	if (first > last)
+		return true;
+	if (s->missing++ >= SENDER_MISSING)
+		return false;
+	sender_range(s, info, (struct seq_range){first, last}, SEND_PAYLOADS);
+	return true;
+}
+
+/* What of the range is held here: between those that are not, which an index names. */
+static struct error *plan_held(struct sender *s, struct log_store *log, const struct log_info *info,
+			       struct seq_range r)
+{
+	uint64_t absent[256], at = r.first;
+	size_t n = ARRAY_LEN(absent);
+
+	while (at <= r.last && n == ARRAY_LEN(absent)) {
+		TRY(log_absent(log, info->num, at - 1, absent, ARRAY_LEN(absent), &n));
+		for (size_t i = 0; i < n && absent[i] <= r.last; i++) {
+			if (!add_held(s, info, at, absent[i] - 1))
+				return NULL;
+			at = absent[i] + 1;
+		}
+		if (n && absent[n - 1] > r.last)
+			break;
+	}
+	add_held(s, info, at, r.last);
+	return NULL;
+}
+
 struct error *sender_plan_missing(struct sender *s, struct log_store *log, const struct log_id *id,
 				  const struct seq_range *ranges, size_t n)
 {
@@ -293,12 +326,12 @@ struct error *sender_plan_missing(struct sender *s, struct log_store *log, const
 	for (size_t i = 0; found && i < n && ranges[i].first <= info.live; i++) {
 		struct seq_range r = ranges[i];
 
-		if (s->missing++ >= SENDER_MISSING)
-			return NULL;
-
 		if (r.last > info.live)
 			r.last = info.live;
-		sender_range(s, &info, r, SEND_PAYLOADS);
+		s->wished += r.last - r.first + 1;
+		if (s->wished > SENDER_WISHED || s->missing >= SENDER_MISSING)
+			return NULL;
+		TRY(plan_held(s, log, &info, r));
 	}
 	return NULL;
 }

@@ -60,9 +60,10 @@ void sender_range(struct sender *s, const struct log_info *log, struct seq_range
  * so that admissions come before those whom they admit. */
 struct error *sender_plan(struct sender *s, struct log_store *log, const struct hash *space,
 			  const struct head *theirs, size_t n) MUST;
-/* Add the held payloads among those that the other side asks for (at most SENDER_MISSING ranges per
- * sender, so that nobody fills our memory with wishes; the rest next time). */
-enum { SENDER_MISSING = 16384 };
+/* Add the held payloads among those that the other side asks for (at most SENDER_MISSING ranges of
+ * what is held, among SENDER_WISHED entries, per sender: so that nobody fills our memory with wishes,
+ * or has us look through the same log for ever; the rest next time). */
+enum { SENDER_MISSING = 16384, SENDER_WISHED = 2500000 };
 struct error *sender_plan_missing(struct sender *s, struct log_store *log, const struct log_id *id,
 				  const struct seq_range *ranges, size_t n) MUST;
 /* Add the headers that let the one who sent this locator prove a fork (at most SENDER_LOCATED per

@@ -3,6 +3,7 @@
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
 #include "sync/replicate/held.h"
+#include "sync/replicate/sender.h"
 
 enum { ENTRIES = 40, BOXES = 3, STEPS = 60, SEEDS = 12 };
 
@@ -245,6 +246,31 @@ static void a_question_behind_all_numbers_is_refused(void **state)
 	error_free(e);
 }
 
+/* Whoever asks for what is not here makes this box look it up, and read nothing. */
+static void what_is_not_here_is_not_read_for_whoever_asks(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(sender_freep) struct sender *s = sender_new();
+	const struct seq_range all = {4, ENTRIES + 3};
+	_cleanup_(buf_release) struct buf out = {0};
+	bool end = false;
+
+	for (int i = 0; i < ENTRIES; i++)
+		if (i != 7 && i != 8 && i != ENTRIES - 1)
+			drop(&f->box[1], &f->ops[i]);
+	NEED(sender_plan_missing(s, f->box[1].log, &f->entries[0].id, &all, 1));
+	while (!end)
+		NEED(sender_read(s, f->box[1].log, &out, &end));
+	assert_int_equal(sender_entries(s), 3);
+	drop(&f->box[1], &f->ops[7]);
+	drop(&f->box[1], &f->ops[8]);
+	drop(&f->box[1], &f->ops[ENTRIES - 1]);
+	sender_free(s);
+	s = sender_new();
+	NEED(sender_plan_missing(s, f->box[1].log, &f->entries[0].id, &all, 1));
+	assert_false(sender_gives(s));
+}
+
 static uint64_t held_by(struct box *b, struct fixture *f)
 {
 	struct log_counts n;
@@ -340,6 +366,7 @@ int main(void)
 		T(every_broken_question_and_answer_is_refused),
 		T(a_question_for_too_many_is_refused),
 		T(a_question_behind_all_numbers_is_refused),
+		T(what_is_not_here_is_not_read_for_whoever_asks),
 		T(whatever_is_dropped_and_fetched_nothing_is_lost),
 	};
 
