@@ -108,8 +108,15 @@ struct carry_found {
 	struct pubkey receiver;
 	char trouble[200]; /* English; "" when it could be read */
 };
+/* A stick's part (or a whole stick without parts) that has a file system. */
+struct usb_part {
+	char device[40]; /* as the kernel names it: "sdb1" */
+	char label[LIMIT_NAME + 1];
+	unsigned major, minor;
+};
 struct carry_stick {
 	char id[STICK_ID];
+	char device[40]; /* that the box's helper opened; "": somebody else did */
 	char label[LIMIT_NAME + 1];
 	bool checked; /* false: being looked at */
 	bool busy;
@@ -128,6 +135,8 @@ void carry_stop(struct carry *c); /* breaks off what runs; NULL: nothing */
 
 /* Copies, the caller's: release_job and release_stick free their errors. Any thread. */
 bool carry_job_get(struct carry *c, const char *id, struct carry_job *ret);
+/* Sticks that are plugged in and not open: only where a helper can open them. */
+size_t carry_plugged(struct app *a, struct usb_part *out, size_t max);
 size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS]);
 
 /* ERR_NOT_FOUND: the stick is gone. ERR_BUSY: it is being written or read. */

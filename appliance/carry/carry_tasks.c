@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the worker does, one thing after the other, without the lock. */
 #include "appliance/carry/carry_priv.h"
+#include "appliance/box/box.h"
 #include <errno.h>
 #include <sys/statvfs.h>
 
@@ -56,7 +57,8 @@ static struct error *check_files(struct doing *d, struct carry_stick *v)
 	TRY(stick_open(&d->place, &root));
 	TRY(stick_room(root, &room));
 	v->room = room.bytes;
-	v->writable = room.writable;
+	/* One that the helper opened can be opened for writing. */
+	v->writable = room.writable || stick_device(d->c->app, d->place.path);
 	TRY(stick_list(root, files, &v->n_files, &v->more));
 	for (size_t i = 0; i < v->n_files && !d->c->stop; i++) {
 		struct error *e = check_file(d, root, &files[i], &v->files[i]);
@@ -85,6 +87,7 @@ struct error *task_check(struct doing *d)
 	if (s) {
 		memcpy(v->id, s->view.id, sizeof(v->id));
 		memcpy(v->label, s->view.label, sizeof(v->label));
+		memcpy(v->device, s->view.device, sizeof(v->device));
 		memcpy(v->job, s->view.job, sizeof(v->job));
 		v->safe = s->view.safe;
 		v->busy = true;
@@ -238,6 +241,23 @@ static struct error *write_file(struct doing *d, int root, const struct carry_pl
 	return stick_write_end(root, fd, d->view.name);
 }
 
+/* A stick that the root helper opened is open for reading; for as long as something is written, for
+ * writing. */
+static struct error *open_for_writing(struct doing *d)
+{
+	const char *device = stick_device(d->c->app, d->place.path);
+
+	return device ? BOX_ASK(d->c->app->box.helper, NULL, "mount", device, "write") : NULL;
+}
+
+static void open_for_reading(struct doing *d)
+{
+	const char *device = stick_device(d->c->app, d->place.path);
+
+	if (device) /* pulled out meanwhile, or what was written is whole in any case */
+		error_free(BOX_ASK(d->c->app->box.helper, NULL, "mount", device, "read"));
+}
+
 static struct error *write_stick(struct doing *d)
 {
 	_cleanup_(closep) int root = -1;
@@ -263,8 +283,13 @@ static struct error *write_stick(struct doing *d)
 
 struct error *task_write_stick(struct doing *d)
 {
-	struct error *e = write_stick(d);
-	struct carry_record rec = {.who = d->place.label,
+	struct error *e = open_for_writing(d);
+	struct carry_record rec;
+
+	if (!e)
+		e = write_stick(d);
+	open_for_reading(d);
+	rec = (struct carry_record){.who = d->place.label,
 				   .file = d->view.name,
 				   .entries = d->view.written.n.entries,
 				   .bytes = d->view.written.n.bytes,

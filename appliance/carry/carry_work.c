@@ -280,6 +280,7 @@ static void stick_gone(struct known_stick *s)
 
 static void stick_came(struct carry *c, const struct stick_place *p)
 {
+	const char *device = stick_device(c->app, p->path);
 	char id[CARRY_ID];
 
 	for (size_t i = 0; i < CARRY_STICKS; i++) {
@@ -290,6 +291,8 @@ static void stick_came(struct carry *c, const struct stick_place *p)
 		*s = (struct known_stick){.place = *p, .here = true};
 		memcpy(s->view.id, p->id, sizeof(s->view.id));
 		memcpy(s->view.label, p->label, sizeof(s->view.label));
+		snprintf(s->view.device, sizeof(s->view.device), "%s",
+			 device && strlen(device) < sizeof(s->view.device) ? device : "");
 		error_free(ask(c, CARRY_CHECK_STICK, p->id, NULL, id));
 		return;
 	}

@@ -41,6 +41,9 @@ void stick_remove(int root, const char *name);
 struct error *stick_error(int errnum) MUST;
 
 /* --- stick_watch.c, stick_udev.c --- */
+/* The device ("sdb1") of a place that the box's helper opened, borrowed from the path; NULL: somebody
+ * else did. */
+const char *stick_device(const struct app *a, const char *path);
 /* Where sticks are now: folders in `dir` (NULL: none), and what udev says is mounted from USB. */
 size_t stick_places(const char *dir, struct stick_place *out, size_t max);
 void stick_place_name(struct stick_place *p, const char *label, const char *path);
@@ -50,6 +53,8 @@ struct usb *usb_open(void);
 void usb_close(struct usb *u);
 int usb_fd(const struct usb *u); /* readable when something was plugged in or out; -1 */
 void usb_drain(struct usb *u);
+/* Those on USB, open or not. */
+size_t usb_parts(struct usb *u, struct usb_part *out, size_t max);
 /* Is this block device on USB, or removable? Its name for people in label. */
 bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1]);
 size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *out, size_t max);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* For the volunteers: what is on the sticks that are plugged in, and what to do with it. */
+#include "appliance/box/box.h"
 #include "appliance/carry/carry_pages.h"
 #include "appliance/carry/carry_text.h"
 
@@ -58,6 +59,8 @@ static json_t *stick_json(struct request *r, struct carry_stick *s, bool *busy)
 		      s->writable, "more", s->more, "safe", s->safe && !working, "room_text",
 		      request_size_text(r, s->room), "news", (json_int_t)s->news,
 		      "can_take", others && s->news > 0, "files", files, "job", job, "error");
+	if (*s->device)
+		json_object_set_new(o, "device", json_string(s->device));
 	json_object_set_new(o, "nothing", json_boolean(!s->n_files));
 	if (s->error)
 		json_object_set_new(o, "error", json_string(request_error_text(r, s->error)));
@@ -74,6 +77,18 @@ static json_t *sticks_json(struct request *r, bool *busy)
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, stick_json(r, &sticks[i], busy));
+	return list;
+}
+
+static json_t *plugged_json(struct request *r)
+{
+	struct usb_part *parts = arena_array(request_arena(r), struct usb_part, CARRY_STICKS);
+	size_t n = carry_plugged(request_app(r), parts, CARRY_STICKS);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "device", parts[i].device,
+						      "label", parts[i].label));
 	return list;
 }
 
@@ -130,7 +145,8 @@ static struct error *show(struct request *r, int status, const char *error)
 	if (!e)
 		e = carry_records(c, request_query(r, "all") ? RECORDS_ALL : RECORDS_NEAR,
 				  add_record, &records);
-	context = json_pack("{s:o, s:o, s:o, s:{}}", "sticks", sticks_json(r, &busy), "peers",
+	context = json_pack("{s:o, s:o, s:o, s:o, s:{}}", "plugged", plugged_json(r),
+			    "sticks", sticks_json(r, &busy), "peers",
 			    peers.list, "records", records.list, "form");
 	if (e) {
 		json_decref(context);
@@ -187,8 +203,47 @@ static struct error *write_news(struct request *r)
 	return ask(r, CARRY_WRITE_STICK, &key);
 }
 
+/* --- opening and closing, on a box ------------------------------------------------------------- */
+
+static struct error *ask_helper(struct request *r, const char *verb, const char *how)
+{
+	const char *words[] = {verb, request_param(r, "device"), how};
+	struct error *e;
+
+	request_blocks(r);
+	e = box_ask(request_app(r)->box.helper, words, how ? 3 : 2, NULL);
+	request_goes_on(r);
+	return e;
+}
+
+static struct error *open_stick(struct request *r)
+{
+	struct error *e = ask_helper(r, "mount", "read");
+	const char *text;
+	int status;
+
+	if (e && respond_form_error(r, e, &text, &status))
+		return show(r, status, text);
+	TRY(e);
+	return respond_done(r, "/admin/carry", NULL);
+}
+
+static struct error *close_stick(struct request *r)
+{
+	struct error *e = ask_helper(r, "unmount", NULL);
+	const char *text;
+	int status;
+
+	if (e && respond_form_error(r, e, &text, &status))
+		return show(r, status, text);
+	TRY(e);
+	return respond_done_saying(r, "/admin/carry", N_("The stick is closed: pull it out."), NULL);
+}
+
 const struct route stick_routes[] = {
 	{"GET", "/admin/carry", sticks_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/carry/open/:device", open_stick, ROUTE_VOLUNTEER},
+	{"POST", "/admin/carry/close/:device", close_stick, ROUTE_VOLUNTEER},
 	{"POST", "/admin/carry/:stick/take", take, ROUTE_VOLUNTEER},
 	{"POST", "/admin/carry/:stick/write", write_news, ROUTE_VOLUNTEER},
 	{"POST", "/admin/carry/:stick/check", check, ROUTE_VOLUNTEER},

@@ -77,3 +77,41 @@ bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_
 	udev_device_unref(d);
 	return is;
 }
+
+/* Named by the kernel, with a file system, and on USB. */
+static bool part_of(struct usb *u, const char *syspath, struct usb_part *ret)
+{
+	struct udev_device *d = udev_device_new_from_syspath(u->udev, syspath);
+	const char *name = d ? udev_device_get_sysname(d) : NULL;
+	bool is = name && strlen(name) < sizeof(ret->device) &&
+		  strcmp(property(d, "ID_FS_USAGE"), "filesystem") == 0;
+
+	if (is) {
+		dev_t n = udev_device_get_devnum(d);
+
+		snprintf(ret->device, sizeof(ret->device), "%s", name);
+		ret->major = major(n);
+		ret->minor = minor(n);
+		is = usb_device(u, ret->major, ret->minor, ret->label);
+	}
+	if (d)
+		udev_device_unref(d);
+	return is;
+}
+
+size_t usb_parts(struct usb *u, struct usb_part *out, size_t max)
+{
+	struct udev_enumerate *all = u ? udev_enumerate_new(u->udev) : NULL;
+	struct udev_list_entry *e = NULL;
+	size_t n = 0;
+
+	if (!all)
+		return 0;
+	if (udev_enumerate_add_match_subsystem(all, "block") >= 0 &&
+	    udev_enumerate_scan_devices(all) >= 0)
+		e = udev_enumerate_get_list_entry(all);
+	for (; e && n < max; e = udev_list_entry_get_next(e))
+		n += part_of(u, udev_list_entry_get_name(e), &out[n]);
+	udev_enumerate_unref(all);
+	return n;
+}

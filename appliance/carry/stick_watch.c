@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Where sticks are: folders that are treated as such, and mounts from USB. */
 #include "appliance/carry/stick.h"
+#include "appliance/box/box.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -44,6 +45,16 @@ size_t stick_places(const char *dir, struct stick_place *out, size_t max)
 	if (d)
 		closedir(d);
 	return n;
+}
+
+const char *stick_device(const struct app *a, const char *path)
+{
+	size_t n = strlen(a->box.sticks);
+
+	return n && strncmp(path, a->box.sticks, n) == 0 && path[n] == '/' &&
+			       !strchr(path + n + 1, '/')
+		       ? path + n + 1
+		       : NULL;
 }
 
 /* --- /proc/self/mountinfo --------------------------------------------------------------------- */
@@ -93,4 +104,32 @@ size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *o
 	while (f && n < max && getline(&line, &size, f) > 0)
 		n += mounted_usb(u, line, &out[n]);
 	return n;
+}
+
+/* Is the device with this number in mountinfo? */
+static bool mounted(const char *mountinfo, const struct usb_part *p)
+{
+	_cleanup_(fclosep) FILE *f = fopen(mountinfo, "re");
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0;
+	unsigned major, minor;
+	bool is = false;
+
+	while (f && !is && getline(&line, &size, f) > 0)
+		is = sscanf(line, "%*u %*u %u:%u", &major, &minor) == 2 && major == p->major &&
+		     minor == p->minor;
+	return is;
+}
+
+size_t carry_plugged(struct app *a, struct usb_part *out, size_t max)
+{
+	struct usb *u = box_has_helper(a->box.helper) ? usb_open() : NULL;
+	_cleanup_(freep) char *mountinfo = path_join(a->box.proc, "self/mountinfo");
+	size_t n = usb_parts(u, out, max), kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!mounted(mountinfo, &out[i]))
+			out[kept++] = out[i];
+	usb_close(u);
+	return kept;
 }

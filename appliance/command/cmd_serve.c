@@ -2,6 +2,7 @@
 /* The daemon: opens the box, starts its doors, and waits for the signal to stop. */
 #include "appliance/app_priv.h"
 #include "appliance/box/box.h"
+#include "appliance/box/clock.h"
 #include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
@@ -234,6 +235,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(app_open(d->run->dir, clock_env_get(d->clock), &d->app));
 	d->app->clock = d->clock;
 	box_paths(command_option(d->run, "--box"), &d->app->box);
+	TRY(box_clock_begin(d->app));
 	TRY(health_start(d->app, &d->app->health));
 	TRY(start_doors(d));
 	TRY(start_sync(d));

@@ -2,6 +2,7 @@
 /* The thread that gathers what is slow, or gone a moment later. */
 #include "appliance/health/health_priv.h"
 #include "appliance/box/box.h"
+#include "appliance/box/clock.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -160,6 +161,7 @@ static void *health_thread(void *arg)
 
 	do {
 		look_at_power(h);
+		error_free(box_clock_push(h->app)); /* tried again the next time */
 		if (round % (SMART_S / LOOK_S) == 0)
 			ask_disk(h);
 		if (round % (LIGHT_S / LOOK_S) == 0)

@@ -85,6 +85,14 @@ static void stick_paths(const struct helper *h, const char *name, char **dev, ch
 	*where = path_join(h->sticks, name);
 }
 
+/* Open already: for reading or writing from now on, without closing what is open on it. */
+static bool remount(const struct helper *h, const char *dev, const char *where, bool write)
+{
+	unsigned long flags = MS_REMOUNT | ALWAYS | (write ? 0 : MS_RDONLY);
+
+	return h->ops->mount(h->ops->ctx, dev, where, "none", flags, "") == 0;
+}
+
 enum fault act_mount(const struct helper *h, const struct words *w, struct answer *a)
 {
 	_cleanup_(freep) char *dev = NULL, *where = NULL;
@@ -93,8 +101,13 @@ enum fault act_mount(const struct helper *h, const struct words *w, struct answe
 
 	stick_paths(h, w->v[1], &dev, &where);
 	f = check_stick(h, w->v[1], dev, a);
-	if (!f && mounted_at(h, where))
+	if (!f && mounted_at(h, where)) {
+		if (remount(h, dev, where, strcmp(w->v[2], "write") == 0)) {
+			buf_puts(&a->out, where);
+			return FAULT_NONE;
+		}
 		f = close_stick(h, w->v[1], where, a);
+	}
 	if (f)
 		return f;
 	e = dir_make(where, 0755);

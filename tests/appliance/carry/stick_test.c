@@ -213,6 +213,20 @@ static void a_table_of_mounts_is_read_with_care(void **state)
 	usb_close(usb);
 }
 
+static void what_the_helper_opened_is_known_by_its_place(void **state)
+{
+	static struct app a;
+
+	(void)state;
+	assert_null(stick_device(&a, "/run/lliure-sticks/sdb1")); /* no box */
+	snprintf(a.box.sticks, sizeof(a.box.sticks), "/run/lliure-sticks");
+	assert_string_equal(stick_device(&a, "/run/lliure-sticks/sdb1"), "sdb1");
+	assert_null(stick_device(&a, "/run/lliure-sticks"));
+	assert_null(stick_device(&a, "/run/lliure-sticks-2/sdb1"));
+	assert_null(stick_device(&a, "/run/lliure-sticks/sdb1/sub"));
+	assert_null(stick_device(&a, "/media/sdb1"));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -226,6 +240,7 @@ int main(void)
 		T(errors_say_what_to_do),
 		T(only_folders_of_the_given_one_are_sticks),
 		T(a_table_of_mounts_is_read_with_care),
+		cmocka_unit_test(what_the_helper_opened_is_known_by_its_place),
 	};
 
 	return run_group(tests);

@@ -333,10 +333,14 @@ static void a_stick_is_opened_again_and_closed(void **state)
 	expect(m, "unmount sdb1", FAULT_NOT_MOUNTED, "");
 	snprintf(line, sizeof(line), "31 1 8:17 / %s/sdb1 ro - vfat /dev/sdb1 ro\n", m->sticks);
 	put(m->proc, "self/mountinfo", line);
-	expect(m, "mount sdb1 write", FAULT_NONE,
-	       "unmount sdb1\nmount sdb1 sdb1 vfat rw uid=1234,gid=1234,umask=0077,utf8\n");
+	/* In place; what can't be is closed and opened. */
+	expect(m, "mount sdb1 write", FAULT_NONE, "mount sdb1 sdb1 none rw \n");
+	expect(m, "mount sdb1 read", FAULT_NONE, "mount sdb1 sdb1 none ro \n");
+	m->only_type = "ext4";
+	expect(m, "mount sdb1 write", FAULT_NONE, "unmount sdb1\nmount sdb1 sdb1 ext4 rw \n");
 	expect(m, "unmount sdb1", FAULT_NONE, "unmount sdb1\n");
 	m->unmount_errno = EBUSY;
+	m->only_type = "vfat";
 	expect(m, "unmount sdb1", FAULT_IN_USE, "unmount sdb1\n");
 	expect(m, "mount sdb1 read", FAULT_IN_USE, "unmount sdb1\n");
 	/* Pulled out: nothing to wait for. */
