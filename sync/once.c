@@ -97,6 +97,7 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	struct peer p;
 	struct error *err, *later;
 
+	ledger_set_folder(ledger, o->local_path);
 	TRY(find_peer(o->local_path, peer, env_now(o->env), ledger, &p));
 	TRY(open_log(o, &log));
 	err = exchange_once(o, &p, log, ledger, &outcome, theirs, &report);

@@ -231,6 +231,7 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	pthread_condattr_destroy(&monotonic);
 	s->schedule = schedule_new(o->env);
 	s->ledger = ledger_new(o->env);
+	ledger_set_folder(s->ledger, s->local_path);
 	s->ledger_from = env_mono(o->env) + LEDGER_EVERY_MS;
 	s->readers = readers_new(s->log_path, o->env, secret_pubkey(o->self));
 	TRY(tls_identity_new(o->self, &s->tls));

@@ -39,8 +39,12 @@ enum {
 	LIMIT_PASSWORD_MEMORY = 128 * 1024 * 1024, /* (P) of a backup */
 	LIMIT_PASSWORD_PASSES = 16,                /* (P) */
 	LIMIT_KEPT = 16 * 1024 * 1024, /* (P) a peer's backup that a box keeps */
-	/* What one peer may cost: of a space half of it. A volunteer can raise them for a peer. */
-	LIMIT_PEER_DAY_ENTRIES = 2000000,
+	/* What one peer may cost: of a space half of it. A volunteer can raise them for a peer.
+	 * A day's entries and bytes let in the first sync of a community of 2,000 logs and 1,000,000
+	 * entries with room to spare: their headers come first and count, and count again with the
+	 * payloads of the older ones (newest first); with posts of 300 letters that is 2,000,000 entries
+	 * and 1.2 GiB. Volunteers approved the peer; a small disk is kept by LIMIT_DISK_KEPT. */
+	LIMIT_PEER_DAY_ENTRIES = 6000000,
 	LIMIT_PEER_ENTRIES = 20000000,
 	LIMIT_PEER_DAY_LOGS = 5000,
 	LIMIT_PEER_LOGS = 20000,
@@ -51,5 +55,8 @@ enum {
 	LIMIT_PEER_BURST = 3000, /* requests at once, ten to each; one to a request for a file */
 	LIMIT_PEER_RATE = 100,	 /* of that, back a second */
 };
-#define LIMIT_PEER_DAY_BYTES ((uint64_t)2 << 30) /* of entries and files */
+#define LIMIT_PEER_DAY_BYTES ((uint64_t)6 << 30) /* of entries and files */
+/* No peer's entries are taken while less than an eighth of the disk is free, or less than this where an
+ * eighth is more: that is for the people of this box, and for its pages, which grow with them. */
+#define LIMIT_DISK_KEPT ((uint64_t)4 << 30)
 #define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)

@@ -88,15 +88,16 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
 {
 	struct exchange *x = ctx;
-	enum ledger_item over = LEDGER_ITEMS;
+	int over = LEDGER_ITEMS;
 
 	if (x->o.ledger)
 		over = ledger_room(x->o.ledger, &x->o.to.peer, log, run ? run->first : 0,
 				   run ? run->n : 0, bytes);
 	if (over != LEDGER_ITEMS) {
 		x->no_room++;
-		misdeed(x, over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA,
-			ledger_item_name(over));
+		if (over != LEDGER_DISK) /* that is our own trouble */
+			misdeed(x, over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA,
+				ledger_item_name(over));
 	} else if (run && x->o.heard) {
 		x->o.heard(x->o.ctx, run);
 	}

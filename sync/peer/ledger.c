@@ -2,6 +2,7 @@
 #include "sync/peer/ledger_priv.h"
 #include "sync/base/limits.h"
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum { DAY_MS = 86400000, THOUSAND = 1000 };
 
@@ -14,9 +15,9 @@ struct item_row {
 static const struct item_row items[LEDGER_ITEMS] = {LEDGER_TABLE(ROW)};
 #undef ROW
 
-const char *ledger_item_name(enum ledger_item item)
+const char *ledger_item_name(int item)
 {
-	return items[item].name;
+	return item == LEDGER_DISK ? "disk" : items[item].name;
 }
 
 uint64_t ledger_quota(enum ledger_item item, bool space, bool total, unsigned times)
@@ -44,6 +45,7 @@ void ledger_free(struct ledger *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->lines[i]);
 	free(l->lines);
+	free(l->folder);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -182,6 +184,30 @@ static uint64_t line_left(const struct ledger_line *line, const struct ledger_li
 	return left;
 }
 
+void ledger_set_folder(struct ledger *l, const char *path)
+{
+	pthread_mutex_lock(&l->lock);
+	free(l->folder);
+	l->folder = path ? strdup(path) : NULL;
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool ledger_keeps_disk(uint64_t size, uint64_t free_bytes)
+{
+	return free_bytes < least(size / 8, LIMIT_DISK_KEPT);
+}
+
+/* A disk that can't be asked counts as free: what is written will say it. */
+static bool disk_is_nearly_full(const struct ledger *l)
+{
+	struct statvfs fs;
+
+	if (!l->folder || statvfs(l->folder, &fs))
+		return false;
+	return ledger_keeps_disk((uint64_t)fs.f_blocks * fs.f_frsize,
+				 (uint64_t)fs.f_bavail * fs.f_frsize);
+}
+
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item)
 {
 	const struct ledger_line *line;
@@ -191,16 +217,18 @@ uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_it
 	line = ledger_line(l, peer, &of_peer);
 	if (line)
 		left = line_left(line, line, item);
+	if (item == LEDGER_BYTES && disk_is_nearly_full(l))
+		left = 0;
 	pthread_mutex_unlock(&l->lock);
 	return left;
 }
 
-enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
-			     uint64_t first, size_t entries, uint64_t bytes)
+int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
+		size_t entries, uint64_t bytes)
 {
 	struct ledger_counts more = {{0}};
 	struct ledger_line *whole, *space;
-	enum ledger_item over = LEDGER_ITEMS;
+	int over = LEDGER_ITEMS;
 
 	more.n[LEDGER_BYTES] = bytes;
 	more.n[LEDGER_ENTRIES] = entries;
@@ -213,7 +241,9 @@ enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const 
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
 		if (more.n[i] > line_left(whole, whole, (enum ledger_item)i) ||
 		    more.n[i] > line_left(space, whole, (enum ledger_item)i))
-			over = (enum ledger_item)i;
+			over = i;
+	if (over == LEDGER_ITEMS && disk_is_nearly_full(l))
+		over = LEDGER_DISK;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
 		if (more.n[i]) {
 			add(l, whole, (enum ledger_item)i, more.n[i]);

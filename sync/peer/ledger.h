@@ -41,7 +41,8 @@
 #define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
 enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };
 #undef LEDGER_ENUM_ROW
-const char *ledger_item_name(enum ledger_item item);
+enum { LEDGER_DISK = LEDGER_ITEMS + 1 }; /* no quota: this box's disk is nearly full */
+const char *ledger_item_name(int item);
 
 struct ledger_counts {
 	uint64_t n[LEDGER_ITEMS];
@@ -64,14 +65,19 @@ struct ledger *ledger_new(const struct env *env);
 void ledger_free(struct ledger *l);
 DEFINE_CLEANUP(struct ledger *, ledger_free)
 
+/* The folder whose disk is to keep some room (LIMIT_DISK_KEPT); without one nothing is kept. */
+void ledger_set_folder(struct ledger *l, const char *path);
+/* Of a disk of that size, is so little free that peers bring no more? */
+bool ledger_keeps_disk(uint64_t size, uint64_t free_bytes);
+
 /* Charge without asking. */
 void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n);
 /* How much is left until the nearest quota of the peer; UINT64_MAX: no quota. */
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item);
 /* Is there room for this run of entries (bytes: with their payloads)? Charges it when there is.
- * LEDGER_ITEMS: there is; else the first item whose quota it exceeds. */
-enum ledger_item ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
-			     uint64_t first, size_t entries, uint64_t bytes);
+ * LEDGER_ITEMS: there is; else the first item whose quota it exceeds, or LEDGER_DISK. */
+int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
+		size_t entries, uint64_t bytes);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`
  * divides how fast the bucket fills: 1 as usual, more for who misbehaved. */
 enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_BLOB = 1 };

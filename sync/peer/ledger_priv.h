@@ -19,6 +19,7 @@ struct ledger {
 	const struct env *env;
 	pthread_mutex_t lock;
 	struct ledger_line **lines; /* sorted by peer, space */
+	char *folder; /* on the disk that is to keep some room, or NULL */
 	size_t n, room, peers; /* peers: lines of whole peers among them */
 	bool changed;
 };

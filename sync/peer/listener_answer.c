@@ -270,7 +270,7 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 {
 	struct request *r = ctx;
 	const struct listener_options *o = &r->l->o;
-	enum ledger_item over = LEDGER_ITEMS;
+	int over = LEDGER_ITEMS;
 
 	if (o->ledger)
 		over = ledger_room(o->ledger, &r->peer, log, run ? run->first : 0, run ? run->n : 0,
@@ -278,7 +278,8 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	if (over != LEDGER_ITEMS) {
 		r->no_room++;
 		r->over = ledger_item_name(over);
-		r->misdeeds |= 1u << (over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA);
+		if (over != LEDGER_DISK) /* that is our own trouble */
+			r->misdeeds |= 1u << (over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA);
 	} else if (run) {
 		o->heard(o->ctx, &r->peer, run);
 	}

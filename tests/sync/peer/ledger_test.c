@@ -56,6 +56,39 @@ static void one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs(voi
 	assert_int_equal(taken, LIMIT_PEER_BYTES);
 }
 
+/* Two thousand logs of five hundred posts: headers first, then payloads, newest first. */
+static void the_first_sync_of_a_large_community_fits_into_a_day(void **state)
+{
+	enum { LOGS = 2000, EACH = 500, HEADER = 352, PAYLOAD = 520 };
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct test_env t;
+	int refused = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (uint64_t i = 0; i < LOGS; i++) {
+		struct log_id log = log_of(1, 1);
+
+		log.incarnation = i;
+		refused += ledger_room(l, &peer, &log, 1, EACH, EACH * HEADER) != LEDGER_ITEMS;
+		refused += ledger_room(l, &peer, &log, 2, EACH, EACH * (HEADER + PAYLOAD)) !=
+			   LEDGER_ITEMS;
+	}
+	assert_int_equal(refused, 0);
+}
+
+static void the_last_eighth_of_a_disk_is_not_for_peers(void **state)
+{
+	const uint64_t gib = (uint64_t)1 << 30;
+
+	assert_false(ledger_keeps_disk(16 * gib, 3 * gib));
+	assert_true(ledger_keeps_disk(16 * gib, 2 * gib - 1));
+	assert_false(ledger_keeps_disk(1000 * gib, 4 * gib));
+	assert_true(ledger_keeps_disk(1000 * gib, 4 * gib - 1));
+	assert_false(ledger_keeps_disk(0, 0)); /* no disk that tells */
+}
+
 static void one_space_takes_half_of_what_its_peer_may(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -393,6 +426,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs),
+		cmocka_unit_test(the_first_sync_of_a_large_community_fits_into_a_day),
+		cmocka_unit_test(the_last_eighth_of_a_disk_is_not_for_peers),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
