@@ -8,6 +8,7 @@
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
+#include "appliance/partial/partial.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/trust/trust.h"
@@ -23,6 +24,7 @@ const struct feature *const features[] = {
 	&copy_feature,
 	&erased_feature,
 	&recovery_feature,
+	&partial_feature,
 	&search_feature, /* after those whose tables it follows */
 	NULL,
 };

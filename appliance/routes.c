@@ -16,6 +16,7 @@
 #include "appliance/peers/reach_pages.h"
 #include "appliance/peers/receipt_pages.h"
 #include "appliance/portal/portal_pages.h"
+#include "appliance/partial/partial_pages.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
@@ -41,6 +42,7 @@ const struct route *const route_tables[] = {
 	portal_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
+	partial_routes,
 	setup_over_routes,
 	spaces_routes,
 	NULL,

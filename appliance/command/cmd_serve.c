@@ -15,6 +15,7 @@
 #include "appliance/member/account.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
+#include "appliance/partial/partial.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
@@ -67,6 +68,7 @@ static void on_commit(void *ctx)
 		library_git_poke(d->git);
 	search_poke(d->search);
 	erased_poke(d->erased);
+	partial_poke(d->app->partial);
 }
 
 /* The published repositories hold nothing any more that the view does not. */
@@ -244,6 +246,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 						  .sticks = command_option(d->run, "--sticks")},
 			 &d->app->keeper));
 	TRY(erased_start(d->app, settled, d, &d->erased));
+	TRY(partial_start(d->app, &d->app->partial));
 	writer_on_commit(d->app->writer, on_commit, d);
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	TRY(control_start(d->app, &d->control));
@@ -269,6 +272,7 @@ static void stop(struct daemon *d)
 		struct sync *s = d->app->sync;
 
 		writer_on_commit(d->app->writer, NULL, NULL);
+		partial_end(STEAL(d->app->partial)); /* it asks sync */
 		d->app->sync = NULL;
 		sync_stop(s);
 		erased_stop(d->erased);

@@ -94,6 +94,49 @@ struct erased_op {
 	int64_t erased_ms;
 };
 struct error *erased_get(struct conn *c, const struct hash *target, struct erased_op *ret) MUST;
+/* --- letting go of what other boxes hold (a partial box: appliance/partial/) --- */
+/* A content op whose payload is held, and that nobody needs to judge others by. */
+struct loose_op {
+	struct hash id, space, object;
+	const char *type;  /* its name, for ever */
+	struct hash about; /* what its field "post" names; zero without */
+	int64_t time;
+	uint64_t bytes; /* of its payload as stored */
+	struct log_id log; /* the best of its places */
+	uint64_t seq;
+};
+typedef struct error *loose_fn(void *ctx, const struct loose_op *op);
+/* Of the first object behind the row `after`, its loose ops; *ret_row is 0 behind the last. *ret_ruled: it
+ * has ops with authority, too (closings, hidings), or such as this box does not know. The writer's conn. */
+struct error *loose_next(struct conn *c, int64_t after, loose_fn *fn, void *ctx, int64_t *ret_row,
+			 bool *ret_ruled) MUST;
+/* In a transaction: their payloads become "not held" in the log, and the view is without them, as on a box
+ * that never fetched them. Only what loose_next gives goes, and is counted; the caller knows that
+ * another box has it. */
+struct loosened {
+	uint64_t ops, bytes;
+};
+struct error *community_let_go(struct conn *c, const struct hash *ops, size_t n,
+			       struct loosened *ret) MUST;
+/* In a transaction: pages that are kept until the view changes show something else now. */
+struct error *community_repaint(struct conn *c) MUST;
+/* Ops that the object's ops name and that are not here, at most max; any conn. */
+struct error *object_misses(struct conn *c, const struct hash *space, const struct hash *object,
+			    struct hash *out, size_t max, size_t *ret_n) MUST;
+/* What is here only as a header: its space, time, size; ERR_NOT_FOUND. Any conn. */
+struct absent_op {
+	struct hash space;
+	int64_t time;
+	uint64_t bytes;
+	bool erased; /* then it comes no more */
+};
+struct error *absent_get(struct conn *c, const struct hash *op, struct absent_op *ret) MUST;
+/* What a partial box still needs of what is older than what it keeps: that by which objects began of
+ * which it holds something, and the small payloads of those who moderate, for what was hidden stays hidden.
+ * They are asked for from now on (log_need): *ret_n more. *io_from: where the last call stopped, 0 to look
+ * through all again; bounded work a call. The writer's conn, in a transaction. */
+struct error *community_need_more(struct conn *c, int64_t *io_from, size_t *ret_n) MUST;
+
 /* Found a space: appends space.found in a new log and folds it. */
 struct error *community_found(struct conn *c, const char *name, const struct secret *steward,
 			      const char *steward_name, struct hash *ret_space) MUST;

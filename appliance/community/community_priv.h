@@ -192,6 +192,7 @@ enum view_stmt {
 	OPS_ERASE,
 	OPS_OBJECT,
 	LOGS_OF_AUTHOR,
+	OPS_NEEDED,
 	PLACE_ADD,
 	PLACE_DROP,
 	PLACE_OF,
@@ -200,8 +201,11 @@ enum view_stmt {
 	OBJECT_SET,
 	OBJECT_BY_ID,
 	OBJECT_BY_NUM,
+	OBJECT_AFTER,
+	OBJECT_UNMADE,
 	MISSING_ADD,
 	MISSING_GET,
+	MISSING_OF,
 	MISSING_DROP,
 	ERASE_ADD,
 	ERASE_DROP,
@@ -395,6 +399,8 @@ struct error *erase_note(struct batch *b, const struct op_rec *r, const struct o
 struct error *erase_queue_target(struct batch *b, const struct op_rec *erase) MUST;
 struct error *erase_settle(struct batch *b, const struct hash *target) MUST;
 bool erase_known(struct conn *c, const struct hash *target);
+/* Something that was held went: what features keep of it elsewhere goes, too. */
+struct error *scrub_features(struct conn *c) MUST;
 
 /* --- catch_up.c --- */
 struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */

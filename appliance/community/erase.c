@@ -95,7 +95,7 @@ static struct error *see_held(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-static struct error *erased_held(struct conn *c)
+struct error *scrub_features(struct conn *c)
 {
 	struct community *k = c->community;
 
@@ -115,7 +115,7 @@ static struct error *erase_now(struct batch *b, struct op_rec *t, const struct o
 	TRY(log_op(b->c->log, &t->id, see_held, &held));
 	if (held) {
 		TRY(log_erase(b->c->log, &t->id));
-		TRY(erased_held(b->c));
+		TRY(scrub_features(b->c));
 	}
 	TRY(batch_dirty(b, t->object));
 	t->kind = OP_GONE;

@@ -26,6 +26,8 @@ const char *const view_schema =
 	"CREATE INDEX op_by_object ON op(object) WHERE object IS NOT NULL;"
 	"CREATE INDEX op_of_rules ON op(space) WHERE kind = 4;"
 	"CREATE INDEX op_not_opened ON op(space) WHERE kind = 7;"
+	/* What a partial box still needs: see loose.c. */
+	"CREATE INDEX op_absent_acts ON op(num) WHERE kind = 0 AND role >= 4;"
 	/* Further entries that carry an op. */
 	"CREATE TABLE place(op INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,"
 	" PRIMARY KEY(op, log, seq)) STRICT, WITHOUT ROWID;"
@@ -33,6 +35,7 @@ const char *const view_schema =
 	" space INTEGER NOT NULL, flags INTEGER NOT NULL, features INTEGER NOT NULL, heads BLOB,"
 	" max_time INTEGER NOT NULL, max_id BLOB) STRICT;"
 	"CREATE INDEX object_by_prefix ON object(prefix);"
+	"CREATE INDEX object_unmade ON object(num) WHERE flags & 1 = 0;"
 	/* Ops that are named in an object and are not here. */
 	"CREATE TABLE missing(object INTEGER NOT NULL, id BLOB NOT NULL,"
 	" PRIMARY KEY(object, id)) STRICT, WITHOUT ROWID;"
@@ -110,6 +113,9 @@ const char *const view_sql[VIEW_STMTS] = {
 		"SELECT log, count(*) FROM (SELECT log FROM op WHERE space = ?1 AND author = ?2"
 		" UNION ALL SELECT p.log FROM op o JOIN place p ON p.op = o.num"
 		" WHERE o.space = ?1 AND o.author = ?2) GROUP BY log",
+	/* Ops whose payload is not here, of people who moderate. */
+	[OPS_NEEDED] = "SELECT " OP_COLUMNS " FROM op WHERE kind = 0 AND role >= 4 AND num > ?1"
+		       " ORDER BY num LIMIT ?2",
 	[PLACE_ADD] = "INSERT OR IGNORE INTO place(op, log, seq) VALUES (?1, ?2, ?3)",
 	[PLACE_DROP] = "DELETE FROM place WHERE op = ?1 AND log = ?2 AND seq = ?3",
 	[PLACE_OF] = "SELECT log, seq FROM place WHERE op = ?1",
@@ -121,6 +127,14 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OBJECT_BY_ID] = "SELECT " OBJECT_COLUMNS
 			 " FROM object WHERE prefix = ?1 AND id = ?2 AND space = ?3",
 	[OBJECT_BY_NUM] = "SELECT " OBJECT_COLUMNS " FROM object WHERE num = ?1",
+	[OBJECT_AFTER] = "SELECT " OBJECT_COLUMNS " FROM object WHERE num > ?1 ORDER BY num LIMIT 1",
+	/* Of which something is here, and not what it began with (flag 1: OBJECT_MADE). */
+	[OBJECT_UNMADE] = "SELECT o.id FROM object o WHERE o.flags & 1 = 0 AND EXISTS"
+			  " (SELECT 1 FROM op WHERE object = o.num AND kind IN (1, 2))"
+			  " ORDER BY o.num DESC LIMIT ?1",
+	[MISSING_OF] = "SELECT m.id FROM missing m JOIN object o ON o.num = m.object"
+		       " JOIN space s ON s.num = o.space"
+		       " WHERE o.prefix = ?1 AND o.id = ?2 AND s.id = ?3 ORDER BY m.id LIMIT ?4",
 	[MISSING_ADD] = "INSERT OR IGNORE INTO missing(object, id) VALUES (?1, ?2)",
 	[MISSING_GET] = "SELECT 1 FROM missing WHERE object = ?1 AND id = ?2",
 	[MISSING_DROP] = "DELETE FROM missing WHERE object = ?1",

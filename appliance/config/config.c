@@ -31,6 +31,7 @@ static const struct {
 	[SETTING_LANGUAGE] = {"language", "ca", 8},
 	[SETTING_KEEP_DAYS] = {"keep-days", "0", 8},
 	[SETTING_ALIVE] = {"alive", "0", 20},
+	[SETTING_KEEP_BLOBS] = {"keep-blobs", "0", 20},
 };
 
 struct error *config_get(struct conn *c, enum setting which, char out[SETTING_MAX + 1])

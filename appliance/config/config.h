@@ -13,6 +13,7 @@ enum setting {
 	SETTING_LANGUAGE, /* the language of a visitor whose browser names none of ours */
 	SETTING_ALIVE,	   /* when the watchdog last had something written */
 	SETTING_KEEP_DAYS, /* payloads of so many days are fetched from others; 0: of all */
+	SETTING_KEEP_BLOBS, /* files up to so many bytes are fetched from others; 0: of any size */
 	SETTINGS
 };
 enum { SETTING_MAX = 400 };

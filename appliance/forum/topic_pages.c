@@ -2,6 +2,7 @@
 /* A conversation: reading it, starting one, replying, closing it. */
 #include "appliance/forum/forum_pages.h"
 #include "appliance/moderation/moderation_pages.h"
+#include "appliance/partial/partial_pages.h"
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -136,15 +137,18 @@ static struct error *show_topic(struct request *r, const struct topic_here *t, i
 {
 	struct reading l = {.r = r, .place = &t->place, .list = json_array()};
 	int64_t pages = (t->topic.posts + POSTS_A_PAGE - 1) / POSTS_A_PAGE;
-	json_t *context, *pager;
+	json_t *context, *pager, *absent = NULL;
 	struct error *e;
 
+	TRY(partial_topic_json(r, &t->topic.space, &t->topic.id, &absent));
 	page = page ? page : pages;
 	context = json_pack("{s:o, s:o, s:{s:b, s:b}, s:s, s:o}", "topic", topic_json(r, t),
 			    "posts", l.list, "can", "reply", t->place.member && !t->topic.closed,
 			    "guest_reply", t->place.guest && !t->topic.closed, "reply_url",
 			    arena_printf(request_arena(r), "/topic/%s/posts", ID(&t->topic.id)),
 			    "form", take_form ? take_form : json_object());
+	if (absent)
+		json_object_set_new(context, "absent", absent);
 	/* Here the page after is the newer one. */
 	pager = pager_json(r, topic_url(r, &t->topic.id), page, pages);
 	if (pager) {
@@ -167,8 +171,19 @@ static struct error *show_topic(struct request *r, const struct topic_here *t, i
 struct error *page_topic(struct request *r)
 {
 	struct topic_here t;
+	struct error *e = topic_of_path(r, &t), *absent;
+	struct hash id;
 
-	TRY(topic_of_path(r, &t));
+	/* A partial box may know of it without having it. */
+	if (error_is(e, ERR_NOT_FOUND) && id_parse(request_param(r, "id"), id.b)) {
+		absent = partial_topic_page(r, &id);
+		if (!error_is(absent, ERR_NOT_FOUND)) {
+			error_free(e);
+			return absent;
+		}
+		error_free(absent);
+	}
+	TRY(e);
 	return show_topic(r, &t, page_wanted(r), 200, NULL);
 }
 

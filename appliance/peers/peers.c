@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy.h"
 #include "appliance/library/library.h"
+#include "appliance/partial/partial.h"
 #include "appliance/peers/peers_priv.h"
 #include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
@@ -73,7 +74,7 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 	struct peer_terms t;
 	struct peer peer;
 	unsigned ways;
-	bool may;
+	bool may, kept;
 
 	if (!p->conn)
 		TRY(app_conn(p->app, &p->conn));
@@ -83,7 +84,10 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 		return NULL;
 	ways = peer_terms_ways(&t, space);
 	TRY(peers_may_see(p->conn, key, space, &may));
-	*ret = may ? ways : ways & ~(unsigned)PEER_GIVE;
+	TRY(partial_keeps_space(p->conn, space, &kept));
+	if (!may)
+		ways &= ~(unsigned)PEER_GIVE;
+	*ret = kept ? ways : ways & ~(unsigned)PEER_TAKE;
 	return NULL;
 }
 
@@ -163,17 +167,17 @@ static void host_keeps(void *ctx, struct keep *ret)
 {
 	struct app *a = ctx;
 	struct peers *p = a->peers;
-	char days[SETTING_MAX + 1] = "0";
+	struct keep keep = {.payload_days = 0};
 	struct error *e = NULL;
 
 	pthread_mutex_lock(&p->lock);
 	if (!p->conn)
 		e = app_conn(a, &p->conn);
 	if (!e)
-		e = config_get(p->conn, SETTING_KEEP_DAYS, days);
+		e = partial_choice(p->conn, &keep);
 	pthread_mutex_unlock(&p->lock);
 	error_free(e);
-	*ret = (struct keep){.payload_days = (uint32_t)strtoul(days, NULL, 10)};
+	*ret = keep;
 }
 
 struct sync_host peers_host(struct app *a)

@@ -419,6 +419,15 @@ struct error *log_need(struct log_store *l, const struct hash *op_id)
 	return db_do(l->db, l->s, NAMED_ADD, "k", op_id);
 }
 
+struct error *log_is_needed(struct log_store *l, const struct hash *op_id, bool *ret)
+{
+	int64_t found;
+
+	TRY(db_number(l->db, l->s, NAMED_GET, 0, &found, "k", op_id));
+	*ret = found != 0;
+	return NULL;
+}
+
 struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(l->s, NAMED_ALL);

@@ -292,6 +292,8 @@ typedef void log_named_fn(void *ctx, const struct hash *op);
 struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx) MUST;
 /* The layer above: this op is one of the rules, whoever names it. */
 struct error *log_need(struct log_store *l, const struct hash *op_id) MUST;
+/* Is it? (R) */
+struct error *log_is_needed(struct log_store *l, const struct hash *op_id, bool *ret) MUST;
 /* Header hash at (log, seq); ERR_NOT_FOUND. */
 struct error *log_hash_at(struct log_store *l, int64_t log, uint64_t seq, struct hash *ret) MUST;
 struct log_counts {

@@ -89,6 +89,7 @@ static const char *const sql[LOG_STMTS] = {
 		"SELECT seq, header FROM entry WHERE log=?1 AND seq<?2"
 		" AND state>0 AND state<3 ORDER BY seq DESC",
 	[NAMED_ADD] = "INSERT OR IGNORE INTO named VALUES (?1)",
+	[NAMED_GET] = "SELECT 1 FROM named WHERE op=?1",
 	[NAMED_ALL] = "SELECT op FROM named",
 	[ENTRY_FILL] = "UPDATE entry SET num=?3, state=0, body=?4 WHERE log=?1 AND seq=?2",
 	[ENTRY_STATE] = "SELECT num, state, length(body) FROM entry WHERE log=?1 AND seq=?2",

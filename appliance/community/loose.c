@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Letting go of payloads that other boxes hold. The view is then what it would be if they had never
+ * been fetched: invariant 1 of community.h, for "held" is a part of what it is a function of.
+ *
+ * A power cut between the commits of log.db and of the view leaves the view with more than the log
+ * holds. That harms nothing (what it shows is true), and the next run lets go of it again.
+ */
+#include "appliance/community/community_priv.h"
+
+/* Payloads of this size say what moderators do; longer ones are what they write. */
+enum { SMALL = 4096, SCAN = 2000 };
+
+/* --- what is loose --- */
+static bool may_be_loose(const struct op_rec *r)
+{
+	return r->kind == OP_CONTENT && !(r->flags & OP_CHECKED_AUTHOR);
+}
+
+static struct error *measure(void *ctx, const struct stored *e)
+{
+	uint64_t *bytes = ctx;
+
+	if (e->state == PAYLOAD_HELD && !*bytes)
+		*bytes = e->payload.n + ENTRY_SALT;
+	return NULL;
+}
+
+static struct error *give_op(struct conn *c, const struct op_rec *r, loose_fn *fn, void *ctx)
+{
+	struct loose_op out = {.id = r->id, .time = r->time, .seq = r->at.seq};
+	enum op_kind kind;
+	json_t *body;
+	struct op op;
+	bool needed;
+
+	TRY(log_is_needed(c->log, &r->id, &needed));
+	if (needed)
+		return NULL;
+	TRY(rec_parse(c, r, &op, &body, &kind));
+	if (kind == OP_CONTENT) {
+		out.type = op.type->name;
+		op_id(&op, "post", &out.about);
+	}
+	json_decref(body);
+	if (kind != OP_CONTENT)
+		return NULL;
+	out.space = op.space;
+	out.object = op.object;
+	out.log = vlog_of(c, r->at.log)->id;
+	TRY(log_op(c->log, &r->id, measure, &out.bytes));
+	return fn(ctx, &out);
+}
+
+static struct error *object_behind(struct conn *c, int64_t after, struct object *ret)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, OBJECT_AFTER);
+	bool row;
+
+	db_bind(st, "i", after);
+	TRY(db_step(c->view, st, &row));
+	ret->num = row ? db_int(st, 0) : 0;
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *loose_next(struct conn *c, int64_t after, loose_fn *fn, void *ctx, int64_t *ret_row,
+			 bool *ret_ruled)
+{
+	_cleanup_(recs_release) struct recs all = {0};
+	struct object o = {.num = 0};
+
+	*ret_ruled = false;
+	TRY(memory_load(c));
+	TRY(object_behind(c, after, &o));
+	*ret_row = o.num;
+	if (!o.num)
+		return NULL;
+	TRY(recs_load(c, OPS_OF_OBJECT, o.num, &all));
+	for (size_t i = 0; i < all.n; i++) {
+		*ret_ruled |= all.p[i].kind == OP_UNKNOWN ||
+			      (all.p[i].kind == OP_CONTENT && !may_be_loose(&all.p[i]));
+		if (may_be_loose(&all.p[i]))
+			TRY(give_op(c, &all.p[i], fn, ctx));
+	}
+	return NULL;
+}
+
+/* --- letting go --- */
+static struct error *count_loose(void *ctx, const struct loose_op *op)
+{
+	(void)op;
+	++*(unsigned *)ctx;
+	return NULL;
+}
+
+static struct error *let_one_go(struct batch *b, const struct hash *id, struct loosened *io)
+{
+	struct op_rec r;
+	unsigned loose = 0;
+	uint64_t bytes;
+
+	TRY(rec_find(b->c, id, &r));
+	if (!r.num || !may_be_loose(&r))
+		return NULL;
+	TRY(give_op(b->c, &r, count_loose, &loose));
+	/* The log let go of it already, and the view did not hear of it: a power cut. */
+	if (!loose) {
+		bool needed;
+
+		TRY(log_is_needed(b->c->log, id, &needed));
+		if (needed)
+			return NULL;
+	}
+	TRY(log_drop(b->c->log, id, &bytes));
+	TRY(batch_dirty(b, r.object));
+	r.kind = OP_NOT_HELD;
+	r.object = 0;
+	r.nseen = 0;
+	io->ops++;
+	io->bytes += bytes;
+	return rec_set(b->c, &r);
+}
+
+struct error *community_repaint(struct conn *c)
+{
+	c->community->changed = true;
+	c->community->generation++;
+	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
+}
+
+static struct error *let_all_go(struct batch *b, const struct hash *ops, size_t n,
+				struct loosened *io)
+{
+	for (size_t i = 0; i < n; i++)
+		TRY(let_one_go(b, &ops[i], io));
+	return batch_finish(b);
+}
+
+struct error *community_let_go(struct conn *c, const struct hash *ops, size_t n,
+			       struct loosened *ret)
+{
+	struct batch b = {.c = c};
+	struct error *e;
+
+	*ret = (struct loosened){0};
+	TRY(memory_load(c));
+	e = let_all_go(&b, ops, n, ret);
+	batch_release(&b);
+	TRY(e);
+	if (!ret->ops)
+		return NULL;
+	TRY(scrub_features(c));
+	return community_repaint(c);
+}
+
+/* --- what is absent --- */
+struct error *object_misses(struct conn *c, const struct hash *space, const struct hash *object,
+			    struct hash *out, size_t max, size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, MISSING_OF);
+	int64_t prefix;
+	size_t n = 0;
+	bool row;
+
+	memcpy(&prefix, object, sizeof(prefix));
+	db_bind(st, "ikki", prefix, object, space, (int64_t)max);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			break;
+		if (n < max && db_id(st, 0, &out[n]))
+			n++;
+	}
+	*ret_n = n;
+	return NULL;
+}
+
+struct looking {
+	struct absent_op op;
+	bool found, held;
+};
+
+static struct error *see_header(void *ctx, const struct stored *e)
+{
+	struct looking *k = ctx;
+	struct entry h;
+
+	if (!e->live)
+		return NULL;
+	entry_decode(&e->raw, &h);
+	k->held |= e->state == PAYLOAD_HELD;
+	k->op = (struct absent_op){.space = h.space,
+				   .time = h.time,
+				   .bytes = h.payload_len,
+				   .erased = k->op.erased || e->state == PAYLOAD_ERASED};
+	k->found = true;
+	return NULL;
+}
+
+struct error *absent_get(struct conn *c, const struct hash *op, struct absent_op *ret)
+{
+	struct looking k = {.found = false};
+
+	TRY(log_op(c->log, op, see_header, &k));
+	ENSURE(k.found && !k.held,
+	       error_new(ERR_NOT_FOUND, N_("There is nothing here with this address.")));
+	*ret = k.op;
+	return NULL;
+}
+
+/* --- what is needed all the same --- */
+static struct error *need(struct conn *c, const struct hash *id, size_t *io_n)
+{
+	struct absent_op op;
+	bool needed;
+	struct error *e = absent_get(c, id, &op);
+
+	/* It is not here, not even as a header; or is here by now. */
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	TRY(log_is_needed(c->log, id, &needed));
+	if (needed || op.erased)
+		return NULL;
+	++*io_n;
+	return log_need(c->log, id);
+}
+
+static struct error *beginnings(struct conn *c, struct buf *ids)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, OBJECT_UNMADE);
+
+	db_bind(st, "i", (int64_t)SCAN);
+	for (;;) {
+		struct hash id;
+		bool row;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		if (db_id(st, 0, &id))
+			buf_add(ids, &id, sizeof(id));
+	}
+}
+
+static struct error *acts(struct conn *c, int64_t *io_from, struct buf *ids)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, OPS_NEEDED);
+
+	db_bind(st, "ii", *io_from, (int64_t)SCAN);
+	for (;;) {
+		struct op_rec r;
+		bool row;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		rec_read(st, &r);
+		*io_from = r.num;
+		buf_add(ids, &r.id, sizeof(r.id));
+	}
+}
+
+struct error *community_need_more(struct conn *c, int64_t *io_from, size_t *ret_n)
+{
+	_cleanup_(buf_release) struct buf ids = {0};
+	size_t n = 0, begun;
+
+	TRY(beginnings(c, &ids));
+	begun = ids.n / sizeof(struct hash);
+	TRY(acts(c, io_from, &ids));
+	for (size_t i = 0; i < ids.n / sizeof(struct hash); i++) {
+		const struct hash *id = (const struct hash *)(void *)ids.p + i;
+		struct absent_op op = {.bytes = 0};
+
+		if (i >= begun)
+			error_free(absent_get(c, id, &op));
+		if (op.bytes <= SMALL)
+			TRY(need(c, id, &n));
+	}
+	*ret_n = n;
+	return NULL;
+}

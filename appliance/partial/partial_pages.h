@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What this box keeps: the volunteer's page, and the button on a conversation. */
+#pragma once
+#include "appliance/http/http.h"
+
+extern const struct route partial_routes[];
+/* For the page of a conversation: what of it is not here, NULL when nothing is. Yours. */
+struct error *partial_topic_json(struct request *r, const struct hash *space,
+				 const struct hash *object, json_t **ret) MUST;
+/* The page of a conversation that is not here but for its header. ERR_NOT_FOUND: not even that. */
+struct error *partial_topic_page(struct request *r, const struct hash *object) MUST;

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The thread of a partial box. A pass gathers what falls out on the writer, has other boxes prove
+ * that they hold it (the writer is free meanwhile), and lets go of what was proved in one
+ * transaction, with how far it is: killed at any moment it goes on there, and does nothing twice.
+ *
+ *   NO_RUN -> LOOKING -> LOOKED -> LETTING_GO -> DONE
+ *               (a volunteer asks)   (and confirms)
+ */
+#include "appliance/partial/partial_priv.h"
+#include <pthread.h>
+
+enum {
+	QUIET_MS = 2000,
+	LOOK_MS = 60000,	 /* what waits is tried again */
+	AFRESH_MS = 3600 * 1000, /* what is still needed is looked through anew */
+	VISIT = 300,		 /* objects of one pass */
+};
+
+struct partial_thread {
+	struct app *app;
+	struct conn *conn; /* reads, for this thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool poked, stop;
+	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
+};
+
+struct pass {
+	struct app *app;
+	struct partial_run run;
+	struct buf ops; /* struct loose_op, those that fall out, sorted by place */
+	bool idle, end, answered;
+	int64_t row;
+	bool *safe;    /* each proved */
+	struct buf at; /* struct partial_at */
+	const char *problem;
+};
+
+static size_t n_ops(const struct pass *p)
+{
+	return p->ops.n / sizeof(struct loose_op);
+}
+
+static struct loose_op *ops_of(const struct pass *p)
+{
+	return (struct loose_op *)(void *)p->ops.p;
+}
+
+/* --- gathering, on the writer ----------------------------------------------------------------- */
+
+static struct error *add_loose(void *ctx, const struct loose_op *op)
+{
+	buf_add(ctx, op, sizeof(*op));
+	return NULL;
+}
+
+/* What falls out of one object, put behind the others. */
+static struct error *gather_object(struct conn *c, struct pass *p, bool *ret_more)
+{
+	_cleanup_(buf_release) struct buf own = {0};
+	struct loose_op *ops;
+	int64_t since = keep_since(&p->run.keep, c->env), row;
+	bool ruled, kept = true;
+	size_t n;
+
+	TRY(loose_next(c, p->row, add_loose, &own, &row, &ruled));
+	*ret_more = row != 0;
+	if (!row)
+		return NULL;
+	p->row = row;
+	n = own.n / sizeof(*ops);
+	ops = (struct loose_op *)(void *)own.p;
+	if (n)
+		TRY(partial_keeps_space(c, &ops[0].space, &kept));
+	n = choice_falls_out(ops, n, kept ? since : INT64_MAX, ruled);
+	buf_add(&p->ops, ops, n * sizeof(*ops));
+	return NULL;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct loose_op *x = a, *y = b;
+	int d = log_id_cmp(&x->log, &y->log);
+
+	return d ? d : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static bool same_keep(const struct keep *a, const struct keep *b)
+{
+	return a->payload_days == b->payload_days && a->blob_max == b->blob_max;
+}
+
+/* A run is about the choice as it was; another choice ends it. */
+static struct error *gather_job(struct conn *c, void *arg)
+{
+	struct pass *p = arg;
+	struct keep now;
+	bool more = true;
+
+	TRY(partial_run_get(c, &p->run));
+	TRY(partial_choice(c, &now));
+	p->idle = p->run.state != PARTIAL_LOOKING && p->run.state != PARTIAL_LETTING_GO;
+	if (p->idle)
+		return NULL;
+	if (!same_keep(&p->run.keep, &now)) {
+		p->idle = true;
+		return partial_stop(c);
+	}
+	p->row = p->run.row;
+	for (int i = 0; more && i < VISIT && n_ops(p) < HELD_ENTRIES; i++)
+		TRY(gather_object(c, p, &more));
+	p->end = !more;
+	if (n_ops(p))
+		qsort(p->ops.p, n_ops(p), sizeof(struct loose_op), by_place);
+	return NULL;
+}
+
+/* --- proofs ----------------------------------------------------------------------------------- */
+
+struct error *partial_address(struct app *a, struct conn *c, const struct pubkey *key, char *out,
+			      size_t size)
+{
+	_cleanup_(freep) struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
+	size_t n = a->sync && found ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
+	struct peer p;
+
+	TRY(peer_get(c->local, key, &p));
+	snprintf(out, size, "%s", p.address);
+	for (size_t i = 0; i < n; i++)
+		if (pubkey_eq(&found[i].key, key))
+			snprintf(out, size, "%s", found[i].address);
+	ENSURE(*out, error_new(ERR_NET,
+			       N_("Box %s has no address. Give it one, or let the daemon find it on"
+				  " this network."),
+			       ID_SHORT(key)));
+	return NULL;
+}
+
+struct asking {
+	struct partial_thread *t;
+	struct pass *p;
+	struct sync_keep at;
+	size_t first, n; /* of the pass's ops: so many are asked about at once */
+	int64_t proved;
+};
+
+/* Of a slice of the ops those that nobody has proved yet; `which` says which they are. */
+static size_t unproved(const struct asking *k, struct held_entry *e, size_t *which)
+{
+	size_t n = 0;
+
+	for (size_t i = k->first; i < k->first + k->n; i++) {
+		if (k->p->safe[i])
+			continue;
+		which[n] = i;
+		e[n++] = (struct held_entry){.id = ops_of(k->p)[i].log, .seq = ops_of(k->p)[i].seq};
+	}
+	return n;
+}
+
+static struct error *ask_slice(struct asking *k)
+{
+	_cleanup_(freep) struct held_entry *e = calloc(k->n + 1, sizeof(*e));
+	_cleanup_(freep) size_t *which = calloc(k->n + 1, sizeof(*which));
+	_cleanup_(buf_release) struct buf question = {0}, answer = {0};
+	struct hash nonce;
+	size_t n;
+
+	if (!e || !which)
+		abort();
+	n = unproved(k, e, which);
+	if (!n)
+		return NULL;
+	env_random(k->at.env, nonce.b, sizeof(nonce.b));
+	held_question(&nonce, e, n, &question);
+	TRY(sync_held(&k->at, buf_span(&question), &answer));
+	k->p->answered = true;
+	TRY(held_weigh(secret_pubkey(k->at.self), &k->at.peer, k->t->conn->log, &nonce, e, n,
+		       buf_span(&answer)));
+	for (size_t i = 0; i < n; i++) {
+		k->p->safe[which[i]] |= e[i].held;
+		k->proved += e[i].held;
+	}
+	return NULL;
+}
+
+/* As many as one question and one answer take. */
+static size_t slice(const struct pass *p, size_t first)
+{
+	uint64_t bytes = 0;
+	size_t n = 0;
+
+	while (first + n < n_ops(p) && n < HELD_ENTRIES) {
+		bytes += ops_of(p)[first + n].bytes;
+		if (n && bytes > HELD_BYTES)
+			break;
+		n++;
+	}
+	return n;
+}
+
+static struct error *ask_peer(void *ctx, const struct peer *peer)
+{
+	struct asking *k = ctx;
+	char address[PEER_ADDRESS];
+	struct error *e = NULL;
+
+	if (peer_terms_over(peer->until_ms, env_now(k->at.env)))
+		return NULL;
+	k->at.peer = peer->key;
+	k->proved = 0;
+	e = partial_address(k->t->app, k->t->conn, &peer->key, address, sizeof(address));
+	k->at.address = address;
+	for (size_t at = 0; !e && at < n_ops(k->p); at += k->n) {
+		k->first = at;
+		k->n = slice(k->p, at);
+		e = ask_slice(k);
+	}
+	error_free(e); /* another may answer; when none does, the run waits */
+	if (k->proved)
+		buf_add(&k->p->at, &(struct partial_at){peer->key, k->proved},
+			sizeof(struct partial_at));
+	return NULL;
+}
+
+static struct error *prove(struct partial_thread *t, struct pass *p)
+{
+	struct asking k = {.t = t,
+			   .p = p,
+			   .at = {.env = t->app->env, .self = t->app->self, .name = t->app->name}};
+
+	p->safe = calloc(n_ops(p) + 1, sizeof(*p->safe));
+	if (!p->safe)
+		abort();
+	if (!n_ops(p)) {
+		p->answered = true;
+		return NULL;
+	}
+	TRY(peer_each(t->conn->local, ask_peer, &k));
+	if (!p->answered)
+		p->problem = N_("No other box that keeps everything can be reached now. This goes "
+				"on by itself when one can.");
+	return NULL;
+}
+
+/* --- what came of it, on the writer ----------------------------------------------------------- */
+
+static struct error *let_go(struct conn *c, struct pass *p, struct partial_run *r)
+{
+	_cleanup_(buf_release) struct buf ids = {0};
+	struct loosened went;
+
+	for (size_t i = 0; i < n_ops(p); i++)
+		if (p->safe[i]) {
+			const struct loose_op *op = &ops_of(p)[i];
+
+			buf_add(&ids, &op->id, sizeof(op->id));
+			TRY(gone_add(c, &op->object, &op->id));
+		}
+	TRY(community_let_go(c, (const struct hash *)(void *)ids.p, ids.n / sizeof(struct hash),
+			     &went));
+	r->safe_ops += (int64_t)went.ops;
+	r->safe_bytes += (int64_t)went.bytes;
+	return NULL;
+}
+
+static void count(const struct pass *p, struct partial_run *r)
+{
+	for (size_t i = 0; i < n_ops(p); i++) {
+		const struct loose_op *op = &ops_of(p)[i];
+
+		r->ops++;
+		r->bytes += (int64_t)op->bytes;
+		if (r->state == PARTIAL_LOOKING && p->safe[i]) {
+			r->safe_ops++;
+			r->safe_bytes += (int64_t)op->bytes;
+		}
+	}
+}
+
+static struct error *record_job(struct conn *c, void *arg)
+{
+	struct pass *p = arg;
+	struct partial_run r;
+	struct keep now;
+
+	TRY(partial_run_get(c, &r));
+	TRY(partial_choice(c, &now));
+	/* Somebody stopped it, or chose otherwise, while others were asked. */
+	if (r.state != p->run.state || r.begun_ms != p->run.begun_ms || r.row != p->run.row ||
+	    !same_keep(&now, &r.keep))
+		return NULL;
+	snprintf(r.problem, sizeof(r.problem), "%s", p->problem ? p->problem : "");
+	if (p->problem)
+		return run_set(c, &r);
+	count(p, &r);
+	if (r.state == PARTIAL_LETTING_GO)
+		TRY(let_go(c, p, &r));
+	for (size_t i = 0; i < p->at.n / sizeof(struct partial_at); i++) {
+		const struct partial_at *at = (const struct partial_at *)(void *)p->at.p + i;
+
+		TRY(at_add(c, &at->box, at->ops));
+	}
+	r.row = p->row;
+	if (p->end) {
+		r.state = r.state == PARTIAL_LOOKING ? PARTIAL_LOOKED : PARTIAL_DONE;
+		r.ended_ms = env_now(c->env);
+	}
+	return run_set(c, &r);
+}
+
+/* *ret_wait: nothing more to do now. */
+static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
+{
+	struct pass p = {.app = t->app};
+	struct error *e = writer_run(t->app->writer, gather_job, &p);
+
+	*ret_wait = p.idle;
+	if (!e && !p.idle)
+		e = prove(t, &p);
+	if (!e && !p.idle)
+		e = writer_run(t->app->writer, record_job, &p);
+	*ret_wait |= p.end || p.problem;
+	buf_release(&p.ops);
+	buf_release(&p.at);
+	free(p.safe);
+	return e;
+}
+
+/* --- what is needed, and wanted back ---------------------------------------------------------- */
+
+struct wanting {
+	struct partial_thread *t;
+	size_t more, waiting;
+};
+
+static struct error *wish_job(struct conn *c, void *arg)
+{
+	struct wanting *k = arg;
+	struct wish list[PARTIAL_WISHES];
+	size_t n, left, fresh;
+
+	TRY(wish_list(c, list, &n));
+	for (size_t i = 0; i < n; i++) {
+		TRY(lack_need(c, &list[i], &left, &fresh));
+		k->more += fresh;
+		k->waiting += left != 0;
+		if (!left)
+			TRY(wish_done(c, &list[i].object));
+	}
+	return NULL;
+}
+
+static struct error *need_job(struct conn *c, void *arg)
+{
+	struct wanting *k = arg;
+
+	return community_need_more(c, &k->t->need_from, &k->more);
+}
+
+static struct error *look_after(struct partial_thread *t)
+{
+	struct wanting k = {.t = t};
+	int64_t wishes, mono = env_mono(t->app->env);
+	bool partial;
+
+	if (mono >= t->afresh) {
+		t->need_from = 0;
+		t->afresh = mono + AFRESH_MS;
+	}
+	TRY(partial_is(t->conn, &partial));
+	TRY(partial_wishes(t->conn, &wishes));
+	if (partial)
+		TRY(writer_run(t->app->writer, need_job, &k));
+	if (wishes)
+		TRY(writer_run(t->app->writer, wish_job, &k));
+	if (k.more && t->app->sync)
+		return sync_now(t->app->sync, NULL, 0);
+	return NULL;
+}
+
+static bool stops(struct partial_thread *t)
+{
+	bool stop;
+
+	pthread_mutex_lock(&t->lock);
+	stop = t->stop;
+	pthread_mutex_unlock(&t->lock);
+	return stop;
+}
+
+/* What fails (a full disk) is tried again. */
+static void look(struct partial_thread *t)
+{
+	struct partial_run run = {.state = PARTIAL_NO_RUN};
+	bool wait = false;
+	struct error *e = look_after(t);
+
+	if (!e)
+		e = partial_run_get(t->conn, &run);
+	if (run.state != PARTIAL_LOOKING && run.state != PARTIAL_LETTING_GO)
+		wait = true;
+	while (!e && !wait && !stops(t))
+		e = one_pass(t, &wait);
+	error_free(e);
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static void wait_ms(struct partial_thread *t, int ms, bool poked)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (!t->stop && !(poked && t->poked) &&
+	       pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
+		continue;
+}
+
+static void *partial_main(void *arg)
+{
+	struct partial_thread *t = arg;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->stop) {
+		wait_ms(t, LOOK_MS, true);
+		/* a burst of commits is one look */
+		wait_ms(t, t->poked ? QUIET_MS : 0, false);
+		t->poked = false;
+		if (t->stop)
+			break;
+		pthread_mutex_unlock(&t->lock);
+		look(t);
+		pthread_mutex_lock(&t->lock);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+struct error *partial_start(struct app *a, struct partial_thread **ret)
+{
+	struct partial_thread *t = calloc(1, sizeof(*t));
+	pthread_condattr_t clock;
+	struct error *e;
+
+	if (!t)
+		abort();
+	t->app = a;
+	t->poked = true; /* what a power cut broke off */
+	e = app_conn(a, &t->conn);
+	if (e) {
+		free(t);
+		return e;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->wake, &clock);
+	pthread_condattr_destroy(&clock);
+	if (pthread_create(&t->thread, NULL, partial_main, t)) {
+		conn_close(t->conn);
+		free(t);
+		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
+	}
+	*ret = t;
+	return NULL;
+}
+
+void partial_poke(struct partial_thread *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->poked = true;
+	pthread_cond_signal(&t->wake);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void partial_end(struct partial_thread *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_cond_signal(&t->wake);
+	pthread_mutex_unlock(&t->lock);
+	pthread_join(t->thread, NULL);
+	conn_close(t->conn);
+	pthread_cond_destroy(&t->wake);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
