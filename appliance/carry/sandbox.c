@@ -53,7 +53,7 @@ static void leave_root(void)
 }
 
 /* Every right over paths is named, and no path is given any. */
-static bool wall_landlock(void)
+static bool wall_landlock(bool *ret_broken)
 {
 	struct landlock_ruleset_attr attr = {.handled_access_fs = (1ULL << 13) - 1};
 	long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
@@ -64,14 +64,14 @@ static bool wall_landlock(void)
 	if (version < 1)
 		return false;
 	fd = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (fd < 0)
-		return false;
-	ok = syscall(SYS_landlock_restrict_self, (int)fd, 0) == 0;
-	close((int)fd);
+	ok = fd >= 0 && syscall(SYS_landlock_restrict_self, (int)fd, 0) == 0;
+	if (fd >= 0)
+		close((int)fd);
+	*ret_broken |= !ok;
 	return ok;
 }
 
-static bool wall_seccomp(void)
+static bool wall_seccomp(bool *ret_broken)
 {
 	static const int calls[] = {SCMP_SYS(read),
 				    SCMP_SYS(write),
@@ -107,6 +107,8 @@ static bool wall_seccomp(void)
 	ok = ok && seccomp_load(ctx) == 0;
 	if (ctx)
 		seccomp_release(ctx);
+	/* -1: a kernel without it */
+	*ret_broken |= !ok && !SANITIZED && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 	return ok;
 }
 
@@ -121,9 +123,10 @@ struct walls sandbox_enter(void)
 		errno = 0;
 	leave_root();
 	w.no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-	w.landlock = wall_landlock();
+	w.landlock = wall_landlock(&w.broken);
 	/* After the ruleset's descriptor. */
 	w.limits = set_limits();
-	w.seccomp = wall_seccomp();
+	w.seccomp = wall_seccomp(&w.broken);
+	w.broken |= !w.no_new_privs || !w.limits;
 	return w;
 }

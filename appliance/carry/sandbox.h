@@ -6,13 +6,14 @@
 #pragma once
 #include <stdbool.h>
 
-/* Which walls stand. Each is tried; a kernel or container without one leaves the others. */
+/* Which walls stand. Each is tried; a kernel or container that has not one leaves the others. */
 struct walls {
 	bool limits;	   /* memory, files, processor time: setrlimit */
 	bool no_new_privs; /* nothing that it runs gets more than it has */
 	bool landlock;	   /* no path can be opened, made or removed */
 	bool seccomp; /* system calls: reading and writing what is open, memory, the clock, the end
 		       */
+	bool broken;  /* one that this kernel has could not be raised: nothing foreign is read */
 };
 
 /* Close every descriptor above 2, leave root's identity behind, and raise the walls. Nothing else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/carry/sieve.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +17,8 @@ struct sieves {
 	const char *program;
 	pthread_mutex_t lock;
 	pid_t running[SIEVES]; /* 0: free */
-	bool stop;
+	bool stop, tried;
+	struct walls walls; /* once tried */
 };
 
 struct sieves *sieves_new(const char *program)
@@ -110,9 +112,14 @@ struct error *sieve_start(struct sieves *all, int fd, enum sieve_mode mode, stru
 {
 	struct timeval silence = {.tv_sec = mode == SIEVE_SUMMARY ? SIEVE_SUMMARY_S
 								  : SIEVE_SILENCE_S};
-	struct sieve s = {.all = all};
+	struct sieve s = {.all = all, .code = -1};
+	struct walls walls;
 	struct error *e;
 	int ends[2];
+
+	/* (the trial is a summary itself) */
+	if (mode == SIEVE_FRAMES)
+		TRY(sieves_walls(all, &walls));
 
 	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0,
 	       no_helper(strerror(errno)));
@@ -134,7 +141,7 @@ struct error *sieve_start(struct sieves *all, int fd, enum sieve_mode mode, stru
 
 void sieve_end(struct sieve *s)
 {
-	int status;
+	int status = -1;
 
 	if (s->fd < 0)
 		return;
@@ -146,6 +153,7 @@ void sieve_end(struct sieve *s)
 	kill(s->pid, SIGKILL);
 	while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	s->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* --- its summary ------------------------------------------------------------------------------ */
@@ -261,5 +269,33 @@ struct error *sieve_check(struct sieves *all, int fd, struct sieve_summary *ret)
 	e = read_all(s.fd, &b);
 	sieve_end(&s);
 	TRY(e);
+	ENSURE(s.code != SIEVE_NO_WALLS,
+	       error_new(ERR_DENIED,
+			 N_("Foreign files are read behind walls (Landlock and seccomp). This"
+			    " machine has them, but they could not be put up, so nothing is read."
+			    " Start the machine again.")));
 	return sieve_parse_summary(buf_span(&b), ret);
+}
+
+struct error *sieves_walls(struct sieves *all, struct walls *ret)
+{
+	_cleanup_(closep) int nothing = -1;
+	struct sieve_summary s;
+	bool tried;
+
+	pthread_mutex_lock(&all->lock);
+	tried = all->tried;
+	*ret = all->walls;
+	pthread_mutex_unlock(&all->lock);
+	if (tried)
+		return NULL;
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ENSURE(nothing >= 0, no_helper(strerror(errno)));
+	TRY(sieve_check(all, nothing, &s));
+	sieve_summary_release(&s);
+	pthread_mutex_lock(&all->lock);
+	all->walls = *ret = s.walls;
+	all->tried = true;
+	pthread_mutex_unlock(&all->lock);
+	return NULL;
 }

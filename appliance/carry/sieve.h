@@ -20,7 +20,8 @@ enum {
 	SIEVE_SUMMARY_MAX = 2 * 1024 * 1024,
 	SIEVE_SILENCE_S = 120,
 	SIEVE_SUMMARY_S = 1800,
-	SIEVES = 32
+	SIEVES = 32,
+	SIEVE_NO_WALLS = 3, /* how the helper ends that could not put its walls up */
 };
 
 /* --- the daemon's side --- */
@@ -32,14 +33,19 @@ struct sieves *sieves_new(const char *program);
 void sieves_free(struct sieves *all); /* none runs any more */
 void sieves_stop(struct sieves *all); /* ends those that run; no other begins */
 
+/* The walls behind which foreign files are read on this machine: tried out once. ERR_DENIED: the
+ * kernel has one that could not be raised, and so nothing foreign is read. */
+struct error *sieves_walls(struct sieves *all, struct walls *ret) MUST;
+
 struct sieve {
-	int fd; /* what it says; -1 when ended */
+	int fd;	  /* what it says; -1 when ended */
+	int code; /* when ended: how the helper ended by itself, else -1 */
 	pid_t pid;
 	struct sieves *all;
 };
 /* fd: the bundle, read from where it stands; borrowed. Reading from ret->fd fails when the helper
  * says nothing for SIEVE_SILENCE_S (in a summary, SIEVE_SUMMARY_S: it speaks at its end).
- * ERR_STOPPED, ERR_BUSY. */
+ * ERR_STOPPED, ERR_BUSY, and of sieves_walls. */
 struct error *sieve_start(struct sieves *all, int fd, enum sieve_mode mode, struct sieve *ret) MUST;
 void sieve_end(struct sieve *s); /* ends it if it runs; also twice */
 

@@ -304,6 +304,8 @@ _Noreturn void sieve_run(enum sieve_mode mode)
 	struct buf out = {0};
 	bool ok;
 
+	if (w.broken)
+		_exit(SIEVE_NO_WALLS);
 	if (mode == SIEVE_FRAMES)
 		ok = sieve_frames(0, 1);
 	else

@@ -2,6 +2,7 @@
 /* For the volunteers: what is on the sticks that are plugged in, and what to do with it. */
 #include "appliance/box/box.h"
 #include "appliance/carry/carry_pages.h"
+#include "appliance/carry/sieve.h"
 #include "appliance/carry/carry_text.h"
 
 enum { RECORDS_NEAR = 5, RECORDS_ALL = 100 };
@@ -132,6 +133,18 @@ static struct error *add_record(void *ctx, const struct carry_record *x)
 	return NULL;
 }
 
+/* Who takes a stranger's stick in should know what stands between. */
+static void walls_into(struct request *r, json_t *context)
+{
+	struct walls w;
+	struct error *e = sieves_walls(request_app(r)->sieves, &w);
+
+	if (e)
+		json_object_set_new(context, "no_walls", json_string(request_error_text(r, e)));
+	else if (!w.landlock || !w.seccomp)
+		json_object_set_new(context, "few_walls", json_true());
+}
+
 static struct error *show(struct request *r, int status, const char *error)
 {
 	struct listing peers = {r, json_array()}, records = {r, json_array()};
@@ -153,6 +166,7 @@ static struct error *show(struct request *r, int status, const char *error)
 		return e;
 	}
 	carry_follow(r, context, busy);
+	walls_into(r, context);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
 	return respond_page_status(r, status, "admin_carry", request_text(r, N_("Sticks")),

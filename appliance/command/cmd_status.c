@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/command/cmd.h"
+#include "appliance/carry/sieve.h"
 
 struct status {
 	struct command_run *run;
@@ -81,6 +82,38 @@ static json_t *clock_json(struct app *a)
 			 (json_int_t)s.offset_ms);
 }
 
+/* Behind what foreign files are read here: null when nothing is read. */
+static json_t *walls_json(struct app *a)
+{
+	struct walls w;
+	struct error *e = sieves_walls(a->sieves, &w);
+
+	if (e) {
+		json_t *o = json_pack("{s:b, s:s}", "reads", 0, "error", error_english(e));
+
+		error_free(e);
+		return o;
+	}
+	return json_pack("{s:b, s:b, s:b}", "reads", 1, "landlock", w.landlock, "seccomp",
+			 w.seccomp);
+}
+
+static void print_walls(FILE *out, const json_t *w)
+{
+	bool landlock = json_is_true(json_object_get(w, "landlock"));
+	bool seccomp = json_is_true(json_object_get(w, "seccomp"));
+
+	if (!json_is_true(json_object_get(w, "reads")))
+		fprintf(out, "foreign files are not read: %s\n",
+			json_string_value(json_object_get(w, "error")));
+	else if (!landlock || !seccomp)
+		fprintf(out,
+			"foreign files are read with fewer walls: this kernel has no %s\n",
+			landlock  ? "seccomp"
+			: seccomp ? "Landlock"
+				  : "Landlock and no seccomp");
+}
+
 struct error *cmd_status(struct command_run *run)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
@@ -93,6 +126,7 @@ struct error *cmd_status(struct command_run *run)
 			   "peers", "serving", run->app->sync != NULL, "audited",
 			   run->app->sync && sync_audited(run->app->sync));
 	json_object_set_new(status, "clock", clock_json(run->app));
+	json_object_set_new(status, "walls", walls_json(run->app));
 	st.conn = c;
 	st.list = json_object_get(status, "spaces");
 	TRY(space_each(c, add_space, &st));
@@ -103,6 +137,7 @@ struct error *cmd_status(struct command_run *run)
 		fputc('\n', run->out);
 	} else {
 		print_words(run->out, status);
+		print_walls(run->out, json_object_get(status, "walls"));
 	}
 	return NULL;
 }

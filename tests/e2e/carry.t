@@ -69,6 +69,7 @@ ok "claims that nobody signed are passed over" says 0 'did not sign' bundle chec
 ok "and change nothing" eval 'bundle import b "$T/claim"; same_digest'
 bundle check b "$T/a1" --json >"$T/check.json"
 note "walls of the helper: $(json walls <"$T/check.json")"
+is "the status says so, too" "$("$LLIURE" status --json --data "$T/b" | json walls.landlock)" "$(json walls.landlock <"$T/check.json")"
 is "the helper gets no new privileges" "$(json walls.no_new_privs <"$T/check.json")" True
 ok "a is clean" "$LLIURE" verify --data "$T/a"
 ok "b is clean" "$LLIURE" verify --data "$T/b"

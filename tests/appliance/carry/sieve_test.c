@@ -2,6 +2,12 @@
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
 #include "appliance/carry/carry.h"
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -249,6 +255,47 @@ static void behind_the_walls_nothing_can_be_opened_made_or_called(void **state)
 	close(extra);
 }
 
+/* A machine whose kernel knows the wall and does not let it be raised. */
+static int enter_where_fails(long call)
+{
+	struct sock_filter rules[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {ARRAY_LEN(rules), rules};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 2;
+	return sandbox_enter().broken ? 1 : 0;
+}
+
+static int ends_with(long call)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(enter_where_fails(call));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void a_wall_that_could_stand_and_does_not_is_told(void **state)
+{
+	bool landlock = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, 1) >= 1;
+
+	(void)state;
+	assert_int_equal(ends_with(SYS_getpid), 0);
+	assert_int_equal(ends_with(SYS_landlock_restrict_self), landlock);
+	/* one that the kernel has not at all is none that failed */
+	assert_int_equal(ends_with(SYS_landlock_create_ruleset), 0);
+	assert_int_equal(ends_with(SYS_prlimit64), 1);
+}
+
 static void names_are_our_own_grammar(void **state)
 {
 	static const char *const bad[] = {"",		".lliure",	"../x.lliure",
@@ -280,6 +327,7 @@ int main(void)
 		T(who_stops_waits_for_no_helper),
 		T(its_words_are_believed_no_more_than_they_can_be),
 		T(behind_the_walls_nothing_can_be_opened_made_or_called),
+		cmocka_unit_test(a_wall_that_could_stand_and_does_not_is_told),
 		cmocka_unit_test(names_are_our_own_grammar),
 	};
 
