@@ -99,7 +99,7 @@ static struct error *admin_page(struct request *r)
 {
 	struct overview o = {.count = 0};
 	struct conn *c = request_conn(r);
-	int64_t held, people, volunteers, misbehaved;
+	int64_t held, people, volunteers, misbehaved, unchecked;
 	const char *backups;
 	struct copy_notice notice;
 	bool low = false, copied;
@@ -109,6 +109,7 @@ static struct error *admin_page(struct request *r)
 	TRY(peer_each(c->local, count_peer, &o));
 	TRY(moderation_held_count(c, &held));
 	TRY(conduct_unseen(c->local, &misbehaved));
+	TRY(invite_unchecked(c->local, &unchecked));
 	TRY(account_counts(c, &people, &volunteers));
 	TRY(recovery_warning(c, env_now(request_app(r)->env), &backups));
 	count_found(request_app(r), request_arena(r), &o);
@@ -124,6 +125,10 @@ static struct error *admin_page(struct request *r)
 	if (successors)
 		warn(r, warnings, N_("A connected house has a new key. Do you approve it?"),
 		     "/admin/copy");
+	if (unchecked)
+		warn(r, warnings,
+		     N_("An invitation was accepted. Is it the house that you invited?"),
+		     "/admin/peers");
 	if (unsure_of_time(request_app(r)))
 		warn(r, warnings,
 		     N_("This box is not sure of the time: nothing confirms its clock. Dates of "

@@ -113,6 +113,14 @@ static const char *for_camera(struct request *r, const char *link)
 	return copy;
 }
 
+static const char *peer_called(struct request *r, const struct pubkey *key)
+{
+	struct peer p = {.name = ""};
+
+	error_free(peer_get(request_conn(r)->local, key, &p));
+	return peers_name_of(r, p.name, key);
+}
+
 static json_t *invite_json(struct request *r, const struct invite *i)
 {
 	bool open = invite_is_open(i, env_now(request_app(r)->env));
@@ -127,6 +135,10 @@ static json_t *invite_json(struct request *r, const struct invite *i)
 	json_object_set_new(row, "used", json_string(request_date(r, i->used_ms)));
 	json_object_set_new(row, "used_text", json_string(request_date_text(r, i->used_ms)));
 	json_object_set_new(row, "key", json_string(ID(&i->used_by)));
+	json_object_set_new(row, "short", json_string(ID_SHORT(&i->used_by)));
+	json_object_set_new(row, "number", json_string(peers_number(r, &i->used_by)));
+	json_object_set_new(row, "by", json_string(peer_called(r, &i->used_by)));
+	json_object_set_new(row, "unchecked", json_boolean(!i->checked));
 	return row;
 }
 
@@ -171,6 +183,32 @@ static struct error *take_back(struct request *r)
 	return respond_done_saying(r, "/admin/peers",
 				   N_("The invitation is taken back. Nobody gets in with it."),
 				   NULL);
+}
+
+static struct error *judge(struct request *r, bool right, const char *said)
+{
+	struct invite i;
+
+	TRY(find_invite(r, &i));
+	ENSURE(i.used_ms, error_new(ERR_NOT_FOUND, N_("Nobody has used this invitation.")));
+	TRY(peers_invite_judge(request_app(r), i.num, right, request_viewer(r)->secret));
+	return respond_done_saying(r,
+				   right ? arena_printf(request_arena(r), "/admin/peers/%s",
+							ID(&i.used_by))
+					 : "/admin/peers",
+				   said, NULL);
+}
+
+static struct error *it_is_them(struct request *r)
+{
+	return judge(r, true, N_("Good: it is the house that you invited."));
+}
+
+static struct error *it_is_not(struct request *r)
+{
+	return judge(r, false,
+		     N_("That box is put out again, and what it writes counts nowhere. Invite the"
+			" other house anew, and send the link another way."));
 }
 
 struct invites {
@@ -284,6 +322,8 @@ const struct route invite_routes[] = {
 	{"GET", "/admin/peers/invite/:num", invitation_page, HEAVY},
 	{"GET", "/admin/peers/invite/:num/file", invitation_file, HEAVY},
 	{"POST", "/admin/peers/invite/:num/take-back", take_back, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/invite/:num/right", it_is_them, HEAVY},
+	{"POST", "/admin/peers/invite/:num/wrong", it_is_not, HEAVY},
 	{"GET", "/admin/peers/accept", accept_page, HEAVY},
 	{"POST", "/admin/peers/accept", accept, HEAVY | ROUTE_SPOOL},
 	{"GET", "/pair/:letters", pair_page, 0},

@@ -94,6 +94,10 @@ const char *peers_invite_link(struct app *a, const struct invite *i, struct aren
 const char *peers_invite_file(struct app *a, const struct invite *i, error_translate_fn *translate,
 			      void *ctx, struct arena *arena);
 struct error *peers_invite_take_back(struct app *a, int64_t num) MUST;
+/* A volunteer says of who used it: "it is them" (right), or that it is not: then it is no peer any
+ * more, and where this box or the steward may, what it writes is void. ERR_NOT_FOUND. */
+struct error *peers_invite_judge(struct app *a, int64_t num, bool right,
+				 const struct secret *steward) MUST;
 /* Accept an invitation of another box: it becomes a peer on these terms, and is shown that it
  * invited us when we meet. */
 struct error *peers_accept(struct app *a, const struct invitation *i,
@@ -111,8 +115,8 @@ size_t peers_report_sentences(const struct sync_report *r, error_translate_fn *t
 /* Its report; whether both hold the same is what both have signed, where they have: who answers
  * knows at the end less than who asks. */
 struct sync_report peers_settled(struct db *local, const struct receipt *x, struct arena *arena);
-/* Where its receipt is and what became of its signatures, into a row of a list: receipt_url, agreed,
- * alone, disputed. */
+/* Where its receipt is and what became of its signatures, into a row of a list: receipt_url,
+ * agreed, alone, disputed. */
 void peers_receipt_link(json_t *row, const struct receipt *x);
 /* All of them as one line. */
 const char *peers_report_text(const struct sync_report *r, error_translate_fn *translate, void *ctx,

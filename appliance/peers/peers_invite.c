@@ -110,6 +110,71 @@ struct error *peers_invite_take_back(struct app *a, int64_t num)
 	return writer_run(a->writer, take_back_job, &num);
 }
 
+struct judging {
+	struct app *app;
+	int64_t num;
+	const struct secret *steward;
+	struct conn *conn;
+	struct invite invite;
+	struct hash revoke[LIMIT_SPACES];
+	size_t n;
+};
+
+static struct error *judge_job(struct conn *c, void *arg)
+{
+	struct judging *j = arg;
+
+	TRY(invite_get(c->local, j->num, &j->invite));
+	return invite_checked(c->local, j->num);
+}
+
+static struct error *add_revocable(void *ctx, const struct space_info *s)
+{
+	struct judging *j = ctx;
+	bool may;
+
+	TRY(peers_may_revoke(j->conn, secret_pubkey(j->app->self), &s->id, &j->invite.used_by,
+			     j->steward ? secret_pubkey(j->steward) : NULL, &may));
+	if (may && j->n < LIMIT_SPACES)
+		j->revoke[j->n++] = s->id;
+	return NULL;
+}
+
+static struct error *put_out(struct judging *j)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct error *e;
+
+	TRY(app_conn(j->app, &c));
+	j->conn = c;
+	TRY(space_each(c, add_revocable, j));
+	e = peers_withdraw(j->app, &(struct peers_withdrawal){.key = j->invite.used_by,
+							      .revoke = j->revoke,
+							      .n = j->n,
+							      .steward = j->steward,
+							      .drop_kept = true});
+	if (!error_is(e, ERR_NOT_FOUND)) /* disconnected already */
+		return e;
+	error_free(e);
+	return NULL;
+}
+
+struct error *peers_invite_judge(struct app *a, int64_t num, bool right,
+				 const struct secret *steward)
+{
+	struct judging *j = calloc(1, sizeof(*j));
+	struct error *e;
+
+	if (!j)
+		abort();
+	*j = (struct judging){.app = a, .num = num, .steward = steward};
+	e = writer_run(a->writer, judge_job, j);
+	if (!e && !right)
+		e = put_out(j);
+	free(j);
+	return e;
+}
+
 /* --- what is sent ----------------------------------------------------------------------------- */
 
 /* The host of "HOST:PORT" with its brackets, which is where our pages are, too. */

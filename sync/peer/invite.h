@@ -58,6 +58,9 @@ struct invite {
 	struct peer_terms terms;	/* for the box that accepts it */
 	struct pubkey used_by;
 	int64_t used_ms; /* 0: not yet */
+	/* A volunteer has looked at who used it. A link travels in the open: who reads it on its
+	 * way can be first. */
+	bool checked;
 };
 /* For db_migrate(local, "invite", …), run by whoever opens local.db to write. */
 extern const char *const invite_migrations[];
@@ -83,3 +86,7 @@ struct error *invite_match(struct db *local, const struct pubkey *self, const st
 /* It has been accepted: it is not open any more. */
 struct error *invite_use(struct db *local, int64_t num, const struct pubkey *who,
 			 int64_t now_ms) MUST;
+/* ERR_NOT_FOUND: none of that number was used. */
+struct error *invite_checked(struct db *local, int64_t num) MUST;
+/* How many were used by somebody whom nobody has looked at yet. */
+struct error *invite_unchecked(struct db *local, int64_t *ret) MUST;

@@ -12,13 +12,16 @@ const char *const invite_migrations[] = {
 	"  made_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, label TEXT NOT NULL,"
 	"  address TEXT NOT NULL, read_only INTEGER NOT NULL, terms BLOB NOT NULL,"
 	"  used_by BLOB, used_ms INTEGER NOT NULL) STRICT;",
+	/* What was used before this was asked has been seen. */
+	"ALTER TABLE invite ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE invite SET checked=1 WHERE used_ms<>0;",
 };
 const int invite_migrations_n = ARRAY_LEN(invite_migrations);
 
-enum { ADD, COUNT, FORGET, EACH, GET, REMOVE, USE, STMTS };
+enum { ADD, COUNT, FORGET, EACH, GET, REMOVE, USE, CHECKED, UNCHECKED, STMTS };
 #define COLUMNS                                                                                    \
 	"SELECT num, secret, made_ms, until_ms, label, address, read_only, terms, used_by, "       \
-	"used_ms FROM invite"
+	"used_ms, checked FROM invite"
 static const char *const sql[] = {
 	[ADD] = "INSERT INTO invite (secret, made_ms, until_ms, label, address, read_only, terms,"
 		" used_ms) VALUES (?1,?2,?3,?4,?5,?6,?7,0)",
@@ -28,6 +31,8 @@ static const char *const sql[] = {
 	[GET] = COLUMNS " WHERE num=?1",
 	[REMOVE] = "DELETE FROM invite WHERE num=?1",
 	[USE] = "UPDATE invite SET used_by=?2, used_ms=?3 WHERE num=?1",
+	[CHECKED] = "UPDATE invite SET checked=1 WHERE num=?1 AND used_ms<>0",
+	[UNCHECKED] = "SELECT count(*) FROM invite WHERE used_ms<>0 AND checked=0",
 };
 
 static struct error *statements(struct db *local, struct db_stmts **ret)
@@ -92,6 +97,7 @@ static void read_row(sqlite3_stmt *st, struct invite *i)
 	terms_read(db_blob(st, 7), &i->terms);
 	db_id(st, 8, i->used_by.b);
 	i->used_ms = db_int(st, 9);
+	i->checked = db_int(st, 10) != 0;
 }
 
 struct error *invite_add(struct db *local, struct invite *io, int64_t now_ms)
@@ -209,4 +215,22 @@ struct error *invite_use(struct db *local, int64_t num, const struct pubkey *who
 	TRY(db_do(local, s, USE, "iki", num, who, now_ms));
 	ENSURE(db_changes(local) > 0, not_found());
 	return NULL;
+}
+
+struct error *invite_checked(struct db *local, int64_t num)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	TRY(db_do(local, s, CHECKED, "i", num));
+	ENSURE(db_changes(local) > 0, not_found());
+	return NULL;
+}
+
+struct error *invite_unchecked(struct db *local, int64_t *ret)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	return db_number(local, s, UNCHECKED, 0, ret, "");
 }

@@ -122,5 +122,20 @@ jar -o /dev/null -d name=admin --data-urlencode "password=$(cat "$T/password")" 
 csrf=$(jar "$(url a /admin/peers)" | sed -n 's/.*name="csrf" value="\([a-z2-7]*\)".*/\1/p' | head -1)
 is "a volunteer who signed in can" "$(jar -o /dev/null -w '%{http_code}' -d "csrf=$csrf" "$(url a "/admin/peers/$kb/remove")")" 303
 is "and it is done" "$(peer_field a "$kb" how)" ""
+
+# --- who accepted the invitation? ---
+asks() { jar "$(url a /admin.json)" | grep -q 'An invitation was accepted'; }
+judge() { jar -o /dev/null -w '%{http_code}' -d "csrf=$csrf" "$(url a "/admin/peers/invite/$1")"; }
+of_c=$("$LLIURE" peer invites --data "$T/a" | awk '$2=="accepted"{print $1}' | head -1)
+of_b=$("$LLIURE" peer invites --data "$T/a" | awk '$2=="accepted"{print $1}' | tail -1)
+ok "the volunteer is asked whether it was the right house" asks
+is "with the number to compare" "$(jar "$(url a "/admin/peers/invite/$of_b.json")" | json invite.number | tr -dc 0-9 | wc -c)" 6
+is "it was, says one" "$(judge "$of_b/right")" 303
+ok "the other is asked of still" asks
+is "it was somebody else" "$(judge "$of_c/wrong")" 303
+is "who is put out" "$(peer_field a "$kc" how)" ""
+ok "what they write from now on is void" eval "jar '$(url a "/admin/spaces/$sa.json")' | not grep -q '$kc'"
+ok "and nothing is asked any more" not asks
+is "of one that nobody used nothing can be said" "$(judge 99999/wrong)" 404
 is "half a link in a browser is not found" "$(status_of "$(url a /pair/afoqbbkx)")" 404
 finish
