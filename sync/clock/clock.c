@@ -76,6 +76,13 @@ static size_t peers_say(const struct clock *c, int64_t mono, int64_t *ret)
 	return n;
 }
 
+bool clock_agreed(const struct clock *c, int64_t mono)
+{
+	int64_t said;
+
+	return peers_say(c, mono, &said) >= CLOCK_QUORUM;
+}
+
 int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 		  enum clock_quality *ret_quality)
 {

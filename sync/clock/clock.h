@@ -50,6 +50,10 @@ void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
 /* An approved peer said its time. The one heard longest ago gives way. */
 void clock_heard(struct clock *c, const struct pubkey *key, int64_t said_ms, int64_t mono);
 
+/* Do enough peers say what time it is for their median to be known from now on? What fewer say is
+ * believed and not known: else one could move it on by CLOCK_LEAP_MS again and again. */
+bool clock_agreed(const struct clock *c, int64_t mono);
+
 /* --- the guess, while the system's clock says `system` --- */
 int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 		  enum clock_quality *ret_quality);

@@ -81,7 +81,8 @@ static int64_t tell(struct clock_env *c)
 		now = c->last;
 	c->last = now;
 	c->offset = now - system;
-	if (c->quality == CLOCK_SURE || c->quality == CLOCK_FROM_PEERS)
+	if (c->quality == CLOCK_SURE ||
+	    (c->quality == CLOCK_FROM_PEERS && clock_agreed(&c->clock, mono)))
 		clock_seen(&c->clock, now, mono);
 	if (c->quality != before || mono - c->kept_mono >= KEEP_EVERY_MS)
 		keep(c, now, mono);

@@ -153,6 +153,30 @@ static void a_box_goes_on_after_a_power_cut_and_never_goes_back(void **state)
 	clock_env_free(c);
 }
 
+/* A single peer may be wrong by what a box can have been switched off for, and not by that again and
+ * again. */
+static void one_peer_moves_it_once_and_no_further(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+	const struct env hand = {NULL, hand_now_ms, hand_mono_ms, NULL};
+	const struct pubkey peer = {{1}};
+	struct clock_env *c;
+
+	hand_now = Y1970;
+	hand_mono = 1000;
+	hand_synced = false;
+	c = clock_env_new(path, &hand, is_synced);
+	clock_env_seen(c, NOW);
+	for (int i = 0; i < 20; i++) {
+		clock_env_heard(c, &peer, 390 * DAY);
+		hand_mono += 60000;
+	}
+	assert_true(env_now(clock_env_get(c)) >= NOW + 390 * DAY);
+	assert_true(env_now(clock_env_get(c)) <= NOW + CLOCK_LEAP_MS + DAY);
+	clock_env_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +186,7 @@ int main(void)
 		cmocka_unit_test(one_peer_helps_only_a_clock_that_is_certainly_wrong),
 		cmocka_unit_test(what_was_heard_long_ago_does_not_count),
 		cmocka_unit_test(a_box_goes_on_after_a_power_cut_and_never_goes_back),
+		cmocka_unit_test(one_peer_moves_it_once_and_no_further),
 	};
 
 	return run_group(tests);
