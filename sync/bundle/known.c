@@ -132,6 +132,10 @@ void known_lower(const struct known *x, const struct known *y, struct arena *a, 
 	struct known k = {.when_ms = y->when_ms};
 	size_t n = x->n_missing + y->n_missing;
 
+	if (n > KNOWN_WISHES) {
+		*ret = k;
+		return;
+	}
 	k.heads = arena_array(a, struct head, x->n_heads + 1);
 	for (size_t i = 0; i < x->n_heads; i++) {
 		const struct head *h = heads_find(y->heads, y->n_heads, &x->heads[i].id);

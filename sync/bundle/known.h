@@ -59,7 +59,9 @@ struct error *known_next_serial(struct db *local, uint64_t *ret) MUST;
 enum known_verdict { KNOWN_IGNORE, KNOWN_REPLACE, KNOWN_LOWER };
 enum known_verdict known_weigh(const struct known *stored, const struct known *claimed,
 			       const struct pubkey *peer);
-/* What both say: *ret in the arena. */
+/* What both say: *ret in the arena. With the wishes of both; if they are more than KNOWN_WISHES, nothing
+ * is known any more. */
+enum { KNOWN_WISHES = 8192 };
 void known_lower(const struct known *x, const struct known *y, struct arena *a, struct known *ret);
 /* Add the frames of a claim (HEADS, MISSING) to k; ERR_MALFORMED. */
 struct error *known_parse(struct span frames, struct arena *a, struct known *k) MUST;

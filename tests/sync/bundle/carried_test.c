@@ -329,6 +329,31 @@ static void old_sticks_and_copies_never_make_us_believe_more(void **state)
 	arena_release(&arena);
 }
 
+/* A peer that says with each claim that it lacks something else fills no disk: then nothing is known of it,
+ * and it is given everything. */
+static void what_is_known_of_a_peer_does_not_grow_without_end(void **state)
+{
+	struct head heads[] = {head(1, 7, 5)};
+	const struct seq_range range = {1, 1};
+	struct known_missing *missing = calloc(KNOWN_WISHES, sizeof(*missing));
+	struct known a = {.heads = heads, .n_heads = 1}, lower;
+	struct arena arena = {0};
+
+	for (size_t i = 0; i < KNOWN_WISHES; i++)
+		missing[i] = (struct known_missing){heads[0].id, &range, 1};
+	a.missing = missing;
+	a.n_missing = KNOWN_WISHES / 2;
+	known_lower(&a, &a, &arena, &lower);
+	assert_int_equal(lower.n_heads, 1);
+	assert_int_equal(lower.n_missing, KNOWN_WISHES);
+	a.n_missing++;
+	known_lower(&a, &a, &arena, &lower);
+	assert_int_equal(lower.n_heads, 0);
+	assert_int_equal(lower.n_missing, 0);
+	arena_release(&arena);
+	free(missing);
+}
+
 static struct error *note_claim(void *ctx, const struct bundle_claim *c)
 {
 	(*(int *)ctx)++;
@@ -377,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_sticks_and_copies_never_make_us_believe_more),
+		cmocka_unit_test(what_is_known_of_a_peer_does_not_grow_without_end),
 		cmocka_unit_test(a_claim_counts_only_over_the_heads_that_were_signed),
 		cmocka_unit_test(boxes_that_never_meet_end_alike_by_sticks_alone),
 	};
