@@ -123,6 +123,15 @@ static void refuses_json_that_is_nested_too_deeply(void **state)
 	free(deep);
 }
 
+/* Every box must say the same of them, also where nobody knows the member. */
+static void refuses_numbers_that_parsers_disagree_about(void **state)
+{
+	assert_int_equal(parse_with(",\"any\":9223372036854775808"), ERR_MALFORMED);
+	assert_int_equal(parse_with(",\"any\":1e400"), ERR_MALFORMED);
+	assert_int_equal(parse_with(",\"any\":9223372036854775807"), ERR_NONE);
+	assert_int_equal(parse_with(",\"any\":1e-400"), ERR_NONE);
+}
+
 static void refuses_text_that_is_not_utf_8(void **state)
 {
 	assert_int_equal(parse_with(",\"any\":\"\xff\""), ERR_MALFORMED);
@@ -230,6 +239,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_not_one_json_object),
 		cmocka_unit_test(refuses_a_name_that_comes_twice),
 		cmocka_unit_test(refuses_json_that_is_nested_too_deeply),
+		cmocka_unit_test(refuses_numbers_that_parsers_disagree_about),
 		cmocka_unit_test(refuses_text_that_is_not_utf_8),
 		cmocka_unit_test(refuses_numbers_that_do_not_fit),
 		cmocka_unit_test(checks_each_kind_of_field),
