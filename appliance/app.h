@@ -24,6 +24,7 @@ struct app_box {
 	char sticks[BOX_PATH];	/* where the helper mounts them */
 	char left[BOX_PATH];	/* what the first program of the start left */
 	char avahi[BOX_PATH];	/* its socket */
+	char network[BOX_PATH]; /* what dnsmasq reads of us */
 	char sys[BOX_PATH], proc[BOX_PATH];
 };
 
@@ -50,6 +51,7 @@ struct app {
 	struct portal *portal; /* of the box's own Wi-Fi; NULL when not serving */
 	struct carry *carry;  /* sticks and phones (appliance/carry/); NULL when not serving */
 	struct app_box box;
+	struct network *network; /* appliance/network/; NULL when not serving, or no box */
 	struct health *health; /* appliance/health/; NULL when not serving */
 };
 /* One more reading connection for the calling thread; yours. */

@@ -10,6 +10,7 @@
 #include "appliance/library/library_pages.h"
 #include "appliance/member/member_pages.h"
 #include "appliance/moderation/moderation_pages.h"
+#include "appliance/network/network_pages.h"
 #include "appliance/peers/coming.h"
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/peers_pages.h"
@@ -39,7 +40,7 @@ const struct route *const route_tables[] = {
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, peer_routes, invite_routes, search_routes,
 	conduct_routes,
-	portal_routes,
+	portal_routes, network_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
 	partial_routes,

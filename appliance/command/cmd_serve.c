@@ -13,6 +13,7 @@
 #include "appliance/http/http.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
+#include "appliance/network/network.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
 #include "appliance/partial/partial.h"
@@ -90,7 +91,6 @@ static struct error *start_portal(struct daemon *d)
 	const char *address = command_option(d->run, "--portal");
 	struct portal_place place = {.word = ""};
 
-	d->app->portal = portal_new(d->app->env);
 	if (!address)
 		return NULL;
 	ENSURE(portal_address_good(address),
@@ -238,7 +238,9 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	d->app->clock = d->clock;
 	box_paths(command_option(d->run, "--box"), &d->app->box);
 	TRY(box_clock_begin(d->app));
+	d->app->portal = portal_new(d->app->env);
 	TRY(health_start(d->app, &d->app->health));
+	TRY(network_start(d->app, &d->app->network));
 	TRY(start_doors(d));
 	TRY(start_sync(d));
 	TRY(keeper_start(d->app,
@@ -268,6 +270,7 @@ static void stop(struct daemon *d)
 	if (d->app) {
 		carry_stop(STEAL(d->app->carry));
 		health_stop(STEAL(d->app->health));
+		network_stop(STEAL(d->app->network));
 		keeper_stop(STEAL(d->app->keeper));
 		struct sync *s = d->app->sync;
 

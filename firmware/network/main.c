@@ -5,6 +5,7 @@
  * verbs are for the console and for tests. Exit status as everywhere: 0, 1 with one line on
  * stderr, 2.
  */
+#include "firmware/network/dns.h"
 #include "firmware/network/nm.h"
 #include <string.h>
 
@@ -50,6 +51,26 @@ static struct error *given(struct run *r, int from, struct network_wish *w)
 	return NULL;
 }
 
+/* Where a box that nobody has set up yet is found by name. Not on a machine that has no such
+ * folder. */
+static struct error *first_names(const struct run *r)
+{
+	struct network_dns d = {.name = "lliure.local"};
+	struct network_wish w;
+	struct nm_state s;
+	struct error *e;
+	bool any, changed;
+
+	TRY(nm_look(r->nm, &w, &any, &s));
+	d.address = s.own;
+	e = *s.own ? network_dns_write("/run/lliure-network", &d, &changed) : NULL;
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	return e;
+}
+
 /* A box that has been set once is left as it is. */
 static struct error *first(struct run *r)
 {
@@ -64,6 +85,7 @@ static struct error *first(struct run *r)
 		TRY(given(r, 1, &w));
 		TRY(nm_set(r->nm, &w));
 	}
+	TRY(first_names(r));
 	printf("ssid %s\npassword %s\ncode %s\n", w.ssid, w.lock == LOCK_OPEN ? "" : w.password,
 	       network_wifi_code(&w, code, sizeof(code)));
 	return NULL;

@@ -3,11 +3,24 @@
 #include "firmware/network/nm_priv.h"
 #include <string.h>
 
+/* These are other services: that one of them is missing says nothing about NetworkManager. */
+static struct error *fault_of(const char *what, int rc, sd_bus_error *why)
+{
+	struct error *e = nm_fault(rc, why);
+
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	return error_new(ERR_NET, N_("The system of this box has no %s that could be asked."),
+			 what);
+}
+
 struct error *nm_unit(struct nm *n, const char *unit, bool on)
 {
 	sd_bus_error why = SD_BUS_ERROR_NULL;
 
-	return nm_fault(sd_bus_call_method(
+	return fault_of("systemd",
+			sd_bus_call_method(
 				n->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 				"org.freedesktop.systemd1.Manager", on ? "StartUnit" : "StopUnit",
 				&why, NULL, "ss", unit, "replace"),
@@ -22,19 +35,22 @@ static bool name_good(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
-struct error *nm_host_name(struct nm *n, const char *name)
+struct error *nm_name_check(const char *name)
 {
-	sd_bus_error why = SD_BUS_ERROR_NULL;
-
 	ENSURE(name_good(name),
 	       error_new(ERR_INVALID,
 			 N_("The box's name on the network is made of letters a to z, digits and "
 			    "hyphens, such as ateneu-de-dalt.")));
-	TRY(nm_fault(sd_bus_call_method(n->bus, "org.freedesktop.hostname1",
-					"/org/freedesktop/hostname1", "org.freedesktop.hostname1",
-					"SetStaticHostname", &why, NULL, "sb", name, 0),
-		     &why));
-	return nm_fault(sd_bus_call_method(n->bus, "org.freedesktop.Avahi", "/",
+	return NULL;
+}
+
+struct error *nm_avahi_rename(struct nm *n, const char *name)
+{
+	sd_bus_error why = SD_BUS_ERROR_NULL;
+
+	TRY(nm_name_check(name));
+	return fault_of("Avahi",
+			sd_bus_call_method(n->bus, "org.freedesktop.Avahi", "/",
 					   "org.freedesktop.Avahi.Server", "SetHostName", &why,
 					   NULL, "s", name),
 			&why);
@@ -46,7 +62,8 @@ struct error *nm_avahi_name(struct nm *n, char *ret, size_t n_ret)
 	sd_bus_error why = SD_BUS_ERROR_NULL, none = SD_BUS_ERROR_NULL;
 	const char *s;
 
-	TRY(nm_fault(sd_bus_call_method(n->bus, "org.freedesktop.Avahi", "/",
+	TRY(fault_of("Avahi",
+		     sd_bus_call_method(n->bus, "org.freedesktop.Avahi", "/",
 					"org.freedesktop.Avahi.Server", "GetHostNameFqdn", &why,
 					&reply, NULL),
 		     &why));
