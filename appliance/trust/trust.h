@@ -42,7 +42,8 @@ struct trust_vouching {
  * ERR_NOT_FOUND without a space, ERR_NOT_ADMITTED where it may not write. */
 struct error *trust_vouch(struct conn *c, const struct pubkey *self,
 			  const struct trust_vouching *what) MUST;
-/* This box takes back all that it said for the key. *ret_n: how many that were. */
+/* This box takes back all that it said for the key, wherever it may still write. *ret_n: how many
+ * that were. */
 struct error *trust_withdraw(struct conn *c, const struct pubkey *self, const struct pubkey *key,
 			     size_t *ret_n) MUST;
 

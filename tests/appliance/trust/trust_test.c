@@ -289,6 +289,24 @@ static void circles_and_long_ways_end(void **state)
 	close_town(&t);
 }
 
+/* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
+ * the community in which it vouched can disconnect the other all the same. */
+static void where_this_box_may_not_write_any_more_nothing_holds_it_back(void **state)
+{
+	struct town t;
+	struct pubkey x = {{9}};
+
+	open_town(&t);
+	assert_ok(says(&t, B, &x, NULL));
+	meet(&t);
+	assert_ok(conn_begin(t.box[A].c));
+	assert_ok(community_remove(t.box[A].c, &t.space, key_of(&t, B), t.steward));
+	assert_ok(conn_commit(t.box[A].c));
+	meet(&t);
+	assert_int_equal(takes_back(&t, B, &x), 0);
+	close_town(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +315,7 @@ int main(void)
 		cmocka_unit_test(hostile_names_are_no_ops),
 		cmocka_unit_test(a_chain_begins_at_a_box_that_we_know),
 		cmocka_unit_test(circles_and_long_ways_end),
+		cmocka_unit_test(where_this_box_may_not_write_any_more_nothing_holds_it_back),
 	};
 
 	return run_group(tests);
