@@ -262,6 +262,22 @@ void serving_written(struct serving *v)
 
 /* --- the answer --- */
 
+/* Do the entries that this answer brings make their row ours? Then they know it without being told. */
+static struct error *is_brought(struct log_store *log, const struct head *mine, const struct head *theirs,
+				bool *ret)
+{
+	struct log_info info;
+	struct hash there;
+
+	*ret = !mine->mark && !theirs->mark && mine->seq > theirs->seq;
+	if (!*ret || !theirs->seq)
+		return NULL;
+	TRY(log_info_get(log, &theirs->id, &info));
+	TRY(log_hash_at(log, info.num, theirs->seq, &there));
+	*ret = hash_eq(&there, &theirs->hash);
+	return NULL;
+}
+
 /* Where we hold something else than they said they do: heads of their logs only. */
 static struct error *plan_differences(struct serving *v, struct log_store *log,
 				      const struct asked *a, const struct head *theirs, size_t n)
@@ -269,6 +285,7 @@ static struct error *plan_differences(struct serving *v, struct log_store *log,
 	struct arena arena = {0};
 	struct head *ours, *diff;
 	size_t n_ours, n_diff = 0;
+	bool brought;
 	struct error *e = heads_collect(log, &a->space, &arena, &ours, &n_ours);
 
 	diff = arena_array(&arena, struct head, n ? n : 1);
@@ -280,7 +297,10 @@ static struct error *plan_differences(struct serving *v, struct log_store *log,
 			continue;
 		if (!mine)
 			mine = &none;
-		if (!head_eq(mine, &theirs[i]))
+		if (head_eq(mine, &theirs[i]))
+			continue;
+		e = is_brought(log, mine, &theirs[i], &brought);
+		if (!e && !brought)
 			diff[n_diff++] = *mine;
 	}
 	if (!e && n_diff)
