@@ -80,7 +80,7 @@ static struct error *keep_space(void *ctx, const struct space_info *s)
 {
 	struct fill *f = ctx;
 
-	if (s->own)
+	if (s->own || hash_is_zero(&f->space))
 		f->space = s->id;
 	return NULL;
 }
