@@ -7,6 +7,7 @@
 struct error *cmd_init(struct command_run *run) MUST;
 struct error *cmd_serve(struct command_run *run) MUST;
 struct error *cmd_status(struct command_run *run) MUST;
+struct error *cmd_claim(struct command_run *run) MUST;
 struct error *cmd_format(struct command_run *run) MUST;
 struct error *cmd_health(struct command_run *run) MUST;
 struct error *cmd_digest(struct command_run *run) MUST;

@@ -49,6 +49,7 @@ const struct command commands[] = {
 		     FLAG("--no-mdns", "stay unseen on the local network")}},
 	{"status", "who this box is, what it carries, whom it knows", cmd_status,
 	 .options = {FLAG("--json", "for programs")}},
+	{"claim", "print a link that makes one more volunteer, good for half an hour", cmd_claim},
 	{"format", "the number of the format in which this program stores data", cmd_format,
 	 COMMAND_NEW_BOX | COMMAND_HIDDEN},
 	{"health", "the eight lights: power, temperature, disk, clock and the rest", cmd_health,

@@ -106,10 +106,13 @@ struct adding {
 	bool claim; /* the box gets its first volunteer */
 };
 
+static struct error *claimed(struct conn *c, bool *ret) MUST;
+
 static struct error *add(struct conn *c, void *arg)
 {
 	struct adding *a = arg;
 	struct account other;
+	bool over = false;
 	int64_t all, volunteers;
 	struct error *e = account_by_name(c, a->account.name, &other);
 
@@ -122,7 +125,9 @@ static struct error *add(struct conn *c, void *arg)
 	TRY(account_counts(c, &all, &volunteers));
 	ENSURE(all < LIMIT_ACCOUNTS,
 	       error_new(ERR_LIMIT, N_("This box has no room for more people.")));
-	ENSURE(!a->claim || !volunteers,
+	if (a->claim)
+		TRY(claimed(c, &over));
+	ENSURE(!over,
 	       error_new(ERR_GONE,
 			 N_("This box has a volunteer already. Ask them for an account.")));
 	TRY(account_store_add(c, &a->account, &a->sealed, &a->account.id));
@@ -342,37 +347,66 @@ static struct hash code_hash(const char *code)
 	return hash_final(&st);
 }
 
+struct new_code {
+	struct hash hash;
+	int64_t until_ms; /* 0: only for the first volunteer */
+};
+
 static struct error *keep_code(struct conn *c, void *arg)
 {
+	const struct new_code *n = arg;
 	int64_t all, volunteers;
 
 	TRY(account_counts(c, &all, &volunteers));
-	ENSURE(!volunteers, error_new(ERR_EXISTS, N_("This box has a volunteer already.")));
-	return claim_store_code(c, arg);
+	ENSURE(!volunteers || n->until_ms,
+	       error_new(ERR_EXISTS, N_("This box has a volunteer already.")));
+	return claim_store_code(c, &n->hash, n->until_ms);
+}
+
+static struct error *make_code(struct app *app, int64_t until_ms, char ret_code[CLAIM_TEXT])
+{
+	struct new_code n = {.until_ms = until_ms};
+	uint8_t raw[16];
+	char code[CLAIM_TEXT];
+
+	env_random(app->env, raw, sizeof(raw));
+	base32_encode(raw, sizeof(raw), code);
+	n.hash = code_hash(code);
+	TRY(writer_run(app->writer, keep_code, &n));
+	memcpy(ret_code, code, CLAIM_TEXT);
+	return NULL;
 }
 
 struct error *claim_new(struct app *app, char ret_code[CLAIM_TEXT])
 {
-	uint8_t raw[16];
-	char code[CLAIM_TEXT];
-	struct hash h;
+	return make_code(app, 0, ret_code);
+}
 
-	env_random(app->env, raw, sizeof(raw));
-	base32_encode(raw, sizeof(raw), code);
-	h = code_hash(code);
-	TRY(writer_run(app->writer, keep_code, &h));
-	memcpy(ret_code, code, CLAIM_TEXT);
+struct error *claim_at_box(struct app *app, char ret_code[CLAIM_TEXT])
+{
+	return make_code(app, env_now(app->env) + CLAIM_AT_BOX_MS, ret_code);
+}
+
+/* Are there volunteers, and no code that holds in spite of them? */
+static struct error *claimed(struct conn *c, bool *ret)
+{
+	int64_t all, volunteers;
+	struct claim claim;
+
+	TRY(account_counts(c, &all, &volunteers));
+	TRY(claim_store_get(c, &claim));
+	*ret = volunteers && env_now(c->env) > claim.until_ms;
 	return NULL;
 }
 
 static struct error *claim_find(struct conn *c, const char *code, struct claim *ret)
 {
 	struct hash h = code_hash(code);
-	int64_t all, volunteers;
+	bool over;
 
-	TRY(account_counts(c, &all, &volunteers));
+	TRY(claimed(c, &over));
 	TRY(claim_store_get(c, ret));
-	ENSURE(!volunteers && ret->has_code && crypto_equal(h.b, ret->code.b, 32),
+	ENSURE(!over && ret->has_code && crypto_equal(h.b, ret->code.b, 32),
 	       error_new(ERR_GONE,
 			 N_("This link has been used, or a newer one was made. The newest "
 			    "is printed where the box was started.")));

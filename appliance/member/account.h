@@ -83,6 +83,10 @@ struct error *account_reseal_claim(struct conn *c, const struct secret *applianc
 /* A new one-time code (the old one stops working); the link is /claim/CODE. ERR_EXISTS when the box
  * has a volunteer. */
 struct error *claim_new(struct app *app, char ret_code[CLAIM_TEXT]) MUST;
+/* The same for who stands before the box (its button): good for CLAIM_AT_BOX_MS also when there are
+ * volunteers, who have forgotten their passwords, perhaps. Who uses it becomes one more of them. */
+#define CLAIM_AT_BOX_MS INT64_C(1800000)
+struct error *claim_at_box(struct app *app, char ret_code[CLAIM_TEXT]) MUST;
 /* Is this the code? ERR_GONE when not, or when the box was claimed. */
 struct error *claim_check(struct conn *c, const char *code) MUST;
 /* The first volunteer: takes over the founding steward's key where there is one, under the chosen

@@ -62,6 +62,8 @@ struct error *account_store_rekey(struct conn *c, int64_t id, const struct pubke
 struct claim {
 	bool has_code, has_key, has_next;
 	struct hash code;
+	/* Made by hand where the box stands: until then it is good although there are volunteers. */
+	int64_t until_ms;
 	struct pubkey key;
 	uint8_t box[SEALED_SEED];
 	uint8_t next[SEALED_SEED]; /* the same under the key that the box takes next */
@@ -71,5 +73,5 @@ struct error *claim_store_keep(struct conn *c, const struct pubkey *key,
 			       const uint8_t box[SEALED_SEED]) MUST;
 struct error *claim_store_next(struct conn *c, const uint8_t box[SEALED_SEED],
 			       const uint8_t next[SEALED_SEED]) MUST;
-struct error *claim_store_code(struct conn *c, const struct hash *code) MUST;
+struct error *claim_store_code(struct conn *c, const struct hash *code, int64_t until_ms) MUST;
 struct error *claim_store_clear(struct conn *c) MUST;

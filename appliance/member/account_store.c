@@ -17,6 +17,7 @@ static const char *const migrations[] = {
 	" created INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX token_of ON token (account);",
 	"ALTER TABLE claim ADD COLUMN next BLOB;",
+	"ALTER TABLE claim ADD COLUMN until INTEGER NOT NULL DEFAULT 0;",
 };
 
 static const char *const sql[MEMBER_STMTS] = {
@@ -35,12 +36,12 @@ static const char *const sql[MEMBER_STMTS] = {
 	[ACCOUNT_REKEY] =
 		"UPDATE account SET salt = ?2, passes = ?3, memory = ?4, box = ?5, key = ?6"
 		" WHERE id = ?1",
-	[CLAIM_GET] = "SELECT code, key, box, next FROM claim",
+	[CLAIM_GET] = "SELECT code, key, box, next, until FROM claim",
 	[CLAIM_KEEP] = "INSERT INTO claim (id, key, box) VALUES (1, ?1, ?2)"
 		       " ON CONFLICT (id) DO UPDATE SET key = ?1, box = ?2, next = NULL",
 	[CLAIM_NEXT] = "UPDATE claim SET box = ?1, next = ?2",
-	[CLAIM_CODE] = "INSERT INTO claim (id, code) VALUES (1, ?1)"
-		       " ON CONFLICT (id) DO UPDATE SET code = ?1",
+	[CLAIM_CODE] = "INSERT INTO claim (id, code, until) VALUES (1, ?1, ?2)"
+		       " ON CONFLICT (id) DO UPDATE SET code = ?1, until = ?2",
 	[CLAIM_CLEAR] = "DELETE FROM claim",
 	[SESSION_ADD] = "INSERT INTO session (ticket, account, door, box, since)"
 			" VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -221,6 +222,7 @@ struct error *claim_store_get(struct conn *c, struct claim *ret)
 	ret->has_next = ret->has_key && next.n == SEALED_SEED;
 	if (ret->has_next)
 		memcpy(ret->next, next.p, SEALED_SEED);
+	ret->until_ms = db_int(st, 4);
 	sqlite3_reset(st);
 	return NULL;
 }
@@ -238,9 +240,9 @@ struct error *claim_store_keep(struct conn *c, const struct pubkey *key,
 	return db_do(c->local, stmts(c), CLAIM_KEEP, "kb", key->b, span_of(box, SEALED_SEED));
 }
 
-struct error *claim_store_code(struct conn *c, const struct hash *code)
+struct error *claim_store_code(struct conn *c, const struct hash *code, int64_t until_ms)
 {
-	return db_do(c->local, stmts(c), CLAIM_CODE, "k", code->b);
+	return db_do(c->local, stmts(c), CLAIM_CODE, "ki", code->b, until_ms);
 }
 
 struct error *claim_store_clear(struct conn *c)

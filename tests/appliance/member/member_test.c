@@ -639,6 +639,63 @@ static void the_first_volunteer_takes_the_keys(void **state)
 	assert_fails(claim_new(web.app, code), ERR_EXISTS);
 }
 
+struct later {
+	const struct env *env;
+	int64_t by;
+};
+
+static int64_t later_now(void *ctx)
+{
+	const struct later *l = ctx;
+
+	return env_now(l->env) + l->by;
+}
+
+static struct error *look_later(struct conn *c, void *arg)
+{
+	return claim_check(c, arg);
+}
+
+static void a_code_made_at_the_box_makes_one_more_volunteer_for_half_an_hour(void **state)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	char code[CLAIM_TEXT], next[CLAIM_TEXT];
+	struct later later = {.by = CLAIM_AT_BOX_MS + 1000};
+	const struct env *now;
+	struct env moved;
+	struct account a;
+	int64_t all, volunteers;
+
+	stop(NULL);
+	start(NULL);
+	assert_ok(account_create(web.app,
+				 &(struct account_new){.name = "Ona",
+						       .password = "correct horse",
+						       .role = ROLE_MEMBER,
+						       .volunteer = true},
+				 NULL));
+	assert_fails(claim_new(web.app, code), ERR_EXISTS);
+	assert_ok(claim_at_box(web.app, code));
+	assert_ok(account_claim(web.app, code, "Zoe", "correct horse", &a));
+	assert_true(a.volunteer);
+	/* Once. */
+	assert_fails(account_claim(web.app, code, "Eve", "correct horse", &a), ERR_GONE);
+	assert_ok(app_conn(web.app, &c));
+	assert_ok(account_counts(c, &all, &volunteers));
+	assert_int_equal(volunteers, 2);
+	/* And not for ever. */
+	assert_ok(claim_at_box(web.app, next));
+	assert_ok(look_later(c, next));
+	now = c->env;
+	later.env = now;
+	moved = *now;
+	moved.ctx = &later;
+	moved.now_ms = later_now;
+	c->env = &moved;
+	assert_fails(look_later(c, next), ERR_GONE);
+	c->env = now;
+}
+
 struct resealing_for {
 	const struct secret *now, *next;
 };
@@ -705,6 +762,8 @@ int main(void)
 		cmocka_unit_test(heavy_acts_want_a_fresh_session),
 		cmocka_unit_test(nothing_that_opens_anything_is_in_the_files),
 		cmocka_unit_test(the_first_volunteer_takes_the_keys),
+		cmocka_unit_test(
+			a_code_made_at_the_box_makes_one_more_volunteer_for_half_an_hour),
 		cmocka_unit_test(a_box_with_a_new_key_still_has_its_founders),
 	};
 

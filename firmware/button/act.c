@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "firmware/button/act.h"
+#include "sync/base/file.h"
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+
+enum { RUN_S = 60, HOST = 80 };
+
+/* The screen of a box has nobody who scrolls: short, and set apart from what the system says. */
+static void say(struct button_place *p, const char *text)
+{
+	fprintf(p->screen, "\n%s\n", text);
+	fflush(p->screen);
+}
+
+static void show_addresses(struct button_place *p)
+{
+	struct ifaddrs *all = NULL;
+	char host[HOST] = "", text[INET6_ADDRSTRLEN];
+
+	gethostname(host, sizeof(host) - 1);
+	fprintf(p->screen, "  http://%s.local\n", host);
+	if (getifaddrs(&all))
+		return;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)i->ifa_addr;
+
+		if (!a || a->sin_family != AF_INET || i->ifa_flags & IFF_LOOPBACK)
+			continue;
+		if (inet_ntop(AF_INET, &a->sin_addr, text, sizeof(text)))
+			fprintf(p->screen, "  http://%s  (%s)\n", text, i->ifa_name);
+	}
+	freeifaddrs(all);
+}
+
+/* The command's answer on the screen; false: it had none. */
+static bool show_command(struct button_place *p, const char *command)
+{
+	const char *argv[] = {"/usr/bin/lliure", command, "--data", p->data, NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+	bool ok = p->run(p->ctx, argv, RUN_S, &out) == 0;
+
+	if (ok)
+		fprintf(p->screen, "%s", buf_str(&out));
+	fflush(p->screen);
+	return ok;
+}
+
+static bool has_box(const struct button_place *p)
+{
+	_cleanup_(freep) char *key = path_join(p->data, "key");
+
+	return access(key, F_OK) == 0;
+}
+
+static void show_status(struct button_place *p)
+{
+	say(p, "--- this box ---");
+	show_addresses(p);
+	if (!has_box(p))
+		say(p, "It is not set up yet. Hold the button for five seconds to see its code.");
+	else if (!show_command(p, "status") || !show_command(p, "health"))
+		say(p, "The box does not answer yet. Wait a minute and press again.");
+}
+
+/* Before there is a box its code is made when the daemon starts, and printed by it. */
+static void new_code(struct button_place *p)
+{
+	if (!has_box(p)) {
+		say(p, "A new code comes at the next start. The box restarts.");
+		if (!p->ask(p->ctx, "reboot", NULL))
+			say(p, "That did not work. Pull the plug and put it in again.");
+		return;
+	}
+	say(p, "--- a new code for a volunteer, good for half an hour ---");
+	if (!show_command(p, "claim"))
+		say(p, "The box does not answer yet. Wait a minute and try again.");
+}
+
+static void reset(struct button_place *p, const char *what)
+{
+	if (!p->ask(p->ctx, "reset", what))
+		say(p, "That did not work. Nothing was changed.");
+}
+
+void button_act(struct button_place *p, enum button_action a)
+{
+	switch (a) {
+	case BUTTON_NOTHING:
+		return;
+	case BUTTON_STATUS:
+		show_status(p);
+		return;
+	case BUTTON_CODE:
+		new_code(p);
+		return;
+	case BUTTON_ASK_RESET:
+		say(p, "LET GO NOW. Within half a minute:\n"
+		       "  press once, shortly: the settings of the machine and its network are\n"
+		       "    forgotten. What people wrote stays.\n"
+		       "  hold for 15 seconds: everything is erased (it is asked once more).\n"
+		       "  do nothing: nothing changes.");
+		return;
+	case BUTTON_RESET:
+		say(p, "The settings are forgotten. The box restarts.");
+		reset(p, "settings");
+		return;
+	case BUTTON_ASK_ALL:
+		say(p, "LET GO NOW. EVERYTHING THAT PEOPLE WROTE ON THIS BOX WILL BE ERASED\n"
+		       "  if you press once more within half a minute. Do nothing to keep it.");
+		return;
+	case BUTTON_RESET_ALL:
+		say(p, "Everything is erased. The box restarts.");
+		reset(p, "all");
+		return;
+	case BUTTON_NEVER:
+		say(p, "Nothing was changed.");
+		return;
+	}
+}

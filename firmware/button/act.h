@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What the button does: words on the screen, and requests to the daemon and to the root helper. It
+ * runs as the daemon's own user and has no rights beyond that. */
+#pragma once
+#include "firmware/button/button.h"
+#include "sync/base/buf.h"
+#include <stdio.h>
+
+struct button_place {
+	void *ctx;
+	/* As in firmware/helper/helper.h. */
+	int (*run)(void *ctx, const char *const *argv, int seconds, struct buf *out);
+	/* Ask the root helper; false: it did not. */
+	bool (*ask)(void *ctx, const char *verb, const char *arg);
+	const char *data; /* the data folder */
+	FILE *screen;
+};
+void button_act(struct button_place *p, enum button_action a);

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The button under a clock that the test moves: every row of its table, and what is done. */
+#include "tests/lib/test.h"
+#include "firmware/button/act.h"
+#include "firmware/button/input.h"
+#include "sync/base/file.h"
+#include <fcntl.h>
+#include <linux/input.h>
+
+struct finger {
+	struct button b;
+	int64_t now;
+};
+
+/* Hold for so long; what came of it, in order. */
+static void hold(struct finger *f, int64_t ms, enum button_action *during,
+		 enum button_action *at_end)
+{
+	assert_int_equal(button_move(&f->b, BUTTON_PRESS, f->now), BUTTON_NOTHING);
+	*during = BUTTON_NOTHING;
+	for (int64_t left = ms; left > 0;) {
+		int64_t wait = button_wait(&f->b, f->now);
+		int64_t go = wait < 0 || wait > left ? left : (wait ? wait : 1);
+		enum button_action a;
+
+		f->now += go;
+		left -= go;
+		a = button_move(&f->b, BUTTON_TIME, f->now);
+		if (a != BUTTON_NOTHING)
+			*during = a;
+	}
+	*at_end = button_move(&f->b, BUTTON_RELEASE, f->now);
+}
+
+static void expect(struct finger *f, int64_t ms, enum button_action during,
+		   enum button_action at_end)
+{
+	enum button_action d, e;
+
+	hold(f, ms, &d, &e);
+	assert_int_equal(d, during);
+	assert_int_equal(e, at_end);
+}
+
+static void a_short_press_shows_the_state(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	expect(&f, 1, BUTTON_NOTHING, BUTTON_STATUS);
+	expect(&f, 4999, BUTTON_NOTHING, BUTTON_STATUS);
+	assert_int_equal(f.b.state, BUTTON_REST);
+	assert_int_equal(button_wait(&f.b, f.now), -1);
+}
+
+static void five_seconds_make_a_new_code(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	expect(&f, 5000, BUTTON_NOTHING, BUTTON_CODE);
+	expect(&f, 14999, BUTTON_NOTHING, BUTTON_CODE);
+}
+
+static void a_reset_needs_a_second_press_and_spares_the_data(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	expect(&f, 15000, BUTTON_ASK_RESET, BUTTON_NOTHING);
+	assert_int_equal(f.b.state, BUTTON_ASKED);
+	expect(&f, 300, BUTTON_NOTHING, BUTTON_RESET);
+	assert_int_equal(f.b.state, BUTTON_REST);
+}
+
+static void what_was_asked_is_forgotten(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	expect(&f, 60000, BUTTON_ASK_RESET, BUTTON_NOTHING); /* a bag on the button */
+	assert_int_equal(button_wait(&f.b, f.now), BUTTON_ASK_MS);
+	f.now += BUTTON_ASK_MS;
+	assert_int_equal(button_move(&f.b, BUTTON_TIME, f.now), BUTTON_NEVER);
+	expect(&f, 300, BUTTON_NOTHING, BUTTON_STATUS);
+}
+
+static void the_data_goes_only_after_a_third_press(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	expect(&f, 15000, BUTTON_ASK_RESET, BUTTON_NOTHING);
+	f.now += 5000;
+	expect(&f, 15000, BUTTON_ASK_ALL, BUTTON_NOTHING);
+	f.now += 29000;
+	expect(&f, 300, BUTTON_NOTHING, BUTTON_RESET_ALL);
+	/* And not when nobody presses. */
+	expect(&f, 15000, BUTTON_ASK_RESET, BUTTON_NOTHING);
+	expect(&f, 20000, BUTTON_ASK_ALL, BUTTON_NOTHING);
+	f.now += 31000;
+	assert_int_equal(button_move(&f.b, BUTTON_PRESS, f.now), BUTTON_NEVER);
+	assert_int_equal(f.b.state, BUTTON_DOWN);
+}
+
+static void noise_and_a_program_that_slept_change_nothing(void **state)
+{
+	struct finger f = {.now = 1000};
+
+	(void)state;
+	assert_int_equal(button_move(&f.b, BUTTON_RELEASE, f.now), BUTTON_NOTHING);
+	assert_int_equal(button_move(&f.b, BUTTON_PRESS, f.now), BUTTON_NOTHING);
+	assert_int_equal(button_move(&f.b, BUTTON_PRESS, f.now + 10), BUTTON_NOTHING);
+	/* The release of a press of 20 seconds, heard late: it asks, and does not make a code. */
+	assert_int_equal(button_move(&f.b, BUTTON_RELEASE, f.now + 20000), BUTTON_ASK_RESET);
+	assert_int_equal(f.b.state, BUTTON_ASKED);
+}
+
+/* From every state, with every event at any time: one press never resets, two never erase. */
+static void no_short_way_leads_to_a_reset(void **state)
+{
+	struct test_env t;
+
+	(void)state;
+	test_env_init(&t, 0, 7);
+	for (int round = 0; round < 2000; round++) {
+		struct button b = {.state = BUTTON_REST};
+		int64_t now = 0;
+		int presses = 0;
+
+		for (int i = 0; i < 40; i++) {
+			enum button_event e = (enum button_event)test_below(&t, 3);
+			enum button_action a;
+
+			now += (int64_t)test_below(&t, 20000);
+			if (b.state == BUTTON_REST)
+				presses = 0;
+			a = button_move(&b, e, now);
+			presses += e == BUTTON_PRESS;
+			assert_true(b.state < BUTTON_STATES);
+			assert_true(a != BUTTON_RESET || presses >= 2);
+			assert_true(a != BUTTON_RESET_ALL || presses >= 3);
+		}
+	}
+}
+
+/* --- devices and acts ---------------------------------------------------------------------------
+ */
+
+static void only_our_keys_are_read(void **state)
+{
+	static const struct {
+		uint16_t type, code;
+		int32_t value;
+	} sent[] = {{EV_SYN, 0, 0},	     {EV_KEY, KEY_A, 1},      {EV_KEY, KEY_POWER, 2},
+		    {EV_KEY, KEY_POWER, 1},  {EV_KEY, KEY_POWER, -5}, {EV_MSC, KEY_POWER, 1},
+		    {EV_KEY, KEY_RESTART, 0}};
+	enum button_event e;
+	bool gone;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_false(button_read(p[0], &e, &gone));
+	assert_false(gone);
+	for (size_t i = 0; i < ARRAY_LEN(sent); i++) {
+		struct input_event ev = {
+			.type = sent[i].type, .code = sent[i].code, .value = sent[i].value};
+
+		assert_int_equal(write(p[1], &ev, sizeof(ev)), sizeof(ev));
+	}
+	assert_true(button_read(p[0], &e, &gone));
+	assert_int_equal(e, BUTTON_PRESS);
+	assert_true(button_read(p[0], &e, &gone));
+	assert_int_equal(e, BUTTON_RELEASE);
+	assert_false(button_read(p[0], &e, &gone));
+	assert_false(gone);
+	close(p[1]);
+	assert_false(button_read(p[0], &e, &gone));
+	assert_true(gone);
+	close(p[0]);
+	assert_int_equal(button_open("/nonexistent", (int[BUTTON_DEVICES]){0}), 0);
+}
+
+struct place {
+	struct button_place p;
+	char did[500], *said;
+	size_t said_n;
+	int status;
+};
+
+static int play_run(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	struct place *x = ctx;
+	size_t n = strlen(x->did);
+
+	(void)seconds;
+	snprintf(x->did + n, sizeof(x->did) - n, "%s;", argv[1]);
+	buf_printf(out, "answer of %s\n", argv[1]);
+	return x->status;
+}
+
+static bool play_ask(void *ctx, const char *verb, const char *arg)
+{
+	struct place *x = ctx;
+	size_t n = strlen(x->did);
+
+	snprintf(x->did + n, sizeof(x->did) - n, "%s %s;", verb, arg ? arg : "-");
+	return true;
+}
+
+static void act(struct place *x, enum button_action a, const char *did, const char *said)
+{
+	x->did[0] = 0;
+	rewind(x->p.screen);
+	button_act(&x->p, a);
+	fflush(x->p.screen);
+	assert_string_equal(x->did, did);
+	assert_non_null(strstr(x->said, said));
+}
+
+static void each_action_asks_for_what_it_says(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *key = path_join(dir, "key");
+	struct place x = {.status = 0};
+
+	(void)state;
+	x.p = (struct button_place){&x, play_run, play_ask, dir,
+				    open_memstream(&x.said, &x.said_n)};
+	act(&x, BUTTON_STATUS, "", "not set up yet");
+	act(&x, BUTTON_CODE, "reboot -;", "next start");
+	assert_ok(file_write(key, span_str("k"), 0600));
+	act(&x, BUTTON_STATUS, "status;health;", "answer of health");
+	act(&x, BUTTON_CODE, "claim;", "answer of claim");
+	act(&x, BUTTON_ASK_RESET, "", "LET GO NOW");
+	act(&x, BUTTON_RESET, "reset settings;", "restarts");
+	act(&x, BUTTON_ASK_ALL, "", "ERASED");
+	act(&x, BUTTON_RESET_ALL, "reset all;", "restarts");
+	act(&x, BUTTON_NEVER, "", "Nothing was changed");
+	act(&x, BUTTON_NOTHING, "", "");
+	x.status = 1;
+	act(&x, BUTTON_CODE, "claim;", "does not answer");
+	fclose(x.p.screen);
+	free(x.said);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_short_press_shows_the_state),
+		cmocka_unit_test(five_seconds_make_a_new_code),
+		cmocka_unit_test(a_reset_needs_a_second_press_and_spares_the_data),
+		cmocka_unit_test(what_was_asked_is_forgotten),
+		cmocka_unit_test(the_data_goes_only_after_a_third_press),
+		cmocka_unit_test(noise_and_a_program_that_slept_change_nothing),
+		cmocka_unit_test(no_short_way_leads_to_a_reset),
+		cmocka_unit_test(only_our_keys_are_read),
+		cmocka_unit_test(each_action_asks_for_what_it_says),
+	};
+
+	return run_group(tests);
+}
