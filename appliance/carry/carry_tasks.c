@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the worker does, one thing after the other, without the lock. */
 #include "appliance/carry/carry_priv.h"
-#include "appliance/box/box.h"
 #include <errno.h>
 #include <sys/statvfs.h>
 
@@ -241,23 +240,6 @@ static struct error *write_file(struct doing *d, int root, const struct carry_pl
 	return stick_write_end(root, fd, d->view.name);
 }
 
-/* A stick that the root helper opened is open for reading; for as long as something is written, for
- * writing. */
-static struct error *open_for_writing(struct doing *d)
-{
-	const char *device = stick_device(d->c->app, d->place.path);
-
-	return device ? BOX_ASK(d->c->app->box.helper, NULL, "mount", device, "write") : NULL;
-}
-
-static void open_for_reading(struct doing *d)
-{
-	const char *device = stick_device(d->c->app, d->place.path);
-
-	if (device) /* pulled out meanwhile, or what was written is whole in any case */
-		error_free(BOX_ASK(d->c->app->box.helper, NULL, "mount", device, "read"));
-}
-
 static struct error *write_stick(struct doing *d)
 {
 	_cleanup_(closep) int root = -1;
@@ -283,12 +265,12 @@ static struct error *write_stick(struct doing *d)
 
 struct error *task_write_stick(struct doing *d)
 {
-	struct error *e = open_for_writing(d);
+	struct error *e = stick_open_for_writing(d->c->app, d->place.path);
 	struct carry_record rec;
 
 	if (!e)
 		e = write_stick(d);
-	open_for_reading(d);
+	stick_open_for_reading(d->c->app, d->place.path);
 	rec = (struct carry_record){.who = d->place.label,
 				   .file = d->view.name,
 				   .entries = d->view.written.n.entries,

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Which walls stand. Each is tried; a kernel or container that has not one leaves the others. */
 struct walls {
@@ -19,3 +20,8 @@ struct walls {
 /* Close every descriptor above 2, leave root's identity behind, and raise the walls. Nothing else
  * may run in the process. Under a sanitizer only what the sanitizer survives. */
 struct walls sandbox_enter(void);
+
+/* For a daemon that goes on: from now on this process, its threads to come and what it starts
+ * write, make and remove only below these folders (those that are there); reading stays as it was.
+ * Before any other thread. false: the kernel has no Landlock, or nothing was raised. */
+bool sandbox_write_only(const char *const *dirs, size_t n);

@@ -44,6 +44,10 @@ struct error *stick_error(int errnum) MUST;
 /* The device ("sdb1") of a place that the box's helper opened, borrowed from the path; NULL: somebody
  * else did. */
 const char *stick_device(const struct app *a, const char *path);
+/* On a box: have a place that its helper opens opened for writing (also when it was plugged in and not
+ * open), and for reading again. Nothing where somebody else opened it. */
+struct error *stick_open_for_writing(const struct app *a, const char *path) MUST;
+void stick_open_for_reading(const struct app *a, const char *path);
 /* Where sticks are now: folders in `dir` (NULL: none), and what udev says is mounted from USB. */
 size_t stick_places(const char *dir, struct stick_place *out, size_t max);
 void stick_place_name(struct stick_place *p, const char *label, const char *path);

@@ -57,6 +57,23 @@ const char *stick_device(const struct app *a, const char *path)
 		       : NULL;
 }
 
+/* A stick that the root helper opened is open for reading; for as long as something is written, for
+ * writing. */
+struct error *stick_open_for_writing(const struct app *a, const char *path)
+{
+	const char *device = stick_device(a, path);
+
+	return device ? BOX_ASK(a->box.helper, NULL, "mount", device, "write") : NULL;
+}
+
+void stick_open_for_reading(const struct app *a, const char *path)
+{
+	const char *device = stick_device(a, path);
+
+	if (device) /* pulled out meanwhile: what was written is whole in any case */
+		error_free(BOX_ASK(a->box.helper, NULL, "mount", device, "read"));
+}
+
 /* --- /proc/self/mountinfo --------------------------------------------------------------------- */
 
 /* "\040" and the like, in place. */

@@ -73,13 +73,23 @@ static struct error *read_places(struct keeper *k, struct places *ret)
 	return place_each(c, add_place, ret);
 }
 
+static struct error *to_folder(struct keeper *k, const char *where, enum backup_scope scope)
+{
+	struct error *e = stick_open_for_writing(k->app, where);
+
+	if (!e)
+		e = folder_back_up(k->app, where, scope);
+	stick_open_for_reading(k->app, where);
+	return e;
+}
+
 static void back_up(struct keeper *k, const struct place *p, enum backup_scope scope)
 {
 	struct note n = {p->id, env_now(k->app->env), scope, NULL};
 	_cleanup_(error_freep) struct error *e = NULL;
 
 	set_at_work(k, 1);
-	e = p->kind == PLACE_FOLDER ? folder_back_up(k->app, p->where, scope)
+	e = p->kind == PLACE_FOLDER ? to_folder(k, p->where, scope)
 				    : peer_place_back_up(k->app, p->where);
 	n.problem = e ? error_english(e) : NULL;
 	if (!error_is(e, ERR_STOPPED)) /* then the next run tries again */

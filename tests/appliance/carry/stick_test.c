@@ -2,10 +2,12 @@
 /* What lies on a stick is foreign: only regular files with names of our own grammar are opened, and
  * what is written is whole or not there. */
 #include "tests/lib/test.h"
+#include "appliance/carry/sandbox.h"
 #include "appliance/carry/stick.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 struct fixture {
 	char *dir, *folder;
@@ -227,6 +229,48 @@ static void what_the_helper_opened_is_known_by_its_place(void **state)
 	assert_null(stick_device(&a, "/media/sdb1"));
 }
 
+/* In a child, for there is no way back. Its exit status says what it found. */
+static int behind_the_wall(const char *inside, const char *outside)
+{
+	_cleanup_(freep) char *a = path_join(inside, "a"), *b = path_join(inside, "b"),
+			      *kept = path_join(outside, "kept"), *new = path_join(outside, "new");
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		const char *dirs[] = {inside, "/dev/null", "/nonexistent"};
+
+		if (!sandbox_write_only(dirs, 3))
+			_exit(77);
+		if (open(a, O_WRONLY | O_CREAT, 0600) < 0 || rename(a, b) || mkdir(a, 0700))
+			_exit(1);
+		if (open(new, O_WRONLY | O_CREAT, 0600) >= 0 || open(kept, O_WRONLY) >= 0 ||
+		    unlink(kept) == 0 || rename(b, new) == 0)
+			_exit(2);
+		if (open(kept, O_RDONLY) < 0 || open("/dev/null", O_WRONLY) < 0)
+			_exit(3);
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_daemon_behind_its_wall_writes_only_its_own(void **state)
+{
+	_cleanup_(test_dir_removep) char *inside = test_dir(), *outside = test_dir();
+	_cleanup_(freep) char *kept = path_join(outside, "kept");
+	int found;
+
+	(void)state;
+	assert_ok(file_write(kept, span_str("x"), 0644));
+	found = behind_the_wall(inside, outside);
+	if (found == 77)
+		skip_note("this kernel has no Landlock");
+	else
+		assert_int_equal(found, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -241,6 +285,7 @@ int main(void)
 		T(only_folders_of_the_given_one_are_sticks),
 		T(a_table_of_mounts_is_read_with_care),
 		cmocka_unit_test(what_the_helper_opened_is_known_by_its_place),
+		cmocka_unit_test(a_daemon_behind_its_wall_writes_only_its_own),
 	};
 
 	return run_group(tests);
