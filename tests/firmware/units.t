@@ -53,7 +53,7 @@ while read -r unit most; do
 	systemd-analyze --root="$root" security --offline=yes --threshold="$most" --no-pager "$unit.service" >"$root/said" 2>&1 ||
 		tail -n 1 "$root/said"
 done <<'U' | result "no unit has more rights than it needs"
-lliure 20
+lliure 21
 lliure-helper 47
 lliure-firstboot 35
 lliure-update 38
