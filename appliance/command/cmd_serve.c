@@ -238,6 +238,48 @@ static struct clock_env *open_clock(const char *dir)
 	return clock_env_new(path, &env_system, NULL);
 }
 
+struct newest_own {
+	struct app *app;
+	struct log_store *log;
+	int64_t time;
+};
+
+static struct error *see_own(void *ctx, const struct stored *e)
+{
+	struct newest_own *k = ctx;
+	struct entry h;
+
+	entry_decode(&e->raw, &h);
+	if (h.time > k->time)
+		k->time = h.time;
+	return NULL;
+}
+
+static struct error *look_at_log(void *ctx, const struct log_info *info)
+{
+	struct newest_own *k = ctx;
+
+	if (!pubkey_eq(&info->id.appliance, secret_pubkey(k->app->self)) || !info->head)
+		return NULL;
+	return log_range(k->log, info->num, info->head, info->head, see_own, k);
+}
+
+/* It is at least as late as what this box wrote last. What can't be read says nothing. */
+static void clock_sees_own(struct daemon *d)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct newest_own k = {.app = d->app};
+	struct error *e = app_conn(d->app, &c);
+
+	if (!e) {
+		k.log = c->log;
+		e = log_each(c->log, NULL, look_at_log, &k);
+	}
+	if (!e && k.time)
+		clock_env_wrote(d->clock, k.time);
+	error_free(e);
+}
+
 static struct error *start(struct daemon *d, const sigset_t *set)
 {
 	struct error *e = setup_is_box(d->run->dir) ? NULL : setup_folder_check(d->run->dir);
@@ -258,6 +300,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	d->clock = open_clock(d->run->dir);
 	TRY(app_open(d->run->dir, clock_env_get(d->clock), &d->app));
 	d->app->clock = d->clock;
+	clock_sees_own(d);
 	box_paths(command_option(d->run, "--box"), &d->app->box);
 	TRY(box_clock_begin(d->app));
 	d->app->portal = portal_new(d->app->env);

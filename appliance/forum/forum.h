@@ -96,7 +96,7 @@ struct error *topic_count(struct conn *c, const struct forum *f, bool hidden, in
 /* The newest activity of all spaces. */
 struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx) MUST;
 struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret) MUST;
-/* Topics of a space in which the member wrote, by their newest post there. */
+/* Topics of a space in which the member wrote, in the order of all lists. */
 struct error *topic_by_author(struct conn *c, const struct hash *space, const struct pubkey *key,
 			      int64_t n, topic_fn *fn, void *ctx) MUST;
 
@@ -115,6 +115,21 @@ json_t *post_keep(const struct topic *t, const struct hash *post, const struct h
 /* Posts with num > after, by num, at most n, for the search index; html is "". */
 struct error *post_since(struct conn *c, int64_t after, int64_t n, post_fn *fn, void *ctx) MUST;
 struct error *post_newest(struct conn *c, int64_t *ret) MUST; /* the highest num, 0 for none */
+
+/* What can be believed of the dates of a space's posts at most (PROTOCOL.md 4.1); INT64_MAX: nothing bounds
+ * it, for one appliance alone has written. */
+struct error *forum_bound(struct conn *c, const struct hash *space, int64_t *ret) MUST;
+/* Within these a date of the space can be believed: by what several of its boxes say, and by this box's
+ * clock when something confirms it. */
+struct dates {
+	struct hash space;
+	int64_t from, until;
+};
+bool date_doubted(const struct dates *d, int64_t ms, enum author_kind by);
+/* When a post was certainly not yet written, whatever it claims: the newest time within `until` that stands
+ * before it in its log. 0: nothing is known. */
+struct error *post_written_after(struct conn *c, int64_t post_num, int64_t until,
+				 int64_t *ret) MUST;
 
 /* For imports: is there a post with this `source` in the space already? */
 struct error *forum_has_source(struct conn *c, const struct hash *space, const char *source,

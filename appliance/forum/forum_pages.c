@@ -7,6 +7,7 @@ enum { RECENT = 10 };
 struct listing {
 	struct request *r;
 	struct place *place;
+	struct dates dates; /* of the space of the last row */
 	json_t *list;
 };
 
@@ -100,6 +101,9 @@ static struct error *add_recent(void *ctx, const struct topic *t)
 
 	put_date(r, row, "date", t->last_time);
 	json_array_append_new(l->list, row);
+	TRY(dates_of(r, &t->space, &l->dates));
+	json_object_set_new(row, "doubted",
+			    json_boolean(date_doubted(&l->dates, t->last_time, t->last.kind)));
 	return NULL;
 }
 
@@ -155,6 +159,9 @@ static struct error *add_topic(void *ctx, const struct topic *t)
 	put_date(r, row, "date", t->time);
 	put_date(r, row, "last_date", t->last_time);
 	json_array_append_new(l->list, row);
+	TRY(dates_of(r, &t->space, &l->dates));
+	json_object_set_new(row, "doubted",
+			    json_boolean(date_doubted(&l->dates, t->last_time, t->last.kind)));
 	return NULL;
 }
 

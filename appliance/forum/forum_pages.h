@@ -22,6 +22,8 @@ struct error *place_of(struct request *r, const struct hash *space, struct place
 struct error *place_must(struct request *r, const struct place *p, bool allowed) MUST;
 
 /* Contexts, new references. */
+/* Cheap to ask again for the same space. */
+struct error *dates_of(struct request *r, const struct hash *space, struct dates *io) MUST;
 void put_date(struct request *r, json_t *o, const char *name,
 	      int64_t ms); /* NAME and NAME_text; 0: null */
 const char *author_text(struct request *r, const struct hash *space, const struct author *a);

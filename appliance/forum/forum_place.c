@@ -69,6 +69,38 @@ void put_date(struct request *r, json_t *o, const char *name, int64_t ms)
 	put_or_null(o, text, ms ? request_date_text(r, ms) : NULL);
 }
 
+enum { DAYS_OF_SLACK = 2 };
+#define DATE_SLACK ((int64_t)DAYS_OF_SLACK * 86400000)
+
+/* The latest that can be believed: by this box's clock, if something confirms it. */
+static int64_t latest_by_clock(struct app *a)
+{
+	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;
+
+	return q == CLOCK_SURE || q == CLOCK_FROM_PEERS ? env_now(a->env) + DATE_SLACK : INT64_MAX;
+}
+
+struct error *dates_of(struct request *r, const struct hash *space, struct dates *io)
+{
+	struct dates d = {.space = *space};
+	struct space_info s;
+	int64_t bound, latest;
+
+	if (hash_eq(&io->space, space))
+		return NULL;
+	latest = latest_by_clock(request_app(r));
+	TRY(forum_bound(request_conn(r), space, &bound));
+	TRY(space_get(request_conn(r), space, &s));
+	/* Where only one box wrote its own clock bounds nothing; of two that know, the later counts. */
+	if (bound == INT64_MAX || latest == INT64_MAX)
+		d.until = bound < latest ? bound : latest;
+	else
+		d.until = bound > latest ? bound : latest;
+	d.from = s.founded_ms <= d.until ? s.founded_ms - DATE_SLACK : INT64_MIN;
+	*io = d;
+	return NULL;
+}
+
 const char *author_text(struct request *r, const struct hash *space, const struct author *a)
 {
 	struct member m;

@@ -375,3 +375,21 @@ struct error *post_by_guest(struct conn *c, const struct hash *topic, const stru
 	db_id(st, 0, ret->b);
 	return end(st, NULL);
 }
+
+/* --- what can be believed of a date ----------------------------------------------------------- */
+
+struct error *forum_bound(struct conn *c, const struct hash *space, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), BOUND_GET, INT64_MAX, ret, "k", space);
+}
+
+struct error *post_written_after(struct conn *c, int64_t post_num, int64_t until, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), POST_AFTER, 0, ret, "ii", post_num, until);
+}
+
+bool date_doubted(const struct dates *d, int64_t ms, enum author_kind by)
+{
+	/* What was brought from elsewhere may be older than the space. */
+	return ms > d->until || (ms < d->from && by != AUTHOR_DISCOURSE);
+}

@@ -38,7 +38,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE post_last(one INTEGER PRIMARY KEY, num INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX post_by_id ON post(substr(id, 1, 8));"
 	"CREATE UNIQUE INDEX post_place ON post(topic, number);"
-	"CREATE INDEX post_author ON post(substr(author, 1, 8), time) WHERE kind = 0;"
+	"CREATE INDEX post_author ON post(substr(author, 1, 8), topic) WHERE kind = 0;"
 	"CREATE INDEX post_source ON post(source) WHERE source IS NOT NULL;"
 	"CREATE TABLE topic_saw(op BLOB PRIMARY KEY, topic INTEGER NOT NULL, place INTEGER NOT "
 	"NULL,"
@@ -109,14 +109,14 @@ static const char *const sql[FORUM_STMTS] = {
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
 			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
 			 " WHERE NOT t.hidden ORDER BY t.rank DESC, t.active DESC, t.id DESC",
+	/* By the topics' own order: what the person's box claims about its posts moves nothing. */
 	[TOPIC_BY_AUTHOR] =
-		"SELECT " TOPIC_COLUMNS ", f.title FROM (SELECT topic, max(time) AS last"
-		"  FROM (SELECT topic, time FROM post WHERE substr(author, 1, 8) = substr(?1, 1, 8)"
-		"   AND author = ?1 AND kind = 0 AND NOT hidden ORDER BY time DESC LIMIT 500)"
-		"  GROUP BY topic ORDER BY last DESC LIMIT ?3) w"
-		" JOIN topic t ON t.num = w.topic"
+		"SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
 		" JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
-		" WHERE t.space = ?2 AND NOT t.hidden ORDER BY w.last DESC",
+		" WHERE t.space = ?2 AND NOT t.hidden AND EXISTS(SELECT 1 FROM post p"
+		"  WHERE p.kind = 0 AND substr(p.author, 1, 8) = substr(?1, 1, 8)"
+		"  AND p.topic = t.num AND p.author = ?1 AND NOT p.hidden)"
+		" ORDER BY t.rank DESC, t.active DESC, t.id DESC LIMIT ?3",
 	[POST_ADD] = "INSERT INTO post(num, id, topic, number, author, kind, by_name, time, edited,"
 		     " hidden, erased, reason, source, html, text, log, seq)"
 		     " VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10, ?13, ?14)",
@@ -176,6 +176,10 @@ static const char *const sql[FORUM_STMTS] = {
 		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1))"
 		"  FROM post p WHERE p.topic = topic.num AND p.time > ?2), 0))"
 		" WHERE space = ?1 AND active > ?3 AND (?4 IS NULL OR num = ?4)",
+	[POST_AFTER] = "SELECT q.time FROM post p JOIN (SELECT log, time, seq FROM post WHERE log ="
+		       "  (SELECT log FROM post WHERE num = ?1) AND time <= ?2"
+		       "  ORDER BY time DESC LIMIT 256) q ON q.log = p.log AND q.seq < p.seq"
+		       " WHERE p.num = ?1 ORDER BY q.time DESC LIMIT 1",
 	[SAW_ADD] =
 		"INSERT OR REPLACE INTO topic_saw(op, topic, place, shut) VALUES(?1, ?2, ?3, ?4)",
 	[SAW_GET] = "SELECT place, shut FROM topic_saw WHERE op = ?1 AND topic = ?2",

@@ -9,6 +9,7 @@
 struct reading {
 	struct request *r;
 	const struct place *place;
+	struct dates dates;
 	json_t *list;
 };
 
@@ -63,6 +64,19 @@ static const char *author_url(struct request *r, const struct place *pl, const s
 	return arena_printf(request_arena(r), "/people/%s", url_encode(request_arena(r), name));
 }
 
+/* Of a date that can't be right: that it is so, and what is known instead. */
+static struct error *put_doubt(struct reading *l, json_t *row, const struct post *p)
+{
+	bool doubted = date_doubted(&l->dates, p->time, p->author.kind);
+	int64_t after = 0;
+
+	json_object_set_new(row, "doubted", json_boolean(doubted));
+	if (doubted)
+		TRY(post_written_after(request_conn(l->r), p->num, l->dates.until, &after));
+	put_date(l->r, row, "after", after);
+	return NULL;
+}
+
 static struct error *add_post(void *ctx, const struct post *p)
 {
 	struct reading *l = ctx;
@@ -79,12 +93,13 @@ static struct error *add_post(void *ctx, const struct post *p)
 	put_or_null(row, "author_url", author_url(r, l->place, &p->author, author));
 	put_date(r, row, "date", p->time);
 	put_date(r, row, "edited", p->edited);
+	json_array_append_new(l->list, row);
+	TRY(put_doubt(l, row, p));
 	put_or_null(row, "html", shown ? p->html : NULL);
 	put_or_null(row, "hidden_reason", p->hidden ? p->reason : NULL);
 	put_or_null(row, "source_note", source_note(r, p));
 	put_acts(r, row, p);
 	put_or_null(row, "where_url", where_url(r, l->place, p));
-	json_array_append_new(l->list, row);
 	return NULL;
 }
 
@@ -158,7 +173,9 @@ static struct error *show_topic(struct request *r, const struct topic_here *t, i
 		json_object_set_new(pager, "older_url", before);
 		json_object_set_new(context, "pager", pager);
 	}
-	e = post_page(request_conn(r), t->topic.num, (page - 1) * POSTS_A_PAGE + 1, POSTS_A_PAGE,
+	e = dates_of(r, &t->topic.space, &l.dates);
+	if (!e)
+		e = post_page(request_conn(r), t->topic.num, (page - 1) * POSTS_A_PAGE + 1, POSTS_A_PAGE,
 		      add_post, &l);
 	if (e) {
 		json_decref(context);

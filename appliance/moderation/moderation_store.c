@@ -33,7 +33,7 @@ static const char *const sql[HELD_STMTS] = {
 	[HELD_PURGE] = "DELETE FROM held WHERE state <> 0 AND decided < ?1",
 	[HELD_COUNT] = "SELECT count(*) FROM held WHERE state = 0",
 	[HELD_RECENT] = "SELECT count(*) FROM held WHERE time > ?1 AND time <= ?2",
-	[HELD_EACH] = COLUMNS "WHERE state = 0 ORDER BY time, id",
+	[HELD_EACH] = COLUMNS "WHERE state = 0 ORDER BY id",
 	[HELD_GET] = COLUMNS "WHERE id = ?1",
 	[HELD_BY_SECRET] = COLUMNS "WHERE secret = ?1",
 };

@@ -162,6 +162,13 @@ static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 		clock_env_heard(a->clock, peer, ahead_ms);
 }
 
+static enum clock_quality host_clock_quality(void *ctx)
+{
+	const struct app *a = ctx;
+
+	return a->clock ? clock_env_state(a->clock).quality : CLOCK_UNSURE;
+}
+
 /* When it can't be read, all is asked for. */
 static void host_keeps(void *ctx, struct keep *ret)
 {
@@ -190,6 +197,7 @@ struct sync_host peers_host(struct app *a)
 				  .keeps = recovery_keeps,
 				  .twin = copy_twin,
 				  .clock = host_clock,
+				  .clock_quality = host_clock_quality,
 				  .succeeds = copy_succeeds,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/reach_pages.h"
+#include "appliance/page/language.h"
 #include "appliance/peers/reach.h"
 #include <inttypes.h>
 
@@ -112,6 +113,7 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 {
 	struct page page = {.r = r};
 	struct conn *c = request_conn(r);
+	char used_text[LANGUAGE_TEXT];
 	struct uplink u;
 	uint64_t used;
 	int64_t now = env_now(c->env), wait;
@@ -134,7 +136,8 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 		r, status, "admin_reach", request_text(r, N_("How other boxes are reached")),
 		json_pack("{s:o, s:o, s:s, s:b, s:s}", "form",
 			  take_form ? take_form : uplink_json(&u), "peers", page.peers, "used_text",
-			  arena_printf(request_arena(r), "%.1f MB", (double)used / MB), "closed",
+			  language_size(request_language(r), used, used_text, sizeof(used_text)),
+			  "closed",
 			  wait > 0, "open_text", wait ? request_date_text(r, now + wait) : ""));
 }
 

@@ -93,7 +93,10 @@ static const char *const sql[SEARCH_STMTS] = {
 		 "    WHERE s.num = search_text.rowid - ?3"
 		 "    AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"
 		 "  ORDER BY rowid DESC LIMIT ?2)"
-		 " ORDER BY score, row DESC",
+		 /* Ties: never by this box's own numbers, nor by what one clock claims. */
+		 " LEFT JOIN post p ON p.num = row LEFT JOIN topic t ON t.num = p.topic"
+		 " LEFT JOIN search_doc d ON d.num = row - ?3"
+		 " ORDER BY score, t.rank DESC, ifnull(p.id, d.id)",
 	[SNIPPETS] = "SELECT rowid, snippet(search_text, 1, '" FOUND_BEGIN "', '" FOUND_END
 		     "', '…', 28) FROM search_text WHERE search_text MATCH ?1"
 		     " AND rowid BETWEEN ?2 AND ?3 AND +rowid IN (SELECT value FROM json_each(?4))",

@@ -151,6 +151,14 @@ void clock_env_seen(struct clock_env *c, int64_t time_ms)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void clock_env_wrote(struct clock_env *c, int64_t time_ms)
+{
+	pthread_mutex_lock(&c->lock);
+	if (!c->clock.known || time_ms - c->clock.known <= CLOCK_LEAP_MS)
+		clock_seen(&c->clock, time_ms, env_mono(c->under));
+	pthread_mutex_unlock(&c->lock);
+}
+
 void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahead_ms)
 {
 	pthread_mutex_lock(&c->lock);

@@ -17,6 +17,9 @@ struct clock_env *clock_env_new(const char *path, const struct env *under, bool 
 void clock_env_free(struct clock_env *c); /* keeps what it knows; NULL does nothing */
 const struct env *clock_env_get(struct clock_env *c);
 void clock_env_seen(struct clock_env *c, int64_t time_ms);
+/* An own entry says that time: it was. Not believed when it is more than CLOCK_LEAP_MS beyond what was
+ * known, for then our clock had gone mad when it was written. */
+void clock_env_wrote(struct clock_env *c, int64_t time_ms);
 /* An approved peer's clock is that much ahead of ours. */
 void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahead_ms);
 struct clock_state {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What sync/ needs of the layer above, as functions. */
 #pragma once
+#include "sync/clock/clock.h"
 #include "sync/crypto/crypto.h"
 #include "sync/db/db.h"
 #include "sync/log/log.h"
@@ -43,6 +44,8 @@ struct sync_host {
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);
 	/* An approved peer's clock is that much ahead of ours, as it says. Quick. NULL: nobody asks. */
 	void (*clock)(void *ctx, const struct pubkey *peer, int64_t ahead_ms);
+	/* What vouches for our clock, for others to weigh. NULL: it is not said. */
+	enum clock_quality (*clock_quality)(void *ctx);
 	/* A stranger shows a statement, signed and in order, that it goes on for a box that is
 	 * approved here, or for ourselves. Says who it is and where it listens (may be ""). May
 	 * write. NULL: nobody is told. */

@@ -340,6 +340,9 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
+	if (r->l->o.host->clock_quality)
+		r->so.clock = (enum hello_clock)(
+			r->l->o.host->clock_quality(r->l->o.host->ctx) + 1);
 	if (r->l->o.host->partial)
 		r->l->o.host->partial(r->l->o.host->ctx, &r->so.keep);
 	if (r->route->body_limit && exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))

@@ -74,7 +74,8 @@ struct error *serve_status(const struct session_options *o, struct log_store *lo
 
 	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
 	stream_begin(&w, out);
-	stream_put_greeting(&w, env_now(o->env), o->name, ABILITY_RANGES & ~o->without);
+	stream_put_greeting(&w, env_now(o->env), o->name, ABILITY_RANGES & ~o->without,
+			    o->clock);
 	if (keep_is_partial(&o->keep)) {
 		bool wanting = false;
 

@@ -194,6 +194,7 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 			(int64_t)((uint64_t)f->hello.clock_ms - (uint64_t)env_now(s->o.env));
 		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
 		s->abilities = f->hello.abilities & ~s->o.without;
+		s->report.clock_said = f->hello.clock;
 		return NULL;
 	}
 	if (f->type == FRAME_PARTIAL) {

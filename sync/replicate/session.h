@@ -64,6 +64,7 @@ struct session_options {
 	size_t ranges_from;  /* rows from which on ranges are asked; 0: RANGES_FROM */
 	uint64_t newest_from; /* entries from which on the newest come first; 0: NEWEST_FROM */
 	struct keep keep;     /* what this box keeps, if it is a partial one */
+	enum hello_clock clock; /* what vouches for our clock */
 	uint32_t without;    /* abilities that this side does not own up to nor use, as an older box
 			      */
 	void *ctx;

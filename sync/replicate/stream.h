@@ -48,6 +48,10 @@ enum {
 /* What a box can do beyond the first version of the exchange; bits, said in FRAME_HELLO. */
 enum ability { ABILITY_RANGES = 1 /* answers FRAME_RANGES in a pull */ };
 
+/* What vouches for a clock, said in FRAME_HELLO: as enum clock_quality plus one. */
+enum hello_clock { HELLO_CLOCK_UNSAID, HELLO_CLOCK_SURE, HELLO_CLOCK_PEERS, HELLO_CLOCK_SEEN,
+		   HELLO_CLOCK_UNSURE };
+
 /* What ends the live part of a log. The lowest counts; at the same sequence a fork does. */
 enum head_mark { HEAD_OPEN = 0, HEAD_FORKED = 1, HEAD_ENDED = 2 };
 
@@ -136,6 +140,7 @@ struct frame {
 			int64_t clock_ms;
 			char name[LIMIT_NAME + 1]; /* one clean line, whatever came */
 			uint32_t abilities;	   /* enum ability; unknown bits may be set */
+			uint8_t clock;		   /* enum hello_clock: what vouches for clock_ms */
 		} hello;
 		struct range_frame ranges;
 		struct {
@@ -182,7 +187,7 @@ void stream_begin(struct stream_writer *w, struct buf *out);
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name);
 /* With what this box can do. */
 void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
-			 uint32_t abilities);
+			 uint32_t abilities, enum hello_clock clock);
 /* A body that ranges.h made. */
 void stream_put_ranges(struct stream_writer *w, struct span body);
 void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting);

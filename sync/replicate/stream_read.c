@@ -90,6 +90,8 @@ static struct error *read_hello(struct stream_reader *r, struct reader *b)
 	line_clean(name, f->hello.name, sizeof(f->hello.name));
 	if (!b->failed && b->rest.n >= 4)
 		f->hello.abilities = reader_u32(b);
+	if (!b->failed && b->rest.n >= 1 && b->rest.p[0] <= HELLO_CLOCK_UNSURE)
+		f->hello.clock = reader_u8(b);
 	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
 	return NULL;
 }

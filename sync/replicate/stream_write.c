@@ -52,17 +52,19 @@ static void put_short_text(struct buf *out, const char *s)
 
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name)
 {
-	stream_put_greeting(w, clock_ms, name, 0);
+	stream_put_greeting(w, clock_ms, name, 0, HELLO_CLOCK_UNSAID);
 }
 
 void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
-			 uint32_t abilities)
+			 uint32_t abilities, enum hello_clock clock)
 {
 	frame_open(w, FRAME_HELLO);
 	buf_u64(w->out, (uint64_t)clock_ms);
 	put_short_text(w->out, name);
-	if (abilities)
+	if (abilities || clock)
 		buf_u32(w->out, abilities);
+	if (clock)
+		buf_u8(w->out, (uint8_t)clock);
 	frame_close(w);
 }
 

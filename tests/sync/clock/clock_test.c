@@ -177,9 +177,33 @@ static void one_peer_moves_it_once_and_no_further(void **state)
 	clock_env_free(c);
 }
 
+static bool never_synced(void)
+{
+	return false;
+}
+
+/* What a box wrote itself was: but not a date that its clock wrote when it had gone mad. */
+static void own_entries_are_seen_unless_they_are_from_nowhere(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+	struct test_env under;
+	struct clock_env *c;
+
+	test_env_init(&under, Y1970, 1);
+	c = clock_env_new(path, &under.env, never_synced);
+	clock_env_wrote(c, NOW);
+	assert_in_range(env_now(clock_env_get(c)), NOW, NOW + DAY);
+	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
+	clock_env_wrote(c, Y2106);
+	assert_in_range(env_now(clock_env_get(c)), NOW, NOW + DAY);
+	clock_env_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(own_entries_are_seen_unless_they_are_from_nowhere),
 		cmocka_unit_test(a_synchronised_clock_is_moved_by_nobody),
 		cmocka_unit_test(a_clock_that_says_1970_goes_on_from_what_was_known),
 		cmocka_unit_test(the_median_of_peers_counts_and_a_liar_does_not),
