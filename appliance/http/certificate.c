@@ -157,6 +157,20 @@ static int by_bytes(const void *x, const void *y)
 	return memcmp(x, y, 32);
 }
 
+/* NAME.local of the machine itself, when that is another name than the community's. */
+static void add_own_name(const char *host, struct certificate_names *to)
+{
+	char name[65] = "";
+
+	if (gethostname(name, sizeof(name) - 1))
+		return;
+	name[strcspn(name, ".")] = 0;
+	snprintf(to->own, sizeof(to->own), "%s.local", name);
+	if (*name && strcmp(to->own, host) != 0 && strcmp(name, "localhost") != 0 &&
+	    strspn(to->own, "abcdefghijklmnopqrstuvwxyz0123456789-.") == strlen(to->own))
+		to->dns[2] = to->own;
+}
+
 /* What the box is called right now; *ret_hash does not depend on the order of interfaces. */
 void certificate_names(const char *host, struct certificate_names *to, struct hash *ret_hash)
 {
@@ -166,6 +180,7 @@ void certificate_names(const char *host, struct certificate_names *to, struct ha
 	struct hash_state st;
 
 	*to = (struct certificate_names){.dns = {host, "localhost"}};
+	add_own_name(host, to);
 	add_address(to, four, 4);
 	add_address(to, six, 16);
 	if (getifaddrs(&all) == 0) {
@@ -187,6 +202,8 @@ void certificate_names(const char *host, struct certificate_names *to, struct ha
 	qsort(each, to->n, sizeof(each[0]), by_bytes);
 	hash_init(&st);
 	hash_add(&st, host, strlen(host));
+	if (to->dns[2])
+		hash_add(&st, to->dns[2], strlen(to->dns[2]));
 	hash_add(&st, each, to->n * sizeof(each[0]));
 	*ret_hash = hash_final(&st);
 }

@@ -14,7 +14,8 @@ struct error *certificate_fill(gnutls_x509_crt_t c, gnutls_x509_privkey_t key, c
 struct error *certificate_constrain(gnutls_x509_crt_t c) MUST;
 
 struct certificate_names {
-	const char *dns[3]; /* ends with NULL */
+	const char *dns[4]; /* ends with NULL; they may point into this struct */
+	char own[80];	    /* the machine's own name, which volunteers may have chosen */
 	uint8_t ip[AUTHORITY_ADDRESSES][16];
 	size_t ip_n[AUTHORITY_ADDRESSES], n;
 };

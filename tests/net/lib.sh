@@ -74,7 +74,7 @@ net_skip() {
 
 net_holder() { # NAME: a set of namespaces that lives until its first process is killed
 	# an empty /run hides the D-Bus and Avahi of the machine itself
-	setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc \
+	setpriv --pdeathsig KILL unshare --net --mount --pid --uts --fork --kill-child --mount-proc \
 		sh -c 'mount -t tmpfs none /run && echo ready >"$1"; exec sleep 100000' holder "$NET_DIR/$1.ready" \
 		</dev/null >/dev/null 2>&1 &
 	echo $! >"$NET_DIR/$1.holder"
@@ -91,13 +91,13 @@ net_holder() { # NAME: a set of namespaces that lives until its first process is
 net_in() { # NAME COMMAND…
 	net_name=$1
 	shift
-	nsenter -t "$(cat "$NET_DIR/$net_name.pid")" --net --mount --pid -- "$@"
+	nsenter -t "$(cat "$NET_DIR/$net_name.pid")" --net --mount --pid --uts -- "$@"
 }
 
 net_bg() { # NAME COMMAND…: its output goes to $NET_DIR/NAME.log
 	net_bg_name=$1
 	shift
-	nsenter -t "$(cat "$NET_DIR/$net_bg_name.pid")" --net --mount --pid -- "$@" \
+	nsenter -t "$(cat "$NET_DIR/$net_bg_name.pid")" --net --mount --pid --uts -- "$@" \
 		</dev/null >>"$NET_DIR/$net_bg_name.log" 2>&1 &
 }
 
@@ -197,8 +197,8 @@ net_dbus() { # NAME
 }
 
 # A NetworkManager that knows nothing of the machine's own: its folders are empty ones of this box.
-# /sys is read-only, so that it takes links as they are and waits for no udev. polkit is left out: who
-# may is the business of a rule file, and here all is root.
+# /sys is read-only, so that it takes links as they are and waits for no udev. polkit is left
+# out, and all is root, unless NET_POLKIT=true.
 net_manager() { # NAME
 	net_in "$1" test -S /run/dbus/system_bus_socket 2>/dev/null || net_dbus "$1" || return 1
 	net_in "$1" ip -4 addr flush dev eth0
@@ -209,8 +209,8 @@ net_manager() { # NAME
 		mkdir -p /etc/NetworkManager/system-connections /etc/NetworkManager/dnsmasq-shared.d \
 			/run/NetworkManager /run/lliure-network/hosts /run/lliure-network/options
 		cp "$1/image/files/etc/NetworkManager/dnsmasq-shared.d/lliure.conf" /etc/NetworkManager/dnsmasq-shared.d
-		printf "[main]\nplugins=keyfile\nauth-polkit=false\ndns=none\nno-auto-default=*\n[keyfile]\nunmanaged-devices=except:interface-name:eth0\n" >/etc/NetworkManager/NetworkManager.conf
-	' net_manager "$SOURCE" || return 1
+		printf "[main]\nplugins=keyfile\nauth-polkit=%s\ndns=none\nhostname-mode=none\nno-auto-default=*\n[keyfile]\nunmanaged-devices=except:interface-name:eth0\n" "$2" >/etc/NetworkManager/NetworkManager.conf
+	' net_manager "$SOURCE" "${NET_POLKIT:-false}" || return 1
 	net_bg "$1" NetworkManager --no-daemon
 	within 10 net_in "$1" nmcli general
 }
@@ -220,7 +220,7 @@ net_avahi() { # NAME
 		net_dbus "$1" || return 1
 	cat >"$NET_DIR/$1.avahi.conf" <<-CONF
 	[server]
-	host-name=$1
+	host-name=${NET_AVAHI_NAME:-$1}
 	use-ipv4=yes
 	use-ipv6=yes
 	allow-interfaces=eth0

@@ -13,7 +13,7 @@ done
 [ -x "$BUILD/lliure-network" ] || { net_why="lliure-network is not built"; net_skip; }
 
 box() { net_in box "$BUILD/lliure-network" "$@"; }
-says() { box show | grep -qx -- "$*"; }
+says() { box show | grep -qxF -- "$*"; }
 has_address() { net_in box ip -4 -o addr show dev eth0 | grep -q " $1/"; }
 stored() { net_in box grep -q -- "$2" "/etc/NetworkManager/system-connections/lliure-$1.nmconnection"; }
 not() { ! "$@"; }
@@ -48,6 +48,17 @@ ok "when its time is over it can't be kept any more" not box keep "$(cat "$NET_D
 ok "a wrong one is refused with its sentence" sh -c '
 	! '"$(declare -f net_in)"'; NET_DIR=$2; ! net_in box "$1" try 1 wired=fixed address=10.77.0.0 2>"$2/err" && grep -q "address of the whole network" "$2/err"' - "$BUILD/lliure-network" "$NET_DIR"
 ok "and nothing is changed" says wired auto
+
+# --- every kind of Wi-Fi is one that NetworkManager takes, and is read back as it was ---
+kinds() { # WORDS…
+	box try 1 "$@" >/dev/null || return 1
+	for word in "$@"; do says "${word%%=*}" "${word#*=}" || { echo "not: $word"; return 1; }; done
+}
+ok "open" kinds wifi=own lock=open "ssid=Casal; \"de\" Baix" visitors=yes
+ok "WPA3 at 5 GHz" kinds lock=wpa3 "password=a b\\c;d,e:f" band=5 channel=36 country=FR from=8 to=22
+ok "WPA2 on a channel" kinds lock=wpa2 password=mosabelirona band=2 channel=11 ssid=àéîõü€
+ok "one to join" kinds wifi=join "ssid=The house's" lock=wpa2 password=12345678 channel=0
+ok "none" kinds wifi=off
 
 # --- a change that is kept, and outlives NetworkManager ---
 checkpoint=$(box try 60 wifi=off wired=own)

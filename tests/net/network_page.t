@@ -12,6 +12,7 @@ for tool in NetworkManager nmcli dnsmasq udhcpc curl; do
 done
 
 net_up box phone || { echo "Bail out! the network could not be made"; exit 1; }
+net_in box hostname box
 net_manager box && net_avahi box || { echo "Bail out! no NetworkManager or no Avahi"; exit 1; }
 head -c 12 /dev/urandom | base64 >"$NET_DIR/password"
 "$LLIURE" init --data "$NET_DIR/box.data" --name Ateneu --admin Ada --password-file "$NET_DIR/password" >/dev/null
@@ -44,6 +45,7 @@ ok "the page knows NetworkManager" within 20 says looked True
 [ "$failed" = 0 ] || { tail -5 "$NET_DIR/box.log" "$NET_DIR/page" | sed 's/^/# /'; echo "Bail out! no page"; exit 1; }
 ok "and proposes a Wi-Fi of the house's name" says form.ssid Ateneu
 ok "the box's name is Avahi's" within 10 says names.host box.local
+ok "and nobody else's" says names.renamed False
 ok "a stranger does not see it" sh -c '! '"$(declare -f net_in)"'; NET_DIR=$1; ! net_in box curl -sSf -o /dev/null http://localhost/admin/network.json' - "$NET_DIR"
 ok "a mistake comes back with its sentence" gets 400 /admin/network wifi=off wired=fixed address=10.77.0.0
 ok "the one that fits" answer_says 'address of the whole network'
@@ -101,6 +103,18 @@ ok "the box's pages by its word" asks http://lliure.lan/ 200 Ateneu
 ok "and by NAME.local, from the box's DNS" asks http://box.local/ 200 Ateneu
 ok "the rest of the internet is not there" not phone -o /dev/null http://www.example.org/
 ok "nothing of the visit is kept" not grep -rlaE '10\.1\.1\.[0-9]{2,3}' "$NET_DIR/box.data"
+
+# --- two boxes of one name ---
+net_avahi_stop box
+within 5 not net_in box test -S /run/avahi-daemon/socket
+NET_AVAHI_NAME=box net_avahi phone
+ok "another device has the name" within 15 net_in phone busctl --address=unix:path=/run/dbus/system_bus_socket \
+	call org.freedesktop.Avahi / org.freedesktop.Avahi.Server GetHostNameFqdn
+net_avahi box
+ok "the box takes another" within 20 says names.host box-2.local
+says_so() { box $here/admin/network | grep -q 'is called box.local already, so this box answers to box-2.local'; }
+ok "and the page says so, and what to do" within 10 says_so
+ok "the phone's DNS knows the other name" within 15 asks http://box-2.local/ 200 Ateneu
 
 # --- NetworkManager goes away ---
 net_in box pkill -x NetworkManager

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# Who may ask for what: the real polkit with the image's rule file, the real NetworkManager that asks it, and
+# the daemon's user, who is nobody otherwise.
+SOURCE=${SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
+BUILD=${BUILD:-$SOURCE/build/release}
+. "$SOURCE/tests/net/lib.sh"
+net_can || net_skip
+polkitd=/usr/lib/polkit-1/polkitd
+for tool in NetworkManager nmcli dnsmasq pkcheck $polkitd; do
+	command -v $tool >/dev/null || { net_why="there is no $tool"; net_skip; }
+done
+getent passwd polkitd >/dev/null || { net_why="there is no user polkitd"; net_skip; }
+
+net_up box || { echo "Bail out! the network could not be made"; exit 1; }
+{ cat /etc/passwd; echo 'lliure:x:64321:64321::/:/bin/false'; } >"$NET_DIR/passwd"
+{ cat /etc/group; echo 'lliure:x:64321:'; } >"$NET_DIR/group"
+net_in box sh -ec '
+	mount --bind "$1/passwd" /etc/passwd
+	mount --bind "$1/group" /etc/group
+	mkdir -p /run/rules
+	cp "$2"/image/files/etc/polkit-1/rules.d/*.rules /run/rules
+	chmod -R a+rX /run/rules
+	mount --bind /run/rules /etc/polkit-1/rules.d
+	mount -t tmpfs none /usr/share/polkit-1/rules.d
+	chmod 755 /usr/share/polkit-1/rules.d' sh "$NET_DIR" "$SOURCE"
+net_dbus box
+net_bg box $polkitd --no-debug
+within 10 net_in box busctl --address=unix:path=/run/dbus/system_bus_socket status org.freedesktop.PolicyKit1
+NET_POLKIT=true net_manager box || { tail -5 "$NET_DIR/box.log" | sed 's/^/# /'; echo "Bail out! no NetworkManager"; exit 1; }
+net_in box chown lliure /run/lliure-network/hosts /run/lliure-network/options
+cp "$BUILD/lliure-network" "$NET_DIR/tool" # where anybody may read it
+chmod 755 "$NET_DIR" "$NET_DIR/tool"
+
+as() { # USER COMMAND…
+	local u=$1
+	shift
+	net_in box setpriv --reuid="$u" --regid=65534 --clear-groups -- "$@"
+}
+denied() { "$@" 2>"$NET_DIR/err" && return 1; grep -q "does not allow" "$NET_DIR/err" || { cat "$NET_DIR/err"; return 1; }; }
+
+ok "nobody may not make a network" denied as nobody "$NET_DIR/tool" first Ateneu
+ok "the daemon's user may" as lliure "$NET_DIR/tool" first Ateneu
+ok "and try a change" sh -c "$(declare -f as net_in); NET_DIR=$NET_DIR; as lliure $NET_DIR/tool try 60 wifi=off wired=own >$NET_DIR/checkpoint"
+ok "which nobody else may keep" denied as nobody "$NET_DIR/tool" keep "$(cat "$NET_DIR/checkpoint")"
+ok "but itself" as lliure "$NET_DIR/tool" keep "$(cat "$NET_DIR/checkpoint")"
+ok "it sees the password" sh -c "$(declare -f as net_in); NET_DIR=$NET_DIR; as lliure $NET_DIR/tool show | grep -Eq '^password .{12}'"
+ok "nobody does not" sh -c "$(declare -f as net_in); NET_DIR=$NET_DIR; ! as nobody $NET_DIR/tool show 2>&1 | grep -Eq '^password .{12}'"
+
+{ as lliure sleep 60 & } 2>/dev/null
+within 5 net_in box pgrep -u 64321 -x sleep
+pid=$(net_in box pgrep -u 64321 -x sleep)
+may() { # ACTION [DETAIL VALUE]…
+	local action=$1
+	local -a details=()
+	shift
+	while [ $# -gt 0 ]; do details+=(--detail "$1" "$2"); shift 2; done
+	net_in box pkcheck --process "$pid" --action-id "$action" "${details[@]}"
+}
+may_not() { ! may "$@" 2>/dev/null; }
+units=org.freedesktop.systemd1.manage-units
+ok "visitors: open" may $units unit lliure-visitors.service verb start
+ok "visitors: closed" may $units unit lliure-visitors.service verb stop
+ok "the country" may $units unit lliure-country@ES.service verb start
+ok "no other verb" may_not $units unit lliure-country@ES.service verb stop
+ok "no other country than two letters" may_not $units unit 'lliure-country@ES;reboot.service' verb start
+ok "no other unit" may_not $units unit ssh.service verb start
+ok "not its own" may_not $units unit lliure.service verb stop
+ok "no unit that is not named" may_not $units
+ok "no unit files" may_not org.freedesktop.systemd1.manage-unit-files
+ok "no switching off" may_not org.freedesktop.login1.power-off
+ok "no switching all networks off" may_not org.freedesktop.NetworkManager.enable-disable-network
+
+echo "1..$n"
+exit "$failed"
