@@ -366,16 +366,36 @@ static struct error *note_live(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+/* Ends the reading where there is nothing more to be found out. */
+static struct error *found_out(void)
+{
+	return error_new(ERR_STOPPED, N_("The frame is full."));
+}
+
 static struct error *find_disputed(void *ctx, const struct stored *e)
 {
 	struct disputed *d = ctx;
 
-	if (d->first)
-		return NULL;
 	d->live = false;
 	TRY(log_op(d->log, &e->op_id, note_live, d));
-	if (!d->live && entry_verify_author(&e->raw))
+	if (d->live)
+		return NULL;
+	/* An honest box has none that its author did not sign, and nothing behind it. */
+	if (entry_verify_author(&e->raw))
 		d->first = e->seq;
+	return found_out();
+}
+
+static struct error *first_disputed(struct log_store *log, const struct log_info *info,
+				    uint64_t *ret)
+{
+	struct disputed d = {.log = log};
+	struct error *e = log_range(log, info->num, info->frozen, info->head, find_disputed, &d);
+
+	if (error_is(e, ERR_STOPPED))
+		error_replace(&e, NULL);
+	TRY(e);
+	*ret = d.first;
 	return NULL;
 }
 
@@ -388,13 +408,13 @@ struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 	struct error *e = heads_logs(log, space, &a, &infos, &n);
 
 	for (size_t i = 0; !e && i < n; i++) {
-		struct disputed d = {.log = log};
+		uint64_t first = 0;
 
 		if (!pubkey_eq(&infos[i].id.appliance, owner) || !infos[i].frozen)
 			continue;
-		e = log_range(log, infos[i].num, infos[i].frozen, infos[i].head, find_disputed, &d);
-		if (!e && d.first)
-			sender_range(s, &infos[i], (struct seq_range){d.first, infos[i].head},
+		e = first_disputed(log, &infos[i], &first);
+		if (!e && first)
+			sender_range(s, &infos[i], (struct seq_range){first, infos[i].head},
 				     SEND_ENTRIES);
 	}
 	arena_release(&a);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
+#include "sync/replicate/sender.h"
 
 struct fixture {
 	struct test_env env;
@@ -204,6 +205,51 @@ static void a_copied_box_is_found_out_and_loses_nothing(void **state)
 	assert_true(r.equal);
 	assert_same(f);
 	box_release(&twin);
+}
+
+/* An honest box has no entry that its author did not sign: behind one there is nothing to give back, and
+ * whoever wrote a million of them does not have each checked at every exchange. */
+static void behind_a_fork_what_follows_a_false_author_is_not_offered(void **state)
+{
+	static const uint8_t salt[ENTRY_SALT] = {1};
+	struct fixture *f = *state;
+	struct secret *owner = test_key(50);
+	struct log_id id = {f->space, *secret_pubkey(owner), 7};
+	struct entry_bytes raw[3], other;
+	struct fork_proof proof;
+	struct ingest_result result;
+	struct error *refused = NULL;
+	struct entry e = {.incarnation = 7, .space = f->space, .rules = f->space, .time = 1};
+	bool is_new;
+
+	for (int i = 0; i < 3; i++) {
+		e.seq = (uint64_t)i + 1;
+		entry_make(&e, f->ada, owner, salt, span_str("{}"), &raw[i]);
+		if (i == 1) {
+			other = raw[i];
+			raw[i].b[224] ^= 1;
+			entry_carry(&raw[i], 2, 7, &e.prev, owner, &raw[i]);
+		}
+		e.prev = entry_hash(&raw[i]);
+		e.time++;
+	}
+	proof = (struct fork_proof){raw[1], other};
+	NEED(log_begin(f->a.log));
+	NEED(log_admit(f->a.log, &f->space, &id.appliance, true));
+	NEED(log_ingest(f->a.log, &(struct ingest){.id = &id, .first = 1, .headers = raw, .n = 3},
+			&result, &refused));
+	NEED(refused);
+	assert_int_equal(result.added, 3);
+	NEED(log_ingest_fork(f->a.log, &proof, &is_new));
+	assert_true(is_new);
+	NEED(log_commit(f->a.log));
+	{
+		_cleanup_(sender_freep) struct sender *s = sender_new();
+
+		NEED(sender_plan_disputed(s, f->a.log, &f->space, &id.appliance));
+		assert_false(sender_gives(s));
+	}
+	secret_free(owner);
 }
 
 static void an_old_copy_that_was_restored_begins_a_new_incarnation(void **state)
@@ -932,6 +978,7 @@ int main(void)
 		T(an_admission_that_comes_behind_its_log_is_caught_up_in_the_same_exchange),
 		T(a_copied_box_is_found_out_and_loses_nothing),
 		T(an_old_copy_that_was_restored_begins_a_new_incarnation),
+		T(behind_a_fork_what_follows_a_false_author_is_not_offered),
 		T(an_old_copy_that_wrote_on_gets_back_what_it_had_lost),
 		T(missing_payloads_are_asked_for_again_though_the_heads_are_equal),
 		T(the_other_side_fills_what_the_server_misses),
