@@ -21,6 +21,7 @@
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
+#include "appliance/setup/lost.h"
 #include "appliance/setup/setup.h"
 #include "appliance/update/commit.h"
 #include "firmware/portal/portal.h"
@@ -65,7 +66,7 @@ static void raise_walls(const struct command_run *run)
 {
 	_cleanup_(freep) char *above = NULL;
 	struct app_box box;
-	const char *dirs[4];
+	const char *dirs[5];
 	size_t n = 0;
 
 	if (!command_option(run, "--box"))
@@ -74,6 +75,7 @@ static void raise_walls(const struct command_run *run)
 	above = path_join(run->dir, "..");
 	dirs[n++] = above; /* with the folder of updates beside the data */
 	dirs[n++] = box.sticks;
+	dirs[n++] = box.network;
 	dirs[n++] = "/tmp";
 	dirs[n++] = "/dev/null";
 	if (!sandbox_write_only(dirs, n))
@@ -228,6 +230,26 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	watchdog_stop(watchdog);
 	setup_stop(s, &d->sockets);
 	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
+}
+
+/* The disk can't be read: a page says so until somebody switches the box off. */
+static struct error *serve_lost(const struct command_run *run, const struct app_box *box,
+				const sigset_t *set)
+{
+	struct watchdog *watchdog;
+	struct commit *commit;
+	struct lost *l;
+	int sig;
+
+	TRY(lost_start(option_or(run, "--http", "[::]:8080"), &l));
+	watchdog = watchdog_start(lost_port(l), NULL);
+	commit = commit_start(box, NULL, lost_port(l));
+	fprintf(run->note, "The data partition can't be read: a page says what to do.\n");
+	sigwait(set, &sig);
+	commit_stop(commit);
+	watchdog_stop(watchdog);
+	lost_stop(l);
+	return NULL;
 }
 
 /* A clock that knows at least when the box ran last. */
@@ -401,6 +423,7 @@ static struct error *serve_once(struct command_run *run, const sigset_t *set, bo
 
 struct error *cmd_serve(struct command_run *run)
 {
+	struct app_box box;
 	struct error *e;
 	bool again;
 	sigset_t set;
@@ -415,6 +438,9 @@ struct error *cmd_serve(struct command_run *run)
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	raise_walls(run);
+	box_paths(command_option(run, "--box"), &box);
+	if (lost_is(&box))
+		return serve_lost(run, &box, &set);
 	do
 		e = serve_once(run, &set, &again);
 	while (!e && again);

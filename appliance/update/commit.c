@@ -84,10 +84,12 @@ static bool network(void *ctx)
 static bool mounts(void *ctx)
 {
 	struct commit *m = ctx;
-	_cleanup_(freep) char *lost = path_join(m->box->left, "state-lost");
+	_cleanup_(freep) char *lost = path_join(m->box->left, "state-lost"),
+			      *data = path_join(m->box->left, "data-lost");
 	struct stat st;
 
-	return access(lost, F_OK) != 0 && stat(m->box->state, &st) == 0 && S_ISDIR(st.st_mode);
+	return access(lost, F_OK) != 0 && access(data, F_OK) != 0 &&
+	       stat(m->box->state, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* --- the thread --------------------------------------------------------------------------------

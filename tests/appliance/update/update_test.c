@@ -2,7 +2,9 @@
 /* Updates as a volunteer meets them, with the real root helper on a played machine; the checks
  * before a system is kept; and that no older program opens newer data. */
 #include "tests/appliance/site.h"
+#include "tests/lib/web.h"
 #include "appliance/box/box.h"
+#include "appliance/setup/lost.h"
 #include "appliance/update/commit.h"
 #include "appliance/update/update.h"
 #include "firmware/helper/helper.h"
@@ -267,6 +269,37 @@ static void every_check_that_fails_has_its_reason(void **state)
 	assert_null(commit_start(&(struct app_box){.state = ""}, NULL, 1));
 }
 
+/* --- a disk that can't be read ------------------------------------------------------------------
+ */
+
+static void a_box_without_its_disk_says_what_to_do_and_begins_nothing(void **state)
+{
+	_cleanup_(test_dir_removep) char *root = test_dir();
+	_cleanup_(freep) char *left = path_join(root, "run/lliure"),
+			      *word = path_join(left, "data-lost");
+	struct app_box box;
+	struct lost *l;
+	struct web_answer a;
+
+	(void)state;
+	box_paths(root, &box);
+	assert_false(lost_is(&box));
+	assert_ok(dir_make(left, 0755));
+	assert_ok(file_write(word, span_str(""), 0644));
+	assert_true(lost_is(&box));
+	box_paths(NULL, &box);
+	assert_false(lost_is(&box)); /* an ordinary machine */
+	assert_ok(lost_start("127.0.0.1:0", &l));
+	a = web_get(lost_port(l), "/", "");
+	assert_int_equal(a.status, 503);
+	assert_non_null(strstr(a.body, "recovery sheets"));
+	web_answer_release(&a);
+	a = web_get(lost_port(l), "/setup/found", "");
+	assert_int_equal(a.status, 404);
+	web_answer_release(&a);
+	lost_stop(l);
+}
+
 /* --- formats -----------------------------------------------------------------------------------
  */
 
@@ -308,6 +341,7 @@ int main(void)
 		cmocka_unit_test(a_stick_offers_what_looks_like_an_update),
 		cmocka_unit_test(the_outcome_and_its_reason_stand_on_the_page),
 		cmocka_unit_test(every_check_that_fails_has_its_reason),
+		cmocka_unit_test(a_box_without_its_disk_says_what_to_do_and_begins_nothing),
 		cmocka_unit_test(an_older_program_does_not_open_newer_data),
 	};
 
