@@ -23,8 +23,8 @@ TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 
 	procps curl openssl nodejs npm chromium universal-ctags network-manager dnsmasq-base busybox udhcpc grub-common grub-emu mtools dosfstools
 BENCH_PACKAGES := fossil wrk time
 IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
-	uidmap python3 git
-IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf python3 curl
+	uidmap openssl python3 git
+IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf rauc python3
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
 PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
 
@@ -186,10 +186,11 @@ image-repro: ## the image twice, and every byte compared
 	$(Q)image/repro
 image-test: ## build an image, boot it in qemu and do what people do
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
-	$(Q)FLAVOUR=cloud image/build
-	$(Q)python3 image/test/image_test.py build/image/lliure-amd64-cloud.img
+	$(Q)image/test/systems
+	$(Q)python3 image/test/image_test.py $(addprefix build/image/lliure-amd64-cloud,.img -broken.raucb -good.raucb)
 image-faults: ## the same box with its plug pulled, its writes cut and its root damaged
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)FLAVOUR=cloud image/build
 	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud.img
 .PHONY: print-build-packages image-repro image-test image-faults

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """An emulated box: qemu without KVM, 512 MiB of memory, a disk that is a copy-on-write layer over the image,
 its serial console in a file, and its web ports forwarded to the loopback address. Standard library only."""
+import http.client
 import http.cookiejar
 import json
 import os
@@ -14,6 +15,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+import disk
 
 BOOT_SECONDS = 120  # a start, under emulation on a loaded machine; one logged retry beside
 MEMORY = 512
@@ -44,11 +47,12 @@ class Box:
         self.qmp_path = f"{folder}/{name}.qmp"
         self.http, self.https = free_port(), free_port()
         self.process, self.jar = None, http.cookiejar.CookieJar()
-        self.extra, self.boots, self.retries = [], 0, 0
+        self.extra, self.boots, self.retries, self.write_log = [], 0, 0, None
+        self.drive = f"if=none,id=d,file={self.disk},format=qcow2,cache=writeback"
         if image:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.abspath(image),
                             self.disk, size], check=True)
-            self.firmware()
+        self.firmware()
         insecure = ssl.create_default_context()
         insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
         self.opener = urllib.request.build_opener(
@@ -63,21 +67,37 @@ class Box:
 
     # --- power ---
     def command(self):
-        drive = self.drive if hasattr(self, "drive") else f"file={self.disk},format=qcow2,cache=writeback"
         net = (f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{self.http}-:80,"
                f"hostfwd=tcp:127.0.0.1:{self.https}-:443")
         common = ["-nodefaults", "-display", "none", "-m", str(MEMORY), "-smp", "2", "-accel", "tcg,thread=multi",
                   "-chardev", f"file,id=c,path={self.log},append=on", "-serial", "chardev:c",
                   "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
-                  "-drive", f"if=none,id=d,{drive}", "-device", "virtio-blk-pci,drive=d,bootindex=0",
-                  "-netdev", net, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"]
+                  *self.drives(), "-device", "virtio-blk-pci,drive=d,bootindex=0",
+                  "-netdev", net, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
+                  "-device", "virtio-balloon-pci,id=balloon"]
         if self.arch == "arm64":
             return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-bios",
                     "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"] + common + self.extra
-        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+aes",
+        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt",
                 "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.code}",
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.folder}/{self.name}.vars",
                 "-device", "i6300esb", "-action", "watchdog=reset"] + common + self.extra
+
+    def drives(self):
+        """The disk, as node `d`. With a write log, every write and flush is written down beside it."""
+        if not self.write_log:
+            return ["-drive", self.drive]
+        return ["-blockdev", f"driver=file,filename={self.disk},node-name=f",
+                "-blockdev", f"driver=file,filename={self.write_log},node-name=l",
+                "-blockdev", "driver=blklogwrites,node-name=d,file=f,log=l,log-sector-size=512,log-super-update-interval=1"]
+
+    @classmethod
+    def on_raw(cls, folder, raw, name="box", write_log=None):
+        """A box on a raw disk, which can be damaged and examined while it is off."""
+        b = cls(folder, name=name)
+        b.disk, b.write_log = raw, write_log
+        b.drive = f"if=none,id=d,file={raw},format=raw,cache=writeback"
+        return b
 
     def on(self):
         assert self.process is None
@@ -99,11 +119,17 @@ class Box:
         s.connect(self.qmp_path)
         f = s.makefile("rw")
         f.readline()
+        answers = []
         for c in ("qmp_capabilities",) + commands:
-            f.write(json.dumps({"execute": c}) + "\n")
+            name, arguments = c if isinstance(c, tuple) else (c, {})
+            f.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
             f.flush()
-            f.readline()
+            answer = json.loads(f.readline())
+            while "event" in answer:
+                answer = json.loads(f.readline())
+            answers.append(answer)
         s.close()
+        return answers[1:]
 
     def off(self, seconds=60):
         """The power button; the plug when that takes too long. True: it went off by itself."""
@@ -119,6 +145,47 @@ class Box:
     def reset(self):
         self.mark = os.path.getsize(self.log)
         self.qmp("system_reset")
+
+    # --- what its disk and its memory say ---
+    def state(self):
+        """The boot state, from a copy of the disk, also while it runs."""
+        raw = disk.raw_of(self.disk, f"{self.folder}/{self.name}.look")
+        try:
+            return disk.boot_state(raw)
+        finally:
+            os.unlink(raw)
+
+    def wait_state(self, good, seconds):
+        end = time.monotonic() + seconds
+        while not good(self.state()):
+            if time.monotonic() > end:
+                return False
+            time.sleep(2)
+        return True
+
+    def disk_size(self, partition):
+        raw = disk.raw_of(self.disk, f"{self.folder}/{self.name}.look")
+        try:
+            return disk.partitions(raw)[partition][1]
+        finally:
+            os.unlink(raw)
+
+    def memory_used(self, seconds=60):
+        """(total, available) in MiB, as the guest's kernel says; None when it does not."""
+        self.qmp(("qom-set", {"path": "/machine/peripheral/balloon", "property": "guest-stats-polling-interval", "value": 2}))
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(3)
+            (answer,) = self.qmp(("qom-get", {"path": "/machine/peripheral/balloon", "property": "guest-stats"}))
+            stats = answer.get("return", {}).get("stats", {})
+            if 0 < stats.get("stat-available-memory", 0) < 1 << 40:
+                return stats["stat-total-memory"] / 2**20, stats["stat-available-memory"] / 2**20
+        return None
+
+    def written(self):
+        """Bytes written to the disk since it was switched on."""
+        (answer,) = self.qmp(("query-blockstats", {}))
+        return max(d["stats"]["wr_bytes"] for d in answer["return"] if d.get("device") == "d")
 
     # --- the console ---
     def console(self):

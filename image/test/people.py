@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What people do on a box, by its forms: the first run, signing in, writing. Every function raises a Fault
+that says what the page said."""
+import json
+import re
+import time
+
+from box import Fault
+
+PASSWORD = "una frase de pas llarga"
+
+
+def code_on_console(box, seconds=60):
+    """The code of the first run, as a person reads it from the screen."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = re.findall(r"the code\s+([a-z2-7]{5}-[a-z2-7]{5})", box.console())
+        if found:
+            return found[-1]
+        time.sleep(0.5)
+    raise Fault(f"no code on the console: {box.console()[-1500:]}")
+
+
+def csrf(box, path):
+    status, body, _ = box.get(path, secure=True, timeout=60)
+    found = re.search(r'name="csrf" value="([^"]*)"', body)
+    if status != 200 or not found:
+        raise Fault(f"{path} answers {status}: {body[:600]}")
+    return found.group(1)
+
+
+def form(box, path, page=None, want=(200, 303), **fields):
+    """Fill in the form of PAGE (or PATH) and send it; returns the body."""
+    if page is not False:
+        fields["csrf"] = csrf(box, page or path)
+    status, body, to = box.get(path, secure=True, data=fields, timeout=120)
+    if status not in want:
+        raise Fault(f"{path} answers {status}: {re.sub('<[^>]*>', ' ', body)[:800]}")
+    return body
+
+
+def found(box, name="Ateneu"):
+    """The first run: a new community."""
+    form(box, "/setup/code", page=False, code=code_on_console(box))
+    form(box, "/setup/found", name=name, admin="admin", password=PASSWORD, password2=PASSWORD)
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            status, body, _ = box.get("/")
+            if status == 200 and name in body and "/forums" in body:
+                return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise Fault("the first run did not end in a running box")
+
+
+def sign_in(box):
+    box.jar.clear()
+    form(box, "/sign-in", page=False, name="admin", password=PASSWORD, want=(303,))
+
+
+def token(box):
+    """A key for programs, as the person's own page makes it."""
+    sign_in(box)
+    body = form(box, "/me/tokens", page="/me", name="image-test")
+    made = re.search(r"lliure_[A-Za-z0-9_-]+", body)
+    if not made:
+        raise Fault(f"no key on the page: {body[:600]}")
+    return made.group(0)
+
+
+def post(box, key, title, text="hola", timeout=60):
+    """A new topic. True: the box acknowledged it."""
+    status, body, _ = box.get("/forum/general/topics", data=json.dumps({"title": title, "text": text}).encode(),
+                              headers={"Content-Type": "application/json", "Authorization": f"Bearer {key}"}, timeout=timeout)
+    if status >= 400:
+        raise Fault(f"a post is refused with {status}: {body[:300]}")
+    return True
+
+
+def titles(box, pattern):
+    """All topic titles of the forum that match."""
+    seen, path = set(), "/forum/general"
+    while path:
+        status, body, _ = box.get(path, timeout=60)
+        if status != 200:
+            raise Fault(f"{path} answers {status}")
+        seen.update(re.findall(pattern, body))
+        more = re.search(r'href="([^"]+)" rel="next"|rel="next" href="([^"]+)"', body)
+        path = (more.group(1) or more.group(2)).replace("&amp;", "&") if more else None
+    return seen
+
+
+def upload_update(box, path):
+    """The form of the page of updates, with the file: streamed, for it is large."""
+    import http.client
+    import os
+    import ssl
+    token_of_page = csrf(box, "/admin/update")
+    cookie = "; ".join(f"{c.name}={c.value}" for c in box.jar)
+    mark = "----lliure-image-test"
+    head = (f'--{mark}\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{token_of_page}\r\n--{mark}\r\n'
+            f'Content-Disposition: form-data; name="file"; filename="update.raucb"\r\n'
+            f"Content-Type: application/octet-stream\r\n\r\n").encode()
+    tail = f"\r\n--{mark}--\r\n".encode()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    c = http.client.HTTPSConnection("127.0.0.1", box.https, context=context, timeout=240)
+    c.putrequest("POST", "/admin/update")
+    for name, value in (("Cookie", cookie), ("Content-Type", f"multipart/form-data; boundary={mark}"),
+                        ("Content-Length", str(len(head) + os.path.getsize(path) + len(tail)))):
+        c.putheader(name, value)
+    c.endheaders(head)
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            c.send(block)
+    c.send(tail)
+    a = c.getresponse()
+    body = a.read().decode(errors="replace")
+    c.close()
+    if a.status not in (200, 303):
+        raise Fault(f"the update is answered with {a.status}: {re.sub('<[^>]*>', ' ', body)[:600]}")
+
+
+def update_state(box):
+    """What the page of updates says, as JSON; {} while the box is not there or not signed in."""
+    try:
+        status, body, _ = box.get("/admin/update.json", secure=True, timeout=20)
+        return json.loads(body) if status == 200 else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def wait_update(box, seconds):
+    """Until the last update has ended one way or the other."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        last = update_state(box).get("last") or {}
+        if last.get("done") or last.get("ended"):
+            return last
+        time.sleep(3)
+    raise Fault(f"the update came to no end: {update_state(box)}")
