@@ -9,6 +9,7 @@ struct coming {
 	uint64_t missing;   /* of these, payloads that are not here */
 	uint32_t keep_days; /* not 0: a partial box, and what is missing may be so on purpose */
 };
-struct error *coming_count(struct conn *c, struct coming *ret) MUST;
+/* Counted once for each state of the log. Any thread, with its own conn. */
+struct error *coming_count(struct app *a, struct conn *c, struct coming *ret) MUST;
 /* page.coming {missing, entries, keep_days} on the first page and in the care of the house. */
 struct error *coming_page_hook(struct request *r, json_t *page) MUST;

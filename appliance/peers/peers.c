@@ -39,6 +39,7 @@ struct peers {
 	struct app *app;
 	pthread_mutex_t lock;
 	struct conn *conn; /* NULL: not opened yet */
+	struct coming_memo coming;
 };
 
 struct peers *peers_new(struct app *a)
@@ -59,6 +60,27 @@ void peers_free(struct peers *p)
 	conn_close(p->conn);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
+}
+
+bool peers_coming_known(struct app *a, struct coming_memo *io)
+{
+	struct peers *p = a->peers;
+	bool known;
+
+	pthread_mutex_lock(&p->lock);
+	known = p->coming.generation == io->generation && p->coming.change == io->change &&
+		p->coming.entries;
+	if (known)
+		*io = p->coming;
+	pthread_mutex_unlock(&p->lock);
+	return known;
+}
+
+void peers_coming_is(struct app *a, const struct coming_memo *m)
+{
+	pthread_mutex_lock(&a->peers->lock);
+	a->peers->coming = *m;
+	pthread_mutex_unlock(&a->peers->lock);
 }
 
 struct error *peers_may_see(struct conn *c, const struct pubkey *key, const struct hash *space,

@@ -9,3 +9,12 @@ struct error *peers_approve_in(struct app *a, struct conn *c,
 /* Does this box show the proof of an invitation of ours that is open? By the engine's connection.
  */
 bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM]);
+
+/* What coming.c counted last: true when it was at the same state of log and views. */
+struct coming_memo {
+	int64_t change;	     /* log_change */
+	uint64_t generation; /* community_generation */
+	uint64_t entries, missing;
+};
+bool peers_coming_known(struct app *a, struct coming_memo *io);
+void peers_coming_is(struct app *a, const struct coming_memo *m);

@@ -40,6 +40,7 @@ static const char *const migrations[] = {
 	"INSERT OR IGNORE INTO named SELECT DISTINCT substr(header, 129, 32) FROM entry;",
 };
 
+#define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
 #define LOG_COLUMNS                                                                                \
 	"num, space, appliance, incarnation, head, head_hash, audited, ended, frozen, live, "      \
 	"held, missing, bytes, proved, strict"
@@ -64,6 +65,8 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_EACH_LISTED] = "SELECT " LOG_COLUMNS
 			    ", EXISTS(SELECT 1 FROM admitted a WHERE a.space=log.space"
 			    " AND a.appliance=log.appliance) FROM log WHERE space=?1 ORDER BY num",
+	[LOG_COUNT] = "SELECT " LOG_SUMS " FROM log",
+	[LOG_COUNT_OF_SPACE] = "SELECT " LOG_SUMS " FROM log WHERE space=?1",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
 	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
