@@ -77,7 +77,7 @@ REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 
 .PHONY: all help deps run test test-build test-deps fuzz bench sim image clean format check-format install
 
-all: $(B)/lliure $(FIRMWARE) ## build build/VARIANT/lliure and the programs of firmware/
+all: $(B)/lliure $(B)/lliure.1 $(FIRMWARE) ## build build/VARIANT/lliure, its manual page, and the programs of firmware/
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -102,7 +102,10 @@ $(B)/version: FORCE
 $(B)/gen/version.h: $(B)/version
 	@mkdir -p $(@D)
 	@echo '#define LLIURE_VERSION "$(VERSION)"' >$@
-$(B)/obj/appliance/admin/admin_pages.o: $(B)/gen/version.h
+$(B)/obj/appliance/admin/admin_pages.o $(B)/obj/appliance/command/help.o: $(B)/gen/version.h
+# Made from the table of commands: read it with man -l.
+$(B)/lliure.1: $(B)/lliure
+	$(call say,MAN,$@)$(B)/lliure help --man >$@.tmp && mv $@.tmp $@
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

@@ -27,7 +27,7 @@ static int match_words(const struct command *c, int argc, char **argv)
 	return i;
 }
 
-static const struct command *find_command(int argc, char **argv, int *ret_words)
+const struct command *command_find(int argc, char **argv, int *ret_words)
 {
 	const struct command *best = NULL;
 
@@ -90,7 +90,7 @@ struct error *command_parse(int argc, char **argv, struct command_run *ret)
 	struct command_run run = {0};
 	int words, n = 0;
 
-	run.command = find_command(argc, argv, &words);
+	run.command = command_find(argc, argv, &words);
 	ENSURE(run.command,
 	       error_new(ERR_USAGE, N_("lliure has no command “%s”. lliure help lists them."),
 			 argc ? argv[0] : ""));
@@ -277,44 +277,47 @@ static struct error *perform(struct command_run *run, int argc, char **argv, int
 	}
 }
 
-/* --- help ------------------------------------------------------------------------------------- */
+/* --- main ------------------------------------------------------------------------------------- */
 
-static void help_options(const struct command_option *o, int n, const char *title)
+/* Help about the words before `n`; of a group ("bundle") its commands. */
+static int help_about(int n, char **argv, FILE *out)
 {
-	if (!o[0].name)
-		return;
-	printf("\n%s\n", title);
-	for (int k = 0; k < n && o[k].name; k++)
-		printf("  %-22s %s%s\n", o[k].name, o[k].help, o[k].required ? " (needed)" : "");
+	int status = command_help(n, argv, out);
+
+	if (status)
+		fprintf(stderr, "lliure: lliure has no command “%s”. lliure help lists them.\n",
+			argv[0]);
+	return status;
 }
 
-static int help_one(const struct command *c)
+/* Where somebody asks for help after a command; argc: nowhere. */
+static int asks_at(int argc, char **argv)
 {
-	printf("lliure %s", c->words);
-	for (int k = 0; k < COMMAND_ARGS && c->args[k].name; k++)
-		printf(c->args[k].required ? " %s" : " [%s]", c->args[k].name);
-	printf(" --data DIR%s\n\n%s\n", c->options[0].name ? " [OPTIONS]" : "", c->help);
-	help_options(c->args, COMMAND_ARGS, "Arguments");
-	help_options(c->options, COMMAND_OPTIONS, "Options");
-	printf("\nDIR is the box's data folder; LLIURE_DATA in the environment names it too,\n"
-	       "and otherwise it is /var/lib/lliure.\n");
-	return 0;
+	int i = 0;
+
+	while (i < argc && strcmp(argv[i], "--help") && strcmp(argv[i], "-h"))
+		i++;
+	return i;
 }
 
-static int help(int argc, char **argv)
+/* What needs no box. *ret_done: that was all. */
+static int before_parsing(int argc, char **argv, bool *ret_done)
 {
-	int words;
-	const struct command *one = find_command(argc, argv, &words);
+	int words, asked = asks_at(argc, argv);
 
-	if (one)
-		return help_one(one);
-	printf("lliure: a community server that lives in the centre itself\n\n"
-	       "usage: lliure COMMAND [ARGUMENTS] --data DIR\n\n");
-	for (const struct command *c = commands; c->words; c++)
-		if (!(c->flags & COMMAND_HIDDEN))
-			printf("  %-18s %s\n", c->words, c->help);
-	printf("\n  %-18s %s\n", "help COMMAND", "what a command takes");
-	printf("\nExit status: 0 done, 1 it failed (one line says why), 2 wrong usage.\n");
+	*ret_done = true;
+	if (argc == 0) {
+		command_help(0, NULL, stderr);
+		return 2;
+	}
+	if (command_asks_for_help(argv[0]))
+		return help_about(argc - 1, argv + 1, stdout);
+	if (asked < argc)
+		return help_about(asked, argv, stdout);
+	/* "bundle" alone: which are there? */
+	if (!command_find(argc, argv, &words) && !command_help(1, argv, stderr))
+		return 2;
+	*ret_done = false;
 	return 0;
 }
 
@@ -323,14 +326,12 @@ int command_main(int argc, char **argv)
 	_cleanup_(error_freep) struct error *e = NULL;
 	_cleanup_(freep) char *real = NULL;
 	struct command_run run;
-	int status = 1;
+	bool done;
+	int status = before_parsing(--argc, ++argv, &done);
 
-	argc--;
-	argv++;
-	if (argc == 0 || !strcmp(argv[0], "help") || !strcmp(argv[0], "--help")) {
-		help(argc ? argc - 1 : 0, argv + 1);
-		return argc ? 0 : 2;
-	}
+	if (done)
+		return status;
+	status = 1;
 	e = command_parse(argc, argv, &run);
 	if (!e)
 		e = crypto_init();

@@ -59,6 +59,13 @@ int command_option_fd(const struct command_run *run, const char *name);
  * usage). */
 int command_main(int argc, char **argv);
 
+/* The row that the first words name, the longest that fits; NULL: none. */
+const struct command *command_find(int argc, char **argv, int *ret_words);
+/* help.c: what the words name (a command, a group such as "bundle", nothing: all), or with "--man"
+ * the manual page. Returns the exit status; 2, and nothing written, when there is no such thing. */
+int command_help(int argc, char **argv, FILE *out);
+bool command_asks_for_help(const char *word);
+
 /* --- the control socket (control.c) --- */
 struct control;
 /* Serve the words of other command lines on DIR/control.sock, each in a thread of its own. */
