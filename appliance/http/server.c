@@ -114,6 +114,15 @@ static void remember_language(struct request *r)
 		respond_cookie(r, "lliure-lang", want, 365 * 86400, false);
 }
 
+static struct error *nothing_here(struct request *r)
+{
+	(void)r;
+	return error_new(ERR_NOT_FOUND, N_("There is nothing at this address."));
+}
+/* For who is signed in perhaps: their page says so, also when there is none at the address. Others
+ * are told without a look at anything. */
+static const struct route nowhere = {"GET", "(nothing)", nothing_here, 0};
+
 static enum MHD_Result begin(struct request *r, const char *method, const char *version)
 {
 	enum refusal_id why = request_begin(r, method, version);
@@ -126,6 +135,8 @@ static enum MHD_Result begin(struct request *r, const char *method, const char *
 	if (why == REFUSE_NOTHING) {
 		r->route = route_find(r->server->routes, &r->arena, r->read_only ? "GET" : "POST",
 				      r->path, &r->params, &allow);
+		if (!r->route && !allow && r->read_only && request_has_identity(r))
+			r->route = &nowhere;
 		if (!r->route)
 			why = allow ? REFUSE_METHOD : REFUSE_PATH;
 		else

@@ -696,6 +696,23 @@ static void a_code_made_at_the_box_makes_one_more_volunteer_for_half_an_hour(voi
 	c->env = now;
 }
 
+/* An address without a page is still somebody's page. */
+static void who_is_signed_in_is_so_where_there_is_nothing(void **state)
+{
+	_cleanup_(freep) char *cookie = NULL;
+	struct web_answer a;
+
+	add_account("Neus", ROLE_MEMBER, false);
+	cookie = sign_in("Neus", "correct+horse");
+	a = web_get(web.http, "/nothing-here", cookie);
+	assert_int_equal(a.status, 404);
+	assert_non_null(strstr(a.body, ">Neus<"));
+	assert_null(strstr(a.body, "/sign-in"));
+	web_answer_release(&a);
+	expect(web_get(web.http, "/nothing-here", ""), 404, "/sign-in");
+	expect(web_get(web.http, "/nothing-here", "Cookie: lliure-here=aaaa\r\n"), 404, "/sign-in");
+}
+
 struct resealing_for {
 	const struct secret *now, *next;
 };
@@ -764,6 +781,7 @@ int main(void)
 		cmocka_unit_test(the_first_volunteer_takes_the_keys),
 		cmocka_unit_test(
 			a_code_made_at_the_box_makes_one_more_volunteer_for_half_an_hour),
+		cmocka_unit_test(who_is_signed_in_is_so_where_there_is_nothing),
 		cmocka_unit_test(a_box_with_a_new_key_still_has_its_founders),
 	};
 
