@@ -2,6 +2,7 @@
 #include "appliance/command/cmd.h"
 #include "appliance/command/new_box.h"
 #include "appliance/member/account.h"
+#include "appliance/peers/peers.h"
 #include "appliance/spaces/spaces.h"
 
 struct listing {
@@ -12,12 +13,14 @@ struct listing {
 static struct error *print_box(void *ctx, const struct admitted *a)
 {
 	struct listing *l = ctx;
+	char name[LIMIT_NAME + 1];
 
+	peers_box_name(l->conn, a, name);
 	fprintf(l->run->out, "  %s %s%s %s\n", ID(&a->key),
 		a->write   ? "writes"
 		: a->carry ? "carries"
 			   : "reads",
-		a->keeper ? ", keeper" : "", a->name);
+		a->keeper ? ", keeper" : "", name);
 	return NULL;
 }
 

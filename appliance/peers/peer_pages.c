@@ -175,6 +175,9 @@ static struct error *find_candidate(struct request *r, struct candidate *ret)
 	struct conn *conn = request_conn(r);
 
 	TRY(peers_key_param(r, &c.key));
+	ENSURE(!pubkey_eq(&c.key, secret_pubkey(request_app(r)->self)),
+	       error_new(ERR_INVALID,
+			 N_("That is this box's own key. Ask the other box for its key.")));
 	addr = addr ? addr : request_query(r, "addr");
 	c.invitation = invitation ? invitation : "";
 	if (*c.invitation) {

@@ -508,6 +508,19 @@ struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }
 
+void peers_box_name(struct conn *c, const struct admitted *a, char out[LIMIT_NAME + 1])
+{
+	struct peer p = {.name = ""};
+	bool letters = !*a->name || !strcmp(a->name, ID_SHORT(&a->key));
+
+	if (letters)
+		error_free(peer_get(c->local, &a->key, &p));
+	snprintf(out, LIMIT_NAME + 1, "%s",
+		 *p.name    ? p.name
+		 : *a->name ? a->name
+			    : ID_SHORT(&a->key));
+}
+
 /* --- swapping now ----------------------------------------------------------------------------- */
 
 static struct error *keep_first(void *ctx, const struct receipt *r)

@@ -122,5 +122,9 @@ void peers_receipt_link(json_t *row, const struct receipt *x);
 const char *peers_report_text(const struct sync_report *r, error_translate_fn *translate, void *ctx,
 			      struct arena *arena);
 
+/* What a box of a space is called: as the space's rules call it; while these have only its letters,
+ * because it was admitted before it said its name, as it is called here since. */
+void peers_box_name(struct conn *c, const struct admitted *a, char out[LIMIT_NAME + 1]);
+
 /* What sync/ is given by this house. */
 struct sync_host peers_host(struct app *a);

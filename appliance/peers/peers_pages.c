@@ -242,11 +242,17 @@ static struct error *peers_add(struct request *r)
 	int status;
 
 	addr = addr ? addr : "";
-	if (!key || !id_parse(key, parsed.b))
+	if (!key || !*key)
+		e = error_new(ERR_INVALID, N_("Write the key of the other box: it shows it at the"
+					      " foot of “Care of the house”."));
+	else if (!id_parse(key, parsed.b))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not a box's key. A key has 52 letters and digits; the"
 				 " other box shows it at the foot of “Care of the house”."),
-			      key ? key : "");
+			      key);
+	else if (pubkey_eq(&parsed, secret_pubkey(request_app(r)->self)))
+		e = error_new(ERR_INVALID,
+			      N_("That is this box's own key. Ask the other box for its key."));
 	else if (!peers_address_ok(addr))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not an address. It looks like 192.168.1.20:8443."), addr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* "Replace a lost box": for stewards, when there are neither sheets nor a backup. */
+#include "appliance/peers/peers.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/replace.h"
 
@@ -49,19 +50,21 @@ static struct error *add_box(void *ctx, const struct admitted *a)
 	struct choosing *k = ctx;
 	struct conn *c = request_conn(k->r);
 	struct peer p = {.last_ok_ms = 0};
+	char name[LIMIT_NAME + 1];
 	struct error *e;
 	json_t *row;
 
 	if (pubkey_eq(&a->key, secret_pubkey(request_app(k->r)->self)) ||
 	    has_key(k->boxes, &a->key))
 		return NULL;
+	peers_box_name(c, a, name);
 	k->box = &a->key;
 	k->entries = 0;
 	TRY(log_each(c->log, NULL, count_log, k));
 	e = peer_get(c->local, &a->key, &p);
 	error_free(e);
 	row = json_pack("{s:s, s:s, s:s, s:I, s:n, s:n}", "name",
-			*a->name ? a->name : ID_SHORT(&a->key), "key", ID(&a->key), "short",
+			name, "key", ID(&a->key), "short",
 			ID_SHORT(&a->key), "entries", (json_int_t)k->entries, "last", "last_text");
 	if (!e && p.last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(k->r, p.last_ok_ms)));

@@ -287,6 +287,9 @@ static struct error *read_peer(struct request *r, struct setup_order *o)
 		return NULL;
 	}
 	ENSURE(*o->addresses[0], error_new(ERR_INVALID, N_("Write the address of the other box.")));
+	ENSURE(*field(r, "key"),
+	       error_new(ERR_INVALID, N_("Write the key of the other box: it shows it at the foot of"
+					 " “Care of the house”.")));
 	ENSURE(id_parse(field(r, "key"), p->key.b),
 	       error_new(ERR_INVALID,
 			 N_("“%s” is not a box's key. A key has 52 letters and digits; the other"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/spaces/spaces_pages.h"
 #include "appliance/member/account.h"
+#include "appliance/peers/peers.h"
 #include "appliance/spaces/spaces.h"
 
 /* --- what is known of a space ----------------------------------------------------------------- */
@@ -244,9 +245,11 @@ static struct error *show_box(void *ctx, const struct admitted *a)
 	const char *mode = a->write   ? N_("reads and writes")
 			   : a->carry ? N_("carries what it can't read")
 				      : N_("reads");
+	char name[LIMIT_NAME + 1];
 
+	peers_box_name(request_conn(s->r), a, name);
 	json_array_append_new(s->boxes,
-			      json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o}", "name", a->name,
+			      json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o}", "name", name,
 					"key", ID(&a->key), "short", ID_SHORT(&a->key), "mode_text",
 					request_text(s->r, mode), "keeper", a->keeper, "self", self,
 					"remove_url",

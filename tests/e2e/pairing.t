@@ -137,5 +137,21 @@ is "who is put out" "$(peer_field a "$kc" how)" ""
 ok "what they write from now on is void" eval "jar '$(url a "/admin/spaces/$sa.json")' | not grep -q '$kc'"
 ok "and nothing is asked any more" not asks
 is "of one that nobody used nothing can be said" "$(judge 99999/wrong)" 404
+t=$(token_of a)
+by_hand() { curl -sS -o "$T/body" -w '%{http_code}' -H "Authorization: Bearer $t" -d addr=127.0.0.1:9 -d "key=$1" "$(url a /admin/peers)"; }
+is "our own key is refused at once" "$(by_hand "$ka")" 400
+ok "with what to do" grep -q "this box's own key\|this box&#39;s own key" "$T/body"
+is "so is none" "$(by_hand '')" 400
+ok "in words of its own" grep -q "Write the key of the other box" "$T/body"
+
+# --- a box that was let in before it said its name ---
+make_box e
+ke=$(key_of e)
+"$LLIURE" peer add 127.0.0.1:9 "$ke" --data "$T/a" >/dev/null
+ok "has its letters for a name" eval '"$LLIURE" space list --data "$T/a" | grep -q "writes ${ke:0:8}"'
+start_box e
+"$LLIURE" peer add "$(sync_addr a)" "$ka" --data "$T/e" >/dev/null
+"$LLIURE" peer add "$(sync_addr e)" "$ke" --data "$T/a" >/dev/null
+ok "until they have met" until_ok 20 eval '"$LLIURE" sync "$ke" --data "$T/a"; "$LLIURE" space list --data "$T/a" | grep -q "writes e$"'
 is "half a link in a browser is not found" "$(status_of "$(url a /pair/afoqbbkx)")" 404
 finish
