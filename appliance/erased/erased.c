@@ -96,7 +96,7 @@ struct error *erased_acknowledge(struct conn *c, bool *ret_wait)
 	bool behind;
 
 	TRY(search_behind(c, &behind));
-	*ret_wait = behind || conn_scrub_waits(c);
+	*ret_wait = behind || conn_scrub_waits(c) || conn_is_behind(c);
 	if (*ret_wait)
 		return NULL;
 	e = erased_each(c, add_owed, &o);

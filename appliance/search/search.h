@@ -22,7 +22,7 @@ enum { RESULTS_A_PAGE = 20, SEARCH_COUNT_MAX = 1000, LIMIT_QUERY = 200, QUERY_WO
 
 /* --- the index, on the writer's conn --- */
 /* Take in at most `max` changes, inside the caller's transaction. *ret_more: there is more to do.
- */
+ * ERR_BUSY: the view is behind its log (conn_is_behind). */
 struct error *search_update(struct conn *c, size_t max, bool *ret_more) MUST;
 /* All of it, in transactions of its own: for tests and the command line. */
 struct error *search_catch_up(struct conn *c) MUST;

@@ -142,6 +142,10 @@ struct error *search_update(struct conn *c, size_t max, bool *ret_more)
 	struct search_state s;
 	struct changed ch;
 
+	/* A view that a full disk kept from following: what is taken in now would be lost, too, and
+	 * begun again without end. */
+	ENSURE(!conn_is_behind(c), error_new(ERR_BUSY, N_("The pages are just being made anew. Try "
+							  "again soon.")));
 	TRY(state_get(c, &s));
 	*ret_more = true;
 	if (s.changed) {

@@ -461,6 +461,29 @@ static bool files_hold(const struct box *b, const char *word)
 	return found;
 }
 
+/* Readers, or a full disk, may keep it from being scrubbed at once; what somebody else tries meanwhile, and is
+ * undone, must not make the box believe that it has been. */
+static void what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone(void **state)
+{
+	struct town t;
+	struct hash id;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, FOUNDER, "scrub-me-kx71", &id));
+	assert_ok(conn_begin(t.a.c));
+	assert_ok(community_erase(t.a.c, &t.space, &id, t.who[FOUNDER], NULL));
+	assert_ok(conn_commit(t.a.c));
+	assert_true(files_hold(&t.a, "scrub-me-kx71"));
+	assert_true(conn_scrub_waits(t.a.c));
+	assert_ok(conn_begin(t.a.c));
+	conn_rollback(t.a.c);
+	assert_true(conn_scrub_waits(t.a.c));
+	assert_ok(conn_scrub(t.a.c));
+	assert_false(conn_scrub_waits(t.a.c));
+	assert_false(files_hold(&t.a, "scrub-me-kx71"));
+	town_close(&t);
+}
+
 static void a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it(void **state)
 {
 	struct town t;
@@ -593,6 +616,7 @@ int main(void)
 		cmocka_unit_test(a_view_of_another_log_is_made_again),
 		cmocka_unit_test(
 			a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes),
+		cmocka_unit_test(what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone),
 		cmocka_unit_test(a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it),
 		cmocka_unit_test(what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start),
 		cmocka_unit_test(what_is_undone_leaves_no_trace_in_memory_either),
