@@ -206,7 +206,8 @@ static bool make_headers(struct client *c, const struct client_options *o)
 	ok = add_header(&c->headers, "Accept:") && add_header(&c->headers, line) &&
 	     (!o->listen_port || add_header(&c->headers, port)) &&
 	     add_successor(c, o->successor) &&
-	     (!o->exchange || add_header(&c->body_headers, exchange)) &&
+	     (!o->exchange || (add_header(&c->headers, exchange) &&
+			       add_header(&c->body_headers, exchange))) &&
 	     (!o->claim || add_header(&c->headers, invite)) &&
 	     add_header(&c->body_headers, "Accept:") && add_header(&c->body_headers, "Expect:") &&
 	     add_header(&c->body_headers, "Content-Type: application/x-lliure-stream") &&

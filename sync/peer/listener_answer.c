@@ -345,7 +345,8 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 			r->l->o.host->clock_quality(r->l->o.host->ctx) + 1);
 	if (r->l->o.host->partial)
 		r->l->o.host->partial(r->l->o.host->ctx, &r->so.keep);
-	if (r->route->body_limit && exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
+	if ((r->route->body_limit || r->route->answer == answer_status) &&
+	    exchange_parse(header(c, CLIENT_HEADER_EXCHANGE), r->exchange))
 		r->tally = tallies_take(r->l->tallies, &r->peer, r->exchange);
 	r->so.tally = r->tally;
 	if (r->route->answer == answer_keep)

@@ -310,6 +310,12 @@ static struct error *own_space(const struct receipt_weighing *w, const struct ha
 	return NULL;
 }
 
+/* A space of which only digests were told may have been offered and not wanted. */
+static bool something_moved(const struct tally_space *t)
+{
+	return t->sent || t->came || t->forks_sent || t->forks_came;
+}
+
 static struct error *own_spaces(const struct receipt_weighing *w, const struct receipt_body *claim,
 				struct arena *a, struct receipt_body *ret)
 {
@@ -324,7 +330,8 @@ static struct error *own_spaces(const struct receipt_weighing *w, const struct r
 	for (size_t i = 0; i < counted; i++) {
 		struct hash space = tally_at(w->tally, i)->space;
 
-		if (!claimed_space(claim, &space) && ret->n_spaces < LIMIT_SPACES &&
+		if (something_moved(tally_at(w->tally, i)) && !claimed_space(claim, &space) &&
+		    ret->n_spaces < LIMIT_SPACES &&
 		    (!w->shares || w->shares(w->ctx, w->peer, &space)))
 			TRY(own_space(w, &space, NULL, &ret->spaces[ret->n_spaces++]));
 	}

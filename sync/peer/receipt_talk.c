@@ -84,8 +84,8 @@ static struct error *exchange_bodies(struct client *c, struct buf *io_body)
 }
 
 /* The other's version: of this exchange, and signed by it. */
-static struct error *take_answer(const struct receipt_asking *q, struct span answer,
-				 struct arena *a, struct receipt_signed *io)
+struct error *receipt_take_answer(const struct receipt_asking *q, struct span answer,
+				  struct arena *a, struct receipt_signed *io)
 {
 	struct receipt_body b;
 	struct signature sig;
@@ -103,23 +103,33 @@ static struct error *take_answer(const struct receipt_asking *q, struct span ans
 	return NULL;
 }
 
+void receipt_claim(const struct receipt_asking *q, struct arena *a, struct receipt_signed *ret,
+		   struct buf *body)
+{
+	_cleanup_(buf_release) struct buf claim = {0};
+	struct receipt_signed s = {.peer = q->peer, .when_ms = env_now(q->env)};
+
+	make_claim(q, a, &claim);
+	memcpy(s.exchange, q->exchange, sizeof(s.exchange));
+	s.bytes[ASKER] = span_of(arena_copy(a, claim.p, claim.n), claim.n);
+	s.sig[ASKER] = receipt_sign(q->self, s.bytes[ASKER]);
+	put_stream(&s.sig[ASKER], s.bytes[ASKER], body);
+	*ret = s;
+}
+
 struct error *receipt_ask(const struct receipt_asking *q)
 {
-	_cleanup_(buf_release) struct buf claim = {0}, body = {0};
+	_cleanup_(buf_release) struct buf body = {0};
 	_cleanup_(arena_release) struct arena a = {0};
-	struct receipt_signed s = {.peer = q->peer, .when_ms = env_now(q->env)};
+	struct receipt_signed s;
 	struct error *err;
 
-	make_claim(q, &a, &claim);
-	memcpy(s.exchange, q->exchange, sizeof(s.exchange));
-	s.bytes[ASKER] = buf_span(&claim);
-	s.sig[ASKER] = receipt_sign(q->self, s.bytes[ASKER]);
-	put_stream(&s.sig[ASKER], s.bytes[ASKER], &body);
+	receipt_claim(q, &a, &s, &body);
 	err = exchange_bodies(q->client, &body);
 	if (error_is(err, ERR_NOT_FOUND))
 		return err;
 	if (!err)
-		err = take_answer(q, buf_span(&body), &a, &s);
+		err = receipt_take_answer(q, buf_span(&body), &a, &s);
 	error_free(err); /* ours alone, then */
 	return q->host->write(q->host->ctx, write_signed, &s);
 }

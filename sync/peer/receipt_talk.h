@@ -25,6 +25,12 @@ struct receipt_asking {
 /* Ask for the other's signature and keep what came of it. ERR_NOT_FOUND: it is older and knows no
  * receipts, nothing was kept; whatever else it says, ours is kept alone. */
 struct error *receipt_ask(const struct receipt_asking *q) MUST;
+/* Its two halves without the network and the store (`client` is not used): the claim as the body of
+ * the request, appended; and the other's version out of the answer. Bytes live in the arena. */
+void receipt_claim(const struct receipt_asking *q, struct arena *a, struct receipt_signed *ret,
+		   struct buf *body);
+struct error *receipt_take_answer(const struct receipt_asking *q, struct span answer,
+				  struct arena *a, struct receipt_signed *io) MUST;
 
 /* --- answering --- */
 /* Weigh the request's body, sign, keep, and append the answer. ERR_MALFORMED, ERR_SIGNATURE. */

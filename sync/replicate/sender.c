@@ -421,6 +421,34 @@ struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 	return e;
 }
 
+struct owned {
+	struct log_store *log;
+	const struct pubkey *owner;
+	bool disputed;
+};
+
+static struct error *see_owned(void *ctx, const struct log_info *info)
+{
+	struct owned *o = ctx;
+	struct disputed d = {.log = o->log};
+
+	if (o->disputed || !info->frozen || !pubkey_eq(&info->id.appliance, o->owner))
+		return NULL;
+	TRY(log_range(o->log, info->num, info->frozen, info->head, find_disputed, &d));
+	o->disputed = d.first != 0;
+	return NULL;
+}
+
+struct error *sender_disputed(struct log_store *log, const struct hash *space,
+			      const struct pubkey *owner, bool *ret)
+{
+	struct owned o = {log, owner, false};
+
+	TRY(log_each(log, space, see_owned, &o));
+	*ret = o.disputed;
+	return NULL;
+}
+
 static void keep_named(void *ctx, const struct hash *op)
 {
 	buf_add(ctx, op->b, sizeof(uint64_t));

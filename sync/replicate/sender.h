@@ -75,6 +75,9 @@ struct error *sender_plan_located(struct sender *s, struct log_store *log, const
  * nothing else of it (his disk was set back), keeps it, and carries it over. */
 struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
 				   const struct hash *space, const struct pubkey *owner) MUST;
+/* Is there anything that sender_plan_disputed would add? */
+struct error *sender_disputed(struct log_store *log, const struct hash *space,
+			      const struct pubkey *owner, bool *ret) MUST;
 /* Add what we lack ourselves of the space: frames of missing payloads, the newest first (by the
  * writers' clocks, which decide nothing else), at most LACK_BYTES of them at a time. Payloads of
  * entries from before `since` (INT64_MIN: of none) are not asked for, but those that are needed to

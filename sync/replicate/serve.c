@@ -86,6 +86,8 @@ struct error *serve_status(const struct session_options *o, struct log_store *lo
 	}
 	stream_put_digests(&w, rows, n);
 	stream_put_end(&w);
+	for (size_t i = 0; i < n; i++)
+		tally_digests(o->tally, &rows[i], NULL);
 	return NULL;
 }
 

@@ -15,7 +15,8 @@
 #pragma once
 #include "sync/replicate/session.h"
 
-/* The whole body of the status answer, appended (at most LIMIT_STATUS). */
+/* The whole body of the status answer, appended (at most LIMIT_STATUS). What it says of the spaces goes
+ * to the tally. */
 struct error *serve_status(const struct session_options *o, struct log_store *log,
 			   struct buf *out) MUST;
 

@@ -147,6 +147,18 @@ void session_free(struct session *s)
 	free(s);
 }
 
+/* Also of a space that was offered, and turned out to be there: it came up after their status. */
+static bool was_moved(const struct session *s, const struct shared *sp)
+{
+	for (size_t i = 0; s->o.tally && i < tally_spaces(s->o.tally); i++) {
+		const struct tally_space *t = tally_at(s->o.tally, i);
+
+		if (hash_eq(&t->space, &sp->theirs.space))
+			return t->sent || t->came || t->forks_sent || t->forks_came;
+	}
+	return false;
+}
+
 void session_weighed(const struct session *s)
 {
 	bool any = false;
@@ -154,7 +166,8 @@ void session_weighed(const struct session *s)
 	for (size_t i = 0; i < s->n_spaces; i++)
 		any |= s->spaces[i].took_part;
 	for (size_t i = 0; i < s->n_spaces; i++)
-		if (!is_offer(&s->spaces[i]) && (s->spaces[i].took_part || !any))
+		if ((!is_offer(&s->spaces[i]) && (s->spaces[i].took_part || !any)) ||
+		    was_moved(s, &s->spaces[i]))
 			tally_digests(s->o.tally, &s->spaces[i].ours, &s->spaces[i].theirs);
 }
 
@@ -236,6 +249,22 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 		s->spaces[i].took_part |= s->spaces[i].differs;
 	}
 	*ret_n = n;
+	return NULL;
+}
+
+/* Where both hold the same, and we hold what stood behind a fork of theirs and is in no live log: they
+ * may have forgotten it, and nobody else but we tells them. */
+static struct error *find_disputed(struct session *s, struct log_store *log, size_t *io_n)
+{
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+
+		if (sp->differs || is_offer(sp) || !shares(s, &sp->theirs.space))
+			continue;
+		TRY(sender_disputed(log, &sp->theirs.space, &s->o.peer, &sp->differs));
+		sp->took_part |= sp->differs;
+		*io_n += sp->differs;
+	}
 	return NULL;
 }
 
@@ -321,6 +350,7 @@ static struct error *status_answered(struct session *s, struct log_store *log)
 	size_t n, n_offers;
 
 	TRY(compare(s, log, &n));
+	TRY(find_disputed(s, log, &n));
 	TRY(find_offers(s, log, &n_offers));
 	s->report.spaces = (unsigned)n;
 	s->report.equal = n == 0;

@@ -53,11 +53,21 @@ void tally_came(struct wire_tally *t, const struct frame *f)
 	row->forks_came += fork;
 }
 
+/* An offer of a space that the other does not follow or may not know of, which is no refusal. */
+static bool is_offer_left(const struct log_id *id, enum error_code why)
+{
+	static const struct pubkey nobody;
+
+	return why == ERR_DENIED && pubkey_eq(&id->appliance, &nobody);
+}
+
 void tally_note(struct wire_tally *t, const struct log_id *id, enum error_code why, bool theirs)
 {
 	struct tally_note note = {*id, why, theirs};
 	size_t n = t ? t->notes.n / sizeof(note) : 0;
 
+	if (is_offer_left(id, why))
+		return;
 	for (size_t i = 0; i < n; i++) {
 		const struct tally_note *old = (const struct tally_note *)(void *)t->notes.p + i;
 

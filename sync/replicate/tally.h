@@ -49,7 +49,8 @@ struct tally_space *tally_space(struct wire_tally *t, const struct hash *space);
 void tally_sent(struct wire_tally *t, const struct hash *space, uint64_t entries, unsigned forks);
 /* A frame that came whole. */
 void tally_came(struct wire_tally *t, const struct frame *f);
-/* A NOTE that was sent (theirs: that came). */
+/* A NOTE that was sent (theirs: that came). `denied` about a whole space counts on neither side: who
+ * asked may have offered it, and an offer that is not wanted is no refusal. */
 void tally_note(struct wire_tally *t, const struct log_id *id, enum error_code why, bool theirs);
 void tally_digests(struct wire_tally *t, const struct space_digest *ours,
 		   const struct space_digest *theirs); /* either may be NULL: not said */
