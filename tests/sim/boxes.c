@@ -2,7 +2,9 @@
 /* The lives of boxes: opened, crashed, full, restored, copied, and their clocks. */
 #include "tests/sim/world.h"
 #include "appliance/forum/forum.h"
+#include "appliance/erased/erased.h"
 #include "appliance/library/library.h"
+#include "appliance/search/search.h"
 #include "sync/base/file.h"
 #include <assert.h>
 
@@ -13,6 +15,7 @@ static void wipe(struct world *w, int box)
 	disk_power_off(w->at[box].disk);
 	disk_power_on(w->at[box].disk);
 	disk_wipe(w->at[box].disk);
+	files_wipe(w, box);
 	w->tally.wiped++;
 	sim_say(&w->s, "box %d begins with an empty disk", box);
 }
@@ -71,6 +74,13 @@ static void open_damaged(struct world *w, int box, struct error *take_err)
 	NEED(&w->s, box_open(b));
 }
 
+/* What is here now need not be what was here before. */
+static void forgets(struct world *w, int box)
+{
+	w->at[box].lives++;
+	free(STEAL(w->at[box].said_gone));
+}
+
 void world_open(struct world *w, int box)
 {
 	struct box *b = &w->s.box[box];
@@ -96,11 +106,18 @@ void world_open(struct world *w, int box)
 	if (err || forgot)
 		open_damaged(w, box, err);
 	w->at[box].up = true;
-	if (forgot)
+	if (forgot) {
+		forgets(w, box);
 		world_note_lost(w, box);
+	}
 	w->at[box].may_fork |= forgot;
+	files_open(w, box);
+	quota_open(w, box);
+	timetable_anew(w, box);
 	sim_say(&w->s, "box %d is up, incarnation %016llx", box,
 		(unsigned long long)log_incarnation(b->c->log));
+	if (w->n_spaces)
+		tidy_check(w, box);
 }
 
 void world_down(struct world *w, int box, bool crash)
@@ -109,6 +126,7 @@ void world_down(struct world *w, int box, bool crash)
 
 	calls_break(w, box);
 	w->at[box].up = false;
+	blob_close(STEAL(w->at[box].blobs));
 	if (crash)
 		disk_power_off(w->at[box].disk);
 	conn_close(STEAL(b->c));
@@ -199,6 +217,8 @@ void world_link(struct world *w, int a, int b)
 
 /* What the acts of people are about. */
 static const struct feature *const few_features[] = {&forum_feature, &library_feature, NULL};
+static const struct feature *const erasing_features[] = {
+	&forum_feature, &library_feature, &erased_feature, &search_feature, NULL};
 
 int world_add(struct world *w, unsigned key, bool hostile)
 {
@@ -209,7 +229,7 @@ int world_add(struct world *w, unsigned key, bool hostile)
 
 	w->at[i] = (struct site){.disk = disk_new(&dir), .hostile = hostile};
 	*b = (struct box){.dir = (char *)dir, .key = test_key(1000 + key), .mode = DB_WRITER};
-	b->features = w->whole ? NULL : few_features;
+	b->features = w->whole ? NULL : w->erases ? erasing_features : few_features;
 	test_env_init(&b->env, 0, test_rand(&s->rand));
 	snprintf(b->where, sizeof(b->where), "place %d", i);
 	if (sim_chance(s, 40))
@@ -283,6 +303,7 @@ static void restore(struct world *w, int box)
 	if (knows)
 		snprintf(w->s.box[box].where, sizeof(w->s.box[box].where), "disk %d", w->s.step);
 	w->at[box].may_fork |= !knows;
+	forgets(w, box);
 	sim_say(&w->s, "box %d is restored%s", box, knows ? "" : ", without knowing");
 	world_open(w, box);
 	world_note_lost(w, box);
@@ -302,6 +323,8 @@ static void clone(struct world *w, int box)
 	world_down(w, twin, false);
 	world_down(w, box, false);
 	disk_copy(w->at[box].disk, w->at[twin].disk);
+	memcpy(w->at[twin].wants, w->at[box].wants, sizeof(w->at[twin].wants));
+	forgets(w, twin);
 	if (sim_chance(s, 50)) {
 		memcpy(s->box[twin].where, s->box[box].where, sizeof(s->box[twin].where));
 		w->at[twin].may_fork = w->at[box].may_fork = true;
@@ -364,6 +387,11 @@ static void restart(struct world *w, int box)
 	world_open(w, box);
 }
 
+static void scratch_file(struct world *w, int box)
+{
+	files_scratch(w, box);
+}
+
 static void carry_bundle(struct world *w, int box)
 {
 	bundle_carry(w);
@@ -377,8 +405,8 @@ void world_fault(struct world *w)
 	} faults[] = {{24, lose_power}, {2, street_goes_dark}, {10, break_disk},
 		      {8, fill_disk},	{10, jump_clock},      {12, part},
 		      {5, restart},	{10, back_up},	       {6, restore},
-		      {3, clone},	{14, carry_bundle}};
-	uint64_t at = sim_below(&w->s, 104);
+		      {3, clone},	{14, carry_bundle},    {4, scratch_file}};
+	uint64_t at = sim_below(&w->s, 108);
 	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
 
 	for (size_t i = 0; i < ARRAY_LEN(faults); at -= faults[i++].weight)
@@ -416,6 +444,8 @@ void world_heal(struct world *w)
 		/* As the next write does: a full disk may have kept the view from following the
 		 * log. */
 		NEED(&w->s, catch_up(w->s.box[i].c));
+		files_verify(w, i);
 	}
+	quotas_lift(w);
 	sim_say(&w->s, "the storm is over");
 }

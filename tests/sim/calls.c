@@ -5,24 +5,36 @@
  * one request follows the other, but any number of calls run at once, and people write in between.
  *
  *   ASK  -- request --> SEND (pieces of the body to the server) --> ANSWER (pieces of it back) -->
- * ASK
+ * ASK  -- file --> FETCH (pieces of it) --> ASK, and at the end both sign a receipt
  *
  * On its way a piece may be late, lost (TCP gives up: the connection is broken), or, in a call
  * drawn to be odd, damaged, doubled or in the wrong place, which TLS would not let through and a
  * stick does.
  */
 #include "tests/sim/world.h"
-#include "sync/bundle/bundle.h"
-#include <sys/mman.h>
+#include "sync/peer/exchange.h"
 #include <unistd.h>
 
-enum phase { ASK, SEND, ANSWER };
+enum phase { ASK, SEND, ANSWER, FETCH };
 enum odd { AS_IT_IS, FLIPPED, DOUBLED, SWAPPED };
+
+struct side {
+	struct call *c;
+	int self, peer;
+};
 
 struct call {
 	struct call *next;
 	struct world *w;
 	int client, server;
+	struct side side[2]; /* the client's, the server's */
+	struct wire_tally tally[2];
+	uint8_t exchange[RECEIPT_EXCHANGE];
+	int64_t skew[2]; /* of the clocks, when it began */
+	bool planned;	 /* by a timetable */
+	struct blob_writer *file;
+	int file_at; /* those before it were named */
+	uint8_t weighed[DISCOVERY_DIGEST], last[DISCOVERY_DIGEST];
 	struct session_options co, so;
 	struct session *s; /* NULL: a hostile client, that says what is in `out` */
 	struct serving *v;
@@ -37,16 +49,55 @@ struct call {
 
 static const unsigned all_frames = ~0u;
 
-static struct session_options options(struct world *w, int self, int peer)
+static bool shares(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
-	struct box *b = &w->s.box[self];
+	const struct side *d = ctx;
+
+	return box_shares(d->c->w, d->self, peer, space);
+}
+
+static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	const struct side *d = ctx;
+
+	return box_follows(d->c->w, d->self, peer, space);
+}
+
+static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
+{
+	const struct side *d = ctx;
+
+	return quota_room(d->c->w, d->self, d->peer, log, run, bytes);
+}
+
+static bool next_file(void *ctx, struct hash *ret)
+{
+	const struct side *d = ctx;
+
+	return files_next(d->c->w, d->self, &d->c->file_at, ret);
+}
+
+static struct session_options options(struct call *c, int k)
+{
+	struct world *w = c->w;
+	struct side *d = &c->side[k];
+	struct box *b = &w->s.box[d->self];
 
 	return (struct session_options){
 		.self = b->key,
-		.peer = *secret_pubkey(w->s.box[peer].key),
+		.peer = *secret_pubkey(w->s.box[d->peer].key),
 		.env = &b->env.env,
 		.name = "box",
 		.take_limit = w->storm && sim_chance(&w->s, 15) ? 500 + sim_below(&w->s, 20000) : 0,
+		/* As if there were many logs and entries. */
+		.ranges_from = sim_chance(&w->s, 30) ? 1 : 0,
+		.newest_from = sim_chance(&w->s, 30) ? 1 + sim_below(&w->s, 30) : 0,
+		.ctx = d,
+		.shares = shares,
+		.follows = follows,
+		.room = room,
+		.next_blob = next_file,
+		.tally = &c->tally[k],
 	};
 }
 
@@ -58,8 +109,14 @@ static struct call *call_new(struct world *w, int client, int server)
 	if (!c)
 		abort();
 	*c = (struct call){.w = w, .client = client, .server = server, .next = w->calls};
-	c->co = options(w, client, server);
-	c->so = options(w, server, client);
+	c->side[0] = (struct side){c, client, server};
+	c->side[1] = (struct side){c, server, client};
+	c->skew[0] = w->at[client].skew;
+	c->skew[1] = w->at[server].skew;
+	c->co = options(c, 0);
+	c->so = options(c, 1);
+	for (int i = 0; i < RECEIPT_EXCHANGE; i++)
+		c->exchange[i] = (uint8_t)test_rand(&w->s.rand);
 	c->piece = w->storm ? pieces[sim_below(&w->s, ARRAY_LEN(pieces))] : 65536;
 	w->calls = c;
 	w->n_calls++;
@@ -76,7 +133,26 @@ static void let_go(struct call *c)
 	stream_reader_free(STEAL(c->answered));
 	buf_release(&c->out);
 	buf_release(&c->held);
+	tally_release(&c->tally[0]);
+	tally_release(&c->tally[1]);
+	blob_writer_free(STEAL(c->file)); /* keeps what it has */
 	c->done = true;
+}
+
+/* The timetable hears that it ended. */
+static void over(struct call *c, bool ok)
+{
+	const struct sync_report *r = session_report(c->s);
+	bool settled = ok && memcmp(c->weighed, c->last, sizeof(c->last)) == 0;
+	struct timetable_end end = {.ok = ok,
+				    .moved = r->received || r->filled || r->forks || r->carried ||
+					     r->new_incarnation,
+				    .more = !r->equal && r->received + r->filled,
+				    .settled = settled ? c->last : NULL};
+
+	if (c->planned)
+		timetable_over(c->w, c->client, c->server, &end);
+	c->planned = false;
 }
 
 static void call_free(struct call *c)
@@ -100,6 +176,8 @@ void calls_break(struct world *w, int box)
 		if (box >= 0 && c->client != box && c->server != box)
 			continue;
 		w->tally.broken += !c->done;
+		if (!c->done && c->s)
+			over(c, false);
 		if (box < 0)
 			call_free(c);
 		else
@@ -111,7 +189,7 @@ static void tally(struct call *c)
 {
 	const struct sync_report *r = session_report(c->s);
 
-	c->moved = r->received || r->accepted || r->filled || r->forks || r->carried;
+	c->moved = r->received || r->accepted || r->filled || r->forks || r->carried || r->blobs;
 	c->w->tally.received += r->received;
 	c->w->tally.forks += r->forks;
 	c->w->tally.carried += r->carried;
@@ -122,8 +200,10 @@ static void end_call(struct call *c, const char *how)
 {
 	struct world *w = c->w;
 
-	if (c->s)
+	if (c->s) {
 		tally(c);
+		over(c, strcmp(how, "done") == 0);
+	}
 	if (w->storm || c->moved)
 		sim_say(&w->s, "box %d and box %d: %s", c->client, c->server, how);
 	w->tally.broken += strcmp(how, "done") != 0;
@@ -148,15 +228,29 @@ static void call_failed(struct call *c, int box, struct error *take_err)
 	error_free(take_err);
 }
 
+static uint64_t payload_bytes(const struct ingest *run)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < run->n; i++)
+		n += run->payloads[i].bytes.n;
+	return n;
+}
+
 static bool take(struct call *c, int box, struct intake *in)
 {
 	struct error *err;
 
 	world_clock(c->w, box);
 	err = swap_take(&c->w->s.box[box], in);
-	if (err)
+	if (err) {
 		call_failed(c, box, err);
-	return !err;
+		return false;
+	}
+	if (in->frame->type == FRAME_ENTRIES && in->result.added + in->result.filled)
+		quota_took(c->w, box, box == c->client ? c->server : c->client,
+			   payload_bytes(&in->frame->entries));
+	return true;
 }
 
 /* --- the client --- */
@@ -181,6 +275,7 @@ static void request(struct call *c, const struct session_action *act)
 	struct error *err;
 
 	begin_answer(c);
+	world_clock(w, c->server);
 	if (w->at[c->server].hostile && hostile_answer(w, c->server, act->path, &c->out)) {
 		c->whole = true;
 		return;
@@ -197,6 +292,148 @@ static void request(struct call *c, const struct session_action *act)
 	c->phase = SEND;
 	stream_reader_free(c->asked);
 	c->asked = stream_reader_new(all_frames);
+}
+
+/* --- files --- */
+/* What the server sends of it, from `have` on: a hostile one sends whatever. false: it has it not. */
+static bool file_bytes(struct call *c, const struct hash *h, uint64_t have, struct buf *out)
+{
+	struct world *w = c->w;
+	uint64_t size;
+	int fd;
+	struct error *err;
+
+	if (w->at[c->server].hostile && sim_chance(&w->s, 40)) {
+		for (uint64_t n = sim_below(&w->s, 200000); n > 0; n--)
+			buf_u8(out, (uint8_t)n);
+		return true;
+	}
+	err = blob_fd(w->at[c->server].blobs, h, &fd, &size);
+	if (error_is(err, ERR_NOT_FOUND)) {
+		error_free(err);
+		return false;
+	}
+	NEED(&w->s, err);
+	if (have < size) {
+		uint8_t *to = buf_reserve(out, (size_t)(size - have));
+
+		if (pread(fd, to, (size_t)(size - have), (off_t)have) != (ssize_t)(size - have))
+			abort();
+		out->n += (size_t)(size - have);
+	}
+	close(fd);
+	return true;
+}
+
+/* true: it is on its way. */
+static bool begin_file(struct call *c, const struct hash *h)
+{
+	struct world *w = c->w;
+	uint64_t have;
+	struct error *err;
+
+	err = blob_writer_resume(w->at[c->client].blobs, h, 100000, &c->file, &have);
+	if (error_is(err, ERR_BUSY)) {
+		error_free(err);
+		return false;
+	}
+	NEED(&w->s, err);
+	buf_clear(&c->out);
+	c->at = 0;
+	c->whole = true;
+	if (!file_bytes(c, h, have, &c->out)) {
+		blob_writer_free(STEAL(c->file));
+		return false;
+	}
+	c->phase = FETCH;
+	return true;
+}
+
+static bool client_goes_on(struct call *c);
+
+static bool end_file(struct call *c)
+{
+	struct hash hash;
+	uint64_t size;
+	struct error *err = blob_writer_finish(STEAL(c->file), &hash, &size);
+
+	if (err && !error_is(err, ERR_CORRUPT))
+		NEED(&c->w->s, err);
+	session_blob_done(c->s, !err);
+	error_free(err);
+	c->phase = ASK;
+	return client_goes_on(c);
+}
+
+static void next_piece(struct call *c, struct buf *copy);
+
+static bool fetch_step(struct call *c)
+{
+	_cleanup_(buf_release) struct buf piece = {0};
+	struct error *err;
+
+	if (c->at == c->out.n)
+		return end_file(c);
+	next_piece(c, &piece);
+	err = blob_write(c->file, buf_span(&piece));
+	if (!err)
+		return true;
+	if (!error_is(err, ERR_LIMIT))
+		NEED(&c->w->s, err);
+	error_free(err);
+	return end_file(c);
+}
+
+/* --- the end of it --- */
+/* A private space that the server does not share with this client any more, since just now: it names it
+ * in no receipt. */
+static bool was_withdrawn(const struct call *c)
+{
+	struct world *w = c->w;
+
+	for (int k = 0; k < w->n_spaces; k++)
+		if (w->space[k].sealed && w->at[c->client].wants[k] && w->at[c->server].wants[k] &&
+		    !box_shares(w, c->server, secret_pubkey(w->s.box[c->client].key), &w->space[k].id))
+			return true;
+	return false;
+}
+
+/* false: a disk failed. */
+static bool sign_receipt(struct call *c)
+{
+	struct world *w = c->w;
+	const struct sync_report *r = session_report(c->s);
+	struct paper_of p = {.client = c->client,
+			     .server = c->server,
+			     .asked = &c->tally[0],
+			     .answered = &c->tally[1],
+			     .report = r,
+			     .exchange = c->exchange};
+
+	if (w->at[c->server].hostile || w->at[c->client].hostile ||
+	    pubkey_eq(secret_pubkey(w->s.box[c->client].key), secret_pubkey(w->s.box[c->server].key)))
+		return true;
+	if (!r->received && !r->accepted && !r->filled && !r->forks && !r->blobs &&
+	    !r->new_incarnation)
+		return true;
+	p.whole = c->odd == AS_IT_IS && !was_withdrawn(c) && c->skew[0] == w->at[c->client].skew &&
+		  c->skew[1] == w->at[c->server].skew;
+	world_clock(w, c->client);
+	world_clock(w, c->server);
+	session_weighed(c->s);
+	return paper_sign(w, &p);
+}
+
+static void end_well(struct call *c)
+{
+	if (!sign_receipt(c)) {
+		if (!c->done)
+			end_call(c, "a disk failed");
+		return;
+	}
+	if (c->planned)
+		NEED(&c->w->s, exchange_digest(log_of(c, c->client), c->last));
+	end_call(c, "done");
 }
 
 /* What the session wants done before it takes more. false: the call is over. */
@@ -219,13 +456,15 @@ static bool client_goes_on(struct call *c)
 			session_written(c->s);
 			continue;
 		case SESSION_BLOB:
+			if (begin_file(c, &act.blob))
+				return true;
 			session_blob_done(c->s, false);
 			continue;
 		case SESSION_REQUEST:
 			request(c, &act);
 			return !c->done;
 		case SESSION_DONE:
-			end_call(c, "done");
+			end_well(c);
 			return false;
 		default:
 			return true;
@@ -335,6 +574,8 @@ static bool answer_ended(struct call *c)
 		end_call(c, "done");
 		return false;
 	}
+	if (c->planned)
+		NEED(&c->w->s, exchange_digest(log_of(c, c->client), c->weighed));
 	session_answered(c->s, 200);
 	c->phase = ASK;
 	return client_goes_on(c);
@@ -372,6 +613,8 @@ static bool call_step(struct call *c)
 {
 	if (c->phase == SEND)
 		return send_step(c);
+	if (c->phase == FETCH)
+		return fetch_step(c);
 	return c->phase == ANSWER ? answer_step(c) : client_goes_on(c);
 }
 
@@ -389,7 +632,7 @@ static void piece_arrives(struct world *w, int unused, void *arg)
 
 	if (!c->done && w->s.apart[c->client] != w->s.apart[c->server])
 		end_call(c, "cut off");
-	if (!c->done && sim_chance(&w->s, 2))
+	if (!c->done && w->storm && sim_chance(&w->s, 2))
 		end_call(c, "a piece is lost");
 	if (!c->done)
 		call_step(c);
@@ -399,17 +642,20 @@ static void piece_arrives(struct world *w, int unused, void *arg)
 		world_later(w, delay(w), piece_arrives, -1, c);
 }
 
-void call_start(struct world *w, int client, int server)
+bool call_start(struct world *w, int client, int server)
 {
 	struct call *c;
 
 	if (w->n_calls >= 8 + w->s.n)
-		return;
+		return false;
 	c = call_new(w, client, server);
+	c->planned = w->at[client].timetable &&
+		     !pubkey_eq(secret_pubkey(w->s.box[client].key), secret_pubkey(w->s.box[server].key));
 	c->s = session_new(&c->co);
-	if (sim_chance(&w->s, 6))
+	if (w->storm && sim_chance(&w->s, 6))
 		c->odd = (enum odd)(1 + sim_below(&w->s, 3));
 	world_later(w, delay(w), piece_arrives, -1, c);
+	return true;
 }
 
 void call_hostile(struct world *w, int client, int server, bool push, struct buf *take_body)
@@ -437,107 +683,10 @@ bool call_cleanly(struct world *w, int client, int server)
 	call_free(c);
 	world_audit(w, client);
 	world_audit(w, server);
+	world_tidy(w, client);
+	world_tidy(w, server);
 	test_env_pass(&w->s.rand, 10);
 	if (w->views)
 		world_check_views(w);
 	return moved;
-}
-
-/* --- bundles --- */
-static int fd_with(struct span bytes)
-{
-	int fd = memfd_create("bundle", MFD_CLOEXEC);
-
-	if (fd < 0 || write(fd, bytes.p, bytes.n) != (ssize_t)bytes.n || lseek(fd, 0, SEEK_SET))
-		abort();
-	return fd;
-}
-
-static void write_bundle(struct world *w, int box, struct bundle *b)
-{
-	struct bundle_export x = {
-		.log = w->s.box[box].c->log, .env = &w->s.box[box].env.env, .name = "box"};
-	struct bundle_totals totals;
-	int fd = fd_with((struct span){NULL, 0});
-	off_t n;
-
-	NEED(&w->s, bundle_write(&x, fd, &totals));
-	n = lseek(fd, 0, SEEK_END);
-	buf_clear(&b->bytes);
-	if (lseek(fd, 0, SEEK_SET) || read(fd, buf_reserve(&b->bytes, (size_t)n), (size_t)n) != n)
-		abort();
-	b->bytes.n = (size_t)n;
-	close(fd);
-	b->honest = !w->at[box].hostile;
-	if (b->honest) {
-		_cleanup_(stream_reader_freep) struct stream_reader *r =
-			stream_reader_new(all_frames);
-
-		sent_see(w, box, r, buf_span(&b->bytes));
-	}
-	sim_say(&w->s, "box %d writes a bundle of %zu bytes, %llu entries", box, b->bytes.n,
-		(unsigned long long)totals.entries);
-}
-
-struct carrier {
-	struct world *w;
-	int box;
-};
-
-static struct error *take_from_bundle(void *ctx, struct intake *in)
-{
-	struct carrier *k = ctx;
-
-	return swap_take(&k->w->s.box[k->box], in);
-}
-
-static void read_bundle(struct world *w, int box, struct span bytes)
-{
-	struct carrier k = {w, box};
-	struct bundle_import x = {.self = w->s.box[box].key, .ctx = &k, .write = take_from_bundle};
-	struct sync_report r;
-	int fd = fd_with(bytes);
-	struct error *err = bundle_import_fd(&x, fd, "a bundle", &r);
-
-	close(fd);
-	sim_say(&w->s, "box %d reads a bundle: %llu new, %s", box, (unsigned long long)r.received,
-		err ? error_name(error_code(err)) : "whole");
-	w->tally.bundles++;
-	if (error_is(err, ERR_IO) || error_is(err, ERR_FULL) || error_is(err, ERR_DB))
-		world_disk_failed(&w->s, box, err);
-	else if (error_is(err, ERR_INTERNAL) || error_is(err, ERR_CORRUPT))
-		sim_die(&w->s, "a bundle", err, __FILE__, __LINE__);
-	else
-		error_free(err);
-}
-
-/* One is written, or an old one is read: as it is, torn, doubled or scratched. */
-void bundle_carry(struct world *w)
-{
-	struct bundle *b = &w->bundle[sim_below(&w->s, BUNDLES)];
-	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
-	_cleanup_(buf_release) struct buf bytes = {0};
-
-	if (!w->at[box].up)
-		return;
-	world_clock(w, box);
-	if (!b->bytes.n || sim_chance(&w->s, 30)) {
-		write_bundle(w, box, b);
-		return;
-	}
-	buf_add_span(&bytes, buf_span(&b->bytes));
-	switch (sim_below(&w->s, 6)) {
-	case 0:
-		bytes.n = (size_t)sim_below(&w->s, bytes.n);
-		break;
-	case 1:
-		buf_add_span(&bytes, buf_span(&b->bytes));
-		break;
-	case 2:
-		bytes.p[sim_below(&w->s, bytes.n)] ^= (uint8_t)(1 << sim_below(&w->s, 8));
-		break;
-	default:
-		break;
-	}
-	read_bundle(w, box, buf_span(&bytes));
 }

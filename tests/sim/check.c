@@ -7,7 +7,7 @@
 enum {
 	BOX_MEMORY = 12 << 20, /* of the process, for each box that is up */
 	CALL_MEMORY = 2 << 20, /* for each exchange: a frame, and what it is decoded to */
-	BOX_DISK = 24 << 20,   /* the write-ahead logs may wait for their checkpoints */
+	BOX_DISK = 48 << 20,   /* three write-ahead logs, each may grow to 16 MB before its checkpoint */
 };
 
 void world_check_bounds(struct world *w)
@@ -91,7 +91,7 @@ static void say_pages(struct world *w)
 	for (int i = 0; i < w->s.n; i++) {
 		struct hash now, anew;
 
-		if (w->at[i].hostile)
+		if (!box_takes_part(w, i, w->here))
 			continue;
 		now = shown(w, i);
 		NEED(&w->s, community_rebuild(w->s.box[i].c));
@@ -101,7 +101,7 @@ static void say_pages(struct world *w)
 }
 
 /* For hunting: pages against the log after every event (--views). */
-void world_check_views(struct world *w)
+static void check_views(struct world *w)
 {
 	for (int i = 0; i < w->s.n; i++) {
 		struct hash now, anew;
@@ -123,6 +123,17 @@ void world_check_views(struct world *w)
 	}
 }
 
+void world_check_views(struct world *w)
+{
+	int was = w->here;
+
+	for (int k = 0; k < w->n_spaces; k++) {
+		world_enter(w, k);
+		check_views(w);
+	}
+	world_enter(w, was);
+}
+
 /* Not a box that only carries a private space, or was removed from it. */
 static bool can_read(struct world *w, int box)
 {
@@ -135,14 +146,14 @@ static bool can_read(struct world *w, int box)
 static void check_same(struct world *w, const char *when)
 {
 	struct space_digest first, other;
-	int reader = -1;
+	int reader = -1, base = w->space[w->here].founder;
 
-	NEED(&w->s, heads_space_digest(w->s.box[0].c->log, &w->s.space, &first));
+	NEED(&w->s, heads_space_digest(w->s.box[base].c->log, &w->s.space, &first));
 	for (int i = 0; i < w->s.n; i++) {
 		struct hash mine, pages;
 		bool reads;
 
-		if (w->at[i].hostile)
+		if (!box_takes_part(w, i, w->here))
 			continue;
 		NEED(&w->s, heads_space_digest(w->s.box[i].c->log, &w->s.space, &other));
 		mine = shown(w, i);
@@ -155,11 +166,11 @@ static void check_same(struct world *w, const char *when)
 		    memcmp(first.missing, other.missing, sizeof(first.missing)) == 0)
 			continue;
 		sim_say(&w->s, "box %d and box %d differ %s: heads %s, pages %s, missing %s",
-			reads ? reader : 0, i, when,
+			reads ? reader : base, i, when,
 			hash_eq(&first.heads, &other.heads) ? "same" : "differ",
 			hash_eq(&mine, &pages) ? "same" : "differ",
 			memcmp(first.missing, other.missing, 16) ? "differ" : "same");
-		say_logs(w, 0);
+		say_logs(w, base);
 		say_logs(w, i);
 		say_pages(w);
 		sim_die(&w->s, "two honest boxes differ", NULL, __FILE__, __LINE__);
@@ -173,18 +184,50 @@ static struct error *see_live(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+static struct error *see_holder(void *ctx, const struct stored *e)
+{
+	*(bool *)ctx = true;
+	return NULL;
+}
+
+/* Of a private space what only a box holds that was withdrawn from it comes no further. */
+static bool is_with_withdrawn(struct world *w, const struct sim_op *op)
+{
+	int k = space_at(w, &op->space);
+
+	for (int i = 0; i < w->s.n && w->space[k].sealed; i++) {
+		bool live = false;
+
+		if (w->at[i].hostile || !w->at[i].wants[k] || box_takes_part(w, i, k))
+			continue;
+		NEED(&w->s, log_op(w->s.box[i].c->log, &op->id, see_live, &live));
+		if (live)
+			return true;
+	}
+	return false;
+}
+
 static void check_kept(struct world *w)
 {
 	for (int k = 0; k < w->s.ops_n; k++) {
 		const struct sim_op *op = &w->s.ops[k];
+		int base = w->space[space_at(w, &op->space)].founder;
 		bool live = false;
 
 		if (op->lost || w->at[op->box].hostile)
 			continue;
-		NEED(&w->s, log_op(w->s.box[0].c->log, &op->id, see_live, &live));
-		if (live)
+		NEED(&w->s, log_op(w->s.box[base].c->log, &op->id, see_live, &live));
+		if (live || is_with_withdrawn(w, op))
 			continue;
-		sim_say(&w->s, "op %s of box %d is gone", ID_SHORT(&op->id), op->box);
+		sim_say(&w->s, "op %s of box %d, space %d, is gone", ID_SHORT(&op->id), op->box,
+			space_at(w, &op->space));
+		for (int i = 0; i < w->s.n; i++) {
+			bool held = false;
+
+			NEED(&w->s, log_op(w->s.box[i].c->log, &op->id, see_holder, &held));
+			if (held)
+				sim_say(&w->s, "  box %d holds it, not live", i);
+		}
 		sim_die(&w->s, "an acknowledged op is lost", NULL, __FILE__, __LINE__);
 	}
 }
@@ -241,8 +284,9 @@ static void check_log(struct world *w, int box, const struct log_info *info)
 /* Two boxes hold different entries in one place: then there is a proof on both, at or before it. */
 static void compare_logs(struct world *w, int box, const struct log_info *mine)
 {
+	struct log_store *base = w->s.box[w->space[w->here].founder].c->log;
 	struct log_info first;
-	struct error *err = log_info_get(w->s.box[0].c->log, &mine->id, &first);
+	struct error *err = log_info_get(base, &mine->id, &first);
 	uint64_t last = mine->head < first.head ? mine->head : first.head;
 
 	if (error_is(err, ERR_NOT_FOUND)) {
@@ -253,7 +297,7 @@ static void compare_logs(struct world *w, int box, const struct log_info *mine)
 	for (uint64_t seq = 1; seq <= last; seq++) {
 		struct hash a, b;
 
-		NEED(&w->s, log_hash_at(w->s.box[0].c->log, first.num, seq, &a));
+		NEED(&w->s, log_hash_at(base, first.num, seq, &a));
 		NEED(&w->s, log_hash_at(w->s.box[box].c->log, mine->num, seq, &b));
 		if (hash_eq(&a, &b))
 			continue;
@@ -274,18 +318,26 @@ static void check_logs(struct world *w)
 	for (int i = 0; i < w->s.n; i++) {
 		struct logs_of logs = {.n = 0};
 
-		if (w->at[i].hostile)
+		if (!box_takes_part(w, i, w->here))
 			continue;
 		NEED(&w->s, log_each(w->s.box[i].c->log, &w->s.space, collect_info, &logs));
 		for (size_t k = 0; k < logs.n; k++) {
 			check_log(w, i, &logs.info[k]);
-			if (i)
+			if (i != w->space[w->here].founder)
 				compare_logs(w, i, &logs.info[k]);
 		}
 	}
 }
 
 /* --- and again --- */
+static void check_spaces(struct world *w, const char *when)
+{
+	for (int k = 0; k < w->n_spaces; k++) {
+		world_enter(w, k);
+		check_same(w, when);
+	}
+}
+
 static void check_rebuilt(struct world *w)
 {
 	int i = (int)sim_below(&w->s, (uint64_t)w->s.n);
@@ -293,7 +345,7 @@ static void check_rebuilt(struct world *w)
 	if (w->at[i].hostile)
 		return;
 	NEED(&w->s, community_rebuild(w->s.box[i].c));
-	check_same(w, "after a rebuild");
+	check_spaces(w, "after a rebuild");
 }
 
 static void check_whole(struct world *w)
@@ -310,9 +362,18 @@ static void check_whole(struct world *w)
 
 void world_check(struct world *w)
 {
-	check_same(w, "at the end");
+	check_spaces(w, "at the end");
 	check_kept(w);
-	check_logs(w);
+	for (int k = 0; k < w->n_spaces; k++) {
+		world_enter(w, k);
+		check_logs(w);
+	}
+	spaces_check(w);
+	papers_check(w);
+	files_check(w);
+	quotas_check(w);
+	for (int i = 0; i < w->s.n; i++)
+		tidy_check(w, i);
 	world_check_bounds(w);
 	if (sim_chance(&w->s, 50))
 		check_rebuilt(w);
@@ -322,6 +383,6 @@ void world_check(struct world *w)
 	if (sim_chance(&w->s, 25)) {
 		world_down(w, 0, true);
 		world_open(w, 0);
-		check_same(w, "after the last power cut");
+		check_spaces(w, "after the last power cut");
 	}
 }

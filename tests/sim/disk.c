@@ -307,6 +307,30 @@ void disk_set_room(struct disk *d, uint64_t bytes)
 		d->facts.failed = d->failing;
 }
 
+static bool image_holds(const struct image *m, struct span bytes)
+{
+	return m->n && memmem(m->p, m->n, bytes.p, bytes.n);
+}
+
+bool disk_holds(const struct disk *d, struct span bytes, char where[40])
+{
+	for (int i = 0; i < FILES; i++) {
+		const struct file *f = &d->file[i];
+		bool now = f->used && f->linked && image_holds(&f->now, bytes);
+
+		if (!now && !(f->used && (f->found || f->kept) && image_holds(&f->safe, bytes)))
+			continue;
+		snprintf(where, 40, "%.24s%s", f->name, now ? "" : ", after a cut");
+		return true;
+	}
+	for (size_t i = 0; i < d->n_pending; i++)
+		if (d->pending[i].n && memmem(d->pending[i].bytes, d->pending[i].n, bytes.p, bytes.n)) {
+			snprintf(where, 40, "what waits for %.20s", d->pending[i].file->name);
+			return true;
+		}
+	return false;
+}
+
 struct disk_facts disk_facts(const struct disk *d)
 {
 	return d->facts;

@@ -18,6 +18,7 @@
  */
 #pragma once
 #include "tests/lib/test.h"
+#include "sync/base/span.h"
 
 enum disk_honesty { DISK_HONEST, DISK_LIES, DISK_LIES_LOOSELY };
 
@@ -50,4 +51,7 @@ struct disk_facts {
 	bool forgot;		/* at the last crash it lost what it had said was safe */
 };
 struct disk_facts disk_facts(const struct disk *d);
+/* Do these bytes stand in a file as it is now, or as a power cut may leave it? Then its name is in
+ * `where`. */
+bool disk_holds(const struct disk *d, struct span bytes, char where[40]);
 uint64_t disks_bytes(void); /* of memory, all of them */

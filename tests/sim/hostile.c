@@ -25,6 +25,7 @@ struct hostile {
 	struct branch branch[BRANCHES];
 	int n;
 	struct buf kept[KEPT];
+	struct hash space; /* that it founded; zero: none */
 };
 
 void hostile_init(struct world *w, int box)
@@ -179,6 +180,27 @@ static void carry_other(struct world *w, int box, struct branch *b)
 	b->n++;
 }
 
+/* The first entry of a space of its own, which nobody asked for. */
+static void found_space(struct world *w, int box, struct branch *b)
+{
+	struct forged *f = &b->e[0];
+	struct entry e = {.seq = 1, .incarnation = test_rand(&w->s.rand) | 1, .time = w->s.rand.now};
+
+	buf_clear(&f->payload);
+	buf_printf(&f->payload,
+		   "{\"type\":\"space.found\",\"private\":false,\"name\":\"odd\",\"about\":\"\","
+		   "\"steward\":{\"key\":\"%s\",\"name\":\"x\"},\"appliance\":{\"key\":\"%s\","
+		   "\"name\":\"x\"}}",
+		   ID(secret_pubkey(w->s.people[5])), ID(secret_pubkey(w->s.box[box].key)));
+	for (int i = 0; i < ENTRY_SALT; i++)
+		f->salt[i] = (uint8_t)test_rand(&w->s.rand);
+	entry_make(&e, w->s.people[5], w->s.box[box].key, f->salt, buf_span(&f->payload), &f->raw);
+	b->id = (struct log_id){entry_op_id(&f->raw), *secret_pubkey(w->s.box[box].key),
+				e.incarnation};
+	b->n = 1;
+	w->at[box].own->space = b->id.space;
+}
+
 /* A new log, or a fork of one of its own. */
 static struct branch *branch_new(struct world *w, int box)
 {
@@ -189,6 +211,10 @@ static struct branch *branch_new(struct world *w, int box)
 		from = &h->branch[sim_below(&w->s, (uint64_t)(h->n < BRANCHES ? h->n : BRANCHES))];
 	h->n++;
 	b->n = from == b ? b->n : 0;
+	if (!from && sim_chance(&w->s, 10)) {
+		found_space(w, box, b);
+		return b;
+	}
 	if (!from) {
 		b->id = (struct log_id){w->s.space, *secret_pubkey(w->s.box[box].key),
 					test_rand(&w->s.rand) | 1};
@@ -359,11 +385,15 @@ static void make_stream(struct world *w, int box, bool answer, struct buf *out)
 /* --- the door --- */
 bool hostile_answer(struct world *w, int box, const char *path, struct buf *out)
 {
-	struct space_digest digest = {.space = w->s.space, .heads = any_hash(w)};
+	struct space_digest digest = {.heads = any_hash(w)};
 	struct stream_writer s;
 
 	if (!sim_chance(&w->s, 50))
 		return false;
+	world_enter(w, (int)sim_below(&w->s, (uint64_t)w->n_spaces));
+	digest.space = w->s.space;
+	if (sim_chance(&w->s, 10) && !hash_is_zero(&w->at[box].own->space))
+		digest.space = w->at[box].own->space;
 	w->tally.hostile++;
 	w->s.acting = box;
 	if (strcmp(path, SYNC_PATH_STATUS) != 0) {
@@ -385,6 +415,7 @@ void hostile_act(struct world *w, int box)
 	struct stream_writer s;
 
 	w->s.acting = box;
+	world_enter(w, (int)sim_below(&w->s, (uint64_t)w->n_spaces));
 	if (!w->at[victim].up || w->at[victim].hostile || w->s.apart[box] != w->s.apart[victim])
 		return;
 	w->tally.hostile++;

@@ -3,6 +3,7 @@
 #include "tests/appliance/community/sim_acts.h"
 #include <assert.h>
 #include <malloc.h>
+#include <sodium.h>
 
 static const int64_t epoch = 1764000000000;
 
@@ -131,15 +132,34 @@ static void people_act(struct world *w, int unused, void *arg)
 	w->s.step++;
 	if (!w->at[box].up)
 		return;
+	world_enter(w, (int)sim_below(&w->s, (uint64_t)w->n_spaces));
+	if (!w->at[box].wants[w->here])
+		world_enter(w, 0);
 	w->tally.acts++;
 	if (w->at[box].hostile && what < 40)
 		sim_misbehave(&w->s, box);
+	else if (what < 45 && w->files && !w->s.is_private)
+		files_add(w, box);
 	else if (what < 78)
 		sim_write(&w->s, box);
 	else
 		sim_govern(&w->s, box);
 	if (w->at[box].up && sim_chance(&w->s, 30))
 		world_audit(w, box);
+	if (w->at[box].up)
+		timetable_wrote(w, box);
+}
+
+static void somebody_tidies(struct world *w, int unused, void *arg)
+{
+	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
+
+	world_later(w, soon(w, 2000), somebody_tidies, -1, NULL);
+	if (!w->at[box].up)
+		return;
+	world_tidy(w, box);
+	if (w->at[box].up && sim_chance(&w->s, 10))
+		files_verify(w, box);
 }
 
 static int any_link(struct world *w, int box)
@@ -158,6 +178,8 @@ static void somebody_calls(struct world *w, int unused, void *arg)
 
 	world_later(w, soon(w, 1500), somebody_calls, -1, NULL);
 	to = any_link(w, box);
+	if (w->at[box].timetable)
+		return;
 	if (to >= 0 && w->at[box].up && w->at[to].up && w->s.apart[box] == w->s.apart[to])
 		call_start(w, box, to);
 }
@@ -187,40 +209,6 @@ static int draw_size(struct world *w)
 	return 17 + (int)sim_below(&w->s, 34);
 }
 
-static struct error *found_private(struct box *b, const struct secret *steward,
-				   struct hash *ret_space)
-{
-	TRY(conn_begin(b->c));
-	TRY(community_found_private(b->c, "Junta", steward, "Founder", ret_space));
-	return conn_commit(b->c);
-}
-
-static void found(struct world *w)
-{
-	struct sim *s = &w->s;
-	struct hash id;
-
-	if (w->sealed)
-		sim_say(s, "the space is private");
-	if (w->sealed)
-		NEED(s, found_private(&s->box[0], s->people[0], &s->space));
-	else
-		NEED(s, box_found(&s->box[0], s->people[0], &s->space));
-	for (int i = 1; i < s->n; i++)
-		sim_submit(s, 0, "appliance.admit", NULL, s->people[0],
-			   json_pack("{s:s,s:s,s:s,s:b}", "key", ID(secret_pubkey(s->box[i].key)),
-				     "name", "box", "mode",
-				     w->sealed && sim_chance(s, 20) ? "carry" : "write", "keeper",
-				     (int)sim_chance(s, 20)),
-			   &id);
-	for (int i = 1; i < 4; i++)
-		sim_submit(s, 0, "member.add", NULL, s->people[0],
-			   json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(s->people[i])),
-				     "name", "somebody", "role", i == 1 ? "steward" : "member"),
-			   &id);
-	sim_write_forum(s, 0);
-}
-
 /* A connected network: a tree, and some more. */
 static void join(struct world *w)
 {
@@ -231,6 +219,37 @@ static void join(struct world *w)
 	}
 	for (int i = 1; i < w->s.n; i++)
 		call_cleanly(w, i, 0);
+}
+
+/* --- chance --- */
+/* What libsodium draws (nonces, keys of private spaces) follows from the seed, too. The library asks a
+ * function without context, so the numbers of this process's one world are found here. */
+static struct test_env *drawn_from;
+
+static const char *drawn_name(void)
+{
+	return "simulation";
+}
+
+static uint32_t drawn(void)
+{
+	return (uint32_t)test_rand(drawn_from);
+}
+
+static void drawn_buf(void *const to, const size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)to)[i] = (uint8_t)test_rand(drawn_from);
+}
+
+static void draw_from(struct test_env *env)
+{
+	static randombytes_implementation all = {
+		.implementation_name = drawn_name, .random = drawn, .buf = drawn_buf};
+
+	drawn_from = env;
+	if (randombytes_set_implementation(&all))
+		abort();
 }
 
 struct world *world_new(uint64_t seed, bool trace)
@@ -252,17 +271,23 @@ struct world *world_new(uint64_t seed, bool trace)
 	hash_init(&w->trace);
 	test_env_init(&s->rand, epoch, seed * 0x9e3779b97f4a7c15ULL + 1);
 	disks_install(&s->rand);
+	draw_from(&s->rand);
 	for (int i = 0; i <= SIM_BOXES; i++)
 		s->twin_of[i] = -1;
 	for (int i = 0; i < SIM_PEOPLE; i++)
 		s->people[i] = test_key(1 + (unsigned)i);
+	s->carrier = s->stays = -1;
 	w->whole = sim_chance(s, 10);
-	w->sealed = sim_chance(s, 20);
+	w->erases = w->whole || sim_chance(s, 30);
+	w->files = sim_chance(s, 25);
+	w->quotas = sim_chance(s, 30);
+	w->timetables = sim_chance(s, 30);
+	w->announced = sim_chance(s, 50);
 	n = draw_size(w);
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)
 		world_add(w, (unsigned)i, i > 0 && sim_chance(s, 25));
-	found(w);
+	world_found(w);
 	join(w);
 	return w;
 }
@@ -273,6 +298,11 @@ void world_free(struct world *w)
 		conn_close(w->s.box[i].c);
 		secret_free(w->s.box[i].key);
 		hostile_free(w, i);
+		files_release(w, i);
+		ledger_free(w->at[i].ledger);
+		schedule_free(w->at[i].timetable);
+		free(w->at[i].said_gone);
+		free(w->at[i].brought);
 		disk_wipe(w->at[i].disk);
 		if (w->at[i].backup)
 			disk_wipe(w->at[i].backup);
@@ -282,6 +312,7 @@ void world_free(struct world *w)
 	for (int i = 0; i < BUNDLES; i++)
 		buf_release(&w->bundle[i].bytes);
 	sent_free(w->sent);
+	free(w->papers);
 	free(w->queue);
 	free(w->said);
 	free(w);
@@ -299,16 +330,10 @@ static bool meet_all(struct world *w)
 	return moved;
 }
 
-/* The links that a hostile box had do not count: the honest ones are joined without it. */
 static void settle(struct world *w)
 {
-	int last = 0, rounds = 0;
+	int rounds = 0;
 
-	for (int i = 1; i < w->s.n; i++)
-		if (!w->at[i].hostile) {
-			world_link(w, last, i);
-			last = i;
-		}
 	while (meet_all(w))
 		if (++rounds > 20 + 2 * w->s.n)
 			sim_die(&w->s, "the boxes never stop exchanging", NULL, __FILE__, __LINE__);
@@ -322,12 +347,16 @@ struct hash world_run(struct world *w)
 	world_later(w, 0, people_act, -1, NULL);
 	world_later(w, 0, somebody_calls, -1, NULL);
 	world_later(w, 1000, something_fails, -1, NULL);
+	world_later(w, 1000, somebody_tidies, -1, NULL);
+	timetables_begin(w);
 	for (int i = 0; i < w->s.n; i++)
 		if (w->at[i].hostile)
 			world_later(w, soon(w, pace(w)), hostile_moves, i, NULL);
 	world_pass(w, w->storm_ends);
 	w->storm = false;
 	world_heal(w);
+	spaces_link(w);
+	timetables_settle(w);
 	settle(w);
 	world_check(w);
 	return hash_final(&w->trace);

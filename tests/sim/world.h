@@ -11,8 +11,13 @@
  *  3. Whatever anybody gets from an honest box passes sent_see first.
  */
 #pragma once
+#include "sync/blob/blob.h"
+#include "sync/peer/ledger.h"
+#include "sync/peer/schedule.h"
 #include "tests/appliance/community/sim.h"
 #include "tests/sim/disk.h"
+
+enum { SPACES = 3, BLOBS = 24 };
 
 struct world;
 typedef void event_fn(struct world *w, int box, void *arg);
@@ -35,6 +40,35 @@ struct site {
 	uint64_t backup_is; /* world.moment of the backup */
 	bool link[SIM_BOXES];
 	struct hostile *own; /* of a hostile one */
+	bool wants[SPACES];  /* the others it neither asks for nor names */
+	unsigned lives;	     /* grows when it may have lost what it had: other disk, disk that forgot */
+	uint8_t *said_gone;  /* of each op: it said that the bytes are gone, and that was looked at */
+	struct blob_store *blobs; /* NULL in a world without files */
+	char *blob_dir;
+	struct ledger *ledger; /* NULL in a world without quotas */
+	uint64_t quota;	       /* bytes that one hostile peer may bring; 0: as much as it likes */
+	uint64_t *brought;     /* by each box: what was stored of it, counted here */
+	struct schedule *timetable; /* NULL where boxes call each other at random */
+	uint8_t told[DISCOVERY_DIGEST]; /* what it announces */
+	bool has_told;
+};
+
+struct space_of {
+	struct hash id;
+	int founder;
+	bool sealed;
+};
+/* A file that a post is about. */
+struct file_of {
+	struct hash hash, op;
+	uint64_t size;
+	int space;
+};
+/* A receipt that both ends have signed and stored. */
+struct paper {
+	struct hash id;
+	int box[2];
+	unsigned lives[2];
 };
 
 struct call;
@@ -57,8 +91,15 @@ struct world {
 	struct bundle bundle[BUNDLES];
 	struct sent *sent;
 	bool storm;  /* faults happen */
-	bool sealed; /* the space is private */
 	bool whole;  /* with all the features of the program: slower */
+	bool erases; /* with those that erasing and saying so need */
+	struct space_of space[SPACES];
+	int n_spaces, here; /* here: the one that s.space is */
+	struct file_of file[BLOBS];
+	int n_files;
+	bool files, quotas, timetables, announced, began;
+	struct paper *papers;
+	size_t n_papers;
 	bool views;  /* world_check_views after every event */
 	int64_t storm_ends;
 	unsigned hostile_acts;
@@ -68,7 +109,8 @@ struct world {
 	struct tally {
 		uint64_t acts, calls, broken, pieces, received, forks, carried, incarnations,
 			crashes, disk_faults, full, forgot, wiped, restores, clones, bundles,
-			audited_bad, hostile, proved, lost, readers;
+			audited_bad, hostile, proved, lost, readers, receipts, gone, files,
+			no_room, planned;
 	} tally;
 };
 
@@ -107,13 +149,72 @@ void world_heal(struct world *w);
 
 /* --- calls.c: exchanges --- */
 /* An exchange, as events; while the storm lasts it may be delayed, broken, damaged. */
-void call_start(struct world *w, int client, int server);
+bool call_start(struct world *w, int client, int server); /* false: too many run */
 /* Bytes made by a hostile box, as a push or a pull to the server. */
 void call_hostile(struct world *w, int client, int server, bool push, struct buf *take_body);
 /* At once and whole. true: something moved. */
 bool call_cleanly(struct world *w, int client, int server);
 void calls_break(struct world *w, int box); /* of this box; -1: of all */
 void bundle_carry(struct world *w);
+
+/* --- spaces.c: several spaces, and who carries which --- */
+void world_found(struct world *w);
+void world_enter(struct world *w, int space); /* what people do is about this one */
+int space_at(const struct world *w, const struct hash *id); /* -1: none of ours */
+bool box_shares(struct world *w, int self, const struct pubkey *peer, const struct hash *space);
+bool box_follows(struct world *w, int self, const struct pubkey *peer, const struct hash *space);
+/* Does it take part in the end: it carries it, and may be told of it? */
+bool box_takes_part(struct world *w, int box, int space);
+void spaces_link(struct world *w); /* so that all who take part can have everything */
+void spaces_check(struct world *w);
+
+/* --- paper.c: receipts --- */
+struct paper_of {
+	int client, server;
+	struct wire_tally *asked, *answered;
+	const struct sync_report *report;
+	const uint8_t *exchange;
+	bool whole; /* nothing happened to it on the way */
+};
+/* Both sign what moved. false: a disk failed, and the box with it. */
+bool paper_sign(struct world *w, const struct paper_of *p);
+void papers_check(struct world *w);
+
+/* --- tidy.c: erased bytes --- */
+/* What the writer and the threads beside it do when there is time: what is erased goes from the
+ * files, and that is said. false: the disk failed. */
+bool world_tidy(struct world *w, int box);
+void tidy_check(struct world *w, int box); /* what it said is gone is gone, also raw */
+
+/* --- files.c --- */
+void files_open(struct world *w, int box);
+void files_wipe(struct world *w, int box);
+void files_release(struct world *w, int box);
+void files_add(struct world *w, int box);    /* somebody writes about a file */
+void files_scratch(struct world *w, int box); /* a bit of one flips */
+/* The next that it lacks and wants, behind *io_at; false: none. */
+bool files_next(struct world *w, int box, int *io_at, struct hash *ret);
+void files_verify(struct world *w, int box); /* and puts aside what is damaged */
+void files_check(struct world *w);
+
+/* --- quota.c --- */
+void quota_open(struct world *w, int box);
+bool quota_room(struct world *w, int self, int peer, const struct log_id *log,
+		const struct ingest *run, uint64_t bytes);
+void quota_took(struct world *w, int box, int from, uint64_t bytes);
+void quotas_check(struct world *w);
+void quotas_lift(struct world *w);
+
+/* --- timetable.c: who calls whom, as sync/peer/schedule.h says --- */
+void timetables_begin(struct world *w);
+void timetables_settle(struct world *w); /* left alone, all come to agree */
+void timetable_anew(struct world *w, int box);
+void timetable_wrote(struct world *w, int box);
+struct timetable_end {
+	bool ok, moved, more;
+	const uint8_t *settled; /* as schedule_done wants it */
+};
+void timetable_over(struct world *w, int client, int server, const struct timetable_end *end);
 
 /* --- hostile.c --- */
 void hostile_init(struct world *w, int box);

@@ -455,6 +455,7 @@ static void begin(struct sim *s, uint64_t seed, bool trace)
 		open_box(s, i);
 	}
 	s->is_private = seed % 3 == 0;
+	s->stays = -1;
 	s->carrier = s->is_private && s->n > 2 ? s->n - 1 : -1;
 	if (s->is_private)
 		NEED(s, box_found_private(&s->box[0], s->people[0], &s->space));

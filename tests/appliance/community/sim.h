@@ -12,6 +12,8 @@ struct sim_op {
 	enum sim_kind kind;
 	int box;   /* that acknowledged it */
 	bool lost; /* it may be missing: its box's disk went */
+	int word;  /* the number in its text, of six digits; 0: it has none */
+	struct hash space;
 };
 
 struct sim {
@@ -26,6 +28,7 @@ struct sim {
 	struct hash space;
 	bool is_private;
 	int carrier; /* of a private space: a box that never may read; -1: none */
+	int stays;   /* a box whose admission nobody changes; -1: none */
 	struct sim_op ops[SIM_IDS];
 	int ops_n;
 	int step, acting;
@@ -66,3 +69,8 @@ struct sim_op *sim_any(struct sim *s, enum sim_kind kind);
 void sim_write(struct sim *s, int box);	    /* content */
 void sim_govern(struct sim *s, int box);    /* rules */
 void sim_misbehave(struct sim *s, int box); /* what an honest box never writes */
+void sim_write_forum(struct sim *s, int box);
+void sim_write_post(struct sim *s, int box);
+/* false: it was refused, or the disk failed. The body is consumed. */
+bool sim_submit(struct sim *s, int box, const char *type, const struct hash *object,
+		const struct secret *author, json_t *body, struct hash *ret);

@@ -20,7 +20,7 @@ struct sim_op *sim_any(struct sim *s, enum sim_kind kind)
 	for (int i = 0; i < s->ops_n; i++) {
 		struct sim_op *op = &s->ops[(from + i) % s->ops_n];
 
-		if (op->kind != kind)
+		if (op->kind != kind || !hash_eq(&op->space, &s->space))
 			continue;
 		found = op;
 		if (sim_is_known(s, op) || sim_chance(s, 5))
@@ -54,7 +54,19 @@ static void sim_note(struct sim *s, enum sim_kind kind, const struct hash *id,
 {
 	if (s->ops_n < SIM_IDS)
 		s->ops[s->ops_n++] =
-			(struct sim_op){*id, object ? *object : *id, kind, s->acting, false};
+			(struct sim_op){.id = *id,
+					.object = object ? *object : *id,
+					.kind = kind,
+					.box = s->acting,
+					.space = s->space};
+}
+
+/* The same, of one whose text has the number of this step in it. */
+static void sim_note_word(struct sim *s, enum sim_kind kind, const struct hash *id,
+			  const struct hash *object)
+{
+	sim_note(s, kind, id, object);
+	s->ops[s->ops_n - 1].word = hash_eq(&s->ops[s->ops_n - 1].id, id) ? s->step : 0;
 }
 
 static const struct secret *sim_person(struct sim *s)
@@ -64,7 +76,7 @@ static const struct secret *sim_person(struct sim *s)
 }
 
 /* Refusals are part of life. */
-static bool sim_submit(struct sim *s, int box, const char *type, const struct hash *object,
+bool sim_submit(struct sim *s, int box, const char *type, const struct hash *object,
 		       const struct secret *author, json_t *body, struct hash *ret)
 {
 	struct error *err;
@@ -112,17 +124,17 @@ static void write_topic(struct sim *s, int box)
 	}
 }
 
-static void write_post(struct sim *s, int box)
+void sim_write_post(struct sim *s, int box)
 {
 	const struct secret *author = sim_chance(s, 80) ? sim_person(s) : NULL;
 	struct sim_op *topic = sim_any(s, SIM_TOPIC);
 	char text[32];
 	struct hash id;
 
-	snprintf(text, sizeof(text), SIM_CANARY " %d", s->step);
+	snprintf(text, sizeof(text), SIM_CANARY " %06d", s->step);
 	if (topic && sim_submit(s, box, "post.create", &topic->id, author,
 				by_guest(s, author, json_pack("{s:s}", "text", text)), &id))
-		sim_note(s, SIM_POST, &id, &topic->id);
+		sim_note_word(s, SIM_POST, &id, &topic->id);
 }
 
 static void change_post(struct sim *s, int box)
@@ -134,11 +146,11 @@ static void change_post(struct sim *s, int box)
 
 	if (!post)
 		return;
-	snprintf(text, sizeof(text), SIM_CANARY " edited %d", s->step);
+	snprintf(text, sizeof(text), SIM_CANARY " %06d", s->step);
 	if (sim_chance(s, 60)) {
 		if (sim_submit(s, box, "post.edit", &post->object, who,
 			       json_pack("{s:s,s:s}", "post", ID(&post->id), "text", text), &id))
-			sim_note(s, SIM_OTHER, &id, &post->object);
+			sim_note_word(s, SIM_OTHER, &id, &post->object);
 	} else if (sim_submit(s, box, "post.hide", &post->object, who,
 			      json_pack("{s:s,s:b}", "post", ID(&post->id), "hidden",
 					(int)sim_below(s, 2)),
@@ -199,7 +211,7 @@ static void erase_something(struct sim *s, int box)
 	error_free(err);
 }
 
-static void sim_write_forum(struct sim *s, int box)
+void sim_write_forum(struct sim *s, int box)
 {
 	char slug[32];
 	struct hash id;
@@ -219,7 +231,7 @@ void sim_write(struct sim *s, int box)
 	else if (what < 17) {
 		write_topic(s, box);
 	} else if (what < 60) {
-		write_post(s, box);
+		sim_write_post(s, box);
 	} else if (what < 72) {
 		change_post(s, box);
 	} else if (what < 78) {
@@ -264,28 +276,43 @@ static const char *sim_mode(struct sim *s)
 	return what < 75 || (what < 90 && !s->is_private) ? "write" : what < 90 ? "carry" : "read";
 }
 
+static struct error *rotate(struct conn *c, const struct hash *space, const struct secret *who)
+{
+	struct error *err;
+
+	TRY(conn_begin(c));
+	err = conn_savepoint(c);
+	if (!err) {
+		err = community_rotate(c, space, who);
+		if (err)
+			conn_undo(c);
+		else
+			err = conn_release(c);
+	}
+	if (!err)
+		err = conn_commit(c);
+	if (err)
+		conn_rollback(c);
+	return err;
+}
+
 static void sim_rotate(struct sim *s, int box, const struct secret *who)
 {
 	struct box *b = &s->box[box];
 	struct error *err;
 
-	NEED(s, conn_begin(b->c));
-	NEED(s, conn_savepoint(b->c));
-	err = community_rotate(b->c, &s->space, who);
-	if (err)
-		conn_undo(b->c);
-	else
-		NEED(s, conn_release(b->c));
-	NEED(s, conn_commit(b->c));
+	err = rotate(b->c, &s->space, who);
+	if (sim_disk_failed(s, box, err))
+		return;
 	sim_say(s, "box %d rotates: %s", box, err ? error_english(err) : "done");
 	if (error_is(err, ERR_DB) || error_is(err, ERR_INTERNAL))
 		sim_die(s, "rotate", err, __FILE__, __LINE__);
 	error_free(err);
 }
 
-static bool is_the_carrier(struct sim *s, const struct pubkey *key)
+static bool is_box(struct sim *s, int box, const struct pubkey *key)
 {
-	return s->carrier >= 0 && pubkey_eq(key, secret_pubkey(s->box[s->carrier].key));
+	return box >= 0 && pubkey_eq(key, secret_pubkey(s->box[box].key));
 }
 
 void sim_govern(struct sim *s, int box)
@@ -313,7 +340,7 @@ void sim_govern(struct sim *s, int box)
 	} else if (s->is_private && what < 62) {
 		sim_rotate(s, box, sim_chance(s, 50) ? who : NULL);
 	} else if (what < 85) {
-		if (is_the_carrier(s, other))
+		if (is_box(s, s->carrier, other) || is_box(s, s->stays, other))
 			return;
 		if (sim_chance(s, 30))
 			who = NULL;
@@ -322,6 +349,8 @@ void sim_govern(struct sim *s, int box)
 				     sim_mode(s), "keeper", who && sim_chance(s, 50)),
 			   &id);
 	} else if (what < 91) {
+		if (is_box(s, s->stays, other))
+			return;
 		sim_submit(s, box, "appliance.revoke", NULL, who,
 			   json_pack("{s:s,s:o}", "key", ID(other), "cut", sim_cut(s, box)), &id);
 	} else {
