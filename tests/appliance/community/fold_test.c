@@ -461,8 +461,8 @@ static bool files_hold(const struct box *b, const char *word)
 	return found;
 }
 
-/* Readers, or a full disk, may keep it from being scrubbed at once; what somebody else tries meanwhile, and is
- * undone, must not make the box believe that it has been. */
+/* Readers, or a full disk, may keep it from being scrubbed at once; what somebody else tries
+ * meanwhile, and is undone, must not make the box believe that it has been. */
 static void what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone(void **state)
 {
 	struct town t;
