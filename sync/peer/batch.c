@@ -3,7 +3,7 @@
 
 struct batch {
 	const struct batch_source *from;
-	size_t frames, entries;
+	size_t frames, entries, filled;
 };
 
 static const struct log_id *log_of(const struct intake *in, struct log_id *hold)
@@ -24,13 +24,18 @@ static bool hangs_on_the_commit(const struct batch *b, struct log_store *log,
 	return b->entries > 0 && !log_admitted(log, &id->space, &id->appliance);
 }
 
+static int64_t patience(const struct batch *b)
+{
+	return b->filled > b->entries / 2 ? BATCH_FILL_MS : BATCH_MS;
+}
+
 static struct error *write_batch(struct sync_writing *w, void *arg)
 {
 	struct batch *b = arg;
 	int64_t began = env_mono(b->from->env);
 	struct intake *in;
 
-	b->frames = b->entries = 0;
+	b->frames = b->entries = b->filled = 0;
 	for (;;) {
 		TRY(b->from->next(b->from->ctx, w->log, &in));
 		if (!in || hangs_on_the_commit(b, w->log, in))
@@ -38,8 +43,9 @@ static struct error *write_batch(struct sync_writing *w, void *arg)
 		TRY(intake_run(w->log, in));
 		b->frames++;
 		b->entries += in->result.added + in->result.filled + in->fork_new;
+		b->filled += in->result.filled;
 		b->from->written(b->from->ctx);
-		if (b->entries >= BATCH_ENTRIES || env_mono(b->from->env) - began > BATCH_MS)
+		if (b->entries >= BATCH_ENTRIES || env_mono(b->from->env) - began > patience(b))
 			return NULL;
 	}
 }

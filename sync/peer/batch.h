@@ -8,7 +8,9 @@
 #include "sync/peer/host.h"
 #include "sync/replicate/intake.h"
 
-enum { BATCH_ENTRIES = 8192, BATCH_MS = 250 };
+/* Older payloads that follow their headers (newest first) go back to objects that are shown already, and
+ * each of these is folded anew at the end of its batch: the larger, the less often. */
+enum { BATCH_ENTRIES = 8192, BATCH_MS = 250, BATCH_FILL_MS = 4000 };
 
 /* Where batches come from: a session or a serving. Called on the writer's thread, with the writer's
  * log (which sees what the batch has stored so far). */
