@@ -42,6 +42,7 @@ struct error *session_each(struct conn *c, int64_t account, session_fn *fn, void
 /* On the writer. Ends one of the account's; ERR_NOT_FOUND. */
 struct error *session_end(struct conn *c, int64_t account, int64_t id) MUST;
 struct error *session_end_all(struct conn *c, int64_t account, int64_t but) MUST;
+struct error *session_end_everybodys(struct conn *c) MUST;
 
 struct token {
 	int64_t id, account;

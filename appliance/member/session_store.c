@@ -142,6 +142,11 @@ struct error *session_end_all(struct conn *c, int64_t account, int64_t but)
 	return db_do(c->local, stmts(c), SESSION_END_ALL, "ii", account, but);
 }
 
+struct error *session_end_everybodys(struct conn *c)
+{
+	return db_do(c->local, stmts(c), SESSION_EXPIRE, "i", INT64_MAX);
+}
+
 /* --- tokens --- */
 
 struct error *token_add(struct conn *c, const struct ticket *t, int64_t account,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Restoring a backup into an empty folder. */
 #include "appliance/app_priv.h"
+#include "appliance/member/session.h"
 #include "appliance/peers/peers.h"
 #include "appliance/recovery/backup_priv.h"
+#include "sync/peer/invite.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -328,6 +330,26 @@ static struct error *compare(struct restoring *x)
 	return NULL;
 }
 
+static struct error *note_open(void *ctx, const struct invite *i)
+{
+	if (!i->used_ms)
+		buf_add(ctx, &i->num, sizeof(i->num));
+	return NULL;
+}
+
+/* What was ended or used since the backup was made is not known any more: nobody is signed in, and no
+ * invitation is good a second time. */
+static struct error *forget_what_was_good_once(struct conn *c, void *arg)
+{
+	_cleanup_(buf_release) struct buf open = {0};
+
+	TRY(session_end_everybodys(c));
+	TRY(invite_each(c->local, note_open, &open));
+	for (size_t i = 0; i < open.n / sizeof(int64_t); i++)
+		TRY(invite_remove(c->local, ((const int64_t *)(const void *)open.p)[i]));
+	return NULL;
+}
+
 static struct error *make_box(struct restoring *x)
 {
 	_cleanup_(freep) char *path = path_join(x->r->dir, "key");
@@ -344,6 +366,7 @@ static struct error *make_box(struct restoring *x)
 		e = app_open_with(x->r->dir, x->r->env, secret_from_seed(seed), &x->app);
 	guarded_free(seed);
 	TRY(e);
+	TRY(writer_run(x->app->writer, forget_what_was_good_once, NULL));
 	if (x->bundle)
 		TRY(take_bundle(x));
 	o = app_sync_options(x->app, &paths);
