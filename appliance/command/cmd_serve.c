@@ -66,7 +66,7 @@ static void raise_walls(const struct command_run *run)
 {
 	_cleanup_(freep) char *above = NULL;
 	struct app_box box;
-	const char *dirs[5];
+	const char *dirs[6];
 	size_t n = 0;
 
 	if (!command_option(run, "--box"))
@@ -77,6 +77,7 @@ static void raise_walls(const struct command_run *run)
 	dirs[n++] = box.sticks;
 	dirs[n++] = box.network;
 	dirs[n++] = "/tmp";
+	dirs[n++] = "/var/tmp"; /* SQLite's own files without a name */
 	dirs[n++] = "/dev/null";
 	if (!sandbox_write_only(dirs, n))
 		fprintf(run->note, "This kernel has no Landlock: the daemon does without that wall.\n");
