@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "firmware/network/profile_priv.h"
+#include "sync/base/line.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -268,9 +269,8 @@ static int read_ssid(sd_bus_message *m, struct network_wish *w)
 		rc = sd_bus_message_read_array(m, 'y', &p, &n);
 	if (rc < 0)
 		return rc;
-	n = n > WISH_SSID ? WISH_SSID : n;
-	memcpy(w->ssid, p, n);
-	w->ssid[n] = 0;
+	/* Ours are text; what somebody else wrote there may be any bytes. */
+	line_clean(span_of(p, n > WISH_SSID ? WISH_SSID : n), w->ssid, sizeof(w->ssid));
 	return sd_bus_message_exit_container(m);
 }
 

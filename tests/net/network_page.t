@@ -51,6 +51,11 @@ ok "a mistake comes back with its sentence" gets 400 /admin/network wifi=off wir
 ok "the one that fits" answer_says 'address of the whole network'
 ok "nothing is tried then" says trial.state idle
 
+ok "a name that is none is refused" gets 400 /admin/network/name name=-ateneu-
+ok "with its sentence" answer_says 'letters a to z, digits and hyphens'
+ok "a good one needs the root helper, which is not here" gets 404 /admin/network/name name=ateneu
+ok "and the page says so" answer_says 'There is no helper for it here'
+
 # --- a change, tried and taken back by hand ---
 ok "a change is asked for" gets 303 /admin/network wifi=off wired=fixed address=10.77.0.60 prefix=24
 ok "and tried" within 20 says trial.state trying
