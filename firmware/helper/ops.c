@@ -13,6 +13,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+
 static int64_t mono_ms(void)
 {
 	struct timespec t;
@@ -115,11 +119,68 @@ static int run(void *ctx, const char *const *argv, int seconds, struct buf *out)
 	return status;
 }
 
+/* The kernel's newer calls instead of mount(2), which marks a read-only mount in two places: the
+ * file system, and this one mount of it. The second is copied into the daemon's own view of the
+ * mounts, where nobody could take it back when something is to be written. */
+static int set_option(int fs, char *option)
+{
+	char *value = strchr(option, '=');
+
+	if (!value)
+		return fsconfig(fs, FSCONFIG_SET_FLAG, option, NULL, 0);
+	*value++ = 0;
+	return fsconfig(fs, FSCONFIG_SET_STRING, option, value, 0);
+}
+
+/* "uid=1000,utf8"; 0 or -1. */
+static int set_options(int fs, const char *data)
+{
+	_cleanup_(freep) char *copy = strdup(data);
+	char *save = NULL;
+
+	for (char *o = copy ? strtok_r(copy, ",", &save) : NULL; o; o = strtok_r(NULL, ",", &save))
+		if (set_option(fs, o))
+			return -1;
+	return copy ? 0 : -1;
+}
+
+static int new_mount(const char *source, const char *target, const char *type, bool read_only,
+		     const char *data)
+{
+	_cleanup_(closep) int fs = fsopen(type, FSOPEN_CLOEXEC);
+	_cleanup_(closep) int at = -1;
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) ||
+	    fsconfig(fs, FSCONFIG_SET_FLAG, read_only ? "ro" : "rw", NULL, 0) ||
+	    set_options(fs, data) || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return errno;
+	at = fsmount(fs, FSMOUNT_CLOEXEC,
+		     MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME |
+			     MOUNT_ATTR_NOSYMFOLLOW);
+	if (at < 0 || move_mount(at, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH))
+		return errno;
+	return 0;
+}
+
+static int again(const char *target, bool read_only)
+{
+	_cleanup_(closep) int fs =
+		fspick(AT_FDCWD, target, FSPICK_CLOEXEC | FSPICK_SYMLINK_NOFOLLOW);
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, read_only ? "ro" : "rw", NULL, 0) ||
+	    fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
+		return errno;
+	return 0;
+}
+
 static int do_mount(void *ctx, const char *source, const char *target, const char *type,
 		    unsigned long flags, const char *data)
 {
+	bool read_only = (flags & MS_RDONLY) != 0;
+
 	(void)ctx;
-	return mount(source, target, type, flags, data) ? errno : 0;
+	return flags & MS_REMOUNT ? again(target, read_only)
+				  : new_mount(source, target, type, read_only, data);
 }
 
 static int do_unmount(void *ctx, const char *target, int flags)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -713,6 +714,99 @@ static void a_program_is_run_without_a_shell_and_stopped_in_time(void **state)
 	assert_int_not_equal(o->run(NULL, none, 5, &out), 0);
 }
 
+/* --- the real mounts, in a view of our own -------------------------------------------------------
+ */
+
+static bool can_write(const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, "x");
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static char heard(int from)
+{
+	char c = 0;
+
+	return read(from, &c, 1) == 1 ? c : 0;
+}
+
+static void tell(int to, char c)
+{
+	if (write(to, &c, 1) != 1)
+		_exit(9);
+}
+
+/* What a service sees: a copy of the mounts, into which new ones are passed on. */
+static void as_the_daemon(const char *where, int from, int to)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		_exit(1);
+	tell(to, 'r');
+	while (heard(from))
+		tell(to, can_write(where) ? 'w' : '-');
+	_exit(0);
+}
+
+/* 77: this machine lets nobody mount. */
+static int as_the_helper(const char *dir)
+{
+	_cleanup_(freep) char *where = path_join(dir, "sdb1");
+	const struct helper_ops *o = &helper_ops_system;
+	int down[2], up[2];
+	unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOEXEC;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", dir, "tmpfs", 0, "") || mount(NULL, dir, NULL, MS_SHARED, NULL) ||
+	    mkdir(where, 0755) || pipe(down) || pipe(up))
+		return 77;
+	if (fork() == 0) {
+		close(down[1]);
+		as_the_daemon(where, down[0], up[1]);
+	}
+	close(up[1]);
+	if (heard(up[0]) != 'r')
+		return 77;
+	if (o->mount(NULL, "none", where, "tmpfs", flags | MS_RDONLY, "size=64k,mode=0777"))
+		return 2;
+	tell(down[1], '?');
+	if (heard(up[0]) != '-')
+		return 3;
+	if (o->mount(NULL, "none", where, "none", flags | MS_REMOUNT, ""))
+		return 4;
+	tell(down[1], '?');
+	if (heard(up[0]) != 'w')
+		return 5;
+	if (o->mount(NULL, "none", where, "none", flags | MS_REMOUNT | MS_RDONLY, ""))
+		return 6;
+	tell(down[1], '?');
+	if (heard(up[0]) != '-')
+		return 7;
+	if (o->mount(NULL, "none", where, "nonsense", flags, "") == 0)
+		return 8;
+	return o->unmount(NULL, where, UMOUNT_NOFOLLOW) ? 9 : 0;
+}
+
+static void a_stick_becomes_writable_and_read_only_in_the_daemons_view_too(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0)
+		_exit(as_the_helper(dir));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip_note("nothing can be mounted here");
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_machine, close_machine)
 
 int main(void)
@@ -736,6 +830,7 @@ int main(void)
 		CASE(the_daemon_asks_and_hears_the_sentence),
 		CASE(nobody_but_the_daemon_is_heard),
 		CASE(a_machine_without_a_helper_says_so),
+		cmocka_unit_test(a_stick_becomes_writable_and_read_only_in_the_daemons_view_too),
 		CASE(a_program_is_run_without_a_shell_and_stopped_in_time),
 	};
 
