@@ -393,6 +393,8 @@ struct error *object_refold(struct batch *b, struct object *o) MUST;
 extern const struct op_type erase_types[];
 /* The op that erases this one, by the smallest (time, id); num 0: none may. */
 struct error *erase_effective(struct conn *c, const struct op_rec *target, struct op_rec *ret) MUST;
+/* The targets of all erase ops there are, whether these may or not: struct hash. */
+struct error *erase_targets(struct conn *c, struct buf *targets) MUST;
 /* An erase op came. */
 struct error *erase_note(struct batch *b, const struct op_rec *r, const struct op *op) MUST;
 /* Its target is to be looked at again. */

@@ -162,8 +162,7 @@ struct error *erase_settle(struct batch *b, const struct hash *target)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Of every erase op there is, whether it may or not. */
-static struct error *all_targets(struct conn *c, struct buf *targets)
+struct error *erase_targets(struct conn *c, struct buf *targets)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
 	bool row;
@@ -184,7 +183,7 @@ struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
 	_cleanup_(buf_release) struct buf targets = {0};
 
 	TRY(memory_load(c));
-	TRY(all_targets(c, &targets));
+	TRY(erase_targets(c, &targets));
 	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
 		const struct hash *id = (const struct hash *)(void *)targets.p + i;
 		const struct space *space;
@@ -247,7 +246,7 @@ struct error *erased_lacking(struct conn *c, const struct hash *space, uint64_t 
 	_cleanup_(buf_release) struct buf targets = {0};
 	struct lacking k = {.space = space};
 
-	TRY(all_targets(c, &targets));
+	TRY(erase_targets(c, &targets));
 	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
 		const struct hash *id = (const struct hash *)(void *)targets.p + i;
 		struct op_rec t;

@@ -198,18 +198,12 @@ static struct error *load_runs(struct conn *c)
 
 static struct error *load_erased(struct conn *c)
 {
-	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
-	bool row;
+	_cleanup_(buf_release) struct buf targets = {0};
 
-	for (;;) {
-		struct hash id;
-
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		db_id(st, 0, &id);
-		idmap_put(&c->community->m.erased, &id, 0);
-	}
+	TRY(erase_targets(c, &targets));
+	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++)
+		idmap_put(&c->community->m.erased, (const struct hash *)(void *)targets.p + i, 0);
+	return NULL;
 }
 
 static struct error *load_rule(struct conn *c, struct space *s, const struct op_rec *r)
