@@ -131,6 +131,20 @@ static inline const char *reply_text(const struct reply *r, const char *path, ch
 }
 #define TEXT(r, path) (reply_text((r), (path), (char[300]){0}))
 
+/* What must go well: JSON, consumed. out NULL, or the url of the answer. */
+static inline void site_say(struct site *s, enum site_person who, const char *path,
+			    json_t *take_body, char out[300])
+{
+	_cleanup_(freep) char *form = json_dumps(take_body, 0);
+	_cleanup_(reply_release) struct reply r = site_ask(s, who, path, form);
+
+	json_decref(take_body);
+	if (r.status >= 300)
+		fail_msg("%s: %ld %s", path, r.status, buf_str(&r.body));
+	if (out)
+		reply_text(&r, "url", out);
+}
+
 static inline struct error *site_found(struct conn *c, void *arg)
 {
 	struct site *s = arg;

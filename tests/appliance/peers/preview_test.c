@@ -9,26 +9,15 @@ static struct site site;
 static struct hash space;
 static struct pubkey peer, ally;
 
-static void say(enum site_person who, const char *path, json_t *take_body, char out[300])
-{
-	_cleanup_(freep) char *form = json_dumps(take_body, 0);
-	_cleanup_(reply_release) struct reply r = site_ask(&site, who, path, form);
-
-	json_decref(take_body);
-	if (r.status >= 300)
-		fail_msg("%s: %ld %s", path, r.status, buf_str(&r.body));
-	if (out)
-		reply_text(&r, "url", out);
-}
-
 static void write_in(const char *place, const char *title)
 {
 	char path[400], topic[300];
 
 	snprintf(path, sizeof(path), "/forum/general%s/topics", place);
-	say(REMEI, path, json_pack("{s:s, s:s}", "title", title, "text", "first"), topic);
+	site_say(&site, REMEI, path,
+		 json_pack("{s:s, s:s}", "title", title, "text", "first"), topic);
 	snprintf(path, sizeof(path), "%s/posts", topic);
-	say(REMEI, path, json_pack("{s:s}", "text", "second"), NULL);
+	site_say(&site, REMEI, path, json_pack("{s:s}", "text", "second"), NULL);
 }
 
 static void write_doc(const char *place, const char *name)
@@ -36,7 +25,7 @@ static void write_doc(const char *place, const char *name)
 	char path[400];
 
 	snprintf(path, sizeof(path), "/library%s", place);
-	say(REMEI, path,
+	site_say(&site, REMEI, path,
 	    json_pack("{s:s, s:s, s:s}", "path", name, "title", name, "text", "Secret"), NULL);
 }
 

@@ -37,18 +37,6 @@ static struct error *index_all(struct conn *c, void *arg)
 	return NULL;
 }
 
-static void say(enum site_person who, const char *path, json_t *take_body, char out[300])
-{
-	_cleanup_(freep) char *form = json_dumps(take_body, 0);
-	_cleanup_(reply_release) struct reply r = site_ask(&site, who, path, form);
-
-	json_decref(take_body);
-	if (r.status >= 300)
-		fail_msg("%s: %ld %s", path, r.status, buf_str(&r.body));
-	if (out)
-		reply_text(&r, "url", out);
-}
-
 static void fill(void)
 {
 	struct spaces_new what = {.name = CANARY,
@@ -62,11 +50,12 @@ static void fill(void)
 	snprintf(place, sizeof(place), "%.8s", ID(&space));
 	assert_ok(writer_run(site.app->writer, join, NULL));
 	snprintf(path, sizeof(path), "/forum/general@%s/topics", place);
-	say(JOAN, path, json_pack("{s:s, s:s}", "title", CANARY, "text", CANARY " first"), topic);
+	site_say(&site, JOAN, path,
+		 json_pack("{s:s, s:s}", "title", CANARY, "text", CANARY " first"), topic);
 	snprintf(path, sizeof(path), "%s/posts", topic);
-	say(REMEI, path, json_pack("{s:s}", "text", CANARY " second"), post);
+	site_say(&site, REMEI, path, json_pack("{s:s}", "text", CANARY " second"), post);
 	snprintf(path, sizeof(path), "/library/@%s", place);
-	say(JOAN, path,
+	site_say(&site, JOAN, path,
 	    json_pack("{s:s, s:s, s:s}", "path", "plans", "title", CANARY, "text", CANARY), NULL);
 	assert_ok(app_conn(site.app, &c));
 	assert_ok(library_git_update(c, site.dir, &space));
