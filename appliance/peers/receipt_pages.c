@@ -74,7 +74,7 @@ static void say(const struct paper *p, json_t *list, struct error *take_sentence
 
 static const char *number(const struct paper *p, uint64_t n)
 {
-	return arena_printf(request_arena(p->r), "%llu", (unsigned long long)n);
+	return request_number_text(p->r, (int64_t)n);
 }
 
 static const char *space_name(const struct paper *p, const struct hash *id)
@@ -202,11 +202,14 @@ static json_t *moved_json(const struct paper *p)
 			      number(p, p->body.bytes[0] + p->body.bytes[1])));
 	for (int i = 0; i < takers[p->body.kind]; i++)
 		say(p, list,
-		    error_new(ERR_INTERNAL,
-			      N_("New at %s: %s entries, and %s contents that had"
-				 " been missing."),
-			      p->name[i], number(p, p->body.fresh[i]),
-			      number(p, p->body.filled[i])));
+		    !p->body.filled[i]
+			    ? error_new(ERR_INTERNAL, N_("New at %s: %s entries."), p->name[i],
+					number(p, p->body.fresh[i]))
+			    : error_new(ERR_INTERNAL,
+					N_("New at %s: %s entries, and %s contents that had"
+					   " been missing."),
+					p->name[i], number(p, p->body.fresh[i]),
+					number(p, p->body.filled[i])));
 	if (p->body.blobs)
 		say(p, list,
 		    error_new(ERR_INTERNAL, N_("%s took %s files."), p->name[ASKER],
