@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/command/cmd.h"
+#include "appliance/peers/coming.h"
 #include "appliance/command/new_box.h"
 #include "appliance/recovery/backup.h"
 #include "appliance/recovery/sheet.h"
@@ -57,6 +58,22 @@ static struct error *read_sheets(struct command_run *run, struct secret **ret)
 	return e;
 }
 
+/* A partial box, or one whose first sync is not over, has not everything to back up. */
+static void say_lacks(struct command_run *run)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct coming n = {.missing = 0};
+	struct error *e = app_conn(run->app, &c);
+
+	if (!e)
+		e = coming_count(c, &n);
+	error_free(e);
+	if (n.missing)
+		fprintf(run->note,
+			"The contents of %llu entries are not on this box, and so not in it.\n",
+			(unsigned long long)n.missing);
+}
+
 struct error *cmd_backup(struct command_run *run)
 {
 	_cleanup_(guarded_freep) char *passphrase = guarded_new(1001);
@@ -71,6 +88,8 @@ struct error *cmd_backup(struct command_run *run)
 		(unsigned long long)n.entries, (unsigned long long)n.blobs,
 		key.passphrase ? "The passphrase opens it."
 			       : "Two of this box's recovery sheets open it.");
+	if (!small)
+		say_lacks(run);
 	return NULL;
 }
 

@@ -161,9 +161,23 @@ static int compare_ids(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct hash));
 }
 
+/* Over the entries, which a partial box has as any other; or over what pages show, which it has not all. */
+static struct error *digest_one(struct conn *c, const struct hash *space, bool entries,
+				struct hash *ret)
+{
+	struct space_digest d;
+
+	if (!entries)
+		return community_digest(c, space, ret);
+	TRY(heads_space_digest(c->log, space, &d));
+	*ret = d.heads;
+	return NULL;
+}
+
 /* One line a space, sorted by id, so that the lines of two boxes can be compared as they are. */
 struct error *cmd_digest(struct command_run *run)
 {
+	bool entries = command_option(run, "--entries");
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct space_ids ids = {.n = 0};
 
@@ -173,7 +187,7 @@ struct error *cmd_digest(struct command_run *run)
 	for (size_t i = 0; i < ids.n; i++) {
 		struct hash h;
 
-		TRY(community_digest(c, &ids.id[i], &h));
+		TRY(digest_one(c, &ids.id[i], entries, &h));
 		fprintf(run->out, "%s %s\n", ID(&ids.id[i]), ID(&h));
 	}
 	return NULL;

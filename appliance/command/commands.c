@@ -121,7 +121,9 @@ const struct command commands[] = {
 		     TEXT("--blobs-up-to", "SIZE (20M), or “all”: only files up to that")}},
 	{"verify", "read everything and check every signature, hash and chain", cmd_verify},
 	{"rebuild", "make the pages' tables anew from the logs", cmd_rebuild},
-	{"digest", "one hash per space: equal on boxes that hold the same", cmd_digest},
+	{"digest", "one hash per space: equal on boxes that hold the same", cmd_digest,
+	 .options = {FLAG("--entries", "over the entries alone: equal also where payloads are not"
+				       " kept")}},
 	{"backup", "write a sealed copy of everything, keys included, into a file", cmd_backup,
 	 .args = {{"FILE", OPTION_FILE_OUT, true, "the file to write"}},
 	 .options = {READS("--passphrase-file",

@@ -2,6 +2,7 @@
 /* The volunteer's page of backups. */
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/page/language.h"
+#include "appliance/peers/coming.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/recovery.h"
 #include "sync/peer/keep.h"
@@ -189,6 +190,7 @@ static struct error *show(struct request *r, int status, const char *problem)
 		json_pack("{s:o, s:o, s:o, s:o, s:{}}", "places", l.places, "peers", l.peers,
 			  "left", l.left, "folders", folders_json(r), "form");
 	struct keeper *k = request_app(r)->keeper;
+	struct coming lacks;
 	struct recovery_state s;
 	struct error *e = place_each(request_conn(r), add_place, &l);
 
@@ -198,6 +200,8 @@ static struct error *show(struct request *r, int status, const char *problem)
 		e = list_left(&l);
 	if (!e)
 		e = recovery_state(request_conn(r), &s);
+	if (!e)
+		e = coming_count(request_conn(r), &lacks);
 	if (e) {
 		json_decref(context);
 		return e;
@@ -205,6 +209,7 @@ static struct error *show(struct request *r, int status, const char *problem)
 	drop_chosen(json_object_get(context, "folders"), l.places);
 	if (json_array_size(l.peers) || json_array_size(l.left))
 		json_object_set_new(context, "has_peers", json_true());
+	json_object_set_new(context, "lacks", json_integer((json_int_t)lacks.missing));
 	if (s.proved_ms)
 		json_object_set_new(context, "proof", proof_json(r, &s));
 	if (s.sheets_ms)

@@ -31,7 +31,8 @@ token_of b >"$T/token.b"
 ok "a approves b" "$LLIURE" peer add "$(sync_addr b)" "$(key_of b)" --data "$T/a"
 ok "b syncs" until_ok 10 "$LLIURE" sync --data "$T/b"
 ok "and holds all" until_ok 20 digests_alike
-whole=$(digest_of b)
+ok "and its first page no longer says that something is on its way" not reads b / "have arrived"
+entries_digest() { "$LLIURE" digest --entries --data "$T/$1" | sort; }
 fresh=$(act a /forum/general/topics '{"title": "Fresh", "text": "written today"}' | python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])')
 old=$(get a "/forum/general.json?page=1" | python3 -c '
 import json, sys
@@ -70,6 +71,8 @@ ok "the fresh conversation stays" until_ok 10 reads b "/topic/$fresh" "written t
 is "the old ones are off the list" "$(topics_of b)" 1
 ok "the entries are still all there" "$LLIURE" verify --data "$T/b"
 is "a lost nothing" "$(topics_of a)" 30
+is "the digest of the entries is that of a" "$(entries_digest b)" "$(entries_digest a)"
+is "the page of backups says what they lack" "$(get_as b /admin/recovery.json | json lacks)" 1200
 ok "the page of an old one says that it is not kept here" reads b "/topic/$old" "Not kept on this box"
 ok "and offers it" reads b "/topic/$old" "/topic/$old/fetch"
 ok "b syncs" until_ok 10 "$LLIURE" sync --data "$T/b"
