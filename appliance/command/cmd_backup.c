@@ -66,7 +66,7 @@ static void say_lacks(struct command_run *run)
 	struct error *e = app_conn(run->app, &c);
 
 	if (!e)
-		e = coming_count(c, &n);
+		e = coming_count(run->app, c, &n);
 	error_free(e);
 	if (n.missing)
 		fprintf(run->note,

@@ -11,5 +11,8 @@ struct coming {
 };
 /* Counted once for each state of the log. Any thread, with its own conn. */
 struct error *coming_count(struct app *a, struct conn *c, struct coming *ret) MUST;
-/* page.coming {missing, entries, keep_days} on the first page and in the care of the house. */
+/* page.coming {missing, entries, keep_days, here_text, announced_text, rows[] {peer, space, here_text,
+ * announced_text}} on the first page and in the care of the house (only there with rows): so many messages
+ * are here of about as many as peers announced. page.elsewhere {missing, entries, keep_days} of a partial
+ * box. */
 struct error *coming_page_hook(struct request *r, json_t *page) MUST;

@@ -40,6 +40,8 @@ struct peers {
 	pthread_mutex_t lock;
 	struct conn *conn; /* NULL: not opened yet */
 	struct coming_memo coming;
+	struct peers_announced announced[PEERS_ANNOUNCED];
+	size_t announced_n;
 };
 
 struct peers *peers_new(struct app *a)
@@ -184,6 +186,38 @@ static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 		clock_env_heard(a->clock, peer, ahead_ms);
 }
 
+static void host_announced(void *ctx, const struct pubkey *peer, const struct hash *space,
+			   uint64_t entries)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	struct peers_announced *row = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->announced_n && !row; i++)
+		if (pubkey_eq(&p->announced[i].peer, peer) &&
+		    hash_eq(&p->announced[i].space, space))
+			row = &p->announced[i];
+	if (!row && p->announced_n < PEERS_ANNOUNCED)
+		row = &p->announced[p->announced_n++];
+	if (row)
+		*row = (struct peers_announced){*peer, *space, entries};
+	pthread_mutex_unlock(&p->lock);
+}
+
+size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED])
+{
+	struct peers *p = a->peers;
+	size_t n;
+
+	if (!p)
+		return 0;
+	pthread_mutex_lock(&p->lock);
+	n = p->announced_n;
+	memcpy(out, p->announced, n * sizeof(*out));
+	pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
 static enum clock_quality host_clock_quality(void *ctx)
 {
 	const struct app *a = ctx;
@@ -220,6 +254,7 @@ struct sync_host peers_host(struct app *a)
 				  .twin = copy_twin,
 				  .clock = host_clock,
 				  .clock_quality = host_clock_quality,
+				  .announced = host_announced,
 				  .succeeds = copy_succeeds,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};

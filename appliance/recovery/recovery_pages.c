@@ -201,7 +201,7 @@ static struct error *show(struct request *r, int status, const char *problem)
 	if (!e)
 		e = recovery_state(request_conn(r), &s);
 	if (!e)
-		e = coming_count(request_conn(r), &lacks);
+		e = coming_count(request_app(r), request_conn(r), &lacks);
 	if (e) {
 		json_decref(context);
 		return e;

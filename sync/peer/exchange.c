@@ -119,6 +119,15 @@ static bool next_blob(void *ctx, struct hash *ret)
 	       host->next_blob(host->ctx, &x->o.to.peer, ret);
 }
 
+static void announced(void *ctx, const struct space_count *count)
+{
+	const struct exchange *x = ctx;
+	const struct sync_host *host = x->o.host;
+
+	if (host->announced)
+		host->announced(host->ctx, &x->o.to.peer, &count->space, count->entries);
+}
+
 struct error *exchange_new(const struct exchange_options *o, struct exchange **ret)
 {
 	_cleanup_(exchange_freep) struct exchange *x = calloc(1, sizeof(*x));
@@ -132,6 +141,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .shares = shares,
 				     .follows = follows,
 				     .next_blob = next_blob,
+				     .announced = announced,
 				     .tally = x ? &x->tally : NULL};
 	char number[2 * RECEIPT_EXCHANGE + 1];
 

@@ -44,6 +44,10 @@ struct sync_host {
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);
 	/* An approved peer's clock is that much ahead of ours, as it says. Quick. NULL: nobody asks. */
 	void (*clock)(void *ctx, const struct pubkey *peer, int64_t ahead_ms);
+	/* A peer says that it holds so many entries of a space that we follow: for people only. Quick.
+	 * NULL: nobody asks. */
+	void (*announced)(void *ctx, const struct pubkey *peer, const struct hash *space,
+			  uint64_t entries);
 	/* What vouches for our clock, for others to weigh. NULL: it is not said. */
 	enum clock_quality (*clock_quality)(void *ctx);
 	/* A stranger shows a statement, signed and in order, that it goes on for a box that is

@@ -66,6 +66,22 @@ static bool status_shares(void *ctx, const struct hash *space)
 	return !o->shares || o->shares(o->ctx, &o->peer, space);
 }
 
+/* How much there is, for whoever has a large first sync before them. */
+static struct error *say_counts(struct stream_writer *w, struct log_store *log,
+				const struct space_digest *rows, size_t n)
+{
+	struct space_count counts[LIMIT_SPACES];
+	struct log_counts c;
+
+	for (size_t i = 0; i < n; i++) {
+		TRY(log_count(log, &rows[i].space, &c));
+		counts[i] = (struct space_count){rows[i].space, c.entries};
+	}
+	if (n)
+		stream_put_counts(w, counts, n);
+	return NULL;
+}
+
 struct error *serve_status(const struct session_options *o, struct log_store *log, struct buf *out)
 {
 	struct space_digest rows[LIMIT_SPACES];
@@ -85,6 +101,7 @@ struct error *serve_status(const struct session_options *o, struct log_store *lo
 		stream_put_partial(&w, &o->keep, wanting);
 	}
 	stream_put_digests(&w, rows, n);
+	TRY(say_counts(&w, log, rows, n));
 	stream_put_end(&w);
 	for (size_t i = 0; i < n; i++)
 		tally_digests(o->tally, &rows[i], NULL);

@@ -73,7 +73,7 @@ static struct error *push_answered(struct session *s, struct log_store *log);
 
 static const struct request requests[] = {
 	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_PARTIAL) |
-			       FRAME_BIT(FRAME_DIGESTS),
+			       FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_COUNTS),
 		       NULL, status_frame, status_answered},
 	[ST_RANGES] = {"POST", SYNC_PATH_PULL, FRAME_BIT(FRAME_RANGES) | FRAME_BIT(FRAME_NOTE),
 		       ranges_build, ranges_frame, ranges_answered},
@@ -214,6 +214,9 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		s->partial = keep_is_partial(&f->partial.keep);
 		s->wanting = f->partial.wanting;
 	}
+	for (size_t i = 0; f->type == FRAME_COUNTS && i < f->counts.n && s->o.announced; i++)
+		if (follows(s, &f->counts.rows[i].space))
+			s->o.announced(s->o.ctx, &f->counts.rows[i]);
 	if (f->type != FRAME_DIGESTS)
 		return NULL;
 	ENSURE(!s->spaces, error_new(ERR_MALFORMED, N_("The other box lists its spaces twice.")));

@@ -77,6 +77,8 @@ struct session_options {
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
+	/* The peer says that it holds so many entries of a space. NULL: nobody asks. */
+	void (*announced)(void *ctx, const struct space_count *count);
 	/* Where what goes over the wire is counted; must outlive the session. NULL: nowhere. */
 	struct wire_tally *tally;
 };

@@ -31,6 +31,7 @@ enum frame_type {
 	FRAME_RECEIPT = 13, /* a signed receipt of an exchange */
 	FRAME_ADDRESSES = 14, /* where a box says that it listens: sync/peer/addresses.h */
 	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
+	FRAME_COUNTS = 18,  /* how many entries of each space the speaker holds, about (status) */
 	FRAME_PROOF = 17,   /* of what a box holds: a nonce, and the answer (held.h) */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
@@ -68,6 +69,12 @@ struct space_digest {
 	struct hash space;
 	struct hash heads;   /* heads_digest */
 	uint8_t missing[16]; /* of the missing payloads; zero when there are none */
+};
+
+/* For people, who wait for a large first sync; nothing is decided by it. */
+struct space_count {
+	struct hash space;
+	uint64_t entries;
 };
 
 struct seq_range {
@@ -167,6 +174,10 @@ struct frame {
 		uint64_t end_frames;
 		struct stream_claim claim;
 		struct hash proof;
+		struct {
+			const struct space_count *rows;
+			size_t n;
+		} counts;
 	};
 };
 
@@ -207,6 +218,7 @@ void stream_put_note(struct stream_writer *w, const struct log_id *id, uint64_t 
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known);
 void stream_put_receipt(struct stream_writer *w, const struct signature *sig, struct span bytes);
 void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
+void stream_put_counts(struct stream_writer *w, const struct space_count *rows, size_t n);
 void stream_put_proof(struct stream_writer *w, const struct hash *proof);
 void stream_put_addresses(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);

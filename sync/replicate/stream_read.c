@@ -152,6 +152,24 @@ static struct error *read_partial(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_counts(struct stream_reader *r, struct reader *b)
+{
+	enum { COUNT_BYTES = 40 };
+	size_t n = reader_u16(b);
+	struct space_count *rows;
+
+	ENSURE(n <= LIMIT_SPACES && b->rest.n == n * COUNT_BYTES,
+	       malformed("a list of counts has the wrong size"));
+	rows = arena_array(&r->arena, struct space_count, n ? n : 1);
+	for (size_t i = 0; i < n; i++) {
+		reader_copy(b, rows[i].space.b, sizeof(rows[i].space.b));
+		rows[i].entries = reader_u64(b);
+	}
+	r->frame.counts.rows = rows;
+	r->frame.counts.n = n;
+	return NULL;
+}
+
 static struct error *read_proof(struct stream_reader *r, struct reader *b)
 {
 	reader_copy(b, r->frame.proof.b, sizeof(r->frame.proof.b));
@@ -418,6 +436,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_PARTIAL] = read_partial,
 	[FRAME_CLAIM] = read_claim,	[FRAME_PROOF] = read_proof,
+	[FRAME_COUNTS] = read_counts,
 	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,
 };

@@ -77,6 +77,18 @@ void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool w
 	frame_close(w);
 }
 
+void stream_put_counts(struct stream_writer *w, const struct space_count *rows, size_t n)
+{
+	assert(n <= LIMIT_SPACES);
+	frame_open(w, FRAME_COUNTS);
+	buf_u16(w->out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		buf_add(w->out, rows[i].space.b, sizeof(rows[i].space.b));
+		buf_u64(w->out, rows[i].entries);
+	}
+	frame_close(w);
+}
+
 void stream_put_proof(struct stream_writer *w, const struct hash *proof)
 {
 	frame_open(w, FRAME_PROOF);

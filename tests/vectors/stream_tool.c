@@ -159,6 +159,16 @@ static json_t *frame_body(const struct frame *f)
 				 (json_int_t)f->partial.keep.payload_days, "blob_max",
 				 number(f->partial.keep.blob_max), "wanting",
 				 (int)f->partial.wanting);
+	case FRAME_COUNTS: {
+		json_t *rows = json_array();
+
+		for (size_t i = 0; i < f->counts.n; i++)
+			json_array_append_new(rows, json_pack("{so, so}", "space",
+							      hex(&f->counts.rows[i].space, 32),
+							      "entries",
+							      number(f->counts.rows[i].entries)));
+		return rows;
+	}
 	case FRAME_PROOF:
 		return json_pack("{so}", "proof", hex(&f->proof, sizeof(f->proof)));
 	case FRAME_RESULT:

@@ -884,6 +884,25 @@ static void wherever_a_long_first_sync_is_cut_nothing_comes_twice(void **state)
 	assert_same(f);
 }
 
+static struct space_count announced_last;
+
+static void note_announced(void *ctx, const struct space_count *count)
+{
+	announced_last = *count;
+}
+
+/* Who has a large first sync before them can say how much there is. */
+static void how_much_there_is_is_said_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	write_n(f, &f->a, 40, "x");
+	f->b.o.announced = note_announced;
+	boxes_sync(&f->b, &f->a);
+	assert_id_equal(&announced_last.space, &f->space);
+	assert_int_equal(announced_last.entries, 42);
+}
+
 /* --- partial boxes --- */
 
 static void a_partial_box_asks_only_for_what_it_keeps_and_settles(void **state)
@@ -997,6 +1016,7 @@ int main(void)
 		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
 		T(a_long_log_that_is_pushed_comes_newest_first_too),
 		T(wherever_a_long_first_sync_is_cut_nothing_comes_twice),
+		T(how_much_there_is_is_said_at_once),
 		T(a_partial_box_asks_only_for_what_it_keeps_and_settles),
 		T(a_partial_box_that_lacks_what_it_keeps_is_given_it),
 		T(what_a_partial_box_holds_it_gives),
