@@ -222,12 +222,36 @@ static void a_receipt_that_never_ends_holds_nobody_up(void **state)
 	test_dir_remove(dir);
 }
 
+static struct error *count_signed(void *ctx, const struct receipt *r)
+{
+	*(int *)ctx += r->state != RECEIPT_UNSIGNED;
+	return NULL;
+}
+
+/* 404: a box from before there were receipts. The exchange went well, and no half paper is kept. */
+static void a_peer_that_knows_no_receipts_is_no_failure_and_leaves_none(void **state)
+{
+	struct peer_of_files p = {.endless = false};
+	int lines = 0;
+
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	net_box_stop(&box);
+	assert_ok(receipt_each(box.local, NULL, 100, count_signed, &lines));
+	assert_int_equal(lines, 0);
+	net_box_close(&box);
+	peer_stop(&p);
+	test_dir_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_never_ends_costs_at_most_the_quota),
 		cmocka_unit_test(another_file_than_the_one_asked_for_is_noted),
 		cmocka_unit_test(a_receipt_that_never_ends_holds_nobody_up),
+		cmocka_unit_test(a_peer_that_knows_no_receipts_is_no_failure_and_leaves_none),
 	};
 
 	return run_group(tests);

@@ -261,6 +261,58 @@ static void a_push_brings_nothing_in_and_nothing_out(void **state)
 	assert_true(a.entries > 0);
 }
 
+/* One entry that this box signed for the private space, as a push. */
+static void push_of(const struct secret *key, struct buf *out)
+{
+	struct entry e = {.space = space,
+			  .seq = 1,
+			  .incarnation = 7,
+			  .rules = space,
+			  .flags = ENTRY_SEALED,
+			  .epoch = 1,
+			  .time = env_now(site.app->env)};
+	struct log_id own = {space, key_of(key), 7};
+	struct stored s = {.seq = 1, .payload = span_str("what nobody asked for")};
+	struct stream_writer w;
+
+	entry_make(&e, NULL, key, s.salt, s.payload, &s.raw);
+	s.hash = entry_hash(&s.raw);
+	s.op_id = entry_op_id(&s.raw);
+	stream_begin(&w, out);
+	stream_entries_begin(&w, &own);
+	assert_true(stream_entries_add(&w, &s, false));
+	stream_entries_end(&w);
+	stream_put_end(&w);
+}
+
+/* It is refused by name, and neither entry nor log nor anything of the space is the richer for it.
+ */
+static void entries_of_who_was_not_admitted_are_not_taken(void **state)
+{
+	_cleanup_(buf_release) struct buf body = {0};
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct log_id own = {space, key_of(stranger), 7};
+	struct log_counts before, after;
+	struct log_info info;
+	struct answer a;
+
+	assert_ok(app_conn(site.app, &c));
+	assert_ok(log_count(c->log, &space, &before));
+	push_of(stranger, &body);
+	a = ask(stranger, SERVE_PUSH, &body);
+	assert_int_equal(a.entries + a.heads + a.locators + a.missing + a.ranges + a.forks, 0);
+	assert_int_equal(a.notes, 1);
+	assert_true(a.why == ERR_NOT_ADMITTED || a.why == ERR_DENIED);
+	assert_ok(log_count(c->log, &space, &after));
+	assert_int_equal(after.entries, before.entries);
+	assert_int_equal(after.logs, before.logs);
+	assert_fails(log_info_get(c->log, &own, &info), ERR_NOT_FOUND);
+	/* Nor through one that may carry it, and brings what it was given. */
+	a = ask(carrier, SERVE_PUSH, &body);
+	assert_true(a.why == ERR_NOT_ADMITTED);
+	assert_fails(log_info_get(c->log, &own, &info), ERR_NOT_FOUND);
+}
+
 static void fill(void)
 {
 	struct spaces_new what = {.name = "Consell",
@@ -306,6 +358,7 @@ int main(void)
 		cmocka_unit_test(a_pull_that_names_it_is_denied),
 		cmocka_unit_test(neither_payloads_nor_ranges_are_given),
 		cmocka_unit_test(a_push_brings_nothing_in_and_nothing_out),
+		cmocka_unit_test(entries_of_who_was_not_admitted_are_not_taken),
 	};
 
 	test_init();
