@@ -32,7 +32,10 @@ static bool give_up_rights(void)
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		keep |= UINT64_C(1) << kept[i];
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
+		/* What the unit took away can't be dropped again: that needs a right it took, too.
+		 */
+		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 &&
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
 			return false;
 	for (int i = 0; i < 2; i++) {
 		data[i].permitted &= (uint32_t)(keep >> 32 * i);
