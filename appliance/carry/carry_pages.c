@@ -24,6 +24,24 @@ static json_t *download_json(struct request *r, const struct carry_download *d)
 			 d->size < PHOTO_BYTES / 2);
 }
 
+static struct error *count_peer(void *ctx, const struct peer *p)
+{
+	(void)p;
+	++*(size_t *)ctx;
+	return NULL;
+}
+
+/* Who brings something to a house that knows no other is told before the way was for nothing. */
+static void alone_into(struct request *r, json_t *context)
+{
+	size_t n = 0;
+	struct error *e = peer_each(request_conn(r)->local, count_peer, &n);
+
+	if (!e && !n)
+		json_object_set_new(context, "alone", json_true());
+	error_free(e);
+}
+
 static struct error *show(struct request *r, int status, const char *error)
 {
 	struct carry *c = request_app(r)->carry;
@@ -37,6 +55,7 @@ static struct error *show(struct request *r, int status, const char *error)
 	carry_follow(r, context, !d.ready && !d.failed && !error);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
+	alone_into(r, context);
 	return respond_page_status(r, status, "carry", request_text(r, N_("Carry news")), context);
 }
 
