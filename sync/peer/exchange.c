@@ -91,7 +91,7 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	int over = LEDGER_ITEMS;
 
 	if (x->o.ledger)
-		over = ledger_room(x->o.ledger, &x->o.to.peer, log, run ? run->first : 0,
+		over = ledger_room(x->o.ledger, &x->o.to.peer, log, ledger_first(x->o.log, run),
 				   run ? run->n : 0, bytes);
 	if (over != LEDGER_ITEMS) {
 		x->no_room++;

@@ -223,6 +223,20 @@ uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_it
 	return left;
 }
 
+uint64_t ledger_first(struct log_store *log, const struct ingest *run)
+{
+	struct log_info info;
+	struct error *err;
+
+	if (!run || !log || run->first != 1)
+		return run ? run->first : 0;
+	err = log_info_get(log, run->id, &info);
+	if (!err)
+		return 2;
+	error_free(err);
+	return 1;
+}
+
 int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
 		size_t entries, uint64_t bytes)
 {

@@ -74,6 +74,9 @@ bool ledger_keeps_disk(uint64_t size, uint64_t free_bytes);
 void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n);
 /* How much is left until the nearest quota of the peer; UINT64_MAX: no quota. */
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item);
+/* The first sequence as the ledger counts: payloads that follow the headers of a log that is here begin
+ * no log. */
+uint64_t ledger_first(struct log_store *log, const struct ingest *run);
 /* Is there room for this run of entries (bytes: with their payloads)? Charges it when there is.
  * LEDGER_ITEMS: there is; else the first item whose quota it exceeds, or LEDGER_DISK. */
 int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,

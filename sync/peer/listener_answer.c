@@ -273,7 +273,7 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	int over = LEDGER_ITEMS;
 
 	if (o->ledger)
-		over = ledger_room(o->ledger, &r->peer, log, run ? run->first : 0, run ? run->n : 0,
+		over = ledger_room(o->ledger, &r->peer, log, ledger_first(r->log, run), run ? run->n : 0,
 				   bytes);
 	if (over != LEDGER_ITEMS) {
 		r->no_room++;
