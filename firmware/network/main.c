@@ -86,6 +86,10 @@ static struct error *first(struct run *r)
 		TRY(nm_set(r->nm, &w));
 	}
 	TRY(first_names(r));
+	/* A radio that did not come up at once is not left to itself: nobody serves pages yet that
+	 * could tell. Hours are the daemon's. */
+	if (w.wifi != WIFI_OFF && w.from == w.to)
+		TRY(nm_air(r->nm, true));
 	printf("ssid %s\npassword %s\ncode %s\n", w.ssid, w.lock == LOCK_OPEN ? "" : w.password,
 	       network_wifi_code(&w, code, sizeof(code)));
 	return NULL;
