@@ -42,6 +42,11 @@ struct peers {
 	struct coming_memo coming;
 	struct peers_announced announced[PEERS_ANNOUNCED];
 	size_t announced_n;
+	struct {
+		struct pubkey peer;
+		uint32_t days;
+	} part[LIMIT_PEERS]; /* peers that say that they are partial boxes, or were */
+	size_t part_n;
 };
 
 struct peers *peers_new(struct app *a)
@@ -218,6 +223,36 @@ size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED
 	return n;
 }
 
+static void host_keeps_days(void *ctx, const struct pubkey *peer, uint32_t days)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	size_t i = 0;
+
+	pthread_mutex_lock(&p->lock);
+	while (i < p->part_n && !pubkey_eq(&p->part[i].peer, peer))
+		i++;
+	if (i == p->part_n && days && p->part_n < ARRAY_LEN(p->part))
+		p->part[p->part_n++].peer = *peer;
+	if (i < p->part_n)
+		p->part[i].days = days;
+	pthread_mutex_unlock(&p->lock);
+}
+
+uint32_t peers_keeps_days(struct app *a, const struct pubkey *peer)
+{
+	struct peers *p = a->peers;
+	uint32_t days = 0;
+
+	if (!p)
+		return 0;
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->part_n; i++)
+		if (pubkey_eq(&p->part[i].peer, peer))
+			days = p->part[i].days;
+	pthread_mutex_unlock(&p->lock);
+	return days;
+}
+
 static enum clock_quality host_clock_quality(void *ctx)
 {
 	const struct app *a = ctx;
@@ -255,6 +290,7 @@ struct sync_host peers_host(struct app *a)
 				  .clock = host_clock,
 				  .clock_quality = host_clock_quality,
 				  .announced = host_announced,
+				  .keeps_days = host_keeps_days,
 				  .succeeds = copy_succeeds,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};

@@ -135,5 +135,9 @@ struct peers_announced {
 };
 size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED]);
 
+/* As the peer said last since this box was started: it is a partial box and keeps the messages of so many
+ * days; 0: it keeps all, or was not met. */
+uint32_t peers_keeps_days(struct app *a, const struct pubkey *peer);
+
 /* What sync/ is given by this house. */
 struct sync_host peers_host(struct app *a);

@@ -123,6 +123,8 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 			*p->name ? p->name : ID_SHORT(&p->key), "short", ID_SHORT(&p->key), "key",
 			ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
 			p->read_only, "spaces", spaces.n);
+	json_object_set_new(row, "keeps_days",
+			    json_integer(peers_keeps_days(request_app(l->r), &p->key)));
 	if (p->last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(l->r, p->last_ok_ms)));
 		json_object_set_new(row, "last_text",

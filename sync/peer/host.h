@@ -48,6 +48,9 @@ struct sync_host {
 	 * NULL: nobody asks. */
 	void (*announced)(void *ctx, const struct pubkey *peer, const struct hash *space,
 			  uint64_t entries);
+	/* After an exchange with a peer: it says that it keeps payloads of so many days, 0: of all. For
+	 * people only. Quick. NULL: nobody asks. */
+	void (*keeps_days)(void *ctx, const struct pubkey *peer, uint32_t days);
 	/* What vouches for our clock, for others to weigh. NULL: it is not said. */
 	enum clock_quality (*clock_quality)(void *ctx);
 	/* A stranger shows a statement, signed and in order, that it goes on for a box that is

@@ -33,6 +33,7 @@ struct sync_report {
 	bool cut;	       /* the answer or the file ended early */
 	bool unknown_spaces;   /* the peer carries spaces that we do not follow */
 	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
+	uint32_t keeps_days;   /* it says that it keeps payloads of so many days; 0: of all */
 	uint8_t clock_said;    /* enum hello_clock: what they say vouches for theirs */
 	char peer_name[LIMIT_NAME + 1];
 	/* A signed receipt (sync/peer/receipt.h) was made of it, under this number. */

@@ -213,6 +213,7 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 	if (f->type == FRAME_PARTIAL) {
 		s->partial = keep_is_partial(&f->partial.keep);
 		s->wanting = f->partial.wanting;
+		s->report.keeps_days = f->partial.keep.payload_days;
 	}
 	for (size_t i = 0; f->type == FRAME_COUNTS && i < f->counts.n && s->o.announced; i++)
 		if (follows(s, &f->counts.rows[i].space))

@@ -89,6 +89,9 @@ ok "the conversation arrives by itself, or with the next exchange" until_ok 20 e
 ok "the whole of it" until_ok 20 eval '"$LLIURE" sync --data "$T/b"; reads b "/topic/$old?page=2" paraula13x39'
 ok "nothing of it is missing any more" until_ok 20 not reads b "/topic/$old" "/fetch"
 is "only this one came" "$(topics_of b)" 2
+keeps_of() { get_as a /admin/peers.json | json peers.0.keeps_days; }
+ok "a syncs" until_ok 10 "$LLIURE" sync --data "$T/a"
+is "and shows that b keeps a year only" "$(keeps_of)" 365
 
 ok "b looks again: what was fetched stays" act b /admin/keep/look '{}'
 ok "nothing falls out" until_ok 30 run_is looked ops=0

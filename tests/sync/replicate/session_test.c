@@ -920,6 +920,8 @@ static void a_partial_box_asks_only_for_what_it_keeps_and_settles(void **state)
 	f->b.o.keep.payload_days = 30;
 	r = boxes_sync(&f->b, &f->a);
 	assert_true(r.equal);
+	assert_int_equal(r.keeps_days, 0);
+	assert_int_equal(boxes_sync(&f->a, &f->b).keeps_days, 30);
 	missing = log_of_a(f, &f->b).missing;
 	/* the founding entry is needed by all; what is old stays where it is */
 	assert_in_range(missing, 58, 61);
