@@ -180,8 +180,8 @@ bench: ## measure against peers, one table of ratios
 	$(Q)tests/bench/run build/release
 
 # ---- the disk image: see image/README.md ---------------------------------------------------------
-# SUITE, ARCH (amd64, arm64), FLAVOUR (full, cloud) and OUT choose, as image/build says.
-image: ## the disk image; FLAVOUR=cloud for a quick one, ARCH=arm64 for a Raspberry Pi
+# SUITE, FLAVOUR (full, cloud) and OUT choose, as image/build says.
+image: ## the disk image; FLAVOUR=cloud for a quick one
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES)
 	$(Q)image/build
 image-repro: ## the image twice, and every byte compared
