@@ -344,7 +344,7 @@ static struct error *keep_text(void *ctx, const struct receipt *x)
 	struct sync_report report =
 		peers_settled(request_conn(l->r)->local, x, request_arena(l->r));
 
-	l->text = *x->error ? arena_str(request_arena(l->r), x->error)
+	l->text = *x->error ? arena_str(request_arena(l->r), request_text(l->r, x->error))
 			    : peers_report_text(&report, translate, l->r, request_arena(l->r));
 	return NULL;
 }
