@@ -116,8 +116,6 @@ void world_open(struct world *w, int box)
 	timetable_anew(w, box);
 	sim_say(&w->s, "box %d is up, incarnation %016llx", box,
 		(unsigned long long)log_incarnation(b->c->log));
-	if (w->n_spaces)
-		tidy_check(w, box);
 }
 
 void world_down(struct world *w, int box, bool crash)
