@@ -17,7 +17,7 @@ static void say_taken(struct request *r, json_t *list, const struct sync_report 
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were new here."),
 			      request_number_text(r, (int64_t)news)));
-	else
+	else if (!x->not_admitted) /* what is not known here would have been new */
 		say(r, list, error_new(ERR_INTERNAL, N_("Nothing in it was new here.")));
 	if (x->known == 1)
 		say(r, list, error_new(ERR_INTERNAL, N_("One was here already.")));
