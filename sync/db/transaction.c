@@ -62,6 +62,18 @@ void db_undo(struct db *db)
 	for_undoing(db, OWN_RELEASE);
 }
 
+/* SQLite empties the write-ahead log and does not sync it: after a power cut the old one could be
+ * there again, with what was erased in it. */
+static int sync_emptied(struct db *db)
+{
+	sqlite3_file *wal = NULL;
+	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+
+	if (rc != SQLITE_OK || !wal || !wal->pMethods)
+		return rc;
+	return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+}
+
 struct error *db_checkpoint(struct db *db, bool truncate)
 {
 	int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
@@ -71,6 +83,8 @@ struct error *db_checkpoint(struct db *db, bool truncate)
 	sqlite3_busy_timeout(db->sq, 250);
 	rc = sqlite3_wal_checkpoint_v2(db->sq, NULL, mode, NULL, NULL);
 	sqlite3_busy_timeout(db->sq, 10000);
+	if (rc == SQLITE_OK && truncate)
+		rc = sync_emptied(db);
 	return rc == SQLITE_OK ? NULL : db_error(db, rc);
 }
 
