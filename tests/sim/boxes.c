@@ -57,6 +57,7 @@ static void open_damaged(struct world *w, int box, struct error *take_err)
 {
 	struct box *b = &w->s.box[box];
 
+	disk_set_room(w->at[box].disk, 0); /* he makes room first */
 	/* Only a disk that lost what it had said was safe, and not in order, may do that. */
 	if (take_err && w->at[box].honesty != DISK_LIES_LOOSELY)
 		sim_die(&w->s, "a box does not come up again", take_err, __FILE__, __LINE__);
@@ -116,6 +117,8 @@ void world_open(struct world *w, int box)
 	timetable_anew(w, box);
 	sim_say(&w->s, "box %d is up, incarnation %016llx", box,
 		(unsigned long long)log_incarnation(b->c->log));
+	if (w->n_spaces)
+		tidy_check(w, box);
 }
 
 void world_down(struct world *w, int box, bool crash)

@@ -284,6 +284,7 @@ struct world *world_new(uint64_t seed, bool trace)
 	w->timetables = sim_chance(s, 30);
 	w->announced = sim_chance(s, 50);
 	n = draw_size(w);
+	w->timetables &= n <= 16; /* their hours are long */
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)
 		world_add(w, (unsigned)i, i > 0 && sim_chance(s, 25));
