@@ -430,12 +430,12 @@ struct owned {
 static struct error *see_owned(void *ctx, const struct log_info *info)
 {
 	struct owned *o = ctx;
-	struct disputed d = {.log = o->log};
+	uint64_t first = 0;
 
 	if (o->disputed || !info->frozen || !pubkey_eq(&info->id.appliance, o->owner))
 		return NULL;
-	TRY(log_range(o->log, info->num, info->frozen, info->head, find_disputed, &d));
-	o->disputed = d.first != 0;
+	TRY(first_disputed(o->log, info, &first));
+	o->disputed = first != 0;
 	return NULL;
 }
 
