@@ -74,6 +74,3 @@ struct partial_thread;
 struct error *partial_start(struct app *a, struct partial_thread **ret) MUST;
 void partial_poke(struct partial_thread *t); /* something was committed; NULL: nothing */
 void partial_end(struct partial_thread *t);
-/* Where the peer can be reached: what is announced on this network, else its address. ERR_NET. */
-struct error *partial_address(struct app *a, struct conn *c, const struct pubkey *key, char *out,
-			      size_t size) MUST;

@@ -8,6 +8,7 @@
  *               (a volunteer asks)   (and confirms)
  */
 #include "appliance/partial/partial_priv.h"
+#include "appliance/peers/peers.h"
 #include <pthread.h>
 
 enum {
@@ -119,25 +120,6 @@ static struct error *gather_job(struct conn *c, void *arg)
 
 /* --- proofs ----------------------------------------------------------------------------------- */
 
-struct error *partial_address(struct app *a, struct conn *c, const struct pubkey *key, char *out,
-			      size_t size)
-{
-	_cleanup_(freep) struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
-	size_t n = a->sync && found ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
-	struct peer p;
-
-	TRY(peer_get(c->local, key, &p));
-	snprintf(out, size, "%s", p.address);
-	for (size_t i = 0; i < n; i++)
-		if (pubkey_eq(&found[i].key, key))
-			snprintf(out, size, "%s", found[i].address);
-	ENSURE(*out, error_new(ERR_NET,
-			       N_("Box %s has no address. Give it one, or let the daemon find it on"
-				  " this network."),
-			       ID_SHORT(key)));
-	return NULL;
-}
-
 struct asking {
 	struct partial_thread *t;
 	struct pass *p;
@@ -211,7 +193,7 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 		return NULL;
 	k->at.peer = peer->key;
 	k->proved = 0;
-	e = partial_address(k->t->app, k->t->conn, &peer->key, address, sizeof(address));
+	e = peers_reach_at(k->t->app, k->t->conn, &peer->key, address, sizeof(address));
 	k->at.address = address;
 	for (size_t at = 0; !e && at < n_ops(k->p); at += k->n) {
 		k->first = at;

@@ -613,6 +613,25 @@ static struct error *sync_in_daemon(struct app *a, const struct pubkey *key,
 	return receipt_each(c->local, key, 1, keep_first, ret);
 }
 
+struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
+			     size_t size)
+{
+	_cleanup_(freep) struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
+	size_t n = a->sync && found ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
+	struct peer p;
+
+	TRY(peer_get(c->local, key, &p));
+	snprintf(out, size, "%s", p.address);
+	for (size_t i = 0; i < n; i++) /* seen on this network now: that is better */
+		if (pubkey_eq(&found[i].key, key))
+			snprintf(out, size, "%s", found[i].address);
+	ENSURE(*out, error_new(ERR_NET,
+			       N_("Box %s has no address. Give it one, or let the daemon find it on"
+				  " this network."),
+			       ID_SHORT(key)));
+	return NULL;
+}
+
 struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret)
 {
 	struct sync_report report = {0};

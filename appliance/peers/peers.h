@@ -104,6 +104,9 @@ struct error *peers_accept(struct app *a, const struct invitation *i,
 			   const struct peers_approval *what) MUST;
 /* sync_host.invited. */
 bool peers_invited(void *app, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
+/* Where the peer can be reached: what is announced on this network, else its address. ERR_NET. */
+struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
+			     size_t size) MUST;
 /* One exchange now; waits for its end. */
 struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret) MUST;
 

@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/recovery/peer_place.h"
+#include "appliance/peers/peers.h"
 #include "appliance/recovery/backup_priv.h"
-
-static struct error *find_address(struct app *app, const struct pubkey *key, char *out, size_t size)
-{
-	_cleanup_(conn_closep) struct conn *c = NULL;
-	_cleanup_(freep) struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
-	size_t n = app->sync ? sync_found(app->sync, found, LIMIT_DISCOVERED) : 0;
-	struct peer p;
-
-	TRY(app_conn(app, &c));
-	TRY(peer_get(c->local, key, &p));
-	snprintf(out, size, "%s", p.address);
-	for (size_t i = 0; i < n; i++) /* seen on this network now: that is better */
-		if (pubkey_eq(&found[i].key, key))
-			snprintf(out, size, "%s", found[i].address);
-	ENSURE(*out, error_new(ERR_NET,
-			       N_("Box %s has no address. Give it one, or let the daemon find it on"
-				  " this network."),
-			       ID_SHORT(key)));
-	return NULL;
-}
 
 static struct error *peer_of(struct app *app, const char *key, struct pubkey *ret, char *address,
 			     size_t size)
 {
+	_cleanup_(conn_closep) struct conn *c = NULL;
+
 	ENSURE(id_parse(key, ret->b), error_new(ERR_INTERNAL, N_("This is not a box's key.")));
-	return find_address(app, ret, address, size);
+	TRY(app_conn(app, &c));
+	return peers_reach_at(app, c, ret, address, size);
 }
 
 struct error *peer_place_back_up(struct app *app, const char *key)
