@@ -431,6 +431,19 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 }
 
 /* --- the answers --- */
+/* What was made in r->out, or why it could not be. */
+static enum MHD_Result answer_out(struct request *r, struct MHD_Connection *c,
+				  struct error *take_err)
+{
+	size_t n = r->out.n;
+
+	if (take_err)
+		return refuse(r, c, take_err);
+	r->gave += n;
+	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+}
+
 static struct error *make_status(struct request *r, struct log_store *log)
 {
 	return serve_status(&r->so, log, &r->out);
@@ -439,13 +452,8 @@ static struct error *make_status(struct request *r, struct log_store *log)
 static enum MHD_Result answer_status(struct request *r, struct MHD_Connection *c, const char *arg)
 {
 	struct error *err = with_reader(r, make_status);
-	size_t n = r->out.n;
 
-	if (err)
-		return refuse(r, c, err);
-	r->gave += n;
-	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
-		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+	return answer_out(r, c, err);
 }
 
 static struct error *more_answer(struct request *r, struct log_store *log)
@@ -610,13 +618,8 @@ static struct error *prove_held(struct request *r, struct log_store *log)
 static enum MHD_Result answer_held(struct request *r, struct MHD_Connection *c, const char *arg)
 {
 	struct error *err = r->body > HELD_BODY ? too_long() : with_reader(r, prove_held);
-	size_t n = r->out.n;
 
-	if (err)
-		return refuse(r, c, err);
-	r->gave += n;
-	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
-		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+	return answer_out(r, c, err);
 }
 
 /* --- backups that we keep for peers --- */
