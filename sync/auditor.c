@@ -8,6 +8,7 @@
  * a page should not wait for the audit of a first sync.
  */
 #include "sync/engine_priv.h"
+#include "sync/base/cond.h"
 #include <stdatomic.h>
 #include <sys/resource.h>
 
@@ -201,17 +202,13 @@ struct error *auditor_start(const struct sync_host *host, struct readers *reader
 			    struct auditor **ret)
 {
 	struct auditor *a = calloc(1, sizeof(*a));
-	pthread_condattr_t monotonic;
 
 	if (!a)
 		abort();
 	a->host = host;
 	a->readers = readers;
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->moved, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&a->moved);
 	for (int i = 0; i < BUFFERS; i++)
 		if (!buffer_init(&a->buffer[i]))
 			abort();

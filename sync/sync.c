@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/engine_priv.h"
 #include "sync/peer/keep.h"
+#include "sync/base/cond.h"
 
 enum {
 	REST_MS = 60000,
@@ -206,7 +207,6 @@ static char *copy(const char *s)
 /* Everything but threads and the network. */
 static struct error *open_parts(struct sync *s, const struct sync_options *o)
 {
-	pthread_condattr_t monotonic;
 
 	s->o = *o;
 	s->log_path = copy(o->log_path);
@@ -225,10 +225,7 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	s->o.blob_dir = s->o.keep_dir = s->o.listen = NULL; /* borrowed for this call only */
 	pthread_mutex_init(&s->local_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->moved, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&s->moved);
 	s->schedule = schedule_new(o->env);
 	s->ledger = ledger_new(o->env);
 	ledger_set_folder(s->ledger, s->local_path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/erased/erased_priv.h"
 #include "appliance/search/search.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 
 enum { QUIET_MS = 1000, AGAIN_MS = 2000 };
@@ -181,7 +182,6 @@ struct error *erased_start(struct app *a, bool (*settled)(void *ctx), void *ctx,
 			   struct erased_thread **ret)
 {
 	struct erased_thread *t = calloc(1, sizeof(*t));
-	pthread_condattr_t clock;
 
 	if (!t)
 		abort();
@@ -190,10 +190,7 @@ struct error *erased_start(struct app *a, bool (*settled)(void *ctx), void *ctx,
 	t->ctx = ctx;
 	t->poked = true; /* what was left when the box was last stopped */
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->wake, &clock);
-	pthread_condattr_destroy(&clock);
+	cond_init_monotonic(&t->wake);
 	if (pthread_create(&t->thread, NULL, erased_main, t)) {
 		free(t);
 		return error_new(ERR_NOMEM, N_("The box has run out of threads."));

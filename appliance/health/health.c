@@ -3,6 +3,7 @@
 #include "appliance/health/health_priv.h"
 #include "appliance/box/box.h"
 #include "appliance/box/clock.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -174,7 +175,6 @@ static void *health_thread(void *arg)
 struct error *health_start(struct app *a, struct health **ret)
 {
 	struct health *h = calloc(1, sizeof(*h));
-	pthread_condattr_t mono;
 	struct error *e;
 
 	if (!h)
@@ -183,10 +183,7 @@ struct error *health_start(struct app *a, struct health **ret)
 	h->helper = a->box.helper;
 	h->known.roots = (struct health_roots){a->box.sys, a->box.proc};
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->wake, &mono);
-	pthread_condattr_destroy(&mono);
+	cond_init_monotonic(&h->wake);
 	e = note_start(h);
 	/* A full disk must not keep the box from serving. */
 	if (error_is(e, ERR_FULL)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/health/watchdog.h"
 #include "appliance/config/config.h"
+#include "sync/base/cond.h"
 #include <curl/curl.h>
 #include <pthread.h>
 #include <systemd/sd-daemon.h>
@@ -133,7 +134,6 @@ struct watchdog *watchdog_start(int port, struct writer *writer)
 {
 	uint64_t usec = 0;
 	struct watchdog *w;
-	pthread_condattr_t mono;
 
 	sd_notify(0, "READY=1\nSTATUS=The doors are open.");
 	if (sd_watchdog_enabled(0, &usec) <= 0)
@@ -146,10 +146,7 @@ struct watchdog *watchdog_start(int port, struct writer *writer)
 	w->rest_ms = (int64_t)(usec / 4000);
 	w->env = (struct watchdog_env){w, serves, writes, notify};
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->wake, &mono);
-	pthread_condattr_destroy(&mono);
+	cond_init_monotonic(&w->wake);
 	if (pthread_create(&w->thread, NULL, watchdog_thread, w)) {
 		free(w); /* then nobody feeds it, and systemd begins again */
 		return NULL;

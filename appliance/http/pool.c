@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/http/pool.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -27,7 +28,6 @@ struct pool {
 struct pool *pool_new(struct app *app)
 {
 	struct pool *p = calloc(1, sizeof(*p));
-	pthread_condattr_t attr;
 
 	if (!p)
 		abort();
@@ -35,11 +35,8 @@ struct pool *pool_new(struct app *app)
 	p->now.end = &p->now.first;
 	p->later.end = &p->later.first;
 	pthread_mutex_init(&p->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->work, &attr);
-	pthread_cond_init(&p->gone, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&p->work);
+	cond_init_monotonic(&p->gone);
 	return p;
 }
 

@@ -4,6 +4,7 @@
 #include "appliance/http/certificate.h"
 #include "firmware/network/dns.h"
 #include "firmware/portal/portal.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -296,7 +297,6 @@ struct error *network_start(struct app *a, struct network **ret)
 {
 	struct network *n;
 	struct trial_ops ops = {NULL, op_try, op_keep, op_back};
-	pthread_condattr_t attr;
 
 	*ret = NULL;
 	if (!*a->box.helper)
@@ -308,10 +308,7 @@ struct error *network_start(struct app *a, struct network **ret)
 	ops.ctx = n;
 	n->trial = trial_new(a->env, &ops);
 	pthread_mutex_init(&n->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&n->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&n->wake);
 	if (pthread_create(&n->thread, NULL, run, n)) {
 		trial_free(n->trial);
 		free(n);

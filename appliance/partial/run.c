@@ -9,6 +9,7 @@
  */
 #include "appliance/partial/partial_priv.h"
 #include "appliance/peers/peers.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 
 enum {
@@ -428,7 +429,6 @@ static void *partial_main(void *arg)
 struct error *partial_start(struct app *a, struct partial_thread **ret)
 {
 	struct partial_thread *t = calloc(1, sizeof(*t));
-	pthread_condattr_t clock;
 	struct error *e;
 
 	if (!t)
@@ -441,10 +441,7 @@ struct error *partial_start(struct app *a, struct partial_thread **ret)
 		return e;
 	}
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->wake, &clock);
-	pthread_condattr_destroy(&clock);
+	cond_init_monotonic(&t->wake);
 	if (pthread_create(&t->thread, NULL, partial_main, t)) {
 		conn_close(t->conn);
 		free(t);

@@ -6,6 +6,7 @@
 #include "appliance/recovery/proof.h"
 #include "appliance/recovery/recovery.h"
 #include "sync/peer/keep.h"
+#include "sync/base/cond.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -264,7 +265,6 @@ static void keeper_free(struct keeper *k)
 struct error *keeper_start(struct app *app, const struct keeper_options *o, struct keeper **ret)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
-	pthread_condattr_t attr;
 
 	if (!k)
 		abort();
@@ -272,10 +272,7 @@ struct error *keeper_start(struct app *app, const struct keeper_options *o, stru
 	k->backups = o->backups ? realpath(o->backups, NULL) : NULL;
 	k->sticks = o->sticks ? realpath(o->sticks, NULL) : NULL;
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init_monotonic(&k->wake);
 	remove_leftover(app->dir, "backup.tmp");
 	remove_leftover(app->dir, "proof.tmp");
 	if (pthread_create(&k->thread, NULL, run, k)) {

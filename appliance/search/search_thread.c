@@ -10,6 +10,7 @@
  */
 #include "appliance/search/search_priv.h"
 #include "appliance/app.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -148,7 +149,6 @@ static void *search_main(void *arg)
 struct error *search_start(struct app *app, struct search_thread **ret)
 {
 	struct search_thread *s = calloc(1, sizeof(*s));
-	pthread_condattr_t clock;
 	struct error *e;
 
 	ENSURE(s, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
@@ -160,10 +160,7 @@ struct error *search_start(struct app *app, struct search_thread **ret)
 		return e;
 	}
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->wake, &clock);
-	pthread_condattr_destroy(&clock);
+	cond_init_monotonic(&s->wake);
 	if (pthread_create(&s->thread, NULL, search_main, s)) {
 		conn_close(s->conn);
 		free(s);

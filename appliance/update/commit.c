@@ -2,6 +2,7 @@
 #include "appliance/update/commit.h"
 #include "appliance/box/box.h"
 #include "appliance/health/watchdog.h"
+#include "sync/base/cond.h"
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -153,7 +154,6 @@ static bool just_updated(const struct app_box *box)
 
 struct commit *commit_start(const struct app_box *box, struct app *app, int port)
 {
-	pthread_condattr_t mono;
 	struct commit *m;
 
 	if (!*box->helper)
@@ -163,10 +163,7 @@ struct commit *commit_start(const struct app_box *box, struct app *app, int port
 		abort();
 	*m = (struct commit){.box = box, .app = app, .port = port, .thorough = just_updated(box)};
 	pthread_mutex_init(&m->lock, NULL);
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&m->wake, &mono);
-	pthread_condattr_destroy(&mono);
+	cond_init_monotonic(&m->wake);
 	if (pthread_create(&m->thread, NULL, commit_thread, m)) {
 		free(m); /* then nobody says that it is healthy */
 		return NULL;

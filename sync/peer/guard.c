@@ -4,6 +4,7 @@
  * Here every connection has a deadline that only a known key and real progress move.
  */
 #include "sync/peer/listener_priv.h"
+#include "sync/base/cond.h"
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -73,13 +74,8 @@ static void *guard(void *arg)
 
 struct error *guard_start(struct listener *l)
 {
-	pthread_condattr_t monotonic;
-
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&l->wake);
 	l->guarded = pthread_create(&l->guard, NULL, guard, l) == 0;
 	ENSURE(l->guarded, error_new(ERR_INTERNAL, N_("A thread could not be started.")));
 	return NULL;
