@@ -30,6 +30,10 @@ struct helper_ops {
 	int (*set_host_name)(void *ctx, const char *name);
 };
 extern const struct helper_ops helper_ops_system;
+/* As `run` of helper_ops_system, and what the program says of errors is in *out, too: of all that
+ * the last HELPER_SAID bytes, for the end says why. */
+enum { HELPER_SAID = 4096 };
+int helper_run_saying(void *ctx, const char *const *argv, int seconds, struct buf *out);
 
 struct helper {
 	const struct helper_ops *ops;

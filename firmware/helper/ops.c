@@ -26,7 +26,7 @@ static int64_t mono_ms(void)
 }
 
 /* In a process group of its own, with nothing of ours open, and a clean environment. */
-static int spawn(const char *const *argv, int out, pid_t *ret)
+static int spawn(const char *const *argv, int out, bool errors, pid_t *ret)
 {
 	static char *const env[] = {"PATH=/usr/sbin:/usr/bin", "LANG=C.UTF-8", NULL};
 	posix_spawn_file_actions_t files;
@@ -40,7 +40,10 @@ static int spawn(const char *const *argv, int out, pid_t *ret)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out, 1);
-	posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+	if (errors)
+		posix_spawn_file_actions_adddup2(&files, out, 2);
+	else
+		posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
@@ -53,9 +56,21 @@ static int spawn(const char *const *argv, int out, pid_t *ret)
 	return e;
 }
 
+/* Of a program that says much the end is kept. */
+static void keep_end(struct buf *out, const char *part, size_t n)
+{
+	size_t over = out->n + n > HELPER_SAID ? out->n + n - HELPER_SAID : 0;
+
+	over = over < out->n ? over : out->n;
+	if (over)
+		memmove(out->p, out->p + over, out->n - over);
+	out->n -= over;
+	buf_add(out, part, n);
+}
+
 /* What it prints, until it closes its output or the time is up: false. What is beyond the limit is
  * read and dropped. */
-static bool gather(int fd, int64_t until, struct buf *out)
+static bool gather(int fd, int64_t until, bool errors, struct buf *out)
 {
 	char part[4096];
 
@@ -71,7 +86,9 @@ static bool gather(int fd, int64_t until, struct buf *out)
 		n = read(fd, part, sizeof(part));
 		if (n <= 0)
 			return true;
-		if (out->n + (size_t)n <= HELPER_ANSWER)
+		if (errors)
+			keep_end(out, part, (size_t)n);
+		else if (out->n + (size_t)n <= HELPER_ANSWER)
 			buf_add(out, part, (size_t)n);
 	}
 }
@@ -98,25 +115,36 @@ static int reap(pid_t pid, int64_t until)
 	return -2;
 }
 
-static int run(void *ctx, const char *const *argv, int seconds, struct buf *out)
+static int run_with(const char *const *argv, int seconds, bool errors, struct buf *out)
 {
 	int64_t until = mono_ms() + (int64_t)seconds * 1000;
 	int pipes[2], status;
 	pid_t pid;
 
-	(void)ctx;
 	if (pipe2(pipes, O_CLOEXEC))
 		return -1;
-	if (spawn(argv, pipes[1], &pid)) {
+	if (spawn(argv, pipes[1], errors, &pid)) {
 		close(pipes[0]);
 		close(pipes[1]);
 		return -1;
 	}
 	close(pipes[1]);
-	gather(pipes[0], until, out);
+	gather(pipes[0], until, errors, out);
 	status = reap(pid, until);
 	close(pipes[0]);
 	return status;
+}
+
+static int run(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	(void)ctx;
+	return run_with(argv, seconds, false, out);
+}
+
+int helper_run_saying(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	(void)ctx;
+	return run_with(argv, seconds, true, out);
 }
 
 /* The kernel's newer calls instead of mount(2), which marks a read-only mount in two places: the

@@ -177,7 +177,10 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 	_cleanup_(buf_release) struct buf out = {0};
 
 	update_note(u, o, UPDATE_INSTALLING, WHY_NOTHING);
-	if (u->run(u->ctx, argv, INSTALL_S, &out) != 0) {
+	if (u->run_saying(u->ctx, argv, INSTALL_S, &out) != 0) {
+		update_said(buf_span(&out), o->said);
+		/* For the journal. */
+		fprintf(stderr, "rauc: %s\n", *o->said ? o->said : "failed without a word");
 		update_note(u, o, UPDATE_FAILED, WHY_INSTALL);
 		return 1;
 	}

@@ -12,6 +12,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	struct updater u = {.run = helper_ops_system.run,
+			    .run_saying = helper_run_saying,
 			    .now_ms = helper_ops_system.now_ms,
 			    .state = "/state/lliure",
 			    .tmp = "/run/lliure-update",

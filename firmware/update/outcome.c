@@ -2,7 +2,7 @@
 #include "firmware/update/outcome.h"
 #include "sync/base/file.h"
 
-enum { PARTS = 8, DIGITS = 9 };
+enum { PARTS = 8, DIGITS = 9, LINE = UPDATE_SAID + 20 };
 
 #define STAGE_ROW(id, name) name,
 static const char *const stages[] = {UPDATE_STAGES(STAGE_ROW)};
@@ -53,6 +53,58 @@ static void take(const char *value, char *out, size_t size)
 		snprintf(out, size, "%s", value);
 }
 
+/* One line of ASCII, without spaces at its ends; what is too long loses its end. */
+static void take_said(struct span line, char out[UPDATE_SAID])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < line.n && n + 1 < UPDATE_SAID; i++) {
+		bool plain = line.p[i] > ' ' && line.p[i] <= '~';
+
+		if (plain || (n && out[n - 1] != ' '))
+			out[n++] = plain ? (char)line.p[i] : ' ';
+	}
+	while (n && out[n - 1] == ' ')
+		n--;
+	out[n] = 0;
+}
+
+static bool speaks_of_an_error(const char *line)
+{
+	static const char *const words[] = {"LastError: ", "rror", "ailed", "not provided"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strstr(line, words[i]))
+			return true;
+	return false;
+}
+
+void update_said(struct span printed, char out[UPDATE_SAID])
+{
+	static const char last_error[] = "LastError: ";
+	bool found = false;
+
+	out[0] = 0;
+	while (printed.n) {
+		const uint8_t *end = memchr(printed.p, '\n', printed.n);
+		size_t n = end ? (size_t)(end - printed.p) : printed.n;
+		char line[UPDATE_SAID];
+
+		take_said(span_of(printed.p, n), line);
+		n += end != NULL;
+		printed = span_of(printed.p + n, printed.n - n);
+		if (!*line || (found && !speaks_of_an_error(line)))
+			continue;
+		found = speaks_of_an_error(line);
+		if (strncmp(line, last_error, sizeof(last_error) - 1) == 0) {
+			/* In its own words; what follows only repeats that it failed. */
+			memcpy(out, line + sizeof(last_error) - 1, UPDATE_SAID - sizeof(last_error) + 1);
+			return;
+		}
+		memcpy(out, line, UPDATE_SAID);
+	}
+}
+
 static void take_line(struct outcome *o, const char *name, const char *value)
 {
 	if (strcmp(name, "stage") == 0)
@@ -65,6 +117,8 @@ static void take_line(struct outcome *o, const char *name, const char *value)
 		take(value, o->version, sizeof(o->version));
 	else if (strcmp(name, "before") == 0)
 		take(value, o->before, sizeof(o->before));
+	else if (strcmp(name, "said") == 0)
+		take_said(span_str(value), o->said);
 	else if (strcmp(name, "format") == 0 && strlen(value) <= 6 &&
 		 strspn(value, "0123456789") == strlen(value))
 		o->format = (int)strtol(value, NULL, 10);
@@ -80,7 +134,7 @@ void update_outcome_parse(struct span text, struct outcome *ret)
 	while (text.n) {
 		const uint8_t *end = memchr(text.p, '\n', text.n);
 		size_t n = end ? (size_t)(end - text.p) : text.n;
-		char line[160], *eq;
+		char line[LINE], *eq;
 
 		if (n < sizeof(line) && !memchr(text.p, 0, n)) {
 			memcpy(line, text.p, n);
@@ -101,9 +155,9 @@ size_t update_outcome_format(const struct outcome *o, char out[OUTCOME_MAX])
 {
 	return (size_t)snprintf(
 		out, OUTCOME_MAX,
-		"stage=%s\nwhy=%s\nfile=%s\nversion=%s\nbefore=%s\nformat=%d\nwhen=%lld\n",
+		"stage=%s\nwhy=%s\nfile=%s\nversion=%s\nbefore=%s\nformat=%d\nwhen=%lld\nsaid=%s\n",
 		update_stage_name(o->stage), update_why_name(o->why), o->file, o->version,
-		o->before, o->format, (long long)o->when_ms);
+		o->before, o->format, (long long)o->when_ms, o->said);
 }
 
 struct error *update_outcome_read(const char *path, struct outcome *ret)

@@ -76,7 +76,7 @@ const char *update_why_text(enum update_why w); /* message id */
 /* By its name; WHY_INSTALL for one that is not known. */
 enum update_why update_why_by_name(const char *name);
 
-enum { UPDATE_VERSION = 40, UPDATE_FILE = 101, OUTCOME_MAX = 2048 };
+enum { UPDATE_VERSION = 40, UPDATE_FILE = 101, UPDATE_SAID = 241, OUTCOME_MAX = 2048 };
 struct outcome {
 	enum update_stage stage;
 	enum update_why why;
@@ -85,9 +85,13 @@ struct outcome {
 	char before[UPDATE_VERSION];  /* what ran when it was installed */
 	int format; /* of the stored data when it was installed; 0: none, or not known */
 	int64_t when_ms;
+	char said[UPDATE_SAID]; /* what the installer itself said, one line of ASCII; "" nothing */
 };
 /* Pure; never fails: what makes no sense is as if it were not there. */
 void update_outcome_parse(struct span text, struct outcome *ret);
+/* Of what an installer printed, the line that says why it gave up: the last that speaks of an
+ * error, else the last one. Foreign text: what is no letter of ASCII becomes a space. Pure. */
+void update_said(struct span printed, char out[UPDATE_SAID]);
 /* Zero-terminated; returns its length. */
 size_t update_outcome_format(const struct outcome *o, char out[OUTCOME_MAX]);
 /* ERR_IO. A file that is not there is UPDATE_NONE. */

@@ -20,6 +20,8 @@ struct updater {
 	/* As in firmware/helper/helper.h: a program without a shell; what it prints goes to *out.
 	 */
 	int (*run)(void *ctx, const char *const *argv, int seconds, struct buf *out);
+	/* As helper_run_saying: what it says of errors is in *out, too. */
+	int (*run_saying)(void *ctx, const char *const *argv, int seconds, struct buf *out);
 	int64_t (*now_ms)(void *ctx);
 	const char *state;   /* "/state/lliure" */
 	const char *tmp;     /* "/run/lliure-update": what is asked, and why a system is not well */

@@ -12,6 +12,7 @@ struct box {
 	struct updater u;
 	char did[2000];
 	const char *info, *show; /* what `rauc info` and `lliure-boot show` print */
+	const char *words;	 /* of `rauc install` */
 	int info_status, bare_status, install_status, healthy_status;
 };
 
@@ -33,8 +34,10 @@ static int play(void *ctx, const char *const *argv, int seconds, struct buf *out
 		buf_puts(out, b->info ? b->info : "");
 		return b->info_status;
 	}
-	if (strstr(buf_str(&line), " install "))
+	if (strstr(buf_str(&line), " install ")) {
+		buf_puts(out, b->words ? b->words : "");
 		return b->install_status;
+	}
 	if (strstr(buf_str(&line), "lliure-boot healthy"))
 		return b->healthy_status;
 	if (strstr(buf_str(&line), "lliure-boot show"))
@@ -83,8 +86,8 @@ static int open_box(void **state)
 	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.25\",\"build\":\"format-"
 		  "7\"}";
 	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=AB\nn=0\narmed=-0\n";
-	b->u = (struct updater){b,	    play,    at_noon,	 b->state, b->tmp,
-				b->updates, b->data, b->release, b->conf};
+	b->u = (struct updater){b,	  play,	      play,    at_noon,	   b->state,
+				b->tmp,	  b->updates, b->data, b->release, b->conf};
 	*state = b;
 	return 0;
 }
@@ -188,10 +191,39 @@ static void a_bundle_that_cant_be_written_says_so(void **state)
 {
 	struct box *b = *state;
 
+	_cleanup_(freep) char *path = path_join(b->state, "update");
+	struct outcome o = {.stage = UPDATE_NONE};
+
 	b->install_status = 1;
+	b->words = "installing\n  0% Installing\nLastError: Failed to open slot <b>\n"
+		   "Installing `/x` failed\n";
 	assert_int_equal(install(b, "new.raucb"), 1);
 	assert_null(strstr(b->did, "reboot"));
 	expect_outcome(b, UPDATE_FAILED, WHY_INSTALL);
+	/* In the installer's own words. */
+	assert_ok(update_outcome_read(path, &o));
+	assert_string_equal(o.said, "Failed to open slot <b>");
+}
+
+static void of_what_was_printed_the_line_that_says_why_is_kept(void **state)
+{
+	static const char *const printed[][2] = {
+		{"", ""},
+		{"\n \n", ""},
+		{"one\ntwo\n", "two"},
+		{"D-Bus error: no such name\n100% done\n", "D-Bus error: no such name"},
+		{"it failed\nLastError: \x1b[1mno\x80 loop\r\nall failed\n", "[1mno loop"},
+	};
+	char said[UPDATE_SAID], full[3 * UPDATE_SAID];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(printed); i++) {
+		update_said(span_str(printed[i][0]), said);
+		assert_string_equal(said, printed[i][1]);
+	}
+	memset(full, 'x', sizeof(full));
+	update_said(span_of(full, sizeof(full)), said);
+	assert_int_equal(strlen(said), UPDATE_SAID - 1);
 }
 
 /* --- what follows ------------------------------------------------------------------------------
@@ -285,7 +317,7 @@ static void an_install_that_was_cut_off_says_so(void **state)
 static void an_outcome_is_read_as_it_was_written(void **state)
 {
 	struct outcome o = {UPDATE_ROLLED_BACK, WHY_PAGE, "new.raucb", "2026.11.25",
-			    "2026.1.1",		7,	  12345};
+			    "2026.1.1",		7,	  12345,     "no loop"};
 	struct outcome p;
 	char text[OUTCOME_MAX];
 	size_t n = update_outcome_format(&o, text);
@@ -299,6 +331,7 @@ static void an_outcome_is_read_as_it_was_written(void **state)
 	assert_string_equal(p.before, o.before);
 	assert_int_equal(p.format, 7);
 	assert_true(p.when_ms == o.when_ms);
+	assert_string_equal(p.said, o.said);
 	for (size_t cut = 0; cut < n; cut++) /* a torn file is no nonsense */
 		update_outcome_parse(span_of(text, cut), &p);
 	update_outcome_parse(
@@ -471,6 +504,7 @@ int main(void)
 		CASE(what_may_not_be_installed_is_refused_with_its_reason),
 		CASE(only_a_file_of_the_folder_is_looked_at),
 		CASE(a_bundle_that_cant_be_written_says_so),
+		CASE(of_what_was_printed_the_line_that_says_why_is_kept),
 		CASE(a_healthy_new_system_closes_the_outcome),
 		CASE(a_new_system_that_is_not_well_is_given_up_and_the_former_says_why),
 		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
