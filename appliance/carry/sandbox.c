@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "appliance/carry/sandbox.h"
+#include "appliance/carry/sandbox_priv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -13,17 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 enum { MEMORY = 1 << 30, SECONDS = 600, NOBODY_ID = 65534 };
 
@@ -69,56 +58,6 @@ static bool wall_landlock(bool *ret_broken)
 	if (fd >= 0)
 		close((int)fd);
 	*ret_broken |= !ok;
-	return ok;
-}
-
-/* What changes a file system, as far as the kernel's version names it. */
-static uint64_t writing_rights(long version)
-{
-	uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
-			  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-			  LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-			  LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-			  LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
-
-	if (version >= 2)	      /* else moving between folders is refused everywhere */
-		rights |= 1ULL << 13; /* refer */
-	if (version >= 3)
-		rights |= 1ULL << 14; /* truncate */
-	return rights;
-}
-
-static bool allow_below(int ruleset, const char *dir, uint64_t rights)
-{
-	struct landlock_path_beneath_attr rule = {.allowed_access = rights};
-	struct stat st;
-	bool ok;
-
-	rule.parent_fd = open(dir, O_PATH | O_CLOEXEC);
-	if (rule.parent_fd < 0)
-		return errno == ENOENT;
-	/* A rule about a file can grant only what is done to files. */
-	if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
-		rule.allowed_access &= LANDLOCK_ACCESS_FS_WRITE_FILE | 1ULL << 14;
-	ok = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
-	close(rule.parent_fd);
-	return ok;
-}
-
-bool sandbox_write_only(const char *const *dirs, size_t n)
-{
-	long version = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
-			       LANDLOCK_CREATE_RULESET_VERSION);
-	struct landlock_ruleset_attr attr = {.handled_access_fs = writing_rights(version)};
-	long fd = version < 1 ? -1 : syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	bool ok = fd >= 0;
-
-	for (size_t i = 0; ok && i < n; i++)
-		ok = allow_below((int)fd, dirs[i], attr.handled_access_fs);
-	ok = ok && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	     syscall(SYS_landlock_restrict_self, (int)fd, 0) == 0;
-	if (fd >= 0)
-		close((int)fd);
 	return ok;
 }
 

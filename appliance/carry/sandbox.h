@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Walls around a process that reads foreign bytes: what it has open it keeps, and gets nothing
- * more. For the short-lived helper (sieve.h) only; there is no way back.
+ * Walls around a process, by Landlock and seccomp: around the short-lived helper that reads foreign
+ * bytes (sieve.h), and around the daemon.
  */
 #pragma once
 #include <stdbool.h>
@@ -17,11 +17,20 @@ struct walls {
 	bool broken;  /* one that this kernel has could not be raised: nothing foreign is read */
 };
 
-/* Close every descriptor above 2, leave root's identity behind, and raise the walls. Nothing else
+/* For the helper: what it has open it keeps, and gets nothing more. Closes every descriptor above 2,
+ * leaves root's identity behind, and raises the walls; there is no way back. Nothing else
  * may run in the process. Under a sanitizer only what the sanitizer survives. */
 struct walls sandbox_enter(void);
 
-/* For a daemon that goes on: from now on this process, its threads to come and what it starts
- * write, make and remove only below these folders (those that are there); reading stays as it was.
- * Before any other thread. false: the kernel has no Landlock, or nothing was raised. */
-bool sandbox_write_only(const char *const *dirs, size_t n);
+/* For a daemon that goes on: its threads to come and what it starts are held as well. Before any other
+ * thread; there is no way back.
+ *
+ * Landlock: it reads only below `read`, reads, makes, writes and removes only below `write` (those of
+ * both that are there), and the kernel runs nothing for it but its own program (and the loader, which
+ * loads what may be read: behind the same walls). NULL: no wall of paths. seccomp: what only
+ * an intruder would ask of the kernel is refused (another process's memory, mounts, modules, keys, the
+ * machine's clock and name). */
+struct sandbox_paths {
+	const char *const *read, *const *write; /* each ends with NULL */
+};
+struct walls sandbox_daemon(const struct sandbox_paths *paths);

@@ -6,6 +6,8 @@
 
 struct error *cmd_init(struct command_run *run) MUST;
 struct error *cmd_serve(struct command_run *run) MUST;
+/* Before any other thread of it: see appliance/carry/sandbox.h. */
+void serve_behind_walls(const struct command_run *run);
 struct error *cmd_status(struct command_run *run) MUST;
 struct error *cmd_claim(struct command_run *run) MUST;
 struct error *cmd_format(struct command_run *run) MUST;

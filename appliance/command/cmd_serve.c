@@ -4,7 +4,6 @@
 #include "appliance/box/box.h"
 #include "appliance/box/clock.h"
 #include "appliance/carry/carry.h"
-#include "appliance/carry/sandbox.h"
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
 #include "appliance/erased/erased.h"
@@ -58,29 +57,6 @@ static void raise_file_limit(void)
 		return;
 	r.rlim_cur = r.rlim_max < FILES_WANTED ? r.rlim_max : FILES_WANTED;
 	setrlimit(RLIMIT_NOFILE, &r);
-}
-
-/* On a box the daemon writes below its own folders and onto sticks, wherever it may be led. Elsewhere
- * volunteers may have backups made into any folder. */
-static void raise_walls(const struct command_run *run)
-{
-	_cleanup_(freep) char *above = NULL;
-	struct app_box box;
-	const char *dirs[6];
-	size_t n = 0;
-
-	if (!command_option(run, "--box"))
-		return;
-	box_paths(command_option(run, "--box"), &box);
-	above = path_join(run->dir, "..");
-	dirs[n++] = above; /* with the folder of updates beside the data */
-	dirs[n++] = box.sticks;
-	dirs[n++] = box.network;
-	dirs[n++] = "/tmp";
-	dirs[n++] = "/var/tmp"; /* SQLite's own files without a name */
-	dirs[n++] = "/dev/null";
-	if (!sandbox_write_only(dirs, n))
-		fprintf(run->note, "This kernel has no Landlock: the daemon does without that wall.\n");
 }
 
 /* Every commit: peers are told; the library's repository and the search index follow. */
@@ -438,7 +414,7 @@ struct error *cmd_serve(struct command_run *run)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
-	raise_walls(run);
+	serve_behind_walls(run);
 	box_paths(command_option(run, "--box"), &box);
 	if (lost_is(&box))
 		return serve_lost(run, &box, &set);

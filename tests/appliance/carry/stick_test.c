@@ -6,6 +6,7 @@
 #include "appliance/carry/stick.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -238,9 +239,11 @@ static int behind_the_wall(const char *inside, const char *outside)
 	pid_t child = fork();
 
 	if (child == 0) {
-		const char *dirs[] = {inside, "/dev/null", "/nonexistent"};
+		const char *const write[] = {inside, "/dev/null", "/nonexistent", NULL};
+		const char *const read[] = {kept, "/nonexistent", NULL};
+		static char *const none[] = {NULL};
 
-		if (!sandbox_write_only(dirs, 3))
+		if (!sandbox_daemon(&(struct sandbox_paths){read, write}).landlock)
 			_exit(77);
 		if (open(a, O_WRONLY | O_CREAT, 0600) < 0 || rename(a, b) || mkdir(a, 0700))
 			_exit(1);
@@ -249,6 +252,11 @@ static int behind_the_wall(const char *inside, const char *outside)
 			_exit(2);
 		if (open(kept, O_RDONLY) < 0 || open("/dev/null", O_WRONLY) < 0)
 			_exit(3);
+		if (open("/etc/passwd", O_RDONLY) >= 0 || open(outside, O_RDONLY) >= 0)
+			_exit(4);
+		execve("/bin/true", none, none);
+		if (errno != EACCES || unshare(0) == 0)
+			_exit(5);
 		_exit(0);
 	}
 	assert_true(child > 0);
@@ -256,7 +264,7 @@ static int behind_the_wall(const char *inside, const char *outside)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void a_daemon_behind_its_wall_writes_only_its_own(void **state)
+static void a_daemon_behind_its_walls_has_only_what_was_named(void **state)
 {
 	_cleanup_(test_dir_removep) char *inside = test_dir(), *outside = test_dir();
 	_cleanup_(freep) char *kept = path_join(outside, "kept");
@@ -285,7 +293,7 @@ int main(void)
 		T(only_folders_of_the_given_one_are_sticks),
 		T(a_table_of_mounts_is_read_with_care),
 		cmocka_unit_test(what_the_helper_opened_is_known_by_its_place),
-		cmocka_unit_test(a_daemon_behind_its_wall_writes_only_its_own),
+		cmocka_unit_test(a_daemon_behind_its_walls_has_only_what_was_named),
 	};
 
 	return run_group(tests);
