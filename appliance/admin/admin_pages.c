@@ -76,10 +76,21 @@ static json_t *storage_json(struct request *r, bool *ret_low)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
-static void warn(struct request *r, json_t *list, const char *msgid, const char *url)
+/* What needs somebody, the weightiest first. grave: something is lost, or somebody else's, if nobody acts. */
+struct warnings {
+	struct request *r;
+	json_t *list;
+};
+
+static void warn_in(const struct warnings *w, bool grave, const char *text, const char *url)
 {
-	json_array_append_new(list,
-			      json_pack("{s:s, s:s?}", "text", request_text(r, msgid), "url", url));
+	json_array_append_new(w->list, json_pack("{s:s, s:s?, s:b}", "text", text, "url", url,
+						 "grave", grave));
+}
+
+static void warn(const struct warnings *w, bool grave, const char *msgid, const char *url)
+{
+	warn_in(w, grave, request_text(w->r, msgid), url);
 }
 
 static struct error *count_successor(void *ctx, const struct copy_successor *s)
@@ -95,62 +106,111 @@ static bool unsure_of_time(struct app *a)
 	       clock_env_state(a->clock).quality != CLOCK_FROM_PEERS;
 }
 
-static struct error *admin_page(struct request *r)
+/* Which key is whose: before anything else. */
+static struct error *warn_of_keys(const struct warnings *w)
 {
-	struct overview o = {.count = 0};
-	struct conn *c = request_conn(r);
-	int64_t held, people, volunteers, misbehaved, unchecked;
-	const char *backups;
+	struct conn *c = request_conn(w->r);
+	int64_t doubted, made, unchecked;
 	struct copy_notice notice;
-	bool low = false, copied;
 	int successors = 0;
-	json_t *warnings, *storage, *health;
+	bool copied;
 
-	TRY(peer_each(c->local, count_peer, &o));
-	TRY(moderation_held_count(c, &held));
-	TRY(conduct_unseen(c->local, &misbehaved));
-	TRY(invite_unchecked(c->local, &unchecked));
-	TRY(account_counts(c, &people, &volunteers));
-	TRY(recovery_warning(c, env_now(request_app(r)->env), &backups));
-	count_found(request_app(r), request_arena(r), &o);
 	TRY(copy_notice_get(c, &notice, &copied));
 	TRY(copy_successors(c, count_successor, &successors));
-	TRY(health_summary(r, &health));
-	storage = storage_json(r, &low);
-	warnings = json_array();
-	if (low)
-		warn(r, warnings, N_("Little room is left on this box's disk."), "/admin#storage");
+	TRY(restored_open(c, &doubted, &made));
+	TRY(invite_unchecked(c->local, &unchecked));
 	if (copied)
-		warn(r, warnings, N_("Another box has the key of this one."), "/admin/copy");
+		warn(w, true, N_("Another box has the key of this one."), "/admin/copy");
+	if (doubted && made)
+		warn_in(w, true,
+			request_error_text(
+				w->r, error_new(ERR_INVALID,
+						N_("This box came back from a backup of %s. Say of "
+						   "each house whether it is still connected."),
+						request_date_text(w->r, made))),
+			"/admin/peers");
+	else if (doubted)
+		warn(w, true,
+		     N_("This box came back from a backup. Say of each house whether it is still "
+			"connected."),
+		     "/admin/peers");
 	if (successors)
-		warn(r, warnings, N_("A connected house has a new key. Do you approve it?"),
+		warn(w, true, N_("A connected house has a new key. Do you approve it?"),
 		     "/admin/copy");
 	if (unchecked)
-		warn(r, warnings,
-		     N_("An invitation was accepted. Is it the house that you invited?"),
+		warn(w, true, N_("An invitation was accepted. Is it the house that you invited?"),
 		     "/admin/peers");
-	if (unsure_of_time(request_app(r)))
-		warn(r, warnings,
+	return NULL;
+}
+
+static struct error *warn_of_others(const struct warnings *w, const struct overview *o)
+{
+	struct conn *c = request_conn(w->r);
+	struct app *a = request_app(w->r);
+	const char *backups;
+	int64_t misbehaved;
+	bool grave;
+
+	TRY(recovery_warning(c, env_now(a->env), &backups, &grave));
+	TRY(conduct_unseen(c->local, &misbehaved));
+	if (backups)
+		warn(w, grave, backups, "/admin/recovery");
+	if (misbehaved)
+		warn(w, true,
+		     N_("Another box did something that an honest one does not. Its page says what."),
+		     "/admin/peers");
+	if (o->trouble)
+		warn(w, false, N_("An exchange with another box did not succeed last time."),
+		     "/admin/peers");
+	if (unsure_of_time(a))
+		warn(w, false,
 		     N_("This box is not sure of the time: nothing confirms its clock. Dates of "
 			"what is written here may be wrong; nothing else is. It mends itself when "
 			"the internet or connected houses tell the time."),
 		     NULL);
-	if (o.trouble)
-		warn(r, warnings, N_("An exchange with another box did not succeed last time."),
-		     "/admin/peers");
-	if (misbehaved)
-		warn(r, warnings,
-		     N_("Another box did something that an honest one does not. Its page says what."),
-		     "/admin/peers");
-	if (backups)
-		warn(r, warnings, backups, "/admin/recovery");
-	return respond_page(r, "admin", request_text(r, N_("Care of the house")),
-			    json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:s, s:s}",
-				      "held_count", (json_int_t)held, "people_count",
-				      (json_int_t)people, "peers", "count", o.count, "ok", o.ok,
-				      "trouble", o.trouble, "found", o.found, "storage", storage,
-				      "health", health, "warnings", warnings, "version", LLIURE_VERSION, "key",
-				      ID(secret_pubkey(request_app(r)->self))));
+	return NULL;
+}
+
+static struct error *fill_admin(struct request *r, json_t *context, const struct overview *o)
+{
+	struct warnings w = {r, json_object_get(context, "warnings")};
+	json_t *storage, *health;
+	bool low = false;
+
+	storage = storage_json(r, &low);
+	json_object_set_new(context, "storage", storage);
+	TRY(warn_of_keys(&w));
+	if (low)
+		warn(&w, true, N_("Little room is left on this box's disk."), "/admin#storage");
+	TRY(warn_of_others(&w, o));
+	TRY(health_summary(r, &health));
+	json_object_set_new(context, "health", health);
+	return NULL;
+}
+
+static struct error *admin_page(struct request *r)
+{
+	struct overview o = {.count = 0};
+	struct conn *c = request_conn(r);
+	int64_t held, people, volunteers;
+	struct error *e;
+	json_t *context;
+
+	TRY(peer_each(c->local, count_peer, &o));
+	TRY(moderation_held_count(c, &held));
+	TRY(account_counts(c, &people, &volunteers));
+	count_found(request_app(r), request_arena(r), &o);
+	context = json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:[], s:s, s:s}", "held_count",
+			    (json_int_t)held, "people_count", (json_int_t)people, "peers", "count",
+			    o.count, "ok", o.ok, "trouble", o.trouble, "found", o.found, "warnings",
+			    "version", LLIURE_VERSION, "key",
+			    ID(secret_pubkey(request_app(r)->self)));
+	e = fill_admin(r, context, &o);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	return respond_page(r, "admin", request_text(r, N_("Care of the house")), context);
 }
 
 static struct error *about_page(struct request *r)

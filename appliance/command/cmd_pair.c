@@ -82,7 +82,7 @@ struct error *cmd_peer_terms(struct command_run *run)
 	TRY(peer_terms_get(c->local, &key, &t));
 	TRY(read_terms(run, c, &t, &any));
 	if (any)
-		TRY(peers_set_terms(run->app, &key, &t, NULL));
+		TRY(peers_set_terms(run->app, &key, &t, NULL, NULL));
 	return print_terms(run, c, &t);
 }
 

@@ -28,6 +28,16 @@ struct error *cmd_peer_add(struct command_run *run)
 	return NULL;
 }
 
+struct error *cmd_peer_still(struct command_run *run)
+{
+	struct pubkey key;
+
+	TRY(parse_key(run->args[0], &key));
+	TRY(peers_still(run->app, &key));
+	fprintf(run->out, "%s is connected as before.\n", ID_SHORT(&key));
+	return NULL;
+}
+
 /* --- listing ---------------------------------------------------------------------------------- */
 
 struct peer_list {
@@ -48,15 +58,18 @@ static struct error *add_peer_json(struct peer_list *l, const struct peer *p)
 {
 	json_t *terms, *row;
 	struct peer_terms t;
+	bool doubted;
 
+	TRY(restored_doubted(l->conn, &p->key, &doubted));
 	TRY(peer_terms_get(l->conn->local, &p->key, &t));
 	TRY(peers_terms_json(l->conn, &t, &l->arena, &terms));
-	row = json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:s, s:b, s:o}", "key",
+	row = json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:I, s:I, s:s, s:b, s:b, s:o}", "key",
 			ID(&p->key), "name", p->name, "address", p->address, "read_only",
 			p->read_only, "how", hows[p->how], "added", (json_int_t)p->added_ms,
 			"last_ok", (json_int_t)p->last_ok_ms, "last_try",
 			(json_int_t)p->last_try_ms, "error", p->last_error, "ended",
-			peer_terms_over(p->until_ms, env_now(l->run->app->env)), "terms", terms);
+			peer_terms_over(p->until_ms, env_now(l->run->app->env)), "doubted", doubted,
+			"terms", terms);
 	json_array_append_new(l->list, row);
 	return NULL;
 }
@@ -65,12 +78,15 @@ static struct error *print_peer(void *ctx, const struct peer *p)
 {
 	struct peer_list *l = ctx;
 	FILE *out = l->run->out;
+	bool doubted;
 
 	if (l->list)
 		return add_peer_json(l, p);
-	fprintf(out, "%s %s%s%s%s%s\n", ID(&p->key), *p->address ? p->address : "-",
+	TRY(restored_doubted(l->conn, &p->key, &doubted));
+	fprintf(out, "%s %s%s%s%s%s%s\n", ID(&p->key), *p->address ? p->address : "-",
 		*p->name ? " " : "", p->name, p->read_only ? " (read-only)" : "",
-		peer_terms_over(p->until_ms, env_now(l->run->app->env)) ? " (terms ended)" : "");
+		peer_terms_over(p->until_ms, env_now(l->run->app->env)) ? " (terms ended)" : "",
+		doubted ? " (from a backup: lliure peer still)" : "");
 	return NULL;
 }
 

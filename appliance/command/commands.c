@@ -71,6 +71,8 @@ const struct command commands[] = {
 		  {"TIMES", OPTION_TEXT, true, "1 is usual; 0: as much as it likes"}}},
 	{"peer list", "the approved boxes", cmd_peer_list,
 	 .options = {FLAG("--json", "for programs, with their terms")}},
+	{"peer still", "say of a box that came back with a backup that it still is a peer",
+	 cmd_peer_still, .args = {{"KEY", OPTION_TEXT, true, "its key"}}},
 	{"peer remove", "stop swapping logs with a box, at once", cmd_peer_remove,
 	 .args = {{"KEY", OPTION_TEXT, true, "its key"}},
 	 .options = {FLAG("--revoke", "and void what it writes from now on, wherever this box may"),

@@ -171,8 +171,8 @@ static struct error *dismiss(struct request *r)
 const struct route copy_routes[] = {
 	{"GET", "/admin/copy", copy_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/copy/handled", handled, ROUTE_VOLUNTEER},
-	{"POST", "/admin/copy/new-key", new_key, ROUTE_VOLUNTEER},
-	{"POST", "/admin/copy/:key/approve", approve, ROUTE_VOLUNTEER},
+	{"POST", "/admin/copy/new-key", new_key, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"POST", "/admin/copy/:key/approve", approve, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"POST", "/admin/copy/:key/dismiss", dismiss, ROUTE_VOLUNTEER},
 	{0},
 };

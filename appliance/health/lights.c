@@ -224,12 +224,13 @@ static struct error *look_backups(struct looking *l, struct light *ret)
 	struct recovery_state s;
 	const char *warning;
 	int places = 0;
+	bool grave;
 
-	TRY(recovery_warning(l->conn, env_now(l->app->env), &warning));
+	TRY(recovery_warning(l->conn, env_now(l->app->env), &warning, &grave));
 	TRY(recovery_state(l->conn, &s));
 	TRY(place_each(l->conn, count_place, &places));
 	ret->url = "/admin/recovery";
-	if (warning) {
+	if (warning && places) {
 		SAY(ret, *s.proof_problem ? HEALTH_ACT : HEALTH_ATTENTION, warning, "");
 		ret->action = N_("See what went wrong, and make a backup again.");
 	} else if (!places) {

@@ -66,6 +66,7 @@ static const char *const sql[MEMBER_STMTS] = {
 		      " ORDER BY id",
 	[TOKEN_REVOKE] = "DELETE FROM token WHERE account = ?1 AND id = ?2",
 	[TOKEN_REVOKE_ALL] = "DELETE FROM token WHERE account = ?1",
+	[TOKEN_REVOKE_EVERYBODYS] = "DELETE FROM token",
 };
 
 static const struct op_type no_types[] = {{0}};

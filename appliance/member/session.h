@@ -57,3 +57,4 @@ typedef struct error *token_fn(void *ctx, const struct token *t);
 struct error *token_each(struct conn *c, int64_t account, token_fn *fn, void *ctx) MUST;
 struct error *token_revoke(struct conn *c, int64_t account, int64_t id) MUST; /* on the writer */
 struct error *token_revoke_all(struct conn *c, int64_t account) MUST;
+struct error *token_revoke_everybodys(struct conn *c) MUST;

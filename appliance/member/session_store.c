@@ -227,3 +227,8 @@ struct error *token_revoke_all(struct conn *c, int64_t account)
 {
 	return db_do(c->local, stmts(c), TOKEN_REVOKE_ALL, "i", account);
 }
+
+struct error *token_revoke_everybodys(struct conn *c)
+{
+	return db_do(c->local, stmts(c), TOKEN_REVOKE_EVERYBODYS, "");
+}

@@ -392,7 +392,7 @@ const struct route partial_routes[] = {
 	{"POST", "/admin/keep", choose, ROUTE_VOLUNTEER},
 	{"POST", "/admin/keep/look", look, ROUTE_VOLUNTEER},
 	/* no heavy act: it can be undone, and what nobody else has stays */
-	{"POST", "/admin/keep/let-go", let_go, ROUTE_VOLUNTEER},
+	{"POST", "/admin/keep/let-go", let_go, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"POST", "/admin/keep/stop", stop, ROUTE_VOLUNTEER},
 	{"POST", "/topic/:id/fetch", fetch, ROUTE_NO_CSRF},
 	{0},

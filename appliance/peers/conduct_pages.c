@@ -201,8 +201,8 @@ static struct error *allow(struct request *r)
 const struct route conduct_routes[] = {
 	{"GET", "/admin/peers/:key/conduct", conduct_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/peers/:key/pause", stop_swapping, ROUTE_VOLUNTEER},
-	{"POST", "/admin/peers/:key/resume", begin_again, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/resume", begin_again, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"POST", "/admin/peers/:key/forgive", forgive, ROUTE_VOLUNTEER},
-	{"POST", "/admin/peers/:key/quota", allow, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/quota", allow, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{0},
 };

@@ -71,11 +71,15 @@ static const char *heard_of(struct request *r, const struct peer *p)
 struct error *peers_state(struct request *r, const struct peer *p, const char **ret, bool *ret_ok)
 {
 	const char *heard = p->last_ok_ms ? NULL : heard_of(r, p);
+	bool doubted;
 	int64_t paused;
 
+	TRY(restored_doubted(request_conn(r), &p->key, &doubted));
 	TRY(conduct_paused(request_conn(r)->local, &p->key, &paused));
 	*ret_ok = false;
-	if (paused)
+	if (doubted)
+		*ret = request_text(r, N_("It came back with a backup. Is it still connected?"));
+	else if (paused)
 		*ret = request_text(r, N_("A volunteer stopped the exchange with it."));
 	else if (peer_terms_over(p->until_ms, env_now(request_app(r)->env)))
 		*ret = sentence(r, error_new(ERR_INTERNAL, N_("Its terms ended on %s."),
@@ -90,7 +94,7 @@ struct error *peers_state(struct request *r, const struct peer *p, const char **
 		*ret = request_text(r, N_("Not met yet. It must approve this box too."));
 	else
 		*ret = request_text(r, N_("All is well."));
-	*ret_ok = !paused && p->last_ok_ms && !*p->last_error &&
+	*ret_ok = !doubted && !paused && p->last_ok_ms && !*p->last_error &&
 		  !peer_terms_over(p->until_ms, env_now(request_app(r)->env));
 	return NULL;
 }
@@ -354,16 +358,17 @@ static struct error *peer_json(struct request *r, const struct peer *p, json_t *
 	struct last last = {r, ""};
 	const char *state;
 	json_t *row;
-	bool ok;
+	bool ok, doubted;
 
 	TRY(peers_state(r, p, &state, &ok));
+	TRY(restored_doubted(request_conn(r), &p->key, &doubted));
 	TRY(receipt_each(request_conn(r)->local, &p->key, 1, keep_text, &last));
-	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:b, s:s}", "name",
+	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:b, s:s, s:b}", "name",
 			peers_name_of(r, p->name, &p->key), "key", ID(&p->key), "short",
 			ID_SHORT(&p->key), "number", peers_number(r, &p->key), "addr", p->address,
 			"state_text", state, "ok", ok, "since", request_date(r, p->added_ms),
 			"since_text", request_date_text(r, p->added_ms), "how_text", how_text(r, p),
-			"read_only", p->read_only, "moved", last.text);
+			"read_only", p->read_only, "moved", last.text, "doubted", doubted);
 	if (p->last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(r, p->last_ok_ms)));
 		json_object_set_new(row, "last_text",
@@ -446,16 +451,6 @@ static struct error *preview_page(struct request *r)
 	return show_peer(r, &p, &t, true, 200, NULL);
 }
 
-static struct error *save_terms(struct request *r, const struct peer *p, const struct peer_terms *t)
-{
-	return peers_approve(request_app(r),
-			     &(struct peers_approval){.key = p->key,
-						      .terms = t,
-						      .read_only = field_set(r, "read_only"),
-						      .claim = p->has_claim ? p->claim : NULL,
-						      .steward = request_viewer(r)->secret});
-}
-
 static struct error *set_terms(struct request *r)
 {
 	struct peer_terms was, t;
@@ -472,7 +467,8 @@ static struct error *set_terms(struct request *r)
 	if (!e && terms_preview_asked(r))
 		return show_peer(r, &p, &t, true, 200, NULL);
 	if (!e)
-		e = save_terms(r, &p, &t);
+		e = peers_set_terms(request_app(r), &p.key, &t, &p.read_only,
+				    request_viewer(r)->secret);
 	if (e && respond_form_error(r, e, &error, &status))
 		return show_peer(r, &p, &t, false, status, error);
 	TRY(e);
@@ -524,6 +520,18 @@ static struct error *vouch(struct request *r)
 static struct error *unvouch(struct request *r)
 {
 	return say_vouch(r, false, N_("This house does not vouch for it any more."));
+}
+
+/* --- after a restore -------------------------------------------------------------------------- */
+
+static struct error *still(struct request *r)
+{
+	struct pubkey key;
+
+	TRY(peers_key_param(r, &key));
+	TRY(peers_still(request_app(r), &key));
+	return respond_done_saying(r, "/admin/peers", N_("The house is connected as before."),
+				   NULL);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -604,6 +612,7 @@ const struct route peer_routes[] = {
 	{"POST", "/admin/peers/:key/approve", approve, HEAVY},
 	{"GET", "/admin/peers/:key/preview", preview_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/peers/:key/terms", set_terms, HEAVY},
+	{"POST", "/admin/peers/:key/still", still, HEAVY},
 	{"POST", "/admin/peers/:key/vouch", vouch, HEAVY},
 	{"POST", "/admin/peers/:key/unvouch", unvouch, HEAVY},
 	{"GET", "/admin/peers/:key/remove", remove_page, HEAVY},

@@ -103,7 +103,7 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 	struct peer_terms t;
 	struct peer peer;
 	unsigned ways;
-	bool may, kept;
+	bool may, kept, doubted;
 
 	if (!p->conn)
 		TRY(app_conn(p->app, &p->conn));
@@ -113,8 +113,9 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 		return NULL;
 	ways = peer_terms_ways(&t, space);
 	TRY(peers_may_see(p->conn, key, space, &may));
+	TRY(restored_doubted(p->conn, key, &doubted));
 	TRY(partial_keeps_space(p->conn, space, &kept));
-	if (!may)
+	if (!may || doubted)
 		ways &= ~(unsigned)PEER_GIVE;
 	*ret = kept ? ways : ways & ~(unsigned)PEER_TAKE;
 	return NULL;
@@ -464,6 +465,11 @@ struct error *peers_approve_in(struct app *a, struct conn *c, const struct peers
 	return approve_job(c, &j);
 }
 
+static struct error *not_approved(const struct pubkey *key)
+{
+	return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."), ID(key));
+}
+
 struct approve_call {
 	struct app *app;
 	const struct peers_approval *what;
@@ -473,6 +479,7 @@ static struct error *approve_call(struct conn *c, void *arg)
 {
 	struct approve_call *call = arg;
 
+	TRY(restored_settle(c, &call->what->key));
 	return peers_approve_in(call->app, c, call->what);
 }
 
@@ -485,12 +492,45 @@ struct error *peers_approve(struct app *a, const struct peers_approval *what)
 	return NULL;
 }
 
+static struct error *still_job(struct conn *c, void *arg)
+{
+	struct peer p;
+
+	TRY(peer_get(c->local, arg, &p));
+	return restored_settle(c, arg);
+}
+
+struct error *peers_still(struct app *a, const struct pubkey *key)
+{
+	struct pubkey k = *key;
+	struct error *e = writer_run(a->writer, still_job, &k);
+
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, not_approved(key));
+	TRY(e);
+	tell_sync(a);
+	return NULL;
+}
+
 /* --- terms ------------------------------------------------------------------------------------ */
+
+/* Terms admit where something is taken: not in the name of a backup. */
+static struct error *must_be_sure_of(struct conn *c, const struct pubkey *key)
+{
+	bool doubted;
+
+	TRY(restored_doubted(c, key, &doubted));
+	ENSURE(!doubted,
+	       error_new(ERR_DENIED, N_("This house came back with a backup. Say first whether it "
+					"is still connected.")));
+	return NULL;
+}
 
 struct terms_job {
 	struct app *app;
 	const struct pubkey *key;
 	const struct peer_terms *terms;
+	const bool *read_only; /* NULL: as it is */
 	const struct secret *steward;
 };
 
@@ -502,15 +542,16 @@ static struct error *terms_job(struct conn *c, void *arg)
 	struct peer p;
 
 	TRY(peer_get(c->local, t->key, &p));
-	what.read_only = p.read_only;
+	TRY(must_be_sure_of(c, t->key));
+	what.read_only = t->read_only ? *t->read_only : p.read_only;
 	what.claim = p.has_claim ? p.claim : NULL;
 	return approve_job(c, &j);
 }
 
 struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
-			      const struct secret *steward)
+			      const bool *read_only, const struct secret *steward)
 {
-	struct terms_job job = {a, key, t, steward};
+	struct terms_job job = {a, key, t, read_only, steward};
 
 	TRY(writer_run(a->writer, terms_job, &job));
 	tell_sync(a);
@@ -545,10 +586,14 @@ static struct error *revoke_in(struct conn *c, const struct withdraw_job *j,
 static struct error *withdraw_job(struct conn *c, void *arg)
 {
 	const struct withdraw_job *j = arg;
-
+	struct error *e = peer_remove(c->local, &j->what->key, env_now(c->env));
 	size_t n;
 
-	TRY(peer_remove(c->local, &j->what->key, env_now(c->env)));
+	/* What else is not found below is something else: a space, say. */
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, not_approved(&j->what->key));
+	TRY(e);
+	TRY(restored_settle(c, &j->what->key));
 	TRY(address_forget(c->local, &j->what->key));
 	TRY(keep_allow(c, &j->what->key, false));
 	TRY(trust_withdraw(c, secret_pubkey(j->app->self), &j->what->key, &n));
@@ -567,14 +612,8 @@ static struct error *drop_kept(const struct app *a, const struct pubkey *key)
 struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 {
 	struct withdraw_job j = {a, what};
-	struct error *e = writer_run(a->writer, withdraw_job, &j);
 
-	if (error_is(e, ERR_NOT_FOUND)) {
-		error_free(e);
-		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
-				 ID(&what->key));
-	}
-	TRY(e);
+	TRY(writer_run(a->writer, withdraw_job, &j));
 	tell_sync(a);
 	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }

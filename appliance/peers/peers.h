@@ -33,11 +33,15 @@ bool peers_address_ok(const char *s);
  * spaces that we take from it and of which this box is a keeper. Approving again changes what is
  * given. Any thread. ERR_INVALID for our own key or an address that is none. */
 struct error *peers_approve(struct app *a, const struct peers_approval *what) MUST;
+/* It came back with a backup (appliance/recovery/recovery.h), and it still is a peer, on the terms that
+ * it had: admits it nowhere. ERR_NOT_FOUND. */
+struct error *peers_still(struct app *a, const struct pubkey *key) MUST;
 /* Other terms for a peer, from now on also in exchanges that run. Its logs are admitted as by
  * peers_approve where a space is now taken; an admission is never taken back by terms (that is
- * peers_withdraw's). ERR_NOT_FOUND. */
+ * peers_withdraw's). read_only NULL: as it is. ERR_NOT_FOUND; ERR_DENIED for one that came back with a
+ * backup, until peers_still. */
 struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
-			      const struct secret *steward) MUST;
+			      const bool *read_only, const struct secret *steward) MUST;
 
 /* --- terms in words: peers_terms.c --- */
 const char *peers_ways_name(unsigned ways); /* "both", "give", "take", "none" */

@@ -3,6 +3,7 @@
 #include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/receipt_pages.h"
+#include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
 
 enum { REPORTS_NEAR = 5, REPORTS_A_PAGE = 30 };
@@ -114,15 +115,17 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	struct counting spaces = {.l = l, .key = &p->key};
 	const char *state;
 	json_t *row;
-	bool ok;
+	bool ok, doubted;
 
 	TRY(peers_state(l->r, p, &state, &ok));
+	TRY(restored_doubted(l->conn, &p->key, &doubted));
 	TRY(peer_terms_get(l->conn->local, &p->key, &spaces.terms));
 	TRY(space_each(l->conn, count_space, &spaces));
 	row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:I}", "name",
 			*p->name ? p->name : ID_SHORT(&p->key), "short", ID_SHORT(&p->key), "key",
 			ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
 			p->read_only, "spaces", spaces.n);
+	json_object_set_new(row, "doubted", json_boolean(doubted));
 	json_object_set_new(row, "keeps_days",
 			    json_integer(peers_keeps_days(request_app(l->r), &p->key)));
 	if (p->last_ok_ms) {

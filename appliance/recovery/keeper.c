@@ -381,11 +381,14 @@ uint64_t keep_bytes(const struct app *a, const struct pubkey *peer)
 bool recovery_keeps(void *ctx, const struct pubkey *peer)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
-	bool allowed = false;
+	bool allowed = false, doubted = false, good;
 	struct error *e = app_conn(ctx, &c);
 
 	if (!e)
 		e = keep_allowed(c, peer, &allowed);
+	if (!e)
+		e = restored_doubted(c, peer, &doubted);
+	good = !e;
 	error_free(e);
-	return !e && allowed;
+	return good && allowed && !doubted;
 }

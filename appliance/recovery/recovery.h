@@ -58,9 +58,25 @@ uint64_t keep_bytes(const struct app *a, const struct pubkey *peer);
 /* For sync_host.keeps; ctx is the app. */
 bool recovery_keeps(void *ctx, const struct pubkey *peer);
 
-/* For the page of volunteers: a sentence (message id) about what needs them, NULL when all is well.
+/*
+ * What a backup brings back is as old as the backup: a house that was disconnected since is a peer again.
+ * So each peer that came with one is doubted until a volunteer says that it still is one: it is given
+ * nothing and no backup of its is taken; what it brings is taken, since that is checked anyway and is how
+ * a restored box comes to know what happened. Nothing that was withdrawn in a community's log comes back
+ * by this: saying "still connected" admits nobody anywhere.
  */
-struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_msgid) MUST;
+/* On the writer, once, after a restore: all peers. made_ms: the backup's date, 0 where it has none. */
+struct error *restored_doubt(struct conn *c, int64_t made_ms) MUST;
+struct error *restored_doubted(struct conn *c, const struct pubkey *peer, bool *ret) MUST;
+/* How many are doubted, and the date of the backup. */
+struct error *restored_open(struct conn *c, int64_t *ret_n, int64_t *ret_made_ms) MUST;
+/* On the writer: it still is a peer, or it is none any more. */
+struct error *restored_settle(struct conn *c, const struct pubkey *peer) MUST;
+
+/* For the page of volunteers: a sentence (message id) about what needs them, NULL when all is well.
+ * *ret_grave: there were backups that can be counted on, and now there are none. */
+struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_msgid,
+			       bool *ret_grave) MUST;
 
 /* --- the thread --- */
 struct keeper;

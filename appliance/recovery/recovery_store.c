@@ -12,6 +12,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE sheets(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL,"
 	" name TEXT NOT NULL) STRICT;"
 	"CREATE TABLE keeps(peer BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE doubted(peer BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE restored(id INTEGER PRIMARY KEY CHECK(id = 1), made INTEGER NOT NULL)"
+	" STRICT;",
 };
 
 enum {
@@ -30,6 +33,12 @@ enum {
 	KEEPS_GET,
 	KEEPS_ADD,
 	KEEPS_REMOVE,
+	RESTORED_PUT,
+	RESTORED_GET,
+	DOUBTED_GET,
+	DOUBTED_COUNT,
+	DOUBTED_ADD,
+	DOUBTED_REMOVE,
 	STATEMENTS
 };
 #define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem FROM place"
@@ -50,6 +59,12 @@ static const char *const sql[STATEMENTS] = {
 	[KEEPS_GET] = "SELECT 1 FROM keeps WHERE peer = ?1",
 	[KEEPS_ADD] = "INSERT OR IGNORE INTO keeps VALUES(?1)",
 	[KEEPS_REMOVE] = "DELETE FROM keeps WHERE peer = ?1",
+	[RESTORED_PUT] = "INSERT OR REPLACE INTO restored VALUES(1, ?1)",
+	[RESTORED_GET] = "SELECT made FROM restored",
+	[DOUBTED_GET] = "SELECT 1 FROM doubted WHERE peer = ?1",
+	[DOUBTED_COUNT] = "SELECT count(*) FROM doubted",
+	[DOUBTED_ADD] = "INSERT OR IGNORE INTO doubted VALUES(?1)",
+	[DOUBTED_REMOVE] = "DELETE FROM doubted WHERE peer = ?1",
 };
 
 static const struct op_type no_ops[] = {{0}};
@@ -202,6 +217,41 @@ struct error *keep_allowed(struct conn *c, const struct pubkey *peer, bool *ret)
 	return NULL;
 }
 
+/* --- what a backup brought back --------------------------------------------------------------- */
+
+static struct error *doubt(void *ctx, const struct peer *p)
+{
+	struct conn *c = ctx;
+
+	return db_do(c->local, stmts(c), DOUBTED_ADD, "k", &p->key);
+}
+
+struct error *restored_doubt(struct conn *c, int64_t made_ms)
+{
+	TRY(peer_each(c->local, doubt, c));
+	return db_do(c->local, stmts(c), RESTORED_PUT, "i", made_ms);
+}
+
+struct error *restored_doubted(struct conn *c, const struct pubkey *peer, bool *ret)
+{
+	int64_t n;
+
+	TRY(db_number(c->local, stmts(c), DOUBTED_GET, 0, &n, "k", peer));
+	*ret = n != 0;
+	return NULL;
+}
+
+struct error *restored_open(struct conn *c, int64_t *ret_n, int64_t *ret_made_ms)
+{
+	TRY(db_number(c->local, stmts(c), DOUBTED_COUNT, 0, ret_n, ""));
+	return db_number(c->local, stmts(c), RESTORED_GET, 0, ret_made_ms, "");
+}
+
+struct error *restored_settle(struct conn *c, const struct pubkey *peer)
+{
+	return db_do(c->local, stmts(c), DOUBTED_REMOVE, "k", peer);
+}
+
 /* --- what needs somebody ---------------------------------------------------------------------- */
 
 struct trouble {
@@ -220,7 +270,8 @@ static struct error *look_at_place(void *ctx, const struct place *p)
 	return NULL;
 }
 
-struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_msgid)
+struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_msgid,
+			       bool *ret_grave)
 {
 	struct trouble t = {.now = now_ms};
 	struct recovery_state s;
@@ -232,5 +283,8 @@ struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_
 		*ret_msgid = N_("The last backup could not be restored when it was tried out.");
 	else if (t.failed || t.late)
 		*ret_msgid = N_("The last backup did not succeed everywhere.");
+	*ret_grave = t.any && *ret_msgid;
+	if (!t.any && !*ret_msgid)
+		*ret_msgid = N_("Nobody has said where backups go: there are none.");
 	return NULL;
 }

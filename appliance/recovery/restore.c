@@ -4,6 +4,7 @@
 #include "appliance/member/session.h"
 #include "appliance/peers/peers.h"
 #include "appliance/recovery/backup_priv.h"
+#include "appliance/recovery/recovery.h"
 #include "sync/peer/invite.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -337,13 +338,17 @@ static struct error *note_open(void *ctx, const struct invite *i)
 	return NULL;
 }
 
-/* What was ended or used since the backup was made is not known any more: nobody is signed in, and no
- * invitation is good a second time. */
+/* What was ended or used since the backup was made is not known any more: nobody is signed in, no
+ * program has a key, no invitation is good a second time, and which houses are still connected a
+ * volunteer has to say. */
 static struct error *forget_what_was_good_once(struct conn *c, void *arg)
 {
+	const struct restoring *x = arg;
 	_cleanup_(buf_release) struct buf open = {0};
 
 	TRY(session_end_everybodys(c));
+	TRY(token_revoke_everybodys(c));
+	TRY(restored_doubt(c, x->done.made_ms));
 	TRY(invite_each(c->local, note_open, &open));
 	for (size_t i = 0; i < open.n / sizeof(int64_t); i++)
 		TRY(invite_remove(c->local, ((const int64_t *)(const void *)open.p)[i]));
@@ -366,7 +371,7 @@ static struct error *make_box(struct restoring *x)
 		e = app_open_with(x->r->dir, x->r->env, secret_from_seed(seed), &x->app);
 	guarded_free(seed);
 	TRY(e);
-	TRY(writer_run(x->app->writer, forget_what_was_good_once, NULL));
+	TRY(writer_run(x->app->writer, forget_what_was_good_once, x));
 	if (x->bundle)
 		TRY(take_bundle(x));
 	o = app_sync_options(x->app, &paths);

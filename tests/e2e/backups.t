@@ -114,13 +114,16 @@ kept_json() { curl -sS -H "Authorization: Bearer ${token[b]}" "$(url b /admin/re
 is "no more of it is taken" "$(post b /admin/recovery/keep -d "key=$KEY" -d allow=0)" 303
 ok "what is here stays" [ -s "$T/b/kept/$KEY" ]
 is "and can be removed" "$(kept_json | json peers.0.remove_url)" "/admin/recovery/kept/$KEY/remove"
-ok "who asks is told what that means" eval 'curl -sS -H "Authorization: Bearer ${token[b]}" "$(url b "/admin/recovery/kept/$KEY/remove")" | grep -q "has no other backup"'
+is "not by a program's token" "$(post b "/admin/recovery/kept/$KEY/remove" -d '')" 401
+ok "and it stays" [ -s "$T/b/kept/$KEY" ]
+sign_in b
+ok "who asks is told what that means" eval 'curl -sS -b "$T/jar.b" "$(url b "/admin/recovery/kept/$KEY/remove")" | grep -q "has no other backup"'
 "$LLIURE" peer remove "$KEY" --data "$T/b" >"$T/removed"
 ok "to disconnect leaves it, and says so" eval 'grep -q "is kept here" "$T/removed" && [ -s "$T/b/kept/$KEY" ]'
 is "the page still names it" "$(kept_json | json left.0.key)" "$KEY"
-is "it is removed" "$(post b "/admin/recovery/kept/$KEY/remove" -d '')" 303
+ok "it is removed" act_signed_in b "/admin/recovery/kept/$KEY/remove" '{}'
 ok "and gone" [ ! -e "$T/b/kept/$KEY" ]
-is "once" "$(post b "/admin/recovery/kept/$KEY/remove" -d '')" 404
+ok "once" not act_signed_in b "/admin/recovery/kept/$KEY/remove" '{}'
 "$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null
 cp "$T/kept.saved" "$T/b/kept/$KEY"
 ok "or with the house" "$LLIURE" peer remove "$KEY" --drop-backup --data "$T/b"

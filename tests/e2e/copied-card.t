@@ -47,8 +47,10 @@ for b in a b c; do ok "all is on $b" until_ok 20 eval 'reads_all $b || { sync_al
 
 ok "a decides that it keeps the key" act a /admin/copy/handled '{}'
 ok "and is not asked any more" not warned a
-ok "without a tick nobody gets a new key" not act b /admin/copy/new-key '{}'
-ok "b gets a key of its own" act b /admin/copy/new-key '{"sure": "1", "people": "1"}'
+ok "a program's token does not change a key" not act b /admin/copy/new-key '{"sure": "1", "people": "1"}'
+sign_in b
+ok "without a tick nobody gets a new key" not act_signed_in b /admin/copy/new-key '{}'
+ok "b gets a key of its own" act_signed_in b /admin/copy/new-key '{"sure": "1", "people": "1"}'
 until_ok 15 sh -c "[ \$(grep -c 'Ctrl-C' '$T/b.out') = 2 ]"
 sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.http"
 sed -n 's|.*other boxes *port \([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.sync"
@@ -75,11 +77,12 @@ ok "c is told that the house has a new key, signed by the old" until_ok 10 offer
 is "it names both" "$(get_as c /admin/copy.json | json successors.0.old) $(get_as c /admin/copy.json | json successors.0.key)" "$key $new"
 ok "c takes its trust in the old key back" "$LLIURE" peer remove "$key" --data "$T/c"
 ok "and that key has no say any more in who comes after it" not offered
-ok "nor could its successor be approved by that page" not act c "/admin/copy/$new/approve" '{}'
+sign_in c
+ok "nor could its successor be approved by that page" not act_signed_in c "/admin/copy/$new/approve" '{}'
 ok "c approves the old key again" "$LLIURE" peer add "$(sync_addr a)" "$key" --data "$T/c"
 ok "until a day, and with so many bytes" "$LLIURE" peer terms "$key" --until 2099-12-31 --take-bytes 77M --data "$T/c"
 ok "then it has" until_ok 10 offered
-ok "c approves" act c "/admin/copy/$new/approve" '{}'
+ok "c approves" act_signed_in c "/admin/copy/$new/approve" '{}'
 ok "and is not asked again" not offered
 ok "on the same terms as the old key" sh -c "'$LLIURE' peer terms '$new' --data '$T/c' | grep -q 2099-12-31"
 ok "b syncs with c" until_ok 10 "$LLIURE" sync "$(key_of c)" --data "$T/b"

@@ -131,6 +131,15 @@ token_of() { # a personal token of admin
 post_json() { # post_json BOX PATH TOKEN JSON
 	curl -sS --fail-with-body --max-time 180 -H 'Content-Type: application/json' -H "Authorization: Bearer $3" -d "$4" "$(url "$1" "$2")"
 }
+# Heavy acts need somebody who has just signed in: sign_in BOX, then act_signed_in BOX PATH JSON.
+sign_in() {
+	curl -sS --max-time 180 -o /dev/null -c "$T/jar.$1" --data-urlencode name=admin --data-urlencode "password=$(cat "$T/password")" "$(url "$1" /sign-in)"
+}
+csrf_of() { curl -sS --max-time 180 -b "$T/jar.$1" "$(url "$1" /me)" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+act_signed_in() {
+	curl -sS --fail-with-body --max-time 180 -b "$T/jar.$1" -H 'Content-Type: application/json' \
+		-d "$(python3 -c 'import json,sys; print(json.dumps(json.loads(sys.argv[1]) | {"csrf": sys.argv[2]}))' "$3" "$(csrf_of "$1")")" "$(url "$1" "$2")"
+}
 digest_of() { "$LLIURE" digest --data "$T/$1" | sort; }
 json() { python3 -c 'import json,sys
 d=json.load(sys.stdin)

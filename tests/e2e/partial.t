@@ -47,14 +47,15 @@ a_port=$(sync_addr a)
 stop_box a
 ok "a is away: b looks" act b /admin/keep/look '{}'
 ok "and says that nobody can be asked" until_ok 20 run_is problem looking
-ok "what can't be proved does not go" not act b /admin/keep/let-go '{}'
+sign_in b
+ok "what can't be proved does not go" not act_signed_in b /admin/keep/let-go '{}'
 ok "a is back" start_box a --sync "$a_port"
 ok "b looks again" act b /admin/keep/look '{}'
 ok "and finds what would go" until_ok 30 run_is looked ops=1200 safe_ops=1200
 is "all of it is at a" "$(run_of at.0.ops)" 1200
 ok "nothing went yet" reads b "/topic/$old" paraula13x5
 
-ok "the volunteer confirms" act b /admin/keep/let-go '{}'
+ok "the volunteer confirms" act_signed_in b /admin/keep/let-go '{}'
 killed=0
 for i in 1 2 3; do
 	sleep 0.$((i * 3))

@@ -121,6 +121,8 @@ rm -rf "$T/a"
 ok "the box died; the old backup is restored" "$LLIURE" restore "$T/before" --sheets "$T/two" --data "$T/a"
 ok "it is behind" [ "$(digest_of a)" != "$LAST" ]
 start_box a
+ok "a program's key of before is good for nothing" not write_topic a "$TOKEN" "with the old key"
+TOKEN=$(token_of a)
 write_topic a "$TOKEN" "written before it met anybody" >/dev/null
 "$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/a" >/dev/null
 "$LLIURE" peer add "$(sync_addr a)" "$KEY" --data "$T/b" >/dev/null

@@ -136,7 +136,7 @@ static void the_terms_are_heeded(void **state)
 	struct peer_terms t = {.others = PEER_GIVE | PEER_TAKE};
 
 	assert_ok(peers_terms_set(&t, &site.space, PEER_TAKE));
-	assert_ok(peers_set_terms(site.app, &peer, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &peer, &t, NULL, NULL));
 	{
 		_cleanup_(reply_release) struct reply r = preview_of(&peer);
 
@@ -145,7 +145,7 @@ static void the_terms_are_heeded(void **state)
 		assert_told_as_given(&r, &peer);
 	}
 	t = (struct peer_terms){.others = PEER_GIVE | PEER_TAKE, .until_ms = 1000};
-	assert_ok(peers_set_terms(site.app, &peer, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &peer, &t, NULL, NULL));
 	{
 		_cleanup_(reply_release) struct reply r = preview_of(&peer);
 
@@ -154,7 +154,7 @@ static void the_terms_are_heeded(void **state)
 		assert_told_as_given(&r, &peer);
 	}
 	t = (struct peer_terms){.others = PEER_GIVE | PEER_TAKE};
-	assert_ok(peers_set_terms(site.app, &peer, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &peer, &t, NULL, NULL));
 }
 
 static void fill(void)

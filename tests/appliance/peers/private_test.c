@@ -48,16 +48,16 @@ static void what_the_terms_say_opens_no_private_space(void **state)
 	struct peer_terms t = {.others = PEER_GIVE | PEER_TAKE};
 
 	assert_ok(peers_terms_set(&t, &space, PEER_GIVE | PEER_TAKE));
-	assert_ok(peers_set_terms(site.app, &key, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &key, &t, NULL, NULL));
 	assert_false(shares(stranger, &space));
 	/* But they close one, also to who was admitted. */
 	key = key_of(carrier);
 	t = (struct peer_terms){.others = PEER_GIVE | PEER_TAKE};
 	assert_ok(peers_terms_set(&t, &space, PEER_TAKE));
-	assert_ok(peers_set_terms(site.app, &key, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &key, &t, NULL, NULL));
 	assert_false(shares(carrier, &space));
 	t = (struct peer_terms){.others = PEER_GIVE | PEER_TAKE};
-	assert_ok(peers_set_terms(site.app, &key, &t, NULL));
+	assert_ok(peers_set_terms(site.app, &key, &t, NULL, NULL));
 	assert_true(shares(carrier, &space));
 }
 
