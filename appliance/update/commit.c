@@ -31,7 +31,16 @@ enum update_why commit_check(const struct commit_checks *c)
 		return WHY_PAGE;
 	if (!c->network(c->ctx))
 		return WHY_NETWORK;
+	if (!c->air(c->ctx))
+		return WHY_AIR;
 	return c->data(c->ctx) ? WHY_NOTHING : WHY_DATA;
+}
+
+bool commit_air(const struct network_wish *w, const struct nm_state *s, int minute)
+{
+	if (!*s->radio || !s->radio_own || w->wifi != WIFI_OWN || !network_wish_on_air(w, minute))
+		return true;
+	return s->wifi_up && s->own_up;
 }
 
 /* --- the checks --------------------------------------------------------------------------------
@@ -81,6 +90,33 @@ static bool network(void *ctx)
 	return sock >= 0 && connect(sock, (struct sockaddr *)&a, sizeof(a)) == 0;
 }
 
+static struct error *look_at_air(bool *ret)
+{
+	_cleanup_(nm_closep) struct nm *n = NULL;
+	struct network_wish w;
+	struct nm_state s;
+	bool any = false;
+
+	TRY(nm_open(&n));
+	TRY(nm_look(n, &w, &any, &s));
+	*ret = !any || commit_air(&w, &s, minute_of_day(env_now(&env_system)));
+	return NULL;
+}
+
+static bool air(void *ctx)
+{
+	struct commit *m = ctx;
+	struct error *e;
+	bool ok = true;
+
+	/* Without NetworkManager nobody could change the network any more either. */
+	e = m->thorough ? look_at_air(&ok) : NULL;
+	if (e)
+		ok = false;
+	error_free(e);
+	return ok;
+}
+
 /* The first program of the image leaves a file when it could not mount one. */
 static bool mounts(void *ctx)
 {
@@ -125,7 +161,7 @@ static bool tell(struct commit *m, enum update_why why)
 static void *commit_thread(void *arg)
 {
 	struct commit *m = arg;
-	struct commit_checks checks = {m, page, data, network, mounts};
+	struct commit_checks checks = {m, page, data, network, air, mounts};
 	int waited = FIRST_S;
 
 	while (!rest(m, waited == FIRST_S ? FIRST_S : AGAIN_S)) {

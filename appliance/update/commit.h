@@ -7,11 +7,13 @@
  * helper is told what
  * ("unwell"), and a system that is being tried out is given up with that reason.
  *
- * After an update everything is checked, each entry's signatures too; at other starts the
- * databases.
+ * After an update everything is checked, each entry's signatures and the box's own Wi-Fi too; at
+ * other starts the databases. (A radio that died is no reason to change systems: who was healthy with
+ * it is healthy without.)
  */
 #pragma once
 #include "appliance/app.h"
+#include "firmware/network/nm.h"
 #include "firmware/update/outcome.h"
 
 struct commit_checks {
@@ -19,10 +21,14 @@ struct commit_checks {
 	bool (*page)(void *ctx);
 	bool (*data)(void *ctx);
 	bool (*network)(void *ctx);
+	bool (*air)(void *ctx);
 	bool (*mounts)(void *ctx);
 };
 /* The first that fails; WHY_NOTHING when all hold. The cheap ones come first. */
 enum update_why commit_check(const struct commit_checks *c);
+/* Is there, at this minute of the day, every Wi-Fi of the box's own that there should be? Nothing is
+ * asked of a machine without a radio, or with one that can't make a network. Pure. */
+bool commit_air(const struct network_wish *w, const struct nm_state *s, int minute);
 
 struct commit;
 /* For a box (box->helper is not empty) begins the thread; `app` NULL while there is no community

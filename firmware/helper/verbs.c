@@ -24,7 +24,7 @@ const struct verb verbs[] = {
 	{"healthy", act_healthy, .help = "this system works: keep it"},
 	{"unwell",
 	 act_unwell,
-	 {{ARG_CHOICE, .choices = "page data network mount"}},
+	 {{ARG_CHOICE, .choices = "page data network wifi mount"}},
 	 "this system does not work: give it up, if it is being tried out"},
 	{"reset",
 	 act_reset,

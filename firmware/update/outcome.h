@@ -64,6 +64,7 @@ enum update_stage { UPDATE_STAGES(UPDATE_ENUM_ROW) UPDATE_STAGES_N };
 	  N_("The new system found the stored data damaged. The former one runs again."))          \
 	X(WHY_NETWORK, "network",                                                                  \
 	  N_("The new system was not seen on the network. The former one runs again."))            \
+	X(WHY_AIR, "wifi", N_("The new system made no Wi-Fi. The former one runs again."))         \
 	X(WHY_MOUNT, "mount",                                                                      \
 	  N_("The new system did not find its disks. The former one runs again."))
 #define UPDATE_WHY_ROW(id, name, text) id,

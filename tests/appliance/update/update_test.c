@@ -238,7 +238,7 @@ static void the_outcome_and_its_reason_stand_on_the_page(void **state)
  */
 
 struct fake {
-	bool page, data, network, mounts;
+	bool page, data, network, air, mounts;
 };
 #define FAKE(name)                                                                                 \
 	static bool fake_##name(void *ctx)                                                         \
@@ -248,17 +248,20 @@ struct fake {
 FAKE(page)
 FAKE(data)
 FAKE(network)
+FAKE(air)
 FAKE(mounts)
 
 static void every_check_that_fails_has_its_reason(void **state)
 {
-	struct fake f = {true, true, true, true};
-	struct commit_checks c = {&f, fake_page, fake_data, fake_network, fake_mounts};
+	struct fake f = {true, true, true, true, true};
+	struct commit_checks c = {&f, fake_page, fake_data, fake_network, fake_air, fake_mounts};
 
 	(void)state;
 	assert_int_equal(commit_check(&c), WHY_NOTHING);
 	f.data = false;
 	assert_int_equal(commit_check(&c), WHY_DATA);
+	f.air = false;
+	assert_int_equal(commit_check(&c), WHY_AIR);
 	f.network = false;
 	assert_int_equal(commit_check(&c), WHY_NETWORK);
 	f.page = false;
@@ -267,6 +270,31 @@ static void every_check_that_fails_has_its_reason(void **state)
 	assert_int_equal(commit_check(&c), WHY_MOUNT);
 	/* On an ordinary machine there is nothing to keep. */
 	assert_null(commit_start(&(struct app_box){.state = ""}, NULL, 1));
+}
+
+static void the_boxs_own_wifi_is_asked_for_where_there_can_be_one(void **state)
+{
+	struct network_wish w = {.wifi = WIFI_OWN};
+	struct nm_state s = {.radio = "wlan0", .radio_own = true, .wifi_up = true, .own_up = true};
+
+	(void)state;
+	assert_true(commit_air(&w, &s, 600));
+	s.own_up = false; /* associated with nobody's network, and no address given */
+	assert_false(commit_air(&w, &s, 600));
+	s.wifi_up = s.own_up = false;
+	assert_false(commit_air(&w, &s, 600));
+	w.from = 8;
+	w.to = 20;
+	assert_true(commit_air(&w, &s, 23 * 60)); /* at night it is off */
+	assert_false(commit_air(&w, &s, 12 * 60));
+	s.radio_own = false;
+	assert_true(commit_air(&w, &s, 12 * 60));
+	s.radio_own = true;
+	s.radio[0] = 0;
+	assert_true(commit_air(&w, &s, 12 * 60));
+	s.radio[0] = 'w';
+	w.wifi = WIFI_JOIN;
+	assert_true(commit_air(&w, &s, 12 * 60));
 }
 
 /* --- a disk that can't be read ------------------------------------------------------------------
@@ -341,6 +369,7 @@ int main(void)
 		cmocka_unit_test(a_stick_offers_what_looks_like_an_update),
 		cmocka_unit_test(the_outcome_and_its_reason_stand_on_the_page),
 		cmocka_unit_test(every_check_that_fails_has_its_reason),
+		cmocka_unit_test(the_boxs_own_wifi_is_asked_for_where_there_can_be_one),
 		cmocka_unit_test(a_box_without_its_disk_says_what_to_do_and_begins_nothing),
 		cmocka_unit_test(an_older_program_does_not_open_newer_data),
 	};

@@ -197,8 +197,8 @@ static int close_machine(void **state)
 	return 0;
 }
 
-/* What is asked, as words with spaces between. */
-static enum fault ask(struct machine *m, const char *line, struct answer *ret)
+/* What is asked, as words with spaces between; `space` stands for one inside a word. */
+static enum fault ask_as(struct machine *m, const char *line, char space, struct answer *ret)
 {
 	char message[3000];
 	size_t n = strlen(line);
@@ -207,10 +207,17 @@ static enum fault ask(struct machine *m, const char *line, struct answer *ret)
 	for (size_t i = 0; i < n; i++)
 		if (message[i] == ' ')
 			message[i] = 0;
+		else if (space && message[i] == space)
+			message[i] = ' ';
 	m->did[0] = 0;
 	*ret = (struct answer){.fault = FAULT_NONE};
 	helper_handle(&m->h, span_of(message, n + 1), ret);
 	return ret->fault;
+}
+
+static enum fault ask(struct machine *m, const char *line, struct answer *ret)
+{
+	return ask_as(m, line, 0, ret);
 }
 
 static void expect(struct machine *m, const char *line, enum fault want, const char *done)
@@ -232,6 +239,14 @@ static char *said_file(const char *dir, const char *name, char out[200])
 	assert_ok(file_read(path, 199, &b));
 	snprintf(out, 200, "%s", buf_str(&b));
 	return out;
+}
+
+static bool there(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0;
 }
 
 /* --- what every verb does ----------------------------------------------------------------------
@@ -567,6 +582,102 @@ static void every_verb_wants_its_number_of_arguments(void **state)
 	expect(m, "REBOOT", FAULT_REQUEST, "");
 }
 
+/* What a stranger would try on just this verb. Each verb of the table has its rows, or the test below
+ * fails; a space ends a word, a tilde stands for a space in one. Nothing is done by any of them. */
+static const struct {
+	const char *verb, *rest;
+} attacks[] = {
+	{"version", "1"},
+	{"version", "--help"},
+	{"reboot", "now"},
+	{"reboot", "--force"},
+	{"power-off", "-f"},
+	{"power-off", "reboot"},
+	{"host-name", "a.b"},
+	{"host-name", "localhost\nroot::0:0::/:/bin/sh"},
+	{"host-name", "%n%n"},
+	{"host-name", "xn--~"},
+	{"time-zone", "../../../../etc/shadow"},
+	{"time-zone", "Europe/../../../etc/shadow"},
+	{"time-zone", "/etc/shadow"},
+	{"time-zone", "posix/Europe/Madrid/x"},
+	{"clock", "-1780000001000"},
+	{"clock", "9223372036854775807"},
+	{"clock", "1780000001000.5"},
+	{"clock", "1735689599999"},
+	{"mount", "sda write"},
+	{"mount", "sdc1 write"},
+	{"mount", "../sdb1 read"},
+	{"mount", "mapper/root write"},
+	{"mount", "sdb1 write,suid"},
+	{"mount", "loop0 read"},
+	{"unmount", "../../data"},
+	{"unmount", "data"},
+	{"unmount", "."},
+	{"update", "../box/key.raucb"},
+	{"update", "/tmp/x.raucb"},
+	{"update", "link.raucb"},
+	{"update", "folder.raucb"},
+	{"update", "pipe.raucb"},
+	{"update", "empty.raucb"},
+	{"update", "-x.raucb"},
+	{"healthy", "B"},
+	{"healthy", "--force"},
+	{"unwell", "start"},
+	{"unwell", "page~data"},
+	{"unwell", "../../reset"},
+	{"reset", "everything"},
+	{"reset", "settings~all"},
+	{"reset", "settings all"},
+	{"light", "off"},
+	{"light", "../../../etc/passwd"},
+	{"light", "ok\n"},
+	{"wear", "sdb1"},
+	{"wear", "../sda"},
+	{"wear", "-d"},
+	{"wear", "sda~-s~on"},
+};
+enum { ATTACKS_LEAST = 2 };
+
+static void each_verb_has_attacks_of_its_own_and_none_does_anything(void **state)
+{
+	struct machine *m = *state;
+	_cleanup_(freep) char *pipe = path_join(m->updates, "pipe.raucb");
+	size_t known = 0;
+
+	put(m->updates, "folder.raucb/x", "");
+	put(m->updates, "empty.raucb", "");
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	for (const struct verb *v = verbs; v->name; v++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < ARRAY_LEN(attacks); i++) {
+			struct answer a;
+			char line[400];
+			enum fault f;
+
+			if (strcmp(attacks[i].verb, v->name) != 0)
+				continue;
+			n++;
+			snprintf(line, sizeof(line), "%s %s", v->name, attacks[i].rest);
+			f = ask_as(m, line, '~', &a);
+			if (f == FAULT_NONE || *m->did)
+				fail_msg("%s: %s, did \"%s\"", line, fault_name(f), m->did);
+			buf_release(&a.out);
+		}
+		known += n;
+		if (n < ATTACKS_LEAST + args_of(v))
+			fail_msg("the verb %s has %zu attacks, and needs %zu", v->name, n,
+				 ATTACKS_LEAST + args_of(v));
+	}
+	assert_int_equal(known, ARRAY_LEN(attacks)); /* none is about a verb that is gone */
+	assert_false(there(m->state, "reset"));
+	assert_false(there(m->state, "hostname"));
+	assert_false(there(m->state, "localtime"));
+	assert_false(there(m->run, "update-request"));
+	assert_false(there(m->run, "unwell"));
+}
+
 static void a_message_that_is_none_does_nothing(void **state)
 {
 	struct machine *m = *state;
@@ -824,6 +935,7 @@ int main(void)
 		CASE(the_light_shows_what_is_asked),
 		CASE(a_disk_says_how_worn_it_is),
 		CASE(every_verb_refuses_every_hostile_argument),
+		CASE(each_verb_has_attacks_of_its_own_and_none_does_anything),
 		CASE(every_verb_wants_its_number_of_arguments),
 		CASE(a_message_that_is_none_does_nothing),
 		CASE(every_fault_has_its_sentence),
