@@ -2,6 +2,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/carry/sieve.h"
 #include "appliance/config/config.h"
+#include "appliance/migration.h"
 #include "appliance/peers/peers.h"
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -68,8 +69,8 @@ static struct error *note_format(struct app *a)
 	return NULL;
 }
 
-struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
-			    struct app **ret)
+static struct error *open_parts(const char *dir, const struct env *env, struct secret *take_self,
+				struct app **ret)
 {
 	_cleanup_(app_closep) struct app *a = calloc(1, sizeof(*a));
 	_cleanup_(freep) char *blobs = path_join(dir, "blobs");
@@ -90,7 +91,52 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	return NULL;
 }
 
-struct error *app_open(const char *dir, const struct env *env, struct app **ret)
+/* Data that were just brought to a newer format: are they whole, and does everybody know? */
+static struct error *settle_format(struct app *a, const struct app_told *told)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+
+	TRY(app_conn(a, &c));
+	TRY(db_quick_check(c->local));
+	TRY(db_quick_check(log_db(c->log)));
+	return told ? told->newer_data(told->ctx) : NULL;
+}
+
+static struct error *open_migrating(const char *dir, const struct env *env,
+				    struct secret *take_self, const struct app_told *told,
+				    struct app **ret)
+{
+	_cleanup_(app_closep) struct app *a = NULL;
+	bool begun = false;
+	struct error *e = migration_begin(dir, &begun);
+
+	if (e) {
+		secret_free(take_self);
+		return e;
+	}
+	e = open_parts(dir, env, take_self, &a);
+	if (!e && begun)
+		e = settle_format(a, told);
+	if (e && begun) {
+		app_close(STEAL(a));
+		/* What fails of it is done by whoever opens the folder next. */
+		error_free(migration_take_back(dir));
+	} else if (!e && begun) {
+		e = migration_keep(dir);
+	}
+	TRY(e);
+	*ret = STEAL(a);
+	return NULL;
+}
+
+struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
+			    struct app **ret)
+{
+	return open_migrating(dir, env, take_self, NULL, ret);
+}
+
+struct error *app_open_telling(const char *dir, const struct env *env, const struct app_told *told,
+			       struct app **ret)
 {
 	_cleanup_(freep) char *key = path_join(dir, "key");
 	struct secret *self;
@@ -106,7 +152,12 @@ struct error *app_open(const char *dir, const struct env *env, struct app **ret)
 				 dir, dir);
 	}
 	TRY(e);
-	return app_open_with(dir, env, self, ret);
+	return open_migrating(dir, env, self, told, ret);
+}
+
+struct error *app_open(const char *dir, const struct env *env, struct app **ret)
+{
+	return app_open_telling(dir, env, NULL, ret);
 }
 
 struct error *app_read_name(struct app *a)

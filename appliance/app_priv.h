@@ -10,6 +10,15 @@ struct error *app_open(const char *dir, const struct env *env, struct app **ret)
  * The key is consumed, also on failure. */
 struct error *app_open_with(const char *dir, const struct env *env, struct secret *take_self,
 			    struct app **ret) MUST;
+/* The same as app_open for a machine that could start an older system again: when the stored data were
+ * brought to a newer format, newer_data is asked to see to it that it does not (migration.h). When it
+ * can't, the data go back to the older format, and opening fails with its error. */
+struct app_told {
+	void *ctx;
+	struct error *(*newer_data)(void *ctx);
+};
+struct error *app_open_telling(const char *dir, const struct env *env, const struct app_told *told,
+			       struct app **ret) MUST;
 void app_close(struct app *a);
 DEFINE_CLEANUP(struct app *, app_close)
 /* Where the data folder lives (machine, file system, the folder's own number in it), so that a

@@ -279,6 +279,23 @@ static void clock_sees_own(struct daemon *d)
 	error_free(e);
 }
 
+/* No older system is started any more: it could not read what is stored from now on. */
+static struct error *newer_data(void *ctx)
+{
+	struct app_box box;
+
+	box_paths(ctx, &box);
+	return BOX_ASK(box.helper, NULL, "newer-data");
+}
+
+static struct error *open_app(struct daemon *d)
+{
+	const char *root = command_option(d->run, "--box");
+	struct app_told told = {(void *)(uintptr_t)root, newer_data};
+
+	return app_open_telling(d->run->dir, clock_env_get(d->clock), root ? &told : NULL, &d->app);
+}
+
 static struct error *start(struct daemon *d, const sigset_t *set)
 {
 	struct error *e = setup_is_box(d->run->dir) ? NULL : setup_folder_check(d->run->dir);
@@ -297,7 +314,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	if (!setup_is_box(d->run->dir))
 		TRY(first_run(d, set));
 	d->clock = open_clock(d->run->dir);
-	TRY(app_open(d->run->dir, clock_env_get(d->clock), &d->app));
+	TRY(open_app(d));
 	d->app->clock = d->clock;
 	clock_sees_own(d);
 	box_paths(command_option(d->run, "--box"), &d->app->box);

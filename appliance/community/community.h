@@ -39,6 +39,8 @@ struct community_open {
 struct error *conn_open(const struct community_open *how, struct conn **ret) MUST;
 void conn_close(struct conn *c);
 DEFINE_CLEANUP(struct conn *, conn_close)
+/* The sum of db_format of log.db and local.db when this program's writer has opened them. */
+int64_t conn_format(void);
 
 /* --- on the writer's thread, inside writer_run (or a test's own transaction) --- */
 struct error *conn_begin(struct conn *c) MUST;	/* log, view and local together */

@@ -150,22 +150,42 @@ static struct error *make_view(struct conn *c)
 }
 
 /* --- opening --- */
+/* Of sync/'s own tables; those of the features follow. */
+static const struct {
+	const char *name, *const *steps;
+	const int *n;
+} beneath[] = {
+	{"peer", peer_migrations, &peer_migrations_n},
+	{"ledger", ledger_migrations, &ledger_migrations_n},
+	{"conduct", conduct_migrations, &conduct_migrations_n},
+	{"address", address_migrations, &address_migrations_n},
+	{"uplink", uplink_migrations, &uplink_migrations_n},
+	{"known", known_migrations, &known_migrations_n},
+	{"receipt", receipt_migrations, &receipt_migrations_n},
+	{"invite", invite_migrations, &invite_migrations_n},
+};
+
 static struct error *migrate_local(struct conn *c)
 {
 	struct community *k = c->community;
 
-	TRY(db_migrate(c->local, "peer", peer_migrations, peer_migrations_n));
-	TRY(db_migrate(c->local, "ledger", ledger_migrations, ledger_migrations_n));
-	TRY(db_migrate(c->local, "conduct", conduct_migrations, conduct_migrations_n));
-	TRY(db_migrate(c->local, "address", address_migrations, address_migrations_n));
-	TRY(db_migrate(c->local, "uplink", uplink_migrations, uplink_migrations_n));
-	TRY(db_migrate(c->local, "known", known_migrations, known_migrations_n));
-	TRY(db_migrate(c->local, "receipt", receipt_migrations, receipt_migrations_n));
-	TRY(db_migrate(c->local, "invite", invite_migrations, invite_migrations_n));
+	for (size_t i = 0; i < ARRAY_LEN(beneath); i++)
+		TRY(db_migrate(c->local, beneath[i].name, beneath[i].steps, *beneath[i].n));
 	for (size_t i = 0; i < k->features_n; i++)
 		TRY(db_migrate(c->local, k->features[i]->name, k->features[i]->local_migrations,
 			       k->features[i]->local_migrations_n));
 	return NULL;
+}
+
+int64_t conn_format(void)
+{
+	int64_t sum = log_format();
+
+	for (size_t i = 0; i < ARRAY_LEN(beneath); i++)
+		sum += *beneath[i].n;
+	for (size_t i = 0; features[i]; i++)
+		sum += features[i]->local_migrations_n;
+	return sum;
 }
 
 static struct error *catch_up_a_part(struct conn *c, bool *ret_more)

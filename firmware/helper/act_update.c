@@ -38,6 +38,14 @@ enum fault act_healthy(const struct helper *h, const struct words *w, struct ans
 	return run_program(h, argv, RUN_S, a);
 }
 
+enum fault act_newer_data(const struct helper *h, const struct words *w, struct answer *a)
+{
+	static const char *const argv[] = {"/usr/bin/lliure-update", "newer-data", NULL};
+
+	(void)w;
+	return run_program(h, argv, RUN_S, a);
+}
+
 /* The daemon found something wrong. A system that is being tried out is given up for it; one that
  * was healthy once is not. */
 enum fault act_unwell(const struct helper *h, const struct words *w, struct answer *a)

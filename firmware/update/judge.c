@@ -82,6 +82,28 @@ int update_healthy(struct updater *u)
 	return 0;
 }
 
+/* Committed before it was judged: there is nothing to go back to. What was an older system is then
+ * what was never healthy for the boot loader, which starts it only when it is asked to. */
+int update_newer_data(struct updater *u)
+{
+	static const char *const healthy[] = {"/usr/bin/lliure-boot", "healthy", NULL};
+	char slot[2] = "";
+	const char *bad[] = {"/usr/bin/lliure-boot", "bad", slot, NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+	struct boot_now now;
+
+	if (!boot_now(u, &now) || u->run(u->ctx, healthy, BOOT_S, &out) != 0)
+		return 1;
+	slot[0] = now.running == 'A' ? 'B' : 'A';
+	return u->run(u->ctx, bad, BOOT_S, &out) ? 1 : 0;
+}
+
+/* Does the former system refuse the data that are stored now? */
+static bool no_way_back(struct updater *u, struct outcome *o)
+{
+	return read_outcome(u, o) && o->format && update_data_format(u) > o->format;
+}
+
 int update_judge(struct updater *u)
 {
 	char slot[2] = "";
@@ -94,13 +116,14 @@ int update_judge(struct updater *u)
 
 	if (!boot_now(u, &now))
 		return 1;
-	if (now.armed != now.running)
-		return 0; /* nothing is being tried out: a system that was healthy once stays */
 	/* A former system that would refuse the data is worse than this one. */
-	if (read_outcome(u, &o) && o.format && update_data_format(u) > o.format) {
-		update_note(u, &o, UPDATE_FAILED, WHY_KEPT);
+	if (no_way_back(u, &o)) {
+		if (o.stage == UPDATE_RESTARTING)
+			update_note(u, &o, UPDATE_FAILED, WHY_KEPT);
 		return 0;
 	}
+	if (now.armed != now.running)
+		return 0; /* nothing is being tried out: a system that was healthy once stays */
 	error_free(file_write(path, span_str(update_why_name(take_why(u->tmp, WHY_PAGE))), 0644));
 	slot[0] = now.running;
 	if (u->run(u->ctx, bad, BOOT_S, &out) != 0)

@@ -7,6 +7,8 @@
  *
  *   install   the bundle named in RUN/update-request; restarts the machine when it was written
  *   healthy   the daemon says that all its checks held: this system stays
+ *   newer-data  the stored data were brought to a newer format, which the other system can't read: it
+ *             is not started any more, whatever becomes of this one
  *   judge     a system that is being tried out and was not called healthy by now is given up
  *
  * What it runs comes as a function, so that a test plays RAUC, the boot state and systemd.
@@ -48,4 +50,5 @@ enum update_why bundle_judge(const struct bundle_info *b, const struct update_he
 /* Each returns the program's exit status. */
 int update_install(struct updater *u);
 int update_healthy(struct updater *u);
+int update_newer_data(struct updater *u);
 int update_judge(struct updater *u);

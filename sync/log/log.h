@@ -85,6 +85,7 @@ struct log_open {
 	const char *whereabouts;
 };
 struct error *log_open(const struct log_open *how, struct log_store **ret) MUST;
+int log_format(void); /* the number of migrations that a writer leaves behind: see db_format */
 void log_close(struct log_store *l);
 DEFINE_CLEANUP(struct log_store *, log_close)
 struct db *log_db(struct log_store *l); /* for backup and tests only */

@@ -190,6 +190,11 @@ static struct error *open_writer(struct log_store *l, const char *whereabouts)
 	return err;
 }
 
+int log_format(void)
+{
+	return ARRAY_LEN(migrations);
+}
+
 struct error *log_open(const struct log_open *how, struct log_store **ret)
 {
 	_cleanup_(log_closep) struct log_store *l = calloc(1, sizeof(*l));

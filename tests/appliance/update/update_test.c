@@ -4,6 +4,7 @@
 #include "tests/appliance/site.h"
 #include "tests/lib/web.h"
 #include "appliance/box/box.h"
+#include "appliance/migration.h"
 #include "appliance/setup/lost.h"
 #include "appliance/update/commit.h"
 #include "appliance/update/update.h"
@@ -353,6 +354,7 @@ static void an_older_program_does_not_open_newer_data(void **state)
 	assert_ok(app_open(dir, &env_system, &a));
 	assert_ok(app_format(a, &format));
 	assert_ok(file_read(path, 24, &b));
+	assert_int_equal(format, conn_format());
 	assert_true(format > 0 && strtoll(buf_str(&b), NULL, 10) == format);
 	assert_ok(writer_run(a->writer, make_newer, NULL));
 	app_close(a);
@@ -360,6 +362,147 @@ static void an_older_program_does_not_open_newer_data(void **state)
 	assert_true(error_is(e, ERR_VERSION));
 	assert_non_null(strstr(error_english(e), "written by newer software. Update this box"));
 	error_free(e);
+}
+
+static void put_text(const char *dir, const char *name, const char *text)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	assert_ok(file_write(path, span_str(text), 0600));
+}
+
+static bool is_there(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	return access(path, F_OK) == 0;
+}
+
+static int64_t noted_format(const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, "format");
+	_cleanup_(buf_release) struct buf b = {0};
+
+	assert_ok(file_read(path, 24, &b));
+	return strtoll(buf_str(&b), NULL, 10);
+}
+
+/* A box as the program before this one left it: some tables of it are not there yet. */
+static void older_box(const char *dir)
+{
+	_cleanup_(freep) char *key = path_join(dir, "key"), *local = path_join(dir, "local.db");
+	struct secret *self = test_key(78);
+	struct db *db;
+	struct app *a;
+
+	assert_ok(secret_save(key, self));
+	secret_free(self);
+	assert_ok(app_open(dir, &env_system, &a));
+	app_close(a);
+	assert_ok(db_open(local, DB_WRITER, 512, &db));
+	assert_ok(db_exec(db, "DROP TABLE ledger; DROP TABLE ledger_times;"
+			      "DELETE FROM schema_version WHERE name='ledger'"));
+	db_close(db);
+	put_text(dir, "format", "1\n");
+}
+
+struct listener {
+	const char *dir;
+	int asked;
+	enum error_code fails;
+};
+
+static struct error *hear(void *ctx)
+{
+	struct listener *l = ctx;
+
+	l->asked++;
+	/* At this moment the way back is still there. */
+	assert_true(is_there(l->dir, "before/log.db") && is_there(l->dir, "before/local.db"));
+	return l->fails ? error_new(l->fails, "not now") : NULL;
+}
+
+static void data_are_made_newer_with_a_way_back_until_everybody_knows(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	struct listener l = {.dir = dir, .fails = ERR_TIMEOUT};
+	struct app_told told = {&l, hear};
+	bool begun = true;
+	struct app *a;
+
+	(void)state;
+	older_box(dir);
+	/* The boot state can't be told: nothing has changed. */
+	assert_fails(app_open_telling(dir, &env_system, &told, &a), ERR_TIMEOUT);
+	assert_int_equal(l.asked, 1);
+	assert_int_equal(noted_format(dir), conn_format() - ledger_migrations_n);
+	assert_false(is_there(dir, "before") || is_there(dir, "back"));
+	/* Now it can. */
+	l.fails = ERR_NONE;
+	assert_ok(app_open_telling(dir, &env_system, &told, &a));
+	assert_int_equal(l.asked, 2);
+	app_close(a);
+	assert_int_equal(noted_format(dir), conn_format());
+	assert_false(is_there(dir, "before") || is_there(dir, "back"));
+	/* And it is asked about once only. */
+	assert_ok(app_open_telling(dir, &env_system, &told, &a));
+	app_close(a);
+	assert_int_equal(l.asked, 2);
+	assert_ok(migration_begin(dir, &begun));
+	assert_false(begun);
+}
+
+/* A snapshot of the data of this format, beside data that a newer program has begun to change. */
+static void begin_newer(const char *dir)
+{
+	static const char *const names[] = {"log.db", "local.db"};
+	_cleanup_(freep) char *before = path_join(dir, "before");
+	char text[24];
+
+	assert_ok(dir_make(before, 0700));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *from = path_join(dir, names[i]), *to = path_join(before, names[i]);
+		struct db *db;
+
+		assert_ok(db_open(from, DB_WRITER, 512, &db));
+		assert_ok(db_backup(db, to));
+		assert_ok(db_exec(db, "UPDATE schema_version SET version=version+1"));
+		db_close(db);
+	}
+	snprintf(text, sizeof(text), "%lld\n", (long long)conn_format());
+	put_text(before, "format", text);
+}
+
+/* This program plays the older one. In turns: a newer one was cut off; the way back was cut off before
+ * anything was in place; and between the two files. */
+static void the_older_program_takes_its_data_back(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *before = path_join(dir, "before"), *back = path_join(dir, "back"),
+			      *half = path_join(back, "log.db"), *log = path_join(dir, "log.db"),
+			      *local = path_join(dir, "local.db");
+	struct app *a;
+	bool begun;
+
+	(void)state;
+	older_box(dir);
+	assert_ok(app_open(dir, &env_system, &a)); /* of this format now */
+	app_close(a);
+	for (int cut = 0; cut < 3; cut++) {
+		begin_newer(dir);
+		if (cut)
+			assert_int_equal(rename(before, back), 0);
+		if (cut == 2) {
+			assert_ok(db_remove(log));
+			assert_int_equal(rename(half, log), 0);
+			assert_ok(db_remove(local));
+		}
+		assert_ok(migration_begin(dir, &begun));
+		assert_false(begun || is_there(dir, "before") || is_there(dir, "back"));
+		assert_ok(app_open(dir, &env_system, &a));
+		app_close(a);
+		assert_int_equal(noted_format(dir), conn_format());
+	}
 }
 
 int main(void)
@@ -372,6 +515,8 @@ int main(void)
 		cmocka_unit_test(the_boxs_own_wifi_is_asked_for_where_there_can_be_one),
 		cmocka_unit_test(a_box_without_its_disk_says_what_to_do_and_begins_nothing),
 		cmocka_unit_test(an_older_program_does_not_open_newer_data),
+		cmocka_unit_test(data_are_made_newer_with_a_way_back_until_everybody_knows),
+		cmocka_unit_test(the_older_program_takes_its_data_back),
 	};
 
 	return run_group(tests);

@@ -377,6 +377,7 @@ static void an_update_is_a_file_of_one_folder(void **state)
 	expect(m, "update other.raucb", FAULT_NO_FILE, "");
 	expect(m, "update link.raucb", FAULT_NO_FILE, "");
 	expect(m, "healthy", FAULT_NONE, "run /usr/bin/lliure-update healthy\n");
+	expect(m, "newer-data", FAULT_NONE, "run /usr/bin/lliure-update newer-data\n");
 	expect(m, "unwell data", FAULT_NONE,
 	       "run /usr/bin/systemctl --no-block start lliure-judge.service\n");
 	assert_string_equal(said_file(m->run, "unwell", text), "data");
@@ -623,6 +624,8 @@ static const struct {
 	{"update", "-x.raucb"},
 	{"healthy", "B"},
 	{"healthy", "--force"},
+	{"newer-data", "9"},
+	{"newer-data", "--format=9"},
 	{"unwell", "start"},
 	{"unwell", "page~data"},
 	{"unwell", "../../reset"},

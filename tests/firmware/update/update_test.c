@@ -302,6 +302,28 @@ static void a_former_system_that_cant_read_the_data_does_not_come_back(void **st
 	expect_outcome(b, UPDATE_FAILED, WHY_KEPT);
 }
 
+static void newer_data_commit_the_system_that_made_them(void **state)
+{
+	struct box *b = *state;
+
+	put(b->data, "format", "7\n");
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=B\nnext=A\ngood=A\ntry=-\nok=A-\nn=1\narmed=B1\n";
+	b->did[0] = 0;
+	assert_int_equal(update_newer_data(&b->u), 0);
+	assert_string_equal(b->did, "lliure-boot show\nlliure-boot healthy\nlliure-boot bad A\n");
+	/* Its other checks are still to come, and what they find is said. */
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	put(b->data, "format", "9\n");
+	b->show = "running=B\nnext=B\ngood=B\ntry=-\nok=-B\nn=0\narmed=-0\n";
+	b->did[0] = 0;
+	assert_int_equal(update_judge(&b->u), 0);
+	assert_string_equal(b->did, "lliure-boot show\n");
+	expect_outcome(b, UPDATE_FAILED, WHY_KEPT);
+	b->show = "no answer";
+	assert_int_equal(update_newer_data(&b->u), 1);
+}
+
 static void an_install_that_was_cut_off_says_so(void **state)
 {
 	struct box *b = *state;
@@ -510,6 +532,7 @@ int main(void)
 		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
 		CASE(a_system_that_was_healthy_once_is_not_given_up),
 		CASE(a_former_system_that_cant_read_the_data_does_not_come_back),
+		CASE(newer_data_commit_the_system_that_made_them),
 		CASE(an_install_that_was_cut_off_says_so),
 		CASE(an_outcome_is_read_as_it_was_written),
 		CASE(versions_are_ordered_by_their_numbers),
