@@ -221,6 +221,27 @@ static const struct feature *const few_features[] = {&forum_feature, &library_fe
 static const struct feature *const erasing_features[] = {
 	&forum_feature, &library_feature, &erased_feature, &search_feature, NULL};
 
+static const struct feature *const *features_of(const struct world *w)
+{
+	return w->whole ? NULL : w->erases ? erasing_features : few_features;
+}
+
+/* Making the tables takes as long as a minute of the world: once, for all that begin. A box that finds
+ * itself somewhere else than where its disk was made begins an incarnation of its own. */
+void world_factory(struct world *w)
+{
+	const char *dir;
+	struct box b = {.key = test_key(999), .mode = DB_WRITER, .where = "factory"};
+
+	w->factory = disk_new(&dir);
+	b.dir = (char *)dir;
+	b.features = features_of(w);
+	test_env_init(&b.env, 0, test_rand(&w->s.rand));
+	NEED(&w->s, box_open(&b));
+	conn_close(b.c);
+	secret_free(b.key);
+}
+
 int world_add(struct world *w, unsigned key, bool hostile)
 {
 	struct sim *s = &w->s;
@@ -230,7 +251,8 @@ int world_add(struct world *w, unsigned key, bool hostile)
 
 	w->at[i] = (struct site){.disk = disk_new(&dir), .hostile = hostile};
 	*b = (struct box){.dir = (char *)dir, .key = test_key(1000 + key), .mode = DB_WRITER};
-	b->features = w->whole ? NULL : w->erases ? erasing_features : few_features;
+	b->features = features_of(w);
+	disk_copy(w->factory, w->at[i].disk);
 	test_env_init(&b->env, 0, test_rand(&s->rand));
 	snprintf(b->where, sizeof(b->where), "place %d", i);
 	if (sim_chance(s, 40))

@@ -5,11 +5,12 @@
 #include <assert.h>
 #include <sqlite3.h>
 
-enum { FILES = 16, SECTOR = 512, SHM_REGIONS = 64, SHM_LOCKS = 8 };
+enum { FILES = 16, SECTOR = 512, SHM_REGIONS = 64, SHM_LOCKS = 8, CHUNK = 64 * 1024 };
 
+/* The bytes of a file, in chunks, so that one that grows is not copied. */
 struct image {
-	uint8_t *p;
-	size_t n, cap;
+	uint8_t **chunk;
+	size_t n, n_chunks;
 };
 
 /* A file. `now` is what is read; `safe` is what survives. */
@@ -56,43 +57,84 @@ static struct disks {
 } disks;
 
 /* --- images --- */
+static void *must_have(void *p)
+{
+	if (!p)
+		abort();
+	return p;
+}
+
+static void image_room(struct image *m, size_t n)
+{
+	size_t chunks = (n + CHUNK - 1) / CHUNK;
+
+	if (chunks <= m->n_chunks)
+		return;
+	m->chunk = must_have(realloc(m->chunk, chunks * sizeof(m->chunk[0])));
+	disks.bytes += (chunks - m->n_chunks) * (CHUNK + sizeof(m->chunk[0]));
+	while (m->n_chunks < chunks)
+		m->chunk[m->n_chunks++] = must_have(malloc(CHUNK));
+}
+
+/* The bytes from `at`, as many of the n as are in one chunk. */
+static uint8_t *image_part(const struct image *m, size_t at, size_t n, size_t *ret_part)
+{
+	size_t room = CHUNK - at % CHUNK;
+
+	*ret_part = n < room ? n : room;
+	return m->chunk[at / CHUNK] + at % CHUNK;
+}
+
 static void image_size(struct image *m, size_t n)
 {
-	if (n > m->cap) {
-		size_t cap = m->cap ? m->cap : 4096;
+	image_room(m, n);
+	for (size_t part; m->n < n; m->n += part) {
+		uint8_t *to = image_part(m, m->n, n - m->n, &part);
 
-		while (cap < n)
-			cap += cap / 2;
-		m->p = realloc(m->p, cap);
-		if (!m->p)
-			abort();
-		disks.bytes += cap - m->cap;
-		m->cap = cap;
+		memset(to, 0, part);
 	}
-	if (n > m->n)
-		memset(m->p + m->n, 0, n - m->n);
 	m->n = n;
 }
 
 static void image_write(struct image *m, size_t at, const void *bytes, size_t n)
 {
+	if (at > m->n)
+		image_size(m, at);
+	image_room(m, at + n);
+	for (size_t k = 0, part; k < n; k += part) {
+		uint8_t *to = image_part(m, at + k, n - k, &part);
+
+		memcpy(to, (const uint8_t *)bytes + k, part);
+	}
 	if (at + n > m->n)
-		image_size(m, at + n);
-	memcpy(m->p + at, bytes, n);
+		m->n = at + n;
+}
+
+static void image_read(const struct image *m, size_t at, void *bytes, size_t n)
+{
+	for (size_t k = 0, part; k < n; k += part) {
+		const uint8_t *from = image_part(m, at + k, n - k, &part);
+
+		memcpy((uint8_t *)bytes + k, from, part);
+	}
 }
 
 static void image_copy(struct image *to, const struct image *from)
 {
 	to->n = 0;
-	image_size(to, from->n);
-	if (from->n)
-		memcpy(to->p, from->p, from->n);
+	for (size_t part; to->n < from->n;) {
+		const uint8_t *bytes = image_part(from, to->n, from->n - to->n, &part);
+
+		image_write(to, to->n, bytes, part);
+	}
 }
 
 static void image_release(struct image *m)
 {
-	disks.bytes -= m->cap;
-	free(m->p);
+	disks.bytes -= m->n_chunks * (CHUNK + sizeof(m->chunk[0]));
+	for (size_t i = 0; i < m->n_chunks; i++)
+		free(m->chunk[i]);
+	free(m->chunk);
 	*m = (struct image){0};
 }
 
@@ -309,7 +351,10 @@ void disk_set_room(struct disk *d, uint64_t bytes)
 
 static bool image_holds(const struct image *m, struct span bytes)
 {
-	return m->n && memmem(m->p, m->n, bytes.p, bytes.n);
+	_cleanup_(freep) uint8_t *all = must_have(malloc(m->n + 1));
+
+	image_read(m, 0, all, m->n);
+	return memmem(all, m->n, bytes.p, bytes.n);
 }
 
 bool disk_holds(const struct disk *d, struct span bytes, char where[40])
@@ -419,7 +464,7 @@ static int sim_read(sqlite3_file *base, void *to, int n, sqlite3_int64 at)
 	if ((size_t)at < m->n)
 		have = m->n - (size_t)at < (size_t)n ? m->n - (size_t)at : (size_t)n;
 	if (have)
-		memcpy(to, m->p + at, have);
+		image_read(m, (size_t)at, to, have);
 	if (have == (size_t)n)
 		return SQLITE_OK;
 	memset((uint8_t *)to + have, 0, (size_t)n - have);

@@ -9,7 +9,9 @@
  * alone. At the time bound no new seed is begun, and how many ran is said.
  */
 #include "tests/sim/world.h"
+#include <dlfcn.h>
 #include <poll.h>
+#include <sodium.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,6 +37,43 @@ struct runner {
 	} job[MAX_JOBS];
 };
 
+/* --- signatures --- */
+/* Every box of a world checks every signature, several times; the answer follows from the bytes alone,
+ * so libsodium is asked once for each. Linked into this program before the library's own. */
+int crypto_sign_verify_detached(const unsigned char *sig, const unsigned char *m,
+				unsigned long long n, const unsigned char *pk)
+{
+	enum { SEEN = 1 << 14 };
+	static struct seen {
+		struct hash of;
+		bool known;
+		int answer;
+	} seen[SEEN];
+	static int (*ask)(const unsigned char *, const unsigned char *, unsigned long long,
+			  const unsigned char *);
+	struct hash_state h;
+	struct hash of;
+	struct seen *s;
+	uint32_t at;
+
+	hash_init(&h);
+	hash_add(&h, sig, crypto_sign_BYTES);
+	hash_add(&h, pk, crypto_sign_PUBLICKEYBYTES);
+	hash_add(&h, m, (size_t)n);
+	of = hash_final(&h);
+	memcpy(&at, of.b, sizeof(at));
+	s = &seen[at % SEEN];
+	if (!s->known || !hash_eq(&s->of, &of)) {
+		if (!ask)
+			ask = dlsym(RTLD_NEXT, "crypto_sign_verify_detached");
+		if (!ask)
+			abort();
+		*s = (struct seen){.of = of, .known = true, .answer = ask(sig, m, n, pk)};
+	}
+	return s->answer;
+}
+
+/* --- seeds --- */
 static int64_t now_s(void)
 {
 	struct timespec t;

@@ -285,6 +285,7 @@ struct world *world_new(uint64_t seed, bool trace)
 	w->announced = sim_chance(s, 50);
 	n = draw_size(w);
 	w->timetables &= n <= 16; /* their hours are long */
+	world_factory(w);
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)
 		world_add(w, (unsigned)i, i > 0 && sim_chance(s, 25));
@@ -308,6 +309,7 @@ void world_free(struct world *w)
 		if (w->at[i].backup)
 			disk_wipe(w->at[i].backup);
 	}
+	disk_wipe(w->factory);
 	for (int i = 0; i < SIM_PEOPLE; i++)
 		secret_free(w->s.people[i]);
 	for (int i = 0; i < BUNDLES; i++)

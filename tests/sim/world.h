@@ -83,6 +83,7 @@ struct sent; /* every header hash that an honest box ever sent: sent.c */
 struct world {
 	struct sim s; /* first: the acts of people are shared with another simulation */
 	struct site at[SIM_BOXES + 1];
+	struct disk *factory; /* with empty databases: a new box begins with a copy, somewhere else */
 	struct event *queue; /* a heap */
 	size_t n_queue, cap_queue;
 	uint64_t order, events;
@@ -139,6 +140,7 @@ void world_down(struct world *w, int box, bool crash);
 void world_disk_failed(struct sim *s, int box, struct error *take_err);
 /* Authors' and appliances' signatures, all that wait. false: the disk failed on the way. */
 bool world_audit(struct world *w, int box);
+void world_factory(struct world *w);
 int world_add(struct world *w, unsigned key, bool hostile);
 void world_link(struct world *w, int a, int b);
 /* One fault, drawn. */
