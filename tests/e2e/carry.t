@@ -38,10 +38,21 @@ ok "a writes a stick for b" bundle export a "$T/a2" --for "$B" --since-receipt
 n=$(entries_in b "$T/a2")
 ok "with the new entries alone" [ "$n" -ge 1 -a "$n" -le 3 ]
 ok "b takes it in" says 0 "Received (one|$n) new" bundle import b "$T/a2"
+cp "$T/says" "$T/a2.said"
 ok "both hold the same again" same_digest
 ok "taken in twice it is fine"  bundle import b "$T/a2"
 ok "an old stick adds nothing" bundle import b "$T/a1"
 ok "and both hold the same still" same_digest
+
+# --- the paper of it, as a page ---
+ok "b serves" start_box b
+token_of b >"$T/token.b"
+paper_says() { # WORDS: the paper that b named when it took the stick in (a's name has not come to b by itself)
+	get_as b "$(grep -o '/admin/receipts/[a-z2-7]*' "$T/a2.said")" | grep -o '<p class="lead">.*' |
+		sed 's/<[^>]*>//g' | tee -a /dev/stderr | grep -qE "^$1, "
+}
+ok "a page says who took in what whom had written" paper_says "b took in news that (a|${A:0:8}) had written"
+stop_box b
 
 # --- torn, hostile ---
 head -c $(($(stat -c %s "$T/a1") / 2)) "$T/a1" >"$T/torn"

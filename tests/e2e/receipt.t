@@ -27,14 +27,19 @@ ok "b syncs" "$LLIURE" sync --data "$T/b"
 ok "b has a receipt that both signed" until_ok 5 newest b
 at=$(newest b)
 ok "a has the same one" until_ok 5 get_as a "$at.json"
-get_as a "$at.json" >"$T/at.a"
-get_as b "$at.json" >"$T/at.b"
 field() { python3 -c '
 import json, sys
 d = json.load(open(sys.argv[1]))
 for k in sys.argv[2].split("."):
     d = d[int(k)] if isinstance(d, list) else d[k]
 print(json.dumps(d) if isinstance(d, (list, dict)) else d)' "$1" "$2"; }
+# A sentence names both boxes as each knows them, and a name travels by itself.
+named() {
+	local f
+	get_as a "$at.json" >"$T/at.a" && get_as b "$at.json" >"$T/at.b" || return 1
+	for f in asker.name answerer.name; do [ "$(field "$T/at.a" $f)" = "$(field "$T/at.b" $f)" ] || return 1; done
+}
+ok "both know the other's name" until_ok 10 named
 for f in word asker.statement asker.signature answerer.statement answerer.signature spaces moved refusals equal; do
 	is "$f is the same in both houses" "$(field "$T/at.a" $f)" "$(field "$T/at.b" $f)"
 done
