@@ -209,19 +209,23 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	return made ? NULL : error_new(ERR_STOPPED, N_("Stopped before there was a box."));
 }
 
-/* The disk can't be read: a page says so until somebody switches the box off. */
-static struct error *serve_lost(const struct command_run *run, const struct app_box *box,
-				const sigset_t *set)
+/* The data can't be opened: a page says so until somebody switches the box off. Whether this system is
+ * healthy is asked for a disk, which every system would find so; one that is too old for its data is
+ * not, and the boot loader counts it. */
+static struct error *serve_lost(const struct command_run *run, enum lost_why why,
+				const struct app_box *box, const sigset_t *set)
 {
 	struct watchdog *watchdog;
 	struct commit *commit;
 	struct lost *l;
 	int sig;
 
-	TRY(lost_start(option_or(run, "--http", "[::]:8080"), &l));
+	TRY(lost_start(option_or(run, "--http", "[::]:8080"), why, &l));
 	watchdog = watchdog_start(lost_port(l), NULL);
-	commit = commit_start(box, NULL, lost_port(l));
-	fprintf(run->note, "The data partition can't be read: a page says what to do.\n");
+	commit = why == LOST_DISK ? commit_start(box, NULL, lost_port(l)) : NULL;
+	fprintf(run->note, why == LOST_DISK
+				   ? "The data partition can't be read: a page says what to do.\n"
+				   : "The data are of a newer system: a page says what to do.\n");
 	sigwait(set, &sig);
 	commit_stop(commit);
 	watchdog_stop(watchdog);
@@ -434,10 +438,14 @@ struct error *cmd_serve(struct command_run *run)
 	serve_behind_walls(run);
 	box_paths(command_option(run, "--box"), &box);
 	if (lost_is(&box))
-		return serve_lost(run, &box, &set);
+		return serve_lost(run, LOST_DISK, &box, &set);
 	do
 		e = serve_once(run, &set, &again);
 	while (!e && again);
+	if (error_is(e, ERR_VERSION) && command_option(run, "--box")) {
+		error_free(e);
+		e = serve_lost(run, LOST_NEWER, &box, &set);
+	}
 	watchdog_stopping();
 	if (error_is(e, ERR_STOPPED)) { /* by a signal, before there was a box */
 		error_free(e);

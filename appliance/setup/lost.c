@@ -8,14 +8,23 @@ struct lost {
 	struct http_server *http;
 };
 
-static struct error *lost_page(struct request *r)
+static struct error *disk_page(struct request *r)
 {
 	return respond_page_status(r, 503, "lost", request_text(r, N_("The disk can't be read")),
 				   json_pack("{s:b}", "lost", 1));
 }
 
-static const struct route lost_routes[] = {{"GET", "/", lost_page}, {0}};
-static const struct route *const tables[] = {lost_routes, NULL};
+static struct error *newer_page(struct request *r)
+{
+	return respond_page_status(r, 503, "lost",
+				   request_text(r, N_("This system is older than its data")),
+				   json_pack("{s:b}", "newer", 1));
+}
+
+static const struct route disk_routes[] = {{"GET", "/", disk_page}, {0}};
+static const struct route newer_routes[] = {{"GET", "/", newer_page}, {0}};
+static const struct route *const tables[][2] = {[LOST_DISK] = {disk_routes, NULL},
+						[LOST_NEWER] = {newer_routes, NULL}};
 static page_hook_fn *const no_hooks[] = {NULL};
 
 static struct error *nobody(struct request *r, const char *value, struct viewer *ret,
@@ -37,11 +46,11 @@ bool lost_is(const struct app_box *box)
 	return *box->left && access(path, F_OK) == 0;
 }
 
-struct error *lost_start(const char *http, struct lost **ret)
+struct error *lost_start(const char *http, enum lost_why why, struct lost **ret)
 {
 	struct lost *l = calloc(1, sizeof(*l));
 	struct http_options o = {
-		.http = http, .routes = tables, .viewers = &no_viewers, .hooks = no_hooks};
+		.http = http, .routes = tables[why], .viewers = &no_viewers, .hooks = no_hooks};
 	struct error *e;
 
 	if (!l)

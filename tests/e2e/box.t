@@ -74,4 +74,15 @@ daemon[lost]=$!
 ok "a box without its disk says so" until_ok 20 eval 'curl -sS "http://$lost/" | grep -q "recovery sheets"'
 ok "and begins nothing" test ! -e "$T/new"
 stop_box lost
+rm "$T/root/run/lliure/data-lost"
+
+# An older system over newer data.
+python3 -c 'import sqlite3, sys
+d = sqlite3.connect(sys.argv[1])
+d.execute("UPDATE schema_version SET version=version+1")
+d.commit()' "$T/a/local.db"
+"$LLIURE" serve --data "$T/a" --box "$T/root" --http "$lost" >"$T/lost.out" 2>&1 &
+daemon[lost]=$!
+ok "a system that is older than the data says so" until_ok 20 eval 'curl -sS "http://$lost/" | grep -q "older than its data"'
+stop_box lost
 finish

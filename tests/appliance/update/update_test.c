@@ -318,7 +318,7 @@ static void a_box_without_its_disk_says_what_to_do_and_begins_nothing(void **sta
 	assert_true(lost_is(&box));
 	box_paths(NULL, &box);
 	assert_false(lost_is(&box)); /* an ordinary machine */
-	assert_ok(lost_start("127.0.0.1:0", &l));
+	assert_ok(lost_start("127.0.0.1:0", LOST_DISK, &l));
 	a = web_get(lost_port(l), "/", "");
 	assert_int_equal(a.status, 503);
 	assert_non_null(strstr(a.body, "recovery sheets"));
