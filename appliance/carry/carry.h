@@ -108,11 +108,20 @@ struct carry_found {
 	struct pubkey receiver;
 	char trouble[200]; /* English; "" when it could be read */
 };
-/* A stick's part (or a whole stick without parts) that has a file system. */
+/* A stick's part, or a whole stick without parts. */
+enum usb_use {
+	USB_NOTHING, /* nothing to be opened, and nothing to say about it */
+	USB_OPENS,
+	USB_FOREIGN, /* what is on it this box does not read */
+	USB_EMPTY,   /* it has no file system */
+};
+enum { USB_UUID = 40 };
 struct usb_part {
 	char device[40]; /* as the kernel names it: "sdb1" */
 	char label[LIMIT_NAME + 1];
 	unsigned major, minor;
+	enum usb_use use;
+	char uuid[USB_UUID]; /* of its file system: stays when it is plugged in elsewhere; "" none */
 };
 struct carry_stick {
 	char id[STICK_ID];

@@ -40,7 +40,26 @@ void stick_remove(int root, const char *name);
 /* What went wrong, with the stick's name: full, pulled out, read-only. */
 struct error *stick_error(int errnum) MUST;
 
+/* --- stick_name.c: pure --- */
+/* What udev says of a part; "" for what it does not say. */
+struct usb_words {
+	const char *devtype, *usage, *type, *table;
+	uint64_t sectors;
+};
+enum usb_use usb_judge(const struct usb_words *w);
+bool usb_uuid_ok(const char *uuid);
+/* "USB 1A2B-3C4D KINGSTON": by it a stick is found again, wherever it is plugged in and whatever the
+ * kernel calls it then. false: it has no such name. */
+enum { STICK_NAME = 200 };
+bool stick_name(const struct usb_part *part, char out[STICK_NAME]);
+bool stick_is_name(const char *where); /* such a name, and no path */
+/* ERR_NOT_FOUND: it is not plugged in. ERR_CONFLICT: two have that number. *ret is borrowed. */
+struct error *stick_by_name(const struct usb_part *parts, size_t n, const char *name,
+			    const struct usb_part **ret) MUST;
+
 /* --- stick_watch.c, stick_udev.c --- */
+/* The path of a place: itself, or where the box's helper opens the stick of that name. */
+struct error *stick_path(const struct app *a, const char *where, char *out, size_t size) MUST;
 /* The device ("sdb1") of a place that the box's helper opened, borrowed from the path; NULL: somebody
  * else did. */
 const char *stick_device(const struct app *a, const char *path);
@@ -57,7 +76,7 @@ struct usb *usb_open(void);
 void usb_close(struct usb *u);
 int usb_fd(const struct usb *u); /* readable when something was plugged in or out; -1 */
 void usb_drain(struct usb *u);
-/* Those on USB, open or not. */
+/* Those on USB, open or not, but for USB_NOTHING. */
 size_t usb_parts(struct usb *u, struct usb_part *out, size_t max);
 /* Is this block device on USB, or removable? Its name for people in label. */
 bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1]);

@@ -88,8 +88,12 @@ static json_t *plugged_json(struct request *r)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "device", parts[i].device,
-						      "label", parts[i].label));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b, s:b, s:b}", "device", parts[i].device,
+						"label", parts[i].label, "opens",
+						parts[i].use == USB_OPENS, "foreign",
+						parts[i].use == USB_FOREIGN, "empty",
+						parts[i].use == USB_EMPTY));
 	return list;
 }
 

@@ -78,20 +78,33 @@ bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_
 	return is;
 }
 
-/* Named by the kernel, with a file system, and on USB. */
+static enum usb_use use_of(struct udev_device *d)
+{
+	const char *type = udev_device_get_devtype(d), *size = udev_device_get_sysattr_value(d, "size");
+
+	return usb_judge(&(struct usb_words){.devtype = type ? type : "",
+					     .usage = property(d, "ID_FS_USAGE"),
+					     .type = property(d, "ID_FS_TYPE"),
+					     .table = property(d, "ID_PART_TABLE_TYPE"),
+					     .sectors = size ? strtoull(size, NULL, 10) : 0});
+}
+
+/* Named by the kernel, and on USB. */
 static bool part_of(struct usb *u, const char *syspath, struct usb_part *ret)
 {
 	struct udev_device *d = udev_device_new_from_syspath(u->udev, syspath);
 	const char *name = d ? udev_device_get_sysname(d) : NULL;
-	bool is = name && strlen(name) < sizeof(ret->device) &&
-		  strcmp(property(d, "ID_FS_USAGE"), "filesystem") == 0;
+	bool is = name && strlen(name) < sizeof(ret->device) && use_of(d) != USB_NOTHING;
 
 	if (is) {
 		dev_t n = udev_device_get_devnum(d);
+		const char *uuid = property(d, "ID_FS_UUID");
 
 		snprintf(ret->device, sizeof(ret->device), "%s", name);
+		snprintf(ret->uuid, sizeof(ret->uuid), "%s", usb_uuid_ok(uuid) ? uuid : "");
 		ret->major = major(n);
 		ret->minor = minor(n);
+		ret->use = use_of(d);
 		is = usb_device(u, ret->major, ret->minor, ret->label);
 	}
 	if (d)

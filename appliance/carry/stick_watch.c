@@ -57,6 +57,25 @@ const char *stick_device(const struct app *a, const char *path)
 		       : NULL;
 }
 
+struct error *stick_path(const struct app *a, const char *where, char *out, size_t size)
+{
+	struct usb_part parts[CARRY_STICKS];
+	const struct usb_part *found;
+	struct usb *u;
+	size_t n;
+
+	if (!stick_is_name(where)) {
+		snprintf(out, size, "%s", where);
+		return NULL;
+	}
+	u = usb_open();
+	n = usb_parts(u, parts, CARRY_STICKS);
+	usb_close(u);
+	TRY(stick_by_name(parts, n, where, &found));
+	snprintf(out, size, "%s/%s", a->box.sticks, found->device);
+	return NULL;
+}
+
 /* A stick that the root helper opened is open for reading; for as long as something is written, for
  * writing. */
 struct error *stick_open_for_writing(const struct app *a, const char *path)

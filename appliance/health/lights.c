@@ -120,11 +120,38 @@ static struct error *look_heat(struct looking *l, struct light *ret)
 	return NULL;
 }
 
+/* What the first program of the image found, and could mend or not. */
+static bool left_at_the_start(const struct looking *l, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(l->app->box.left, name);
+
+	return *l->app->box.left && access(path, F_OK) == 0;
+}
+
+static bool look_start(struct looking *l, struct light *ret)
+{
+	if (left_at_the_start(l, "data-mended")) {
+		SAY(ret, HEALTH_ACT,
+		    N_("The file system of the disk was damaged when the box started, and was mended."));
+		ret->action = N_("Make a backup now. If it happens again, put in a new disk or card.");
+		ret->url = "/admin/recovery";
+	} else if (left_at_the_start(l, "state-lost")) {
+		SAY(ret, HEALTH_ACT,
+		    N_("The box could not read its own settings when it started: it runs without them."));
+		ret->action = N_("See whether its network is as you want it, and put in a new disk or card "
+				 "soon.");
+		ret->url = "/admin/network";
+	}
+	return ret->says != NULL;
+}
+
 static struct error *look_wear(struct looking *l, struct light *ret)
 {
 	struct wear_reading w = {.known = false};
 	char disk[DISK_NAME], text[24];
 
+	if (look_start(l, ret))
+		return NULL;
 	if (disk_under(&l->known.roots, l->app->dir, disk))
 		wear_read_card(&l->known.roots, disk, &w);
 	if (!w.known)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The thread that makes backups by itself, and tries the newest out. */
+#include "appliance/box/box.h"
 #include "appliance/carry/stick.h"
 #include "appliance/recovery/folder.h"
 #include "appliance/recovery/peer_place.h"
@@ -76,11 +77,14 @@ static struct error *read_places(struct keeper *k, struct places *ret)
 
 static struct error *to_folder(struct keeper *k, const char *where, enum backup_scope scope)
 {
-	struct error *e = stick_open_for_writing(k->app, where);
+	char path[RECOVERY_PLACE];
+	struct error *e;
 
+	TRY(stick_path(k->app, where, path, sizeof(path)));
+	e = stick_open_for_writing(k->app, path);
 	if (!e)
-		e = folder_back_up(k->app, where, scope);
-	stick_open_for_reading(k->app, where);
+		e = folder_back_up(k->app, path, scope);
+	stick_open_for_reading(k->app, path);
 	return e;
 }
 
@@ -112,6 +116,17 @@ static void care_for(struct keeper *k, const struct place *p, bool now)
 
 /* --- trying out ------------------------------------------------------------------------------- */
 
+static struct error *newest_in(struct keeper *k, const struct place *p, int *ret_fd,
+			       char ret_name[BACKUP_NAME], int64_t *ret_when)
+{
+	char path[RECOVERY_PLACE];
+
+	ENSURE(p->kind == PLACE_FOLDER, error_new(ERR_NOT_FOUND, "-"));
+	TRY(stick_path(k->app, p->where, path, sizeof(path)));
+	stick_open_for_reading(k->app, path); /* when it was plugged in and is not open */
+	return folder_newest(secret_pubkey(k->app->self), path, ret_fd, ret_name, ret_when);
+}
+
 /* The newest in any folder; when there is none, what a peer keeps. */
 static struct error *find_newest(struct keeper *k, const struct places *all, int *ret_fd,
 				 char *ret_name, size_t size)
@@ -123,10 +138,7 @@ static struct error *find_newest(struct keeper *k, const struct places *all, int
 	*ret_fd = -1;
 	for (size_t i = 0; i < all->n; i++) {
 		int fd;
-		struct error *e = all->list[i].kind == PLACE_FOLDER
-					  ? folder_newest(secret_pubkey(k->app->self),
-							  all->list[i].where, &fd, name, &when)
-					  : error_new(ERR_NOT_FOUND, "-");
+		struct error *e = newest_in(k, &all->list[i], &fd, name, &when);
 
 		if (e) {
 			error_free(e);
@@ -350,6 +362,20 @@ static void add_folders_in(const char *root, char out[][RECOVERY_PLACE], size_t 
 		closedir(d);
 }
 
+/* On a box: those that its helper opens, by names that stay. */
+static void add_sticks(struct keeper *k, char out[][RECOVERY_PLACE], size_t *n, size_t max)
+{
+	struct usb *u = box_has_helper(k->app->box.helper) ? usb_open() : NULL;
+	struct usb_part parts[CARRY_STICKS];
+	size_t n_parts = usb_parts(u, parts, CARRY_STICKS);
+	char name[STICK_NAME];
+
+	for (size_t i = 0; i < n_parts && *n < max; i++)
+		if (stick_name(&parts[i], name))
+			snprintf(out[(*n)++], RECOVERY_PLACE, "%s", name);
+	usb_close(u);
+}
+
 size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max)
 {
 	struct stick_place sticks[CARRY_STICKS];
@@ -360,6 +386,7 @@ size_t keeper_folders(struct keeper *k, char out[][RECOVERY_PLACE], size_t max)
 	add_folders_in(k->backups, out, &n, max);
 	for (size_t i = 0; i < n_sticks; i++)
 		add_folder(sticks[i].path, out, &n, max);
+	add_sticks(k, out, &n, max);
 	return n;
 }
 

@@ -27,6 +27,7 @@ static struct error *open_on_stick(const struct stick_place *p, const char *name
 	ENSURE(update_file_ok(name), error_new(ERR_INVALID, N_("%s is no update's name."), name));
 	TRY(stick_open(p, &root));
 	fd = openat(root, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ENSURE(fd >= 0 || errno != ELOOP, error_new(ERR_INVALID, N_("%s on the stick is no update."), name));
 	ENSURE(fd >= 0 && fstat(fd, &st) == 0, stick_error(errno));
 	ENSURE(S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= LIMIT_UPLOAD,
 	       error_new(ERR_INVALID, N_("%s on the stick is no update."), name));

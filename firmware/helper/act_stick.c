@@ -60,11 +60,18 @@ static enum fault close_stick(const struct helper *h, const char *name, const ch
 	return FAULT_NONE;
 }
 
+/* The type was the right one, and what it describes is not whole; or the stick can't be read. */
+static bool speaks_of_damage(int e)
+{
+	return e == EIO || e == EUCLEAN || e == EBADMSG;
+}
+
 static enum fault try_types(const struct helper *h, const char *dev, const char *where, bool write,
 			    struct answer *a, const char *name)
 {
 	unsigned long flags = ALWAYS | (write ? 0 : MS_RDONLY);
 	char data[OPTIONS];
+	bool damaged = false;
 	int e = ENODEV;
 
 	for (size_t k = 0; k < ARRAY_LEN(types); k++) {
@@ -74,9 +81,11 @@ static enum fault try_types(const struct helper *h, const char *dev, const char 
 			return FAULT_NONE;
 		if (e == EBUSY)
 			break;
+		damaged |= speaks_of_damage(e);
 	}
 	rmdir(where);
-	return fault_about(a, e == EBUSY ? FAULT_IN_USE : FAULT_FILE_SYSTEM, name);
+	return fault_about(a, e == EBUSY ? FAULT_IN_USE : damaged ? FAULT_DAMAGED : FAULT_FILE_SYSTEM,
+			   name);
 }
 
 static void stick_paths(const struct helper *h, const char *name, char **dev, char **where)

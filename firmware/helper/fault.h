@@ -25,6 +25,9 @@
 	X(FAULT_FILE_SYSTEM, "file-system", ERR_INVALID,                                           \
 	  N_("%s has no file system that this box reads (FAT, exFAT or ext4). Format it on a "     \
 	     "computer, as FAT or exFAT, and try again."))                                         \
+	X(FAULT_DAMAGED, "damaged", ERR_CORRUPT,                                                   \
+	  N_("%s is damaged and can't be opened. Have a computer look at it (check or repair the " \
+	     "file system), or use another stick."))                                               \
 	X(FAULT_IN_USE, "in-use", ERR_BUSY,                                                        \
 	  N_("%s is being read or written at this moment. Wait until it is done."))                \
 	X(FAULT_NOT_MOUNTED, "not-mounted", ERR_NOT_FOUND, N_("%s is not open."))                  \

@@ -230,6 +230,109 @@ static void what_the_helper_opened_is_known_by_its_place(void **state)
 	assert_null(stick_device(&a, "/media/sdb1"));
 }
 
+/* Links to one file in memory, for they are made quickly: 100,000 names that could be news. */
+static void a_stick_with_a_hundred_thousand_files_is_looked_at_for_a_moment(void **state)
+{
+	char dir[] = "/dev/shm/lliure-test-XXXXXX";
+	struct stick_file files[CARRY_FILES];
+	_cleanup_(closep) int root = -1, one = -1;
+	bool more = false;
+	int64_t began;
+	size_t n = 0;
+
+	(void)state;
+	if (!mkdtemp(dir)) {
+		skip_note("there is no file system in memory here");
+		return;
+	}
+	root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(mkdirat(root, "lliure", 0755), 0);
+	one = openat(root, "one", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(write(one, "x", 1), 1);
+	for (int i = 0; i < 100000; i++) {
+		char name[60];
+
+		snprintf(name, sizeof(name), "lliure/a%d-20261101-1200.lliure", i);
+		assert_int_equal(linkat(root, "one", root, name, 0), 0);
+	}
+	began = env_mono(&env_system);
+	assert_ok(stick_list(root, files, &n, &more));
+	assert_int_equal(n, CARRY_FILES);
+	assert_true(more); /* which the page says */
+	assert_true(env_mono(&env_system) - began < 5000);
+	assert_ok(dir_remove(dir));
+}
+
+static void what_is_on_a_stick_is_judged_by_what_udev_says(void **state)
+{
+	static const struct {
+		struct usb_words w;
+		enum usb_use use;
+	} rows[] = {
+		{{"partition", "filesystem", "vfat", "dos", 100}, USB_OPENS},
+		{{"disk", "filesystem", "exfat", "", 100}, USB_OPENS},
+		/* A FAT of a whole stick looks like a table, too. */
+		{{"disk", "filesystem", "vfat", "dos", 100}, USB_OPENS},
+		{{"partition", "filesystem", "ext4", "", 100}, USB_OPENS},
+		{{"partition", "filesystem", "ntfs", "", 100}, USB_FOREIGN},
+		{{"partition", "crypto", "crypto_LUKS", "", 100}, USB_FOREIGN},
+		{{"partition", "other", "swap", "", 100}, USB_FOREIGN},
+		{{"partition", "", "vfat", "", 100}, USB_FOREIGN},
+		{{"partition", "", "", "gpt", 100}, USB_EMPTY},
+		{{"disk", "", "", "", 100}, USB_EMPTY},
+		{{"disk", "", "", "gpt", 100}, USB_NOTHING},
+		{{"disk", "", "", "", 0}, USB_NOTHING},
+		{{"", "", "", "", 0}, USB_NOTHING},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(usb_judge(&rows[i].w), rows[i].use);
+}
+
+static void a_stick_is_found_again_by_its_number(void **state)
+{
+	struct usb_part parts[] = {
+		{.device = "sdb1", .label = "KINGSTON", .use = USB_OPENS, .uuid = "1A2B-3C4D"},
+		{.device = "sdc1", .label = "../../etc", .use = USB_OPENS, .uuid = "../../etc"},
+		{.device = "sdd1", .label = "X", .use = USB_EMPTY, .uuid = "FFFF-0000"},
+		{.device = "sde1", .label = "KINGSTON", .use = USB_OPENS, .uuid = "1A2B-3C4DA"},
+	};
+	const struct usb_part *found = NULL;
+	char name[STICK_NAME];
+
+	(void)state;
+	assert_true(stick_name(&parts[0], name));
+	assert_string_equal(name, "USB 1A2B-3C4D KINGSTON");
+	assert_true(stick_is_name(name));
+	assert_false(stick_is_name("/media/USB 1"));
+	assert_false(stick_name(&parts[1], name)); /* what a stick says of itself is foreign */
+	assert_false(stick_name(&parts[2], name));
+	/* Plugged in elsewhere, with another label. */
+	snprintf(parts[0].device, sizeof(parts[0].device), "sdz1");
+	snprintf(parts[0].label, sizeof(parts[0].label), "OTHER");
+	assert_ok(stick_by_name(parts, 4, "USB 1A2B-3C4D KINGSTON", &found));
+	assert_string_equal(found->device, "sdz1");
+	assert_fails(stick_by_name(parts + 1, 3, "USB 1A2B-3C4D KINGSTON", &found), ERR_NOT_FOUND);
+	assert_fails(stick_by_name(parts, 4, "USB  KINGSTON", &found), ERR_NOT_FOUND);
+	assert_fails(stick_by_name(parts, 4, "USB", &found), ERR_NOT_FOUND);
+	assert_fails(stick_by_name(parts, 4, "1A2B-3C4D", &found), ERR_NOT_FOUND);
+	/* Somebody copied the whole stick. */
+	snprintf(parts[3].uuid, sizeof(parts[3].uuid), "1A2B-3C4D");
+	assert_fails(stick_by_name(parts, 4, "USB 1A2B-3C4D KINGSTON", &found), ERR_CONFLICT);
+}
+
+static void a_path_stays_a_path_and_a_stick_that_is_not_there_says_so(void **state)
+{
+	static struct app a = {.box.sticks = "/run/lliure-sticks"};
+	char path[200];
+
+	(void)state;
+	assert_ok(stick_path(&a, "/srv/backups", path, sizeof(path)));
+	assert_string_equal(path, "/srv/backups");
+	assert_fails(stick_path(&a, "USB 0000-0000 nobody's", path, sizeof(path)), ERR_NOT_FOUND);
+}
+
 /* In a child, for there is no way back. Its exit status says what it found. */
 static int behind_the_wall(const char *inside, const char *outside)
 {
@@ -290,9 +393,13 @@ int main(void)
 		T(a_folder_that_is_a_link_is_neither_read_nor_written),
 		T(what_is_written_is_whole_or_not_there),
 		T(errors_say_what_to_do),
+		T(a_stick_with_a_hundred_thousand_files_is_looked_at_for_a_moment),
 		T(only_folders_of_the_given_one_are_sticks),
 		T(a_table_of_mounts_is_read_with_care),
 		cmocka_unit_test(what_the_helper_opened_is_known_by_its_place),
+		cmocka_unit_test(what_is_on_a_stick_is_judged_by_what_udev_says),
+		cmocka_unit_test(a_stick_is_found_again_by_its_number),
+		cmocka_unit_test(a_path_stays_a_path_and_a_stick_that_is_not_there_says_so),
 		cmocka_unit_test(a_daemon_behind_its_walls_has_only_what_was_named),
 	};
 

@@ -132,6 +132,22 @@ static void temperature_and_updates_follow_the_machine(void **state)
 	site_close(&s);
 }
 
+static void a_disk_that_had_to_be_mended_says_so(void **state)
+{
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	expect(&s, "wear", HEALTH_UNKNOWN, "does not say how worn");
+	put(&s, "run/lliure/state-lost", "");
+	expect(&s, "wear", HEALTH_ACT, "could not read its own settings");
+	put(&s, "run/lliure/data-mended", "");
+	expect(&s, "wear", HEALTH_ACT, "was damaged when the box started, and was mended");
+	end(&s);
+	site_close(&s);
+}
+
 static void the_other_lights_begin_with_what_is_to_do(void **state)
 {
 	struct site s;
@@ -270,6 +286,7 @@ int main(void)
 		cmocka_unit_test(power_tells_of_a_weak_supply_and_a_battery),
 		cmocka_unit_test(a_box_that_is_often_cut_off_says_so),
 		cmocka_unit_test(temperature_and_updates_follow_the_machine),
+		cmocka_unit_test(a_disk_that_had_to_be_mended_says_so),
 		cmocka_unit_test(the_other_lights_begin_with_what_is_to_do),
 		cmocka_unit_test(the_page_is_for_volunteers),
 		cmocka_unit_test(the_watchdog_is_fed_only_by_one_that_serves_and_writes),

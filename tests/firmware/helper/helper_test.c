@@ -322,6 +322,13 @@ static void a_stick_is_opened_for_reading(void **state)
 	m->only_type = "ntfs";
 	expect(m, "mount sdb1 read", FAULT_FILE_SYSTEM, "");
 	m->only_type = NULL;
+	m->mount_errno = EUCLEAN;
+	expect(m, "mount sdb1 read", FAULT_DAMAGED, "");
+	m->mount_errno = EIO;
+	expect(m, "mount sdb1 read", FAULT_DAMAGED, "");
+	m->mount_errno = EBUSY;
+	expect(m, "mount sdb1 read", FAULT_IN_USE, "");
+	m->mount_errno = 0;
 	assert_int_equal(ask(m, "mount sdb1 read", &a), FAULT_NONE);
 	assert_non_null(strstr(buf_str(&a.out), "/sticks/sdb1"));
 	buf_release(&a.out);
