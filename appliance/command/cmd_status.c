@@ -181,6 +181,8 @@ struct error *cmd_digest(struct command_run *run)
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct space_ids ids = {.n = 0};
 
+	if (run->app->writer && !entries)
+		TRY(writer_follow(run->app->writer));
 	TRY(app_conn(run->app, &c));
 	TRY(space_each(c, collect_space, &ids));
 	qsort(ids.id, ids.n, sizeof(ids.id[0]), compare_ids);

@@ -150,6 +150,39 @@ static struct error *settle_features(struct batch *b)
 	return NULL;
 }
 
+/* Late, and for longer: not what is folded again anyway, and not what is soon done. */
+static struct error *put_off(struct batch *b, const struct object *o, bool *ret)
+{
+	int64_t n;
+
+	*ret = b->lazy && !o->dirty;
+	if (!*ret)
+		return NULL;
+	TRY(db_number(b->c->view, b->c->community->stmts, OPS_COUNT, 0, &n, "ii", o->num,
+		      (int64_t)b->spare + 1));
+	*ret = (size_t)n > b->spare;
+	if (*ret)
+		conn_tidy_later(b->c);
+	else
+		b->spare -= (size_t)n;
+	return NULL;
+}
+
+static struct error *fold_again(struct batch *b)
+{
+	for (size_t i = 0; i < b->objects_n; i++) {
+		struct object *o = b->objects[i];
+		bool later;
+
+		if (!o->dirty && !(o->flags & OBJECT_LATE))
+			continue;
+		TRY(put_off(b, o, &later));
+		if (!later)
+			TRY(object_refold(b, o));
+	}
+	return NULL;
+}
+
 struct error *batch_finish(struct batch *b)
 {
 	TRY(finish_rules(b));
@@ -159,9 +192,7 @@ struct error *batch_finish(struct batch *b)
 
 		TRY(erase_settle(b, &target));
 	}
-	for (size_t i = 0; i < b->objects_n; i++)
-		if (b->objects[i]->dirty)
-			TRY(object_refold(b, b->objects[i]));
+	TRY(fold_again(b));
 	TRY(settle_features(b));
 	for (size_t i = 0; i < b->objects_n; i++)
 		if (b->objects[i]->changed)

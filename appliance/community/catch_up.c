@@ -3,6 +3,9 @@
 #include "appliance/community/community_priv.h"
 
 enum { HURRY = 128 }; /* arrivals in a batch from which on it is no ordinary one */
+/* Ops that an ordinary one may fold again at once: some of its own, and for each arrival some more. */
+enum { SPARE = 64, SPARE_EACH = 4 };
+#define SPARE_BY_ARRIVALS SIZE_MAX
 
 struct catching {
 	struct batch b;
@@ -66,7 +69,25 @@ static struct error *remember(struct catching *k)
 	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
 }
 
-static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_more)
+struct catch_up_how {
+	size_t max;
+	bool look, lazy;
+	size_t spare; /* see struct batch */
+};
+
+static struct error *finish(struct catching *k, const struct catch_up_how *how)
+{
+	if (!k->n && !k->b.dropped)
+		return NULL;
+	k->b.lazy = how->lazy;
+	k->b.spare = how->spare;
+	if (how->spare == SPARE_BY_ARRIVALS)
+		k->b.spare = k->n >= HURRY ? 0 : SPARE + SPARE_EACH * k->n;
+	TRY(batch_finish(&k->b));
+	return remember(k);
+}
+
+static struct error *catch_up(struct conn *c, const struct catch_up_how *how, bool *ret_more)
 {
 	struct catching k = {.b = {.c = c}};
 	struct memory *m = &c->community->m;
@@ -75,28 +96,52 @@ static struct error *catch_up(struct conn *c, size_t max, bool look, bool *ret_m
 
 	*ret_more = false;
 	c->community->hurries = false;
-	if (!err && look && m->losses != losses) {
+	if (!err && how->look && m->losses != losses) {
 		memory_touch(c);
 		err = look_at_logs(&k.b);
 		m->losses = losses;
 	}
 	if (!err)
-		err = log_arrivals(c->log, m->last, max, one_arrival, &k);
+		err = log_arrivals(c->log, m->last, how->max, one_arrival, &k);
 	c->community->hurries = k.n >= HURRY;
-	if (!err && (k.n || k.b.dropped))
-		err = batch_finish(&k.b);
-	if (!err && (k.n || k.b.dropped))
-		err = remember(&k);
-	*ret_more = max && k.n == max;
+	if (!err)
+		err = finish(&k, how);
+	*ret_more = how->max && k.n == how->max;
 	batch_release(&k.b);
 	return err;
 }
 
+/* Others may have changed who reads: keys that are owed are handed out. */
+static struct error *catch_up_and_owe(struct conn *c, const struct catch_up_how *how, bool *ret_more)
+{
+	TRY(catch_up(c, how, ret_more));
+	return *ret_more ? NULL : keys_settle_all(c);
+}
+
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more)
 {
-	TRY(catch_up(c, max, true, ret_more));
-	/* Others may have changed who reads: keys that are owed are handed out. */
-	return *ret_more ? NULL : keys_settle_all(c);
+	return catch_up_and_owe(c, &(struct catch_up_how){.max = max, .look = true}, ret_more);
+}
+
+struct error *catch_up_lazily(struct conn *c, size_t spare)
+{
+	struct catch_up_how how = {.look = true, .lazy = true, .spare = spare};
+	bool more;
+
+	return catch_up_and_owe(c, &how, &more);
+}
+
+struct error *community_take_in(struct conn *c)
+{
+	return catch_up_lazily(c, SPARE_BY_ARRIVALS);
+}
+
+/* --- what was put off --- */
+static struct error *changed(struct conn *c)
+{
+	c->community->changed = true;
+	c->community->generation++;
+	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
 }
 
 struct error *tidy_features(struct conn *c)
@@ -106,10 +151,79 @@ struct error *tidy_features(struct conn *c)
 	for (int i = 0; list[i]; i++)
 		if (list[i]->tidy)
 			TRY(list[i]->tidy(c));
-	c->community->untidy = false;
-	c->community->changed = true;
-	c->community->generation++;
-	return meta_set(c, META_GENERATION, (int64_t)c->community->generation);
+	return changed(c);
+}
+
+/* The next of the late objects, round and round: what is late again soon holds up no other. */
+static struct error *next_late(struct conn *c, int64_t *ret)
+{
+	struct community *k = c->community;
+
+	TRY(db_number(c->view, k->stmts, OBJECT_NEXT_LATE, 0, ret, "i", k->late_at));
+	if (*ret || !k->late_at)
+		return NULL;
+	return db_number(c->view, k->stmts, OBJECT_NEXT_LATE, 0, ret, "i", (int64_t)0);
+}
+
+static struct error *gather_late(struct batch *b)
+{
+	struct community *k = b->c->community;
+	int64_t num, ops, sum = 0, first = 0;
+
+	for (;;) {
+		TRY(next_late(b->c, &num));
+		if (!num || num == first || sum >= TIDY_PIECE)
+			return NULL;
+		first = first ? first : num;
+		k->late_at = num;
+		TRY(db_number(b->c->view, k->stmts, OPS_COUNT, 0, &ops, "ii", num,
+			      (int64_t)TIDY_PIECE));
+		sum += ops + 1;
+		TRY(batch_dirty(b, num));
+	}
+}
+
+static struct error *fold_late(struct conn *c, bool *ret_any)
+{
+	struct batch b = {.c = c};
+	struct error *err = memory_load(c);
+
+	if (!err)
+		err = gather_late(&b);
+	*ret_any = !err && b.objects_n > 0;
+	/* Most of it was there before: lists need not be put in order for each piece. */
+	c->community->hurries = true;
+	if (*ret_any)
+		err = batch_finish(&b);
+	batch_release(&b);
+	if (!err && *ret_any)
+		err = changed(c);
+	return err;
+}
+
+struct error *tidy_piece(struct conn *c, bool *ret_more)
+{
+	TRY(fold_late(c, ret_more));
+	return *ret_more ? NULL : tidy_features(c);
+}
+
+struct error *object_freshen(struct conn *c, const struct hash *space, const struct hash *id)
+{
+	struct batch b = {.c = c};
+	struct error *err = memory_load(c);
+	const struct space *s = err ? NULL : space_of(c, space);
+	struct object o = {0};
+
+	if (s)
+		err = object_find(c, id, s->num, &o);
+	if (err || !(o.num && o.flags & OBJECT_LATE))
+		return err;
+	c->community->hurries = false;
+	err = batch_dirty(&b, o.num);
+	if (!err)
+		err = batch_finish(&b);
+	batch_release(&b);
+	return err ? err : changed(c);
 }
 
 bool conn_hurries(const struct conn *c)
@@ -122,15 +236,22 @@ void conn_tidy_later(struct conn *c)
 	c->community->untidy = true;
 }
 
+static const struct catch_up_how in_parts = {.max = CATCH_UP_PART, .look = true, .lazy = true};
+
 struct error *catch_up_part(struct conn *c, bool *ret_more)
 {
-	TRY(catch_up(c, CATCH_UP_PART, true, ret_more));
-	return *ret_more ? NULL : tidy_features(c);
+	TRY(catch_up(c, &in_parts, ret_more));
+	return *ret_more ? NULL : tidy_piece(c, ret_more);
+}
+
+struct error *catch_up_at_start(struct conn *c, bool *ret_more)
+{
+	return catch_up_and_owe(c, &in_parts, ret_more);
 }
 
 struct error *catch_up_own(struct conn *c)
 {
 	bool more;
 
-	return catch_up(c, 0, false, &more);
+	return catch_up(c, &(struct catch_up_how){.look = false}, &more);
 }

@@ -57,7 +57,8 @@ void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
 /* Outside a transaction: a view that could not follow the log (a disk that was full at the moment of
  * its commit) is caught up; what was in the log then is durable and was acknowledged, only pages lack it.
- * And what features put off during a large sync is done. */
+ * And of what was put off during a large sync (community_take_in) a piece is done, of bounded work: again
+ * as long as conn_is_behind. */
 struct error *conn_follow(struct conn *c) MUST;
 bool conn_is_behind(const struct conn *c);
 const struct pubkey *conn_self(const struct conn *c); /* whose box this is */
@@ -169,6 +170,15 @@ struct error *community_rotate(struct conn *c, const struct hash *space,
  * submit, after an ingest, and at opening. Bounded work per call is `max` arrivals (0: all);
  * *ret_more. */
 struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more) MUST;
+/* The same of all arrivals, in the middle of an exchange: folding a shown object again for older ops that
+ * came may be put off, so that filling a topic does not fold it anew for each batch. Until conn_follow
+ * comes to it such an object shows what it showed before, as if they had not come yet. Never put off is
+ * what takes something away or moderates: erasures, rules, closings, hidings. The mark is in the view, so
+ * nothing of it is lost in a crash. */
+struct error *community_take_in(struct conn *c) MUST;
+/* Is it put off of this object? Any conn. And then do it now: in a transaction. */
+bool object_is_late(struct conn *c, const struct hash *id);
+struct error *object_freshen(struct conn *c, const struct hash *space, const struct hash *id) MUST;
 /* Make the view anew: outside a transaction. It is folded again from the whole log into a file beside
  * the one that is read (view.db.new), in steps of bounded work and memory, so that others can write in
  * between; the step that finds nothing left puts it into the place of the old one, in one transaction:

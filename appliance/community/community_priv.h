@@ -57,7 +57,8 @@ struct op_rec {
 };
 
 enum { FEATURES_MAX = 64 }; /* a bit each in object.features */
-enum { OBJECT_MADE = 1, OBJECT_MISSES = 2, MAX_HEADS = 64 };
+/* OBJECT_LATE: older ops of it came, and folding it again was put off (batch.lazy). */
+enum { OBJECT_MADE = 1, OBJECT_MISSES = 2, OBJECT_LATE = 4, MAX_HEADS = 64 };
 struct object {
 	int64_t num;
 	struct hash id;
@@ -68,7 +69,7 @@ struct object {
 	size_t nheads; /* MAX_HEADS + 1: more, and it is always folded again */
 	int64_t max_time;
 	struct hash max_id;
-	bool changed, dirty; /* to be stored; to be folded again */
+	bool changed, dirty; /* to be stored; to be folded again at the end of this batch */
 };
 
 /* --- what the writer remembers --- */
@@ -144,7 +145,8 @@ struct community {
 	struct conn *next; /* the view that is being made anew, beside this one; NULL: none is */
 	bool beside;	   /* this conn is such a one: log and local are another's */
 	bool behind; /* the log was committed, and the view could not follow */
-	bool hurries, untidy; /* see feature.h */
+	bool hurries, untidy; /* see feature.h; untidy: also when objects are late */
+	int64_t late_at;      /* the object that was folded last of those put off */
 	bool touched, part_touched; /* memory changed since begin, since savepoint */
 	bool scrub;		    /* something was erased: bytes are still in the files */
 	bool changed;		    /* this transaction changed the view */
@@ -183,6 +185,7 @@ enum view_stmt {
 	OPS_BY_ID,
 	OPS_BY_NUM,
 	OPS_OF_OBJECT,
+	OPS_COUNT,
 	OPS_OF_SPACE,
 	OPS_OF_RULES,
 	OPS_NOT_OPENED,
@@ -203,6 +206,8 @@ enum view_stmt {
 	OBJECT_BY_NUM,
 	OBJECT_AFTER,
 	OBJECT_UNMADE,
+	OBJECT_IS_LATE,
+	OBJECT_NEXT_LATE,
 	MISSING_ADD,
 	MISSING_GET,
 	MISSING_OF,
@@ -295,6 +300,9 @@ struct batch {
 	struct conn *c;
 	struct arena arena; /* of the op in hand */
 	bool dropped;	    /* a log lost its tail */
+	/* What only waits for older ops may be put off (OBJECT_LATE), but for so many ops. */
+	bool lazy;
+	size_t spare;
 	struct idmap object_at;
 	struct object **objects;
 	size_t objects_n, objects_cap;
@@ -408,6 +416,14 @@ struct error *scrub_features(struct conn *c) MUST;
 struct error *catch_up_own(struct conn *c) MUST; /* without looking for forks and ends */
 /* What features put off. */
 struct error *tidy_features(struct conn *c) MUST;
+/* The same, tidying nothing. */
+struct error *catch_up_at_start(struct conn *c, bool *ret_more) MUST;
+/* A piece of all that was put off, in a transaction: so many ops of late objects, or, when no object is
+ * late any more, what features put off. *ret_more. */
+enum { TIDY_PIECE = 4096 };
+struct error *tidy_piece(struct conn *c, bool *ret_more) MUST;
+/* community_take_in, but folding again at once what costs no more than that many ops. */
+struct error *catch_up_lazily(struct conn *c, size_t spare) MUST;
 /* The next CATCH_UP_PART arrivals, and tidy behind the last; nothing is written into the log but what
  * it must know (who may). */
 struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;

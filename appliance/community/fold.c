@@ -123,6 +123,23 @@ static bool creates(const struct object *o, const struct op_rec *r)
 	return hash_eq(&o->id, &r->id);
 }
 
+/* What moderates takes effect with its batch; all else is as if it had not come yet. */
+static bool can_wait(const struct op_rec *r, const struct op *op)
+{
+	return r->kind == OP_UNKNOWN ||
+	       (r->kind == OP_CONTENT && !(op->type->flags & OP_AUTHORITY));
+}
+
+/* It stands somewhere before the end of its object. */
+static void take_late(struct object *o, const struct op_rec *r, const struct op *op)
+{
+	if (!can_wait(r, op))
+		o->dirty = true;
+	else if (!(o->flags & OBJECT_LATE))
+		o->changed = true;
+	o->flags |= OBJECT_LATE;
+}
+
 struct error *object_take(struct batch *b, struct object *o, bool is_new, const struct op_rec *r,
 			  const struct op *op)
 {
@@ -136,9 +153,13 @@ struct error *object_take(struct batch *b, struct object *o, bool is_new, const 
 	}
 	if (!creates(o, r) && !(o->flags & OBJECT_MADE))
 		return NULL; /* it waits: the creating op will have all folded */
+	if (o->flags & OBJECT_LATE) {
+		take_late(o, r, op);
+		return NULL;
+	}
 	TRY(is_missed(b, o, &r->id, &missed));
 	if (missed || (!creates(o, r) && !belongs_last(o, r))) {
-		o->dirty = true;
+		take_late(o, r, op);
 		return NULL;
 	}
 	if (creates(o, r))

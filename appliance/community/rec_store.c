@@ -244,6 +244,15 @@ struct error *object_set(struct conn *c, const struct object *o)
 		     (int64_t)o->features, ids_span(o->heads, o->nheads), o->max_time, &o->max_id);
 }
 
+bool object_is_late(struct conn *c, const struct hash *id)
+{
+	int64_t late = 0;
+
+	error_free(db_number(c->view, c->community->stmts, OBJECT_IS_LATE, 0, &late, "ik",
+			     prefix_of(id), id));
+	return late;
+}
+
 struct error *object_of_op(struct conn *c, const struct hash *op, struct hash *ret_object,
 			   struct hash *ret_space)
 {

@@ -336,5 +336,6 @@ struct error *object_refold(struct batch *b, struct object *o)
 		TRY(graph_fold_all(&g));
 	}
 	o->dirty = false;
+	o->flags &= ~(unsigned)OBJECT_LATE;
 	return NULL;
 }

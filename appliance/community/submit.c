@@ -330,6 +330,10 @@ struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret
 	struct space *s;
 	struct hash id;
 
+	/* What the author saw, and what may be done, is all that is here. */
+	if (!err && d->object)
+		err = object_freshen(c, &d->space, d->object);
+
 	if (err) {
 		json_decref(body);
 		return err;

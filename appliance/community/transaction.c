@@ -101,19 +101,22 @@ bool conn_is_behind(const struct conn *c)
 
 static struct error *follow(struct conn *c)
 {
-	bool more;
+	bool behind = c->community->behind, more = true;
 
 	TRY(conn_begin(c));
-	if (c->community->behind)
-		TRY(community_catch_up(c, 0, &more));
-	if (c->community->untidy)
-		TRY(tidy_features(c));
+	if (behind)
+		TRY(community_take_in(c));
+	else
+		TRY(tidy_piece(c, &more));
 	c->community->behind = false;
-	return conn_commit(c);
+	TRY(conn_commit(c));
+	c->community->untidy = more;
+	return NULL;
 }
 
 struct error *conn_follow(struct conn *c)
 {
+	bool behind = c->community->behind;
 	struct error *err;
 
 	if (!conn_is_behind(c))
@@ -121,7 +124,7 @@ struct error *conn_follow(struct conn *c)
 	err = follow(c);
 	if (err)
 		conn_rollback(c);
-	c->community->behind |= err != NULL;
+	c->community->behind |= err && behind;
 	return err;
 }
 

@@ -36,6 +36,7 @@ const char *const view_schema =
 	" max_time INTEGER NOT NULL, max_id BLOB) STRICT;"
 	"CREATE INDEX object_by_prefix ON object(prefix);"
 	"CREATE INDEX object_unmade ON object(num) WHERE flags & 1 = 0;"
+	"CREATE INDEX object_late ON object(num) WHERE flags & 4;"
 	/* Ops that are named in an object and are not here. */
 	"CREATE TABLE missing(object INTEGER NOT NULL, id BLOB NOT NULL,"
 	" PRIMARY KEY(object, id)) STRICT, WITHOUT ROWID;"
@@ -95,6 +96,7 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OPS_BY_ID] = "SELECT " OP_COLUMNS " FROM op WHERE prefix = ?1 AND id = ?2",
 	[OPS_BY_NUM] = "SELECT " OP_COLUMNS " FROM op WHERE num = ?1",
 	[OPS_OF_OBJECT] = "SELECT " OP_COLUMNS " FROM op WHERE object = ?1",
+	[OPS_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM op WHERE object = ?1 LIMIT ?2)",
 	[OPS_OF_SPACE] = "SELECT " OP_COLUMNS " FROM op WHERE num > ?2 AND space = ?1"
 			 " AND kind NOT IN (3, 4) ORDER BY num LIMIT ?3",
 	[OPS_OF_RULES] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 4 ORDER BY num",
@@ -132,6 +134,10 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OBJECT_UNMADE] = "SELECT o.id FROM object o WHERE o.flags & 1 = 0 AND EXISTS"
 			  " (SELECT 1 FROM op WHERE object = o.num AND kind IN (1, 2))"
 			  " ORDER BY o.num DESC LIMIT ?1",
+	/* Flag 4: OBJECT_LATE. */
+	[OBJECT_IS_LATE] = "SELECT 1 FROM object WHERE prefix = ?1 AND id = ?2 AND flags & 4",
+	[OBJECT_NEXT_LATE] = "SELECT num FROM object WHERE flags & 4 AND num > ?1"
+			     " ORDER BY num LIMIT 1",
 	[MISSING_OF] = "SELECT m.id FROM missing m JOIN object o ON o.num = m.object"
 		       " JOIN space s ON s.num = o.space"
 		       " WHERE o.prefix = ?1 AND o.id = ?2 AND s.id = ?3 ORDER BY m.id LIMIT ?4",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/community/writer.h"
+#include "sync/base/cond.h"
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
@@ -25,13 +26,18 @@ struct writer {
 	void (*on_commit)(void *ctx);
 	void *on_commit_ctx;
 	_Atomic uint64_t generation;
-	time_t behind_since; /* by the monotonic clock; 0: it is not */
+	/* By the monotonic clock, in ms: since when something waits to be done, 0: nothing does; when the next
+	 * piece of it may be done, and what comes before it. */
+	int64_t behind_since, piece_from;
 };
 
-/* Not longer than this does a busy box put off what waits for a quiet moment. */
-enum { BEHIND_MAX_S = 30 };
+/* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy box does
+ * not put it off longer than BEHIND_MAX_MS, but then rests BUSY_REST times as long as each piece took; a
+ * long piece is followed by a rest even when nobody writes: somebody may want to. What could not be
+ * scrubbed is tried again every second. */
+enum { QUIET_MS = 200, BEHIND_MAX_MS = 1500, BUSY_REST = 3, LONG_MS = 500, SCRUB_MS = 1000 };
 
-enum { GROUP_MAX = 256 };
+enum { GROUP_MAX = 256, PIECES_MAX = 1000 };
 
 static struct error *run_job(struct conn *c, struct job *j, bool only)
 {
@@ -113,47 +119,72 @@ static void run_group(struct writer *w, struct job *first)
 	tell(w);
 }
 
-static void follow(struct writer *w)
+static int64_t now_ms(void)
 {
-	struct error *err;
+	struct timespec t;
 
-	if (!conn_is_behind(w->conn))
-		return;
-	err = conn_follow(w->conn);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A piece of what was put off. */
+static void follow(struct writer *w, bool busy)
+{
+	int64_t began = now_ms(), took;
+	struct error *err = conn_follow(w->conn);
+
+	took = now_ms() - began;
 	if (!err)
 		tell(w);
 	else if (!can_go_on(err))
 		end_process(err);
+	w->piece_from = began + took;
+	if (busy || took > LONG_MS)
+		w->piece_from += took * BUSY_REST;
+	if (err) /* a disk that is full, readers in the way */
+		w->piece_from += SCRUB_MS;
 	error_free(err);
+	w->behind_since = conn_is_behind(w->conn) ? w->behind_since : 0;
 }
 
-/* No second was quiet for long. */
+/* No moment was quiet for long. */
 static void follow_at_last(struct writer *w)
 {
-	struct timespec now;
+	int64_t now = now_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!conn_is_behind(w->conn))
 		w->behind_since = 0;
 	else if (!w->behind_since)
-		w->behind_since = now.tv_sec;
-	else if (now.tv_sec - w->behind_since >= BEHIND_MAX_S)
-		follow(w);
+		w->behind_since = now;
+	else if (now - w->behind_since >= BEHIND_MAX_MS && now >= w->piece_from)
+		follow(w, true);
+	/* Pieces follow each other from the first quiet moment on. */
+	if (conn_is_behind(w->conn) && w->piece_from < now + QUIET_MS)
+		w->piece_from = now + QUIET_MS;
 }
 
-/* What could not be scrubbed at once, for readers were in the way, and a view that could not follow
- * the log are tried again every second. Called with the lock, and gives it up meanwhile. */
+/* Waits for jobs; meanwhile what waits for a quiet moment is done. Called with the lock, and gives it up. */
 static void wait_and_tidy(struct writer *w)
 {
+	int64_t wait = SCRUB_MS, now = now_ms();
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec++;
-	if (pthread_cond_timedwait(&w->more, &w->lock, &until) != ETIMEDOUT)
+	if (conn_is_behind(w->conn))
+		wait = w->piece_from > now ? w->piece_from - now : 0;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(wait / 1000);
+	until.tv_nsec += (long)(wait % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	if (wait && pthread_cond_timedwait(&w->more, &w->lock, &until) != ETIMEDOUT)
 		return;
 	pthread_mutex_unlock(&w->lock);
-	follow(w);
-	error_free(conn_scrub(w->conn));
+	if (conn_is_behind(w->conn))
+		follow(w, false);
+	else
+		error_free(conn_scrub(w->conn));
 	pthread_mutex_lock(&w->lock);
 }
 
@@ -217,7 +248,7 @@ struct error *writer_start(struct conn *take_conn, struct writer **ret)
 	w->conn = take_conn;
 	w->last = &w->first;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->more, NULL);
+	cond_init_monotonic(&w->more);
 	pthread_cond_init(&w->answered, NULL);
 	atomic_store(&w->generation, community_generation(take_conn));
 	rc = pthread_create(&w->thread, NULL, writer_main, w);
@@ -295,6 +326,24 @@ struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg)
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg)
 {
 	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_OUTSIDE});
+}
+
+static struct error *follow_job(struct conn *c, void *arg)
+{
+	bool *more = arg;
+
+	TRY(conn_follow(c));
+	*more = conn_is_behind(c);
+	return NULL;
+}
+
+struct error *writer_follow(struct writer *w)
+{
+	bool more = true;
+
+	for (int i = 0; more && i < PIECES_MAX; i++)
+		TRY(writer_run_alone(w, follow_job, &more));
+	return NULL;
 }
 
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx)

@@ -6,7 +6,8 @@
  * page that is changed under it: who is alone in its group has none, and large ones always are.) A job
  * is answered after the commit: what it wrote is then durable and readable. If a commit's fsync fails
  * the process ends: a restart is cheaper than a lie. When only the view could not follow (a disk that
- * was full), the writer catches it up by itself, every second until it can.
+ * was full), the writer catches it up by itself, every second until it can; and what was put off during a
+ * sync it does in the first quiet moment, or soon after it in spite of all that comes.
  */
 #pragma once
 #include "appliance/community/community.h"
@@ -24,6 +25,8 @@ struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
 struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg) MUST;
 /* The same outside a transaction, alone: for what makes its own. */
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg) MUST;
+/* Do what was put off during a sync (community_take_in) now, before something is compared that pages show. */
+struct error *writer_follow(struct writer *w) MUST;
 /* Called after every commit that changed something, on the writer's thread; must be quick. */
 void writer_on_commit(struct writer *w, void (*fn)(void *ctx), void *ctx);
 /* Grows with every commit that changed the view; any thread. 0 without a writer. */

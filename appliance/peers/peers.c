@@ -20,10 +20,9 @@ struct host_write {
 static struct error *host_job(struct conn *c, void *arg)
 {
 	struct host_write *w = arg;
-	bool more;
 
 	TRY(w->fn(&(struct sync_writing){.log = c->log, .local = c->local}, w->arg));
-	return community_catch_up(c, 0, &more);
+	return community_take_in(c);
 }
 
 static struct error *host_run(void *ctx, sync_write_fn *fn, void *arg)

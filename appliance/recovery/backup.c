@@ -29,7 +29,10 @@ static struct error *add_digest(void *ctx, const struct space_info *s)
 struct error *manifest_make(struct app *app, struct conn *c, json_t **ret)
 {
 	struct digests d = {c, json_array()};
-	struct error *e = space_each(c, add_digest, &d);
+	struct error *e = app->writer ? writer_follow(app->writer) : NULL;
+
+	if (!e)
+		e = space_each(c, add_digest, &d);
 
 	if (e) {
 		json_decref(d.list);

@@ -112,6 +112,8 @@ static void check_views(struct world *w)
 		NEED(&w->s, conn_begin(w->s.box[i].c));
 		/* The log is durable first: a view that a disk kept from following is caught up. */
 		NEED(&w->s, community_catch_up(w->s.box[i].c, 0, &more));
+		for (more = true; more;) /* what was put off */
+			NEED(&w->s, tidy_piece(w->s.box[i].c, &more));
 		now = shown(w, i);
 		anew = shown_anew(w, i);
 		conn_rollback(w->s.box[i].c);
@@ -332,6 +334,9 @@ static void check_logs(struct world *w)
 /* --- and again --- */
 static void check_spaces(struct world *w, const char *when)
 {
+	for (int i = 0; i < w->s.n; i++)
+		if (w->s.box[i].c)
+			NEED(&w->s, box_follow(&w->s.box[i]));
 	for (int k = 0; k < w->n_spaces; k++) {
 		world_enter(w, k);
 		check_same(w, when);

@@ -20,7 +20,8 @@ static struct error *acknowledge(struct conn *c)
 
 static struct error *tidy(struct conn *c)
 {
-	TRY(conn_follow(c));
+	while (conn_is_behind(c))
+		TRY(conn_follow(c));
 	TRY(search_catch_up(c));
 	TRY(conn_scrub(c));
 	return acknowledge(c);

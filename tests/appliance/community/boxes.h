@@ -44,6 +44,14 @@ static inline void box_release(struct box *b)
 	test_dir_remove(b->dir);
 }
 
+/* All that was put off. */
+static inline struct error *box_follow(struct box *b)
+{
+	while (conn_is_behind(b->c))
+		TRY(conn_follow(b->c));
+	return NULL;
+}
+
 /* --- carrying entries over --- */
 struct carried {
 	struct buf headers, payloads;

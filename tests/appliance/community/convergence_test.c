@@ -313,7 +313,7 @@ static bool reads_all(struct sim *s, int i)
 	return all;
 }
 
-static void check_same(struct sim *s, const char *when)
+static void check_same_now(struct sim *s, const char *when)
 {
 	struct hash rules = rules_of(s, 0), first = {{0}};
 	int readers = 0;
@@ -335,6 +335,13 @@ static void check_same(struct sim *s, const char *when)
 		fprintf(stderr, "the first reader and box %d differ %s\n", i, when);
 		sim_die(s, "digests differ", NULL, __FILE__, __LINE__);
 	}
+}
+
+static void check_same(struct sim *s, const char *when)
+{
+	for (int i = 0; i < s->n; i++)
+		NEED(s, box_follow(&s->box[i]));
+	check_same_now(s, when);
 }
 
 /* As long as a keeper has the newest key, whoever may read has it, and nobody else. */

@@ -2,6 +2,7 @@
 /* One exchange between two boxes of boxes.h, by the real session and the real server's side, over a
  * pipe in memory that may break. */
 #pragma once
+#include "appliance/community/community_priv.h"
 #include "sync/replicate/serve.h"
 #include "sync/replicate/session.h"
 #include "tests/appliance/community/boxes.h"
@@ -21,12 +22,12 @@ static inline bool swap_broken(const struct swap *p)
 static inline struct error *swap_take(struct box *b, struct intake *in)
 {
 	struct error *err;
-	bool more;
 
 	TRY(conn_begin(b->c));
 	err = intake_run(b->c->log, in);
+	/* Whatever may be put off is, as in the storm of a large exchange. */
 	if (!err)
-		err = community_catch_up(b->c, 0, &more);
+		err = catch_up_lazily(b->c, 0);
 	if (!err)
 		return conn_commit(b->c);
 	conn_rollback(b->c);
