@@ -34,6 +34,7 @@ static json_t *last_json(struct request *r, const struct outcome *o)
 	if (ended)
 		json_object_set_new(j, "text",
 				    json_string(request_text(r, update_why_text(o->why))));
+	json_object_set_new(j, "alone", json_boolean(ended && o->why == WHY_ALONE));
 	if (ended && *o->said)
 		json_object_set_new(j, "said", json_string(o->said));
 	json_object_set_new(j, "when", json_string(request_date(r, o->when_ms)));

@@ -114,8 +114,10 @@ void update_note(const struct updater *u, struct outcome *o, enum update_stage s
 	error_free(update_outcome_write(path, o));
 }
 
-static int rauc_info(struct updater *u, const char *conf, const char *file, bool verify,
-		     struct buf *out)
+typedef int run_fn(void *ctx, const char *const *argv, int seconds, struct buf *out);
+
+static int rauc_info(struct updater *u, run_fn *run, const char *conf, const char *file,
+		     bool verify, struct buf *out)
 {
 	const char *argv[] = {"/usr/bin/rauc",
 			      conf,
@@ -125,7 +127,7 @@ static int rauc_info(struct updater *u, const char *conf, const char *file, bool
 			      verify ? NULL : "--no-verify",
 			      NULL};
 
-	return u->run(u->ctx, argv, INFO_S, out);
+	return run(u->ctx, argv, INFO_S, out);
 }
 
 /* Whether it may be installed, and what it is. */
@@ -136,10 +138,13 @@ static enum update_why check(struct updater *u, const char *conf, const char *fi
 	struct update_here here;
 	struct bundle_info info;
 
-	if (rauc_info(u, conf, file, true, &said) != 0) {
+	if (rauc_info(u, u->run, conf, file, true, &said) != 0) {
 		/* Read without its signature it is a bundle: then it is the signature. */
 		buf_clear(&said);
-		return rauc_info(u, conf, file, false, &said) == 0 ? WHY_STRANGER : WHY_DAMAGED;
+		rauc_info(u, u->run_saying, conf, file, true, &said);
+		update_said(buf_span(&said), o->said);
+		buf_clear(&said);
+		return rauc_info(u, u->run, conf, file, false, &said) == 0 ? WHY_STRANGER : WHY_DAMAGED;
 	}
 	if (!bundle_info_parse(buf_span(&said), &info))
 		return WHY_DAMAGED;
@@ -163,12 +168,12 @@ static bool take_request(const struct updater *u, char file[UPDATE_FILE])
 	return ok;
 }
 
-static int restart(struct updater *u)
+int update_restart(struct updater *u)
 {
 	static const char *const argv[] = {"/usr/bin/systemctl", "--no-block", "reboot", NULL};
 	_cleanup_(buf_release) struct buf out = {0};
 
-	return u->run(u->ctx, argv, 60, &out);
+	return u->run(u->ctx, argv, 60, &out) ? 1 : 0;
 }
 
 static int write_slot(struct updater *u, const char *conf, const char *file, struct outcome *o)
@@ -186,7 +191,7 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 	}
 	update_note(u, o, UPDATE_RESTARTING, WHY_NOTHING);
 	unlink(file); /* it takes the room of a year's posts */
-	return restart(u) ? 1 : 0;
+	return update_restart(u);
 }
 
 int update_install(struct updater *u)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* lliure-update install|healthy|newer-data|judge: see update.h. Started by units and by the root helper. */
+/* lliure-update VERB: see update.h. Started by units and by the root helper. */
 #include "firmware/update/update.h"
 #include "firmware/helper/helper.h"
 
@@ -10,7 +10,10 @@ static const struct {
 	{"install", update_install},
 	{"healthy", update_healthy},
 	{"newer-data", update_newer_data},
-	{"judge", update_judge}};
+	{"judge", update_judge},
+	{"damaged", update_damaged},
+	{"crashed", update_crashed},
+};
 
 int main(int argc, char **argv)
 {
@@ -27,6 +30,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(verbs_here); i++)
 		if (strcmp(argv[1], verbs_here[i].name) == 0)
 			return verbs_here[i].fn(&u);
-	fprintf(stderr, "usage: lliure-update install|healthy|newer-data|judge\n");
+	fprintf(stderr, "usage: lliure-update install|healthy|newer-data|judge|damaged|crashed\n");
 	return 2;
 }

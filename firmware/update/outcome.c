@@ -98,7 +98,8 @@ void update_said(struct span printed, char out[UPDATE_SAID])
 		found = speaks_of_an_error(line);
 		if (strncmp(line, last_error, sizeof(last_error) - 1) == 0) {
 			/* In its own words; what follows only repeats that it failed. */
-			memcpy(out, line + sizeof(last_error) - 1, UPDATE_SAID - sizeof(last_error) + 1);
+			memcpy(out, line + sizeof(last_error) - 1,
+			       UPDATE_SAID - sizeof(last_error) + 1);
 			return;
 		}
 		memcpy(out, line, UPDATE_SAID);

@@ -59,6 +59,14 @@ enum update_stage { UPDATE_STAGES(UPDATE_ENUM_ROW) UPDATE_STAGES_N };
 	  N_("The new system is not well, and it stays: the former one can't read the stored "     \
 	     "data "                                                                               \
 	     "any more. Look for a newer update."))                                                \
+	X(WHY_CRASH, "crash",                                                                      \
+	  N_("The new system's program ended again and again. The former one runs again."))        \
+	X(WHY_ROOT, "root",                                                                        \
+	  N_("Its part of the disk can't be read any more: the former one runs again. Make a "     \
+	     "backup, and think of a new disk."))                                                  \
+	X(WHY_ALONE, "alone",                                                                      \
+	  N_("A part of the disk with the system can't be read any more, and there is no other "   \
+	     "system to go back to. Make a backup now, and write the system to a new disk."))      \
 	X(WHY_PAGE, "page", N_("The new system served no page. The former one runs again."))       \
 	X(WHY_DATA, "data",                                                                        \
 	  N_("The new system found the stored data damaged. The former one runs again."))          \

@@ -6,9 +6,14 @@
  * outcome is written down for the volunteers' page (outcome.h).
  *
  *   install   the bundle named in RUN/update-request; restarts the machine when it was written
- *   healthy   the daemon says that all its checks held: this system stays
+ *   healthy   the daemon says that all its checks held: this system stays; a new one whose try was
+ *             cut off is tried again
  *   newer-data  the stored data were brought to a newer format, which the other system can't read: it
  *             is not started any more, whatever becomes of this one
+ *   crashed   the daemon ended again and again: a system that is being tried out is given up at
+ *             once, any other is started again, which the boot state counts
+ *   damaged   a block of the running system's root is not what it was: the other one, if it was
+ *             healthy once, has its turn
  *   judge     a system that is being tried out and was not called healthy by now is given up
  *
  * What it runs comes as a function, so that a test plays RAUC, the boot state and systemd.
@@ -52,3 +57,5 @@ int update_install(struct updater *u);
 int update_healthy(struct updater *u);
 int update_newer_data(struct updater *u);
 int update_judge(struct updater *u);
+int update_damaged(struct updater *u);
+int update_crashed(struct updater *u);

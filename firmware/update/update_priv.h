@@ -6,6 +6,8 @@
 
 /* VERSION_ID of the system that runs; "" when it has none. */
 void update_running(const struct updater *u, char out[UPDATE_VERSION]);
+/* The machine, as soon as its services have stopped. 0, 1. */
+int update_restart(struct updater *u);
 /* The format of the stored data, as the daemon wrote it down; 0: none yet. */
 int update_data_format(const struct updater *u);
 /* Write the outcome down, now. */

@@ -58,6 +58,8 @@ lliure-helper 47
 lliure-firstboot 35
 lliure-update 38
 lliure-judge 34
+lliure-crashed 34
+lliure-damaged 34
 lliure-button 17
 U
 echo "1..$n"

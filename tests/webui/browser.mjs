@@ -37,12 +37,12 @@ export function serve(folder) {
 /* How long anything may take on a machine that does much else; what is there is not waited for. */
 const patience = 180000;
 
-/* A browser with its own empty profile. */
-export async function open() {
+/* A browser with its own empty profile; `more`: its options. */
+export async function open(more = []) {
 	const profile = mkdtempSync(join(tmpdir(), 'lliure-browser-'));
 	const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox',
 		'--disable-gpu', '--disable-background-networking', '--disable-component-update',
-		'--disable-sync', '--no-first-run'], env: { ...process.env, HOME: profile }, timeout: patience });
+		'--disable-sync', '--no-first-run', ...more], env: { ...process.env, HOME: profile }, timeout: patience });
 	const make = browser.newContext.bind(browser);
 	browser.newContext = async (options) => {
 		const context = await make(options);

@@ -269,12 +269,60 @@ static void a_try_that_was_cut_off_stays_open_until_it_is_tried_again(void **sta
 
 	assert_int_equal(install(b, "new.raucb"), 0);
 	b->show = "running=A\nnext=B\ngood=A\ntry=B\nok=A-\nn=0\narmed=B2\n";
+	b->did[0] = 0;
 	assert_int_equal(update_healthy(&b->u), 0);
+	assert_non_null(strstr(b->did, "systemctl --no-block reboot\n"));
 	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
 	/* It never started: nobody said why. */
 	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
 	assert_int_equal(update_healthy(&b->u), 0);
 	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
+}
+
+static void a_new_system_whose_daemon_crashes_is_given_up_and_any_other_starts_again(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=B\nnext=A\ngood=A\ntry=-\nok=A-\nn=1\narmed=B1\n";
+	b->did[0] = 0;
+	assert_int_equal(update_crashed(&b->u), 0);
+	assert_string_equal(b->did,
+			    "lliure-boot show\nlliure-boot bad B\nsystemctl --no-block reboot\n");
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_CRASH);
+	/* The former one crashes: the boot state counts its starts. */
+	for (int i = 0; i < 2; i++) {
+		b->did[0] = 0;
+		assert_int_equal(update_crashed(&b->u), 0);
+		assert_string_equal(b->did, "lliure-boot show\nsystemctl --no-block reboot\n");
+		b->show = "nothing";
+	}
+}
+
+static void a_damaged_system_is_left_where_there_is_another(void **state)
+{
+	struct box *b = *state;
+
+	b->show = "running=B\nnext=B\ngood=B\ntry=-\nok=AB\nn=0\narmed=-0\n";
+	assert_int_equal(update_damaged(&b->u), 0);
+	assert_string_equal(b->did,
+			    "lliure-boot show\nlliure-boot bad B\nsystemctl --no-block reboot\n");
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_ROOT);
+	/* The only one stays, and says so. */
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
+	b->did[0] = 0;
+	assert_int_equal(update_damaged(&b->u), 0);
+	assert_string_equal(b->did, "lliure-boot show\n");
+	expect_outcome(b, UPDATE_FAILED, WHY_ALONE);
+	/* One that is being tried out is given up. */
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=B\nnext=A\ngood=A\ntry=-\nok=A-\nn=1\narmed=B1\n";
+	assert_int_equal(update_damaged(&b->u), 0);
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=A-\nn=0\narmed=-0\n";
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_ROOT);
 }
 
 static void a_system_that_was_healthy_once_is_not_given_up(void **state)
@@ -530,6 +578,8 @@ int main(void)
 		CASE(a_healthy_new_system_closes_the_outcome),
 		CASE(a_new_system_that_is_not_well_is_given_up_and_the_former_says_why),
 		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
+		CASE(a_new_system_whose_daemon_crashes_is_given_up_and_any_other_starts_again),
+		CASE(a_damaged_system_is_left_where_there_is_another),
 		CASE(a_system_that_was_healthy_once_is_not_given_up),
 		CASE(a_former_system_that_cant_read_the_data_does_not_come_back),
 		CASE(newer_data_commit_the_system_that_made_them),
