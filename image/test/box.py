@@ -40,7 +40,7 @@ class Fault(Exception):
 
 
 class Box:
-    def __init__(self, folder, image=None, size="4G", arch="amd64", name="box"):
+    def __init__(self, folder, image=None, size="4G", arch="amd64", name="box", shell=False):
         self.folder, self.arch, self.name = folder, arch, name
         self.disk = f"{folder}/{name}.qcow2"
         self.log = f"{folder}/{name}.console"
@@ -48,6 +48,8 @@ class Box:
         self.http, self.https = free_port(), free_port()
         self.process, self.jar = None, http.cookiejar.CookieJar()
         self.extra, self.boots, self.retries, self.write_log = [], 0, 0, None
+        if shell:  # of an image with image/test/shell in it
+            self.extra = ["-chardev", f"socket,id=sh,path={folder}/{name}.sh,server=on,wait=off", "-serial", "chardev:sh"]
         self.drive = f"if=none,id=d,file={self.disk},format=qcow2,cache=writeback"
         if image:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", os.path.abspath(image),
@@ -92,9 +94,9 @@ class Box:
                 "-blockdev", "driver=blklogwrites,node-name=d,file=f,log=l,log-sector-size=512,log-super-update-interval=1"]
 
     @classmethod
-    def on_raw(cls, folder, raw, name="box", write_log=None):
+    def on_raw(cls, folder, raw, name="box", write_log=None, shell=False):
         """A box on a raw disk, which can be damaged and examined while it is off."""
-        b = cls(folder, name=name)
+        b = cls(folder, name=name, shell=shell)
         b.disk, b.write_log = raw, write_log
         b.drive = f"if=none,id=d,file={raw},format=raw,cache=writeback"
         return b
@@ -146,6 +148,35 @@ class Box:
         self.mark = os.path.getsize(self.log)
         self.qmp("system_reset")
 
+    def stick(self, path):
+        """A stick in it from the next start on: a disk that can be taken out, for the quick kernel knows no USB."""
+        self.extra += ["-device", "virtio-scsi-pci", "-drive", f"if=none,id=stick,file={path},format=raw",
+                       "-device", "scsi-hd,drive=stick,removable=on"]
+
+    def hold_power_key(self, seconds):
+        key = {"type": "key", "data": {"key": {"type": "qcode", "data": "power"}}}
+        for down in (True, False):
+            key["data"]["down"] = down
+            self.qmp(("input-send-event", {"events": [key]}))
+            if down:
+                time.sleep(seconds)
+
+    def sh(self, command, seconds=60):
+        """What the command prints in the guest; a Fault when it is not heard."""
+        mark = f"{time.time_ns()}"
+        heard = b""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(seconds)
+            s.connect(f"{self.folder}/{self.name}.sh")
+            s.sendall(f'{command}\necho {mark[:9]}""{mark[9:]}\n'.encode())
+            try:
+                while mark.encode() not in heard:
+                    heard += s.recv(65536)
+            except TimeoutError:
+                raise Fault(f"the shell does not answer: {heard[-500:]}")
+        lines = heard.decode(errors="replace").replace("\r", "").split("\n")
+        return "\n".join(l for l in lines if mark not in l and not l.startswith(f"echo {mark[:9]}"))
+
     # --- what its disk and its memory say ---
     def state(self):
         """The boot state, from a copy of the disk, also while it runs."""
@@ -154,6 +185,15 @@ class Box:
             return disk.boot_state(raw)
         finally:
             os.unlink(raw)
+
+    def wait_raw_state(self, good, seconds):
+        """As wait_state, of a raw disk, which is read where it is."""
+        end = time.monotonic() + seconds
+        while not good(disk.boot_state(self.disk)):
+            if time.monotonic() > end:
+                return False
+            time.sleep(2)
+        return True
 
     def wait_state(self, good, seconds):
         end = time.monotonic() + seconds
@@ -183,9 +223,10 @@ class Box:
         return None
 
     def written(self):
-        """Bytes written to the disk since it was switched on."""
+        """(bytes, writes, flushes) of the disk since it was switched on."""
         (answer,) = self.qmp(("query-blockstats", {}))
-        return max(d["stats"]["wr_bytes"] for d in answer["return"] if d.get("device") == "d")
+        stats = next(d["stats"] for d in answer["return"] if d.get("device") == "d" or d.get("node-name") == "d")
+        return stats["wr_bytes"], stats["wr_operations"], stats["flush_operations"]
 
     # --- the console ---
     def console(self):

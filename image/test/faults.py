@@ -1,10 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""faults.py IMAGE [kills|cuts|root]: the plug is pulled while people post; the disk's writes are cut at random
-places; the root is damaged. Prints TAP. KILLS (20), CUTS (40) and SEED choose."""
+"""faults.py IMAGE [PIECE…]: what goes wrong with boxes, each piece below ten minutes on two cores. IMAGE is of
+`image/test/systems faults`, with its bundles beside it. Prints TAP. KILLS (20), CUTS (40), INSTALLS (4), FIRSTS (4)
+and SEED choose.
+
+  kills     the plug is pulled while people post; what was acknowledged is counted from outside
+  cuts      every write of the disk is logged, and cut at random places; a disk that lies must be found out
+  first     the plug is pulled during the first start
+  install   the plug is pulled while an update is written, and while the new system starts
+  root      the root, and then the kernel, is damaged while it is off; three starts in vain of a box with one system
+  late      a block of the root is damaged while it runs
+  watchdog  the daemon hangs, the kernel crashes, the machine hangs
+  refused   updates that must not be installed
+  data      a full data partition; one with errors; one that can't be read
+  wear      bytes written by an idle box, and by posts
+"""
+import contextlib
+import hashlib
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +34,7 @@ import writelog  # noqa: E402
 from box import Box, Fault, Tap, say  # noqa: E402
 
 KILLS, CUTS = int(os.environ.get("KILLS", 20)), int(os.environ.get("CUTS", 40))
+INSTALLS, FIRSTS = int(os.environ.get("INSTALLS", 4)), int(os.environ.get("FIRSTS", 4))
 SEED = int(os.environ.get("SEED", time.time()))
 LLIURE = os.path.abspath("build/release/lliure")
 
@@ -76,6 +93,231 @@ def kills(t, image, folder):
     lost = missing(b, wanted)
     say(f"{KILLS} plugs pulled, {len(wanted)} posts acknowledged, {len(lost)} of them lost, slowest start {max(starts):.0f} s")
     t.ok(f"after {KILLS} pulled plugs all {len(wanted)} acknowledged posts are there", wanted and not lost, lost)
+    b.cut()
+
+
+def first(t, image, folder):
+    rng, slowest = random.Random(SEED), 0
+    for i in range(FIRSTS):
+        b = Box(folder, image, name=f"first{i}")
+        for _ in range(2):
+            b.on()
+            time.sleep(rng.uniform(4, 30))
+            b.cut()
+        slowest = max(slowest, b.comes_up("after two plugs during its first start"))
+        body = b.get("/")[1]
+        grown = b.disk_size("data")
+        b.cut()
+        if "This box is new" not in body or grown < 2 << 30 or b.state()["good"] != "A":
+            t.ok("a first start that was cut off is made up for", False, f"{grown} {b.state()} {body[:300]}")
+            return
+    say(f"{FIRSTS} boxes, {2 * FIRSTS} plugs pulled in their first starts, slowest start {slowest:.0f} s")
+    t.ok(f"{2 * FIRSTS} first starts that were cut off are made up for", True)
+
+
+# --- an update ------------------------------------------------------------------------------------------
+def stages(box, names, seconds):
+    """Wait until the update is in one of these stages; which."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        stage = (people.update_state(box).get("last") or {}).get("stage")
+        if stage in names:
+            return stage
+        time.sleep(0.5)
+    raise Fault(f"the update came not to {names}: {people.update_state(box)}")
+
+
+def install(t, image, folder):
+    rng, bundle = random.Random(SEED), image.removesuffix(".img") + "-good.raucb"
+    b = Box(folder, image, name="install")
+    b.comes_up("first start")
+    people.found(b)
+    people.post(b, people.token(b), "Abans")
+    bad, cut_off = [], 0
+    for i in range(INSTALLS):
+        people.sign_in(b)
+        before = people.upload_update(b, bundle)
+        stages(b, ("installing", "failed", "restarting"), 120)
+        time.sleep(rng.uniform(0, 12))
+        b.cut()
+        state = b.state()
+        if state["good"] != "A" or state["ok"] != "A-" and state["try"] == "-":
+            bad.append(f"after a plug during an install: {state}")
+        b.comes_up(f"plug {i + 1} during an install")
+        if state["try"] == "B" or state["armed"] != "-0":
+            say("the plug came after the install")
+            break
+        last = people.wait_update(b, 180, before)
+        cut_off += last.get("why") == "cut-off"
+        if last.get("why") != "cut-off" or not last.get("text"):
+            bad.append(f"the page says {last}")
+        if "Abans" not in people.titles(b, "Abans"):
+            bad.append("posts are lost")
+    t.ok(f"{cut_off} installs that were cut off leave the former system, and the page says so", not bad, "\n".join(bad))
+    if people.update_state(b).get("last", {}).get("stage") != "restarting":
+        people.sign_in(b)
+        people.upload_update(b, bundle)
+    tries = 0
+    for _ in range(2):  # of the three that it has
+        stages(b, ("restarting", "done"), 240)
+        if not b.wait_console("system B on", 240):
+            break
+        time.sleep(rng.uniform(2, 15))
+        b.cut()
+        tries += 1
+        b.on()
+    b.began = time.monotonic()
+    last = people.wait_update(b, 400)
+    t.ok(f"after {tries} plugs pulled while the new system started it is tried again, and kept",
+         last.get("done") and b.wait_state(lambda s: s["good"] == "B", 60), f"{last} {b.state()}\n{b.console()[-1500:]}")
+    t.ok("with all posts", "Abans" in people.titles(b, "Abans"))
+    b.cut()
+
+
+def refused(t, image, folder):
+    base = image.removesuffix(".img")
+    b = Box(folder, image, name="refused")
+    b.comes_up("first start")
+    people.found(b)
+    people.sign_in(b)
+    for why in ("damaged", "stranger", "older", "machine"):
+        before = people.upload_update(b, f"{base}-{why}.raucb")
+        last = people.wait_update(b, 120, before)
+        page = b.get("/admin/update", secure=True)[1]
+        t.ok(f"an update that is refused: {why}", last.get("why") == why and last["text"].split(":")[0] in page, last)
+        say(f"{why}: {last.get('text')} ({last.get('said')})")
+    t.ok("and nothing was changed", b.state()["good"] == "A" and b.state()["armed"] == "-0", b.state())
+    b.cut()
+
+
+# --- the machine ----------------------------------------------------------------------------------------
+def watchdog(t, image, folder):
+    b = Box(folder, image, name="watchdog", shell=True)
+    b.comes_up("first start")
+    people.found(b)
+    t.ok("the machine's watchdog is fed", "/dev/watchdog" in b.sh("ls -l /proc/1/fd | grep -o /dev/watchdog.*"),
+         b.sh("dmesg | grep -i -e watchdog -e i6300; ls /dev/watch*"))
+    b.sh("kill -STOP $(systemctl show -P MainPID lliure.service)")
+    began = b.began = time.monotonic()
+    time.sleep(5)
+    try:
+        b.get("/", timeout=5)
+        t.ok("the daemon is frozen", False)
+    except OSError:
+        t.ok("the daemon is frozen", True)
+    seconds = b.wait_page(400)
+    t.ok("a daemon that hangs is started again", seconds, b.console()[-1000:])
+    say(f"frozen daemon: {time.monotonic() - began:.0f} s until the page is there again")
+    for what, command, limit in (
+            ("the kernel crashes", "echo c >/proc/sysrq-trigger", 200),
+            ("the machine hangs", "echo -1 >/proc/sys/kernel/sched_rt_runtime_us; "
+             "for c in 0 1; do taskset -c $c chrt -f 99 sh -c 'while :; do :; done' & done", 300)):
+        starts = b.console().count("System A on")
+        with contextlib.suppress(Fault, OSError):
+            b.sh(command, 5)
+        b.began = time.monotonic()
+        again = b.wait_console("system A on", limit, starts + 1) or b.wait_console("System A on", 1, starts + 1)
+        seconds = again and b.wait_page(limit)
+        t.ok(f"when {what} it starts again", seconds, b.console()[-1000:])
+        if seconds:
+            say(f"{what}: {seconds:.0f} s until the page is there again")
+    b.cut()
+
+
+# --- the data -------------------------------------------------------------------------------------------
+def health(b):
+    """The lights of the page of health: name -> (state, sentence)."""
+    people.sign_in(b)
+    status, body, _ = b.get("/admin/health.json", secure=True, timeout=60)
+    return body if status == 200 else f"{status} {body[:300]}"
+
+
+def data(t, image, folder):
+    raw = fresh_disk(folder, image)
+    b = Box.on_raw(folder, raw, shell=True)
+    b.comes_up("first start")
+    people.found(b)
+    key = people.token(b)
+    people.post(b, key, "Abans")
+    b.sh("cd /var/lib/lliure; fallocate -l $(($(df -k --output=avail . | tail -n 1) * 1024 - 4096)) fill; "
+         "dd if=/dev/zero of=fill2 bs=4k 2>/dev/null; sync; df -k .", 120)
+    b.cut()
+    b.comes_up("with a full data partition")
+    said = b.sh("df -k /var/lib/lliure | tail -n 1")
+    t.ok("a box with a full data partition starts", " 100% " in said, said)
+    lights = health(b)
+    t.ok("and says so, with what to do", "space" in lights and ("full" in lights or "room" in lights), lights)
+    try:
+        people.post(b, key, "No hi cap")
+        t.ok("a post is refused in words", False, "it was taken")
+    except Fault as e:
+        t.ok("a post is refused in words", "refused with 5" in str(e) or "refused with 4" in str(e), e)
+        say(e)
+    t.ok("what is there is read", "Abans" in people.titles(b, "Abans"))
+    b.sh("rm /var/lib/lliure/fill /var/lib/lliure/fill2; sync")
+    end = time.monotonic() + 120
+    while True:
+        try:
+            t.ok("and with room it writes again", people.post(b, key, "Ja hi cap"))
+            break
+        except Fault as e:
+            if time.monotonic() > end:
+                t.ok("and with room it writes again", False, e)
+                break
+            time.sleep(5)
+    b.cut()
+    start, size = disk.partitions(raw)["data"]
+    with open(raw, "r+b") as f:  # the bitmaps and the first inodes of some groups, and the superblock
+        for group in (0, 1, 3):
+            f.seek(start + group * (128 << 20) + (4096 if group else 0))
+            f.write(os.urandom(4096))
+    b.comes_up("with a data partition that has errors")
+    t.ok("a data partition with errors is mended", "is being mended" in b.console(), b.console()[-2000:])
+    t.ok("with all posts", {"Abans", "Ja hi cap"} <= people.titles(b, "Abans|Ja hi cap"))
+    b.cut()
+    with open(raw, "r+b") as f:
+        f.seek(start)
+        for at in range(0, size, 64 << 20):
+            f.seek(start + at)
+            f.write(os.urandom(8 << 20))
+    before = open_sum(raw, start, size)
+    b.comes_up("with a data partition that can't be read")
+    status, body, _ = b.get("/")
+    t.ok("one that can't be read is not written over, and the page says what to do",
+         "can’t be read" in body or "can't be read" in body, f"{status} {body[:1500]}")
+    b.cut()
+    t.ok("not a byte of it", open_sum(raw, start, size) == before)
+
+
+def open_sum(raw, start, size):
+    with open(raw, "rb") as f:
+        f.seek(start)
+        h = hashlib.sha256()
+        while size > 0 and (part := f.read(min(size, 1 << 22))):
+            h.update(part)
+            size -= len(part)
+        return h.hexdigest()
+
+
+def wear(t, image, folder):
+    b = Box(folder, image, name="wear")
+    b.comes_up("first start")
+    people.found(b)
+    key = people.token(b)
+    b.wait_state(lambda s: s["n"] == "0", 120)
+    time.sleep(60)
+    minutes, a = 4, b.written()
+    time.sleep(minutes * 60)
+    z = b.written()
+    day = (z[0] - a[0]) * 1440 / minutes / 1e6
+    say(f"idle: {(z[0] - a[0]) / 1024:.0f} KiB, {z[1] - a[1]} writes, {z[2] - a[2]} flushes in {minutes} minutes: {day:.1f} MB a day")
+    for i in range(100):
+        people.post(b, key, f"wear-{i}", "Quinze paraules o més, com en un missatge de cada dia, i res que sigui especial.")
+    time.sleep(40)
+    y = b.written()
+    posts = (y[0] - z[0]) / 1e6
+    say(f"100 posts: {posts:.1f} MB, {y[1] - z[1]} writes, {y[2] - z[2]} flushes; 1,000 posts about {posts * 10:.0f} MB")
+    t.ok("an idle box writes less than 50 MB a day", day < 50, f"{day:.1f} MB")
     b.cut()
 
 
@@ -197,7 +439,61 @@ def root(t, image, folder):
     b.cut()
 
 
-PARTS = {"kills": kills, "cuts": cuts, "root": root}
+def a_block_of(root, path):
+    """Where a block of this file lies in the squashfs: found by damaging halves of it until one is left."""
+    def read():
+        return subprocess.run(["unsquashfs", "-cat", root, path], capture_output=True).stdout
+    with open(root, "r+b") as f:
+        head = f.read(96)
+        low, high = 4096, struct.unpack_from("<Q", head, 64)[0] // 4096 * 4096
+        whole_file = read()
+        while high - low > 4096:
+            middle = (low + high) // 2 // 4096 * 4096
+            f.seek(low)
+            kept = f.read(middle - low)
+            f.seek(low)
+            f.write(os.urandom(middle - low))
+            f.flush()
+            broken = read() != whole_file
+            f.seek(low)
+            f.write(kept)
+            f.flush()
+            low, high = (low, middle) if broken else (middle, high)
+    return low
+
+
+def late(t, image, folder):
+    """A block of the updater, which nothing has read before, is damaged while the box runs."""
+    copy = shutil.copy(image.removesuffix(".img") + ".root.img", f"{folder}/root.img")
+    at = a_block_of(copy, "usr/bin/rauc")
+    os.unlink(copy)
+    for name, other in (("late", True), ("alone", False)):
+        raw = fresh_disk(folder, image, f"{name}.raw")
+        if other:
+            two_systems(raw, image)
+        b = Box.on_raw(folder, raw, name, shell=True)
+        b.comes_up("first start")
+        people.found(b)
+        people.post(b, people.token(b), "Abans")
+        b.wait_raw_state(lambda s: s["n"] == "0", 120)
+        damage(raw, "rootA", at, 4096)
+        people.sign_in(b)
+        people.upload_update(b, image.removesuffix(".img") + "-good.raucb")
+        if other:
+            b.began = time.monotonic()
+            t.ok("a block that is damaged while it runs: the other system starts",
+                 b.wait_console("ystem B on", 240), b.sh("journalctl -n 40 --no-pager")[-3000:])
+            b.began = time.monotonic()
+            t.ok("and serves", b.wait_page(200), b.console()[-1000:])
+        last = people.wait_update(b, 120, None, lambda last: last.get("why") in ("root", "alone"))
+        t.ok("and the page says why, and what to do", last.get("why") == ("root" if other else "alone") and last.get("text"), last)
+        t.ok("with all posts", "Abans" in people.titles(b, "Abans"))
+        say(f"boot state: {disk.boot_state(raw)}")
+        b.cut()
+        os.unlink(raw)
+
+
+PARTS = {f.__name__: f for f in (kills, cuts, first, install, root, late, watchdog, refused, data, wear)}
 
 
 def main():

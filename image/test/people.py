@@ -3,9 +3,10 @@
 that says what the page said."""
 import json
 import re
+import subprocess
 import time
 
-from box import Fault
+from box import Fault, say
 
 PASSWORD = "una frase de pas llarga"
 
@@ -55,6 +56,74 @@ def found(box, name="Ateneu"):
     raise Fault("the first run did not end in a running box")
 
 
+def in_a_browser(box, step, *words, seconds=300):
+    """A step of tests/webui/box.mjs: a real browser on the forwarded ports. Returns what it printed; None: there
+    is no browser on this machine."""
+    r = subprocess.run(["tests/webui/with-browser", "box.mjs", str(box.http), str(box.https), step, *words],
+                       capture_output=True, text=True, timeout=seconds)
+    if "# SKIP" in r.stdout:
+        say(r.stdout.strip())
+        return None
+    if r.returncode:
+        raise Fault(f"in the browser: {r.stderr[-1500:]}")
+    return r.stdout
+
+
+def choose_stick(box, seconds=120):
+    """Backups go to the stick that is in the box."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        body = box.get("/admin/recovery", secure=True, timeout=60)[1]
+        folder = re.search(r'name="folder" value="([^"]*)"', body)
+        if folder:
+            form(box, "/admin/recovery/places", page="/admin/recovery", folder=folder.group(1))
+            return folder.group(1)
+        time.sleep(3)
+    raise Fault(f"no stick is offered for backups: {re.sub('<[^>]*>', ' ', body)[:1500]}")
+
+
+def sheets(box):
+    """The three recovery sheets, each as its lines."""
+    body = form(box, "/admin/recovery/sheets")
+    lists = re.findall(r'<ol class="codes">(.*?)</ol>', body, re.S)
+    if len(lists) != 3:
+        raise Fault(f"{len(lists)} sheets: {body[:800]}")
+    return ["\n".join(re.findall(r"<li[^>]*>(.*?)</li>", l, re.S)) for l in lists]
+
+
+def back_up(box, seconds=180):
+    form(box, "/admin/recovery/now", page="/admin/recovery")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        body = box.get("/admin/recovery", secure=True, timeout=60)[1]
+        article = re.search(r'<article class="post">.*?</article>', body, re.S)
+        if article and article.group(0).count("<time") >= 2:
+            return
+        time.sleep(2)
+    raise Fault(f"no backup was made: {re.sub('<[^>]*>', ' ', body)[:1500]}")
+
+
+def restore(box, two_sheets, seconds=180):
+    """The first run of a box that was reset, from the backup on the stick."""
+    form(box, "/setup/code", page=False, code=code_on_console(box))
+    end = time.monotonic() + 60
+    while not (found := re.search(r'name="source" value="([^"]*)"', box.get("/setup/restore", secure=True)[1])):
+        if time.monotonic() > end:
+            raise Fault("the stick's backup is not offered")
+        time.sleep(2)
+    form(box, "/setup/restore", source=found.group(1), sheet1=two_sheets[0], sheet2=two_sheets[1])
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            status, body, _ = box.get("/")
+            if status == 200 and "/forums" in body:
+                return
+        except OSError:
+            pass
+        time.sleep(1)
+    raise Fault(f"the restored box does not come up: {re.sub('<[^>]*>', ' ', box.get('/setup/progress')[1])[:800]}")
+
+
 def sign_in(box):
     box.jar.clear()
     form(box, "/sign-in", page=False, name="admin", password=PASSWORD, want=(303,))
@@ -93,7 +162,9 @@ def titles(box, pattern):
 
 
 def upload_update(box, path):
-    """The form of the page of updates, with the file: streamed, for it is large."""
+    """The form of the page of updates, with the file: streamed, for it is large. Returns when the last outcome
+    was written, for wait_update."""
+    before = (update_state(box).get("last") or {}).get("when")
     import http.client
     import os
     import ssl
@@ -121,6 +192,7 @@ def upload_update(box, path):
     c.close()
     if a.status not in (200, 303):
         raise Fault(f"the update is answered with {a.status}: {re.sub('<[^>]*>', ' ', body)[:600]}")
+    return before
 
 
 def update_state(box):
@@ -132,12 +204,12 @@ def update_state(box):
         return {}
 
 
-def wait_update(box, seconds):
-    """Until the last update has ended one way or the other."""
+def wait_update(box, seconds, before=None, good=lambda last: last.get("done") or last.get("ended")):
+    """Until an update that was given after `before` has ended one way or the other."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         last = update_state(box).get("last") or {}
-        if last.get("done") or last.get("ended"):
+        if last.get("when") != before and good(last):
             return last
         time.sleep(3)
     raise Fault(f"the update came to no end: {update_state(box)}")
