@@ -24,7 +24,7 @@ TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 
 BENCH_PACKAGES := fossil wrk time
 IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
 	uidmap openssl python3 git
-IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf rauc python3
+IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf rauc openssl python3 nodejs npm chromium
 FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
 PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
 
@@ -191,11 +191,11 @@ image-test: ## build an image, boot it in qemu and do what people do
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
 	$(Q)image/test/systems
 	$(Q)python3 image/test/image_test.py $(addprefix build/image/lliure-amd64-cloud,.img -broken.raucb -good.raucb)
-image-faults: ## the same box with its plug pulled, its writes cut and its root damaged
+image-faults: ## what goes wrong with boxes; PIECES='kills cuts …' for some of it (image/test/faults.py)
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
-	$(Q)FLAVOUR=cloud image/build
-	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud.img
+	$(Q)image/test/systems faults
+	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud-faults.img $(PIECES)
 .PHONY: print-build-packages image-repro image-test image-faults
 print-build-packages:
 	@echo $(filter-out git ca-certificates,$(BUILD_PACKAGES))
