@@ -39,6 +39,7 @@ struct app {
 	int http_port;	   /* of the pages at the plain door; 0 when not serving */
 	_Atomic bool ending;   /* a backup that runs is broken off */
 	struct partial_thread *partial; /* appliance/partial/; NULL when not serving */
+	struct files_thread *files; /* appliance/files/; likewise */
 	struct keeper *keeper; /* likewise: appliance/recovery/recovery.h */
 	struct blob_store *blobs;
 	struct peers *peers; /* what sync/ asks of us about peers */

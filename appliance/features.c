@@ -4,6 +4,7 @@
 #include "appliance/config/config.h"
 #include "appliance/copy/copy.h"
 #include "appliance/erased/erased.h"
+#include "appliance/files/files.h"
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/member/account.h"
@@ -16,6 +17,7 @@
 const struct feature *const features[] = {
 	&forum_feature,
 	&library_feature,
+	&files_feature,
 	&member_feature,
 	&moderation_feature,
 	&config_feature,

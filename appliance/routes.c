@@ -4,6 +4,7 @@
 #include "appliance/carry/carry_pages.h"
 #include "appliance/copy/copy_pages.h"
 #include "appliance/erased/erased_pages.h"
+#include "appliance/files/files_pages.h"
 #include "appliance/forum/forum_pages.h"
 #include "appliance/health/health_pages.h"
 #include "appliance/http/http.h"
@@ -28,6 +29,7 @@ const struct route *const route_tables[] = {
 	admin_routes,
 	copy_routes,
 	erased_routes,
+	files_routes,
 	health_routes,
 	update_routes,
 	receipt_routes,

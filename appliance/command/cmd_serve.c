@@ -7,6 +7,7 @@
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
 #include "appliance/erased/erased.h"
+#include "appliance/files/files.h"
 #include "appliance/health/health.h"
 #include "appliance/health/watchdog.h"
 #include "appliance/http/certificate.h"
@@ -71,12 +72,16 @@ static void on_commit(void *ctx)
 	search_poke(d->search);
 	erased_poke(d->erased);
 	partial_poke(d->app->partial);
+	files_poke(d->app->files);
 }
 
-/* The published repositories hold nothing any more that the view does not. */
+/* The published repositories and the files hold nothing any more that the view does not. */
 static bool settled(void *ctx)
 {
-	return library_git_settled(((struct daemon *)ctx)->git);
+	struct daemon *d = ctx;
+	bool files = files_settled(d->app->files);
+
+	return library_git_settled(d->git) && files;
 }
 
 static const char *option_or(const struct command_run *run, const char *name, const char *otherwise)
@@ -332,6 +337,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 			 &(struct keeper_options){.backups = command_option(d->run, "--backups"),
 						  .sticks = command_option(d->run, "--sticks")},
 			 &d->app->keeper));
+	TRY(files_start(d->app, &d->app->files));
 	TRY(erased_start(d->app, settled, d, &d->erased));
 	TRY(partial_start(d->app, &d->app->partial));
 	writer_on_commit(d->app->writer, on_commit, d);
@@ -361,9 +367,10 @@ static void stop(struct daemon *d)
 
 		writer_on_commit(d->app->writer, NULL, NULL);
 		partial_end(STEAL(d->app->partial)); /* it asks sync */
+		erased_stop(STEAL(d->erased));	     /* it asks files */
+		files_stop(STEAL(d->app->files));
 		d->app->sync = NULL;
 		sync_stop(s);
-		erased_stop(d->erased);
 		library_git_stop(d->git);
 		search_stop(d->search);
 		templates_free(d->app->templates);

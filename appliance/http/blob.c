@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Files that people uploaded, sent as what can't do harm: pictures and plain text are shown,
+/* Files that people uploaded, sent as what can't do harm: pictures, PDF and plain text are shown,
  * everything else is only ever saved; and whatever it is runs no script here. */
 #include "appliance/http/http_priv.h"
 #include "appliance/http/text.h"
@@ -8,7 +8,8 @@
 static const struct {
 	const char *end, *type;
 } shown[] = {{".png", "image/png"}, {".jpg", "image/jpeg"},  {".jpeg", "image/jpeg"},
-	     {".gif", "image/gif"}, {".webp", "image/webp"}, {".txt", "text/plain; charset=utf-8"}};
+	     {".gif", "image/gif"}, {".webp", "image/webp"}, {".txt", "text/plain; charset=utf-8"},
+	     {".pdf", "application/pdf"}};
 
 static const char *shown_type(const char *name)
 {
@@ -73,8 +74,56 @@ static void name_headers(struct request *r, struct MHD_Response *m, const char *
 	header_add(m, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
-struct error *respond_file(struct request *r, int take_fd, uint64_t size, const char *etag,
-			   const char *name)
+/* Where the bytes of an answer come from: an open file, or a function that reads. */
+struct source {
+	int fd;
+	respond_read_fn *read;
+	respond_close_fn *close;
+	void *ctx;
+	uint64_t first; /* of the range that is sent */
+};
+
+static void source_close(void *source)
+{
+	struct source *s = source;
+
+	if (s->read)
+		s->close(s->ctx);
+	else
+		close(s->fd);
+	free(s);
+}
+
+static ssize_t source_read(void *source, uint64_t at, char *out, size_t n)
+{
+	struct source *s = source;
+	ssize_t got = s->read(s->ctx, s->first + at, out, n);
+
+	return got > 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* Consumes the source. NULL: out of memory. */
+static struct MHD_Response *source_response(struct source *s, uint64_t first, uint64_t n)
+{
+	enum { AT_ONCE = 65536 };
+	struct MHD_Response *m;
+
+	s->first = first;
+	if (s->read) {
+		m = MHD_create_response_from_callback(n, AT_ONCE, source_read, s, source_close);
+		if (!m)
+			source_close(s);
+		return m;
+	}
+	m = MHD_create_response_from_fd_at_offset64(n, s->fd, first);
+	if (!m)
+		close(s->fd);
+	free(s);
+	return m;
+}
+
+static struct error *respond_source(struct request *r, struct source *take_s, uint64_t size,
+				    const char *etag, const char *name)
 {
 	struct span want = http_head_get(&r->head, "Range");
 	struct span same = http_head_get(&r->head, "If-Range");
@@ -86,18 +135,15 @@ struct error *respond_file(struct request *r, int take_fd, uint64_t size, const 
 	/* The rest of another file would not fit to what is there. */
 	part = (!same.n || span_is(same, quoted)) && range_of(want, size, &first, &n, &bad);
 	if (etag_matches(r, quoted) || (part && bad)) {
-		close(take_fd);
+		source_close(take_s);
 		if (part && bad)
 			respond_raw(r, MHD_HTTP_RANGE_NOT_SATISFIABLE, NULL, span_of("", 0));
 		else
 			respond_not_modified(r, quoted);
 		return NULL;
 	}
-	m = MHD_create_response_from_fd_at_offset64(n, take_fd, first);
-	if (!m) {
-		close(take_fd);
-		return error_new(ERR_NOMEM, N_("The box has run out of memory."));
-	}
+	m = source_response(take_s, first, n);
+	ENSURE(m, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
 	name_headers(r, m, name);
 	header_add(m, "ETag", quoted);
 	if (part)
@@ -109,6 +155,32 @@ struct error *respond_file(struct request *r, int take_fd, uint64_t size, const 
 	r->answer = answer_new(part ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, m, n, quoted);
 	r->answer->memory = 0;
 	return NULL;
+}
+
+static struct source *source_new(struct source what)
+{
+	struct source *s = malloc(sizeof(*s));
+
+	if (!s)
+		abort();
+	*s = what;
+	return s;
+}
+
+struct error *respond_file(struct request *r, int take_fd, uint64_t size, const char *etag,
+			   const char *name)
+{
+	return respond_source(r, source_new((struct source){.fd = take_fd}), size, etag, name);
+}
+
+struct error *respond_content(struct request *r, respond_read_fn *read, respond_close_fn *close_fn,
+			      void *take_ctx, uint64_t size, const char *etag, const char *name)
+{
+	return respond_source(
+		r,
+		source_new((struct source){
+			.fd = -1, .read = read, .close = close_fn, .ctx = take_ctx}),
+		size, etag, name);
 }
 
 struct error *respond_blob(struct request *r, const struct hash *blob, const char *name)

@@ -116,6 +116,8 @@ bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size
 /* The uploaded file of a ROUTE_SPOOL: it has no name on the disk and is gone when the descriptor,
  * now yours, is closed. False when there is none. */
 bool request_spooled(struct request *r, int *ret_fd, uint64_t *ret_size);
+/* What its sender calls it; "" when it has no name. */
+const char *request_file_name(struct request *r);
 /* "23 Nov 2026, 22:00", in the reader's language and the box's time zone, in the arena. */
 const char *request_date_text(struct request *r, int64_t ms);
 /* The one way in which pages write an amount: "1,4 GB", "1.234", as the reader's language does. */
@@ -185,6 +187,14 @@ struct error *respond_blob(struct request *r, const struct hash *blob,
 /* An open file, consumed, of that size; ranges. etag: without quotes. */
 struct error *respond_file(struct request *r, int take_fd, uint64_t size, const char *etag,
 			   const char *name) MUST;
+/* Bytes that a function gives, of that size, from any place; ranges. It is called on the threads that move
+ * bytes, after the handler returned, and gives as many as it likes up to n; 0 or less: the rest can't be
+ * had. ctx is consumed: `close` is called in any case. */
+typedef ssize_t respond_read_fn(void *ctx, uint64_t at, void *out, size_t n);
+typedef void respond_close_fn(void *ctx);
+struct error *respond_content(struct request *r, respond_read_fn *read, respond_close_fn *close_fn,
+			      void *take_ctx, uint64_t size, const char *etag,
+			      const char *name) MUST;
 /* A form came back with a mistake: JSON clients get the error itself, people the page with
  * form.error in it: true means "answer with the template", and *ret_text and *ret_status are set;
  * false: return take_e. */

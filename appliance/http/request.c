@@ -286,6 +286,11 @@ bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size
 	return true;
 }
 
+const char *request_file_name(struct request *r)
+{
+	return r->upload_name ? r->upload_name : "";
+}
+
 const char *request_date_text(struct request *r, int64_t ms)
 {
 	char *out = arena_alloc(&r->arena, LANGUAGE_TEXT);

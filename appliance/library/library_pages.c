@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/library/library_pages.h"
+#include "appliance/files/files_pages.h"
 #include "appliance/library/library_priv.h"
 #include "appliance/page/markdown.h"
 
@@ -193,11 +194,11 @@ static void count_in_folder(struct folder *f, const char *rest, size_t n)
 	/* A page may have the folder's name: then the plain address is the page's. */
 	json_array_append_new(
 		f->folders,
-		json_pack("{s:s, s:s, s:i}", "name", name, "url",
+		json_pack("{s:s, s:s, s:i, s:n}", "name", name, "url",
 			  arena_printf(a, "%s?folder=1",
 				       library_url(f->r, f->p,
 						   arena_printf(a, "%s%s", f->prefix, name))),
-			  "pages", 1));
+			  "pages", 1, "files"));
 }
 
 static struct error *first_head(void *ctx, const struct revision *v)
@@ -259,7 +260,24 @@ static const char *up_url(struct request *r, const struct library_place *p)
 			    library_url(r, p, arena_strn(a, p->path, (size_t)(slash - p->path))));
 }
 
-/* Every page and folder below p->path. */
+static struct error *add_files(struct request *r, const struct library_place *p, json_t *context,
+			       size_t *ret_n)
+{
+	struct arena *a = request_arena(r);
+	json_t *list, *folders = json_object_get(context, "folders");
+
+	TRY(files_list_json(r, &p->space.id, p->base, p->path, folders, &list));
+	*ret_n = json_array_size(list) + json_array_size(folders);
+	json_object_set_new(context, "files", list);
+	json_object_set_new(context, "send_url",
+			    json_string(arena_printf(a, "/files/new?space=%s%s%s",
+						     ID_SHORT(&p->space.id),
+						     *p->path ? "&folder=" : "",
+						     url_encode(a, p->path))));
+	return NULL;
+}
+
+/* Every page, file and folder below p->path. */
 static struct error *list_page(struct request *r, const struct library_place *p)
 {
 	struct arena *a = request_arena(r);
@@ -276,10 +294,13 @@ static struct error *list_page(struct request *r, const struct library_place *p)
 			  arena_printf(a, "%s/new%s%s", p->base, *p->path ? "?path=" : "",
 				       *p->path ? url_encode(a, f.prefix) : ""));
 	struct error *e = doc_each(request_conn(r), a, &p->space.id, add_doc, &f);
+	size_t files = 0;
 
 	if (!e && !*p->path)
 		e = space_each(request_conn(r), add_other, &others);
-	if (!e && *p->path && !json_array_size(f.pages) && !json_array_size(f.folders))
+	if (!e)
+		e = add_files(r, p, context, &files);
+	if (!e && *p->path && !json_array_size(f.pages) && !json_array_size(f.folders) && !files)
 		e = error_new(ERR_NOT_FOUND, N_("There is no page “%s” in the library."), p->path);
 	if (e) {
 		json_decref(context);
@@ -410,6 +431,22 @@ static struct error *revision_page(struct request *r, const struct library_place
 	return respond_page(r, "doc_revision", v.title, context);
 }
 
+/* A file's address in the library leads to its page. */
+static struct error *file_or_list(struct request *r, const struct library_place *p)
+{
+	struct file f;
+	struct error *e = file_at(request_conn(r), request_arena(r), &p->space.id, p->path, &f);
+
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return list_page(r, p);
+	}
+	TRY(e);
+	respond_redirect(r, arena_printf(request_arena(r), "/file/%s%s", ID(&f.id),
+					 request_wants_json(r) ? ".json" : ""));
+	return NULL;
+}
+
 static struct error *library_page(struct request *r)
 {
 	struct library_place p;
@@ -424,7 +461,7 @@ static struct error *library_page(struct request *r)
 	e = doc_at(request_conn(r), request_arena(r), &p.space.id, p.path, &d);
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
-		return list_page(r, &p);
+		return file_or_list(r, &p);
 	}
 	TRY(e);
 	if (request_query(r, "edit"))

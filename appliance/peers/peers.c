@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy.h"
+#include "appliance/files/files.h"
 #include "appliance/library/library.h"
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers_priv.h"
@@ -46,6 +47,11 @@ struct peers {
 		uint32_t days;
 	} part[LIMIT_PEERS]; /* peers that say that they are partial boxes, or were */
 	size_t part_n;
+	struct {
+		struct pubkey peer;
+		int64_t before;
+	} asked[64]; /* peers that had none of many files in a row, and how far they were asked */
+	size_t asked_next;
 };
 
 struct peers *peers_new(struct app *a)
@@ -183,6 +189,79 @@ static uint32_t host_conflicts(void *ctx, const struct hash *space)
 	return n > 0 && n < UINT32_MAX ? (uint32_t)n : 0;
 }
 
+struct asking {
+	struct peers *p;
+	const struct pubkey *peer;
+	unsigned way;
+};
+
+/* With the lock held. */
+static bool goes_that_way(void *ctx, const struct hash *space)
+{
+	const struct asking *k = ctx;
+	unsigned ways = 0;
+
+	error_free(read_ways(k->p, k->peer, space, &ways));
+	return ways & k->way;
+}
+
+static struct error *open_conn(struct peers *p)
+{
+	return p->conn ? NULL : app_conn(p->app, &p->conn);
+}
+
+/* Who had none of what was asked for is asked from there on the next time: so for all in turn. */
+static int64_t *asked_up_to(struct peers *p, const struct pubkey *peer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(p->asked); i++)
+		if (pubkey_eq(&p->asked[i].peer, peer))
+			return &p->asked[i].before;
+	p->asked_next = (p->asked_next + 1) % ARRAY_LEN(p->asked);
+	p->asked[p->asked_next].peer = *peer;
+	p->asked[p->asked_next].before = 0;
+	return &p->asked[p->asked_next].before;
+}
+
+static bool host_next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w,
+			   struct hash *ret, uint64_t *ret_size)
+{
+	struct app *a = ctx;
+	struct peers *p = a->peers;
+	struct asking k = {p, peer, PEER_TAKE};
+	bool any = false;
+	struct error *e;
+
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e) {
+		int64_t *before = asked_up_to(p, peer);
+
+		if (!w->before)
+			w->before = *before;
+		any = files_next_blob(p->conn, a->blobs, goes_that_way, &k, w, ret, ret_size);
+		*before = !any && w->missed ? w->before : 0;
+	}
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return any;
+}
+
+static bool host_gives_blob(void *ctx, const struct pubkey *peer, const struct hash *blob)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	struct asking k = {p, peer, PEER_GIVE};
+	bool gives = false;
+	struct error *e;
+
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e)
+		gives = files_names_blob(p->conn, blob, goes_that_way, &k);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return gives;
+}
+
 static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 {
 	const struct app *a = ctx;
@@ -292,6 +371,8 @@ struct sync_host peers_host(struct app *a)
 				  .announced = host_announced,
 				  .keeps_days = host_keeps_days,
 				  .succeeds = copy_succeeds,
+				  .next_blob = host_next_blob,
+				  .gives_blob = host_gives_blob,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};
 }

@@ -17,6 +17,7 @@ enum {
 	LIMIT_FORM = 1024 * 1024,      /* a form or JSON body */
 	LIMIT_FORM_FIELDS = 320, /* one for each space, and a few */
 	LIMIT_UPLOAD = 256 * 1024 * 1024, /* one uploaded file */
+	LIMIT_FILE_INLINE = 64 * 1024, /* (P) a library's file of at most so many bytes is in its op */
 	LIMIT_COOKIE_HEADER = 4096,
 	LIMIT_URL = 2048,
 	LIMIT_NAME = 80,          /* people's, spaces', boxes' names, in bytes of UTF-8 */
@@ -59,4 +60,8 @@ enum {
 /* No peer's entries are taken while less than an eighth of the disk is free, or less than this where an
  * eighth is more: that is for the people of this box, and for its pages, which grow with them. */
 #define LIMIT_DISK_KEPT ((uint64_t)4 << 30)
+/* Of files that one person may send in a day. */
+#define LIMIT_FILE_DAY ((uint64_t)1 << 30)
+/* No file is taken when less than this would be left on the disk. */
+#define LIMIT_FILE_ROOM ((uint64_t)256 << 20)
 #define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)

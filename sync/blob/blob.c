@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 static struct error *clear_folder(const char *dir)
@@ -139,6 +140,49 @@ struct error *blob_remove(struct blob_store *s, const struct hash *h)
 	if (unlink(path))
 		return errno == ENOENT ? missing(h) : file_error(errno, path);
 	return NULL;
+}
+
+static struct error *unlink_if_there(const char *path)
+{
+	return unlink(path) && errno != ENOENT ? file_error(errno, path) : NULL;
+}
+
+/* A transfer that goes on would bring it back. */
+static struct error *erase_part(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? NULL : file_error(errno, path);
+	ENSURE(flock(fd, LOCK_EX | LOCK_NB) == 0,
+	       error_new(ERR_BUSY, N_("The file %s is already being fetched."), ID_SHORT(h)));
+	TRY(unlink_if_there(path));
+	return dir_sync(s->part);
+}
+
+struct error *blob_erase(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *folder = blob_folder(s, h), *path = blob_path(s, h);
+	_cleanup_(buf_release) struct buf bad = {0};
+	struct error *e;
+
+	TRY(erase_part(s, h));
+	buf_printf(&bad, "%s.bad", path);
+	TRY(unlink_if_there(buf_str(&bad)));
+	TRY(unlink_if_there(path));
+	e = dir_sync(folder);
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, NULL);
+	return e;
+}
+
+uint64_t blob_part(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
 /* --- all of them --- */

@@ -35,5 +35,10 @@ struct error *blob_fd(struct blob_store *s, const struct hash *h, int *ret_fd,
  * *.bad, so that it is fetched again). */
 struct error *blob_verify(struct blob_store *s, const struct hash *h) MUST;
 struct error *blob_remove(struct blob_store *s, const struct hash *h) MUST;
+/* No byte of it is to stay: also what came of it so far, and what was set aside as damaged; durable. Fine
+ * when nothing is here. ERR_BUSY when it is being fetched at this moment. */
+struct error *blob_erase(struct blob_store *s, const struct hash *h) MUST;
+/* Of a transfer that was broken off: so many bytes are here. */
+uint64_t blob_part(struct blob_store *s, const struct hash *h);
 typedef struct error *blob_fn(void *ctx, const struct hash *h, uint64_t size);
 struct error *blob_each(struct blob_store *s, blob_fn *fn, void *ctx) MUST;

@@ -17,6 +17,8 @@ struct exchange {
 	bool done;
 	unsigned no_room;    /* frames beyond its quota */
 	uint64_t blob_bytes; /* of files that came */
+	struct blob_walk walk;
+	uint64_t blob_size; /* the one that was named last has at most so many */
 	unsigned misdeeds;   /* said already: bits of enum misdeed */
 };
 
@@ -112,11 +114,11 @@ static bool blob_room(const struct exchange *x)
 
 static bool next_blob(void *ctx, struct hash *ret)
 {
-	const struct exchange *x = ctx;
+	struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
 
 	return blob_room(x) && x->o.blobs && host->next_blob &&
-	       host->next_blob(host->ctx, &x->o.to.peer, ret);
+	       host->next_blob(host->ctx, &x->o.to.peer, &x->walk, ret, &x->blob_size);
 }
 
 static void announced(void *ctx, const struct space_count *count)
@@ -282,13 +284,13 @@ static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uin
 	return client_result(x->client, ret_status);
 }
 
-static uint64_t blob_limit(const struct exchange *x)
+static uint64_t blob_limit(const struct exchange *x, uint64_t most)
 {
 	uint64_t left = UINT64_MAX;
 
 	if (x->o.ledger)
 		left = ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES);
-	return left < LIMIT_UPLOAD ? left : LIMIT_UPLOAD;
+	return left < most ? left : most;
 }
 
 /* A blob that can't be had is no reason to end the exchange; a connection that broke is. */
@@ -296,13 +298,14 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 {
 	struct blob_writer *w;
 	struct hash got;
-	uint64_t have, size, limit = blob_limit(x);
+	uint64_t most = x->blob_size < LIMIT_UPLOAD ? x->blob_size : LIMIT_UPLOAD;
+	uint64_t have, size, limit = blob_limit(x, most);
 	char path[128];
 	int status = 0;
 	struct error *err;
 
 	TRY(blob_writer_resume(x->o.blobs, hash, limit, &w, &have));
-	client_expect(x->client, LIMIT_UPLOAD + CLIENT_ANSWER);
+	client_expect(x->client, most + CLIENT_ANSWER);
 	if (x->o.ledger)
 		ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS, 1);
 	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(hash));
@@ -310,7 +313,7 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	if (!err)
 		err = receive_blob(x, w, have, &status);
 	if (error_is(err, ERR_LIMIT)) {
-		misdeed(x, limit < LIMIT_UPLOAD ? MISDEED_QUOTA : MISDEED_BLOB, error_english(err));
+		misdeed(x, limit < most ? MISDEED_QUOTA : MISDEED_BLOB, error_english(err));
 		error_free(blob_writer_finish(w, &got, &size)); /* is not it: thrown away */
 		return err;
 	}

@@ -23,6 +23,13 @@ enum twin_sign {
 	TWIN_LOG = 4,	    /* our own log goes on elsewhere: a copy, or we are an old backup */
 };
 
+/* How far one exchange has looked for blobs. */
+struct blob_walk {
+	int64_t before;	  /* those numbered lower are still to be looked at; 0: all */
+	struct hash last; /* the one named last */
+	unsigned missed;  /* so many in a row the peer had not */
+};
+
 /* Every function may be called from any thread of the engine. */
 struct sync_host {
 	void *ctx;
@@ -37,8 +44,12 @@ struct sync_host {
 	 * it if it is one of ours. true: it is a peer now. May wait. NULL: we invite nobody. */
 	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 	/* A blob that is named here and not held, and that this peer may have; each is named once
-	 * in an exchange. NULL: none is ever wanted. */
-	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct hash *ret);
+	 * in an exchange. *w is the host's, zero as the exchange begins; of more than *ret_size bytes
+	 * nothing is taken. NULL: none is ever wanted. */
+	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct blob_walk *w,
+			  struct hash *ret, uint64_t *ret_size);
+	/* May this approved peer have this blob from us? NULL: yes. */
+	bool (*gives_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
 	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
 	 * an address or a peer's name, may be "". NULL: nobody is told. */
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);

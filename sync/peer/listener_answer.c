@@ -569,6 +569,7 @@ static enum MHD_Result send_blob(struct request *r, struct MHD_Connection *c, ui
 
 static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, const char *arg)
 {
+	const struct sync_host *host = r->l->o.host;
 	struct hash hash;
 	uint64_t size;
 	struct error *err;
@@ -576,6 +577,11 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 	if (!r->l->o.blobs || !id_parse(arg, hash.b))
 		return refuse(r, c,
 			      error_new(ERR_NOT_FOUND, N_("This is not the name of a file.")));
+	/* What a peer may not have is as if it were not here. */
+	if (host->gives_blob && !host->gives_blob(host->ctx, &r->peer, &hash))
+		return refuse(r, c,
+			      error_new(ERR_NOT_FOUND, N_("The file %s is not on this box."),
+					ID_SHORT(&hash)));
 	err = blob_fd(r->l->o.blobs, &hash, &r->fd, &size);
 	return err ? refuse(r, c, err) : send_blob(r, c, size);
 }

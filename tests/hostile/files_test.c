@@ -114,9 +114,11 @@ static atomic_int asked;
 static struct net_box box;
 static char *dir;
 
-static bool next_blob(void *ctx, const struct pubkey *peer, struct hash *ret)
+static bool next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w, struct hash *ret,
+		      uint64_t *ret_size)
 {
 	*ret = wanted;
+	*ret_size = LIMIT_UPLOAD;
 	return atomic_fetch_add(&asked, 1) == 0;
 }
 

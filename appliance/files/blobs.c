@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Which blobs belong here, and which of them are. */
+#include "appliance/files/files_priv.h"
+#include "appliance/partial/partial.h"
+#include <sys/statvfs.h>
+
+enum {
+	MISSED_MOST = 16, /* a peer that has none of so many in a row is asked no more */
+	SPACES_NAMED = 16,
+};
+
+/* Does this box want a blob of that size? */
+static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
+{
+	struct keep keep;
+
+	TRY(partial_choice(c, &keep));
+	*ret = !keep.blob_max || stored <= keep.blob_max;
+	return *ret ? NULL : wish_is(c, blob, ret);
+}
+
+struct error *file_here(struct conn *c, struct blob_store *blobs, const struct file_version *v,
+			enum file_here *ret)
+{
+	bool wanted;
+
+	*ret = FILE_HERE;
+	if (v->inside || blob_has(blobs, &v->blob, NULL))
+		return NULL;
+	TRY(is_wanted(c, &v->blob, v->stored, &wanted));
+	*ret = wanted ? FILE_COMING : FILE_TOO_LARGE;
+	return NULL;
+}
+
+/* It is to leave some of the disk for what people write. */
+static bool has_room(struct conn *c, uint64_t size)
+{
+	struct statvfs fs;
+
+	return statvfs(db_path(c->view), &fs) != 0 ||
+	       (uint64_t)fs.f_bavail * fs.f_frsize > size + LIMIT_FILE_ROOM;
+}
+
+static struct error *next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes,
+			       void *ctx, struct blob_walk *w, struct named_blob *ret)
+{
+	for (;;) {
+		bool wanted;
+
+		TRY(blob_before(c, w->before ? w->before : INT64_MAX, ret));
+		if (!ret->num)
+			return NULL;
+		w->before = ret->num;
+		if (blob_has(blobs, &ret->blob, NULL) || !takes(ctx, &ret->space))
+			continue;
+		TRY(is_wanted(c, &ret->blob, ret->stored, &wanted));
+		if (wanted && has_room(c, ret->stored))
+			return NULL;
+	}
+}
+
+bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes, void *ctx,
+		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size)
+{
+	struct named_blob next = {.num = 0};
+	struct error *e;
+
+	if (!hash_is_zero(&w->last))
+		w->missed = blob_has(blobs, &w->last, NULL) ? 0 : w->missed + 1;
+	if (w->missed >= MISSED_MOST)
+		return false;
+	e = next_blob(c, blobs, takes, ctx, w, &next);
+	if (e || !next.num) {
+		error_free(e);
+		w->last = (struct hash){{0}};
+		w->missed = 0; /* all were looked at */
+		return false;
+	}
+	w->last = *ret = next.blob;
+	*ret_size = next.stored;
+	return true;
+}
+
+bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx)
+{
+	struct hash spaces[SPACES_NAMED];
+	struct error *e;
+	size_t n = 0;
+
+	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
+	error_free(e);
+	for (size_t i = 0; !e && i < n; i++)
+		if (gives(ctx, &spaces[i]))
+			return true;
+	return false;
+}

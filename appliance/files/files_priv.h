@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#pragma once
+#include "appliance/files/files.h"
+
+enum files_sql {
+	FILE_ADD,
+	FILE_RESET,
+	FILE_SETTLE,
+	FILE_HIDE,
+	FILE_BY_ID,
+	FILE_BY_PATH,
+	FILE_EACH,
+	VERSION_ADD,
+	VERSION_RESET,
+	VERSION_EACH,
+	VERSION_GET,
+	VERSION_CONTENT,
+	VERSION_BLOBS,
+	VERSION_NAMES,
+	VERSION_WANTED,
+	VERSION_SENT,
+	FILE_PARENT_ADD,
+	FILE_PARENT_RESET,
+	FILE_PARENT_LOSES_HEAD,
+	FILE_PARENT_EACH,
+	FILE_DIGEST,
+	FILES_SQL
+};
+enum files_local_sql {
+	LEFT_ADD,
+	LEFT_EACH,
+	LEFT_GONE,
+	LEFT_FORGET,
+	BLOB_WISH_ADD,
+	BLOB_WISH_IS,
+	BLOB_WISH_FORGET,
+	FILES_LOCAL_SQL
+};
+enum { FILES_MIGRATIONS = 1, FILES_LOCAL_MIGRATIONS = 1 };
+extern const char *const files_migrations[FILES_MIGRATIONS];
+extern const char *const files_sql[FILES_SQL];
+extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
+extern const char *const files_local_sql[FILES_LOCAL_SQL];
+struct error *files_reset(struct fold *f) MUST;
+struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
+
+/* --- on the writer, while folding (files_store.c) --- */
+struct error *file_add(struct fold *f, const struct op *op, const char *path,
+		       const char *title) MUST;
+struct error *file_folded(struct fold *f, struct file *ret) MUST; /* ERR_NOT_FOUND */
+struct error *file_set_hidden(struct fold *f, bool hidden) MUST;
+/* content: of an `inside` one; p NULL: none. */
+struct error *file_version_add(struct fold *f, const struct file *file, const struct op *op,
+			       const struct file_version *what, struct span content,
+			       const struct hash *parents, size_t n) MUST;
+struct error *file_version_folded(struct fold *f, const struct file *file, const struct hash *id,
+				  struct file_version *ret) MUST;
+size_t file_parents(struct conn *c, const struct file_version *v, struct hash *out) MUST;
+/* Bytes of versions that the person wrote since. */
+struct error *files_sent_since(struct conn *c, const struct pubkey *author, int64_t since,
+			       int64_t *ret) MUST;
+
+/* --- blobs whose version went out of the view, perhaps erased (local.db) --- */
+struct left_blob {
+	struct hash op, blob;
+	int64_t gone_ms; /* when it went from here; 0: not yet */
+};
+typedef struct error *left_fn(void *ctx, const struct left_blob *l);
+struct error *left_each(struct conn *c, left_fn *fn, void *ctx) MUST;
+struct error *left_is_gone(struct conn *c, const struct left_blob *l) MUST;
+struct error *left_forget(struct conn *c, const struct left_blob *l) MUST;
+/* Spaces of the versions that name it (hidden files' too, erased ones' not), at most max. */
+struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
+			  size_t *ret_n) MUST;
+/* The newest version numbered below `before` that is shown and is a blob; *ret_num 0: none. */
+struct named_blob {
+	int64_t num;
+	struct hash blob, space;
+	uint64_t stored;
+};
+struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret) MUST;
+struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret) MUST;
+struct error *wish_forget(struct conn *c, const struct hash *blob) MUST;

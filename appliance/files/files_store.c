@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The tables of files, in view.db and local.db. */
+#include "appliance/files/files_priv.h"
+
+/* file_version.num grows and is never used twice; inside a file it grows in fold order. `box` is
+ * where the op is carried, and no part of what all boxes agree on. */
+const char *const files_migrations[FILES_MIGRATIONS] = {
+	"CREATE TABLE file(num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, space BLOB NOT NULL,"
+	" path TEXT NOT NULL, title TEXT NOT NULL, hidden INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX file_path ON file(space, path, id);"
+	"CREATE TABLE file_version(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
+	" file INTEGER NOT NULL, author BLOB NOT NULL, box BLOB NOT NULL, time INTEGER NOT NULL,"
+	" path TEXT NOT NULL, title TEXT NOT NULL, note TEXT NOT NULL, kind TEXT NOT NULL,"
+	" size INTEGER NOT NULL, content BLOB, blob BLOB, stored INTEGER NOT NULL, key BLOB,"
+	" sha256 BLOB, head INTEGER NOT NULL, erased INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX file_version_file ON file_version(file, num);"
+	"CREATE INDEX file_version_blob ON file_version(blob) WHERE blob IS NOT NULL;"
+	"CREATE INDEX file_version_named ON file_version(num) WHERE blob IS NOT NULL;"
+	"CREATE INDEX file_version_author ON file_version(author, time);"
+	"CREATE TABLE file_parent(file INTEGER NOT NULL, parent BLOB NOT NULL, child INTEGER "
+	"NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(file, parent, child)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX file_parent_child ON file_parent(child, place);",
+};
+
+const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
+	/* Blobs of versions that went out of the view: they came back, or were erased. */
+	"CREATE TABLE file_left(op BLOB NOT NULL, blob BLOB NOT NULL, gone INTEGER NOT NULL,"
+	" PRIMARY KEY(op, blob)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE file_wish(blob BLOB PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT "
+	"ROWID;",
+};
+
+#define FILE_COLUMNS                                                                               \
+	"f.num, f.id, f.space, f.path, f.title, f.hidden,"                                         \
+	" (SELECT count(*) FROM file_version h WHERE h.file = f.num AND h.head),"                  \
+	" (SELECT count(*) FROM file_version h WHERE h.file = f.num)"
+enum { FILE_COLUMN_N = 8 };
+#define VERSION_COLUMNS                                                                            \
+	"v.num, v.id, v.author, v.box, v.time, v.path, v.title, v.note, v.kind, v.size,"           \
+	" v.content IS NOT NULL, v.blob, v.stored, v.key, v.sha256, v.head, v.erased"
+
+const char *const files_sql[FILES_SQL] = {
+	[FILE_ADD] = "INSERT INTO file(id, space, path, title, hidden) VALUES(?1, ?2, ?3, ?4, 0)",
+	[FILE_RESET] = "DELETE FROM file WHERE id = ?1",
+	[FILE_SETTLE] =
+		"UPDATE file SET (path, title) = (SELECT path, title FROM file_version WHERE"
+		" file = ?1 AND head ORDER BY num DESC LIMIT 1) WHERE num = ?1",
+	[FILE_HIDE] = "UPDATE file SET hidden = ?2 WHERE id = ?1",
+	[FILE_BY_ID] = "SELECT " FILE_COLUMNS " FROM file f WHERE f.id = ?1",
+	[FILE_BY_PATH] = "SELECT " FILE_COLUMNS " FROM file f WHERE f.space = ?1 AND f.path = ?2 "
+			 "AND NOT f.hidden ORDER BY f.id LIMIT 1",
+	[FILE_EACH] = "SELECT " FILE_COLUMNS ", " VERSION_COLUMNS
+		      " FROM file f JOIN file_version v ON v.num = (SELECT max(num) FROM "
+		      "file_version WHERE file = f.num AND head)"
+		      " WHERE f.space = ?1 AND NOT f.hidden ORDER BY f.path, f.id",
+	[VERSION_ADD] = "INSERT INTO file_version(id, file, author, box, time, path, title, note, "
+			"kind, size, content, blob, stored, key, sha256, erased, head)"
+			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+			"?16, NOT EXISTS(SELECT 1 FROM file_parent WHERE file = ?2 AND parent = "
+			"?1))",
+	[VERSION_RESET] =
+		"DELETE FROM file_version WHERE file = (SELECT num FROM file WHERE id = ?1)",
+	[VERSION_EACH] =
+		"SELECT " VERSION_COLUMNS " FROM file_version v WHERE v.file = ?1 AND (v.head OR "
+		"NOT ?2) ORDER BY v.num DESC",
+	[VERSION_GET] =
+		"SELECT " VERSION_COLUMNS " FROM file_version v WHERE v.file = ?1 AND v.id = ?2",
+	[VERSION_CONTENT] = "SELECT content FROM file_version WHERE num = ?1",
+	[VERSION_BLOBS] = "SELECT v.id, v.blob FROM file_version v JOIN file f ON f.num = v.file"
+			  " WHERE f.id = ?1 AND v.blob IS NOT NULL",
+	[VERSION_NAMES] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
+			  "v.file WHERE v.blob = ?1 LIMIT ?2",
+	[VERSION_WANTED] = "SELECT v.num, v.blob, v.stored, f.space FROM file_version v"
+			   " JOIN file f ON f.num = v.file WHERE v.blob IS NOT NULL AND v.num < ?1"
+			   " AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
+	[VERSION_SENT] = "SELECT sum(size) FROM file_version WHERE author = ?1 AND time > ?2",
+	[FILE_PARENT_ADD] = "INSERT OR IGNORE INTO file_parent(file, parent, child, place)"
+			    " VALUES(?1, ?2, ?3, ?4)",
+	[FILE_PARENT_RESET] =
+		"DELETE FROM file_parent WHERE file = (SELECT num FROM file WHERE id = ?1)",
+	[FILE_PARENT_LOSES_HEAD] = "UPDATE file_version SET head = 0 WHERE id = ?2 AND file = ?1",
+	[FILE_PARENT_EACH] = "SELECT parent FROM file_parent WHERE child = ?1 ORDER BY place",
+	[FILE_DIGEST] = "SELECT f.id, f.hidden, v.id, v.author, v.time, v.path, v.title, v.note, "
+			"v.kind, v.size, v.content, v.blob, v.key, v.sha256, v.head, v.erased"
+			" FROM file f JOIN file_version v ON v.file = f.num WHERE f.space = ?1"
+			" ORDER BY f.id, v.num",
+};
+enum { DIGEST_COLUMNS = 16 };
+
+const char *const files_local_sql[FILES_LOCAL_SQL] = {
+	[LEFT_ADD] = "INSERT OR IGNORE INTO file_left(op, blob, gone) VALUES(?1, ?2, 0)",
+	[LEFT_EACH] = "SELECT op, blob, gone FROM file_left ORDER BY op, blob",
+	[LEFT_GONE] = "UPDATE file_left SET gone = ?3 WHERE op = ?1 AND blob = ?2",
+	[LEFT_FORGET] = "DELETE FROM file_left WHERE op = ?1 AND blob = ?2",
+	[BLOB_WISH_ADD] = "INSERT OR REPLACE INTO file_wish(blob, time) VALUES(?1, ?2)",
+	[BLOB_WISH_IS] = "SELECT 1 FROM file_wish WHERE blob = ?1",
+	[BLOB_WISH_FORGET] = "DELETE FROM file_wish WHERE blob = ?1",
+};
+
+static struct db_stmts *stmts(struct conn *c)
+{
+	return conn_view(c, &files_feature);
+}
+
+static struct db_stmts *local(struct conn *c)
+{
+	return conn_local(c, &files_feature);
+}
+
+/* --- folding ---------------------------------------------------------------------------------- */
+
+struct error *file_add(struct fold *f, const struct op *op, const char *path, const char *title)
+{
+	return db_do(f->conn->view, stmts(f->conn), FILE_ADD, "kkss", &op->id, &f->space, path,
+		     title);
+}
+
+struct error *file_set_hidden(struct fold *f, bool hidden)
+{
+	return db_do(f->conn->view, stmts(f->conn), FILE_HIDE, "ki", &f->object, (int64_t)hidden);
+}
+
+struct error *file_version_add(struct fold *f, const struct file *file, const struct op *op,
+			       const struct file_version *what, struct span content,
+			       const struct hash *parents, size_t n)
+{
+	bool outside = !what->inside && !what->erased;
+	struct db_stmts *s = stmts(f->conn);
+	struct db *db = f->conn->view;
+	int64_t num;
+
+	TRY(db_do(db, s, VERSION_ADD, "kikkissssibkibki", &op->id, file->num, &op->author,
+		  &op->appliance, op->time, what->path, what->title, what->note, what->kind->name,
+		  (int64_t)what->size, content, outside ? &what->blob : NULL, (int64_t)what->stored,
+		  what->sealed ? span_of(what->key, FILE_KEY) : span_of(NULL, 0),
+		  outside ? &what->sha256 : NULL, (int64_t)what->erased));
+	num = db_last_rowid(db);
+	for (size_t i = 0; i < n; i++) {
+		TRY(db_do(db, s, FILE_PARENT_ADD, "ikii", file->num, &parents[i], num, (int64_t)i));
+		TRY(db_do(db, s, FILE_PARENT_LOSES_HEAD, "ik", file->num, &parents[i]));
+	}
+	return db_do(db, s, FILE_SETTLE, "i", file->num);
+}
+
+/* What goes out of the view may have been erased: its blob is looked after by the thread. */
+static struct error *note_blobs(struct fold *f)
+{
+	sqlite3_stmt *st = db_stmt(stmts(f->conn), VERSION_BLOBS);
+	bool row;
+
+	db_bind(st, "k", &f->object);
+	for (;;) {
+		struct hash op, blob;
+
+		TRY(db_step(f->conn->view, st, &row));
+		if (!row)
+			return NULL;
+		if (db_id(st, 0, &op) && db_id(st, 1, &blob))
+			TRY(db_do(f->conn->local, local(f->conn), LEFT_ADD, "kk", &op, &blob));
+	}
+}
+
+struct error *files_reset(struct fold *f)
+{
+	struct db_stmts *s = stmts(f->conn);
+
+	TRY(note_blobs(f));
+	TRY(db_do(f->conn->view, s, FILE_PARENT_RESET, "k", &f->object));
+	TRY(db_do(f->conn->view, s, VERSION_RESET, "k", &f->object));
+	return db_do(f->conn->view, s, FILE_RESET, "k", &f->object);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void read_file(struct arena *a, sqlite3_stmt *st, struct file *ret)
+{
+	*ret = (struct file){.num = db_int(st, 0),
+			     .path = arena_str(a, db_text(st, 3)),
+			     .title = arena_str(a, db_text(st, 4)),
+			     .hidden = db_int(st, 5),
+			     .heads = db_int(st, 6),
+			     .versions = db_int(st, 7)};
+	db_id(st, 1, &ret->id);
+	db_id(st, 2, &ret->space);
+}
+
+static void read_version(struct arena *a, sqlite3_stmt *st, int col, struct file_version *ret)
+{
+	struct span key = db_blob(st, col + 13);
+
+	*ret = (struct file_version){.num = db_int(st, col),
+				     .time = db_int(st, col + 4),
+				     .path = arena_str(a, db_text(st, col + 5)),
+				     .title = arena_str(a, db_text(st, col + 6)),
+				     .note = arena_str(a, db_text(st, col + 7)),
+				     .kind = file_kind_named(db_text(st, col + 8)),
+				     .size = (uint64_t)db_int(st, col + 9),
+				     .inside = db_int(st, col + 10),
+				     .stored = (uint64_t)db_int(st, col + 12),
+				     .sealed = key.n == FILE_KEY,
+				     .head = db_int(st, col + 15),
+				     .erased = db_int(st, col + 16)};
+	db_id(st, col + 1, &ret->id);
+	db_id(st, col + 2, &ret->author);
+	db_id(st, col + 3, &ret->box);
+	db_id(st, col + 11, &ret->blob);
+	db_id(st, col + 14, &ret->sha256);
+	if (ret->sealed)
+		memcpy(ret->key, key.p, FILE_KEY);
+}
+
+static struct error *no_file(void)
+{
+	return error_new(ERR_NOT_FOUND, N_("There is no such file in the library."));
+}
+
+static struct error *one_file(struct conn *c, struct arena *a, sqlite3_stmt *st, struct file *ret)
+{
+	bool row;
+
+	TRY(db_step(c->view, st, &row));
+	if (!row)
+		return no_file();
+	read_file(a, st, ret);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *file_folded(struct fold *f, struct file *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(f->conn), FILE_BY_ID);
+
+	db_bind(st, "k", &f->object);
+	return one_file(f->conn, f->arena, st, ret);
+}
+
+struct error *file_get(struct conn *c, struct arena *a, const struct hash *id, struct file *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_BY_ID);
+	struct file f;
+
+	db_bind(st, "k", id);
+	TRY(one_file(c, a, st, &f));
+	ENSURE(conn_sees(c, &f.space), no_file());
+	*ret = f;
+	return NULL;
+}
+
+struct error *file_at(struct conn *c, struct arena *a, const struct hash *space, const char *path,
+		      struct file *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_BY_PATH);
+
+	db_bind(st, "ks", space, path);
+	return one_file(c, a, st, ret);
+}
+
+struct error *file_each(struct conn *c, struct arena *a, const struct hash *space, file_fn *fn,
+			void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_EACH);
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		struct file_version v;
+		struct error *e;
+		struct file f;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_file(a, st, &f);
+		read_version(a, st, FILE_COLUMN_N, &v);
+		e = fn(ctx, &f, &v);
+		if (e) {
+			sqlite3_reset(st);
+			return e;
+		}
+	}
+}
+
+struct error *file_version_each(struct conn *c, struct arena *a, const struct file *f,
+				bool heads_only, file_version_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_EACH);
+	bool row;
+
+	db_bind(st, "ii", f->num, (int64_t)heads_only);
+	for (;;) {
+		struct file_version v;
+		struct error *e;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_version(a, st, 0, &v);
+		e = fn(ctx, &v);
+		if (e) {
+			sqlite3_reset(st);
+			return e;
+		}
+	}
+}
+
+static struct error *version_by_id(struct conn *c, struct arena *a, int64_t file,
+				   const struct hash *id, struct file_version *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_GET);
+	bool row;
+
+	db_bind(st, "ik", file, id);
+	TRY(db_step(c->view, st, &row));
+	if (!row)
+		return error_new(ERR_NOT_FOUND, N_("This file has no version %s here."),
+				 ID_SHORT(id));
+	read_version(a, st, 0, ret);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *file_version_folded(struct fold *f, const struct file *file, const struct hash *id,
+				  struct file_version *ret)
+{
+	return version_by_id(f->conn, f->arena, file->num, id, ret);
+}
+
+struct error *file_version_get(struct conn *c, struct arena *a, const struct file *f,
+			       const struct hash *id, struct file_version *ret)
+{
+	return version_by_id(c, a, f->num, id, ret);
+}
+
+struct error *file_content(struct conn *c, struct arena *a, const struct file_version *v,
+			   struct span *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_CONTENT);
+	struct span s;
+	bool row;
+
+	db_bind(st, "i", v->num);
+	TRY(db_step(c->view, st, &row));
+	ENSURE(row, no_file());
+	s = db_blob(st, 0);
+	*ret = span_of(arena_copy(a, s.p, s.n), s.n);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+size_t file_parents(struct conn *c, const struct file_version *v, struct hash *out)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_PARENT_EACH);
+	struct error *e = NULL;
+	bool row = true;
+	size_t n = 0;
+
+	db_bind(st, "i", v->num);
+	while (!e && row && n < LIMIT_SEEN) {
+		e = db_step(c->view, st, &row);
+		if (!e && row)
+			n += db_id(st, 0, &out[n]);
+	}
+	error_free(e);
+	sqlite3_reset(st);
+	return n;
+}
+
+struct error *files_sent_since(struct conn *c, const struct pubkey *author, int64_t since,
+			       int64_t *ret)
+{
+	return db_number(c->view, stmts(c), VERSION_SENT, 0, ret, "ki", author, since);
+}
+
+static void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
+{
+	struct span s = db_blob(st, col);
+	uint8_t n[8];
+
+	for (int i = 0; i < 8; i++)
+		n[i] = (uint8_t)((uint64_t)s.n >> (8 * i));
+	hash_add(h, n, sizeof(n));
+	hash_add(h, s.p, s.n);
+}
+
+/* Every column as text or bytes, with its length before it, so that no two rows read alike. */
+struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_DIGEST);
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		for (int col = 0; col < DIGEST_COLUMNS; col++)
+			digest_column(h, st, col);
+	}
+}
+
+/* --- blobs ------------------------------------------------------------------------------------ */
+
+struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
+			  size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_NAMES);
+	size_t n = 0;
+	bool row;
+
+	db_bind(st, "ki", blob, (int64_t)max);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			break;
+		n += db_id(st, 0, &out[n]);
+	}
+	*ret_n = n;
+	return NULL;
+}
+
+struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_WANTED);
+	bool row;
+
+	*ret = (struct named_blob){.num = 0};
+	db_bind(st, "i", before);
+	TRY(db_step(c->view, st, &row));
+	if (!row)
+		return NULL;
+	ret->num = db_int(st, 0);
+	ret->stored = (uint64_t)db_int(st, 2);
+	db_id(st, 1, &ret->blob);
+	db_id(st, 3, &ret->space);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *left_each(struct conn *c, left_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(local(c), LEFT_EACH);
+	_cleanup_(buf_release) struct buf rows = {0};
+	bool row;
+
+	for (;;) {
+		struct left_blob l;
+
+		TRY(db_step(c->local, st, &row));
+		if (!row)
+			break;
+		l.gone_ms = db_int(st, 2);
+		if (db_id(st, 0, &l.op) && db_id(st, 1, &l.blob))
+			buf_add(&rows, &l, sizeof(l));
+	}
+	for (size_t i = 0; i < rows.n / sizeof(struct left_blob); i++)
+		TRY(fn(ctx, (const struct left_blob *)(void *)rows.p + i));
+	return NULL;
+}
+
+struct error *left_is_gone(struct conn *c, const struct left_blob *l)
+{
+	return db_do(c->local, local(c), LEFT_GONE, "kki", &l->op, &l->blob, l->gone_ms);
+}
+
+struct error *left_forget(struct conn *c, const struct left_blob *l)
+{
+	return db_do(c->local, local(c), LEFT_FORGET, "kk", &l->op, &l->blob);
+}
+
+struct error *file_wish(struct conn *c, const struct hash *blob)
+{
+	return db_do(c->local, local(c), BLOB_WISH_ADD, "ki", blob, env_now(c->env));
+}
+
+struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(c->local, local(c), BLOB_WISH_IS, 0, &one, "k", blob));
+	*ret = one != 0;
+	return NULL;
+}
+
+struct error *wish_forget(struct conn *c, const struct hash *blob)
+{
+	return db_do(c->local, local(c), BLOB_WISH_FORGET, "k", blob);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The thread of files. Blobs of erased versions go: a version that leaves the view leaves the name
+ * of its blob behind (file_left), in the same transaction; when the version turns out to be erased
+ * and nothing else names the blob, it is removed. What leaves the view for another reason, a fork
+ * perhaps, comes back, so its blob stays. And while blobs are missing, other boxes are asked now
+ * and then, for an exchange that finds equal heads is not made again by itself.
+ */
+#include "appliance/files/files_priv.h"
+#include "appliance/partial/partial.h"
+#include "sync/base/cond.h"
+#include <pthread.h>
+
+enum {
+	QUIET_MS = 500,
+	AGAIN_MS = 2000,
+	ASK_FIRST_MS = 60 * 1000,
+	ASK_LAST_MS = 3600 * 1000,
+	LEFT_MS = 24 * 3600 * 1000, /* a transfer that ran meanwhile may bring it back until then */
+};
+
+struct files_thread {
+	struct app *app;
+	struct conn *conn;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool poked, busy, waits, stop;
+	int64_t ask_at, ask_every; /* monotonic */
+};
+
+/* --- what goes -------------------------------------------------------------------------------- */
+
+struct clearing {
+	struct files_thread *t;
+	struct buf gone, forgotten; /* struct left_blob */
+	bool waits;
+};
+
+static struct error *is_erased(struct conn *c, const struct hash *op, bool *ret)
+{
+	struct erased_op o;
+	struct error *e = erased_get(c, op, &o);
+
+	*ret = !e;
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, NULL);
+	return e;
+}
+
+static struct error *clear_one(void *ctx, const struct left_blob *l)
+{
+	struct clearing *k = ctx;
+	struct conn *c = k->t->conn;
+	int64_t now = env_now(c->env);
+	struct left_blob went = *l;
+	struct hash space;
+	bool erased;
+	size_t named;
+	struct error *e;
+
+	TRY(blob_spaces(c, &l->blob, &space, 1, &named));
+	TRY(is_erased(c, &l->op, &erased));
+	if (named || !erased) {
+		/* It came back into the view, or another file has the same content. */
+		if (named)
+			buf_add(&k->forgotten, l, sizeof(*l));
+		return NULL;
+	}
+	e = blob_erase(k->t->app->blobs, &l->blob);
+	k->waits |= e != NULL;
+	went.gone_ms = now;
+	if (!e && !l->gone_ms)
+		buf_add(&k->gone, &went, sizeof(went));
+	else if (!e && (now - l->gone_ms > LEFT_MS || now < l->gone_ms))
+		buf_add(&k->forgotten, l, sizeof(*l));
+	error_free(e);
+	return NULL;
+}
+
+static struct error *note_job(struct conn *c, void *arg)
+{
+	struct clearing *k = arg;
+	const struct left_blob *gone = (const struct left_blob *)(void *)k->gone.p;
+	const struct left_blob *forgotten = (const struct left_blob *)(void *)k->forgotten.p;
+
+	for (size_t i = 0; i < k->gone.n / sizeof(*gone); i++)
+		TRY(left_is_gone(c, &gone[i]));
+	for (size_t i = 0; i < k->forgotten.n / sizeof(*forgotten); i++)
+		TRY(left_forget(c, &forgotten[i]));
+	return NULL;
+}
+
+/* The writer is waited for: what it has committed to local.db is in the view, too. */
+static struct error *barrier_job(struct conn *c, void *arg)
+{
+	*(bool *)arg = conn_is_behind(c);
+	return NULL;
+}
+
+static struct error *clear_erased(struct files_thread *t, bool *ret_waits)
+{
+	struct clearing k = {.t = t};
+	struct error *e;
+
+	TRY(writer_run(t->app->writer, barrier_job, ret_waits));
+	if (*ret_waits)
+		return NULL;
+	e = left_each(t->conn, clear_one, &k);
+	if (!e && k.gone.n + k.forgotten.n)
+		e = writer_run(t->app->writer, note_job, &k);
+	buf_release(&k.gone);
+	buf_release(&k.forgotten);
+	*ret_waits = k.waits;
+	return e;
+}
+
+/* --- what is missing -------------------------------------------------------------------------- */
+
+static bool any_space(void *ctx, const struct hash *space)
+{
+	bool kept = false;
+
+	error_free(partial_keeps_space(((struct files_thread *)ctx)->conn, space, &kept));
+	return kept;
+}
+
+/* More seldom each time, until something comes in from outside. */
+static void ask(struct files_thread *t)
+{
+	struct blob_walk w = {.before = 0};
+	int64_t now = env_mono(t->app->env);
+	struct hash blob;
+	uint64_t size;
+
+	if (now < t->ask_at || !t->app->sync)
+		return;
+	if (!files_next_blob(t->conn, t->app->blobs, any_space, t, &w, &blob, &size)) {
+		t->ask_every = 0;
+		t->ask_at = now + ASK_FIRST_MS;
+		return;
+	}
+	if (t->ask_every)
+		error_free(sync_now(t->app->sync, NULL, 0));
+	t->ask_every = t->ask_every ? 2 * t->ask_every : ASK_FIRST_MS;
+	if (t->ask_every > ASK_LAST_MS)
+		t->ask_every = ASK_LAST_MS;
+	t->ask_at = now + t->ask_every;
+}
+
+/* --- the thread ------------------------------------------------------------------------------- */
+
+static void wait_ms(struct files_thread *t, int ms, bool poked)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (!t->stop && !(poked && t->poked) &&
+	       pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
+		continue;
+}
+
+static void look(struct files_thread *t, bool *ret_waits)
+{
+	struct error *e = clear_erased(t, ret_waits);
+
+	*ret_waits |= e != NULL; /* a full disk, perhaps */
+	error_free(e);
+	ask(t);
+}
+
+static void *files_main(void *arg)
+{
+	struct files_thread *t = arg;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->stop) {
+		bool waits;
+
+		wait_ms(t, t->waits ? AGAIN_MS : ASK_FIRST_MS, true);
+		wait_ms(t, t->poked ? QUIET_MS : 0, false); /* a burst of commits is one look */
+		if (t->stop)
+			break;
+		t->poked = false;
+		t->busy = true;
+		pthread_mutex_unlock(&t->lock);
+		look(t, &waits);
+		pthread_mutex_lock(&t->lock);
+		t->busy = false;
+		t->waits = waits;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+struct error *files_start(struct app *app, struct files_thread **ret)
+{
+	struct files_thread *t = calloc(1, sizeof(*t));
+	struct error *e;
+
+	if (!t)
+		abort();
+	t->app = app;
+	t->poked = true; /* what a power cut broke off */
+	e = app_conn(app, &t->conn);
+	if (e) {
+		free(t);
+		return e;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	cond_init_monotonic(&t->wake);
+	if (pthread_create(&t->thread, NULL, files_main, t)) {
+		conn_close(t->conn);
+		free(t);
+		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
+	}
+	*ret = t;
+	return NULL;
+}
+
+void files_poke(struct files_thread *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->poked = true;
+	pthread_cond_signal(&t->wake);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool files_settled(struct files_thread *t)
+{
+	bool settled;
+
+	if (!t)
+		return true;
+	pthread_mutex_lock(&t->lock);
+	settled = !t->poked && !t->busy && !t->waits;
+	pthread_mutex_unlock(&t->lock);
+	return settled;
+}
+
+void files_stop(struct files_thread *t)
+{
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_cond_signal(&t->wake);
+	pthread_mutex_unlock(&t->lock);
+	pthread_join(t->thread, NULL);
+	conn_close(t->conn);
+	pthread_cond_destroy(&t->wake);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}

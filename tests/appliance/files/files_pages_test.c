@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "tests/appliance/site.h"
+#include "appliance/files/files.h"
+
+enum { LARGE = 300 * 1000 };
+static struct site site;
+
+/* As a browser sends a form with a file. */
+static struct reply send_file(enum site_person who, const char *path, const char *name,
+			      const void *bytes, size_t n, const char *title)
+{
+	struct reply r = {.status = 0};
+	CURL *c = curl_easy_init();
+	curl_mime *form = curl_mime_init(c);
+	curl_mimepart *part = curl_mime_addpart(form);
+	struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+	char url[400], bearer[200];
+
+	curl_mime_name(part, "title");
+	curl_mime_data(part, title, CURL_ZERO_TERMINATED);
+	part = curl_mime_addpart(form);
+	curl_mime_name(part, "file");
+	curl_mime_filename(part, name);
+	curl_mime_type(part, "text/html"); /* what the sender claims is not believed */
+	curl_mime_data(part, bytes, n);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", http_port(site.http), path);
+	snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", site.tokens[who]);
+	headers = curl_slist_append(headers, bearer);
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_MIMEPOST, form);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &r.body);
+	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &r.status);
+	r.json = json_loadb((const char *)r.body.p, r.body.n, 0, NULL);
+	curl_mime_free(form);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	return r;
+}
+
+struct got {
+	long status;
+	struct buf body, head;
+};
+
+static struct got get(const char *path, const char *range)
+{
+	struct got g = {.status = 0};
+	CURL *c = curl_easy_init();
+	char url[400];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", http_port(site.http), path);
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_RANGE, range);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &g.body);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, &g.head);
+	assert_int_equal(curl_easy_perform(c), CURLE_OK);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &g.status);
+	curl_easy_cleanup(c);
+	return g;
+}
+
+static void got_release(struct got *g)
+{
+	buf_release(&g->body);
+	buf_release(&g->head);
+}
+
+static uint8_t *large_pdf(void)
+{
+	uint8_t *bytes = malloc(LARGE);
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < LARGE; i++)
+		bytes[i] = (uint8_t)(i * 31 + i / 251);
+	memcpy(bytes, "%PDF-1.7\n", 9);
+	return bytes;
+}
+
+static void a_small_file_lies_in_its_op_and_is_never_shown_as_a_page(void **state)
+{
+	static const char html[] = "<html><script>alert(1)</script>\n";
+	_cleanup_(reply_release) struct reply w =
+		send_file(JOAN, "/files", "pàgina.html", html, sizeof(html) - 1, "");
+	char path[200];
+	struct got g;
+
+	assert_int_equal(w.status, 201);
+	snprintf(path, sizeof(path), "%s.json", TEXT(&w, "url"));
+	_cleanup_(reply_release) struct reply page = site_ask(&site, NOBODY, path, NULL);
+	assert_string_equal(TEXT(&page, "file.title"), "pàgina");
+	assert_string_equal(TEXT(&page, "file.path"), "pagina.txt");
+	assert_string_equal(TEXT(&page, "heads.0.author"), "joan");
+	assert_string_equal(TEXT(&page, "heads.0.here"), "true");
+	snprintf(path, sizeof(path), "%s/get", TEXT(&w, "url"));
+	g = get(path, NULL);
+	assert_int_equal(g.status, 200);
+	assert_memory_equal(g.body.p, html, sizeof(html) - 1);
+	assert_non_null(strstr(buf_str(&g.head), "Content-Type: text/plain; charset=utf-8\r\n"));
+	assert_non_null(strstr(buf_str(&g.head), "X-Content-Type-Options: nosniff\r\n"));
+	assert_non_null(strstr(buf_str(&g.head), "sandbox"));
+	got_release(&g);
+}
+
+static void a_large_one_is_a_blob_with_ranges(void **state)
+{
+	_cleanup_(freep) uint8_t *bytes = large_pdf();
+	_cleanup_(reply_release) struct reply w =
+		send_file(JOAN, "/files", "C:\\docs\\Informe 2026.exe", bytes, LARGE, "");
+	char path[200];
+	struct got g;
+
+	assert_int_equal(w.status, 201);
+	snprintf(path, sizeof(path), "%s.json", TEXT(&w, "url"));
+	_cleanup_(reply_release) struct reply page = site_ask(&site, NOBODY, path, NULL);
+	assert_string_equal(TEXT(&page, "file.title"), "Informe 2026");
+	assert_string_equal(TEXT(&page, "file.path"), "informe-2026.pdf");
+	snprintf(path, sizeof(path), "%s/get", TEXT(&w, "url"));
+	g = get(path, NULL);
+	assert_int_equal(g.status, 200);
+	assert_int_equal(g.body.n, LARGE);
+	assert_memory_equal(g.body.p, bytes, LARGE);
+	assert_non_null(strstr(buf_str(&g.head), "filename*=UTF-8''informe-2026.pdf\r\n"));
+	got_release(&g);
+	g = get(path, "70000-299999");
+	assert_int_equal(g.status, 206);
+	assert_int_equal(g.body.n, 230000);
+	assert_memory_equal(g.body.p, bytes + 70000, 230000);
+	got_release(&g);
+	g = get(path, "300000-");
+	assert_int_equal(g.status, 416);
+	got_release(&g);
+	_cleanup_(reply_release) struct reply list = site_ask(&site, NOBODY, "/library.json", NULL);
+	assert_non_null(memmem(list.body.p, list.body.n, "informe-2026.pdf", 16));
+	_cleanup_(reply_release) struct reply by_path =
+		site_ask(&site, NOBODY, "/library/informe-2026.pdf", NULL);
+	assert_int_equal(by_path.status, 302);
+	assert_string_equal(by_path.location, TEXT(&w, "url"));
+}
+
+static void what_can_t_be_taken_is_refused_in_words(void **state)
+{
+	_cleanup_(reply_release) struct reply empty = send_file(JOAN, "/files", "x", "", 0, "X");
+	_cleanup_(reply_release) struct reply again =
+		send_file(JOAN, "/files", "x.txt", "a", 1, "Y");
+	_cleanup_(reply_release) struct reply taken =
+		send_file(AINA, "/files", "x.txt", "b", 1, "Y");
+	_cleanup_(reply_release) struct reply none =
+		send_file(JOAN, "/file/aaaa/versions", "x.txt", "b", 1, "Y");
+
+	assert_int_equal(empty.status, 400);
+	assert_non_null(strstr(TEXT(&empty, "error.text"), "Choose the file"));
+	assert_int_equal(again.status, 201);
+	assert_int_equal(taken.status, 409);
+	assert_int_equal(none.status, 404);
+	_cleanup_(reply_release) struct reply stranger =
+		site_ask(&site, NOBODY, "/files", "title=x");
+	assert_int_equal(stranger.status, 401);
+}
+
+static void a_new_version_goes_on_from_the_newest_and_the_earlier_stays(void **state)
+{
+	_cleanup_(reply_release) struct reply w =
+		send_file(JOAN, "/files", "hort.txt", "u", 1, "Hort");
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/versions", TEXT(&w, "url"));
+	_cleanup_(reply_release) struct reply v = send_file(AINA, path, "hort2.txt", "dos", 3, "");
+	assert_int_equal(v.status, 201);
+	snprintf(path, sizeof(path), "%s.json", TEXT(&w, "url"));
+	_cleanup_(reply_release) struct reply page = site_ask(&site, NOBODY, path, NULL);
+	assert_string_equal(TEXT(&page, "heads.0.author"), "aina");
+	assert_string_equal(TEXT(&page, "heads.0.size"), "3");
+	assert_string_equal(TEXT(&page, "older.0.author"), "joan");
+	assert_string_equal(TEXT(&page, "file.title"), "Hort");
+	assert_int_equal(json_array_size(json_object_get(page.json, "heads")), 1);
+}
+
+static void hidden_ones_are_for_moderators_and_erased_ones_for_nobody(void **state)
+{
+	_cleanup_(freep) uint8_t *bytes = large_pdf();
+	_cleanup_(reply_release) struct reply w =
+		send_file(JOAN, "/files", "secret.pdf", bytes, LARGE, "Secret");
+	char path[200], form[200], url[100];
+
+	snprintf(url, sizeof(url), "%s", TEXT(&w, "url"));
+	snprintf(path, sizeof(path), "%s/hide", url);
+	_cleanup_(reply_release) struct reply not_joan =
+		site_ask(&site, JOAN, path, "{\"hidden\":1}");
+	assert_int_equal(not_joan.status, 403);
+	_cleanup_(reply_release) struct reply hid = site_ask(&site, AINA, path, "{\"hidden\":1}");
+	assert_int_equal(hid.status, 201);
+	_cleanup_(reply_release) struct reply gone = site_ask(&site, NOBODY, url, NULL);
+	assert_int_equal(gone.status, 404);
+	_cleanup_(reply_release) struct reply back = site_ask(&site, AINA, path, "{\"hidden\":0}");
+	assert_int_equal(back.status, 201);
+	snprintf(path, sizeof(path), "%s/erase", url);
+	snprintf(form, sizeof(form), "{\"rev\":\"%s\"}", TEXT(&w, "id"));
+	_cleanup_(reply_release) struct reply erased = site_ask(&site, JOAN, path, form);
+	assert_int_equal(erased.status, 201);
+	snprintf(path, sizeof(path), "%s/get", url);
+	_cleanup_(reply_release) struct reply none = site_ask(&site, NOBODY, path, NULL);
+	assert_int_equal(none.status, 410);
+}
+
+static int open_site(void **state)
+{
+	site_open(&site);
+	return 0;
+}
+
+static int close_site(void **state)
+{
+	site_close(&site);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_file_lies_in_its_op_and_is_never_shown_as_a_page),
+		cmocka_unit_test(a_large_one_is_a_blob_with_ranges),
+		cmocka_unit_test(what_can_t_be_taken_is_refused_in_words),
+		cmocka_unit_test(a_new_version_goes_on_from_the_newest_and_the_earlier_stays),
+		cmocka_unit_test(hidden_ones_are_for_moderators_and_erased_ones_for_nobody),
+	};
+
+	test_init();
+	return cmocka_run_group_tests(tests, open_site, close_site);
+}
