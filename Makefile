@@ -25,7 +25,7 @@ BENCH_PACKAGES := fossil wrk time
 IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
 	uidmap openssl python3 git
 IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf rauc openssl python3 nodejs npm chromium
-FUZZ_PACKAGES := clang llvm libclang-rt-14-dev
+FUZZ_PACKAGES := clang llvm libclang-rt-dev
 PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
 
 # ---- flags ---------------------------------------------------------------------------------------

@@ -18,20 +18,30 @@ static void show_addresses(struct button_place *p)
 {
 	struct ifaddrs *all = NULL;
 	char host[HOST] = "", text[INET6_ADDRSTRLEN];
+	bool any = false;
 
 	gethostname(host, sizeof(host) - 1);
-	fprintf(p->screen, "  http://%s.local\n", host);
 	if (getifaddrs(&all))
-		return;
+		all = NULL;
 	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
 		const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)i->ifa_addr;
 
 		if (!a || a->sin_family != AF_INET || i->ifa_flags & IFF_LOOPBACK)
 			continue;
-		if (inet_ntop(AF_INET, &a->sin_addr, text, sizeof(text)))
-			fprintf(p->screen, "  http://%s  (%s)\n", text, i->ifa_name);
+		if (!inet_ntop(AF_INET, &a->sin_addr, text, sizeof(text)))
+			continue;
+		if (!any)
+			fprintf(p->screen, "  http://%s.local\n", host);
+		fprintf(p->screen, "  http://%s  (%s)\n", text, i->ifa_name);
+		any = true;
 	}
 	freeifaddrs(all);
+	if (!any)
+		fprintf(p->screen,
+			"  It is on no network: nobody can reach it. Plug in a cable, or hold the\n"
+			"  button for 15 seconds and press once more, so that it makes its own "
+			"Wi-Fi\n"
+			"  again. What people wrote stays.\n");
 }
 
 /* The command's answer on the screen; false: it had none. */

@@ -4,6 +4,7 @@
 #pragma once
 #include "firmware/button/button.h"
 #include "sync/base/buf.h"
+#include <poll.h>
 #include <stdio.h>
 
 struct button_place {
@@ -16,3 +17,12 @@ struct button_place {
 	FILE *screen;
 };
 void button_act(struct button_place *p, enum button_action a);
+
+/* Time, and waiting for devices: of the machine, or of a test. */
+struct button_clock {
+	void *ctx;
+	int64_t (*now)(void *ctx); /* never goes back */
+	void (*wait)(void *ctx, struct pollfd *polled, size_t n, int ms); /* as poll(2) */
+};
+/* Does what the button asks for until a device is unplugged. At most BUTTON_DEVICES. */
+void button_watch(struct button_place *p, const struct button_clock *c, const int *fds, size_t n);

@@ -43,21 +43,35 @@ static enum button_action step(struct button *b, enum button_event e, int64_t no
 	return BUTTON_NOTHING;
 }
 
-enum button_action button_move(struct button *b, enum button_event e, int64_t now_ms)
+/* The edge that the device has shown, when it counts. */
+static enum button_action take_edge(struct button *b, int64_t now_ms)
 {
-	enum button_action a = step(b, BUTTON_TIME, now_ms);
-
-	/* What time has done comes first: a release after a long sleep of this program is that of a
-	 * long press. The event itself is then only the end of it. */
-	if (a != BUTTON_NOTHING) {
-		if (e != BUTTON_TIME)
-			step(b, e, now_ms);
-		return a;
-	}
-	return e == BUTTON_TIME ? BUTTON_NOTHING : step(b, e, now_ms);
+	if (b->raw == b->down || now_ms - b->edge_ms < BUTTON_BOUNCE_MS)
+		return BUTTON_NOTHING;
+	b->down = b->raw;
+	b->edge_ms = now_ms;
+	return step(b, b->down ? BUTTON_PRESS : BUTTON_RELEASE, now_ms);
 }
 
-int64_t button_wait(const struct button *b, int64_t now_ms)
+enum button_action button_move(struct button *b, enum button_event e, int64_t now_ms)
+{
+	/* An edge that came too soon counts from here on; of a press and its release only the
+	 * latter does something. */
+	enum button_action late = take_edge(b, now_ms), a = step(b, BUTTON_TIME, now_ms);
+
+	if (e != BUTTON_TIME)
+		b->raw = e == BUTTON_PRESS;
+	/* What time has done comes first: a release after a long sleep of this program is that of a
+	 * long press. The event itself is then only the end of it. */
+	if (a != BUTTON_NOTHING || late != BUTTON_NOTHING) {
+		take_edge(b, now_ms);
+		return late != BUTTON_NOTHING ? late : a;
+	}
+	return take_edge(b, now_ms);
+}
+
+/* Until time alone changes the state; -1: never. */
+static int64_t wait_for_state(const struct button *b, int64_t now_ms)
 {
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		int64_t left = b->since_ms + table[i].after_ms - now_ms;
@@ -66,4 +80,14 @@ int64_t button_wait(const struct button *b, int64_t now_ms)
 			return left > 0 ? left : 0;
 	}
 	return -1;
+}
+
+int64_t button_wait(const struct button *b, int64_t now_ms)
+{
+	int64_t state = wait_for_state(b, now_ms), edge = b->edge_ms + BUTTON_BOUNCE_MS - now_ms;
+
+	if (b->raw == b->down)
+		return state;
+	edge = edge > 0 ? edge : 0;
+	return state < 0 || edge < state ? edge : state;
 }

@@ -18,12 +18,14 @@
  *  1. Nothing is reset by one press, however long; the data of the community is not erased by two.
  *  2. What was asked is forgotten after BUTTON_ASK_MS.
  *  3. A release without a press, and a press while it is down, are noise.
+ *  4. A contact that bounces is one press: an edge counts when the last one was BUTTON_BOUNCE_MS ago.
+ *     (Else letting go of a long press would be the second press as well.)
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BUTTON_CODE_MS = 5000, BUTTON_LONG_MS = 15000, BUTTON_ASK_MS = 30000 };
+enum { BUTTON_BOUNCE_MS = 50, BUTTON_CODE_MS = 5000, BUTTON_LONG_MS = 15000, BUTTON_ASK_MS = 30000 };
 
 enum button_state {
 	BUTTON_REST,
@@ -51,8 +53,10 @@ enum button_action {
 struct button {
 	enum button_state state;
 	int64_t since_ms; /* when the state began */
+	bool down, raw;	  /* as it counts; as the device said last */
+	int64_t edge_ms;  /* when `down` changed */
 };
-/* What follows of the event at this moment (a clock that never goes back). BUTTON_TIME may come at
+/* Begins as zeros. What follows of the event at this moment (a clock that never goes back). BUTTON_TIME may come at
  * any time and as often as one likes. */
 enum button_action button_move(struct button *b, enum button_event e, int64_t now_ms);
 /* In how many milliseconds time alone changes something; -1: never. */

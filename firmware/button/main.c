@@ -5,7 +5,6 @@
 #include "firmware/helper/ask.h"
 #include "firmware/helper/helper.h"
 #include "sync/base/env.h"
-#include <poll.h>
 
 static bool ask(void *ctx, const char *verb, const char *arg)
 {
@@ -18,20 +17,18 @@ static bool ask(void *ctx, const char *verb, const char *arg)
 	return ok;
 }
 
-/* What the devices have for us; false: one was unplugged. */
-static bool take_events(struct button *b, struct button_place *p, const struct pollfd *polled,
-			size_t n)
+static int64_t now(void *ctx)
 {
-	for (size_t i = 0; i < n; i++) {
-		enum button_event e;
-		bool gone = false;
+	(void)ctx;
+	return env_mono(&env_system);
+}
 
-		while (polled[i].revents && button_read(polled[i].fd, &e, &gone))
-			button_act(p, button_move(b, e, env_mono(&env_system)));
-		if (gone)
-			return false;
-	}
-	return true;
+static void wait_for(void *ctx, struct pollfd *polled, size_t n, int ms)
+{
+	(void)ctx;
+	if (poll(polled, n, ms) < 0)
+		for (size_t i = 0; i < n; i++)
+			polled[i].revents = 0;
 }
 
 int main(int argc, char **argv)
@@ -40,21 +37,15 @@ int main(int argc, char **argv)
 				 .ask = ask,
 				 .data = "/var/lib/lliure/box",
 				 .screen = stdout};
-	struct pollfd polled[BUTTON_DEVICES];
-	struct button b = {.state = BUTTON_REST};
+	struct button_clock c = {NULL, now, wait_for};
 	int fds[BUTTON_DEVICES];
 	size_t n = button_open("/dev/input", fds);
 
 	(void)argv;
 	if (argc != 1)
 		return 2;
-	for (size_t i = 0; i < n; i++)
-		polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	while (n > 0) {
-		poll(polled, n, (int)button_wait(&b, env_mono(&env_system)));
-		if (!take_events(&b, &p, polled, n))
-			return 1; /* started again, it looks which are left */
-		button_act(&p, button_move(&b, BUTTON_TIME, env_mono(&env_system)));
-	}
-	return 0;
+	if (!n)
+		return 0;
+	button_watch(&p, &c, fds, n);
+	return 1; /* started again, it looks which are left */
 }

@@ -30,6 +30,14 @@ static void hold(struct finger *f, int64_t ms, enum button_action *during,
 			*during = a;
 	}
 	*at_end = button_move(&f->b, BUTTON_RELEASE, f->now);
+	for (int i = 0; i < 2; i++) { /* what is so short that it could be a bounce counts late */
+		enum button_action late;
+
+		f->now += BUTTON_BOUNCE_MS;
+		late = button_move(&f->b, BUTTON_TIME, f->now);
+		if (*at_end == BUTTON_NOTHING)
+			*at_end = late;
+	}
 }
 
 static void expect(struct finger *f, int64_t ms, enum button_action during,
@@ -79,7 +87,7 @@ static void what_was_asked_is_forgotten(void **state)
 
 	(void)state;
 	expect(&f, 60000, BUTTON_ASK_RESET, BUTTON_NOTHING); /* a bag on the button */
-	assert_int_equal(button_wait(&f.b, f.now), BUTTON_ASK_MS);
+	assert_int_equal(button_wait(&f.b, f.now), BUTTON_ASK_MS - 2 * BUTTON_BOUNCE_MS);
 	f.now += BUTTON_ASK_MS;
 	assert_int_equal(button_move(&f.b, BUTTON_TIME, f.now), BUTTON_NEVER);
 	expect(&f, 300, BUTTON_NOTHING, BUTTON_STATUS);
@@ -131,12 +139,13 @@ static void no_short_way_leads_to_a_reset(void **state)
 		for (int i = 0; i < 40; i++) {
 			enum button_event e = (enum button_event)test_below(&t, 3);
 			enum button_action a;
+			bool was = b.down;
 
-			now += (int64_t)test_below(&t, 20000);
+			now += (int64_t)test_below(&t, round % 2 ? 100 : 20000);
 			if (b.state == BUTTON_REST)
 				presses = 0;
 			a = button_move(&b, e, now);
-			presses += e == BUTTON_PRESS;
+			presses += !was && b.down;
 			assert_true(b.state < BUTTON_STATES);
 			assert_true(a != BUTTON_RESET || presses >= 2);
 			assert_true(a != BUTTON_RESET_ALL || presses >= 3);
@@ -245,6 +254,101 @@ static void each_action_asks_for_what_it_says(void **state)
 	free(x.said);
 }
 
+/* --- a device under a clock that the test moves ------------------------------------------------- */
+
+/* What the device says and when, until it is unplugged. */
+struct device {
+	const int (*script)[2]; /* at ms, 1 pressed or 0 released */
+	size_t n, at;
+	int64_t now;
+	int fds[2];
+};
+
+static int64_t device_now(void *ctx)
+{
+	return ((struct device *)ctx)->now;
+}
+
+static void device_wait(void *ctx, struct pollfd *polled, size_t n, int ms)
+{
+	struct device *d = ctx;
+	struct input_event e = {.type = EV_KEY, .code = KEY_POWER};
+	int64_t next = d->at < d->n ? d->script[d->at][0] : d->now + 120000;
+
+	assert_int_equal(n, 1);
+	polled[0].revents = 0;
+	if (ms >= 0 && d->now + ms < next) {
+		d->now += ms;
+		return;
+	}
+	d->now = next;
+	polled[0].revents = POLLIN;
+	if (d->at == d->n) {
+		close(d->fds[1]);
+		return;
+	}
+	e.value = d->script[d->at++][1];
+	assert_int_equal(write(d->fds[1], &e, sizeof(e)), sizeof(e));
+}
+
+/* What was done, of all that the script asks for. */
+static void play_script(const int (*script)[2], size_t n, const char *did)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *key = path_join(dir, "key");
+	struct device d = {.script = script, .n = n, .now = 1000};
+	struct button_clock c = {&d, device_now, device_wait};
+	struct place x = {.status = 0};
+
+	assert_ok(file_write(key, span_str("k"), 0600));
+	assert_int_equal(pipe2(d.fds, O_NONBLOCK | O_CLOEXEC), 0);
+	x.p = (struct button_place){&x, play_run, play_ask, dir,
+				    open_memstream(&x.said, &x.said_n)};
+	button_watch(&x.p, &c, d.fds, 1);
+	assert_string_equal(x.did, did);
+	close(d.fds[0]);
+	fclose(x.p.screen);
+	free(x.said);
+}
+#define PLAY(did, ...)                                                                             \
+	do {                                                                                       \
+		static const int script[][2] = {__VA_ARGS__};                                      \
+		play_script(script, ARRAY_LEN(script), did);                                       \
+	} while (0)
+
+static void a_press_on_a_device_does_what_it_says(void **state)
+{
+	(void)state;
+	PLAY("status;health;", {2000, 1}, {2300, 0});
+	PLAY("status;health;", {2000, 1}, {2010, 0}); /* a light touch */
+	PLAY("claim;", {2000, 1}, {8000, 0});
+	PLAY("", {2000, 1}, {19000, 0}); /* asked, and nobody pressed */
+	PLAY("reset settings;", {2000, 1}, {18000, 0}, {22000, 1}, {22400, 0});
+	PLAY("status;health;", {2000, 1}, {18000, 0}, {60000, 1}, {60400, 0}); /* too late */
+	PLAY("reset all;", {2000, 1}, {18000, 0}, {22000, 1}, {38000, 0}, {41000, 1}, {41300, 0});
+	PLAY("", {2000, 1}, {18000, 0}, {22000, 1}, {38000, 0});
+	PLAY("", {2000, 1}); /* stuck: asked for ever, and nothing is done */
+	PLAY("status;health;claim;", {2000, 1}, {2500, 0}, {4000, 1}, {10000, 0});
+}
+
+static void a_contact_that_bounces_is_one_press(void **state)
+{
+	(void)state;
+	PLAY("status;health;", {2000, 1}, {2004, 0}, {2007, 1}, {2011, 0}, {2012, 1}, {2400, 0},
+	     {2403, 1}, {2409, 0});
+	/* Letting go of a long press is not the second press. */
+	PLAY("", {2000, 1}, {2003, 0}, {2005, 1}, {18000, 0}, {18004, 1}, {18009, 0}, {18012, 1},
+	     {18020, 0});
+	/* The second press bounces, and is held for all: it is no short one. */
+	PLAY("", {2000, 1}, {18000, 0}, {22000, 1}, {22005, 0}, {22009, 1}, {38000, 0}, {38004, 1},
+	     {38010, 0});
+	/* At the end of a bounce it is up, whatever came first. */
+	PLAY("status;health;", {2000, 1}, {2004, 0}, {2007, 1}, {2011, 0}, {60000, 0});
+	PLAY("claim;", {2000, 1}, {2004, 0}, {2007, 1}, {9000, 0}, {9001, 1}, {9002, 0});
+	/* The kernel's repeats, and a device that says the same twice. */
+	PLAY("claim;", {2000, 1}, {2600, 2}, {2700, 2}, {3000, 1}, {8000, 0}, {8100, 0});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +361,8 @@ int main(void)
 		cmocka_unit_test(no_short_way_leads_to_a_reset),
 		cmocka_unit_test(only_our_keys_are_read),
 		cmocka_unit_test(each_action_asks_for_what_it_says),
+		cmocka_unit_test(a_press_on_a_device_does_what_it_says),
+		cmocka_unit_test(a_contact_that_bounces_is_one_press),
 	};
 
 	return run_group(tests);
