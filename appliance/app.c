@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/app_priv.h"
+#include "appliance/ballast.h"
 #include "appliance/carry/sieve.h"
 #include "appliance/config/config.h"
 #include "appliance/migration.h"
@@ -135,8 +136,8 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 	return open_migrating(dir, env, take_self, NULL, ret);
 }
 
-struct error *app_open_telling(const char *dir, const struct env *env, const struct app_told *told,
-			       struct app **ret)
+static struct error *open_with_its_key(const char *dir, const struct env *env,
+				       const struct app_told *told, struct app **ret)
 {
 	_cleanup_(freep) char *key = path_join(dir, "key");
 	struct secret *self;
@@ -155,9 +156,23 @@ struct error *app_open_telling(const char *dir, const struct env *env, const str
 	return open_migrating(dir, env, self, told, ret);
 }
 
+struct error *app_open_telling(const char *dir, const struct env *env, const struct app_told *told,
+			       struct app **ret)
+{
+	struct error *e = open_with_its_key(dir, env, told, ret);
+
+	if (error_is(e, ERR_FULL) && ballast_throw_out(dir)) {
+		error_free(e);
+		e = open_with_its_key(dir, env, told, ret);
+	}
+	TRY(e);
+	ballast_take_in(dir);
+	return NULL;
+}
+
 struct error *app_open(const char *dir, const struct env *env, struct app **ret)
 {
-	return app_open_telling(dir, env, NULL, ret);
+	return open_with_its_key(dir, env, NULL, ret);
 }
 
 struct error *app_read_name(struct app *a)

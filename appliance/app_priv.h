@@ -12,7 +12,8 @@ struct error *app_open_with(const char *dir, const struct env *env, struct secre
 			    struct app **ret) MUST;
 /* The same as app_open for a machine that could start an older system again: when the stored data were
  * brought to a newer format, newer_data is asked to see to it that it does not (migration.h). When it
- * can't, the data go back to the older format, and opening fails with its error. */
+ * can't, the data go back to the older format, and opening fails with its error. The disk is the box's
+ * own: see ballast.h. */
 struct app_told {
 	void *ctx;
 	struct error *(*newer_data)(void *ctx);

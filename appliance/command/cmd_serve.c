@@ -302,7 +302,9 @@ static struct error *open_app(struct daemon *d)
 	const char *root = command_option(d->run, "--box");
 	struct app_told told = {(void *)(uintptr_t)root, newer_data};
 
-	return app_open_telling(d->run->dir, clock_env_get(d->clock), root ? &told : NULL, &d->app);
+	if (!root)
+		return app_open(d->run->dir, clock_env_get(d->clock), &d->app);
+	return app_open_telling(d->run->dir, clock_env_get(d->clock), &told, &d->app);
 }
 
 static struct error *start(struct daemon *d, const sigset_t *set)

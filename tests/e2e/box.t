@@ -76,6 +76,46 @@ ok "and begins nothing" test ! -e "$T/new"
 stop_box lost
 rm "$T/root/run/lliure/data-lost"
 
+# A daemon that is stopped says nothing, and nobody feeds the watchdog for it.
+fed() { grep -c '^WATCHDOG=1' "$T/heard"; }
+ok "it is well again" serve_box
+ok "and fed" until_ok 20 eval '[ "$(fed)" -gt 2 ]'
+kill -STOP "${daemon[a]}"
+sleep 0.2
+before=$(fed)
+sleep 2.5
+is "a daemon that hangs is not fed" "$(fed)" "$before"
+kill -CONT "${daemon[a]}"
+ok "one that goes on is" until_ok 20 eval '[ "$(fed)" -gt "$before" ]'
+stop_box a
+
+# A disk that is full to the last byte when the box starts, and while it runs.
+if [ "$(id -u)" = 0 ] && mkdir -p "$T/disk" && mount -t tmpfs -o size=96m tmpfs "$T/disk" 2>/dev/null; then
+	trap 'umount -l "$T/disk"; cleanup' EXIT
+	fill() { dd if=/dev/zero of="$T/disk/$1" bs=64k 2>/dev/null; dd if=/dev/zero of="$T/disk/$1-end" bs=1 2>/dev/null; true; }
+	mkdir "$T/disk/d"
+	ln -s "disk/d" "$T/d"
+	ok "a box on a small disk" eval 'make_box d && start_box d --box "$T/root" && stop_box d'
+	ok "keeps some room" test -s "$T/disk/d/ballast"
+	fill one
+	is "the disk is full" "$(df --output=avail "$T/disk" | tail -1 | tr -d ' ')" 0
+	ok "the box starts all the same" start_box d --box "$T/root"
+	ok "and serves" eval 'get d / | grep -q "<h1"'
+	is "its health says act" "$("$LLIURE" health --json --data "$T/d" | json lights.3.state)" act
+	ok "what to do, too" eval '"$LLIURE" health --data "$T/d" | grep -q "larger card or disk"'
+	fill two
+	before=$(fed)
+	ok "a full disk is no reason to start again" until_ok 20 eval '[ "$(fed)" -gt $((before + 1)) ]'
+	ok "and pages are served" eval 'get d /forums | grep -q "<h1"'
+	stop_box d
+	rm "$T/disk/one" "$T/disk/two"
+	ok "with room again it starts as ever" start_box d --box "$T/root"
+	ok "and keeps some again" test -s "$T/disk/d/ballast"
+	stop_box d
+else
+	note "nothing can be mounted here: the full disk was not tried"
+fi
+
 # An older system over newer data.
 python3 -c 'import sqlite3, sys
 d = sqlite3.connect(sys.argv[1])
