@@ -4,6 +4,7 @@
 #include "appliance/box/box.h"
 #include "appliance/health/health.h"
 #include "appliance/health/watchdog.h"
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -280,6 +281,86 @@ static void systemd_hears_of_a_box_that_lives(void **state)
 	site_close(&s);
 }
 
+/* A commit that does not come back: a card that hangs in its own clean-up. */
+struct hang {
+	struct app *app;
+	int begun[2], go_on[2];
+};
+
+static struct error *hanging_job(struct conn *c, void *arg)
+{
+	struct hang *h = arg;
+	char byte;
+
+	(void)c;
+	assert_int_equal(write(h->begun[1], "x", 1), 1);
+	assert_int_equal(read(h->go_on[0], &byte, 1), 1);
+	return NULL;
+}
+
+static void *hang_the_writer(void *arg)
+{
+	struct hang *h = arg;
+
+	assert_ok(writer_run(h->app->writer, hanging_job, h));
+	return NULL;
+}
+
+static void hear_nothing_but_old_words(int sock)
+{
+	struct timeval moment = {.tv_usec = 600 * 1000};
+	char said[200];
+	int heard = 0;
+
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment)), 0);
+	while (recv(sock, said, sizeof(said), 0) > 0)
+		assert_true(++heard < 1000); /* what was said before it hung */
+	/* Six times as long as from one word to the next. */
+	assert_true(recv(sock, said, sizeof(said), 0) < 0);
+}
+
+static void a_writer_that_hangs_is_not_fed(void **state)
+{
+	struct site s;
+	struct hang h;
+	struct watchdog *w;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval wait = {.tv_sec = 30};
+	char said[200] = "", pid[20];
+	pthread_t t;
+
+	(void)state;
+	site_open(&s);
+	h.app = s.app;
+	assert_int_equal(pipe(h.begun), 0);
+	assert_int_equal(pipe(h.go_on), 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/notify", s.dir);
+	assert_int_equal(bind(sock, (struct sockaddr *)&a, sizeof(a)), 0);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	setenv("NOTIFY_SOCKET", a.sun_path, 1);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	setenv("WATCHDOG_PID", pid, 1);
+	w = watchdog_start(http_port(s.http), s.app->writer);
+	assert_non_null(w);
+	assert_int_equal(pthread_create(&t, NULL, hang_the_writer, &h), 0);
+	assert_int_equal(read(h.begun[0], said, 1), 1);
+	hear_nothing_but_old_words(sock);
+	assert_int_equal(write(h.go_on[1], "x", 1), 1);
+	pthread_join(t, NULL);
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
+	memset(said, 0, sizeof(said));
+	assert_true(recv(sock, said, sizeof(said) - 1, 0) > 0);
+	assert_string_equal(said, "WATCHDOG=1");
+	watchdog_stop(w);
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("NOTIFY_SOCKET");
+	close(sock);
+	for (int i = 0; i < 2; i++)
+		close(h.begun[i]), close(h.go_on[i]);
+	site_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +372,7 @@ int main(void)
 		cmocka_unit_test(the_page_is_for_volunteers),
 		cmocka_unit_test(the_watchdog_is_fed_only_by_one_that_serves_and_writes),
 		cmocka_unit_test(systemd_hears_of_a_box_that_lives),
+		cmocka_unit_test(a_writer_that_hangs_is_not_fed),
 	};
 
 	return run_group(tests);
