@@ -56,7 +56,8 @@ struct button {
 	bool down, raw;	  /* as it counts; as the device said last */
 	int64_t edge_ms;  /* when `down` changed */
 };
-/* Begins as zeros. What follows of the event at this moment (a clock that never goes back). BUTTON_TIME may come at
+/* Begins as zeros.
+ * What follows of the event at this moment (a clock that never goes back). BUTTON_TIME may come at
  * any time and as often as one likes. */
 enum button_action button_move(struct button *b, enum button_event e, int64_t now_ms);
 /* In how many milliseconds time alone changes something; -1: never. */
