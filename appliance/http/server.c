@@ -230,6 +230,7 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
 {
 	struct door_state *d = ctx;
 	const union MHD_ConnectionInfo *i;
+	int fd;
 
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		watch_close(d->server->watch, *socket_context);
@@ -237,9 +238,11 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
 		return;
 	}
 	i = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (i)
-		*socket_context =
-			watch_open(d->server->watch, i->connect_fd, client_key(d->server, mhd), d);
+	if (!i)
+		return;
+	/* libmicrohttpd 1.0 answers every question about a connection in the same place. */
+	fd = i->connect_fd;
+	*socket_context = watch_open(d->server->watch, fd, client_key(d->server, mhd), d);
 }
 
 static size_t on_unescape(void *ctx, struct MHD_Connection *mhd, char *s)
