@@ -201,10 +201,11 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	struct setup *s;
 	bool made;
 
+	box_paths(command_option(d->run, "--box"), &box);
+	o.box = &box;
 	TRY(setup_folder_clear(d->run->dir, false));
 	TRY(setup_start(&o, &s));
 	announce_setup(d, s);
-	box_paths(command_option(d->run, "--box"), &box);
 	watchdog = watchdog_start(setup_http_port(s), NULL);
 	commit = commit_start(&box, NULL, setup_http_port(s));
 	made = wait_for_box(s, set);

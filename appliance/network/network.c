@@ -2,9 +2,11 @@
 #include "appliance/network/network.h"
 #include "appliance/box/box.h"
 #include "appliance/http/certificate.h"
+#include "firmware/network/before.h"
 #include "firmware/network/dns.h"
 #include "firmware/portal/portal.h"
 #include "sync/base/cond.h"
+#include "sync/base/file.h"
 #include <pthread.h>
 #include <time.h>
 
@@ -29,7 +31,9 @@ struct network {
 	/* the thread's own */
 	struct nm *nm;
 	char checkpoint[NM_CHECKPOINT];
+	char *before; /* where a change that is being tried is written down */
 	bool any_before;
+	bool taken_back; /* what was tried when the daemon died */
 	int visitors; /* as the unit was told last: 0, 1; -1: not yet */
 	char country[3];
 	time_t beside_again; /* monotonic: when what failed is tried again */
@@ -40,11 +44,16 @@ struct network {
 static struct error *op_try(void *ctx, const struct network_wish *w)
 {
 	struct network *n = ctx;
+	struct error *e;
 
 	ENSURE(n->nm, error_new(ERR_NET, N_("NetworkManager does not answer. Try again in a "
 					    "minute.")));
 	n->any_before = n->seen.any;
-	return nm_try(n->nm, w, TRIAL_MS / 1000 + MARGIN_S, n->checkpoint);
+	TRY(network_before_write(n->before, &n->seen.wish, n->any_before));
+	e = nm_try(n->nm, w, TRIAL_MS / 1000 + MARGIN_S, n->checkpoint);
+	if (e)
+		network_before_remove(n->before);
+	return e;
 }
 
 static struct error *op_keep(void *ctx, const struct network_wish *w)
@@ -54,7 +63,9 @@ static struct error *op_keep(void *ctx, const struct network_wish *w)
 	(void)w;
 	ENSURE(n->nm, error_new(ERR_NET, N_("NetworkManager does not answer. Try again in a "
 					    "minute.")));
-	return nm_keep(n->nm, n->checkpoint);
+	TRY(nm_keep(n->nm, n->checkpoint));
+	network_before_remove(n->before);
+	return NULL;
 }
 
 static struct error *op_back(void *ctx, const struct network_wish *before)
@@ -63,7 +74,29 @@ static struct error *op_back(void *ctx, const struct network_wish *before)
 
 	ENSURE(n->nm, error_new(ERR_NET, N_("NetworkManager does not answer. Try again in a "
 					    "minute.")));
-	return nm_take_back(n->nm, n->checkpoint, before, n->any_before);
+	TRY(nm_take_back(n->nm, n->checkpoint, before, n->any_before));
+	network_before_remove(n->before);
+	return NULL;
+}
+
+/* At the first look: the daemon was killed while it tried something, and nobody could keep it. */
+static struct error *take_back_orphan(struct network *n)
+{
+	struct network_wish before = {0};
+	struct error *e;
+	bool any = false;
+
+	if (n->taken_back)
+		return NULL;
+	e = network_before_read(n->before, &before, &any);
+	if (!e)
+		TRY(nm_take_back(n->nm, NULL, &before, any));
+	else if (!error_is(e, ERR_NOT_FOUND) && !error_is(e, ERR_INVALID))
+		return e;
+	error_free(e);
+	network_before_remove(n->before);
+	n->taken_back = true;
+	return NULL;
 }
 
 /* --- what follows from the profiles --- */
@@ -203,6 +236,7 @@ static struct error *look(struct network *n, struct network_view *ret)
 
 	if (!n->nm)
 		TRY(nm_open(&n->nm));
+	TRY(take_back_orphan(n));
 	TRY(nm_look(n->nm, &v.wish, &v.any, &v.state));
 	if (!v.any)
 		network_wish_begin(&v.wish, n->app->name, n->app->env);
@@ -305,12 +339,14 @@ struct error *network_start(struct app *a, struct network **ret)
 	ENSURE(n, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
 	n->app = a;
 	n->visitors = -1;
+	n->before = path_join(a->dir, "network-before");
 	ops.ctx = n;
 	n->trial = trial_new(a->env, &ops);
 	pthread_mutex_init(&n->lock, NULL);
 	cond_init_monotonic(&n->wake);
 	if (pthread_create(&n->thread, NULL, run, n)) {
 		trial_free(n->trial);
+		free(n->before);
 		free(n);
 		return error_new(ERR_NOMEM, N_("The box has run out of memory."));
 	}
@@ -326,7 +362,7 @@ static void poke(struct network *n)
 	pthread_mutex_unlock(&n->lock);
 }
 
-/* A trial that runs is left to NetworkManager's own clock. */
+/* A trial that runs is taken back at the next start, or by NetworkManager's own clock. */
 void network_stop(struct network *n)
 {
 	if (!n)
@@ -339,6 +375,7 @@ void network_stop(struct network *n)
 	nm_close(n->nm);
 	trial_free(n->trial);
 	error_free(n->why);
+	free(n->before);
 	pthread_cond_destroy(&n->wake);
 	pthread_mutex_destroy(&n->lock);
 	free(n);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/setup/setup_priv.h"
+#include "appliance/network/network.h"
+#include "appliance/portal/portal_pages.h"
 #include "appliance/setup/folder.h"
+#include "firmware/portal/portal.h"
 
 static page_hook_fn *const no_hooks[] = {NULL};
-static const struct route *const tables[] = {setup_routes, authority_routes, NULL};
+static const struct route *const tables[] = {setup_routes, portal_routes, authority_routes, NULL};
 
 struct setup *setup_of(struct request *r)
 {
@@ -26,6 +29,8 @@ static void setup_free(struct setup *s)
 
 	if (!s)
 		return;
+	network_stop(s->app.network);
+	portal_free(s->app.portal);
 	setup_job_free(s->job);
 	templates_free(s->app.templates);
 	languages_free(s->app.languages);
@@ -48,6 +53,14 @@ static struct error *open_parts(struct setup *s)
 	return templates_load(assets, s->app.languages, &s->app.templates);
 }
 
+static struct error *start_network(struct setup *s)
+{
+	if (!s->o.box)
+		return NULL;
+	s->app.box = *s->o.box;
+	return network_start(&s->app, &s->app.network);
+}
+
 struct error *setup_start(const struct setup_options *o, struct setup **ret)
 {
 	_cleanup_(setup_freep) struct setup *s = guarded_new(sizeof(*s));
@@ -68,7 +81,9 @@ struct error *setup_start(const struct setup_options *o, struct setup **ret)
 	s->job = setup_job_new(o->dir, o->env);
 	make_code(s->code);
 	TRY(open_parts(s));
+	s->app.portal = portal_new(o->env);
 	TRY(http_start(&s->app, &h, &s->http));
+	TRY(start_network(s));
 	*ret = STEAL(s);
 	return NULL;
 }

@@ -20,6 +20,9 @@ struct setup_options {
 	const char *http, *https;
 	const char *backups; /* a folder where backups are looked for; may be NULL */
 	const char *sticks;  /* the folder under which sticks appear; may be NULL */
+	/* A box's own: it looks after its network from the first minute, and greets phones on it.
+	 * NULL: another machine. */
+	const struct app_box *box;
 };
 struct setup;
 struct error *setup_start(const struct setup_options *o, struct setup **ret) MUST;

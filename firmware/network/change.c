@@ -218,6 +218,22 @@ struct error *nm_keep(struct nm *n, const char *checkpoint)
 	return nm_call(n, NM_PATH, NM, "CheckpointDestroy", NULL, "o", checkpoint);
 }
 
+/* Whichever there are: on a box only we make them. */
+static struct error *roll_all_back(struct nm *n)
+{
+	_cleanup_(sd_bus_messagep) sd_bus_message *m = NULL;
+	sd_bus_error why = SD_BUS_ERROR_NULL, none = SD_BUS_ERROR_NULL;
+	const char *path;
+	int rc;
+
+	TRY(nm_fault(sd_bus_get_property(n->bus, NM, NM_PATH, NM, "Checkpoints", &why, &m, "ao"),
+		     &why));
+	rc = sd_bus_message_enter_container(m, 'a', "o");
+	while (rc >= 0 && (rc = sd_bus_message_read(m, "o", &path)) > 0)
+		TRY(nm_call(n, NM_PATH, NM, "CheckpointRollback", NULL, "o", path));
+	return nm_fault(rc, &none);
+}
+
 /* A checkpoint remembers the profiles that were in use, and no other: a Wi-Fi that was off is set
  * right here. It may be gone already, by its own clock. */
 struct error *nm_take_back(struct nm *n, const char *checkpoint, const struct network_wish *before,
@@ -225,7 +241,9 @@ struct error *nm_take_back(struct nm *n, const char *checkpoint, const struct ne
 {
 	struct network_wish now = {0};
 	struct nm_state s;
-	struct error *e = nm_call(n, NM_PATH, NM, "CheckpointRollback", NULL, "o", checkpoint);
+	struct error *e = checkpoint ? nm_call(n, NM_PATH, NM, "CheckpointRollback", NULL, "o",
+					       checkpoint)
+				     : roll_all_back(n);
 	bool there;
 
 	if (e && !error_is(e, ERR_NET))

@@ -38,7 +38,8 @@ struct error *nm_try(struct nm *n, const struct network_wish *w, int seconds,
 		     char ret_checkpoint[NM_CHECKPOINT]) MUST;
 /* Ends the checkpoint and stores what is. */
 struct error *nm_keep(struct nm *n, const char *checkpoint) MUST;
-/* Back to the checkpoint, and to the wish that was; any: there were profiles before. */
+/* Back to the checkpoint (NULL: to all there are), and to the wish that was; any: there were
+ * profiles before. */
 struct error *nm_take_back(struct nm *n, const char *checkpoint, const struct network_wish *before,
 			   bool any) MUST;
 /* At once and for good, also when it can't come up yet: for a box that is new. */

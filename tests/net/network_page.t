@@ -16,7 +16,8 @@ net_in box hostname box
 net_manager box && net_avahi box || { echo "Bail out! no NetworkManager or no Avahi"; exit 1; }
 head -c 12 /dev/urandom | base64 >"$NET_DIR/password"
 "$LLIURE" init --data "$NET_DIR/box.data" --name Ateneu --admin Ada --password-file "$NET_DIR/password" >/dev/null
-net_bg box "$LLIURE" serve --data "$NET_DIR/box.data" --http '[::]:80' --https '[::]:443' --sync '[::]:8443' --box /
+serve() { net_bg box "$LLIURE" serve --data "$NET_DIR/box.data" --http '[::]:80' --https '[::]:443' --sync '[::]:8443' --box /; }
+serve
 box() { net_in box curl -sS --max-time 20 -b "$NET_DIR/jar" -c "$NET_DIR/jar" "$@"; }
 phone() { net_in phone curl -sS --max-time 20 "$@"; }
 here=http://localhost
@@ -74,6 +75,18 @@ ok "the page says so" within 20 says trial.state kept
 ok "it is stored" net_in box grep -q method=shared /etc/NetworkManager/system-connections/lliure-wired.nmconnection
 ok "the network is there" within 20 says state.own_up True
 
+# --- the daemon is killed in the minute: nothing stays that nobody confirmed ---
+ok "a Wi-Fi that was off is changed" gets 303 /admin/network wifi=join ssid=Orfe lock=wpa2 password=12345678 wired=own
+ok "and tried" within 20 says trial.state trying
+ok "what was before is written down for its owner" net_in box sh -c '[ "$(stat -c %a "$1")" = 600 ]' - "$NET_DIR/box.data/network-before"
+net_in box pkill -KILL -x lliure
+within 10 not net_in box pgrep -x lliure
+serve
+within 30 box -f -o /dev/null $here/
+ok "the next one takes it back, though NetworkManager forgot it" within 30 says form.wifi off
+ok "and the network is there" within 20 says state.own_up True
+ok "and nothing is written down any more" not test -e "$NET_DIR/box.data/network-before"
+
 # --- a phone ---
 : >"$NET_DIR/resolv"
 cat >"$NET_DIR/lease" <<SH
@@ -108,6 +121,21 @@ ok "the box's pages by its word" asks http://lliure.lan/ 200 Ateneu
 ok "and by NAME.local, from the box's DNS" asks http://box.local/ 200 Ateneu
 ok "the rest of the internet is not there" not phone -o /dev/null http://www.example.org/
 ok "nothing of the visit is kept" not grep -rlaE '10\.1\.1\.[0-9]{2,3}' "$NET_DIR/box.data"
+
+# --- a box that nobody has claimed yet ---
+net_in box pkill -KILL -x lliure
+within 10 not net_in box pgrep -x lliure
+mkdir -m 0700 "$NET_DIR/new.data" # as the first boot does
+net_bg box "$LLIURE" serve --data "$NET_DIR/new.data" --http '[::]:80' --https '[::]:443' --sync '[::]:8443' --box /
+ok "a box without a community greets phones, too" within 30 asks http://captive.apple.com/hotspot-detect.html 302 'Location: http://10.1.1.1/portal'
+ok "with the page" asks http://10.1.1.1/portal 200 'http://box.local/'
+ok "one tap there" sh -c "$(declare -f net_in phone); NET_DIR=$NET_DIR; [ \"\$(phone -o /dev/null -w '%{http_code}' -H 'Origin: http://10.1.1.1' -d x= http://10.1.1.1/portal)\" = 303 ]"
+ok "lets it go" asks http://captive.apple.com/hotspot-detect.html 200 Success
+ok "and the address is the first run's" asks http://10.1.1.1/ 200 'This box is new'
+net_in box pkill -KILL -x lliure
+within 10 not net_in box pgrep -x lliure
+serve
+within 30 box -f -o /dev/null $here/
 
 # --- two boxes of one name ---
 net_avahi_stop box
