@@ -240,7 +240,7 @@ static uint64_t newest_to_keep(const struct sender *s, const struct log_info *in
 	}
 	if (!s->newest_from || gap <= s->newest_from)
 		return 0;
-	keep = s->newest_from / 2 / logs;
+	keep = (s->newest_from / 2 < NEWEST_WHOLE ? s->newest_from / 2 : NEWEST_WHOLE) / logs;
 	if (keep > NEWEST_KEEP_MAX)
 		keep = NEWEST_KEEP_MAX;
 	if (least > s->newest_from)

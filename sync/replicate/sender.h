@@ -20,11 +20,16 @@ void sender_tally(struct sender *s, struct wire_tally *t);
 
 /* Newest first: when sender_plan finds more entries to send of a space than `from`, the older ones go
  * without their payloads (state 1), but for those that others need to judge by: entries that found a
- * space, and those named as rules. The newest, half of `from` shared by the logs, go whole. The other
- * side then asks for the other payloads, newest first. 0: never, as in bundles. */
+ * space, and those named as rules. The newest, half of `from` (at most NEWEST_WHOLE) shared by the logs,
+ * go whole. The other side then asks for the other payloads, newest first. 0: never, as in bundles.
+ *
+ * NEWEST_FROM: what comes in two pieces is stored twice and folded late, twice the work of the other
+ * side. Fewer entries than that are there in seconds on a local network, and in a few minutes on
+ * the slowest of lines. */
 void sender_newest_first(struct sender *s, uint64_t from);
 enum {
-	NEWEST_FROM = 16384,
+	NEWEST_FROM = 65536,
+	NEWEST_WHOLE = 8192,
 	NEWEST_KEEP_MIN = 16, /* of each log, whatever its share */
 	NEWEST_KEEP_MAX = 1024
 };
