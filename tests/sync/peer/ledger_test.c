@@ -78,6 +78,63 @@ static void the_first_sync_of_a_large_community_fits_into_a_day(void **state)
 	assert_int_equal(refused, 0);
 }
 
+/* A box that has the headers of all logs is given their payloads: no log begins anew. */
+static void payloads_that_follow_their_headers_begin_no_log(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "log.db");
+	_cleanup_(log_closep) struct log_store *log = NULL;
+	_cleanup_(secret_freep) struct secret *key = test_key(1);
+	struct log_id here = {.appliance = *secret_pubkey(key)}, other = log_of(1, 1);
+	struct ingest run = {.id = &here, .first = 1, .n = 3};
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 1);
+	assert_ok(log_open(&(struct log_open){.path = path,
+					      .mode = DB_TEST_NOSYNC,
+					      .env = &t.env,
+					      .self = here.appliance},
+			   &log));
+	assert_ok(log_begin(log));
+	assert_ok(log_append(log,
+			     &(struct log_append){.author = key,
+						  .appliance = key,
+						  .time = 1700000000000,
+						  .payload = span_str("{\"type\":\"x\"}")},
+			     &here.space));
+	assert_ok(log_commit(log));
+	here.incarnation = log_incarnation(log);
+	assert_int_equal(ledger_first(log, &run), 2);
+	run.first = 7;
+	assert_int_equal(ledger_first(log, &run), 7);
+	run = (struct ingest){.id = &other, .first = 1, .n = 3};
+	assert_int_equal(ledger_first(log, &run), 1);
+	assert_int_equal(ledger_first(log, NULL), 0);
+	assert_int_equal(ledger_first(NULL, &run), 1);
+}
+
+/* And what begins none has room when all the logs of a day have come. */
+static void payloads_have_room_when_the_logs_of_a_day_are_there(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (uint64_t i = 0; i < LIMIT_PEER_DAY_LOGS / 2; i++) {
+		log.incarnation = i;
+		assert_int_equal(ledger_room(l, &peer, &log, 1, 2, 800), LEDGER_ITEMS);
+	}
+	for (uint64_t i = 0; i < LIMIT_PEER_DAY_LOGS / 2; i++) {
+		log.incarnation = i;
+		assert_int_equal(ledger_room(l, &peer, &log, 2, 2, 800), LEDGER_ITEMS);
+	}
+	log.incarnation = LIMIT_PEER_DAY_LOGS;
+	assert_int_equal(ledger_room(l, &peer, &log, 1, 2, 800), LEDGER_LOGS);
+}
+
 static void the_last_eighth_of_a_disk_is_not_for_peers(void **state)
 {
 	const uint64_t gib = (uint64_t)1 << 30;
@@ -427,6 +484,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs),
 		cmocka_unit_test(the_first_sync_of_a_large_community_fits_into_a_day),
+		cmocka_unit_test(payloads_that_follow_their_headers_begin_no_log),
+		cmocka_unit_test(payloads_have_room_when_the_logs_of_a_day_are_there),
 		cmocka_unit_test(the_last_eighth_of_a_disk_is_not_for_peers),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
