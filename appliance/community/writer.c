@@ -26,15 +26,15 @@ struct writer {
 	void (*on_commit)(void *ctx);
 	void *on_commit_ctx;
 	_Atomic uint64_t generation;
-	/* By the monotonic clock, in ms: since when something waits to be done, 0: nothing does; when the next
-	 * piece of it may be done, and what comes before it. */
+	/* By the monotonic clock, in ms: since when something waits to be done, 0: nothing does;
+	 * when the next piece of it may be done, and what comes before it. */
 	int64_t behind_since, piece_from;
 };
 
-/* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy box does
- * not put it off longer than BEHIND_MAX_MS, but then rests BUSY_REST times as long as each piece took; a
- * long piece is followed by a rest even when nobody writes: somebody may want to. What could not be
- * scrubbed is tried again every second. */
+/* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
+ * box does not put it off longer than BEHIND_MAX_MS, but then rests BUSY_REST times as long as each
+ * piece took; a long piece is followed by a rest even when nobody writes: somebody may want to.
+ * What could not be scrubbed is tried again every second. */
 enum { QUIET_MS = 200, BEHIND_MAX_MS = 1500, BUSY_REST = 3, LONG_MS = 500, SCRUB_MS = 1000 };
 
 enum { GROUP_MAX = 256, PIECES_MAX = 1000 };
@@ -113,8 +113,8 @@ static void run_group(struct writer *w, struct job *first)
 		fail_all(first, err);
 		return;
 	}
-	/* What is erased goes from the files before anybody is told that it is gone. Readers or a full
-	 * disk may keep it from that: then it is tried again. */
+	/* What is erased goes from the files before anybody is told that it is gone. Readers or a
+	 * full disk may keep it from that: then it is tried again. */
 	error_free(conn_scrub(w->conn));
 	tell(w);
 }
@@ -163,7 +163,8 @@ static void follow_at_last(struct writer *w)
 		w->piece_from = now + QUIET_MS;
 }
 
-/* Waits for jobs; meanwhile what waits for a quiet moment is done. Called with the lock, and gives it up. */
+/* Waits for jobs; meanwhile what waits for a quiet moment is done. Called with the lock, and gives
+ * it up. */
 static void wait_and_tidy(struct writer *w)
 {
 	int64_t wait = SCRUB_MS, now = now_ms();

@@ -3,7 +3,21 @@
 #include "tests/appliance/community/boxes.h"
 #include "appliance/community/writer.h"
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <stdatomic.h>
+
+/* The box's clock as a person sets it, or a battery that is empty: seconds ahead of the real one. */
+static _Atomic long clock_is_off;
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ret);
+
+	if (id == CLOCK_REALTIME)
+		ret->tv_sec += atomic_load(&clock_is_off);
+	return rc;
+}
 
 struct crowd {
 	struct box a;
@@ -332,6 +346,33 @@ static void nothing_is_taken_after_the_stop_and_what_waited_is_done(void **state
 	crowd_close(&k);
 }
 
+static struct error *put_off(struct conn *c, void *arg)
+{
+	conn_tidy_later(c);
+	return NULL;
+}
+
+/* Fifty years ahead or behind: the quiet moment comes all the same. */
+static void what_waits_for_a_quiet_moment_waits_for_no_clock(void **state)
+{
+	static const long off[] = {0, 1577880000, -1577880000};
+	struct crowd k;
+
+	crowd_open(&k);
+	for (size_t i = 0; i < ARRAY_LEN(off); i++) {
+		uint64_t before = writer_generation(k.w);
+		int turns = 0;
+
+		atomic_store(&clock_is_off, off[i]);
+		assert_ok(writer_run(k.w, put_off, NULL));
+		while (writer_generation(k.w) == before && turns++ < 6000)
+			usleep(10000);
+		assert_true(writer_generation(k.w) > before);
+	}
+	atomic_store(&clock_is_off, 0);
+	crowd_close(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +384,7 @@ int main(void)
 		cmocka_unit_test(a_view_that_could_not_follow_its_log_is_caught_up_by_itself),
 		cmocka_unit_test(a_view_is_made_anew_while_others_write),
 		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
+		cmocka_unit_test(what_waits_for_a_quiet_moment_waits_for_no_clock),
 	};
 
 	return run_group(tests);
