@@ -112,6 +112,26 @@ struct topic_here {
 	bool forum_known;
 };
 
+/* Larger ones are shown as they were until the writer comes to them: nobody waits for seconds. */
+enum { FRESHEN_MAX = 2000 };
+
+static struct error *freshen_job(struct conn *c, void *arg)
+{
+	const struct topic *t = arg;
+
+	return object_freshen(c, &t->space, &t->id);
+}
+
+/* While a box fills, folding what came of an older time is put off: not of what somebody reads now.
+ */
+static struct error *freshen(struct request *r, const struct hash *id, struct topic *io)
+{
+	if (io->posts > FRESHEN_MAX || !object_is_late(request_conn(r), id))
+		return NULL;
+	TRY(request_write(r, freshen_job, io));
+	return topic_get(request_conn(r), id, io);
+}
+
 static struct error *topic_of_path(struct request *r, struct topic_here *ret)
 {
 	const char *text = request_param(r, "id");
@@ -122,6 +142,7 @@ static struct error *topic_of_path(struct request *r, struct topic_here *ret)
 	       error_new(ERR_NOT_FOUND, N_("There is no conversation at this address.")));
 	*ret = (struct topic_here){.forum_known = true};
 	TRY(topic_get(request_conn(r), &id, &ret->topic));
+	TRY(freshen(r, &id, &ret->topic));
 	TRY(place_of(r, &ret->topic.space, &ret->place));
 	e = forum_get(request_conn(r), &ret->topic.forum, &ret->forum);
 	if (error_is(e, ERR_NOT_FOUND) || (!e && !hash_eq(&ret->forum.space, &ret->topic.space))) {
@@ -175,8 +196,8 @@ static struct error *show_topic(struct request *r, const struct topic_here *t, i
 	}
 	e = dates_of(r, &t->topic.space, &l.dates);
 	if (!e)
-		e = post_page(request_conn(r), t->topic.num, (page - 1) * POSTS_A_PAGE + 1, POSTS_A_PAGE,
-		      add_post, &l);
+		e = post_page(request_conn(r), t->topic.num, (page - 1) * POSTS_A_PAGE + 1,
+			      POSTS_A_PAGE, add_post, &l);
 	if (e) {
 		json_decref(context);
 		return e;
