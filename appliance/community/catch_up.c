@@ -3,7 +3,8 @@
 #include "appliance/community/community_priv.h"
 
 enum { HURRY = 128 }; /* arrivals in a batch from which on it is no ordinary one */
-/* Ops that an ordinary one may fold again at once: some of its own, and for each arrival some more. */
+/* Ops that an ordinary one may fold again at once: some of its own, and for each arrival some more.
+ */
 enum { SPARE = 64, SPARE_EACH = 4 };
 #define SPARE_BY_ARRIVALS SIZE_MAX
 
@@ -112,7 +113,8 @@ static struct error *catch_up(struct conn *c, const struct catch_up_how *how, bo
 }
 
 /* Others may have changed who reads: keys that are owed are handed out. */
-static struct error *catch_up_and_owe(struct conn *c, const struct catch_up_how *how, bool *ret_more)
+static struct error *catch_up_and_owe(struct conn *c, const struct catch_up_how *how,
+				      bool *ret_more)
 {
 	TRY(catch_up(c, how, ret_more));
 	return *ret_more ? NULL : keys_settle_all(c);

@@ -280,6 +280,8 @@ struct recs_walk {
 	int64_t after; /* the number of the last one given */
 };
 void recs_walk_release(struct recs_walk *w);
+/* The first page of it. */
+struct error *recs_page(struct conn *c, enum view_stmt which, int64_t by, struct recs *ret) MUST;
 /* The next, borrowed until the call after; NULL: that was all. */
 struct error *recs_next(struct conn *c, struct recs_walk *w, struct op_rec **ret) MUST;
 struct places {

@@ -67,8 +67,9 @@ static struct error *object_behind(struct conn *c, int64_t after, struct object 
 struct error *loose_next(struct conn *c, int64_t after, loose_fn *fn, void *ctx, int64_t *ret_row,
 			 bool *ret_ruled)
 {
-	_cleanup_(recs_release) struct recs all = {0};
+	_cleanup_(recs_walk_release) struct recs_walk all = {.which = OPS_OF_OBJECT};
 	struct object o = {.num = 0};
+	struct op_rec *r;
 
 	*ret_ruled = false;
 	TRY(memory_load(c));
@@ -76,14 +77,14 @@ struct error *loose_next(struct conn *c, int64_t after, loose_fn *fn, void *ctx,
 	*ret_row = o.num;
 	if (!o.num)
 		return NULL;
-	TRY(recs_load(c, OPS_OF_OBJECT, o.num, &all));
-	for (size_t i = 0; i < all.n; i++) {
-		*ret_ruled |= all.p[i].kind == OP_UNKNOWN ||
-			      (all.p[i].kind == OP_CONTENT && !may_be_loose(&all.p[i]));
-		if (may_be_loose(&all.p[i]))
-			TRY(give_op(c, &all.p[i], fn, ctx));
+	for (all.by = o.num;;) {
+		TRY(recs_next(c, &all, &r));
+		if (!r)
+			return NULL;
+		*ret_ruled |= r->kind == OP_UNKNOWN || (r->kind == OP_CONTENT && !may_be_loose(r));
+		if (may_be_loose(r))
+			TRY(give_op(c, r, fn, ctx));
 	}
-	return NULL;
 }
 
 /* --- letting go --- */

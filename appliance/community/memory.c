@@ -144,7 +144,8 @@ static struct error *load_keys(struct conn *c)
 	}
 }
 
-/* Its tables contradict each other, as after a disk that forgot what it had promised: it is made anew. */
+/* Its tables contradict each other, as after a disk that forgot what it had promised: it is made
+ * anew. */
 static struct error *damaged_view(void)
 {
 	return error_new(ERR_CORRUPT, N_("The pages' tables of this box are damaged."));
@@ -216,9 +217,7 @@ static struct error *load_rule(struct conn *c, struct space *s, const struct op_
 
 	TRY(rec_places(c, r, &a, &places));
 	TRY(rec_parse(c, r, &op, &body, &kind));
-	if (kind != OP_RULES)
-		return NULL;
-	for (size_t i = 0; i < places.n; i++) {
+	for (size_t i = 0; i < places.n && kind == OP_RULES; i++) {
 		const struct vlog *l = vlog_of(c, places.p[i].log);
 
 		rules_add(s->rules, &op,
@@ -230,12 +229,16 @@ static struct error *load_rule(struct conn *c, struct space *s, const struct op_
 
 static struct error *load_rules(struct conn *c, struct space *s)
 {
-	_cleanup_(recs_release) struct recs all = {0};
+	_cleanup_(recs_walk_release) struct recs_walk all = {.which = OPS_OF_RULES, .by = s->num};
+	struct op_rec *r;
 	bool moved;
 
-	TRY(recs_load(c, OPS_OF_RULES, s->num, &all));
-	for (size_t i = 0; i < all.n; i++)
-		TRY(load_rule(c, s, &all.p[i]));
+	for (;;) {
+		TRY(recs_next(c, &all, &r));
+		if (!r)
+			break;
+		TRY(load_rule(c, s, r));
+	}
 	rules_settle(s->rules);
 	s->epoch = rules_epoch(s->rules);
 	/* What the view opened before, it opened with these. */

@@ -151,6 +151,14 @@ static struct error *next_page(struct conn *c, struct recs_walk *w)
 	return read_all(c, st, &w->page);
 }
 
+struct error *recs_page(struct conn *c, enum view_stmt which, int64_t by, struct recs *ret)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, which);
+
+	db_bind(st, "iii", by, (int64_t)0, (int64_t)RECS_PAGE);
+	return read_all(c, st, ret);
+}
+
 struct error *recs_next(struct conn *c, struct recs_walk *w, struct op_rec **ret)
 {
 	if (w->at == w->page.n)

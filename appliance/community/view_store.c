@@ -95,11 +95,13 @@ const char *const view_sql[VIEW_STMTS] = {
 	[OPS_DROP] = "DELETE FROM op WHERE num = ?1",
 	[OPS_BY_ID] = "SELECT " OP_COLUMNS " FROM op WHERE prefix = ?1 AND id = ?2",
 	[OPS_BY_NUM] = "SELECT " OP_COLUMNS " FROM op WHERE num = ?1",
-	[OPS_OF_OBJECT] = "SELECT " OP_COLUMNS " FROM op WHERE object = ?1",
+	[OPS_OF_OBJECT] = "SELECT " OP_COLUMNS " FROM op WHERE object = ?1 AND num > ?2"
+			  " ORDER BY num LIMIT ?3",
 	[OPS_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM op WHERE object = ?1 LIMIT ?2)",
 	[OPS_OF_SPACE] = "SELECT " OP_COLUMNS " FROM op WHERE num > ?2 AND space = ?1"
 			 " AND kind NOT IN (3, 4) ORDER BY num LIMIT ?3",
-	[OPS_OF_RULES] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 4 ORDER BY num",
+	[OPS_OF_RULES] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 4"
+			 " AND num > ?2 ORDER BY num LIMIT ?3",
 	[OPS_NOT_OPENED] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 7"
 			   " AND num > ?2 ORDER BY num LIMIT ?3",
 	[OPS_THAT_ERASE] = "SELECT " OP_COLUMNS " FROM op WHERE space = ?1 AND kind = 5",

@@ -3,6 +3,7 @@
  * away by it, and whoever names rules must not hold others up. */
 #include "tests/appliance/community/town.h"
 #include "appliance/community/community_priv.h"
+#include <sys/resource.h>
 #include <time.h>
 
 enum { MANY = 2600 }; /* rows of a cut that do not fit into one entry */
@@ -178,6 +179,110 @@ static void the_ops_of_a_space_are_walked_over_in_pages(void **state)
 	town_close(&t);
 }
 
+static long peak_kib(void)
+{
+	struct rusage use;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &use), 0);
+	return use.ru_maxrss;
+}
+
+/* Rows of ops that only have a place in the order, as many as a topic could have in a century. */
+static int64_t make_rows(struct town *t, unsigned n)
+{
+	const struct space *s = space_of(t->a.c, &t->space);
+	struct object o;
+	struct op_rec r;
+
+	assert_ok(object_find(t->a.c, &t->topic, s->num, &o));
+	assert_true(o.num);
+	assert_ok(rec_find(t->a.c, &t->topic, &r));
+	r.object = o.num;
+	r.kind = OP_UNKNOWN;
+	for (unsigned i = 0; i < n; i++) {
+		r.seen[0] = r.id;
+		r.nseen = 1;
+		memcpy(r.id.b + 4, &i, sizeof(i));
+		r.id.b[0] = (uint8_t)(i * 2654435761U >> 24);
+		r.time++;
+		assert_ok(rec_add(t->a.c, &r));
+	}
+	return o.num;
+}
+
+/* Folding a topic again, however long it is, takes little for each op. */
+static void a_very_long_topic_takes_little_memory(void **state)
+{
+	enum { OPS = 100000, BYTES_EACH = 250 };
+	struct batch b;
+	struct town t;
+	long before;
+	bool more;
+
+	town_open(&t);
+	assert_ok(conn_begin(t.a.c));
+	assert_ok(community_catch_up(t.a.c, 0, &more));
+	b = (struct batch){.c = t.a.c};
+	assert_ok(batch_dirty(&b, make_rows(&t, OPS)));
+	before = peak_kib();
+	assert_ok(batch_finish(&b));
+	assert_true((peak_kib() - before) * 1024 < (long)OPS * BYTES_EACH);
+	assert_int_equal(b.objects[0]->nheads, 1);
+	batch_release(&b);
+	conn_rollback(t.a.c);
+	town_close(&t);
+}
+
+static size_t json_alive;
+
+static void *json_counted(size_t n)
+{
+	json_alive++;
+	return malloc(n);
+}
+
+static void json_uncounted(void *p)
+{
+	json_alive -= p != NULL;
+	free(p);
+}
+
+static struct error *row_says_rules(struct town *t, const struct hash *op)
+{
+	struct op_rec r;
+
+	TRY(rec_find(t->a.c, op, &r));
+	r.kind = OP_RULES;
+	r.object = 0;
+	return rec_set(t->a.c, &r);
+}
+
+/* A row of a damaged view that says of a post that it were a rules op: what was read of it is given back. */
+static void reading_the_rules_keeps_nothing_that_is_none(void **state)
+{
+	json_malloc_t was_malloc;
+	json_free_t was_free;
+	struct hash op;
+	size_t before;
+	struct town t;
+	bool more;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "no rules", &op));
+	assert_ok(conn_begin(t.a.c));
+	assert_ok(community_catch_up(t.a.c, 0, &more));
+	assert_ok(row_says_rules(&t, &op));
+	memory_drop(t.a.c);
+	json_get_alloc_funcs(&was_malloc, &was_free);
+	json_set_alloc_funcs(json_counted, json_uncounted);
+	before = json_alive;
+	assert_ok(memory_load(t.a.c));
+	assert_int_equal(json_alive, before);
+	json_set_alloc_funcs(was_malloc, was_free);
+	conn_rollback(t.a.c);
+	town_close(&t);
+}
+
 /* What was erased still lies in the files when readers were in the way: a transaction that fails
  * afterwards is no reason to leave it there. */
 static void a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed(void **state)
@@ -203,6 +308,8 @@ int main(void)
 		cmocka_unit_test(erasing_one_thing_very_often_costs_no_more_than_once),
 		cmocka_unit_test(the_ops_of_a_space_are_walked_over_in_pages),
 		cmocka_unit_test(a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed),
+		cmocka_unit_test(a_very_long_topic_takes_little_memory),
+		cmocka_unit_test(reading_the_rules_keeps_nothing_that_is_none),
 	};
 
 	return run_group(tests);
