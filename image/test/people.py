@@ -56,7 +56,7 @@ def found(box, name="Ateneu"):
     raise Fault("the first run did not end in a running box")
 
 
-def in_a_browser(box, step, *words, seconds=300):
+def in_a_browser(box, step, *words, seconds=600):
     """A step of tests/webui/box.mjs: a real browser on the forwarded ports. Returns what it printed; None: there
     is no browser on this machine."""
     r = subprocess.run(["tests/webui/with-browser", "box.mjs", str(box.http), str(box.https), step, *words],

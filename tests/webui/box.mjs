@@ -66,8 +66,7 @@ const steps = {
 		await page.goto('https://lliure.local/admin/update?lang=en');
 		await must('the page of updates', 'A new update');
 		await page.locator('#file').setInputFiles(file);
-		await click('form[enctype="multipart/form-data"] button');
-		await page.waitForLoadState();
+		await page.locator('form[enctype="multipart/form-data"] button').click({ timeout: 500000 });
 		await must('the update is given', 'being checked');
 	},
 	async read(path, name, password) {
