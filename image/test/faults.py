@@ -437,6 +437,19 @@ def root(t, image, folder):
     seconds = b.wait_page(240)
     t.ok("and with a damaged kernel, too", seconds is not None and "System B" in b.console(), f"{block}\n{b.console()[-2000:]}")
     b.cut()
+    os.unlink(raw)
+    # As it leaves the factory: nothing was ever written to B.
+    raw = fresh_disk(folder, image, "factory.raw")
+    b = Box.on_raw(folder, raw, "factory")
+    for _ in range(4):
+        b.on()
+        b.wait_console("System A on", 200)
+        b.cut()
+    block = disk.boot_state(raw)
+    b.comes_up("after four starts in vain")
+    t.ok("four starts in vain of a new box, whose other slot is empty, and it starts the only one",
+         block["n"] == "4" and block["good"] == "A" and "This box is new" in b.get("/")[1], block)
+    b.cut()
 
 
 def a_block_of(root, path):
