@@ -208,8 +208,6 @@ struct error *body_finish(struct request *r)
 
 void body_release(struct request *r)
 {
-	if (r->body.p)
-		crypto_wipe(r->body.p, r->body.cap); /* may hold a password */
 	buf_release(&r->body);
 	json_decref(STEAL(r->json_body));
 	blob_writer_free(STEAL(r->part_blob));

@@ -34,6 +34,7 @@ struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, co
 	if (!r)
 		abort();
 	r->spool = -1;
+	r->body.secret = true; /* may hold a password */
 	r->server = d->server;
 	r->door_state = d;
 	r->mhd = mhd;
@@ -57,7 +58,7 @@ void request_free(struct request *r)
 	pool_conn_back(r->server->pool, r->conn);
 	body_release(r);
 	answer_unref(r->answer);
-	arena_release(&r->arena);
+	arena_wipe(&r->arena); /* fields of forms: passwords, sheets */
 	crypto_wipe(r, sizeof(*r));
 	free(r);
 }

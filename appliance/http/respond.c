@@ -89,7 +89,8 @@ void respond_not_modified(struct request *r, const char *etag)
 	finish(r, MHD_HTTP_NOT_MODIFIED, m, 0, etag);
 }
 
-/* A page or its JSON: taken from the buffer, with an ETag when it was asked for by GET. */
+/* A page or its JSON: taken from the buffer, and wiped when it was sent (it may be a private space's, or
+ * show a secret once), with an ETag when it was asked for by GET. */
 static void respond_text(struct request *r, int status, const char *type, struct buf *take_b)
 {
 	size_t n = take_b->n;
@@ -107,7 +108,7 @@ static void respond_text(struct request *r, int status, const char *type, struct
 			return;
 		}
 	}
-	m = MHD_create_response_from_buffer(n, buf_steal(take_b), MHD_RESPMEM_MUST_FREE);
+	m = MHD_create_response_from_buffer_with_free_callback(n, buf_steal(take_b), wipe_and_free);
 	if (!m)
 		abort();
 	header_add(m, "Content-Type", type);
@@ -121,16 +122,19 @@ static void respond_text(struct request *r, int status, const char *type, struct
 		respond_not_modified(r, etag);
 }
 
+static int add_text(const char *p, size_t n, void *ctx)
+{
+	buf_add(ctx, p, n);
+	return 0;
+}
+
 static void respond_json(struct request *r, int status, const json_t *j)
 {
-	struct buf b = {0};
-	char *text = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
+	struct buf b = {.secret = true};
 
-	if (!text)
+	if (json_dump_callback(j, add_text, &b, JSON_COMPACT | JSON_ENCODE_ANY))
 		abort();
-	buf_puts(&b, text);
 	buf_putc(&b, '\n');
-	free(text);
 	respond_text(r, status, "application/json", &b);
 }
 
@@ -138,7 +142,7 @@ struct error *respond_page_status(struct request *r, int status, const char *tem
 				  const char *title, json_t *take_context)
 {
 	struct error *e;
-	struct buf b = {0};
+	struct buf b = {.secret = true};
 
 	if (r->json) {
 		respond_json(r, status, take_context);

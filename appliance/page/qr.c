@@ -23,7 +23,7 @@ static void add_row(struct buf *b, const unsigned char *row, int width, int y)
 struct error *qr_make(const char *text, struct qr *ret)
 {
 	QRcode *code = QRcode_encodeString(text, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
-	struct buf b = {0};
+	struct buf b = {.secret = true}; /* it may say a recovery sheet */
 
 	if (!code && errno == ERANGE)
 		return error_new(ERR_LIMIT, N_("This is too long for a square code."));
@@ -33,12 +33,13 @@ struct error *qr_make(const char *text, struct qr *ret)
 		add_row(&b, code->data + y * code->width, code->width, y);
 	ret->size = code->width + 2 * QUIET;
 	ret->path = buf_steal(&b);
+	explicit_bzero(code->data, (size_t)code->width * (size_t)code->width);
 	QRcode_free(code);
 	return NULL;
 }
 
 void qr_release(struct qr *q)
 {
-	free(q->path);
+	wipe_and_free(q->path);
 	q->path = NULL;
 }

@@ -54,7 +54,7 @@ static json_t *lines_json(const struct sheet *s)
 static struct error *qr_json(const struct sheet *s, const char *behind, json_t **ret)
 {
 	char compact[SHEET_COMPACT];
-	struct buf text = {0};
+	struct buf text = {.secret = true};
 	struct error *e;
 	struct qr q;
 
@@ -65,7 +65,6 @@ static struct error *qr_json(const struct sheet *s, const char *behind, json_t *
 		text.p[i] = (uint8_t)toupper(text.p[i]);
 	e = qr_make(buf_str(&text), &q);
 	crypto_wipe(compact, sizeof(compact));
-	crypto_wipe(text.p, text.n);
 	buf_release(&text);
 	TRY(e);
 	*ret = json_pack("{s:i, s:s}", "size", q.size, "path", q.path);
@@ -82,6 +81,19 @@ static struct error *sheet_json(struct request *r, const struct sheet *s, struct
 	json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:O}", "number", s->share.number,
 					      "lines", lines_json(s), "qr", qr, "peers", f->peers));
 	return NULL;
+}
+
+/* All texts in it: jansson frees them as they are. */
+static void wipe_texts(json_t *v)
+{
+	const char *key;
+	json_t *in;
+	size_t i;
+
+	if (json_is_string(v))
+		explicit_bzero((char *)json_string_value(v), json_string_length(v));
+	json_object_foreach(v, key, in) wipe_texts(in);
+	json_array_foreach(v, i, in) wipe_texts(in);
 }
 
 struct noting {
@@ -125,6 +137,7 @@ static struct error *make(struct request *r, struct finding *f, json_t **ret)
 		e = sheet_json(r, &sheets[i], f, list);
 	guarded_free(sheets);
 	if (e) {
+		wipe_texts(list);
 		json_decref(list);
 		return e;
 	}
@@ -148,5 +161,9 @@ struct error *sheets_print(struct request *r)
 	buf_release(&f.code);
 	json_decref(f.peers);
 	TRY(e);
-	return respond_page(r, "admin_sheets", request_text(r, N_("Recovery sheets")), context);
+	json_incref(context);
+	e = respond_page(r, "admin_sheets", request_text(r, N_("Recovery sheets")), context);
+	wipe_texts(json_object_get(context, "sheets"));
+	json_decref(context);
+	return e;
 }

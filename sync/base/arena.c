@@ -21,6 +21,13 @@ void arena_release(struct arena *a)
 	a->used = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+	for (struct arena_block *b = a->top; b; b = b->below)
+		explicit_bzero(b->bytes, b->used);
+	arena_release(a);
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
 	size_t room = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);

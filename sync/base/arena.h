@@ -16,6 +16,7 @@ struct arena {
 };
 
 void arena_release(struct arena *a);
+void arena_wipe(struct arena *a); /* the same, of what held secrets */
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type */
 void *arena_copy(struct arena *a, const void *p, size_t n);
 char *arena_str(struct arena *a, const char *s);

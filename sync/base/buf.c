@@ -1,11 +1,37 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/base/buf.h"
+#include <malloc.h>
 #include <stdarg.h>
+
+void wipe_and_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
 
 void buf_release(struct buf *b)
 {
-	free(b->p);
-	*b = (struct buf){0};
+	if (b->secret)
+		wipe_and_free(b->p);
+	else
+		free(b->p);
+	*b = (struct buf){.secret = b->secret};
+}
+
+static void grow(struct buf *b, size_t cap)
+{
+	uint8_t *p = b->secret ? malloc(cap) : realloc(b->p, cap);
+
+	if (!p)
+		abort();
+	if (b->secret) {
+		if (b->p)
+			memcpy(p, b->p, b->n + 1);
+		wipe_and_free(b->p);
+	}
+	b->p = p;
+	b->cap = cap;
 }
 
 void buf_clear(struct buf *b)
@@ -24,10 +50,7 @@ uint8_t *buf_reserve(struct buf *b, size_t n)
 	if (want > b->cap) {
 		while (cap < want)
 			cap += cap / 2 + 64;
-		b->p = realloc(b->p, cap);
-		if (!b->p)
-			abort();
-		b->cap = cap;
+		grow(b, cap);
 	}
 	return b->p + b->n;
 }

@@ -12,6 +12,7 @@
 struct buf {
 	uint8_t *p;
 	size_t n, cap;
+	bool secret; /* wiped wherever it leaves: when it grows, and when it is released */
 };
 
 void buf_release(struct buf *b);
@@ -37,5 +38,7 @@ static inline const char *buf_str(const struct buf *b)
 {
 	return b->p ? (const char *)b->p : "";
 }
+/* For memory that malloc gave and that holds a secret: wiped whole, then freed. */
+void wipe_and_free(void *p);
 /* Hand the memory over (malloc'd, terminated); the buffer is empty afterwards. */
 char *buf_steal(struct buf *b);
