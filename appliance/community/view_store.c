@@ -157,8 +157,9 @@ const char *const view_sql[VIEW_STMTS] = {
 	[MEMBER_LIST] = "SELECT " MEMBER_COLUMNS " FROM member WHERE space = ?1"
 			" ORDER BY name COLLATE NOCASE, key",
 	[MEMBER_GET] = "SELECT " MEMBER_COLUMNS " FROM member WHERE space = ?1 AND key = ?2",
+	/* Of two with one name the one that is trusted with more; never by a date that was claimed. */
 	[MEMBER_BY_NAME] = "SELECT " MEMBER_COLUMNS " FROM member WHERE space = ?1 AND name = ?2"
-			   " ORDER BY since, key LIMIT 1",
+			   " ORDER BY role DESC, key LIMIT 1",
 	[MEMBER_DIGEST] = "SELECT " MEMBER_COLUMNS " FROM member WHERE space = ?1 ORDER BY key",
 	[BOX_CLEAR] = "DELETE FROM box WHERE space = ?1",
 	[BOX_PUT] = "INSERT OR REPLACE INTO box(space, key, name, mode, keeper)"

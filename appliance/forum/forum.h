@@ -48,7 +48,7 @@ struct forum {
 	struct hash id, space;
 	char slug[LIMIT_SLUG + 1], title[LIMIT_TITLE + 1], about[LIMIT_ABOUT + 1];
 	bool closed;
-	bool plain; /* false: an older forum of the space has the same slug; the address needs the
+	bool plain; /* false: another forum of the space has the same slug; the address needs the
 		       id */
 	int64_t topics, posts, last_ms; /* only from forum_each and forum_by_name */
 };

@@ -84,7 +84,8 @@ struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret
 	return NULL;
 }
 
-/* "SLUG" is the oldest forum that claims it, "SLUG~ID8" any. */
+/* "SLUG" is the forum with the first id of those that claim it (a date is only claimed, and whoever looks
+ * before opening one finds it taken), "SLUG~ID8" any. */
 struct error *forum_by_name(struct conn *c, const struct hash *space, const char *name,
 			    struct forum *ret)
 {

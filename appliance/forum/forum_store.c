@@ -52,7 +52,7 @@ static const char *const migrations[] = {
 #define FORUM_COLUMNS                                                                              \
 	"f.id, f.space, f.slug, f.title, f.about, f.closed, NOT EXISTS(SELECT 1 FROM forum o "     \
 	"WHERE"                                                                                    \
-	" o.space = f.space AND o.slug = f.slug AND (o.time, o.id) < (f.time, f.id))"
+	" o.space = f.space AND o.slug = f.slug AND o.id < f.id)"
 #define FORUM_COUNTS                                                                               \
 	", (SELECT count(*) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "      \
 	"t.hidden),"                                                                               \
@@ -77,9 +77,9 @@ static const char *const sql[FORUM_STMTS] = {
 	[FORUM_CHANGE] = "UPDATE forum SET title = ?2, about = ?3, closed = ?4 WHERE id = ?1",
 	[FORUM_GET] = "SELECT " FORUM_COLUMNS ", 0, 0, 0 FROM forum f WHERE f.id = ?1",
 	[FORUM_EACH] = "SELECT " FORUM_COLUMNS FORUM_COUNTS
-		       " FROM forum f WHERE f.space = ?1 ORDER BY f.title, f.time, f.id",
+		       " FROM forum f WHERE f.space = ?1 ORDER BY f.title, f.id",
 	[FORUM_BY_SLUG] = "SELECT " FORUM_COLUMNS FORUM_COUNTS
-			  " FROM forum f WHERE f.space = ?1 AND f.slug = ?2 ORDER BY f.time, f.id",
+			  " FROM forum f WHERE f.space = ?1 AND f.slug = ?2 ORDER BY f.id",
 	[TOPIC_ADD] =
 		"INSERT INTO topic(id, space, forum, title, author, kind, by_name, time, closed,"
 		" pinned, hidden, posts, active, rank, shuts)"

@@ -18,8 +18,8 @@ static const char *const sql[STMTS] = {
 	[GET] = COLUMNS " WHERE id=?1",
 	[END] = "UPDATE vouch SET withdrawn=?2 WHERE id=?1",
 	[FORGET] = "DELETE FROM vouch WHERE id=?1",
-	[FOR] = COLUMNS " WHERE key=?1 AND withdrawn IS NULL ORDER BY time, id LIMIT ?2",
-	[BY] = COLUMNS " WHERE box=?1 AND withdrawn IS NULL ORDER BY time, id LIMIT ?2",
+	[FOR] = COLUMNS " WHERE key=?1 AND withdrawn IS NULL ORDER BY id LIMIT ?2",
+	[BY] = COLUMNS " WHERE box=?1 AND withdrawn IS NULL ORDER BY id LIMIT ?2",
 	[DIGEST] = COLUMNS " WHERE space=?1 ORDER BY id",
 };
 

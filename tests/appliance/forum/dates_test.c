@@ -122,12 +122,65 @@ static void a_persons_list_follows_no_single_clock(void **state)
 	town_close(&t);
 }
 
+static struct hash open_forum(struct town *t, struct box *b, const char *slug)
+{
+	struct hash id;
+
+	assert_ok(box_submit(b, &t->space, "forum.create", NULL, t->who[FOUNDER],
+			     json_pack("{s:s, s:s}", "slug", slug, "title", "Same"), &id));
+	return id;
+}
+
+/* Two open a forum of one address without knowing of each other; one of them says that it was in 1970. */
+static void an_address_is_not_won_by_an_early_date(void **state)
+{
+	struct town t;
+	char slug[8];
+
+	town_open(&t);
+	test_env_pass(&t.b.env, -FIFTY_YEARS);
+	for (int i = 0; i < 8; i++) {
+		struct hash x, y, *first;
+		struct forum fa, fb;
+
+		snprintf(slug, sizeof(slug), "s%d", i);
+		x = open_forum(&t, &t.a, slug);
+		y = open_forum(&t, &t.b, slug);
+		meet(&t.a, &t.b);
+		first = memcmp(x.b, y.b, sizeof(x.b)) < 0 ? &x : &y;
+		assert_ok(forum_by_name(t.a.c, &t.space, slug, &fa));
+		assert_ok(forum_by_name(t.b.c, &t.space, slug, &fb));
+		assert_id_equal(&fa.id, first);
+		assert_id_equal(&fb.id, first);
+	}
+	town_close(&t);
+}
+
+static void a_name_is_not_won_by_an_early_date(void **state)
+{
+	struct town t;
+	struct member m;
+
+	town_open(&t);
+	test_env_pass(&t.b.env, -FIFTY_YEARS);
+	town_add(&t, &t.b, t.who[FOUNDER], STRANGER, "member");
+	meet(&t.a, &t.b);
+	assert_agree(&t);
+	assert_ok(member_by_name(t.a.c, &t.space, role_name(ROLE_MEMBER), &m));
+	assert_id_equal(&m.key, KEY(&t, STEWARD));
+	assert_ok(member_by_name(t.b.c, &t.space, role_name(ROLE_MEMBER), &m));
+	assert_id_equal(&m.key, KEY(&t, STEWARD));
+	town_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_date_from_the_future_is_doubted_and_bounded_from_below),
 		cmocka_unit_test(what_is_older_than_the_space_is_doubted_unless_it_was_brought),
 		cmocka_unit_test(a_persons_list_follows_no_single_clock),
+		cmocka_unit_test(an_address_is_not_won_by_an_early_date),
+		cmocka_unit_test(a_name_is_not_won_by_an_early_date),
 	};
 
 	return run_group(tests);

@@ -462,6 +462,25 @@ static void erasing_again_in_the_middle_of_a_merge_loses_nothing(void **state)
 	house_close(&h);
 }
 
+/* The oldest of more than are counted is the best: it comes first, also where it arrived first. */
+static void the_best_is_found_among_however_many(void **state)
+{
+	struct answer a;
+	struct hash best, many;
+	struct house h;
+
+	house_open(&h, 9);
+	best = topic(&h, "Castanyada", "castanyada");
+	many = topic(&h, "Altres coses", "x");
+	for (int i = 0; i < SEARCH_COUNT_MAX + 1; i++)
+		post(&h, &many, "una castanyada entre moltes altres paraules d'aquest barri");
+	a = ask(&h, "castanyada");
+	assert_int_equal(a.count, SEARCH_COUNT_MAX);
+	assert_memory_equal(&a.found[0].id, &best, sizeof(best));
+	answer_release(&a);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +498,7 @@ int main(void)
 		cmocka_unit_test(no_byte_of_what_was_erased_stays_in_the_view),
 		cmocka_unit_test(an_old_version_that_was_erased_goes_too),
 		cmocka_unit_test(erasing_again_in_the_middle_of_a_merge_loses_nothing),
+		cmocka_unit_test(the_best_is_found_among_however_many),
 	};
 
 	return run_group(tests);
