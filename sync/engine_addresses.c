@@ -320,7 +320,7 @@ static void told_one(struct sync *s, const struct pubkey *by, struct span body, 
 	struct error *err = statement_read(body, &job.said);
 
 	if (error_is(err, ERR_SIGNATURE))
-		engine_misdeed(s, by, MISDEED_FORGED, error_english(err));
+		engine_misdeed(s, by, MISDEED_FORGED, error_stored(err));
 	if (err || pubkey_eq(&job.said.key, secret_pubkey(s->o.self))) {
 		error_free(err);
 		return;

@@ -148,7 +148,7 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 	o = (struct outcome){.key = job->key,
 			     .address = job->address,
 			     .report = &ran.report,
-			     .error = ran.err ? error_english(ran.err) : NULL,
+			     .error = ran.err ? error_stored(ran.err) : NULL,
 			     .asked = job->asked,
 			     .theirs = ran.theirs,
 			     .n_theirs = ran.n_theirs};

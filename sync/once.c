@@ -102,7 +102,7 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	TRY(open_log(o, &log));
 	err = exchange_once(o, &p, log, ledger, &outcome, theirs, &report);
 	outcome.address = p.address;
-	outcome.error = err ? error_english(err) : NULL;
+	outcome.error = err ? error_stored(err) : NULL;
 	later = outcome_write(&o->host, o->env, &outcome);
 	if (!later)
 		later = o->host.write(o->host.ctx, save_ledger, ledger);

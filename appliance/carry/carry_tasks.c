@@ -64,7 +64,7 @@ static struct error *check_files(struct doing *d, struct carry_stick *v)
 
 		if (e)
 			snprintf(v->files[i].trouble, sizeof(v->files[i].trouble), "%s",
-				 error_english(e));
+				 error_stored(e));
 		error_free(e);
 		if (!v->files[i].own)
 			v->news += v->files[i].news;
@@ -139,7 +139,7 @@ static struct error *take_file(struct doing *d, int fd, const char *name, enum c
 				   .bytes = r.bytes_in,
 				   .cut = r.cut,
 				   .receipt = receipt,
-				   .error = e ? error_english(e) : ""};
+				   .error = e ? error_stored(e) : ""};
 
 	add_report(&d->view.report, &r);
 	record(d, &rec);
@@ -276,7 +276,7 @@ struct error *task_write_stick(struct doing *d)
 				   .entries = d->view.written.n.entries,
 				   .bytes = d->view.written.n.bytes,
 				   .receipt = d->view.written.receipt,
-				   .error = e ? error_english(e) : ""};
+				   .error = e ? error_stored(e) : ""};
 
 	record(d, &rec);
 	return e;

@@ -29,7 +29,8 @@ static json_t *found_json(struct request *r, const struct carry_found *f)
 			 request_date(r, f->time_ms), "date_text", request_date_text(r, f->time_ms),
 			 "entries", (json_int_t)f->entries, "news", (json_int_t)f->news, "own",
 			 f->own, "cut", !f->whole && !f->damaged && !*f->trouble, "damaged",
-			 f->damaged, "readable", !*f->trouble, "trouble", f->trouble);
+			 f->damaged, "readable", !*f->trouble, "trouble",
+			 request_stored_text(r, f->trouble));
 }
 
 static json_t *job_of(struct request *r, const char *id, bool *busy)
@@ -124,7 +125,7 @@ static struct error *add_record(void *ctx, const struct carry_record *x)
 		request_date_text(l->r, x->when_ms), "took", x->kind == CARRY_TAKE_STICK, "wrote",
 		x->kind == CARRY_WRITE_STICK, "phone", x->kind == CARRY_TAKE_PHONE, "entries",
 		(json_int_t)x->entries, "size_text", request_size_text(l->r, x->bytes),
-		"sentences", "error", x->error, "receipt_url");
+		"sentences", "error", request_stored_text(l->r, x->error), "receipt_url");
 
 	if (x->kind != CARRY_WRITE_STICK && !*x->error)
 		json_object_set_new(o, "sentences", carry_report_json(l->r, &report));

@@ -16,10 +16,11 @@ static struct error *parse_key(const char *text, struct pubkey *ret)
 static struct error *print_conduct(void *ctx, const struct conduct *c)
 {
 	FILE *out = ctx;
+	char said[CONDUCT_WORDS];
 
 	fprintf(out, "%s %s %llu %s%s%s\n", ID(&c->peer), misdeed_name(c->what),
 		(unsigned long long)c->count, misdeed_msgid(c->what), *c->words ? " " : "",
-		c->words);
+		error_stored_text(c->words, NULL, NULL, said, sizeof(said)));
 	return NULL;
 }
 

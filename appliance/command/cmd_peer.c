@@ -58,6 +58,7 @@ static struct error *add_peer_json(struct peer_list *l, const struct peer *p)
 {
 	json_t *terms, *row;
 	struct peer_terms t;
+	char said[PEER_ERROR];
 	bool doubted;
 
 	TRY(restored_doubted(l->conn, &p->key, &doubted));
@@ -67,7 +68,8 @@ static struct error *add_peer_json(struct peer_list *l, const struct peer *p)
 			ID(&p->key), "name", p->name, "address", p->address, "read_only",
 			p->read_only, "how", hows[p->how], "added", (json_int_t)p->added_ms,
 			"last_ok", (json_int_t)p->last_ok_ms, "last_try",
-			(json_int_t)p->last_try_ms, "error", p->last_error, "ended",
+			(json_int_t)p->last_try_ms, "error",
+			error_stored_text(p->last_error, NULL, NULL, said, sizeof(said)), "ended",
 			peer_terms_over(p->until_ms, env_now(l->run->app->env)), "doubted", doubted,
 			"terms", terms);
 	json_array_append_new(l->list, row);

@@ -28,11 +28,13 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 static struct error *add_peer(void *ctx, const struct peer *p)
 {
 	struct status *st = ctx;
+	char said[PEER_ERROR];
 
 	json_array_append_new(
 		st->list, json_pack("{s:s, s:s, s:s, s:b, s:I, s:s}", "key", ID(&p->key), "name",
 				    p->name, "address", p->address, "read_only", p->read_only,
-				    "last_ok", (json_int_t)p->last_ok_ms, "error", p->last_error));
+				    "last_ok", (json_int_t)p->last_ok_ms, "error",
+				    error_stored_text(p->last_error, NULL, NULL, said, sizeof(said))));
 	return NULL;
 }
 

@@ -110,6 +110,8 @@ const char *request_text(struct request *r, const char *msgid); /* translated */
 /* The error's sentence in the reader's language, in the arena; for form.error. Consumes the error.
  */
 const char *request_error_text(struct request *r, struct error *take_e);
+/* The sentence of an error that was kept (error_stored), likewise. */
+const char *request_stored_text(struct request *r, const char *stored);
 /* The uploaded file of a ROUTE_UPLOAD: its blob and name; false when there is none. */
 bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size,
 		    const char **ret_name);

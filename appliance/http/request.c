@@ -276,6 +276,14 @@ const char *request_error_text(struct request *r, struct error *take_e)
 	return arena_str(&r->arena, text);
 }
 
+const char *request_stored_text(struct request *r, const char *stored)
+{
+	char text[2048];
+
+	error_stored_text(stored, language_translate, (void *)r->language, text, sizeof(text));
+	return arena_str(&r->arena, text);
+}
+
 bool request_upload(struct request *r, struct hash *ret_blob, uint64_t *ret_size,
 		    const char **ret_name)
 {

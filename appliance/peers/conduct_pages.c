@@ -35,7 +35,8 @@ static struct error *add_misdeed(void *ctx, const struct conduct *c)
 			      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
 					misdeed_name(c->what), "text",
 					request_text(p->r, misdeed_msgid(c->what)), "count",
-					(json_int_t)c->count, "words", c->words, "first_text",
+					(json_int_t)c->count, "words",
+					request_stored_text(p->r, c->words), "first_text",
 					request_date_text(p->r, c->first_ms), "last",
 					request_date(p->r, c->last_ms), "last_text",
 					request_date_text(p->r, c->last_ms), "new", !c->seen));

@@ -87,7 +87,7 @@ struct error *peers_state(struct request *r, const struct peer *p, const char **
 	else if (heard)
 		*ret = heard;
 	else if (*p->last_error)
-		*ret = arena_str(request_arena(r), p->last_error);
+		*ret = request_stored_text(r, p->last_error);
 	else if (!p->last_ok_ms && p->how == PEER_BY_ACCEPTING)
 		*ret = request_text(r, N_("Not met yet. It lets this box in when they meet."));
 	else if (!p->last_ok_ms)
@@ -348,7 +348,7 @@ static struct error *keep_text(void *ctx, const struct receipt *x)
 	struct sync_report report =
 		peers_settled(request_conn(l->r)->local, x, request_arena(l->r));
 
-	l->text = *x->error ? arena_str(request_arena(l->r), request_text(l->r, x->error))
+	l->text = *x->error ? request_stored_text(l->r, x->error)
 			    : peers_report_text(&report, translate, l->r, request_arena(l->r));
 	return NULL;
 }

@@ -161,7 +161,7 @@ static struct error *add_report(void *ctx, const struct receipt *x)
 	size_t n = 0;
 
 	if (*x->error)
-		json_array_append_new(list, json_string(request_text(l->r, x->error)));
+		json_array_append_new(list, json_string(request_stored_text(l->r, x->error)));
 	else
 		n = peers_report_sentences(&report, translate, l->r, request_arena(l->r),
 					   sentences);

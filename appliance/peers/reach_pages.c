@@ -93,7 +93,8 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 					"short", ID_SHORT(&p->key), "met", p->last_ok_ms != 0,
 					"met_text", date_or_nothing(page->r, p->last_ok_ms),
 					"addresses", addresses, "heard", heard, "form",
-					allowance_json(&a), "error", p->last_error));
+					allowance_json(&a), "error",
+					request_stored_text(page->r, p->last_error)));
 	return NULL;
 }
 

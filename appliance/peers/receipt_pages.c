@@ -295,7 +295,7 @@ static struct error *add_line(void *ctx, const struct receipt *x)
 	struct lines *l = ctx;
 	struct request *r = l->r;
 	struct sync_report report = peers_settled(request_conn(r)->local, x, request_arena(r));
-	const char *text = *x->error ? request_text(r, x->error)
+	const char *text = *x->error ? request_stored_text(r, x->error)
 				     : peers_report_text(&report, translate, r, request_arena(r));
 	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:b}", "peer", box_name(r, &x->peer), "when",
 				request_date(r, x->when_ms), "when_text",

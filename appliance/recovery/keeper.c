@@ -96,7 +96,7 @@ static void back_up(struct keeper *k, const struct place *p, enum backup_scope s
 	set_at_work(k, 1);
 	e = p->kind == PLACE_FOLDER ? to_folder(k, p->where, scope)
 				    : peer_place_back_up(k->app, p->where);
-	n.problem = e ? error_english(e) : NULL;
+	n.problem = e ? error_stored(e) : NULL;
 	if (!error_is(e, ERR_STOPPED)) /* then the next run tries again */
 		error_free(writer_run(k->app->writer, note_job, &n));
 	set_at_work(k, 0);
@@ -184,7 +184,7 @@ static void prove(struct keeper *k, const struct places *all)
 	if (fd >= 0)
 		close(fd);
 	if (e)
-		snprintf(s.proof_problem, sizeof(s.proof_problem), "%s", error_english(e));
+		snprintf(s.proof_problem, sizeof(s.proof_problem), "%s", error_stored(e));
 	s.proof_entries = (int64_t)p.entries;
 	s.proof_compared = p.compared;
 	if (!error_is(e, ERR_STOPPED))

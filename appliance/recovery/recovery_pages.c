@@ -70,7 +70,8 @@ static struct error *add_place(void *ctx, const struct place *p)
 	bool peer = p->kind == PLACE_PEER;
 	json_t *row = json_pack(
 		"{s:I, s:s, s:b, s:s, s:b, s:n, s:n, s:n, s:n}", "id", (json_int_t)p->id, "name",
-		peer ? peer_name(l->r, p->where) : p->where, "peer", peer, "problem", p->problem,
+		peer ? peer_name(l->r, p->where) : p->where, "peer", peer, "problem",
+		request_stored_text(l->r, p->problem),
 		"ok", p->tried_ms && !*p->problem, "small", "small_text", "whole", "whole_text");
 
 	set_date(l->r, row, "small", p->small_ms);
@@ -168,7 +169,7 @@ static void drop_chosen(json_t *folders, const json_t *places)
 static json_t *proof_json(struct request *r, const struct recovery_state *s)
 {
 	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", s->proof_of, "problem",
-			      s->proof_problem, "entries", (json_int_t)s->proof_entries, "ok",
+			      request_stored_text(r, s->proof_problem), "entries", (json_int_t)s->proof_entries, "ok",
 			      !*s->proof_problem, "compared", s->proof_compared);
 
 	set_date(r, o, "date", s->proved_ms);

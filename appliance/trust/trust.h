@@ -27,7 +27,8 @@ struct vouch {
 	int64_t withdrawn_ms; /* 0: it stands */
 };
 typedef struct error *vouch_fn(void *ctx, const struct vouch *v);
-/* Those that stand, of all spaces, by their ids (a date is only claimed), at most max: for a key; by a box. */
+/* Those that stand, of all spaces, by their ids (a date is only claimed), at most max: for a key; by a
+ * box. */
 struct error *vouch_for(struct conn *c, const struct pubkey *key, size_t max, vouch_fn *fn,
 			void *ctx) MUST;
 struct error *vouch_by(struct conn *c, const struct pubkey *box, size_t max, vouch_fn *fn,

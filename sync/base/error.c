@@ -160,13 +160,53 @@ char *error_text(const struct error *e, error_translate_fn *translate, void *ctx
 	return buf;
 }
 
+enum { OWN_TEXT = 1200 };
+
+static char *own_text(struct error *e)
+{
+	if (!e->english)
+		e->english = malloc(OWN_TEXT);
+	return e->english;
+}
+
 const char *error_english(struct error *e)
 {
-	enum { MAX = 1200 };
-
-	if (!e || e == &out_of_memory)
+	if (!e || e == &out_of_memory || !own_text(e))
 		return error_msgid(e);
-	if (!e->english && (e->english = malloc(MAX)))
-		error_text(e, NULL, NULL, e->english, MAX);
-	return e->english ? e->english : e->msgid;
+	return error_text(e, NULL, NULL, e->english, OWN_TEXT);
+}
+
+const char *error_stored(struct error *e)
+{
+	size_t at;
+
+	if (!e || e == &out_of_memory || !own_text(e))
+		return error_msgid(e);
+	snprintf(e->english, OWN_TEXT, "%s", e->msgid);
+	for (unsigned i = 0; i < e->nargs; i++) {
+		at = strlen(e->english);
+		snprintf(e->english + at, OWN_TEXT - at, "%c%s", ERROR_ARG_MARK, e->args[i]);
+	}
+	return e->english;
+}
+
+char *error_stored_text(const char *stored, error_translate_fn *translate, void *ctx, char *buf,
+			size_t n)
+{
+	char msgid[OWN_TEXT];
+	struct error e = {.msgid = msgid};
+	const char *mark = strchrnul(stored, ERROR_ARG_MARK);
+
+	if (!*mark && !strchr(stored, '%')) { /* a sentence without arguments */
+		snprintf(buf, n, "%s", translate ? translate(ctx, stored) : stored);
+		return buf;
+	}
+	snprintf(msgid, sizeof(msgid), "%.*s", (int)(mark - stored), stored);
+	while (*mark && e.nargs < ERROR_ARGS) {
+		const char *arg = mark + 1;
+
+		mark = strchrnul(arg, ERROR_ARG_MARK);
+		snprintf(e.args[e.nargs++], ERROR_ARG_MAX, "%.*s", (int)(mark - arg), arg);
+	}
+	return error_text(&e, translate, ctx, buf, n);
 }

@@ -90,8 +90,16 @@ int error_exit_status(enum error_code code);
 typedef const char *error_translate_fn(void *ctx, const char *msgid);
 char *error_text(const struct error *e, error_translate_fn *translate, void *ctx, char *buf,
 		 size_t n);
-/* The same in English, into a buffer of the error's own; valid until it is freed. */
+/* The same in English, into a buffer of the error's own; valid until it is freed, or error_stored. */
 const char *error_english(struct error *e);
+
+/* As it can be kept in a table and said later in any language: the message id and its arguments, each
+ * behind ERROR_ARG_MARK. Into a buffer of the error's own; valid until it is freed. */
+#define ERROR_ARG_MARK '\x1f'
+const char *error_stored(struct error *e);
+/* What was stored so, or a plain sentence, like error_text. What was cut off shows "?". */
+char *error_stored_text(const char *stored, error_translate_fn *translate, void *ctx, char *buf,
+			size_t n);
 
 /* The only two macros that hide control flow. */
 #define TRY(expr)                                                                                  \

@@ -58,7 +58,7 @@ struct conduct {
 	enum misdeed what;
 	uint64_t count;
 	int64_t first_ms, last_ms; /* by our clock */
-	char words[CONDUCT_WORDS]; /* of the last time, in English; "" when there are none */
+	char words[CONDUCT_WORDS]; /* of the last time, as by error_stored; "" when there are none */
 	bool seen;		   /* a volunteer has looked since, or it weighs nothing */
 };
 

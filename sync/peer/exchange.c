@@ -313,7 +313,7 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	if (!err)
 		err = receive_blob(x, w, have, &status);
 	if (error_is(err, ERR_LIMIT)) {
-		misdeed(x, limit < most ? MISDEED_QUOTA : MISDEED_BLOB, error_english(err));
+		misdeed(x, limit < most ? MISDEED_QUOTA : MISDEED_BLOB, error_stored(err));
 		error_free(blob_writer_finish(w, &got, &size)); /* is not it: thrown away */
 		return err;
 	}
@@ -326,7 +326,7 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	else
 		blob_writer_free(w);
 	if (error_is(err, ERR_CORRUPT))
-		misdeed(x, MISDEED_BLOB, error_english(err));
+		misdeed(x, MISDEED_BLOB, error_stored(err));
 	session_blob_done(x->session, !err && status < 400);
 	error_free(err);
 	return NULL;
@@ -427,7 +427,7 @@ static void settle_up(struct exchange *x, struct error *err)
 		set |= 1u << MISDEED_CLAIM;
 	for (int i = 0; i < MISDEEDS; i++)
 		if (set & 1u << i)
-			misdeed(x, (enum misdeed)i, err ? error_english(err) : "");
+			misdeed(x, (enum misdeed)i, err ? error_stored(err) : "");
 	if (!x->o.ledger)
 		return;
 	ledger_charge(x->o.ledger, peer, LEDGER_IN, x->report.bytes_in + x->blob_bytes);

@@ -115,7 +115,7 @@ static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struc
 	struct MHD_Response *response;
 
 	if (!r->v->error[0])
-		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(take_err));
+		snprintf(r->v->error, sizeof(r->v->error), "%s", error_stored(take_err));
 	r->refused = error_code(take_err);
 	buf_printf(&json, "{\"error\":{\"status\":%d,\"name\":\"%s\",\"text\":", status,
 		   error_name(error_code(take_err)));
@@ -789,7 +789,7 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 	if (r->serving)
 		add_up(&r->v->sum, serving_report(r->serving));
 	if (r->err && !r->v->error[0])
-		snprintf(r->v->error, sizeof(r->v->error), "%s", error_english(r->err));
+		snprintf(r->v->error, sizeof(r->v->error), "%s", error_stored(r->err));
 	if (r->busy) {
 		settle_up(r);
 		guard_done(r->v);

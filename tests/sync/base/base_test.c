@@ -183,6 +183,35 @@ static void the_fake_clock_moves_only_by_hand(void **state)
 	assert_memory_not_equal(a, b, 8);
 }
 
+static const char *to_catalan_too(void *ctx, const char *msgid)
+{
+	(void)ctx;
+	return strcmp(msgid, "%s answered %s.") ? msgid : "%2$s va respondre %1$s.";
+}
+
+static void what_is_stored_is_said_later_in_any_language(void **state)
+{
+	struct error *e = error_new(ERR_NET, "%s answered %s.", "Ateneu", "404");
+	char kept[100], text[100];
+
+	snprintf(kept, sizeof(kept), "%s", error_stored(e));
+	error_free(e);
+	assert_string_equal(error_stored_text(kept, NULL, NULL, text, sizeof(text)),
+			    "Ateneu answered 404.");
+	assert_string_equal(error_stored_text(kept, to_catalan_too, NULL, text, sizeof(text)),
+			    "404 va respondre Ateneu.");
+	/* What was kept before, or said without arguments, is a sentence as it is. */
+	assert_string_equal(error_stored_text("It is 5 %.", NULL, NULL, text, sizeof(text)),
+			    "It is 5 %.");
+	assert_string_equal(error_stored_text("", to_catalan_too, NULL, text, sizeof(text)), "");
+	/* Cut off, or with more than there may be. */
+	assert_string_equal(error_stored_text("%s, %s", NULL, NULL, text, sizeof(text)), "?, ?");
+	assert_string_equal(error_stored_text("%s\037a\037\037b\037c\037d", NULL, NULL, text,
+					      sizeof(text)),
+			    "a");
+	assert_string_equal(error_stored_text("\037%s", NULL, NULL, text, sizeof(text)), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +223,7 @@ int main(void)
 		cmocka_unit_test(base32_is_strict),
 		cmocka_unit_test(an_error_speaks_the_readers_language),
 		cmocka_unit_test(an_argument_with_a_percent_sign_is_only_text),
+		cmocka_unit_test(what_is_stored_is_said_later_in_any_language),
 		cmocka_unit_test(the_fake_clock_moves_only_by_hand),
 	};
 	return run_group(tests);
