@@ -140,6 +140,8 @@ static void people_act(struct world *w, int unused, void *arg)
 		sim_misbehave(&w->s, box);
 	else if (what < 45 && w->files && !w->s.is_private)
 		files_add(w, box);
+	else if (what < 53 && w->erases)
+		sim_erase(&w->s, box);
 	else if (what < 78)
 		sim_write(&w->s, box);
 	else
@@ -222,8 +224,8 @@ static void join(struct world *w)
 }
 
 /* --- chance --- */
-/* What libsodium draws (nonces, keys of private spaces) follows from the seed, too. The library asks a
- * function without context, so the numbers of this process's one world are found here. */
+/* What libsodium draws (nonces, keys of private spaces) follows from the seed, too. The library
+ * asks a function without context, so the numbers of this process's one world are found here. */
 static struct test_env *drawn_from;
 
 static const char *drawn_name(void)
@@ -284,7 +286,7 @@ struct world *world_new(uint64_t seed, bool trace)
 	w->timetables = sim_chance(s, 30);
 	w->announced = sim_chance(s, 50);
 	n = draw_size(w);
-	w->timetables &= n <= 16; /* their hours are long */
+	w->timetables &= n <= 16 || sim_chance(s, 50); /* in large ones their hours are long */
 	world_factory(w);
 	/* Box 0 founds the space and is honest, so that there is a space. */
 	for (int i = 0; i < n; i++)

@@ -71,6 +71,7 @@ void sim_govern(struct sim *s, int box);    /* rules */
 void sim_misbehave(struct sim *s, int box); /* what an honest box never writes */
 void sim_write_forum(struct sim *s, int box);
 void sim_write_post(struct sim *s, int box);
+void sim_erase(struct sim *s, int box); /* by the first steward, who may, unless that changed */
 /* false: it was refused, or the disk failed. The body is consumed. */
 bool sim_submit(struct sim *s, int box, const char *type, const struct hash *object,
 		const struct secret *author, json_t *body, struct hash *ret);

@@ -110,17 +110,19 @@ static void write_topic(struct sim *s, int box)
 {
 	const struct secret *author = sim_chance(s, 80) ? sim_person(s) : NULL;
 	struct sim_op *forum = sim_any(s, SIM_FORUM);
+	char text[32];
 	struct hash id;
 
 	if (!forum)
 		return;
+	snprintf(text, sizeof(text), SIM_CANARY " %06d", s->step);
 	if (sim_submit(s, box, "topic.create", NULL, author,
 		       by_guest(s, author,
 				json_pack("{s:s,s:s,s:s}", "forum", ID(&forum->id), "title", "T",
-					  "text", "first")),
+					  "text", text)),
 		       &id)) {
 		sim_note(s, SIM_TOPIC, &id, NULL);
-		sim_note(s, SIM_POST, &id, &id);
+		sim_note_word(s, SIM_POST, &id, &id);
 	}
 }
 
@@ -193,10 +195,9 @@ static void write_doc(struct sim *s, int box)
 		sim_note(s, SIM_OTHER, &id, &doc->id);
 }
 
-static void erase_something(struct sim *s, int box)
+static void erase_by(struct sim *s, int box, const struct secret *who)
 {
 	struct sim_op *op = sim_any(s, sim_chance(s, 80) ? SIM_POST : SIM_OTHER);
-	const struct secret *who = sim_chance(s, 85) ? sim_person(s) : NULL;
 	struct error *err;
 
 	if (!op)
@@ -220,6 +221,16 @@ void sim_write_forum(struct sim *s, int box)
 	if (sim_submit(s, box, "forum.create", NULL, s->people[0],
 		       json_pack("{s:s,s:s}", "slug", slug, "title", slug), &id))
 		sim_note(s, SIM_FORUM, &id, NULL);
+}
+
+static void erase_something(struct sim *s, int box)
+{
+	erase_by(s, box, sim_chance(s, 85) ? sim_person(s) : NULL);
+}
+
+void sim_erase(struct sim *s, int box)
+{
+	erase_by(s, box, s->people[0]);
 }
 
 void sim_write(struct sim *s, int box)
