@@ -4,6 +4,7 @@
 #include "tests/appliance/community/swap.h"
 #include "tests/appliance/community/town.h"
 #include "appliance/community/community_priv.h"
+#include "appliance/community/rules_priv.h"
 #include "sync/bundle/bundle.h"
 #include "sync/peer/exchange.h"
 
@@ -202,6 +203,53 @@ static void who_is_removed_does_not_read_what_comes_after(void **state)
 	assert_int_equal(info_of(&s.t, &s.t.b).unopened, 1);
 	assert_posts(&s.t.b, &s.t.topic, CANARY " first");
 	assert_posts(&s.t.a, &s.t.topic, CANARY " first|after");
+	close_private(&s);
+}
+
+static void swap_both(struct box *x, struct box *y)
+{
+	bool moved;
+
+	assert_ok(boxes_swap_by(x, y, 0, 4096, true, &moved));
+	assert_ok(boxes_swap_by(y, x, 0, 4096, true, &moved));
+}
+
+static uint64_t entries_of(struct town *t, struct box *b)
+{
+	struct log_counts counts;
+
+	assert_ok(log_count(b->c->log, &t->space, &counts));
+	return counts.entries;
+}
+
+/* Sixty-five thousand keys are too many to make here: the rules in memory are told that it was so. */
+static void pretend_last_epoch(struct town *t)
+{
+	struct rules *r = space_of(t->a.c, &t->space)->rules;
+
+	r->nodes[r->now->key]->epoch = LIMIT_EPOCHS;
+}
+
+static void after_the_last_key_there_is_none_and_who_is_removed_hears_nothing_more(void **state)
+{
+	struct sealed_town s;
+	uint64_t before;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_READ));
+	swap_both(&s.t.a, &s.t.b);
+	pretend_last_epoch(&s.t);
+	before = entries_of(&s.t, &s.t.a);
+	assert_fails(rotate(&s.t, &s.t.a, FOUNDER), ERR_LIMIT);
+	assert_fails(rotate(&s.t, &s.t.a, -1), ERR_LIMIT);
+	assert_int_equal(entries_of(&s.t, &s.t.a), before);
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "with the last key", NULL));
+	/* Removing always works, though only what is sent keeps the box from what comes. */
+	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "after", NULL));
+	swap_both(&s.t.a, &s.t.b);
+	assert_posts(&s.t.b, &s.t.topic, CANARY " first");
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|with the last key|after");
 	close_private(&s);
 }
 
@@ -469,14 +517,6 @@ static bool knows(struct town *t, struct box *b)
 	return n.logs > 0;
 }
 
-static void swap_both(struct box *x, struct box *y)
-{
-	bool moved;
-
-	assert_ok(boxes_swap_by(x, y, 0, 4096, true, &moved));
-	assert_ok(boxes_swap_by(y, x, 0, 4096, true, &moved));
-}
-
 static void it_is_told_to_those_who_are_admitted_and_to_nobody_else(void **state)
 {
 	struct sealed_town s;
@@ -557,6 +597,8 @@ int main(void)
 		cmocka_unit_test(who_carries_has_nothing_to_read),
 		cmocka_unit_test(who_is_admitted_late_reads_all_from_the_beginning),
 		cmocka_unit_test(who_is_removed_does_not_read_what_comes_after),
+		cmocka_unit_test(
+			after_the_last_key_there_is_none_and_who_is_removed_hears_nothing_more),
 		cmocka_unit_test(who_is_to_carry_only_loses_the_key_to_come),
 		cmocka_unit_test(two_new_keys_at_once_both_open_and_one_is_written_with),
 		cmocka_unit_test(a_key_that_is_owed_after_others_met_is_made),
