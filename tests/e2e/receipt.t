@@ -64,6 +64,16 @@ ok "OpenSSL checks the asker's signature" check "$T/at.a" asker
 ok "and the answerer's" check "$T/at.b" answerer
 sed 's/"statement": *"A/"statement":"B/' "$T/at.a" >"$T/forged"
 ok "and finds a forged one" not check "$T/forged" asker
+# And by the second implementation, which knows the whole statement.
+second() { /usr/bin/python3 "$SOURCE/tests/interop/reader.py" receipt "$1" >"$T/read"; }
+if /usr/bin/python3 -c "import nacl" 2>/dev/null; then # Debian's own has PyNaCl
+	ok "another program reads it whole and finds it signed by both" second "$T/at.a"
+	is "with the same word" "$(json asker.word <"$T/read")" "$(field "$T/at.a" asker.word)"
+	is "both signed the same" "$(json asker.says <"$T/read")" "$(json answerer.says <"$T/read")"
+	is "entries came from a" "$(json asker.says.spaces.0.entries.1 <"$T/read")" "$(json asker.says.new.0 <"$T/read")"
+	is "and both hold the same" "$(json asker.says.spaces.0.heads.0 <"$T/read")" "$(json asker.says.spaces.0.heads.1 <"$T/read")"
+	ok "the forged one is refused there, too" not second "$T/forged"
+fi
 count() { get_as b /admin/receipts.json | python3 -c 'import json,sys; print(len(json.load(sys.stdin)["reports"]))'; }
 alike() { [ -n "$(digest_of a)" ] && [ "$(digest_of a)" = "$(digest_of b)" ]; }
 # Both hold the same, and whatever exchange was under way is over: then nothing new comes while they ask each other by

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A second, small implementation of sync/PROTOCOL.md: reads streams and bundles, checks what they hold, and computes heads
 and digests. Written from that page; none of our C runs here. By hand: python3 reader.py BUNDLE, or reader.py log BUNDLE for
-every entry of every log with what its signatures say."""
+every entry of every log with what its signatures say, or reader.py receipt FILE.json for a receipt as a box gives it."""
 import base64
 import hashlib
 import json
@@ -242,6 +242,124 @@ def claim_holds(data):
     return False
 
 
+# --- section 4.5 ---
+def from_text(letters, size):
+    data = base64.b32decode(letters.upper() + "=" * (-len(letters) % 8))
+    need(len(data) == size or size is None, "a text has the wrong length")
+    return data
+
+
+def unseal(key, sealed, context):
+    try:
+        return sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed[24:], context, sealed[:24], key)
+    except Exception:
+        return None
+
+
+class Ring:
+    """What a box can open with the seed of its key, in one private space: {name of a key: (epoch, key)}."""
+
+    def __init__(self, seed, space):
+        sign, secret = sodium.crypto_sign_seed_keypair(seed)
+        self.me, self.space, self.keys = text(sign), space, {}
+        self.curve = (sodium.crypto_sign_ed25519_pk_to_curve25519(sign), sodium.crypto_sign_ed25519_sk_to_curve25519(secret))
+
+    def add(self, name, epoch, key):
+        if key and H(b"lliure-key-1" + self.space + le(epoch, 2) + key) == name and name not in self.keys:
+            self.keys[name] = (epoch, key)
+            return True
+        return False
+
+    def boxed(self, box):
+        try:
+            return sodium.crypto_box_seal_open(from_text(box, 80), *self.curve)
+        except Exception:
+            return None
+
+    def unwrap(self, under, name, box):
+        if under not in self.keys:
+            return None
+        return unseal(self.keys[under][1], from_text(box, 72), b"lliure-wrap-1" + self.space + name)
+
+    def learn_from(self, op):
+        name, epoch, more = from_text(op["key"], 32), op["epoch"], False
+        for k in op["keys"]:
+            if k.get("to") == self.me:
+                more |= self.add(name, epoch, self.boxed(k["box"]))
+            elif "under" in k:
+                more |= self.add(name, epoch, self.unwrap(from_text(k["under"], 32), name, k["box"]))
+        for k in op.get("older", []):
+            older = from_text(k["key"], 32)
+            more |= self.add(older, k["epoch"], self.unwrap(name, older, k["box"]))
+        return more
+
+    def learn(self, ops):
+        while any([self.learn_from(op) for op in ops if op["type"] in ("space.key", "space.give")]):
+            pass
+
+    def open(self, sealed, epoch, context):
+        """epoch None: that of the key it names."""
+        name = sealed[:32]
+        if name not in self.keys or epoch not in (None, self.keys[name][0]):
+            return None
+        epoch, key = self.keys[name]
+        plain = unseal(key, sealed[32:], context(self.space + le(epoch, 2) + name))
+        return plain and json.loads(plain)
+
+    def payload(self, header, payload):
+        return self.open(payload, header.epoch, lambda middle: b"lliure-seal-1" + middle + header.author)
+
+    def words(self, header, op):
+        return self.open(from_text(op["sealed"], None), None,
+                         lambda middle: b"lliure-words-1" + middle + header.author + op["type"].encode())
+
+
+# --- section 7.1 ---
+def receipt(data):
+    """A statement as a dictionary; refused unless it is in its only form."""
+    c = Cursor(data)
+    two = lambda n: [c.u(n), c.u(n)]  # noqa: E731
+    need(c.u(1) == 1, "another version of receipts")
+    kind = c.u(1)
+    need(1 <= kind <= 3, "a receipt of nothing")
+    d = {"kind": kind, "boxes": [text(c.take(32)), text(c.take(32))], "exchange": c.take(16).hex()}
+    d.update(clocks=two(8), bytes=two(8), new=two(8), filled=two(8), blobs=c.u(8), spaces=[], refusals=[])
+    count, last = c.u(2), b""
+    need(count <= 256, "too many spaces")
+    for _ in range(count):
+        space = c.take(32)
+        need(space > last, "spaces do not rise")
+        last = space
+        d["spaces"].append({"space": text(space), "heads": [c.take(32).hex(), c.take(32).hex()],
+                            "missing": [c.take(16).hex(), c.take(16).hex()], "entries": two(8), "forks": two(4),
+                            "conflicts": c.u(4)})
+    count, last = c.u(2), b""
+    need(count <= 128, "too many refusals")
+    for _ in range(count):
+        by, log, name = c.take(1), c.take(72), c.take(c.u(1))
+        need(by[0] <= 1 and by + log + name > last, "refusals do not rise")
+        last = by + log + name
+        d["refusals"].append({"by": by[0], "log": log.hex(), "name": name.decode()})
+    need(c.at == len(data), "something follows the receipt")
+    return d
+
+
+def receipt_of(paper):
+    """Of the JSON that a box gives: what each side signed, and whether it did."""
+    sides = {}
+    for at, side in enumerate(("asker", "answerer")):
+        hand = paper[side]
+        if not hand.get("statement"):
+            continue
+        data = base64.b64decode(hand["statement"])
+        said = receipt(data)
+        message = b"lliure-receipt-1" + data
+        sides[side] = {"says": said, "word": text(H(message))[:8],
+                       "signed": said["boxes"][at] == hand["key"] and
+                       verifies(from_text(hand["key"], 32), message, base64.b64decode(hand["signature"]))}
+    return sides
+
+
 # --- section 6.1 ---
 def placed(nonce, rows):
     """Rows of 89 bytes as (place, tag in full), in order of place."""
@@ -381,6 +499,10 @@ if __name__ == "__main__":
         store.take_stream(open(sys.argv[2], "rb").read())
         print_logs(store)
         sys.exit()
+    if sys.argv[1] == "receipt":
+        sides = receipt_of(json.load(open(sys.argv[2])))
+        print(json.dumps(sides, indent=1))
+        sys.exit(0 if sides and all(s["signed"] for s in sides.values()) else 1)
     store.take_stream(open(sys.argv[1], "rb").read())
     print(json.dumps({"spaces": {text(s): {"digest": store.digest(s).hex(),
                                            "entries": sum(len(v) for k, v in store.logs.items() if k[:32] == s)}

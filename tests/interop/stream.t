@@ -143,5 +143,56 @@ with tempfile.TemporaryDirectory() as d:
     ops = [json.loads(p)["type"] for held in store.logs.values() for _, state, p in held if state == reader.HELD]
     ok(ops[0] == "space.found", "and begins with the founding of its space")
 
+# A private space, read by a box that was admitted: with the seed in its key file and what the page says.
+with tempfile.TemporaryDirectory() as d:
+    def box(name, *args):
+        return subprocess.run([program, *args, "--data", os.path.join(d, name)], check=True, capture_output=True, text=True).stdout
+
+    def seed_of(name):
+        return open(os.path.join(d, name, "key"), "rb").read()
+
+    def key_of(name):
+        return json.loads(box(name, "status", "--json"))["appliance"]
+
+    with open(os.path.join(d, "password"), "w") as f:
+        f.write("a long password\n")
+    admin = ["--as", "admin", "--password-file", f.name]
+    for name in "abc":
+        box(name, "init", "--name", name, "--admin", "admin", "--password-file", f.name)
+    box("a", "space", "add", "kanarienvogel", "--private", *admin)
+    id_ = next(line.split()[0] for line in box("a", "space", "list").splitlines() if " private " in line)
+    box("a", "space", "admit", id_[:8], key_of("b"), "--name", "kanarienhuis")
+    box("a", "space", "rotate", id_[:8])
+    box("a", "space", "admit", id_[:8], key_of("c"), "--carry", "--name", "kanarienkar")
+    box("a", "peer", "add", "127.0.0.1:9", key_of("b"))
+    box("a", "bundle", "export", os.path.join(d, "bundle"), "--for", key_of("b"))
+    store = reader.Store()
+    store.take_stream(open(os.path.join(d, "bundle"), "rb").read())
+    store.prove()
+    space = reader.from_text(id_, 32)
+    held = [(h, p) for log, entries in store.logs.items() if log[:32] == space for h, state, p in entries if state == reader.HELD]
+    clear = [(h, json.loads(p)) for h, p in held if not h.flags & 1]
+    sealed = [(h, p) for h, p in held if h.flags & 1]
+    ok(sealed and b"kanarien" not in b"".join(p for _, p in held), "what is said in a private space is not in the bundle")
+
+    def reads(name):
+        ring = reader.Ring(seed_of(name), space)
+        ring.learn([op for _, op in clear])
+        return ring, [ring.payload(h, p) for h, p in sealed], [ring.words(h, op) for h, op in clear if "sealed" in op]
+
+    ring, said, words = reads("b")
+    ok(sorted(epoch for epoch, _ in ring.keys.values()) == [1, 2], "a box that was admitted opens the newest key, and the older with it")
+    ok(all(said) and {op["type"] for op in said} >= {"forum.create"}, "and every sealed op with them")
+    names = [w.get("name") for w in words if w]
+    ok(all(words) and {"kanarienvogel", "kanarienhuis", "kanarienkar"} <= set(names), "and the words of the rules")
+    ring, said, words = reads("c")
+    ok(not ring.keys and not any(said) and not any(words), "a box that only carries opens nothing")
+    flipped = bytearray(sealed[0][1])
+    flipped[-1] ^= 1
+    ring = reads("b")[0]
+    ok(not ring.payload(sealed[0][0], bytes(flipped)), "and a flipped bit opens for nobody")
+    header = reader.Header(sealed[0][0].raw[:96] + bytes(32) + sealed[0][0].raw[128:])
+    ok(not ring.payload(header, sealed[0][1]), "nor as somebody else's")
+
 print(f"1..{done}")
 sys.exit(failed)
