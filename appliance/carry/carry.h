@@ -31,6 +31,9 @@ struct carry_plan {
 	bool receipt;	 /* sign one of it */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total); /* true: give up */
 	void *ctx;
+	/* When all is written: what makes it stay. Only then is it signed for. NULL: nothing. */
+	struct error *(*settle)(void *settle_ctx);
+	void *settle_ctx;
 };
 struct carry_written {
 	struct bundle_totals n;

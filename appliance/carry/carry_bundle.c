@@ -168,6 +168,8 @@ static struct error *write_out(struct writing *w, int fd, struct carry_written *
 	TRY(bundle_estimate(&w->x, &w->total));
 	TRY(bundle_write(&w->x, fd, &ret->n));
 	ret->everything = w->everything;
+	if (w->plan->settle)
+		TRY(w->plan->settle(w->plan->settle_ctx));
 	if (w->plan->receipt)
 		ret->receipt = written_receipt(w);
 	return NULL;

@@ -220,24 +220,38 @@ static void remove_older(struct doing *d, int root)
 			stick_remove(root, v.files[i].name);
 }
 
-static struct error *write_file(struct doing *d, int root, const struct carry_plan *plan)
+struct ending {
+	int root, fd;
+	const char *name;
+	bool ended; /* well or not: the descriptor is closed */
+};
+
+static struct error *end_file(void *ctx)
 {
+	struct ending *x = ctx;
+
+	x->ended = true;
+	return stick_write_end(x->root, x->fd, x->name);
+}
+
+static struct error *write_file(struct doing *d, int root, struct carry_plan *plan)
+{
+	struct ending x = {.root = root, .name = d->view.name};
 	struct error *e;
-	int fd;
+	bool full;
 
-	TRY(stick_write_begin(root, d->view.name, &fd));
-	e = carry_write(d->c->app, plan, fd, &d->view.written);
-	if (e) {
-		stick_write_give_up(root, fd, d->view.name);
-		if (error_is(e, ERR_FULL) || error_is(e, ERR_IO)) {
-			bool full = error_is(e, ERR_FULL);
-
-			error_free(e);
-			return stick_error(full ? ENOSPC : EIO);
-		}
+	TRY(stick_write_begin(root, d->view.name, &x.fd));
+	plan->settle = end_file;
+	plan->settle_ctx = &x;
+	e = carry_write(d->c->app, plan, x.fd, &d->view.written);
+	if (!e || x.ended)
 		return e;
-	}
-	return stick_write_end(root, fd, d->view.name);
+	stick_write_give_up(root, x.fd, d->view.name);
+	full = error_is(e, ERR_FULL);
+	if (!full && !error_is(e, ERR_IO))
+		return e;
+	error_free(e);
+	return stick_error(full ? ENOSPC : EIO);
 }
 
 static struct error *write_stick(struct doing *d)
