@@ -50,8 +50,14 @@ sources | xargs awk 'length($0) - 0 > 110 {print FILENAME ":" FNR}' | none "line
 if command -v ctags >/dev/null; then
 	sources | grep '\.c$' | grep -v '^tests/' | xargs ctags -x --c-kinds=f --fields=+ne --_xformat='%{end} %n %N %F' 2>/dev/null | awk '$1-$2 > 100 {print $1-$2 " lines: " $3 " in " $4}' | none "no function is longer than 100 lines"
 fi
-for h in $(sources | grep '\.h$' | grep -v banned.h); do
-	echo "#include \"$h\"" | gcc -fsyntax-only -std=gnu11 -D_GNU_SOURCE -I. $(pkg-config --cflags libxml-2.0) -x c - 2>&1 | grep -m1 error | sed "s|^|$h: |"
-done | none "every header compiles alone"
+# One that its own .c includes first has been shown to by every build.
+alone() {
+	local h flags
+	flags=$(pkg-config --cflags libxml-2.0)
+	for h in $(sources | grep '\.h$' | grep -v banned.h); do
+		[ "$(grep -m1 '^#include' "${h%.h}.c" 2>/dev/null)" = "#include \"$h\"" ] || echo "$h"
+	done | xargs -P2 -I@ sh -c "echo '#include \"@\"' | gcc -fsyntax-only -std=gnu11 -D_GNU_SOURCE -I. $flags -x c - 2>&1 | grep -m1 error | sed 's|^|@: |'"
+}
+alone | none "every header compiles alone"
 echo "1..$n"
 exit $bad
