@@ -52,9 +52,12 @@ export async function open(more = []) {
 	return { browser, close: async () => { await browser.close(); rmSync(profile, { recursive: true, force: true }); } };
 }
 
+/* What axe-core finds that may differ with the width or the colours of one and the same page. */
+export const looks = { type: 'rule', values: ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable', 'target-size'] };
+
 /* What is wrong with the page as it stands: sentences, none if all is well. */
-export async function complaints(page) {
-	return [...await ownComplaints(page), ...await axeComplaints(page)];
+export async function complaints(page, only) {
+	return [...await ownComplaints(page), ...await axeComplaints(page, only)];
 }
 
 /* What we ask ourselves; it works for a page whose scripts are switched off, too. */
@@ -87,10 +90,9 @@ export function ownComplaints(page) {
 }
 
 /* What axe-core finds of WCAG 2.2 AA, and of what it calls best practice. */
-async function axeComplaints(page) {
+async function axeComplaints(page, only = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']) {
 	await page.evaluate(axe);
-	const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'],
-		runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+	const found = await page.evaluate((runOnly) => window.axe.run(document, { resultTypes: ['violations'], runOnly }), only);
 	/* A page that loads itself again is fine where the reader can stop it (WCAG 2.2.1). */
 	const stops = await page.locator('a[href$="?still=1"]').count() > 0;
 	return found.violations.filter((v) => !(stops && v.id === 'meta-refresh')).map((v) => `${v.id}: ${v.help}: ` +
