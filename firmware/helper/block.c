@@ -154,6 +154,8 @@ bool block_look(const struct helper *h, const char *name, struct block *ret)
 		slash = strrchr(dir, '/');
 		*slash = 0;
 	}
+	/* A card in a reader can be taken out, too; a disk that the system uses is none (below). */
+	b.usb |= attr(dir, "removable", number, sizeof(number)) && strcmp(number, "1") == 0;
 	slash = strrchr(dir, '/');
 	snprintf(b.disk, sizeof(b.disk), "%.*s", (int)sizeof(b.disk) - 1, slash + 1);
 	b.used = disk_in_use(h, dir);

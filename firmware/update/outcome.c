@@ -93,6 +93,9 @@ void update_said(struct span printed, char out[UPDATE_SAID])
 		take_said(span_of(printed.p, n), line);
 		n += end != NULL;
 		printed = span_of(printed.p + n, printed.n - n);
+		/* What it only tells on its way. */
+		if (strncmp(line, "rauc-Message", strlen("rauc-Message")) == 0)
+			continue;
 		if (!*line || (found && !speaks_of_an_error(line)))
 			continue;
 		found = speaks_of_an_error(line);

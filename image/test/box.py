@@ -311,7 +311,8 @@ class Tap:
         self.bad += not good
         print(f"{'ok' if good else 'not ok'} {self.n} - {name}", flush=True)
         if not good and why:
-            for line in str(why).splitlines()[-25:]:
+            lines = str(why).splitlines()
+            for line in lines if len(lines) < 30 else lines[:5] + ["…"] + lines[-24:]:
                 print(f"#   {line}", flush=True)
         return good
 

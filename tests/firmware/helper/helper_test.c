@@ -340,6 +340,12 @@ static void only_a_usb_stick_is_opened(void **state)
 
 	expect(m, "mount sda read", FAULT_NOT_USB, "");
 	expect(m, "mount mmcblk0 read", FAULT_NOT_USB, "");
+	/* A card that can be taken out is as good. */
+	put(m->sys, "devices/platform/mmc0/block/mmcblk0/removable", "1\n");
+	expect(m, "mount mmcblk0 read", FAULT_NONE,
+	       "mount mmcblk0 mmcblk0 vfat ro uid=1234,gid=1234,umask=0077,utf8\n");
+	put(m->sys, "devices/platform/mmc0/block/mmcblk0/removable", "0\n");
+	expect(m, "mount mmcblk0 write", FAULT_NOT_USB, "");
 	expect(m, "mount sde1 read", FAULT_NO_DEVICE, "");
 	/* The box runs from another part of it. */
 	expect(m, "mount sdc1 read", FAULT_SYSTEM_DISK, "");

@@ -211,6 +211,9 @@ static void of_what_was_printed_the_line_that_says_why_is_kept(void **state)
 		{"", ""},
 		{"\n \n", ""},
 		{"one\ntwo\n", "two"},
+		{"rauc-Message: 22:43:48.166: Failed to load system status: No such file\n"
+		 "Invalid bundle format: Signature size exceeds bundle size\n",
+		 "Invalid bundle format: Signature size exceeds bundle size"},
 		{"D-Bus error: no such name\n100% done\n", "D-Bus error: no such name"},
 		{"it failed\nLastError: \x1b[1mno\x80 loop\r\nall failed\n", "[1mno loop"},
 	};
