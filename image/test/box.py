@@ -232,6 +232,8 @@ class Box:
     # --- the console ---
     def console(self):
         """What was said since it was switched on."""
+        if not os.path.exists(self.log):
+            return ""
         with open(self.log, errors="replace") as f:
             f.seek(self.mark)
             return f.read()
