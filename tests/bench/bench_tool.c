@@ -70,7 +70,7 @@ static void make_text(unsigned n, char out[TEXT_BYTES + 1])
 
 struct fill {
 	struct conn *c;
-	struct hash space, forum, topics[1000];
+	struct hash space, forum, *topics;
 	struct pubkey self;
 	struct secret *authors[MAX_AUTHORS];
 	unsigned nauthors, ntopics;
@@ -140,19 +140,29 @@ static void open_for_filling(const char *dir, struct fill *f, struct secret **re
 
 static void fill(const char *dir, unsigned posts, unsigned authors, unsigned topics)
 {
-	struct fill f = {.nauthors = authors, .ntopics = topics};
+	struct fill f = {.nauthors = authors,
+			 .ntopics = topics,
+			 .topics = calloc(topics, sizeof(struct hash))};
 	struct secret *key;
 	struct hash id;
 	char text[TEXT_BYTES + 1];
 
+	if (!f.topics)
+		abort();
+
 	open_for_filling(dir, &f, &key);
 	die(conn_begin(f.c));
 	add_authors(&f);
-	for (unsigned i = 0; i < topics; i++)
+	for (unsigned i = 0; i < topics; i++) {
 		submit(&f, "topic.create", NULL, f.authors[i % authors],
 		       json_pack("{s:s, s:s, s:s}", "forum", ID(&f.forum), "title", "Tema de prova",
 				 "text", "Comencem."),
 		       &f.topics[i]);
+		if (i % BATCH == BATCH - 1) {
+			die(conn_commit(f.c));
+			die(conn_begin(f.c));
+		}
+	}
 	for (unsigned i = 0; i < posts; i++) {
 		make_text(i, text);
 		submit(&f, "post.create", &f.topics[i % topics], f.authors[i % authors],
@@ -164,6 +174,7 @@ static void fill(const char *dir, unsigned posts, unsigned authors, unsigned top
 	}
 	die(conn_commit(f.c));
 	printf("%s\n", ID(&f.topics[0]));
+	free(f.topics);
 	conn_close(f.c);
 	secret_free(key);
 }
