@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-enum { JOBS = 4096, BUFFERS = 2, AHEAD = 256, NICE = 4, LOOK_EVERY_S = 30 };
+enum { JOBS = 4096, BUFFERS = 2, AHEAD = 1024, NICE = 4, LOOK_EVERY_S = 30 };
 
 struct audit_buffer {
 	struct audit_job *jobs;
@@ -57,14 +57,20 @@ static void buffer_release(struct audit_buffer *b)
 }
 
 /* --- the checker --- */
+static bool is_of(const struct audit_ahead *ahead, const struct audit_job *job)
+{
+	return ahead->log == job->log && ahead->appliance == job->appliance;
+}
+
 /* Remember how far this buffer goes in each log. Behind a bad one nothing is worth checking. */
 static bool note_ahead(struct auditor *a, const struct audit_buffer *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		size_t k = 0;
+	size_t k = 0; /* those of one log follow each other */
 
-		while (k < a->n_ahead && (a->ahead[k].log != b->jobs[i].log ||
-					  a->ahead[k].appliance != b->jobs[i].appliance))
+	for (size_t i = 0; i < b->n; i++) {
+		if (k >= a->n_ahead || !is_of(&a->ahead[k], &b->jobs[i]))
+			k = 0;
+		while (k < a->n_ahead && !is_of(&a->ahead[k], &b->jobs[i]))
 			k++;
 		if (k == AHEAD)
 			return false;
