@@ -61,6 +61,7 @@ bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
  * as long as conn_is_behind. */
 struct error *conn_follow(struct conn *c) MUST;
 bool conn_is_behind(const struct conn *c);
+bool conn_lacks(const struct conn *c); /* only: it could not follow */
 const struct pubkey *conn_self(const struct conn *c); /* whose box this is */
 bool conn_changed(struct conn *c);	     /* did the last transaction change the view? */
 

@@ -99,6 +99,11 @@ bool conn_is_behind(const struct conn *c)
 	return c->community->behind || c->community->untidy;
 }
 
+bool conn_lacks(const struct conn *c)
+{
+	return c->community->behind;
+}
+
 static struct error *follow(struct conn *c)
 {
 	bool behind = c->community->behind, more = true;

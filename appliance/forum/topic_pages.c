@@ -128,7 +128,8 @@ static struct error *freshen(struct request *r, const struct hash *id, struct to
 {
 	if (io->posts > FRESHEN_MAX || !object_is_late(request_conn(r), id))
 		return NULL;
-	TRY(request_write(r, freshen_job, io));
+	/* A disk that is full is no reason not to show what is there. */
+	error_free(request_write(r, freshen_job, io));
 	return topic_get(request_conn(r), id, io);
 }
 

@@ -137,6 +137,11 @@ static struct error *merge(struct conn *c, enum erasing now)
 	return state_erasing(c, done ? ERASED_NOTHING : ERASED_MERGING);
 }
 
+static struct error *busy(void)
+{
+	return error_new(ERR_BUSY, N_("The pages are just being made anew. Try again soon."));
+}
+
 struct error *search_update(struct conn *c, size_t max, bool *ret_more)
 {
 	struct search_state s;
@@ -144,8 +149,7 @@ struct error *search_update(struct conn *c, size_t max, bool *ret_more)
 
 	/* A view that a full disk kept from following: what is taken in now would be lost, too, and
 	 * begun again without end. */
-	ENSURE(!conn_is_behind(c), error_new(ERR_BUSY, N_("The pages are just being made anew. Try "
-							  "again soon.")));
+	ENSURE(!conn_lacks(c), busy());
 	TRY(state_get(c, &s));
 	*ret_more = true;
 	if (s.changed) {
@@ -154,6 +158,8 @@ struct error *search_update(struct conn *c, size_t max, bool *ret_more)
 	}
 	if (s.erasing != ERASED_NOTHING)
 		return merge(c, s.erasing);
+	/* Topics that are to be folded again get their posts anew: what goes does not wait for that. */
+	ENSURE(!conn_is_behind(c), busy());
 	return new_posts(c, s.last, max, ret_more);
 }
 
