@@ -83,6 +83,14 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
 	@echo "  VARIANT=release|debug|asan|tsan|cov|fuzz   V=1   DEVEL=1"
 
+# The programs of firmware/ belong to the image, which puts them and their units where they go.
+prefix = /usr/local
+bindir = $(prefix)/bin
+mandir = $(prefix)/share/man
+install: $(B)/lliure $(B)/lliure.1 ## put lliure and its manual page below DESTDIR and prefix (/usr/local)
+	$(Q)install -D -m 755 $(B)/lliure $(DESTDIR)$(bindir)/lliure
+	$(Q)install -D -m 644 $(B)/lliure.1 $(DESTDIR)$(mandir)/man1/lliure.1
+
 deps: ## install the missing Debian packages for building and running
 	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
 test-deps:

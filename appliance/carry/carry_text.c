@@ -63,7 +63,11 @@ static json_t *written_json(struct request *r, const struct carry_job *j)
 {
 	json_t *list = json_array();
 
-	if (j->written.n.entries)
+	if (j->written.n.entries == 1)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("One piece of news was written, %s."),
+			      request_size_text(r, j->written.n.bytes)));
+	else if (j->written.n.entries)
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were written, %s."),
 			      request_number_text(r, (int64_t)j->written.n.entries),

@@ -33,7 +33,8 @@ static json_t *found_json(struct request *r, const struct carry_found *f)
 			 request_stored_text(r, f->trouble));
 }
 
-static json_t *job_of(struct request *r, const char *id, bool *busy)
+/* taken: it was just taken in. What was not taken then is not taken by asking once more. */
+static json_t *job_of(struct request *r, const char *id, bool *busy, bool *ret_taken)
 {
 	struct carry_job j;
 	json_t *o;
@@ -42,14 +43,15 @@ static json_t *job_of(struct request *r, const char *id, bool *busy)
 		return json_null();
 	o = carry_job_json(r, &j);
 	*busy |= j.state == CARRY_WAITS || j.state == CARRY_RUNS;
+	*ret_taken = j.state == CARRY_DONE && j.kind == CARRY_TAKE_STICK && !j.report.cut;
 	error_free(j.error);
 	return o;
 }
 
 static json_t *stick_json(struct request *r, struct carry_stick *s, bool *busy)
 {
-	bool working = false, others = false;
-	json_t *job = job_of(r, s->job, &working), *files = json_array(), *o;
+	bool working = false, others = false, taken = false;
+	json_t *job = job_of(r, s->job, &working, &taken), *files = json_array(), *o;
 
 	for (size_t i = 0; i < s->n_files; i++) {
 		json_array_append_new(files, found_json(r, &s->files[i]));
@@ -60,7 +62,7 @@ static json_t *stick_json(struct request *r, struct carry_stick *s, bool *busy)
 		      s->checked && !working && !s->error, "working", working, "writable",
 		      s->writable, "more", s->more, "safe", s->safe && !working, "room_text",
 		      request_size_text(r, s->room), "news", (json_int_t)s->news,
-		      "can_take", others && s->news > 0, "files", files, "job", job, "error");
+		      "can_take", others && s->news > 0 && !taken, "files", files, "job", job, "error");
 	if (*s->device)
 		json_object_set_new(o, "device", json_string(s->device));
 	json_object_set_new(o, "nothing", json_boolean(!s->n_files));
@@ -166,6 +168,7 @@ static struct error *show(struct request *r, int status, const char *error)
 	context = json_pack("{s:o, s:o, s:o, s:o, s:{}}", "plugged", plugged_json(r),
 			    "sticks", sticks_json(r, &busy), "peers",
 			    peers.list, "records", records.list, "form");
+	json_object_set_new(context, "any_records", json_boolean(json_array_size(records.list)));
 	if (e) {
 		json_decref(context);
 		return e;

@@ -54,6 +54,7 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 	TRY(member_each(request_conn(r), &s->id, count_member, &members));
 	put_or_null(row, "about", s->about);
 	json_object_set_new(row, "own", json_boolean(own));
+	json_object_set_new(row, "folded", json_false());
 	json_object_set_new(row, "members", json_integer(members));
 	put_or_null(row, "library_url",
 		    own ? "/library"
@@ -107,6 +108,17 @@ static struct error *add_recent(void *ctx, const struct topic *t)
 	return NULL;
 }
 
+/* Where many houses are at home, the first page shows the nearest open and the names of the others. */
+static void fold_far_spaces(json_t *spaces)
+{
+	enum { OPEN = 2 };
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(spaces, i, row) if (i >= OPEN)
+		json_object_set_new(row, "folded", json_true());
+}
+
 static struct error *page_home(struct request *r)
 {
 	struct listing l = {.r = r, .list = json_array()};
@@ -124,6 +136,8 @@ static struct error *page_home(struct request *r)
 		e = topic_recent(request_conn(r), RECENT, add_recent, &l);
 	if (!e)
 		e = spaces_context(r, context);
+	if (!e)
+		fold_far_spaces(json_object_get(context, "spaces"));
 	return answer(r, e, "home", request_app(r)->name, context);
 }
 

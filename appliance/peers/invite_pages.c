@@ -6,6 +6,9 @@
 #include "appliance/peers/peers_pages.h"
 #include <ctype.h>
 #include <unistd.h>
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 
 static const char *translate(void *ctx, const char *msgid)
 {
@@ -29,6 +32,26 @@ const char *peers_own_address(struct request *r)
 	if (!*host || !port || strcmp(host, "localhost") == 0)
 		return "";
 	return arena_printf(request_arena(r), "%s:%d", host, port);
+}
+
+const char *peers_shown_address(struct request *r)
+{
+	const char *own = peers_own_address(r);
+	int port = request_app(r)->sync ? sync_port(request_app(r)->sync) : 0;
+	char text[INET_ADDRSTRLEN];
+	struct ifaddrs *all;
+
+	if (*own || !port || getifaddrs(&all))
+		return own;
+	for (const struct ifaddrs *i = all; i && !*own; i = i->ifa_next)
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_flags & IFF_UP &&
+		    !(i->ifa_flags & IFF_LOOPBACK) &&
+		    inet_ntop(AF_INET,
+			      &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
+			      text, sizeof(text)))
+			own = arena_printf(request_arena(r), "%s:%d", text, port);
+	freeifaddrs(all);
+	return own;
 }
 
 static struct error *show_invite(struct request *r, const struct peer_terms *t, int status,
@@ -268,7 +291,7 @@ static struct error *read_invitation(struct request *r, struct invitation *ret)
 				: invitation_read(span_str(text), ret);
 }
 
-static struct error *accept(struct request *r)
+static struct error *take_invitation(struct request *r)
 {
 	struct candidate c = {.status = 200};
 	struct invitation i;
@@ -325,7 +348,7 @@ const struct route invite_routes[] = {
 	{"POST", "/admin/peers/invite/:num/right", it_is_them, HEAVY},
 	{"POST", "/admin/peers/invite/:num/wrong", it_is_not, HEAVY},
 	{"GET", "/admin/peers/accept", accept_page, HEAVY},
-	{"POST", "/admin/peers/accept", accept, HEAVY | ROUTE_SPOOL},
+	{"POST", "/admin/peers/accept", take_invitation, HEAVY | ROUTE_SPOOL},
 	{"GET", "/pair/:letters", pair_page, 0},
 	{0},
 };

@@ -46,3 +46,5 @@ struct error *show_candidate(struct request *r, const struct candidate *c) MUST;
 /* Where the volunteer reaches this box's pages, another box may reach its listener: "HOST:PORT", or "" when
  * they sit at the box itself. */
 const char *peers_own_address(struct request *r);
+/* The same to be read aloud: then, where they sit at the box itself, its first address on a network. */
+const char *peers_shown_address(struct request *r);

@@ -711,6 +711,54 @@ void peers_box_name(struct conn *c, const struct admitted *a, char out[LIMIT_NAM
 			    : ID_SHORT(&a->key));
 }
 
+struct naming {
+	struct conn *conn;
+	const struct pubkey *key;
+	char *out; /* LIMIT_NAME + 1 bytes; "" until it is found */
+};
+
+static void take_name(struct naming *n, const struct pubkey *key, const char *name)
+{
+	if (!*n->out && pubkey_eq(key, n->key) && strcmp(name, ID_SHORT(key)) != 0)
+		snprintf(n->out, LIMIT_NAME + 1, "%s", name);
+}
+
+static struct error *name_of_former(void *ctx, const struct former *f)
+{
+	take_name(ctx, &f->key, f->name);
+	return NULL;
+}
+
+static struct error *name_of_admitted(void *ctx, const struct admitted *a)
+{
+	take_name(ctx, &a->key, a->name);
+	return NULL;
+}
+
+static struct error *name_in_space(void *ctx, const struct space_info *s)
+{
+	struct naming *n = ctx;
+
+	return *n->out ? NULL : admitted_each(n->conn, &s->id, name_of_admitted, n);
+}
+
+bool peers_known_name(struct conn *c, const struct pubkey *key, char out[LIMIT_NAME + 1])
+{
+	struct naming n = {c, key, out};
+	struct peer p;
+	struct error *e = peer_get(c->local, key, &p);
+
+	out[0] = 0;
+	if (!e)
+		take_name(&n, key, p.name);
+	error_free(e);
+	if (!*out)
+		error_free(former_each(c->local, name_of_former, &n));
+	if (!*out)
+		error_free(space_each(c, name_in_space, &n));
+	return *out != 0;
+}
+
 /* --- swapping now ----------------------------------------------------------------------------- */
 
 static struct error *keep_first(void *ctx, const struct receipt *r)

@@ -132,6 +132,9 @@ const char *peers_report_text(const struct sync_report *r, error_translate_fn *t
 /* What a box of a space is called: as the space's rules call it; while these have only its letters,
  * because it was admitted before it said its name, as it is called here since. */
 void peers_box_name(struct conn *c, const struct admitted *a, char out[LIMIT_NAME + 1]);
+/* As a box is or was called here: as a peer, as a former one, or by a community that admitted it. False: by
+ * nobody. */
+bool peers_known_name(struct conn *c, const struct pubkey *key, char out[LIMIT_NAME + 1]);
 /* What peers said, since this box was started, that they hold of each space: for people who wait. A peer may
  * say anything. Returns how many. */
 enum { PEERS_ANNOUNCED = 512 };

@@ -224,8 +224,9 @@ static struct error *show_peers(struct request *r, int status, json_t *take_form
 		return e;
 	}
 	json_object_set_new(context, "own",
-			    json_pack("{s:s, s:s}", "addr", peers_own_address(r), "key",
+			    json_pack("{s:s, s:s}", "addr", peers_shown_address(r), "key",
 				      ID(secret_pubkey(request_app(r)->self))));
+	json_object_set_new(context, "any_reports", json_boolean(json_array_size(reports)));
 	json_object_set_new(context, "any_former", json_boolean(json_array_size(former.list)));
 	return respond_page_status(r, status, "admin_peers", request_text(r, N_("Other boxes")),
 				   context);

@@ -37,7 +37,9 @@ static void say_moved(struct words *w, const struct sync_report *r)
 		say(w, error_new(ERR_INTERNAL, N_("Sent one entry.")));
 	else if (r->sent)
 		say(w, error_new(ERR_INTERNAL, N_("Sent %s entries."), number(w, r->sent)));
-	if (r->filled)
+	if (r->filled == 1)
+		say(w, error_new(ERR_INTERNAL, N_("Received one content that was missing here.")));
+	else if (r->filled)
 		say(w, error_new(ERR_INTERNAL, N_("Received %s contents that were missing here."),
 				 number(w, r->filled)));
 	if (!r->received && !r->sent && !r->filled && r->equal)
@@ -46,11 +48,17 @@ static void say_moved(struct words *w, const struct sync_report *r)
 
 static void say_troubles(struct words *w, const struct sync_report *r)
 {
-	if (r->not_admitted)
+	if (r->not_admitted == 1)
+		say(w, error_new(ERR_INTERNAL,
+				 N_("One log waits, because its box is not admitted here.")));
+	else if (r->not_admitted)
 		say(w, error_new(ERR_INTERNAL,
 				 N_("%s logs wait, because their boxes are not admitted here."),
 				 number(w, r->not_admitted)));
-	if (r->forks)
+	if (r->forks == 1)
+		say(w, error_new(ERR_INTERNAL,
+				 N_("A log contradicts itself and is frozen; the proof is kept.")));
+	else if (r->forks)
 		say(w,
 		    error_new(
 			    ERR_INTERNAL,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/receipt_pages.h"
+#include "appliance/carry/carry.h"
 #include "appliance/peers/peers.h"
 
-enum { RECEIPTS_A_PAGE = 50, WORDS = 600 };
+enum { RECEIPTS_A_PAGE = 50, CARRIED_LOOK = 200, WORDS = 600 };
 
 /* A receipt that is being put into words. */
 struct paper {
@@ -72,6 +73,21 @@ static void say(const struct paper *p, json_t *list, struct error *take_sentence
 	error_free(take_sentence);
 }
 
+/* The same of two communities is one sentence. */
+static void say_once(const struct paper *p, json_t *list, struct error *take_sentence)
+{
+	size_t n = json_array_size(list);
+	const char *last;
+
+	say(p, list, take_sentence);
+	last = json_string_value(json_array_get(list, n));
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(json_string_value(json_array_get(list, i)), last)) {
+			json_array_remove(list, n);
+			return;
+		}
+}
+
 static const char *number(const struct paper *p, uint64_t n)
 {
 	return request_number_text(p->r, (int64_t)n);
@@ -114,16 +130,25 @@ static void say_space(const struct paper *p, json_t *list, const struct receipt_
 	for (int i = 0; i < 2; i++)
 		if (s->entries[i])
 			say(p, list,
-			    error_new(ERR_INTERNAL, N_("%s sent %s entries."), p->name[i],
-				      number(p, s->entries[i])));
+			    s->entries[i] == 1
+				    ? error_new(ERR_INTERNAL, N_("%s sent one entry."), p->name[i])
+				    : error_new(ERR_INTERNAL, N_("%s sent %s entries."), p->name[i],
+						number(p, s->entries[i])));
 	if (!s->entries[0] && !s->entries[1])
 		say(p, list, error_new(ERR_INTERNAL, N_("Nothing had to travel.")));
-	if (s->forks[0] + s->forks[1])
+	if (s->forks[0] + s->forks[1] == 1)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("A log contradicts itself; the proof travelled.")));
+	else if (s->forks[0] + s->forks[1])
 		say(p, list,
 		    error_new(ERR_INTERNAL,
 			      N_("%s logs contradict themselves; the proofs travelled."),
 			      number(p, (uint64_t)s->forks[0] + s->forks[1])));
-	if (s->conflicts)
+	if (s->conflicts == 1)
+		say(p, list,
+		    error_new(ERR_INTERNAL,
+			      N_("One page has two versions that wait for people.")));
+	else if (s->conflicts)
 		say(p, list,
 		    error_new(ERR_INTERNAL, N_("%s pages have two versions that wait for people."),
 			      number(p, s->conflicts)));
@@ -171,24 +196,42 @@ static json_t *refusals_json(const struct paper *p)
 		const struct receipt_refusal *f = &p->body.refusals[i];
 		const char *who = p->name[f->by ? ANSWERER : ASKER];
 		const char *box = ID_SHORT(&f->id.appliance);
+		char name[LIMIT_NAME + 1];
 
+		if (peers_known_name(request_conn(p->r), &f->id.appliance, name))
+			box = name;
 		box = arena_str(request_arena(p->r), box);
 		if (f->why == ERR_NOT_ADMITTED)
-			say(p, list,
+			say_once(p, list,
 			    error_new(ERR_INTERNAL,
 				      N_("Waiting at %s: what box %s wrote, until a steward admits"
 					 " that box."),
 				      who, box));
 		else if (f->why == ERR_LIMIT)
-			say(p, list,
+			say_once(p, list,
 			    error_new(ERR_INTERNAL, N_("Waiting for %s: more of box %s."), who,
 				      box));
 		else
-			say(p, list,
+			say_once(p, list,
 			    error_new(ERR_INTERNAL, N_("Refused at %s: entries of box %s (%s)."),
 				      who, box, error_name(f->why)));
 	}
 	return list;
+}
+
+static void say_new(const struct paper *p, json_t *list, int i)
+{
+	const char *who = p->name[i];
+
+	say(p, list,
+	    p->body.fresh[i] == 1
+		    ? error_new(ERR_INTERNAL, N_("New at %s: one entry."), who)
+		    : error_new(ERR_INTERNAL, N_("New at %s: %s entries."), who,
+				number(p, p->body.fresh[i])));
+	if (p->body.filled[i])
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("Contents that had been missing at %s: %s."), who,
+			      number(p, p->body.filled[i])));
 }
 
 static json_t *moved_json(const struct paper *p)
@@ -201,16 +244,10 @@ static json_t *moved_json(const struct paper *p)
 		    error_new(ERR_INTERNAL, N_("The file had %s bytes."),
 			      number(p, p->body.bytes[0] + p->body.bytes[1])));
 	for (int i = 0; i < takers[p->body.kind]; i++)
-		say(p, list,
-		    !p->body.filled[i]
-			    ? error_new(ERR_INTERNAL, N_("New at %s: %s entries."), p->name[i],
-					number(p, p->body.fresh[i]))
-			    : error_new(ERR_INTERNAL,
-					N_("New at %s: %s entries, and %s contents that had"
-					   " been missing."),
-					p->name[i], number(p, p->body.fresh[i]),
-					number(p, p->body.filled[i])));
-	if (p->body.blobs)
+		say_new(p, list, i);
+	if (p->body.blobs == 1)
+		say(p, list, error_new(ERR_INTERNAL, N_("%s took one file."), p->name[ASKER]));
+	else if (p->body.blobs)
 		say(p, list,
 		    error_new(ERR_INTERNAL, N_("%s took %s files."), p->name[ASKER],
 			      number(p, p->body.blobs)));
@@ -229,19 +266,47 @@ static bool is_nobody(const struct pubkey *key)
 
 static const char *box_name(struct request *r, const struct pubkey *key)
 {
-	struct app *a = request_app(r);
-	struct peer p;
-	struct error *e;
-	const char *name;
+	char name[LIMIT_NAME + 1];
+	const char *letters = ID_SHORT(key);
 
-	if (pubkey_eq(key, secret_pubkey(a->self)))
-		return a->name;
+	if (pubkey_eq(key, secret_pubkey(request_app(r)->self)))
+		return request_app(r)->name;
 	if (is_nobody(key))
 		return request_text(r, N_("an unnamed box"));
-	e = peer_get(request_conn(r)->local, key, &p);
-	name = !e && *p.name ? p.name : ID_SHORT(key);
-	error_free(e);
-	return arena_str(request_arena(r), name);
+	if (peers_known_name(request_conn(r), key, name))
+		return arena_str(request_arena(r), name);
+	letters = arena_printf(request_arena(r), "%.4s %.4s", letters, letters + 4);
+	return request_error_text(
+		r, error_new(ERR_NOT_FOUND, N_("a house not known yet (%s)"), letters));
+}
+
+struct carried_by {
+	struct request *r;
+	const struct hash *receipt;
+	const char *who;
+};
+
+static struct error *look_at_record(void *ctx, const struct carry_record *x)
+{
+	struct carried_by *c = ctx;
+
+	if (hash_eq(&x->receipt, c->receipt) && x->kind != CARRY_WRITE_STICK && *x->who)
+		c->who = arena_str(request_arena(c->r), x->who);
+	return NULL;
+}
+
+/* Who is not known here may have said its name in what it wrote. */
+static void name_of_bundle(struct paper *p, const struct hash *id)
+{
+	struct carried_by c = {p->r, id, NULL};
+	char known[LIMIT_NAME + 1];
+
+	if (p->body.kind != RECEIPT_TAKEN || is_nobody(&p->body.box[ANSWERER]) ||
+	    peers_known_name(request_conn(p->r), &p->body.box[ANSWERER], known))
+		return;
+	error_free(carry_records(request_conn(p->r), CARRIED_LOOK, look_at_record, &c));
+	if (c.who)
+		p->name[ANSWERER] = c.who;
 }
 
 static struct error *receipt_page(struct request *r)
@@ -257,6 +322,7 @@ static struct error *receipt_page(struct request *r)
 	TRY(receipt_read(p.s.bytes[ASKER], request_arena(r), &p.body));
 	for (int i = 0; i < 2; i++)
 		p.name[i] = box_name(r, &p.body.box[i]);
+	name_of_bundle(&p, &id);
 	state = receipt_state_of(&p.s);
 	context = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s}", "id", ID(&id),
 			    "word", ID_SHORT(&id), "when", request_date(r, p.s.when_ms),

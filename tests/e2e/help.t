@@ -33,4 +33,8 @@ if command -v groff >/dev/null; then
 	is "groff reads it without a word" "$(groff -man -Tutf8 -ww "$T/lliure.1" 2>&1 >"$T/page" | head -5)" ""
 	ok "it can be read" grep -q 'approve another box' "$T/page"
 fi
+if [ "${BUILD##*/}" = release ] && command -v make >/dev/null; then
+	ok "it is installed where it is told" make -s -C "$SOURCE" install DESTDIR="$T/root" prefix=/opt
+	is "with its manual page, and nothing else" "$(cd "$T/root" && find . -type f | sort | tr '\n' ' ')" "./opt/bin/lliure ./opt/share/man/man1/lliure.1 "
+fi
 finish
