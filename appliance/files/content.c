@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/files/content.h"
-#include "appliance/community/seal.h"
 #include "sync/base/file.h"
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -89,7 +88,7 @@ static struct error *take_piece(struct taking *k, struct blob_writer *w, uint64_
 static struct error *take_outside(struct blob_store *blobs, struct taking *k)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
-	uint64_t all = k->from->seal ? seal_padded((size_t)k->from->size) : k->from->size;
+	uint64_t all = k->from->seal ? file_padded_size(k->from->size) : k->from->size;
 
 	sha256_init(&k->sha256);
 	TRY(blob_writer_new(blobs, file_sealed_size(all), &w));
@@ -172,7 +171,7 @@ struct error *content_open(struct blob_store *blobs, const struct file_version *
 		return e;
 	}
 	r->size = v->size;
-	r->padded = v->sealed ? seal_padded((size_t)v->size) : v->size;
+	r->padded = v->sealed ? file_padded_size(v->size) : v->size;
 	r->sealed = v->sealed;
 	memcpy(r->key, v->key, FILE_KEY);
 	*ret = r;

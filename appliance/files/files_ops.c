@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The op types of files: check decides, apply writes the rows. PROTOCOL.md 4.6. */
-#include "appliance/community/seal.h"
 #include "appliance/files/files_priv.h"
 #include "appliance/library/path.h"
 
 uint64_t file_stored_size(uint64_t size)
 {
-	return file_sealed_size(seal_padded((size_t)size));
+	return file_sealed_size(file_padded_size(size));
 }
 
 /* --- what an op says that the content is ------------------------------------------------------ */

@@ -83,3 +83,13 @@ uint64_t file_sealed_size(uint64_t n)
 {
 	return n + (n + FILE_PIECE - 1) / FILE_PIECE * FILE_TAG;
 }
+
+/* Of a length with E bits behind its first, all but the first E's own number of bits are zero. */
+uint64_t file_padded_size(uint64_t n)
+{
+	unsigned e = 63 - (unsigned)__builtin_clzll(n | 1);
+	unsigned s = e ? 32 - (unsigned)__builtin_clz(e) : 0;
+	uint64_t mask = e > s ? ((uint64_t)1 << (e - s)) - 1 : 0;
+
+	return (n + mask) & ~mask;
+}

@@ -30,5 +30,8 @@ void file_seal_piece(const uint8_t key[FILE_KEY], uint64_t number, struct span p
 /* out has room for sealed.n - FILE_TAG; false when it is not what file_seal_piece made of that. */
 bool file_open_piece(const uint8_t key[FILE_KEY], uint64_t number, struct span sealed,
 		     uint8_t *out) MUST;
+/* The length that a content of n bytes is padded to: Padmé (PROTOCOL.md 4.5), for any length
+ * from 2. */
+uint64_t file_padded_size(uint64_t n);
 /* The length of a sealed file whose padded content has n bytes. */
 uint64_t file_sealed_size(uint64_t n);
