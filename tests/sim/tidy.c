@@ -18,9 +18,11 @@ static struct error *acknowledge(struct conn *c)
 	return err;
 }
 
-static struct error *tidy(struct conn *c)
+/* A view that a full disk keeps from being written stays behind the log, and nothing says so: the
+ * writer tries again later, and so does this. */
+static struct error *tidy(struct conn *c, const struct disk *d)
 {
-	while (conn_is_behind(c))
+	while (conn_is_behind(c) && !disk_facts(d).failed)
 		TRY(conn_follow(c));
 	TRY(search_catch_up(c));
 	TRY(conn_scrub(c));
@@ -102,7 +104,7 @@ bool world_tidy(struct world *w, int box)
 	if (!w->erases)
 		return true;
 	world_clock(w, box);
-	err = tidy(w->s.box[box].c);
+	err = tidy(w->s.box[box].c, w->at[box].disk);
 	if (error_is(err, ERR_BUSY)) { /* the view is behind: again, when there is room */
 		error_free(err);
 		return true;
