@@ -14,7 +14,10 @@ import base64, os, sys
 raw = base64.b32decode(sys.argv[2].upper() + "====")
 for folder, _, names in os.walk(sys.argv[1]):
     for name in names:
-        data = open(os.path.join(folder, name), "rb").read()
+        try:
+            data = open(os.path.join(folder, name), "rb").read()
+        except OSError: # a socket, or gone already
+            continue
         if raw in data or sys.argv[2].encode() in data:
             sys.exit(0)
 sys.exit(1)
