@@ -27,7 +27,8 @@ enum {
 struct carry_plan {
 	const struct pubkey *receiver; /* a peer; NULL: anybody, public spaces only */
 	bool known_only; /* ERR_NOT_FOUND when it isn't known what the receiver holds */
-	bool files;	 /* uploaded files, too */
+	bool files;	 /* uploaded files of its spaces, too, the newest first … */
+	uint64_t room;	 /* … as many as fit when it is to have so many bytes; 0: any */
 	bool receipt;	 /* sign one of it */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total); /* true: give up */
 	void *ctx;

@@ -2,7 +2,9 @@
 /* Writing and taking in bundles: what the receiver may have, and what we may take. */
 #include "appliance/carry/carry.h"
 #include "appliance/carry/carry_receipt.h"
+#include "appliance/files/files.h"
 #include "appliance/peers/peers.h"
+#include "sync/blob/choice.h"
 #include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
@@ -63,6 +65,8 @@ struct writing {
 	struct hash spaces[LIMIT_SPACES];
 	struct bundle_export x;
 	struct wire_tally tally;
+	struct buf files; /* struct blob_chosen */
+	struct blob_store *chosen; /* shows only those */
 	bool everything;
 	uint64_t total;
 };
@@ -108,12 +112,56 @@ static struct error *look_up(struct writing *w)
 	return NULL;
 }
 
+enum { FILES_MOST = 16384, FILE_COST = 256 };
+
+static bool travels(void *ctx, const struct hash *space)
+{
+	const struct writing *w = ctx;
+
+	for (size_t i = 0; i < w->x.n_spaces; i++)
+		if (hash_eq(&w->spaces[i], space))
+			return true;
+	return false;
+}
+
+/* What is left of the room behind the entries is for files, the newest first; one that is too large leaves
+ * its place to smaller ones. */
+static struct error *choose_files(struct writing *w)
+{
+	struct blob_walk walk = {.before = 0};
+	struct blob_chosen f;
+	uint64_t left = UINT64_MAX;
+	size_t n = 0;
+
+	if (!w->plan->files)
+		return NULL;
+	if (w->plan->room) {
+		uint64_t entries;
+
+		TRY(bundle_estimate(&w->x, &entries));
+		left = entries < w->plan->room ? w->plan->room - entries : 0;
+		left -= left / 32; /* it was an estimate */
+	}
+	while (n < FILES_MOST &&
+	       files_next_held(w->conn, w->app->blobs, travels, w, &walk, &f.hash, &f.size)) {
+		uint64_t takes = f.size + f.size / 1024 + FILE_COST;
+
+		if (takes > left)
+			continue;
+		left -= takes;
+		buf_add(&w->files, &f, sizeof(f));
+		n++;
+	}
+	w->x.blobs = w->chosen = blob_choice(
+		w->app->blobs, (const struct blob_chosen *)(void *)w->files.p, n);
+	return NULL;
+}
+
 static struct error *begin(struct writing *w)
 {
 	TRY(app_conn(w->app, &w->conn));
 	w->host = peers_host(w->app);
 	w->x = (struct bundle_export){.log = w->conn->log,
-				      .blobs = w->plan->files ? w->app->blobs : NULL,
 				      .env = w->app->env,
 				      .name = w->app->name,
 				      .spaces = w->spaces,
@@ -127,13 +175,16 @@ static struct error *begin(struct writing *w)
 	TRY(space_each(w->conn, choose_space, w));
 	ENSURE(w->x.n_spaces,
 	       error_new(ERR_NOT_FOUND, N_("There is nothing here that may travel.")));
-	return look_up(w);
+	TRY(look_up(w));
+	return choose_files(w);
 }
 
 static void release(struct writing *w)
 {
 	conn_close(w->conn);
 	tally_release(&w->tally);
+	blob_close(w->chosen);
+	buf_release(&w->files);
 	arena_release(&w->arena);
 }
 

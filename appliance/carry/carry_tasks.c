@@ -260,7 +260,7 @@ static struct error *write_stick(struct doing *d)
 	static const struct pubkey anybody;
 	bool all = pubkey_eq(&d->view.receiver, &anybody);
 	struct carry_plan plan = {.receiver = all ? NULL : &d->view.receiver,
-				  .files = all,
+				  .files = true,
 				  .receipt = true,
 				  .progress = job_progress,
 				  .ctx = d};
@@ -269,6 +269,7 @@ static struct error *write_stick(struct doing *d)
 
 	TRY(stick_open(&d->place, &root));
 	TRY(stick_room(root, &room));
+	plan.room = room.bytes < room.file_max ? room.bytes : room.file_max;
 	TRY(carry_estimate(d->c->app, &plan, &bytes));
 	TRY(fits(&room, bytes));
 	carry_name(d->c->app->name, plan.receiver, env_now(d->c->app->env), d->view.name);

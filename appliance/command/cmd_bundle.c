@@ -40,7 +40,7 @@ static struct error *parse_plan(struct command_run *run, struct carry_plan *plan
 {
 	const char *receiver = command_option(run, "--for");
 
-	plan->files = !receiver;
+	plan->files = true;
 	plan->known_only = command_option(run, "--since-receipt") != NULL;
 	ENSURE(receiver || !plan->known_only,
 	       error_new(ERR_USAGE, N_("--since-receipt needs --for KEY.")));

@@ -94,3 +94,24 @@ bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *g
 			return true;
 	return false;
 }
+
+/* A blob that several versions name goes once: with the newest. */
+bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *gives, void *ctx,
+		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size)
+{
+	for (;;) {
+		struct named_blob next;
+		struct error *e = blob_before(c, w->before ? w->before : INT64_MAX, &next);
+		bool done = e || !next.num;
+
+		error_free(e);
+		if (done)
+			return false;
+		w->before = next.num;
+		if (hash_eq(&w->last, &next.blob) || !gives(ctx, &next.space) ||
+		    !blob_has(blobs, &next.blob, ret_size))
+			continue;
+		w->last = *ret = next.blob;
+		return true;
+	}
+}

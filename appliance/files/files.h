@@ -79,6 +79,10 @@ bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *t
 		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size);
 /* Does a file that is not erased, in a space that `gives` says yes to, name this blob? */
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx);
+/* Of the blobs that shown files name in spaces that `gives` says yes to, the next that is here
+ * behind *w, the newest first, each once. false: none. */
+bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *gives, void *ctx,
+		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size);
 /* Whether a version's content is here, and if not, why. */
 enum file_here {
 	FILE_HERE,

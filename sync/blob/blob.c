@@ -36,7 +36,27 @@ void blob_close(struct blob_store *s)
 	free(s->dir);
 	free(s->tmp);
 	free(s->part);
+	free(s->chosen);
 	free(s);
+}
+
+struct blob_store *blob_choice(const struct blob_store *of, const struct blob_chosen *list, size_t n)
+{
+	struct blob_store *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	s->dir = strdup(of->dir);
+	s->tmp = strdup(of->tmp);
+	s->part = strdup(of->part);
+	s->is_choice = true;
+	s->n_chosen = n;
+	s->chosen = calloc(n + 1, sizeof(*s->chosen));
+	if (!s->chosen || !s->dir || !s->tmp || !s->part)
+		abort();
+	if (n)
+		memcpy(s->chosen, list, n * sizeof(*list));
+	return s;
 }
 
 char *blob_folder(const struct blob_store *s, const struct hash *h)
@@ -215,7 +235,7 @@ static struct error *each_in_folder(struct blob_store *s, const char *folder, bl
 	return NULL;
 }
 
-struct error *blob_each(struct blob_store *s, blob_fn *fn, void *ctx)
+static struct error *each_stored(struct blob_store *s, blob_fn *fn, void *ctx)
 {
 	_cleanup_(closedirp) DIR *d = opendir(s->dir);
 	struct dirent *e;
@@ -226,4 +246,11 @@ struct error *blob_each(struct blob_store *s, blob_fn *fn, void *ctx)
 		if (strlen(e->d_name) == 2 && e->d_name[0] != '.')
 			TRY(each_in_folder(s, e->d_name, fn, ctx));
 	return NULL;
+}
+
+struct error *blob_each(struct blob_store *s, blob_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < s->n_chosen; i++)
+		TRY(fn(ctx, &s->chosen[i].hash, s->chosen[i].size));
+	return s->is_choice ? NULL : each_stored(s, fn, ctx);
 }

@@ -3,11 +3,15 @@
 #pragma once
 #include "sync/base/file.h"
 #include "sync/blob/blob.h"
+#include "sync/blob/choice.h"
 
 struct blob_store {
 	char *dir;
 	char *tmp;  /* emptied at opening */
 	char *part; /* broken transfers of known hashes, kept */
+	bool is_choice; /* lists these only */
+	struct blob_chosen *chosen;
+	size_t n_chosen;
 };
 
 char *blob_folder(const struct blob_store *s, const struct hash *h);

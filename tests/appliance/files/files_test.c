@@ -250,6 +250,13 @@ static void what_shown_files_name_is_wanted_the_newest_first(void **state)
 	got = hash_bytes(span_str("three"));
 	assert_false(files_names_blob(w.b.c, &got, all, NULL));
 	put_blob(blobs, "two");
+	again = (struct blob_walk){.before = 0}; /* what is here may travel */
+	assert_true(files_next_held(w.b.c, blobs, all, NULL, &again, &got, &size));
+	assert_id_equal(&got, &two);
+	assert_int_equal(size, 3);
+	assert_false(files_next_held(w.b.c, blobs, all, NULL, &again, &got, &size));
+	again = (struct blob_walk){.before = 0};
+	assert_false(files_next_held(w.b.c, blobs, all, dir, &again, &got, &size));
 	again = (struct blob_walk){.before = 0};
 	assert_true(files_next_blob(w.b.c, blobs, all, NULL, &again, &got, &size));
 	assert_id_equal(&got, &one);

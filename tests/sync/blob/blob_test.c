@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
 #include "sync/blob/blob.h"
+#include "sync/blob/choice.h"
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -51,6 +52,48 @@ static struct error *count(void *ctx, const struct hash *h, uint64_t size)
 	(void)h;
 	*(uint64_t *)ctx += size;
 	return NULL;
+}
+
+static void a_choice_lists_what_was_chosen_and_reads_like_its_store(void **state)
+{
+	struct fixture f = open_fixture();
+	struct blob_chosen one = {put(&f, "a file"), 6};
+	struct blob_store *some = blob_choice(f.s, &one, 1), *none = blob_choice(f.s, NULL, 0);
+	uint64_t size, sum = 0;
+
+	(void)state;
+	put(&f, "another");
+	assert_ok(blob_each(some, count, &sum));
+	assert_int_equal(sum, 6);
+	assert_ok(blob_each(none, count, &sum));
+	assert_int_equal(sum, 6);
+	assert_true(blob_has(some, &one.hash, &size));
+	assert_int_equal(size, 6);
+	assert_ok(blob_verify(some, &one.hash));
+	blob_close(some);
+	blob_close(none);
+	close_fixture(&f);
+}
+
+static void what_is_erased_is_gone_with_its_parts_and_damaged_copies(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash h = put(&f, "a file"), part = hash_bytes(span_str("never whole"));
+	struct blob_writer *w;
+	uint64_t have;
+
+	(void)state;
+	assert_ok(blob_erase(f.s, &h));
+	assert_false(blob_has(f.s, &h, NULL));
+	assert_ok(blob_erase(f.s, &h)); /* fine when nothing is here */
+	assert_ok(blob_writer_resume(f.s, &part, 100, &w, &have));
+	assert_ok(blob_write(w, span_str("never")));
+	assert_int_equal(blob_part(f.s, &part), 5);
+	assert_fails(blob_erase(f.s, &part), ERR_BUSY); /* somebody fetches it */
+	blob_writer_free(w);
+	assert_ok(blob_erase(f.s, &part));
+	assert_int_equal(blob_part(f.s, &part), 0);
+	close_fixture(&f);
 }
 
 static void keeps_a_file_under_the_hash_of_its_content(void **state)
@@ -225,6 +268,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_a_file_under_the_hash_of_its_content),
+		cmocka_unit_test(a_choice_lists_what_was_chosen_and_reads_like_its_store),
+		cmocka_unit_test(what_is_erased_is_gone_with_its_parts_and_damaged_copies),
 		cmocka_unit_test(a_broken_transfer_goes_on_where_it_stopped),
 		cmocka_unit_test(a_wrong_transfer_is_refused_and_leaves_nothing),
 		cmocka_unit_test(refuses_what_is_too_large),
