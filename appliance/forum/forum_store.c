@@ -10,6 +10,15 @@
  * its id or author is found by the first bytes of it, in a small index; and rev is NULL as long as
  * it is the id. `rank` orders lists, `active` is the newest claim: forum_order.c. topic_saw is what
  * an op of a topic that was ever closed had seen of that. */
+#define SUM_ADD                                                                                    \
+	"INSERT INTO forum_sum(space, forum, topics, posts, hidden) VALUES(new.space, new.forum,"  \
+	" NOT new.hidden, iif(new.hidden, 0, new.posts), new.hidden)"                              \
+	" ON CONFLICT(space, forum) DO UPDATE SET topics = topics + excluded.topics,"              \
+	" posts = posts + excluded.posts, hidden = hidden + excluded.hidden"
+#define SUM_TAKE                                                                                   \
+	"UPDATE forum_sum SET topics = topics - NOT old.hidden,"                                   \
+	" posts = posts - iif(old.hidden, 0, old.posts), hidden = hidden - old.hidden"             \
+	" WHERE space = old.space AND forum = old.forum"
 static const char *const migrations[] = {
 	"CREATE TABLE forum(id BLOB PRIMARY KEY, space BLOB NOT NULL, slug TEXT NOT NULL,"
 	" title TEXT NOT NULL, about TEXT NOT NULL, closed INTEGER NOT NULL, time INTEGER NOT NULL)"
@@ -23,9 +32,20 @@ static const char *const migrations[] = {
 	"CREATE INDEX topic_list ON topic(forum, space, pinned, rank, active, id, hidden, posts);"
 	"CREATE INDEX topic_rank ON topic(rank, active, id);"
 	"CREATE INDEX topic_ahead ON topic(space, active);"
+	/* How many there are of each forum, so that nobody counts them: kept by triggers. `posts`
+	 * are those of the visible `topics`, the `hidden` ones come on top. */
+	"CREATE TABLE forum_sum(space BLOB NOT NULL, forum BLOB NOT NULL, topics INTEGER NOT NULL,"
+	" posts INTEGER NOT NULL, hidden INTEGER NOT NULL, PRIMARY KEY(space, forum))"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TRIGGER topic_added AFTER INSERT ON topic BEGIN " SUM_ADD "; END;"
+	"CREATE TRIGGER topic_gone AFTER DELETE ON topic BEGIN " SUM_TAKE "; END;"
+	"CREATE TRIGGER topic_moved AFTER UPDATE OF forum, hidden, posts ON topic WHEN"
+	" old.posts <> new.posts OR old.hidden <> new.hidden OR old.forum <> new.forum"
+	" BEGIN " SUM_TAKE "; " SUM_ADD "; END;"
 	"CREATE TABLE post(num INTEGER PRIMARY KEY, id BLOB NOT NULL, rev BLOB, topic INTEGER NOT "
 	"NULL, number INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,"
-	" author BLOB NOT NULL, kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT NULL,"
+	" author BLOB NOT NULL, kind INTEGER NOT NULL, by_name TEXT NOT NULL, time INTEGER NOT "
+	"NULL,"
 	" edited INTEGER NOT NULL, hidden INTEGER NOT NULL, erased INTEGER NOT NULL,"
 	" reason TEXT NOT NULL, source TEXT, html TEXT, text TEXT NOT NULL) STRICT;"
 	"CREATE INDEX post_log ON post(log, time, seq);"
@@ -53,13 +73,16 @@ static const char *const migrations[] = {
 	"f.id, f.space, f.slug, f.title, f.about, f.closed, NOT EXISTS(SELECT 1 FROM forum o "     \
 	"WHERE"                                                                                    \
 	" o.space = f.space AND o.slug = f.slug AND o.id < f.id)"
+#define FORUM_SUM(what)                                                                            \
+	", (SELECT u." what " FROM forum_sum u WHERE u.space = f.space AND u.forum = f.id)"
+#define FORUM_TOP(pinned)                                                                          \
+	"(SELECT t.rank FROM topic t WHERE t.forum = f.id AND t.space = f.space AND t.pinned "     \
+	"= " pinned " AND NOT t.hidden ORDER BY t.rank DESC LIMIT 1)"
 #define FORUM_COUNTS                                                                               \
-	", (SELECT count(*) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "      \
-	"t.hidden),"                                                                               \
-	" (SELECT sum(t.posts) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "   \
-	"t.hidden),"                                                                               \
-	" (SELECT max(t.rank) FROM topic t WHERE t.forum = f.id AND t.space = f.space AND NOT "  \
-	"t.hidden)"
+	FORUM_SUM("topics")                                                                        \
+	FORUM_SUM("posts")                                                                         \
+	", max(ifnull(" FORUM_TOP("0") ", " FORUM_TOP("1") "), ifnull(" FORUM_TOP(                 \
+		"1") ", " FORUM_TOP("0") "))"
 #define TOPIC_COLUMNS                                                                              \
 	"t.num, t.id, t.space, t.forum, t.title, t.author, t.kind, t.by_name, t.time, t.closed,"   \
 	" t.pinned, t.hidden, t.posts, l.author, l.kind, l.by_name, l.time"
@@ -104,22 +127,22 @@ static const char *const sql[FORUM_STMTS] = {
 		       " w"
 		       " JOIN topic t ON t.num = w.num" LAST_POST
 		       " ORDER BY t.pinned DESC, t.rank DESC, t.active DESC, t.id DESC",
-	[TOPIC_COUNT] = "SELECT count(*) FROM topic t WHERE t.forum = ?1 AND t.space = ?2"
-			" AND (?3 OR NOT t.hidden)",
+	[TOPIC_COUNT] = "SELECT topics + iif(?3, hidden, 0) FROM forum_sum"
+			" WHERE forum = ?1 AND space = ?2",
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
 			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
 			 " WHERE NOT t.hidden ORDER BY t.rank DESC, t.active DESC, t.id DESC",
 	/* By the topics' own order: what the person's box claims about its posts moves nothing. */
-	[TOPIC_BY_AUTHOR] =
-		"SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
-		" JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
-		" WHERE t.space = ?2 AND NOT t.hidden AND EXISTS(SELECT 1 FROM post p"
-		"  WHERE p.kind = 0 AND substr(p.author, 1, 8) = substr(?1, 1, 8)"
-		"  AND p.topic = t.num AND p.author = ?1 AND NOT p.hidden)"
-		" ORDER BY t.rank DESC, t.active DESC, t.id DESC LIMIT ?3",
-	[POST_ADD] = "INSERT INTO post(num, id, topic, number, author, kind, by_name, time, edited,"
-		     " hidden, erased, reason, source, html, text, log, seq)"
-		     " VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10, ?13, ?14)",
+	[TOPIC_BY_AUTHOR] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
+			    " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
+			    " WHERE t.space = ?2 AND NOT t.hidden AND EXISTS(SELECT 1 FROM post p"
+			    "  WHERE p.kind = 0 AND substr(p.author, 1, 8) = substr(?1, 1, 8)"
+			    "  AND p.topic = t.num AND p.author = ?1 AND NOT p.hidden)"
+			    " ORDER BY t.rank DESC, t.active DESC, t.id DESC LIMIT ?3",
+	[POST_ADD] =
+		"INSERT INTO post(num, id, topic, number, author, kind, by_name, time, edited,"
+		" hidden, erased, reason, source, html, text, log, seq)"
+		" VALUES(?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?11, '', ?8, ?9, ?10, ?13, ?14)",
 	[POST_CHANGE] = "UPDATE post SET rev = ?2, edited = ?3, html = ?4, text = ?5, erased = ?6"
 			" WHERE " THIS_POST " AND erased <> 1",
 	[EDIT_ADD] = "INSERT INTO post_edit(op, topic, post) SELECT ?1, topic, id FROM post"
@@ -154,11 +177,10 @@ static const char *const sql[FORUM_STMTS] = {
 		      " WHERE topic = (SELECT num FROM topic WHERE id = ?1))",
 	[LOG_FRESH] = "UPDATE forum_log SET stale = 0, newest = (SELECT max(time) FROM post"
 		      " WHERE log = forum_log.num) WHERE space = ?1 AND stale",
-	[BOUND_FIND] =
-		"WITH word AS MATERIALIZED (SELECT max(newest) AS newest FROM forum_log"
-		"  WHERE space = ?1 AND newest IS NOT NULL GROUP BY box)"
-		" SELECT newest FROM word ORDER BY newest DESC"
-		" LIMIT 1 OFFSET (SELECT max(1, count(*) / 4) FROM word)",
+	[BOUND_FIND] = "WITH word AS MATERIALIZED (SELECT max(newest) AS newest FROM forum_log"
+		       "  WHERE space = ?1 AND newest IS NOT NULL GROUP BY box)"
+		       " SELECT newest FROM word ORDER BY newest DESC"
+		       " LIMIT 1 OFFSET (SELECT max(1, count(*) / 4) FROM word)",
 	[BOUND_GET] = "SELECT time FROM forum_bound WHERE space = ?1",
 	[BOUND_SET] = "INSERT OR REPLACE INTO forum_bound(space, time) VALUES(?1, ?2)",
 	[BOUND_OFF] = "INSERT INTO forum_bound(space, time, put_off) VALUES(?1, ?2, 1)"
@@ -167,15 +189,16 @@ static const char *const sql[FORUM_STMTS] = {
 	[BOUND_NEXT_OFF] = "SELECT space FROM forum_bound WHERE put_off LIMIT 1",
 	/* A post that claims more than the bound ?2 counts as old as what came before it in its
 	 * log. Only so many of those are looked through that nobody can make it long. */
-	[TOPIC_RANK] =
-		"UPDATE topic SET rank = max("
-		" ifnull((SELECT max(p.time) FROM post p WHERE p.topic = topic.num AND p.time <= ?2),"
-		"  0),"
-		" ifnull((SELECT max((SELECT q.time FROM (SELECT time, seq FROM post WHERE log = p.log"
-		"    AND time <= ?2 ORDER BY time DESC LIMIT 256) q"
-		"   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1))"
-		"  FROM post p WHERE p.topic = topic.num AND p.time > ?2), 0))"
-		" WHERE space = ?1 AND active > ?3 AND (?4 IS NULL OR num = ?4)",
+	[TOPIC_RANK] = "UPDATE topic SET rank = max("
+		       " ifnull((SELECT max(p.time) FROM post p WHERE p.topic = topic.num AND "
+		       "p.time <= ?2),"
+		       "  0),"
+		       " ifnull((SELECT max((SELECT q.time FROM (SELECT time, seq FROM post WHERE "
+		       "log = p.log"
+		       "    AND time <= ?2 ORDER BY time DESC LIMIT 256) q"
+		       "   WHERE q.seq < p.seq ORDER BY q.time DESC LIMIT 1))"
+		       "  FROM post p WHERE p.topic = topic.num AND p.time > ?2), 0))"
+		       " WHERE space = ?1 AND active > ?3 AND (?4 IS NULL OR num = ?4)",
 	[POST_AFTER] = "SELECT q.time FROM post p JOIN (SELECT log, time, seq FROM post WHERE log ="
 		       "  (SELECT log FROM post WHERE num = ?1) AND time <= ?2"
 		       "  ORDER BY time DESC LIMIT 256) q ON q.log = p.log AND q.seq < p.seq"

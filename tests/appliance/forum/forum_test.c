@@ -634,6 +634,70 @@ static void lines_that_nobody_can_see_or_that_turn_around_are_no_names(void **st
 	assert_false(author_name_ok(NULL));
 }
 
+struct sums {
+	char all[200];
+};
+
+static struct error *add_sums(void *ctx, const struct forum *f)
+{
+	struct sums *s = ctx;
+	size_t n = strlen(s->all);
+
+	snprintf(s->all + n, sizeof(s->all) - n, "%s%s %d %d", n ? "|" : "", f->title,
+		 (int)f->topics, (int)f->posts);
+	return NULL;
+}
+
+static struct sums sums_of(struct box *b, struct world *w)
+{
+	struct sums s = {""};
+
+	assert_ok(forum_each(b->c, &w->space, add_sums, &s));
+	return s;
+}
+
+#define sums_are(box, w, want)                                                                     \
+	do {                                                                                       \
+		struct sums got_ = sums_of((box), (w));                                            \
+		assert_string_equal(got_.all, want);                                               \
+	} while (0)
+
+/* They are kept with each change, and nobody counts them: through posting, hiding, moving, and folding
+ * again. */
+static void a_forum_knows_how_much_is_in_it(void **state)
+{
+	struct hash other, second;
+	struct world w;
+	int64_t n;
+
+	world_init(&w);
+	assert_ok(box_submit(&w.a, &w.space, "forum.create", NULL, w.steward,
+			     json_pack("{s:s, s:s}", "slug", "zona", "title", "Zona"), &other));
+	sums_are(&w.a, &w, "Plaça 1 1|Zona 0 0");
+	assert_ok(say(&w.a, &w, w.member, "dos", NULL));
+	assert_ok(start_in(&w.a, &w, w.member, "Un altre", &second));
+	sums_are(&w.a, &w, "Plaça 2 3|Zona 0 0");
+	assert_ok(box_submit(&w.a, &w.space, "topic.set", &w.topic, w.moderator,
+			     json_pack("{s:s}", "forum", ID(&other)), NULL));
+	sums_are(&w.a, &w, "Plaça 1 1|Zona 1 2");
+	assert_ok(box_submit(&w.a, &w.space, "post.hide", &second, w.moderator,
+			     json_pack("{s:s, s:b}", "post", ID(&second), "hidden", true), NULL));
+	sums_are(&w.a, &w, "Plaça 0 0|Zona 1 2");
+	assert_ok(topic_count(w.a.c, &(struct forum){.id = w.forum, .space = w.space}, true, &n));
+	assert_int_equal(n, 1);
+	assert_ok(topic_count(w.a.c, &(struct forum){.id = w.forum, .space = w.space}, false, &n));
+	assert_int_equal(n, 0);
+	/* B heard of none of that, and its reply has A fold the conversation again. */
+	w.b.env.now = NOW_MS - 100000;
+	assert_ok(say(&w.b, &w, w.member, "abans", NULL));
+	swap(&w);
+	sums_are(&w.a, &w, "Plaça 0 0|Zona 1 3");
+	sums_are(&w.b, &w, "Plaça 0 0|Zona 1 3");
+	rebuilt_the_same(&w);
+	sums_are(&w.b, &w, "Plaça 0 0|Zona 1 3");
+	world_release(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -653,6 +717,7 @@ int main(void)
 		cmocka_unit_test(a_lie_about_an_erased_op_touches_nobody_elses_post),
 		cmocka_unit_test(the_source_of_an_import_is_found_again),
 		cmocka_unit_test(lines_that_nobody_can_see_or_that_turn_around_are_no_names),
+		cmocka_unit_test(a_forum_knows_how_much_is_in_it),
 	};
 
 	return run_group(tests);
