@@ -94,6 +94,7 @@ struct sync {
 	struct tls_identity *tls;
 	struct readers *readers;
 	struct ledger *ledger;
+	struct pasts *pasts;
 	struct blob_store *blobs;
 	struct auditor *auditor;
 	struct discovery *discovery; /* NULL: off */

@@ -95,6 +95,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		.log = log,
 		.blobs = s->blobs,
 		.ledger = s->ledger,
+		.pasts = s->pasts,
 		.receipt = job->asked,
 		.stored = stored,
 		.misdeed = misdeed,

@@ -162,10 +162,8 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 						.name = at->name},
 		       &c));
 	client_expect(c, HELD_BODY);
-	TRY(client_request(c, "POST", SYNC_PATH_HELD, true, 0));
 	buf_add_span(&piece, question);
-	client_send(c, &piece);
-	client_send_end(c);
+	TRY(client_post(c, SYNC_PATH_HELD, &piece));
 	while (client_receive(c, true, &piece))
 		buf_add_span(answer, buf_span(&piece));
 	TRY(client_result(c, &status));

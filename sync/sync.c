@@ -228,6 +228,7 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	cond_init_monotonic(&s->moved);
 	s->schedule = schedule_new(o->env);
 	s->ledger = ledger_new(o->env);
+	s->pasts = pasts_new();
 	ledger_set_folder(s->ledger, s->local_path);
 	s->ledger_from = env_mono(o->env) + LEDGER_EVERY_MS;
 	s->readers = readers_new(s->log_path, o->env, secret_pubkey(o->self));
@@ -248,6 +249,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .blobs = s->blobs,
 				     .keep_dir = s->keep_dir,
 				     .ledger = s->ledger,
+				     .pasts = s->pasts,
 				     .ctx = s,
 				     .approved = engine_approved,
 				     .knocked = engine_knocked,
@@ -371,6 +373,7 @@ void sync_stop(struct sync *s)
 	readers_free(s->readers);
 	schedule_free(s->schedule);
 	ledger_free(s->ledger);
+	pasts_free(s->pasts);
 	free(s->paused);
 	free(s->standings);
 	free(s->refused);

@@ -261,6 +261,8 @@ struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size
  * damaged is passed over (it gets a new number when it is repaired). */
 struct error *log_arrivals(struct log_store *l, int64_t after, size_t max, log_entry_fn *fn,
 			   void *ctx) MUST;
+/* The highest arrival number that was given so far; 0: none. */
+struct error *log_last_arrival(struct log_store *l, int64_t *ret) MUST;
 /* Entries of one log, from `first` to `last` inclusive; the chain between them is checked:
  * ERR_CORRUPT at the first that is damaged. */
 struct error *log_range(struct log_store *l, int64_t log, uint64_t first, uint64_t last,

@@ -61,6 +61,11 @@ struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size
 	return NULL;
 }
 
+struct error *log_last_arrival(struct log_store *l, int64_t *ret)
+{
+	return db_number(l->db, l->s, ENTRY_LAST_NUM, 0, ret, "");
+}
+
 /* By SQLite: pages ask, and a box may hold thousands of logs. */
 struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret)
 {

@@ -19,7 +19,8 @@ enum client_state { CLIENT_IDLE, CLIENT_ASKING, CLIENT_ENDED, CLIENT_QUIT };
  */
 struct client {
 	CURL *curl;
-	struct curl_slist *headers, *body_headers;
+	struct curl_slist *headers, *body_headers, *post_headers; /* of GET; of POST, PUT … */
+	struct buf posted; /* … and of client_post: its body, until the next request */
 	char url[400];
 	const struct env *env;
 	char who[16], address[96]; /* for the sentences */
@@ -189,6 +190,13 @@ static bool add_successor(struct client *c, const char *text)
 	return add_header(&c->headers, line);
 }
 
+/* Headers that curl would add and nobody reads: bytes on a thin line. */
+static bool leave_out(struct curl_slist **list)
+{
+	return add_header(list, "Accept:") && add_header(list, "Expect:") &&
+	       add_header(list, "Content-Type:");
+}
+
 static bool make_headers(struct client *c, const struct client_options *o)
 {
 	char *name = curl_easy_escape(c->curl, o->name, 0);
@@ -202,15 +210,15 @@ static bool make_headers(struct client *c, const struct client_options *o)
 	snprintf(invite, sizeof(invite), CLIENT_HEADER_INVITE ": %s",
 		 o->claim ? ID(o->claim) : "");
 	curl_free(name);
-	/* Headers that curl would add and nobody reads: bytes on a thin line. */
-	ok = add_header(&c->headers, "Accept:") && add_header(&c->headers, line) &&
-	     (!o->listen_port || add_header(&c->headers, port)) &&
+	ok = leave_out(&c->headers) && add_header(&c->headers, line) &&
+	     (!o->listen_port || (add_header(&c->headers, port) &&
+				  add_header(&c->post_headers, port))) &&
 	     add_successor(c, o->successor) &&
 	     (!o->exchange || (add_header(&c->headers, exchange) &&
-			       add_header(&c->body_headers, exchange))) &&
-	     (!o->claim || add_header(&c->headers, invite)) &&
-	     add_header(&c->body_headers, "Accept:") && add_header(&c->body_headers, "Expect:") &&
-	     add_header(&c->body_headers, "Content-Type: application/x-lliure-stream") &&
+			       add_header(&c->body_headers, exchange) &&
+			       add_header(&c->post_headers, exchange))) &&
+	     (!o->claim || add_header(&c->headers, invite)) && leave_out(&c->body_headers) &&
+	     leave_out(&c->post_headers) &&
 	     add_header(&c->body_headers, "Transfer-Encoding: chunked");
 	return ok;
 }
@@ -308,6 +316,8 @@ void client_free(struct client *c)
 	curl_easy_cleanup(c->curl);
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->body_headers);
+	curl_slist_free_all(c->post_headers);
+	buf_release(&c->posted);
 	buf_release(&c->in);
 	buf_release(&c->out);
 	pthread_cond_destroy(&c->moved);
@@ -316,8 +326,9 @@ void client_free(struct client *c)
 }
 
 /* --- asking --- */
-struct error *client_request(struct client *c, const char *method, const char *path, bool body,
-			     uint64_t from)
+/* The lock is not needed: the transfer's thread rests. */
+static struct error *begin_request(struct client *c, const char *method, const char *path,
+				   bool body, uint64_t from)
 {
 	char url[sizeof(c->url) + 128], range[32];
 	bool put = strcmp(method, "PUT") == 0, post = put || strcmp(method, "POST") == 0, ok;
@@ -328,8 +339,16 @@ struct error *client_request(struct client *c, const char *method, const char *p
 	     curl_easy_setopt(c->curl, post ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) == CURLE_OK &&
 	     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, put ? "PUT" : NULL) == CURLE_OK &&
 	     curl_easy_setopt(c->curl, CURLOPT_RANGE, from ? range : NULL) == CURLE_OK &&
-	     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, post ? c->body_headers : c->headers) ==
-		     CURLE_OK;
+	     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER,
+			      !post	    ? c->headers
+			      : c->posted.n ? c->post_headers
+					    : c->body_headers) == CURLE_OK;
+	/* Set in any case: what stays from the request before would be sent again. */
+	ok = ok &&
+	     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE,
+			      c->posted.n ? (curl_off_t)c->posted.n : (curl_off_t)-1) == CURLE_OK &&
+	     (!post || curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS,
+					c->posted.n ? (const char *)c->posted.p : NULL) == CURLE_OK);
 	ENSURE(ok, no_curl());
 	pthread_mutex_lock(&c->lock);
 	buf_clear(&c->in);
@@ -344,6 +363,21 @@ struct error *client_request(struct client *c, const char *method, const char *p
 	pthread_cond_broadcast(&c->moved);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
+}
+
+struct error *client_request(struct client *c, const char *method, const char *path, bool body,
+			     uint64_t from)
+{
+	buf_clear(&c->posted);
+	return begin_request(c, method, path, body, from);
+}
+
+struct error *client_post(struct client *c, const char *path, struct buf *io_bytes)
+{
+	buf_clear(&c->posted);
+	buf_add_span(&c->posted, buf_span(io_bytes));
+	buf_clear(io_bytes);
+	return begin_request(c, "POST", path, false, 0);
 }
 
 void client_expect(struct client *c, uint64_t bytes)

@@ -25,7 +25,7 @@ enum {
 /* Headers in which the asking side says, to whom does not know it yet, who knocks. */
 #define CLIENT_HEADER_NAME   "Lliure-Name"   /* percent-encoded UTF-8 */
 #define CLIENT_HEADER_LISTEN "Lliure-Listen" /* the port of our own listener */
-/* In a POST: which exchange it is a part of, so that both sides count the same for the receipt. */
+/* Which exchange it is a part of, so that both sides count the same for the receipt. */
 #define CLIENT_HEADER_EXCHANGE "Lliure-Exchange"
 #define CLIENT_HEADER_INVITE "Lliure-Invite" /* that it invited us: invite_proof, 52 letters */
 
@@ -52,6 +52,9 @@ void client_cancel(struct client *c);
  * GET, the first byte wanted (Range), 0 for all. */
 struct error *client_request(struct client *c, const char *method, const char *path, bool body,
 			     uint64_t from) MUST;
+/* POST a body that is here whole, taken from *io_bytes: it goes out with its length, in one piece
+ * with the head, which is shorter and sooner there. */
+struct error *client_post(struct client *c, const char *path, struct buf *io_bytes) MUST;
 /* The longest answer to the next request; CLIENT_ANSWER when it is not said. */
 #define CLIENT_ANSWER ((uint64_t)64 * 1024 * 1024)
 void client_expect(struct client *c, uint64_t bytes);

@@ -144,6 +144,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .follows = follows,
 				     .next_blob = next_blob,
 				     .announced = announced,
+				     .pasts = o->pasts,
 				     .tally = x ? &x->tally : NULL};
 	char number[2 * RECEIPT_EXCHANGE + 1];
 
@@ -189,20 +190,33 @@ bool exchange_met(struct exchange *x)
 }
 
 /* --- the session's actions --- */
-static struct error *do_request(struct exchange *x, const struct session_action *a)
+/* A body goes out as it is made; one that is short, and most are, as a whole. */
+static struct error *send_request(struct exchange *x, const struct session_action *a)
 {
 	bool end = !a->body, wanted = true;
 
+	buf_clear(&x->bytes);
+	if (a->body)
+		TRY(session_body(x->session, x->o.log, &x->bytes, &end));
+	if (a->body && end)
+		return client_post(x->client, a->path, &x->bytes);
+	TRY(client_request(x->client, a->method, a->path, a->body, 0));
+	while (a->body && wanted) {
+		wanted = client_send(x->client, &x->bytes);
+		if (end || !wanted)
+			break;
+		TRY(session_body(x->session, x->o.log, &x->bytes, &end));
+	}
+	client_send_end(x->client);
+	return NULL;
+}
+
+static struct error *do_request(struct exchange *x, const struct session_action *a)
+{
 	client_expect(x->client, strcmp(a->path, SYNC_PATH_STATUS) == 0
 					 ? LIMIT_STATUS
 					 : EXCHANGE_TAKE + CLIENT_ANSWER);
-	TRY(client_request(x->client, a->method, a->path, a->body, 0));
-	while (!end && wanted) {
-		buf_clear(&x->bytes);
-		TRY(session_body(x->session, x->o.log, &x->bytes, &end));
-		wanted = client_send(x->client, &x->bytes);
-	}
-	client_send_end(x->client);
+	TRY(send_request(x, a));
 	/* The request is on its way: from here on the session waits for the answer. */
 	session_feed(x->session, span_of("", 0));
 	return NULL;
@@ -369,9 +383,7 @@ static struct error *swap_addresses(struct exchange *x, struct buf *body)
 
 	x->report.bytes_out += body->n;
 	client_expect(x->client, LIMIT_STATUS);
-	TRY(client_request(x->client, "POST", SYNC_PATH_ADDRESSES, true, 0));
-	client_send(x->client, body);
-	client_send_end(x->client);
+	TRY(client_post(x->client, SYNC_PATH_ADDRESSES, body));
 	while (client_receive(x->client, true, &x->bytes))
 		buf_add_span(&answer, buf_span(&x->bytes));
 	TRY(client_result(x->client, &status));
@@ -448,6 +460,8 @@ struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)
 		make_receipt(x);
 		tell_addresses(x);
 	}
+	if (err)
+		pasts_forget(x->o.pasts, &x->o.to.peer);
 	x->report.cut |= error_is(err, ERR_NET) || error_is(err, ERR_TIMEOUT);
 	settle_up(x, err);
 	*ret_report = x->report;

@@ -28,6 +28,7 @@ struct exchange_options {
 	struct blob_store *blobs; /* may be NULL: blobs are not fetched */
 	/* What the peer costs is charged here, and bounded by it. NULL: neither. */
 	struct ledger *ledger;
+	struct pasts *pasts; /* what was agreed on with whom; NULL: nothing is remembered */
 	bool receipt; /* make a signed receipt also when nothing moved */
 	/* Called after something was written, from the running thread. May be NULL. */
 	void (*stored)(void *ctx);

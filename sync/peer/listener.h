@@ -39,6 +39,7 @@ enum {
 /* Bytes of entries taken from one peer in one request; the rest follows in its next exchange. */
 #define LISTENER_TAKE ((uint64_t)256 * 1024 * 1024)
 
+struct pasts;
 struct listener_options {
 	const struct tls_identity *tls;
 	const char *listen; /* sync/peer/address.h */
@@ -49,6 +50,7 @@ struct listener_options {
 	struct readers *readers;
 	struct blob_store *blobs;
 	const char *keep_dir; /* of peers' backups; NULL: none are kept */
+	struct pasts *pasts;	/* states that were told; NULL: none are remembered */
 	struct ledger *ledger; /* NULL: nothing is charged or bounded */
 
 	/* Called from the listener's threads; must be quick, except where it says so; `ended` may

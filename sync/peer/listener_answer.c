@@ -95,13 +95,15 @@ static void json_string(struct buf *out, const char *s)
 	buf_putc(out, '"');
 }
 
+/* type NULL: a stream; a header that says so would be longer than many an answer. */
 static enum MHD_Result queue(struct MHD_Connection *c, int status, const char *type,
 			     struct MHD_Response *take_response)
 {
 	enum MHD_Result ok = MHD_NO;
 
 	if (take_response &&
-	    MHD_add_response_header(take_response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES)
+	    (!type || MHD_add_response_header(take_response, MHD_HTTP_HEADER_CONTENT_TYPE, type) ==
+			      MHD_YES))
 		ok = MHD_queue_response(c, (unsigned)status, take_response);
 	if (take_response)
 		MHD_destroy_response(take_response);
@@ -337,6 +339,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .name = r->l->o.name,
 					 .take_limit = LISTENER_TAKE,
 					 .room = room,
+					 .pasts = r->l->o.pasts,
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows};
@@ -440,7 +443,7 @@ static enum MHD_Result answer_out(struct request *r, struct MHD_Connection *c,
 	if (take_err)
 		return refuse(r, c, take_err);
 	r->gave += n;
-	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+	return queue(c, MHD_HTTP_OK, NULL,
 		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
 }
 
@@ -489,7 +492,8 @@ static ssize_t read_answer(void *cls, uint64_t pos, char *buf, size_t max)
 static struct error *end_body(struct request *r, struct log_store *log)
 {
 	TRY(take_frames(r, log));
-	return serving_end(r->serving, log);
+	TRY(serving_end(r->serving, log));
+	return more_answer(r, log);
 }
 
 static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c, const char *arg)
@@ -498,8 +502,11 @@ static enum MHD_Result answer_stream(struct request *r, struct MHD_Connection *c
 
 	if (err)
 		return refuse(r, c, err);
+	/* Most are short, and go as a whole. */
+	if (r->out_end && r->out.n <= PIECE && r->out.n <= r->may_give)
+		return answer_out(r, c, NULL);
 	return queue(
-		c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
+		c, MHD_HTTP_OK, NULL,
 		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_answer, r, NULL));
 }
 
@@ -607,12 +614,8 @@ static struct error *sign_receipt(struct request *r, struct log_store *log)
 static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *c, const char *arg)
 {
 	struct error *err = r->body > RECEIPT_BODY ? too_long() : with_reader(r, sign_receipt);
-	size_t n = r->out.n;
 
-	if (err)
-		return refuse(r, c, err);
-	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
-		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
+	return answer_out(r, c, err);
 }
 
 /* The proof of what is held here, for a partial box. */
@@ -689,9 +692,7 @@ static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection
 	if (err)
 		return refuse(r, c, err);
 	o->tell(o->ctx, &r->peer, true, &r->out);
-	r->gave += r->out.n;
-	return queue(c, MHD_HTTP_OK, SYNC_CONTENT_TYPE,
-		     MHD_create_response_from_buffer(r->out.n, r->out.p, MHD_RESPMEM_MUST_COPY));
+	return answer_out(r, c, NULL);
 }
 
 /* --- called by libmicrohttpd --- */

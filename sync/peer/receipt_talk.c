@@ -13,9 +13,10 @@ static void put_stream(const struct signature *sig, struct span bytes, struct bu
 	stream_put_end(&w);
 }
 
-/* The one receipt of a whole stream; its bytes are copied to the arena. */
-static struct error *get_stream(struct span body, struct arena *a, struct signature *ret_sig,
-				struct span *ret_bytes)
+/* The one receipt of a whole stream; its bytes are copied to the arena. Without a statement it is
+ * about `same`, when there is one: what the reader has said itself. */
+static struct error *get_stream(struct span body, struct span same, struct arena *a,
+				struct signature *ret_sig, struct span *ret_bytes)
 {
 	_cleanup_(stream_reader_freep) struct stream_reader *r =
 		stream_reader_new(FRAME_BIT(FRAME_RECEIPT));
@@ -29,10 +30,11 @@ static struct error *get_stream(struct span body, struct arena *a, struct signat
 			break;
 		if (f->type == FRAME_END)
 			continue;
-		ENSURE(!bytes.p && f->receipt.bytes.n,
+		ENSURE(!bytes.p && (f->receipt.bytes.n || same.n),
 		       error_new(ERR_MALFORMED, N_("What came as a receipt is none.")));
-		bytes = span_of(arena_copy(a, f->receipt.bytes.p, f->receipt.bytes.n),
-				f->receipt.bytes.n);
+		if (f->receipt.bytes.n)
+			same = f->receipt.bytes;
+		bytes = span_of(arena_copy(a, same.p, same.n), same.n);
 		*ret_sig = f->receipt.sig;
 	}
 	TRY(stream_finish(r));
@@ -69,9 +71,7 @@ static struct error *exchange_bodies(struct client *c, struct buf *io_body)
 	int status;
 
 	client_expect(c, RECEIPT_BODY);
-	TRY(client_request(c, "POST", SYNC_PATH_RECEIPT, true, 0));
-	client_send(c, io_body);
-	client_send_end(c);
+	TRY(client_post(c, SYNC_PATH_RECEIPT, io_body));
 	/* To the end, or the transfer waits for us, and we for it. */
 	while (client_receive(c, true, &piece))
 		buf_add_span(&answer, buf_span(&piece));
@@ -91,7 +91,7 @@ struct error *receipt_take_answer(const struct receipt_asking *q, struct span an
 	struct signature sig;
 	struct span bytes;
 
-	TRY(get_stream(answer, a, &sig, &bytes));
+	TRY(get_stream(answer, io->bytes[ASKER], a, &sig, &bytes));
 	TRY(receipt_read(bytes, a, &b));
 	ENSURE(receipt_signed_by(&q->peer, bytes, &sig) && b.kind == RECEIPT_MET &&
 		       pubkey_eq(&b.box[ANSWERER], &q->peer) &&
@@ -139,7 +139,7 @@ static struct error *take_claim(const struct receipt_weighing *w, const uint8_t 
 				struct span body, struct arena *a, struct receipt_signed *io,
 				struct receipt_body *ret)
 {
-	TRY(get_stream(body, a, &io->sig[ASKER], &io->bytes[ASKER]));
+	TRY(get_stream(body, (struct span){0}, a, &io->sig[ASKER], &io->bytes[ASKER]));
 	ENSURE(receipt_signed_by(w->peer, io->bytes[ASKER], &io->sig[ASKER]),
 	       error_new(ERR_SIGNATURE, N_("The receipt is not signed by who sends it.")));
 	TRY(receipt_read(io->bytes[ASKER], a, ret));
@@ -166,6 +166,9 @@ struct error *receipt_answer(const struct receipt_weighing *w, const struct secr
 	s.bytes[ANSWERER] = buf_span(&bytes);
 	s.sig[ANSWERER] = receipt_sign(self, s.bytes[ANSWERER]);
 	TRY(host->write(host->ctx, write_signed, &s));
+	/* They know it by heart when it is what they said: then the signature is enough. */
+	if (span_eq(s.bytes[ASKER], s.bytes[ANSWERER]))
+		s.bytes[ANSWERER].n = 0;
 	put_stream(&s.sig[ANSWERER], s.bytes[ANSWERER], out);
 	return NULL;
 }

@@ -9,6 +9,7 @@ enum item_type {
 	ITEM_DIGESTS,
 	ITEM_HEADS,
 	ITEM_RANGES,
+	ITEM_SINCE,
 	ITEM_NOTE,
 	ITEM_RESULT,
 	ITEM_FORK,
@@ -31,6 +32,7 @@ struct item {
 	size_t n;
 	uint64_t numbers[3];
 	struct hash space; /* of a blob: its name */
+	struct hash state;
 	struct blob_store *blobs;
 };
 
@@ -105,6 +107,16 @@ void sender_heads(struct sender *s, const struct hash *space, const struct head 
 	add(s, &(struct item){.type = ITEM_HEADS,
 			      .space = *space,
 			      .rows = arena_copy(&s->arena, heads, n * sizeof(*heads)),
+			      .n = n});
+}
+
+void sender_since(struct sender *s, const struct hash *space, const struct hash *state,
+		  const struct head *rows, size_t n)
+{
+	add(s, &(struct item){.type = ITEM_SINCE,
+			      .space = *space,
+			      .state = state ? *state : (struct hash){{0}},
+			      .rows = arena_copy(&s->arena, rows, n * sizeof(*rows)),
 			      .n = n});
 }
 
@@ -206,7 +218,9 @@ static struct error *plan_log(struct sender *s, struct log_store *log, const str
 	if (t->mark && upto >= t->mark_seq)
 		upto = t->mark_seq - 1;
 	if (t->seq && t->seq <= mine.seq) {
-		TRY(log_hash_at(log, info->num, t->seq, &ours));
+		ours = mine.hash; /* most rows are alike: nothing is looked up for these */
+		if (t->seq < mine.seq)
+			TRY(log_hash_at(log, info->num, t->seq, &ours));
 		if (!hash_eq(&ours, &t->hash)) {
 			add_locator(s, info, t->seq);
 			upto = 0;
@@ -751,6 +765,9 @@ static struct error *send_item(struct sender *s, struct log_store *log, const st
 		return NULL;
 	case ITEM_HEADS:
 		stream_put_heads(w, &i->space, i->rows, i->n);
+		return NULL;
+	case ITEM_SINCE:
+		stream_put_since(w, &i->space, &i->state, i->rows, i->n);
 		return NULL;
 	case ITEM_RANGES:
 		stream_put_ranges(w, span_of(i->rows, i->n));

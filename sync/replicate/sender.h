@@ -38,6 +38,9 @@ enum {
 void sender_hello(struct sender *s, int64_t clock_ms, const char *name);
 void sender_digests(struct sender *s, const struct space_digest *rows, size_t n);
 void sender_heads(struct sender *s, const struct hash *space, const struct head *heads, size_t n);
+/* state NULL: of an answer, "that state is not known here". */
+void sender_since(struct sender *s, const struct hash *space, const struct hash *state,
+		  const struct head *rows, size_t n);
 /* A body that ranges.h made. */
 void sender_ranges(struct sender *s, struct span body);
 void sender_note(struct sender *s, const struct log_id *id, uint64_t seq, enum error_code why);

@@ -14,6 +14,10 @@ struct asked {
 	bool has_heads;
 	struct span ranges; /* the body of a RANGES frame, in the arena; empty: none came */
 	bool only_ranges;   /* it asks where we differ, and for nothing yet */
+	bool since;	    /* it says what it holds by a state that both had … */
+	struct hash state;
+	const struct head *changed; /* … and what is otherwise now, in the arena */
+	size_t n_changed;
 };
 
 struct lacking {
@@ -42,6 +46,7 @@ struct serving {
 	struct buf lacking; /* struct lacking; ranges in the arena */
 	struct buf forks;   /* struct log_id: forks that came to light */
 	struct buf better;  /* struct better */
+	bool opens; /* a pull that begins the exchange: it is told the status, too */
 	bool ended;
 };
 
@@ -66,45 +71,70 @@ static bool status_shares(void *ctx, const struct hash *space)
 	return !o->shares || o->shares(o->ctx, &o->peer, space);
 }
 
-/* How much there is, for whoever has a large first sync before them. */
-static struct error *say_counts(struct stream_writer *w, struct log_store *log,
-				const struct space_digest *rows, size_t n)
+static const struct asked *asked_of(const struct serving *v, const struct hash *space)
 {
-	struct space_count counts[LIMIT_SPACES];
-	struct log_counts c;
-
-	for (size_t i = 0; i < n; i++) {
-		TRY(log_count(log, &rows[i].space, &c));
-		counts[i] = (struct space_count){rows[i].space, c.entries};
-	}
-	if (n)
-		stream_put_counts(w, counts, n);
+	for (size_t i = 0; v && i < v->n_spaces; i++)
+		if (hash_eq(&v->spaces[i].space, space))
+			return &v->spaces[i];
 	return NULL;
 }
 
-struct error *serve_status(const struct session_options *o, struct log_store *log, struct buf *out)
+/* How much there is, for whoever has a large first sync before them: not of what they hold but for
+ * the news. */
+static struct error *say_counts(struct stream_writer *w, struct log_store *log,
+				const struct serving *v, const struct space_digest *rows, size_t n)
 {
+	struct space_count counts[LIMIT_SPACES];
+	struct log_counts c;
+	size_t said = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct asked *a = asked_of(v, &rows[i].space);
+
+		if (a && a->since)
+			continue;
+		TRY(log_count(log, &rows[i].space, &c));
+		counts[said++] = (struct space_count){rows[i].space, c.entries};
+	}
+	if (said)
+		stream_put_counts(w, counts, said);
+	return NULL;
+}
+
+/* v: the pull that it is said with; NULL: it is asked for alone. */
+static struct error *say_status(const struct session_options *o, struct log_store *log,
+				const struct serving *v, struct stream_writer *w)
+{
+	enum { ABILITIES = ABILITY_RANGES | ABILITY_SINCE };
 	struct space_digest rows[LIMIT_SPACES];
-	struct stream_writer w;
 	size_t n;
 
 	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
-	stream_begin(&w, out);
-	stream_put_greeting(&w, env_now(o->env), o->name, ABILITY_RANGES & ~o->without,
-			    o->clock);
+	for (size_t i = 0; i < n; i++)
+		TRY(pasts_digest(o->pasts, log, &rows[i].space, &rows[i]));
+	stream_put_greeting(w, env_now(o->env), o->name, ABILITIES & ~o->without, o->clock);
 	if (keep_is_partial(&o->keep)) {
 		bool wanting = false;
 
 		for (size_t i = 0; i < n && !wanting; i++)
 			TRY(sender_lacks(log, &rows[i].space, keep_since(&o->keep, o->env),
 					 &wanting));
-		stream_put_partial(&w, &o->keep, wanting);
+		stream_put_partial(w, &o->keep, wanting);
 	}
-	stream_put_digests(&w, rows, n);
-	TRY(say_counts(&w, log, rows, n));
-	stream_put_end(&w);
+	stream_put_digests(w, rows, n);
+	TRY(say_counts(w, log, v, rows, n));
 	for (size_t i = 0; i < n; i++)
 		tally_digests(o->tally, &rows[i], NULL);
+	return NULL;
+}
+
+struct error *serve_status(const struct session_options *o, struct log_store *log, struct buf *out)
+{
+	struct stream_writer w;
+
+	stream_begin(&w, out);
+	TRY(say_status(o, log, NULL, &w));
+	stream_put_end(&w);
 	return NULL;
 }
 
@@ -134,7 +164,8 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .report = &v->report,
 			       .tally = o->tally};
 	inlet_begin(&v->in, kind == SERVE_PULL ? FRAME_BIT(FRAME_HEADS) | FRAME_BIT(FRAME_RANGES) |
-							 FRAME_BIT(FRAME_MISSING)
+							 FRAME_BIT(FRAME_MISSING) |
+							 FRAME_BIT(FRAME_SINCE)
 					       : FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
 							 FRAME_BIT(FRAME_LOCATOR));
 	return v;
@@ -181,17 +212,29 @@ static struct error *space_of(struct serving *v, const struct hash *space, struc
 	return NULL;
 }
 
+/* Rows that they name, of a space of which they say what they hold in this way. */
+static struct error *count_rows(struct serving *v, const struct hash *space, size_t n, bool heads,
+				struct asked **ret)
+{
+	struct asked *a;
+
+	TRY(space_of(v, space, &a));
+	v->n_heads += n;
+	ENSURE(v->n_heads <= LIMIT_HEADS,
+	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
+				       "exchange.")));
+	/* HEADS of one space may come in several frames */
+	ENSURE(!a->ranges.n && !a->since && (heads || !a->has_heads),
+	       error_new(ERR_MALFORMED, N_("The other box says what it holds in two ways.")));
+	*ret = a;
+	return NULL;
+}
+
 static struct error *note_heads(struct serving *v, const struct frame *f)
 {
 	struct asked *a;
 
-	TRY(space_of(v, &f->heads.space, &a));
-	v->n_heads += f->heads.n;
-	ENSURE(v->n_heads <= LIMIT_HEADS,
-	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
-				       "exchange.")));
-	ENSURE(!a->ranges.n, error_new(ERR_MALFORMED, N_("The other box says what it holds in two "
-							 "ways.")));
+	TRY(count_rows(v, &f->heads.space, f->heads.n, true, &a));
 	a->has_heads = true;
 	buf_add(&a->heads, f->heads.heads, f->heads.n * sizeof(struct head));
 	return NULL;
@@ -202,15 +245,21 @@ static struct error *note_ranges(struct serving *v, const struct frame *f)
 	struct span body = f->ranges.body;
 	struct asked *a;
 
-	TRY(space_of(v, &f->ranges.space, &a));
-	v->n_heads += f->ranges.n_rows;
-	ENSURE(v->n_heads <= LIMIT_HEADS,
-	       error_new(ERR_LIMIT, N_("The other box lists more logs than may be in one "
-				       "exchange.")));
-	ENSURE(!a->ranges.n && !a->has_heads,
-	       error_new(ERR_MALFORMED, N_("The other box says what it holds in two ways.")));
+	TRY(count_rows(v, &f->ranges.space, f->ranges.n_rows, false, &a));
 	a->ranges = span_of(arena_copy(&v->arena, body.p, body.n), body.n);
 	a->only_ranges = f->ranges.n > 0;
+	return NULL;
+}
+
+static struct error *note_since(struct serving *v, const struct frame *f)
+{
+	struct asked *a;
+
+	TRY(count_rows(v, &f->since.space, f->since.n, false, &a));
+	a->since = v->opens = true;
+	a->state = f->since.state;
+	a->changed = arena_copy(&v->arena, f->since.rows, f->since.n * sizeof(struct head));
+	a->n_changed = f->since.n;
 	return NULL;
 }
 
@@ -232,6 +281,8 @@ static struct error *take_frame(struct serving *v, struct log_store *log, const 
 		return note_heads(v, f);
 	case FRAME_RANGES:
 		return note_ranges(v, f);
+	case FRAME_SINCE:
+		return note_since(v, f);
 	case FRAME_MISSING:
 		note_missing(v, f);
 		return NULL;
@@ -349,11 +400,57 @@ static struct error *plan_ranges(struct serving *v, struct log_store *log, struc
 	return NULL;
 }
 
+/* Their rows: those of a state of ours, but for what they say has changed. *ret_known false: we
+ * don't know that state, and say so. */
+static struct error *plan_since(struct serving *v, struct log_store *log, struct asked *a,
+				bool *ret_known)
+{
+	_cleanup_(arena_release) struct arena arena = {0};
+	struct head *then;
+	size_t n;
+
+	TRY(pasts_rows(v->o.pasts, log, &a->space, &a->state, &arena, &then, &n, ret_known));
+	if (!*ret_known) {
+		sender_since(v->out, &a->space, NULL, NULL, 0);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!heads_find(a->changed, a->n_changed, &then[i].id))
+			buf_add(&a->heads, &then[i], sizeof(then[i]));
+	buf_add(&a->heads, a->changed, a->n_changed * sizeof(*a->changed));
+	return NULL;
+}
+
+/* Do they hold just what we hold? Then there is nothing to look for. */
+static struct error *is_alike(struct serving *v, struct log_store *log, const struct asked *a,
+			      bool *ret)
+{
+	struct space_digest ours;
+
+	*ret = false;
+	if (!a->since || a->n_changed)
+		return NULL;
+	TRY(pasts_digest(v->o.pasts, log, &a->space, &ours));
+	*ret = hash_eq(&ours.heads, &a->state);
+	if (*ret)
+		pasts_agree(v->o.pasts, &v->o.peer, &ours);
+	return NULL;
+}
+
+static struct error *plan_rows(struct serving *v, struct log_store *log, struct asked *a)
+{
+	struct head *theirs = (struct head *)a->heads.p;
+	size_t n = a->heads.n / sizeof(*theirs);
+
+	heads_sort(theirs, n);
+	TRY(sender_plan(v->out, log, &a->space, theirs, n));
+	return serving_follows(v, &a->space) ? plan_differences(v, log, a, theirs, n) : NULL;
+}
+
 static struct error *plan_space(struct serving *v, struct log_store *log, struct asked *a)
 {
 	struct log_id about = {.space = a->space};
-	struct head *theirs;
-	size_t n;
+	bool alike, known = true;
 
 	if (!serving_shares(v, &a->space)) {
 		sender_note(v->out, &about, 0, ERR_DENIED);
@@ -361,18 +458,17 @@ static struct error *plan_space(struct serving *v, struct log_store *log, struct
 	}
 	if (a->ranges.n)
 		TRY(plan_ranges(v, log, a));
-	if (a->only_ranges)
+	TRY(is_alike(v, log, a, &alike));
+	if (a->since && !alike)
+		TRY(plan_since(v, log, a, &known));
+	if (a->only_ranges || !known)
 		return NULL;
-	theirs = (struct head *)a->heads.p;
-	n = a->heads.n / sizeof(*theirs);
-	heads_sort(theirs, n);
-	TRY(sender_plan(v->out, log, &a->space, theirs, n));
+	if (!alike)
+		TRY(plan_rows(v, log, a));
 	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
-	if (serving_follows(v, &a->space)) {
-		TRY(plan_differences(v, log, a, theirs, n));
-		TRY(sender_plan_lack(v->out, log, &a->space, keep_since(&v->o.keep, v->o.env)));
-	}
-	return NULL;
+	if (!serving_follows(v, &a->space))
+		return NULL;
+	return sender_plan_lack(v->out, log, &a->space, keep_since(&v->o.keep, v->o.env));
 }
 
 /* Digests of the spaces of this request, in the order that the frame wants. */
@@ -389,7 +485,7 @@ static struct error *plan_digests(struct serving *v, struct log_store *log)
 	qsort(v->spaces, v->n_spaces, sizeof(*v->spaces), compare_spaces);
 	for (size_t i = 0; i < v->n_spaces; i++)
 		if (!v->spaces[i].only_ranges && serving_shares(v, &v->spaces[i].space))
-			TRY(heads_space_digest(log, &v->spaces[i].space, &rows[n++]));
+			TRY(pasts_digest(v->o.pasts, log, &v->spaces[i].space, &rows[n++]));
 	for (size_t i = 0; i < n; i++)
 		tally_digests(v->o.tally, &rows[i], NULL);
 	if (n || !v->n_spaces)
@@ -397,17 +493,30 @@ static struct error *plan_digests(struct serving *v, struct log_store *log)
 	return NULL;
 }
 
+static struct error *plan_status(struct serving *v, struct log_store *log)
+{
+	_cleanup_(buf_release) struct buf frames = {0};
+	struct stream_writer w = {.out = &frames};
+
+	TRY(say_status(&v->o, log, v, &w));
+	sender_frames(v->out, buf_span(&frames), w.frames);
+	return NULL;
+}
+
 static struct error *plan_pull(struct serving *v, struct log_store *log)
 {
 	const struct lacking *lacking = (const struct lacking *)v->lacking.p;
 
+	if (v->opens)
+		TRY(plan_status(v, log));
 	for (size_t i = 0; i < v->n_spaces; i++)
 		TRY(plan_space(v, log, &v->spaces[i]));
 	for (size_t i = 0; i < v->lacking.n / sizeof(*lacking); i++)
 		if (serving_shares(v, &lacking[i].id.space))
 			TRY(sender_plan_missing(v->out, log, &lacking[i].id, lacking[i].ranges,
 						lacking[i].n));
-	return plan_digests(v, log);
+	/* The status has them all. */
+	return v->opens ? NULL : plan_digests(v, log);
 }
 
 static struct error *plan_better(struct serving *v, struct log_store *log)

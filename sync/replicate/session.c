@@ -16,12 +16,17 @@ struct shared {
 	bool differs;		    /* asked for in this round */
 	bool same_heads;	    /* only payloads are missing */
 	bool heard;		    /* they answered with ranges */
+	bool opened;		    /* asked for in OPEN, by a state that both had */
+	bool listed;		    /* and the answer lists it */
+	struct hash state;	    /* that state */
+	struct buf changed;	    /* struct head: our rows that are otherwise now */
 	struct ranges_asker *asker; /* many rows: where do we differ? NULL: they are all sent */
 	struct buf heads; /* struct head: what we think they hold; sorted up to `sorted` */
 	size_t sorted;
 };
 
-enum state { ST_STATUS, ST_RANGES, ST_PULL, ST_PLAN, ST_PUSH, ST_CHECK, ST_BLOBS, ST_DONE };
+enum state { ST_START, ST_STATUS, ST_OPEN, ST_RANGES, ST_PULL,
+	     ST_PLAN, ST_PUSH, ST_CHECK, ST_BLOBS, ST_DONE };
 enum phase { PH_BUILD, PH_ASKED, PH_ANSWER };
 
 struct session {
@@ -35,6 +40,7 @@ struct session {
 	struct sender *give;
 	struct shared *spaces;
 	size_t n_spaces;
+	bool weighed; /* what both hold was compared whole, after STATUS or OPEN */
 	bool answered;
 	int http_status;
 	uint64_t filled_before;
@@ -59,9 +65,14 @@ struct request {
 	struct error *(*answered)(struct session *s, struct log_store *log);
 };
 
+static void begin_give(struct session *s);
+static struct error *collect_rows(struct log_store *log, struct shared *sp);
 static struct error *begin_round(struct session *s, struct log_store *log);
 static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *status_answered(struct session *s, struct log_store *log);
+static struct error *open_build(struct session *s, struct log_store *log);
+static struct error *open_frame(struct session *s, struct log_store *log, const struct frame *f);
+static struct error *open_answered(struct session *s, struct log_store *log);
 static struct error *ranges_build(struct session *s, struct log_store *log);
 static struct error *ranges_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *ranges_answered(struct session *s, struct log_store *log);
@@ -71,17 +82,22 @@ static struct error *pull_answered(struct session *s, struct log_store *log);
 static struct error *push_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *push_answered(struct session *s, struct log_store *log);
 
+enum {
+	STATUS_FRAMES = FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_PARTIAL) |
+			FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_COUNTS),
+	PULL_FRAMES = FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_HEADS) |
+		      FRAME_BIT(FRAME_LOCATOR) | FRAME_BIT(FRAME_MISSING) | FRAME_BIT(FRAME_NOTE) |
+		      FRAME_BIT(FRAME_DIGESTS),
+};
+
 static const struct request requests[] = {
-	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, FRAME_BIT(FRAME_HELLO) | FRAME_BIT(FRAME_PARTIAL) |
-			       FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_COUNTS),
-		       NULL, status_frame, status_answered},
+	[ST_STATUS] = {"GET", SYNC_PATH_STATUS, STATUS_FRAMES, NULL, status_frame,
+		       status_answered},
+	[ST_OPEN] = {"POST", SYNC_PATH_PULL, STATUS_FRAMES | PULL_FRAMES | FRAME_BIT(FRAME_SINCE),
+		     open_build, open_frame, open_answered},
 	[ST_RANGES] = {"POST", SYNC_PATH_PULL, FRAME_BIT(FRAME_RANGES) | FRAME_BIT(FRAME_NOTE),
 		       ranges_build, ranges_frame, ranges_answered},
-	[ST_PULL] = {"POST", SYNC_PATH_PULL,
-		     FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_HEADS) |
-			     FRAME_BIT(FRAME_LOCATOR) | FRAME_BIT(FRAME_MISSING) |
-			     FRAME_BIT(FRAME_NOTE) | FRAME_BIT(FRAME_DIGESTS),
-		     pull_build, pull_frame, pull_answered},
+	[ST_PULL] = {"POST", SYNC_PATH_PULL, PULL_FRAMES, pull_build, pull_frame, pull_answered},
 	[ST_PUSH] = {"POST", SYNC_PATH_PUSH,
 		     FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) | FRAME_BIT(FRAME_NOTE) |
 			     FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_RESULT),
@@ -139,6 +155,7 @@ void session_free(struct session *s)
 	for (size_t i = 0; i < s->n_spaces; i++) {
 		ranges_asker_free(s->spaces[i].asker);
 		buf_release(&s->spaces[i].heads);
+		buf_release(&s->spaces[i].changed);
 	}
 	free(s->spaces);
 	inlet_release(&s->in);
@@ -244,7 +261,7 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 
 		if (is_offer(&s->spaces[i]))
 			continue;
-		TRY(heads_space_digest(log, &s->spaces[i].theirs.space, &ours));
+		TRY(pasts_digest(s->o.pasts, log, &s->spaces[i].theirs.space, &ours));
 		TRY(differs(s, log, &ours, &s->spaces[i].theirs, &s->spaces[i].differs));
 		s->spaces[i].same_heads = hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 		s->spaces[i].ours = ours;
@@ -263,7 +280,7 @@ static struct error *find_disputed(struct session *s, struct log_store *log, siz
 	for (size_t i = 0; i < s->n_spaces; i++) {
 		struct shared *sp = &s->spaces[i];
 
-		if (sp->differs || is_offer(sp) || !shares(s, &sp->theirs.space))
+		if (sp->differs || sp->opened || is_offer(sp) || !shares(s, &sp->theirs.space))
 			continue;
 		TRY(sender_disputed(log, &sp->theirs.space, &s->o.peer, &sp->differs));
 		sp->took_part |= sp->differs;
@@ -349,18 +366,222 @@ static bool is_offered(struct session *s, const struct hash *space)
 	return sp && is_offer(sp);
 }
 
-static struct error *status_answered(struct session *s, struct log_store *log)
+/* What is alike now is where the next exchange begins. */
+static void settle(struct session *s)
+{
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		const struct shared *sp = &s->spaces[i];
+
+		if (s->abilities & ABILITY_SINCE && !is_offer(sp) &&
+		    hash_eq(&sp->ours.heads, &sp->theirs.heads))
+			pasts_agree(s->o.pasts, &s->o.peer, &sp->ours);
+	}
+	move(s, ST_BLOBS);
+}
+
+/* A space of which OPEN has told everything: asking again brings nothing, unless something moved. */
+static size_t leave_out_told(struct session *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+
+		sp->differs &= !sp->opened || moved(s) != s->moved_before;
+		n += sp->differs;
+	}
+	return n;
+}
+
+/* What both hold is known as a whole, for the first time. */
+static struct error *weigh(struct session *s, struct log_store *log)
 {
 	size_t n, n_offers;
 
+	s->weighed = true;
 	TRY(compare(s, log, &n));
 	TRY(find_disputed(s, log, &n));
 	TRY(find_offers(s, log, &n_offers));
-	s->report.spaces = (unsigned)n;
 	s->report.equal = n == 0;
-	if (n)
+	s->report.spaces = 0;
+	for (size_t i = 0; i < s->n_spaces; i++)
+		s->report.spaces += s->spaces[i].took_part;
+	if (leave_out_told(s))
 		return begin_round(s, log);
-	move(s, n_offers ? ST_PULL : ST_BLOBS);
+	if (n_offers)
+		move(s, ST_PULL);
+	else
+		settle(s);
+	return NULL;
+}
+
+static struct error *status_answered(struct session *s, struct log_store *log)
+{
+	return weigh(s, log);
+}
+
+/* --- open: status and pull in one, from where both once were --- */
+
+enum { OPEN_SPACES = 16 }; /* more are said shorter by a status */
+
+static bool opens(void *ctx, const struct hash *space)
+{
+	struct session *s = ctx;
+	struct hash state;
+
+	return pasts_agreed(s->o.pasts, &s->o.peer, space, &state) && shares(s, space) &&
+	       follows(s, space);
+}
+
+/* Our rows that are not what they were in that state; *ret false: that can't be said shortly. */
+static struct error *find_changed(struct session *s, struct log_store *log, struct shared *sp,
+				  bool *ret)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct head *then;
+	size_t n_then, n = sp->sorted, gone;
+	const struct head *now = (const struct head *)sp->heads.p;
+
+	TRY(pasts_rows(s->o.pasts, log, &sp->theirs.space, &sp->state, &a, &then, &n_then, ret));
+	if (!*ret)
+		return NULL;
+	gone = n_then;
+	for (size_t i = 0; i < n; i++) {
+		const struct head *h = heads_find(then, n_then, &now[i].id);
+
+		gone -= h != NULL;
+		if (!h || !head_eq(h, &now[i]))
+			buf_add(&sp->changed, &now[i], sizeof(now[i]));
+	}
+	*ret = !gone && sp->changed.n / sizeof(*now) <= SINCE_ROWS;
+	return NULL;
+}
+
+static void forget_space(struct session *s, size_t i)
+{
+	ranges_asker_free(s->spaces[i].asker);
+	buf_release(&s->spaces[i].heads);
+	buf_release(&s->spaces[i].changed);
+	memmove(&s->spaces[i], &s->spaces[i + 1], (s->n_spaces - i - 1) * sizeof(*s->spaces));
+	s->n_spaces--;
+}
+
+static struct error *begin(struct session *s, struct log_store *log)
+{
+	struct space_digest rows[OPEN_SPACES + 1];
+	size_t n = 0;
+
+	if (s->o.pasts && !(s->o.without & ABILITY_SINCE))
+		TRY(heads_all(log, opens, s, rows, ARRAY_LEN(rows), &n));
+	move(s, ST_STATUS);
+	if (n == 0 || n > OPEN_SPACES)
+		return NULL;
+	s->spaces = calloc(n, sizeof(*s->spaces));
+	if (!s->spaces)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		struct shared *sp = &s->spaces[s->n_spaces++];
+		bool can;
+
+		*sp = (struct shared){.theirs.space = rows[i].space, .opened = true};
+		pasts_agreed(s->o.pasts, &s->o.peer, &rows[i].space, &sp->state);
+		TRY(pasts_digest(s->o.pasts, log, &rows[i].space, &sp->ours));
+		TRY(collect_rows(log, sp));
+		TRY(find_changed(s, log, sp, &can));
+		sp->differs = true; /* of the request that is made now */
+		if (!can)
+			forget_space(s, s->n_spaces - 1);
+	}
+	if (s->n_spaces)
+		move(s, ST_OPEN);
+	else
+		free(STEAL(s->spaces));
+	return NULL;
+}
+
+static struct error *open_build(struct session *s, struct log_store *log)
+{
+	begin_give(s);
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct shared *sp = &s->spaces[i];
+
+		sender_since(s->out, &sp->theirs.space, &sp->state,
+			     (const struct head *)sp->changed.p,
+			     sp->changed.n / sizeof(struct head));
+		TRY(sender_plan_lack(s->out, log, &sp->theirs.space,
+				     keep_since(&s->o.keep, s->o.env)));
+	}
+	return NULL;
+}
+
+/* All that they share with us, ours among them. */
+static struct error *open_digests(struct session *s, struct log_store *log, const struct frame *f)
+{
+	struct shared *all = realloc(s->spaces, (s->n_spaces + f->digests.n + 1) * sizeof(*all));
+
+	if (!all)
+		abort();
+	s->spaces = all;
+	for (size_t i = 0; i < f->digests.n; i++) {
+		const struct space_digest *row = &f->digests.rows[i];
+		struct shared *sp = shared_find(s, &row->space);
+
+		if (!sp && !follows(s, &row->space)) {
+			s->report.unknown_spaces = true;
+			continue;
+		}
+		if (!sp) {
+			sp = &s->spaces[s->n_spaces++];
+			*sp = (struct shared){.theirs.space = row->space};
+		}
+		ENSURE(!sp->listed, error_new(ERR_MALFORMED,
+					      N_("The other box lists its spaces twice.")));
+		sp->listed = true;
+		sp->theirs = *row;
+		if (sp->opened)
+			TRY(differs(s, log, &sp->ours, row, &sp->took_part));
+	}
+	return NULL;
+}
+
+static struct error *open_frame(struct session *s, struct log_store *log, const struct frame *f)
+{
+	struct shared *sp;
+
+	switch (f->type) {
+	case FRAME_HELLO:
+	case FRAME_PARTIAL:
+	case FRAME_COUNTS:
+		return status_frame(s, log, f);
+	case FRAME_DIGESTS:
+		return open_digests(s, log, f);
+	case FRAME_SINCE:
+		/* They don't know that state (any more): as any other space, from here on. */
+		sp = shared_find(s, &f->since.space);
+		if (sp)
+			sp->opened = sp->differs = false;
+		return NULL;
+	case FRAME_NOTE:
+		/* It is not listed and not told of any more: that is no refusal of anything. */
+		sp = shared_find(s, &f->note.id.space);
+		return sp && sp->opened && !sp->listed ? NULL : pull_frame(s, log, f);
+	default:
+		return pull_frame(s, log, f);
+	}
+}
+
+/* What they share no more is none of this exchange. */
+static struct error *open_answered(struct session *s, struct log_store *log)
+{
+	bool any = false;
+
+	for (size_t i = s->n_spaces; i-- > 0;)
+		if (!s->spaces[i].listed)
+			forget_space(s, i);
+	for (size_t i = 0; i < s->n_spaces; i++)
+		any |= s->spaces[i].took_part;
+	s->report.rounds += any;
+	move(s, ST_PLAN);
 	return NULL;
 }
 
@@ -421,8 +642,8 @@ static struct error *ranges_answered(struct session *s, struct log_store *log)
 
 /* --- pull --- */
 
-/* What we hold, and how it is going to be said. */
-static struct error *look_at_space(struct session *s, struct log_store *log, struct shared *sp)
+/* What we hold. */
+static struct error *collect_rows(struct log_store *log, struct shared *sp)
 {
 	_cleanup_(arena_release) struct arena a = {0};
 	struct head *heads;
@@ -432,10 +653,21 @@ static struct error *look_at_space(struct session *s, struct log_store *log, str
 	buf_clear(&sp->heads);
 	buf_add(&sp->heads, heads, n * sizeof(*heads));
 	sp->sorted = n;
+	return NULL;
+}
+
+/* … and how it is going to be said. */
+static struct error *look_at_space(struct session *s, struct log_store *log, struct shared *sp)
+{
+	size_t n;
+
+	TRY(collect_rows(log, sp));
+	n = sp->sorted;
 	ranges_asker_free(STEAL(sp->asker));
 	if (n < (s->o.ranges_from ? s->o.ranges_from : RANGES_FROM) || !(s->abilities & ABILITY_RANGES))
 		return NULL;
-	sp->asker = ranges_asker_new(s->o.env, &sp->theirs.space, heads, n);
+	sp->asker = ranges_asker_new(s->o.env, &sp->theirs.space,
+				     (const struct head *)sp->heads.p, n);
 	if (sp->same_heads)
 		ranges_asker_equal(sp->asker);
 	return NULL;
@@ -470,13 +702,19 @@ static struct error *ask_space(struct session *s, struct log_store *log, struct 
 				keep_since(&s->o.keep, s->o.env));
 }
 
-static struct error *pull_build(struct session *s, struct log_store *log)
+/* What is going to be pushed is collected while they answer. */
+static void begin_give(struct session *s)
 {
 	s->wanting = false; /* they are going to say */
 	sender_free(s->give);
 	s->give = sender_new();
 	sender_newest_first(s->give, s->o.newest_from ? s->o.newest_from : NEWEST_FROM);
 	sender_tally(s->give, s->o.tally);
+}
+
+static struct error *pull_build(struct session *s, struct log_store *log)
+{
+	begin_give(s);
 	for (size_t i = 0; i < s->n_spaces; i++)
 		if (s->spaces[i].differs)
 			TRY(ask_space(s, log, &s->spaces[i]));
@@ -597,7 +835,8 @@ static struct error *plan_push(struct session *s, struct log_store *log)
 		if (!sp->differs || !shares(s, &sp->theirs.space))
 			continue;
 		heads_sort(heads, n);
-		TRY(sender_plan(s->give, log, &sp->theirs.space, heads, n));
+		if (!sp->opened || sp->took_part)
+			TRY(sender_plan(s->give, log, &sp->theirs.space, heads, n));
 		TRY(sender_plan_disputed(s->give, log, &sp->theirs.space, &s->o.peer));
 	}
 	move(s, sender_gives(s->give) ? ST_PUSH : ST_CHECK);
@@ -649,11 +888,13 @@ static struct error *check(struct session *s, struct log_store *log)
 {
 	size_t n;
 
+	if (!s->weighed)
+		return weigh(s, log);
 	TRY(compare(s, log, &n));
 	s->report.equal = n == 0;
 	if (n && moved(s) != s->moved_before && may_go_on(s))
 		return begin_round(s, log);
-	move(s, ST_BLOBS);
+	settle(s);
 	return NULL;
 }
 
@@ -766,6 +1007,10 @@ struct error *session_next(struct session *s, struct log_store *log, struct sess
 
 	while (!wait) {
 		switch (s->state) {
+		case ST_START:
+			TRY(begin(s, log));
+			break;
+		case ST_OPEN:
 		case ST_STATUS:
 		case ST_RANGES:
 		case ST_PULL:
@@ -833,7 +1078,7 @@ void session_written(struct session *s)
 	const struct frame *f = s->in.intake.frame;
 
 	/* Of a log that is not taken we have nothing to offer back, so it need not be remembered. */
-	if (s->state == ST_PULL && f->type == FRAME_ENTRIES &&
+	if ((s->state == ST_PULL || s->state == ST_OPEN) && f->type == FRAME_ENTRIES &&
 	    s->in.intake.refused != ERR_NOT_ADMITTED)
 		learn_entries(s, &f->entries);
 	inlet_written(&s->in);

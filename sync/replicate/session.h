@@ -5,8 +5,10 @@
  * session_next what to do, does it, and says how it went. The side that answers is serve.h.
  * PROTOCOL.md section 7.
  *
- *                    equal
- *   START -> STATUS ---------------------------------+
+ *              agreed once
+ *   START --------------------> OPEN -> PLAN (below; CHECK then goes on as from STATUS)
+ *     |              equal
+ *     +---> STATUS ----------------------------------+
  *              | differs                             |
  *              v       many rows                     v
  *              + <-> RANGES (at most RANGES_STEPS)  BLOBS -> DONE
@@ -23,7 +25,9 @@
  * they differ, and PULL says only these.)
  * (Spaces that the other does not list are offered in the first PULL: one row of ours, and if the
  * answer says that it has none of it, the PUSH brings all.)
- * STATUS, RANGES, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
+ * (OPEN is status and pull in one: of the spaces that both held alike at some time it says only what
+ * has changed here since, and the answer brings both what is there now and what is new.)
+ * STATUS, OPEN, RANGES, PULL and PUSH are one request each: SESSION_REQUEST, then SESSION_RECEIVE until the
  * answer has ended; between them SESSION_WRITE for every batch that came. Any fault of the peer or
  * the network ends the session with that error; what was written before it stays.
  *
@@ -40,6 +44,7 @@
 #pragma once
 #include "sync/replicate/heads.h"
 #include "sync/replicate/intake.h"
+#include "sync/replicate/past.h"
 #include "sync/replicate/report.h"
 #include "sync/replicate/tally.h"
 
@@ -47,11 +52,10 @@
  * left behind (newest first), of which each brings some. */
 enum { SESSION_ROUNDS = 4, SESSION_FILLS = 64 };
 
-#define SYNC_PATH_STATUS  "/sync/1/status"
-#define SYNC_PATH_PULL	  "/sync/1/pull"
-#define SYNC_PATH_PUSH	  "/sync/1/push"
-#define SYNC_PATH_BLOB	  "/sync/1/blob/" /* then the hash, 52 letters */
-#define SYNC_CONTENT_TYPE "application/x-lliure-stream"
+#define SYNC_PATH_STATUS "/sync/1/status"
+#define SYNC_PATH_PULL	 "/sync/1/pull"
+#define SYNC_PATH_PUSH	 "/sync/1/push"
+#define SYNC_PATH_BLOB	 "/sync/1/blob/" /* then the hash, 52 letters */
 
 /* What both sides are told about the two boxes. Borrowed for the session's life. */
 struct session_options {
@@ -65,6 +69,7 @@ struct session_options {
 	uint64_t newest_from; /* entries from which on the newest come first; 0: NEWEST_FROM */
 	struct keep keep;     /* what this box keeps, if it is a partial one */
 	enum hello_clock clock; /* what vouches for our clock */
+	struct pasts *pasts; /* what was agreed on before; NULL: nothing. Must outlive the session */
 	uint32_t without;    /* abilities that this side does not own up to nor use, as an older box
 			      */
 	void *ctx;

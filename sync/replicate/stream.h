@@ -33,6 +33,7 @@ enum frame_type {
 	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
 	FRAME_COUNTS = 18,  /* how many entries of each space the speaker holds, about (status) */
 	FRAME_PROOF = 17,   /* of what a box holds: a nonce, and the answer (held.h) */
+	FRAME_SINCE = 20,   /* heads of one space, said by a state that both have agreed on: past.h */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
@@ -47,7 +48,10 @@ enum {
 };
 
 /* What a box can do beyond the first version of the exchange; bits, said in FRAME_HELLO. */
-enum ability { ABILITY_RANGES = 1 /* answers FRAME_RANGES in a pull */ };
+enum ability {
+	ABILITY_RANGES = 1, /* answers FRAME_RANGES in a pull */
+	ABILITY_SINCE = 2   /* and FRAME_SINCE */
+};
 
 /* What vouches for a clock, said in FRAME_HELLO: as enum clock_quality plus one. */
 enum hello_clock { HELLO_CLOCK_UNSAID, HELLO_CLOCK_SURE, HELLO_CLOCK_PEERS, HELLO_CLOCK_SEEN,
@@ -151,6 +155,12 @@ struct frame {
 		} hello;
 		struct range_frame ranges;
 		struct {
+			struct hash space;
+			struct hash state; /* a digest of heads; zero in an answer: not known */
+			const struct head *rows; /* sorted: what is otherwise now */
+			size_t n;
+		} since;
+		struct {
 			struct keep keep;
 			bool wanting; /* of what it keeps, something is missing there */
 		} partial;
@@ -201,6 +211,10 @@ void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *
 			 uint32_t abilities, enum hello_clock clock);
 /* A body that ranges.h made. */
 void stream_put_ranges(struct stream_writer *w, struct span body);
+/* n: at most SINCE_ROWS. */
+enum { SINCE_ROWS = 1024 };
+void stream_put_since(struct stream_writer *w, const struct hash *space, const struct hash *state,
+		      const struct head *rows, size_t n);
 void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting);
 void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n);
 /* Any number of heads: split over frames as needed. */

@@ -141,6 +141,30 @@ static struct error *read_heads(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+/* Rows up to the end of the body. */
+static struct error *read_since(struct stream_reader *r, struct reader *b)
+{
+	struct frame *f = &r->frame;
+	struct head *rows;
+	size_t n;
+
+	reader_copy(b, f->since.space.b, 32);
+	reader_copy(b, f->since.state.b, 32);
+	n = reader_u16(b);
+	ENSURE(n <= SINCE_ROWS && b->rest.n == n * HEAD_BYTES,
+	       malformed("a list of heads has the wrong size"));
+	rows = arena_array(&r->arena, struct head, n ? n : 1);
+	for (size_t i = 0; i < n; i++) {
+		head_read(b, &f->since.space, &rows[i]);
+		ENSURE(head_ok(&rows[i]), malformed("a head contradicts itself"));
+		ENSURE(i == 0 || log_id_cmp(&rows[i - 1].id, &rows[i].id) < 0,
+		       malformed("a list of heads is out of order"));
+	}
+	f->since.rows = rows;
+	f->since.n = n;
+	return NULL;
+}
+
 static struct error *read_partial(struct stream_reader *r, struct reader *b)
 {
 	struct frame *f = &r->frame;
@@ -436,7 +460,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_PARTIAL] = read_partial,
 	[FRAME_CLAIM] = read_claim,	[FRAME_PROOF] = read_proof,
-	[FRAME_COUNTS] = read_counts,
+	[FRAME_COUNTS] = read_counts,	[FRAME_SINCE] = read_since,
 	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,
 };

@@ -103,6 +103,23 @@ void stream_put_ranges(struct stream_writer *w, struct span body)
 	frame_close(w);
 }
 
+void stream_put_since(struct stream_writer *w, const struct hash *space, const struct hash *state,
+		      const struct head *rows, size_t n)
+{
+	assert(n <= SINCE_ROWS);
+	frame_open(w, FRAME_SINCE);
+	buf_add(w->out, space->b, 32);
+	buf_add(w->out, state->b, 32);
+	buf_u16(w->out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		uint8_t row[HEAD_BYTES];
+
+		head_write(&rows[i], row);
+		buf_add(w->out, row, sizeof(row));
+	}
+	frame_close(w);
+}
+
 void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n)
 {
 	assert(n <= LIMIT_SPACES);

@@ -412,7 +412,19 @@ static const struct {
 	{"serve-stall", serve_stall},
 };
 
-/* Requests of one connection; a request's body comes in chunks and ends with an empty one. */
+/* Is the request here whole? Its body has a length, or comes in chunks and ends with an empty one. */
+static bool request_is_whole(const char *text, size_t n)
+{
+	const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length: ");
+
+	if (!end)
+		return false;
+	if (length && length < end)
+		return n >= (size_t)(end + 4 - text) + strtoul(length + 16, NULL, 10);
+	return text[0] != 'P' || memcmp(text + n - 5, "0\r\n\r\n", 5) == 0;
+}
+
+/* Requests of one connection. */
 static void *serve_line(void *arg)
 {
 	struct server *s = arg;
@@ -424,7 +436,6 @@ static void *serve_line(void *arg)
 		   0);
 	while (l.up) {
 		ssize_t got = gnutls_record_recv(l.session, text + n, sizeof(text) - 1 - n);
-		char *end;
 
 		if (got == GNUTLS_E_INTERRUPTED)
 			continue;
@@ -436,8 +447,7 @@ static void *serve_line(void *arg)
 			memmove(text + 2000, text + n - 100, 101);
 			n = 2100;
 		}
-		end = strstr(text, "\r\n\r\n");
-		if (!end || (text[0] == 'P' && memcmp(text + n - 5, "0\r\n\r\n", 5) != 0))
+		if (!request_is_whole(text, n))
 			continue;
 		if (sscanf(text, "%*9s %199s", path) != 1)
 			break;

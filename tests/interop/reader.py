@@ -13,6 +13,7 @@ MAGIC = b"LLIURE\0\1"
 ENTRIES, HEADS, FORK, BLOB, LOCATOR, NOTE, END, HELLO, DIGESTS, MISSING, RESULT, RANGES = range(1, 13)
 PARTIAL = 15
 CLAIM = 16
+SINCE = 20
 HELD, NOT_HELD, SEALED, ERASED = range(4)
 
 
@@ -123,7 +124,7 @@ def frames(data):
         if kind == END:
             need(len(body) == 8 and u(body) == count, "frames are missing")
             ended = True
-        if ENTRIES <= kind <= RANGES or kind in (PARTIAL, CLAIM):
+        if ENTRIES <= kind <= RANGES or kind in (PARTIAL, CLAIM, SINCE):
             yield kind, body
         count += 1
         at = end + 16
@@ -166,6 +167,11 @@ def note_text(c):
     return c.take(c.u(1)).decode()
 
 
+def rows_of(c, space, n):
+    return [{"log": (space + c.take(40)).hex(), "head": str(c.u(8)), "hash": c.take(32).hex(), "mark": c.u(1),
+             "mark_sequence": str(c.u(8))} for _ in range(n)]
+
+
 def range_item(c):
     depth = c.u(1)
     at = int.from_bytes(c.take((depth + 7) // 8), "big") << (64 - (depth + 7) // 8 * 8)
@@ -191,10 +197,7 @@ def describe(kind, body):
         return d
     if kind == HEADS:
         space = c.take(32)
-        d.update(space=space.hex(), heads=[])
-        for _ in range(c.u(4)):
-            d["heads"].append({"log": (space + c.take(40)).hex(), "head": str(c.u(8)), "hash": c.take(32).hex(),
-                               "mark": c.u(1), "mark_sequence": str(c.u(8))})
+        d.update(space=space.hex(), heads=rows_of(c, space, c.u(4)))
     elif kind == FORK:
         d.update(a=c.take(352).hex(), b=c.take(352).hex())
     elif kind == BLOB:
@@ -220,6 +223,9 @@ def describe(kind, body):
         space = c.take(32)
         d.update(space=space.hex(), nonce=c.take(16).hex(), items=[range_item(c) for _ in range(c.u(2))])
         d.update(rows=[(space + c.take(89)[:40]).hex() for _ in range(c.u(4))], lacks=c.take(6 * c.u(4)).hex())
+    elif kind == SINCE:
+        space = c.take(32)
+        d.update(space=space.hex(), state=c.take(32).hex(), rows=rows_of(c, space, c.u(2)))
     elif kind == CLAIM:
         d.update(writer=c.take(32).hex(), receiver=c.take(32).hex(), incarnation=str(c.u(8)), serial=str(c.u(8)),
                  time=int.from_bytes(c.take(8), "little", signed=True), heads=c.take(32).hex(), signature=c.take(64).hex())
@@ -383,6 +389,14 @@ def item_of(nonce, rows, item):
     if item["form"] == 254:
         return b""
     return b"".join(range_mark(nonce, in_range(rows, depth + bits, at + (i << (64 - depth - bits)))) for i in range(1 << bits))
+
+
+# --- section 6.2 ---
+def rows_since(then, changed):
+    """The rows of who said SINCE: those of that state, but for what is otherwise now."""
+    rows = {r[:40]: r for r in then}
+    rows.update({r[:40]: r for r in changed})
+    return [rows[k] for k in sorted(rows)]
 
 
 # --- section 3, as much as a reader of bundles needs ---

@@ -70,6 +70,19 @@ ok(len(talk) > 2 and all(reader.item_of(nonce, sides[n % 2], item).hex() == item
    "the marks and tags of ranges, said by either side")
 ok(not talk[-1]["items"] and len(talk[-1]["rows"]) == 1 and len(talk[-1]["lacks"]) == 2 * 12, "and it ends with what differs")
 
+since = [b for k, b in reader.frames(vector("stream-open.bin")) if k == reader.SINCE]
+then, now = ([b[36 + i:36 + i + 89] for i in range(0, len(b) - 36, 89)] for k, b in reader.frames(vector("stream-open.bin")) if k == reader.HEADS)
+
+
+def digest_of_rows(rows):
+    return reader.digest_of_heads(space, [(space + r[:40], int.from_bytes(r[40:48], "little"), r[48:80], r[80], int.from_bytes(r[81:], "little"))
+                                          for r in rows])
+
+
+ok(since[0][32:64] == digest_of_rows(then) and since[1][32:] == bytes(34), "a state is named by the digest of its heads, or is not known")
+changed = [since[0][66 + i:66 + i + 89] for i in range(0, len(since[0]) - 66, 89)]
+ok(reader.rows_since(then, changed) == now and now != then, "and with what is otherwise now it makes the heads of now")
+
 ok(all(refused(bundle[:n]) for n in range(len(bundle))), "cut off at any byte it is refused")
 flips = [bytes(bundle[:i]) + bytes([bundle[i] ^ 1 << i % 8]) + bytes(bundle[i + 1:]) for i in range(len(bundle))]
 ok(all(refused(f) for f in flips), "flipped in any byte it is refused")

@@ -107,6 +107,7 @@ void world_open(struct world *w, int box)
 	if (err || forgot)
 		open_damaged(w, box, err);
 	w->at[box].up = true;
+	w->at[box].pasts = pasts_new();
 	if (forgot) {
 		forgets(w, box);
 		world_note_lost(w, box);
@@ -127,6 +128,7 @@ void world_down(struct world *w, int box, bool crash)
 
 	calls_break(w, box);
 	w->at[box].up = false;
+	pasts_free(STEAL(w->at[box].pasts));
 	blob_close(STEAL(w->at[box].blobs));
 	if (crash)
 		disk_power_off(w->at[box].disk);

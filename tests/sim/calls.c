@@ -97,6 +97,7 @@ static struct session_options options(struct call *c, int k)
 		.follows = follows,
 		.room = room,
 		.next_blob = next_file,
+		.pasts = w->at[d->self].pasts,
 		.tally = &c->tally[k],
 	};
 }

@@ -304,6 +304,7 @@ void world_free(struct world *w)
 		hostile_free(w, i);
 		files_release(w, i);
 		ledger_free(w->at[i].ledger);
+		pasts_free(w->at[i].pasts);
 		schedule_free(w->at[i].timetable);
 		free(w->at[i].said_gone);
 		free(w->at[i].brought);

@@ -43,6 +43,7 @@ struct site {
 	bool wants[SPACES];  /* the others it neither asks for nor names */
 	unsigned lives;	     /* grows when it may have lost what it had: other disk, disk that forgot */
 	uint8_t *said_gone;  /* of each op: it said that the bytes are gone, and that was looked at */
+	struct pasts *pasts;	  /* of this run of the box; NULL when it is down */
 	struct blob_store *blobs; /* NULL in a world without files */
 	char *blob_dir;
 	struct ledger *ledger; /* NULL in a world without quotas */

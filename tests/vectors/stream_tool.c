@@ -62,19 +62,19 @@ static json_t *entries_json(const struct ingest *in)
 			 "entries", list);
 }
 
-static json_t *heads_json(const struct frame *f)
+static json_t *rows_json(const struct head *rows, size_t n)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < f->heads.n; i++) {
-		const struct head *h = &f->heads.heads[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct head *h = &rows[i];
 
 		json_array_append_new(
 			list, json_pack("{so, so, so, si, so}", "log", log_json(&h->id), "head",
 					number(h->seq), "hash", hex(&h->hash, 32), "mark",
 					(int)h->mark, "mark_sequence", number(h->mark_seq)));
 	}
-	return json_pack("{so, so}", "space", hex(&f->heads.space, 32), "heads", list);
+	return list;
 }
 
 static json_t *digests_json(const struct frame *f)
@@ -131,7 +131,12 @@ static json_t *frame_body(const struct frame *f)
 	case FRAME_ENTRIES:
 		return entries_json(&f->entries);
 	case FRAME_HEADS:
-		return heads_json(f);
+		return json_pack("{so, so}", "space", hex(&f->heads.space, 32), "heads",
+				 rows_json(f->heads.heads, f->heads.n));
+	case FRAME_SINCE:
+		return json_pack("{so, so, so}", "space", hex(&f->since.space, 32), "state",
+				 hex(&f->since.state, 32), "rows",
+				 rows_json(f->since.rows, f->since.n));
 	case FRAME_FORK:
 		return json_pack("{so, so}", "a", hex(&f->fork.a, ENTRY_HEADER), "b",
 				 hex(&f->fork.b, ENTRY_HEADER));
@@ -348,6 +353,27 @@ static void make_ranges(struct tool *t, struct stream_writer *w)
 	stream_put_partial(w, &(struct keep){365, 1 << 20}, true);
 }
 
+/* Two heads of a state that both had, of which one has grown since; a third is new. Then what is
+ * said to a state that is not known; then the heads of that state, and those of now. */
+static void make_open(struct tool *t, struct stream_writer *w)
+{
+	struct head then[2] = {t->heads[0], t->heads[1]}, now[2] = {t->heads[0], t->heads[2]};
+	struct hash state;
+
+	for (int i = 0; i < 2; i++)
+		if (log_id_cmp(&then[i].id, &t->run.id) == 0) {
+			then[i].seq = 5;
+			then[i].hash = t->run.entries[4].hash;
+		}
+	state = heads_digest(&t->run.id.space, then, 2);
+	if (log_id_cmp(&now[0].id, &t->run.id) != 0)
+		now[0] = t->heads[1];
+	stream_put_since(w, &t->run.id.space, &state, now, 2);
+	stream_put_since(w, &t->run.id.space, &(struct hash){{0}}, NULL, 0);
+	stream_put_heads(w, &t->run.id.space, then, 2);
+	stream_put_heads(w, &t->run.id.space, t->heads, 3);
+}
+
 static void make_bundle(struct tool *t, struct stream_writer *w)
 {
 	static const char text[] = "a file of two pieces";
@@ -384,7 +410,7 @@ static const struct {
 	void (*make)(struct tool *t, struct stream_writer *w);
 } files[] = {{"status", make_status}, {"pull", make_pull},     {"answer", make_answer},
 	     {"push", make_push},     {"pushed", make_pushed}, {"bundle", make_bundle},
-	     {"ranges", make_ranges}, {"claim", make_claim}};
+	     {"ranges", make_ranges}, {"claim", make_claim},   {"open", make_open}};
 
 /* Heads of the space, their digest, and the digests of two spaces. */
 static void make_heads(struct tool *t)

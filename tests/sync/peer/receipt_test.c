@@ -297,6 +297,81 @@ static void counts_of_exchanges_are_bounded_for_each_peer(void **state)
 	tallies_free(t);
 }
 
+static struct error *no_write(void *ctx, sync_write_fn *fn, void *arg)
+{
+	return NULL;
+}
+
+/* What one side says as the body of a request; what the other answers, and what is made of it. */
+static void ask_and_answer(struct scene *s, bool shared, struct buf *answer,
+			   struct receipt_signed *ret)
+{
+	const struct sync_host host = {.write = no_write};
+	struct test_env env;
+	_cleanup_(buf_release) struct buf body = {0};
+	struct sync_report report = {.blobs = 2};
+	const uint8_t number[RECEIPT_EXCHANGE] = {1, 2, 3};
+	struct receipt_asking q = {.host = &host,
+				   .self = s->asker,
+				   .peer = *secret_pubkey(s->answerer),
+				   .env = &env.env,
+				   .exchange = number,
+				   .tally = &s->at_asker,
+				   .report = &report};
+	struct receipt_weighing w = {.self = secret_pubkey(s->answerer),
+				     .peer = secret_pubkey(s->asker),
+				     .tally = &s->at_answerer,
+				     .shares = shared ? NULL : hides};
+
+	test_env_init(&env, 1764000000000, 1);
+	w.now_ms = 1764000000000;
+	receipt_claim(&q, &s->arena, ret, &body);
+	assert_ok(receipt_answer(&w, s->answerer, &host, number, buf_span(&body), answer));
+	assert_ok(receipt_take_answer(&q, buf_span(answer), &s->arena, ret));
+}
+
+static void who_says_the_same_answers_with_a_signature_alone(void **state)
+{
+	_cleanup_(buf_release) struct buf answer = {0};
+	struct receipt_signed r;
+	struct scene s;
+
+	scene_open(&s);
+	ask_and_answer(&s, true, &answer, &r);
+	assert_int_equal(receipt_state_of(&r), RECEIPT_AGREED);
+	assert_true(receipt_signed_by(secret_pubkey(s.answerer), r.bytes[ANSWERER],
+				      &r.sig[ANSWERER]));
+	assert_int_equal(answer.n, 8 + (21 + 64) + (21 + 8));
+	/* Otherwise it says what it counted. */
+	buf_clear(&answer);
+	ask_and_answer(&s, false, &answer, &r);
+	assert_int_equal(receipt_state_of(&r), RECEIPT_DISPUTED);
+	assert_true(answer.n > 200);
+	scene_close(&s);
+}
+
+static void a_request_without_a_statement_is_none(void **state)
+{
+	const struct sync_host host = {.write = no_write};
+	_cleanup_(buf_release) struct buf body = {0};
+	_cleanup_(buf_release) struct buf answer = {0};
+	struct signature sig = {{0}};
+	struct stream_writer out;
+	struct scene s;
+	struct receipt_weighing w = {0};
+
+	scene_open(&s);
+	w.self = secret_pubkey(s.answerer);
+	w.peer = secret_pubkey(s.asker);
+	stream_begin(&out, &body);
+	stream_put_receipt(&out, &sig, (struct span){0});
+	stream_put_end(&out);
+	assert_fails(receipt_answer(&w, s.answerer, &host, (const uint8_t[RECEIPT_EXCHANGE]){0},
+				    buf_span(&body), &answer),
+		     ERR_MALFORMED);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +379,8 @@ int main(void)
 		cmocka_unit_test(what_went_both_ways_and_was_refused_is_agreed_on),
 		cmocka_unit_test(nothing_to_do_needs_no_receipt_unless_a_person_asks),
 		cmocka_unit_test(the_answerer_signs_only_what_it_counted),
+		cmocka_unit_test(who_says_the_same_answers_with_a_signature_alone),
+		cmocka_unit_test(a_request_without_a_statement_is_none),
 		cmocka_unit_test(a_space_that_is_not_shared_is_neither_confirmed_nor_named),
 		cmocka_unit_test(only_the_one_form_is_read),
 		cmocka_unit_test(one_who_fills_the_table_pushes_only_its_own_out),

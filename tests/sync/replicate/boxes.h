@@ -20,6 +20,7 @@ struct box {
 	char *path;
 	int64_t folded; /* arrivals seen */
 	struct session_options o;
+	struct pasts *pasts;
 };
 
 /* Errors here are the test's: print and end. */
@@ -50,12 +51,15 @@ UNUSED static void box_init(struct box *b, struct test_env *env, const char *dir
 	if (asprintf(&b->path, "%s/%s.db", dir, name) < 0)
 		abort();
 	box_open_log(b);
-	b->o = (struct session_options){.self = b->key, .env = &env->env, .name = name};
+	b->pasts = pasts_new();
+	b->o = (struct session_options){
+		.self = b->key, .env = &env->env, .name = name, .pasts = b->pasts};
 }
 
 UNUSED static void box_release(struct box *b)
 {
 	log_close(b->log);
+	pasts_free(b->pasts);
 	secret_free(b->key);
 	free(b->path);
 }
@@ -355,4 +359,46 @@ UNUSED static struct sync_report boxes_sync(struct box *client, struct box *serv
 	box_audit(client);
 	box_audit(server);
 	return r;
+}
+
+/* So many boxes' logs of three entries each, in both stores: of every tenth, one has only two. */
+UNUSED static void boxes_add_logs(struct box *a, struct box *b, const struct hash *space,
+				  unsigned many)
+{
+	for (unsigned i = 0; i < many; i++) {
+		struct secret *key = test_key(1000 + i);
+		struct entry_bytes headers[3];
+		struct ingest_payload payloads[3];
+		struct log_id id = {*space, *secret_pubkey(key), 1 + i};
+		static const uint8_t salt[ENTRY_SALT];
+		struct hash prev = {{0}};
+
+		for (unsigned k = 0; k < 3; k++) {
+			struct entry e = {.seq = k + 1,
+					  .time = 1764000000000,
+					  .incarnation = id.incarnation,
+					  .space = *space,
+					  .rules = *space,
+					  .prev = prev};
+
+			entry_make(&e, NULL, key, salt, span_str("{}"), &headers[k]);
+			payloads[k] = (struct ingest_payload){PAYLOAD_HELD, salt, span_str("{}")};
+			prev = entry_hash(&headers[k]);
+		}
+		for (int who = 0; who < 2; who++) {
+			struct box *box = who ? b : a;
+			struct ingest in = {&id, 1, headers, payloads, 3, false};
+			struct ingest_result r;
+			struct error *refused = NULL;
+
+			if (i % 10 == 0 && who == (int)(i / 10 % 2))
+				in.n = 2;
+			NEED(log_begin(box->log));
+			NEED(log_admit(box->log, space, secret_pubkey(key), true));
+			NEED(log_ingest(box->log, &in, &r, &refused));
+			NEED(refused);
+			NEED(log_commit(box->log));
+		}
+		secret_free(key);
+	}
 }

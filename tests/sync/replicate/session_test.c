@@ -696,54 +696,14 @@ static void a_client_that_lies_about_its_heads_costs_little_and_changes_nothing(
 /* --- many logs --- */
 enum { MANY = 150 };
 
-/* So many boxes' logs of three entries each, in both stores: of every tenth, one has only two. */
-static void add_many_logs(struct fixture *f)
-{
-	for (unsigned i = 0; i < MANY; i++) {
-		struct secret *key = test_key(1000 + i);
-		struct entry_bytes headers[3];
-		struct ingest_payload payloads[3];
-		struct log_id id = {f->space, *secret_pubkey(key), 1 + i};
-		static const uint8_t salt[ENTRY_SALT];
-		struct hash prev = {{0}};
-
-		for (unsigned k = 0; k < 3; k++) {
-			struct entry e = {.seq = k + 1,
-					  .time = 1764000000000,
-					  .incarnation = id.incarnation,
-					  .space = f->space,
-					  .rules = f->space,
-					  .prev = prev};
-
-			entry_make(&e, NULL, key, salt, span_str("{}"), &headers[k]);
-			payloads[k] = (struct ingest_payload){PAYLOAD_HELD, salt, span_str("{}")};
-			prev = entry_hash(&headers[k]);
-		}
-		for (int who = 0; who < 2; who++) {
-			struct box *b = who ? &f->b : &f->a;
-			struct ingest in = {&id, 1, headers, payloads, 3, false};
-			struct ingest_result r;
-			struct error *refused = NULL;
-
-			if (i % 10 == 0 && who == (int)(i / 10 % 2))
-				in.n = 2;
-			NEED(log_begin(b->log));
-			NEED(log_admit(b->log, &f->space, secret_pubkey(key), true));
-			NEED(log_ingest(b->log, &in, &r, &refused));
-			NEED(refused);
-			NEED(log_commit(b->log));
-		}
-		secret_free(key);
-	}
-}
-
 static void among_many_logs_only_the_differing_rows_are_said(void **state)
 {
 	struct fixture *f = *state;
 	struct sync_report r;
 
+	f->a.o.pasts = f->b.o.pasts = NULL; /* nothing is remembered */
 	boxes_sync(&f->b, &f->a);
-	add_many_logs(f);
+	boxes_add_logs(&f->a, &f->b, &f->space, MANY);
 	r = boxes_sync(&f->b, &f->a);
 	assert_true(r.equal);
 	assert_int_equal(r.received, 7);
@@ -766,9 +726,10 @@ static void without_ranges_it_comes_to_the_same(void **state)
 	struct fixture *f = *state;
 	struct sync_report r;
 
+	f->a.o.pasts = f->b.o.pasts = NULL; /* nothing is remembered */
 	f->b.o.without = ABILITY_RANGES;
 	boxes_sync(&f->b, &f->a);
-	add_many_logs(f);
+	boxes_add_logs(&f->a, &f->b, &f->space, MANY);
 	r = boxes_sync(&f->b, &f->a);
 	assert_true(r.equal);
 	assert_int_equal(r.received, 7);
@@ -783,9 +744,10 @@ static void an_older_box_is_answered_with_whole_lists(void **state)
 	struct fixture *f = *state;
 	struct sync_report r;
 
+	f->a.o.pasts = f->b.o.pasts = NULL; /* nothing is remembered */
 	f->a.o.without = ABILITY_RANGES;
 	boxes_sync(&f->b, &f->a);
-	add_many_logs(f);
+	boxes_add_logs(&f->a, &f->b, &f->space, MANY);
 	r = boxes_sync(&f->a, &f->b); /* it asks */
 	assert_true(r.equal);
 	assert_int_equal(r.requests, 3);
