@@ -37,7 +37,14 @@ static struct error *write_batch(struct sync_writing *w, void *arg)
 
 	b->frames = b->entries = b->filled = 0;
 	for (;;) {
-		TRY(b->from->next(b->from->ctx, w->log, &in));
+		struct error *err = b->from->next(b->from->ctx, w->log, &in);
+
+		/* What came whole before a fault is kept: it comes up again with the next batch. */
+		if (err && b->frames) {
+			error_free(err);
+			return NULL;
+		}
+		TRY(err);
 		if (!in || hangs_on_the_commit(b, w->log, in))
 			return NULL;
 		TRY(intake_run(w->log, in));

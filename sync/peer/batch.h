@@ -16,12 +16,15 @@ enum { BATCH_ENTRIES = 8192, BATCH_MS = 250, BATCH_FILL_MS = 4000 };
  * log (which sees what the batch has stored so far). */
 struct batch_source {
 	void *ctx;
-	/* The next frame for the writer from what is here already; NULL: none without waiting. */
+	/* The next frame for the writer from what is here already; NULL: none without waiting. After a
+	 * fault each call fails. */
 	struct error *(*next)(void *ctx, struct log_store *log, struct intake **ret);
 	void (*written)(void *ctx);
 	const struct env *env;
 };
 
-/* Write what waits, as one job of the host. *ret_n: frames written. */
+/* Write what waits, as one job of the host. *ret_n: frames written. A fault of the source behind
+ * frames that were written ends the batch, and fails the next one; only a fault of this box's own
+ * undoes it. */
 struct error *batch_write(const struct sync_host *host, const struct batch_source *from,
 			  size_t *ret_n) MUST;
