@@ -268,16 +268,43 @@ static void check_limits(struct run *r)
 		r->good = r->overlap;
 }
 
+size_t log_vouched(const struct ingest *in)
+{
+	size_t n = in->n;
+
+	while (n && !entry_verify_appliance(&in->headers[n - 1]))
+		n--;
+	return n;
+}
+
+/* Of the first n headers those up to the newest with a signature of its own, at least `least`. When
+ * somebody looked before, only a run whose chain is broken below that signature is left to be looked
+ * at, which nobody honest sends: a few, and then it is let go. */
+static size_t newest_signed(const struct run *r, size_t n, size_t least)
+{
+	enum { MOST = 8 };
+	size_t end = least;
+
+	if (n <= least)
+		return least;
+	if (r->in->looked && r->in->vouched <= n)
+		return r->in->vouched > least ? r->in->vouched : least;
+	if (r->in->looked && n - least > MOST)
+		end = n - MOST;
+	for (; n > end; n--)
+		if (entry_verify_appliance(&r->in->headers[n - 1]))
+			return n;
+	return least;
+}
+
 /* The newest appliance signature vouches for the run, down its chain; when it does not hold, the
  * newest one that does. `chained` headers are in the chain, of which r->good may be taken. */
 static void check_vouching(struct run *r, size_t chained)
 {
-	size_t n = chained;
+	size_t n = newest_signed(r, chained, r->overlap);
 
 	if (r->good == r->overlap)
 		return;
-	while (n > r->overlap && !entry_verify_appliance(&r->in->headers[n - 1]))
-		n--;
 	r->vouched = n;
 	if (n < chained && n < r->good)
 		refuse_from(r, n,
@@ -386,7 +413,7 @@ static struct error *store_new(struct run *r)
  * other. */
 static struct error *keep_disputed(struct run *r, size_t chained)
 {
-	size_t n = chained;
+	size_t n;
 
 	/* Behind our fork a gap is no reason either: what lies in it another box may have given us, or it is live
 	 * elsewhere, and is not sent again. */
@@ -394,8 +421,7 @@ static struct error *keep_disputed(struct run *r, size_t chained)
 	    !(error_is(r->refused, ERR_FORK) || error_is(r->refused, ERR_CHAIN) ||
 	      (error_is(r->refused, ERR_GAP) && r->info.frozen)))
 		return NULL;
-	while (n > r->good && !entry_verify_appliance(&r->in->headers[n - 1]))
-		n--;
+	n = newest_signed(r, chained, r->good);
 	for (size_t i = r->good; i < n; i++) {
 		bool is_new;
 

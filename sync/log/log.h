@@ -140,7 +140,15 @@ struct ingest {
 	} * payloads; /* as many as headers */
 	size_t n;
 	bool alone; /* travels alone: every author signature is checked before it is stored */
+	/* log_vouched has looked; so many headers, counted from the first, end with one that its
+	 * appliance signed. */
+	bool looked;
+	size_t vouched;
 };
+/* The headers up to the newest with a good appliance signature: one is checked, or as many as stand
+ * behind it without. Pure, any thread: so that whoever sends 4,096 headers without signatures keeps
+ * only his own connection busy, and not the writer. */
+size_t log_vouched(const struct ingest *in);
 struct ingest_result {
 	size_t added;	 /* new entries */
 	size_t filled;	 /* payloads that were missing and are here now */
@@ -183,6 +191,7 @@ struct error *log_close_space(struct log_store *l, const struct hash *space, boo
 struct error *log_share(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool may) MUST;
 /* (R) What can't be read counts as closed, and as not shared. */
+bool log_holds_space(struct log_store *l, const struct hash *space);
 bool log_is_closed(struct log_store *l, const struct hash *space);
 bool log_shared_with(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
 /* Do we take it from that one? Also from one of whom the rules here don't know (yet): it named the

@@ -71,6 +71,7 @@ static const char *const sql[LOG_STMTS] = {
 			 " AND live < head ORDER BY num LIMIT 1",
 	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
 		       " ORDER BY min(num)",
+	[LOG_OF_SPACE] = "SELECT num FROM log WHERE space=?1 LIMIT 1",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
 	[LOG_UNPROVED] = "SELECT num, proved, live FROM log WHERE proved < live ORDER BY num",
 	/* Also those that went with a log that was cut: nobody gets their numbers again. */
@@ -471,9 +472,21 @@ static int64_t sharing_of(struct log_store *l, const struct hash *space,
 	return may;
 }
 
+bool log_holds_space(struct log_store *l, const struct hash *space)
+{
+	int64_t num = 0;
+
+	error_free(db_number(l->db, l->s, LOG_OF_SPACE, 0, &num, "k", space));
+	return num != 0;
+}
+
+/* Both are looked at in any case: how long it takes must not tell whether there is such a space. */
 bool log_shared_with(struct log_store *l, const struct hash *space, const struct pubkey *appliance)
 {
-	return !log_is_closed(l, space) || sharing_of(l, space, appliance, 0);
+	bool closed = log_is_closed(l, space);
+	bool named = sharing_of(l, space, appliance, 0);
+
+	return !closed || named;
 }
 
 bool log_followed_from(struct log_store *l, const struct hash *space,

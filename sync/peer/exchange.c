@@ -106,6 +106,16 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	return over == LEDGER_ITEMS;
 }
 
+static void unused(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
+		   uint64_t bytes)
+{
+	const struct exchange *x = ctx;
+
+	if (x->o.ledger)
+		ledger_give_back(x->o.ledger, &x->o.to.peer, log,
+				 ledger_unbegun(x->o.log, run, entries), entries, bytes);
+}
+
 static bool blob_room(const struct exchange *x)
 {
 	return !x->o.ledger || (ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0 &&
@@ -139,6 +149,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .name = o->to.name,
 				     .take_limit = EXCHANGE_TAKE,
 				     .room = room,
+				     .unused = unused,
 				     .ctx = x,
 				     .shares = shares,
 				     .follows = follows,

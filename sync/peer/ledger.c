@@ -237,6 +237,11 @@ uint64_t ledger_first(struct log_store *log, const struct ingest *run)
 	return 1;
 }
 
+size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t entries)
+{
+	return run && entries == run->n && ledger_first(log, run) == 1;
+}
+
 int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
 		size_t entries, uint64_t bytes)
 {
@@ -265,6 +270,33 @@ int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id
 		}
 	pthread_mutex_unlock(&l->lock);
 	return over;
+}
+
+static void take_off(struct ledger_counts *c, const struct ledger_counts *less)
+{
+	for (int i = 0; i < LEDGER_ITEMS; i++) /* another day may have begun */
+		c->n[i] -= least(c->n[i], less->n[i]);
+}
+
+void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
+		      size_t logs, size_t entries, uint64_t bytes)
+{
+	struct ledger_counts less = {{0}};
+	struct ledger_line *lines[2];
+
+	less.n[LEDGER_BYTES] = bytes;
+	less.n[LEDGER_ENTRIES] = entries;
+	less.n[LEDGER_LOGS] = logs;
+	pthread_mutex_lock(&l->lock);
+	lines[0] = ledger_line(l, peer, &of_peer);
+	lines[1] = ledger_line(l, peer, &log->space);
+	for (int i = 0; i < 2; i++)
+		if (lines[i]) {
+			take_off(&lines[i]->row.today, &less);
+			take_off(&lines[i]->row.total, &less);
+			lines[i]->changed = l->changed = true;
+		}
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* Fills up to LIMIT_PEER_BURST with LIMIT_PEER_RATE a second. */

@@ -81,6 +81,12 @@ uint64_t ledger_first(struct log_store *log, const struct ingest *run);
  * LEDGER_ITEMS: there is; else the first item whose quota it exceeds, or LEDGER_DISK. */
 int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
 		size_t entries, uint64_t bytes);
+/* Of what was charged so, that much was not taken in after all. */
+void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
+		      size_t logs, size_t entries, uint64_t bytes);
+/* The logs that were charged for a run of which so many entries were not taken: 1 when it was to begin
+ * one and did not. */
+size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t entries);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`
  * divides how fast the bucket fills: 1 as usual, more for who misbehaved. */
 enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_BLOB = 1 };

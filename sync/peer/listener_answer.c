@@ -249,11 +249,13 @@ static bool shares(void *ctx, const struct pubkey *peer, const struct hash *spac
 {
 	const struct request *r = ctx;
 	const struct sync_host *host = r->l->o.host;
+	bool may;
 
 	if (pubkey_eq(peer, secret_pubkey(r->l->o.self))) /* another box with our key is us */
 		return true;
-	return r->log && log_shared_with(r->log, space, peer) &&
-	       (!host->shares || host->shares(host->ctx, peer, space));
+	/* All in any case: the time that it takes must not tell which of them said no. */
+	may = !host->shares || host->shares(host->ctx, peer, space);
+	return r->log && log_shared_with(r->log, space, peer) && may;
 }
 
 static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
@@ -286,6 +288,16 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 		o->heard(o->ctx, &r->peer, run);
 	}
 	return over == LEDGER_ITEMS;
+}
+
+static void unused(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
+		   uint64_t bytes)
+{
+	const struct request *r = ctx;
+
+	if (r->l->o.ledger)
+		ledger_give_back(r->l->o.ledger, &r->peer, log,
+				 ledger_unbegun(r->log, run, entries), entries, bytes);
 }
 
 static struct error *no_room(void)
@@ -339,6 +351,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .name = r->l->o.name,
 					 .take_limit = LISTENER_TAKE,
 					 .room = room,
+					 .unused = unused,
 					 .pasts = r->l->o.pasts,
 					 .ctx = r,
 					 .shares = shares,

@@ -316,6 +316,15 @@ static bool something_moved(const struct tally_space *t)
 	return t->sent || t->came || t->forks_sent || t->forks_came;
 }
 
+/* A space that is not here is left out as one that is kept from them: neither is told from the other. */
+static bool may_name(const struct receipt_weighing *w, const struct hash *space)
+{
+	bool here = !w->log || log_holds_space(w->log, space);
+	bool may = !w->shares || w->shares(w->ctx, w->peer, space);
+
+	return here && may;
+}
+
 static struct error *own_spaces(const struct receipt_weighing *w, const struct receipt_body *claim,
 				struct arena *a, struct receipt_body *ret)
 {
@@ -324,7 +333,7 @@ static struct error *own_spaces(const struct receipt_weighing *w, const struct r
 	ret->spaces = arena_array(a, struct receipt_space, LIMIT_SPACES);
 	ret->n_spaces = 0;
 	for (size_t i = 0; i < claim->n_spaces; i++)
-		if (!w->shares || w->shares(w->ctx, w->peer, &claim->spaces[i].space))
+		if (may_name(w, &claim->spaces[i].space))
 			TRY(own_space(w, &claim->spaces[i].space, &claim->spaces[i],
 				      &ret->spaces[ret->n_spaces++]));
 	for (size_t i = 0; i < counted; i++) {

@@ -28,15 +28,19 @@ bool inlet_is_full(const struct inlet *in)
 	return in->take_limit && in->taken > in->take_limit / 4 * 3;
 }
 
-static uint64_t weight(const struct frame *f)
+static uint64_t weight_of(const struct ingest *run, size_t from, size_t to)
 {
 	uint64_t sum = 0;
 
-	if (f->type == FRAME_FORK)
-		return sizeof(f->fork);
-	for (size_t i = 0; i < f->entries.n; i++)
-		sum += ENTRY_HEADER + f->entries.payloads[i].bytes.n;
+	for (size_t i = from; i < to; i++)
+		sum += ENTRY_HEADER + run->payloads[i].bytes.n;
 	return sum;
+}
+
+static uint64_t weight(const struct frame *f)
+{
+	return f->type == FRAME_FORK ? sizeof(f->fork)
+				     : weight_of(&f->entries, 0, f->entries.n);
 }
 
 /* Is this frame for the writer? Says no to what we do not follow and what is too much. */
@@ -81,14 +85,42 @@ struct error *inlet_next(struct inlet *in, const struct frame **ret_frame, bool 
 		if (!admit(in, f))
 			continue;
 		in->intake = (struct intake){.frame = f, .self = in->self};
+		if (f->type == FRAME_ENTRIES)
+			in->intake.vouched = log_vouched(&f->entries);
 		in->writing = *ret_batch = true;
 		return NULL;
 	}
 }
 
+/* What was known, or refused, cost nothing of what there is room for. */
+static void give_back(struct inlet *in)
+{
+	const struct frame *f = in->intake.frame;
+	const struct ingest_result *r = &in->intake.result;
+	const struct ingest *run = &f->entries;
+	size_t known, end;
+
+	if (!in->unused)
+		return;
+	if (f->type == FRAME_FORK) {
+		struct log_id id = entry_log(&f->fork.a);
+
+		if (!in->intake.fork_new)
+			in->unused(in->room_ctx, &id, NULL, 0, weight(f));
+		return;
+	}
+	/* Which of the known ones were filled is not said: then they count, all of them. */
+	known = r->filled ? 0 : r->known;
+	end = r->known + r->added;
+	if (known + run->n - end)
+		in->unused(in->room_ctx, run->id, run, known + run->n - end,
+			   weight_of(run, 0, known) + weight_of(run, end, run->n));
+}
+
 void inlet_written(struct inlet *in)
 {
 	assert(in->writing);
+	give_back(in);
 	intake_report(&in->intake, in->report);
 	in->writing = false;
 }

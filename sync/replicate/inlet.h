@@ -18,6 +18,8 @@ struct inlet {
 	bool (*takes)(void *ctx, const struct hash *space);
 	/* Is there room? As in session_options, with its ctx; NULL: yes. */
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
+	void (*unused)(void *ctx, const struct log_id *log, const struct ingest *run,
+		       size_t entries, uint64_t bytes);
 	void *room_ctx;
 	uint64_t take_limit;   /* bytes; 0: any */
 	uint64_t repeat_limit; /* entries that we had already; 0: any */

@@ -68,6 +68,7 @@ static struct error *carry_over(struct log_store *w, struct intake *in, const st
 static struct error *take_entries(struct log_store *w, struct intake *in)
 {
 	const struct ingest *run = &in->frame->entries;
+	struct ingest looked = *run;
 	struct hash zero = {{0}};
 	struct error *refused = NULL;
 	struct entry first, last;
@@ -78,7 +79,9 @@ static struct error *take_entries(struct log_store *w, struct intake *in)
 	TRY(admitted(w, in, run->id, founding, run->first, &ok));
 	if (!ok)
 		return NULL;
-	TRY(log_ingest(w, run, &in->result, &refused));
+	looked.looked = true;
+	looked.vouched = in->vouched;
+	TRY(log_ingest(w, &looked, &in->result, &refused));
 	/* What was kept to be carried over was not taken, and is not lost: nobody need be told. */
 	if (in->result.disputed)
 		error_replace(&refused, NULL);

@@ -16,6 +16,7 @@
 struct intake {
 	const struct frame *frame; /* FRAME_ENTRIES or FRAME_FORK; borrowed */
 	const struct secret *self;
+	size_t vouched; /* of a run: log_vouched, looked at before it goes to the writer */
 	/* results, valid once intake_run has returned NULL and the writer has committed */
 	struct ingest_result result;
 	bool fork_new; /* a fork that was not known, or lower than the known one */

@@ -380,10 +380,10 @@ static struct error *note_live(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-/* Ends the reading where there is nothing more to be found out. */
-static struct error *found_out(void)
+/* Ends a reading where enough was read. Caught by who began it, and no sentence for people. */
+static struct error *enough(void)
 {
-	return error_new(ERR_STOPPED, N_("The frame is full."));
+	return error_new(ERR_STOPPED, "enough was read");
 }
 
 static struct error *find_disputed(void *ctx, const struct stored *e)
@@ -397,7 +397,7 @@ static struct error *find_disputed(void *ctx, const struct stored *e)
 	/* An honest box has none that its author did not sign, and nothing behind it. */
 	if (entry_verify_author(&e->raw))
 		d->first = e->seq;
-	return found_out();
+	return enough();
 }
 
 static struct error *first_disputed(struct log_store *log, const struct log_info *info,
@@ -413,31 +413,11 @@ static struct error *first_disputed(struct log_store *log, const struct log_info
 	return NULL;
 }
 
-struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
-				   const struct hash *space, const struct pubkey *owner)
-{
-	struct arena a = {0};
-	struct log_info *infos;
-	size_t n;
-	struct error *e = heads_logs(log, space, &a, &infos, &n);
-
-	for (size_t i = 0; !e && i < n; i++) {
-		uint64_t first = 0;
-
-		if (!pubkey_eq(&infos[i].id.appliance, owner) || !infos[i].frozen)
-			continue;
-		e = first_disputed(log, &infos[i], &first);
-		if (!e && first)
-			sender_range(s, &infos[i], (struct seq_range){first, infos[i].head},
-				     SEND_ENTRIES);
-	}
-	arena_release(&a);
-	return e;
-}
-
+/* Logs of one owner that are forked, and what of them is disputed. */
 struct owned {
 	struct log_store *log;
 	const struct pubkey *owner;
+	struct sender *s; /* to be told; NULL: only whether there is any */
 	bool disputed;
 };
 
@@ -445,22 +425,41 @@ static struct error *see_owned(void *ctx, const struct log_info *info)
 {
 	struct owned *o = ctx;
 	uint64_t first = 0;
+	bool part;
 
-	if (o->disputed || !info->frozen || !pubkey_eq(&info->id.appliance, o->owner))
+	if ((o->disputed && !o->s) || !info->frozen || !pubkey_eq(&info->id.appliance, o->owner))
 		return NULL;
-	TRY(first_disputed(o->log, info, &first));
-	o->disputed = first != 0;
+	TRY(log_takes_part(o->log, info, &part));
+	if (part)
+		TRY(first_disputed(o->log, info, &first));
+	o->disputed |= first != 0;
+	if (first && o->s)
+		sender_range(o->s, info, (struct seq_range){first, info->head}, SEND_ENTRIES);
 	return NULL;
+}
+
+static struct error *each_owned(struct log_store *log, const struct hash *space,
+				const struct pubkey *owner, struct sender *s, bool *ret)
+{
+	struct owned o = {log, owner, s, false};
+
+	TRY(log_each(log, space, see_owned, &o));
+	*ret = o.disputed;
+	return NULL;
+}
+
+struct error *sender_plan_disputed(struct sender *s, struct log_store *log,
+				   const struct hash *space, const struct pubkey *owner)
+{
+	bool any;
+
+	return each_owned(log, space, owner, s, &any);
 }
 
 struct error *sender_disputed(struct log_store *log, const struct hash *space,
 			      const struct pubkey *owner, bool *ret)
 {
-	struct owned o = {log, owner, false};
-
-	TRY(log_each(log, space, see_owned, &o));
-	*ret = o.disputed;
-	return NULL;
+	return each_owned(log, space, owner, NULL, ret);
 }
 
 static void keep_named(void *ctx, const struct hash *op)
@@ -666,7 +665,7 @@ static struct error *fill(void *ctx, const struct stored *e)
 	if (stream_entries_size(&s->w) >= SENDER_PIECE ||
 	    !stream_entries_add(&s->w, e, stays_behind(f, e))) {
 		f->full = true;
-		return error_new(ERR_STOPPED, N_("The frame is full."));
+		return enough();
 	}
 	s->next++;
 	s->entries++;

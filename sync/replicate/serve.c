@@ -62,6 +62,15 @@ static bool serving_shares(const struct serving *v, const struct hash *space)
 	return !v->o.shares || v->o.shares(v->o.ctx, &v->o.peer, space);
 }
 
+/* Is it here, and for them? What is not here and what is kept from them get the same answer, or
+ * whoever has heard an id could ask which boxes carry the space. Both are looked at in any case. */
+static bool serving_shows(const struct serving *v, struct log_store *log, const struct hash *space)
+{
+	bool here = log_holds_space(log, space), may = serving_shares(v, space);
+
+	return here && may;
+}
+
 /* --- status --- */
 
 static bool status_shares(void *ctx, const struct hash *space)
@@ -158,6 +167,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .ctx = v,
 			       .takes = serving_follows,
 			       .room = o->room,
+			       .unused = o->unused,
 			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
@@ -447,12 +457,38 @@ static struct error *plan_rows(struct serving *v, struct log_store *log, struct 
 	return serving_follows(v, &a->space) ? plan_differences(v, log, a, theirs, n) : NULL;
 }
 
+/* They name a log of a space that we would follow, and hold nothing of as far as they may know: a
+ * closed space whose rules don't know them is none that they may know of. */
+static bool wants_offer(struct serving *v, struct log_store *log, const struct asked *a)
+{
+	bool secret = log_is_closed(log, &a->space) &&
+		      !log_shared_with(log, &a->space, &v->o.peer);
+	bool here = log_holds_space(log, &a->space) && !secret;
+
+	return a->heads.n && !here && serving_follows(v, &a->space);
+}
+
+static struct error *plan_nothing(struct serving *v, struct asked *a)
+{
+	struct head *rows = (struct head *)a->heads.p;
+	size_t n = a->heads.n / sizeof(*rows), kept = 0;
+
+	heads_sort(rows, n);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || log_id_cmp(&rows[kept - 1].id, &rows[i].id) != 0)
+			rows[kept++] = (struct head){.id = rows[i].id};
+	sender_heads(v->out, &a->space, rows, kept);
+	return NULL;
+}
+
 static struct error *plan_space(struct serving *v, struct log_store *log, struct asked *a)
 {
 	struct log_id about = {.space = a->space};
 	bool alike, known = true;
 
-	if (!serving_shares(v, &a->space)) {
+	if (!serving_shows(v, log, &a->space)) {
+		if (wants_offer(v, log, a))
+			return plan_nothing(v, a);
 		sender_note(v->out, &about, 0, ERR_DENIED);
 		return NULL;
 	}
@@ -484,7 +520,7 @@ static struct error *plan_digests(struct serving *v, struct log_store *log)
 
 	qsort(v->spaces, v->n_spaces, sizeof(*v->spaces), compare_spaces);
 	for (size_t i = 0; i < v->n_spaces; i++)
-		if (!v->spaces[i].only_ranges && serving_shares(v, &v->spaces[i].space))
+		if (!v->spaces[i].only_ranges && serving_shows(v, log, &v->spaces[i].space))
 			TRY(pasts_digest(v->o.pasts, log, &v->spaces[i].space, &rows[n++]));
 	for (size_t i = 0; i < n; i++)
 		tally_digests(v->o.tally, &rows[i], NULL);

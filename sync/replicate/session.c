@@ -141,6 +141,7 @@ struct session *session_new(const struct session_options *o)
 			       .ctx = s,
 			       .takes = follows,
 			       .room = o->room,
+			       .unused = o->unused,
 			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,

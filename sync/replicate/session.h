@@ -80,6 +80,10 @@ struct session_options {
 	/* Is there room for these entries of the log (run NULL: for a fork), with their payloads of
 	 * that many bytes? What has none is known, not held. NULL: yes. */
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
+	/* Of what there was room for so many entries, of about so many bytes, were not taken after all:
+	 * refused, or here already. NULL: nobody counts. */
+	void (*unused)(void *ctx, const struct log_id *log, const struct ingest *run,
+		       size_t entries, uint64_t bytes);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
 	/* The peer says that it holds so many entries of a space. NULL: nobody asks. */

@@ -70,6 +70,14 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	return quota_room(d->c->w, d->self, d->peer, log, run, bytes);
 }
 
+static void unused(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
+		   uint64_t bytes)
+{
+	const struct side *d = ctx;
+
+	quota_unused(d->c->w, d->self, d->peer, log, run, entries, bytes);
+}
+
 static bool next_file(void *ctx, struct hash *ret)
 {
 	const struct side *d = ctx;
@@ -96,6 +104,7 @@ static struct session_options options(struct call *c, int k)
 		.shares = shares,
 		.follows = follows,
 		.room = room,
+		.unused = unused,
 		.next_blob = next_file,
 		.pasts = w->at[d->self].pasts,
 		.tally = &c->tally[k],

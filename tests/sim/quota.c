@@ -43,6 +43,16 @@ bool quota_room(struct world *w, int self, int peer, const struct log_id *log,
 	return false;
 }
 
+void quota_unused(struct world *w, int self, int peer, const struct log_id *log,
+		  const struct ingest *run, size_t entries, uint64_t bytes)
+{
+	struct ledger *l = w->at[self].ledger;
+
+	if (l)
+		ledger_give_back(l, secret_pubkey(w->s.box[peer].key), log,
+				 run && run->first == 1 && entries == run->n, entries, bytes);
+}
+
 void quota_took(struct world *w, int box, int from, uint64_t bytes)
 {
 	struct site *p = &w->at[box];

@@ -204,6 +204,8 @@ void files_check(struct world *w);
 void quota_open(struct world *w, int box);
 bool quota_room(struct world *w, int self, int peer, const struct log_id *log,
 		const struct ingest *run, uint64_t bytes);
+void quota_unused(struct world *w, int self, int peer, const struct log_id *log,
+		  const struct ingest *run, size_t entries, uint64_t bytes);
 void quota_took(struct world *w, int box, int from, uint64_t bytes);
 void quotas_check(struct world *w);
 void quotas_lift(struct world *w);

@@ -425,6 +425,64 @@ static int free_keys(void **state)
 	return 0;
 }
 
+/* m's entries 1 to n, of which somebody says that so many are vouched for. */
+static enum error_code give_looked(struct box *b, size_t n, size_t vouched, size_t *ret_added)
+{
+	struct ingest in = {.id = &m.id,
+			    .first = 1,
+			    .headers = m.raw,
+			    .payloads = m.payloads,
+			    .n = n,
+			    .looked = true,
+			    .vouched = vouched};
+	struct ingest_result r;
+	struct error *refused = NULL;
+	enum error_code code;
+
+	assert_ok(log_begin(b->l));
+	assert_ok(log_ingest(b->l, &in, &r, &refused));
+	assert_ok(log_commit(b->l));
+	code = error_code(refused);
+	error_free(refused);
+	*ret_added = r.added;
+	return code;
+}
+
+/* The single writer checks no signatures of a flood of headers without any: it was looked at before. */
+static void what_was_looked_at_before_is_not_looked_at_on_the_writer(void **state)
+{
+	struct ingest in = {.id = &m.id, .first = 1, .headers = m.raw, .n = 20};
+	struct box b;
+	size_t added;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 20, "post");
+	assert_int_equal(log_vouched(&in), 20);
+	for (int i = 12; i < 20; i++)
+		m.raw[i].b[300] ^= 1;
+	in.n = 13; /* behind that the chain is broken, too */
+	assert_int_equal(log_vouched(&in), 12);
+	box_init(&b, 1);
+	assert_int_equal(give_looked(&b, 13, log_vouched(&in), &added), ERR_SIGNATURE);
+	assert_int_equal(added, 12);
+	box_release(&b);
+	/* Had it looked itself, it would have found 12. */
+	box_init(&b, 1);
+	assert_int_equal(give_looked(&b, 13, 3, &added), ERR_SIGNATURE);
+	assert_int_equal(added, 3);
+	assert_int_equal(give_looked(&b, 13, 0, &added), ERR_SIGNATURE);
+	assert_int_equal(added, 0);
+	box_release(&b);
+	/* A good signature behind a break of the chain vouches for nothing: a few are looked at. */
+	make_run(&m, them, 5, author, 1, 20, "post");
+	make_run(&other, them, 5, author, 1, 20, "another");
+	m.raw[15] = other.raw[15];
+	box_init(&b, 1);
+	assert_int_equal(give_looked(&b, 20, 20, &added), ERR_CHAIN);
+	assert_int_equal(added, 15);
+	box_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +496,7 @@ int main(void)
 		cmocka_unit_test(what_travels_alone_is_audited_before_it_is_stored),
 		cmocka_unit_test(an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way),
 		cmocka_unit_test(a_header_without_a_signature_is_found_and_cut_off_on_every_box),
+		cmocka_unit_test(what_was_looked_at_before_is_not_looked_at_on_the_writer),
 		cmocka_unit_test(what_comes_after_a_cut_is_numbered_behind_what_went),
 		cmocka_unit_test(a_verdict_on_an_entry_that_gave_way_is_passed_over),
 		cmocka_unit_test(a_fork_freezes_the_log_whichever_branch_came_first),

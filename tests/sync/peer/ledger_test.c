@@ -56,6 +56,35 @@ static void one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs(voi
 	assert_int_equal(taken, LIMIT_PEER_BYTES);
 }
 
+static void what_is_not_taken_is_given_back(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct ledger_row row;
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (int i = 0; i < 100000; i++) { /* the same again and again: no quota is used up */
+		assert_int_equal(ledger_room(l, &peer, &log, 1, 4096, 4 << 20), LEDGER_ITEMS);
+		ledger_give_back(l, &peer, &log, 1, 4096, 4 << 20);
+	}
+	ledger_get(l, &peer, &row);
+	assert_int_equal(row.today.n[LEDGER_BYTES], 0);
+	assert_int_equal(row.total.n[LEDGER_ENTRIES], 0);
+	assert_int_equal(row.total.n[LEDGER_LOGS], 0);
+	/* Never more than was charged today, also when it was charged yesterday. */
+	assert_int_equal(ledger_room(l, &peer, &log, 1, 10, 1000), LEDGER_ITEMS);
+	test_env_pass(&t, DAY);
+	ledger_give_back(l, &peer, &log, 0, 4, 400);
+	ledger_get(l, &peer, &row);
+	assert_int_equal(row.today.n[LEDGER_BYTES], 0);
+	assert_int_equal(row.total.n[LEDGER_BYTES], 600);
+	assert_int_equal(row.total.n[LEDGER_ENTRIES], 6);
+	assert_int_equal(row.total.n[LEDGER_LOGS], 1);
+}
+
 /* Two thousand logs of five hundred posts: headers first, then payloads, newest first. */
 static void the_first_sync_of_a_large_community_fits_into_a_day(void **state)
 {
@@ -493,6 +522,7 @@ int main(void)
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
 		cmocka_unit_test(a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not),
 		cmocka_unit_test(the_ledger_outlives_a_restart),
+		cmocka_unit_test(what_is_not_taken_is_given_back),
 		cmocka_unit_test(worse_conduct_is_waited_with_longer_and_is_forgiven_in_time),
 		cmocka_unit_test(one_slip_costs_half_a_minute_and_a_habit_hours),
 		cmocka_unit_test(every_misdeed_has_a_name_of_its_own_and_a_sentence),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
+#include "sync/replicate/ranges.h"
 #include "sync/replicate/sender.h"
 
 struct fixture {
@@ -144,6 +145,49 @@ static void a_log_that_is_not_admitted_is_known_not_held_and_comes_later(void **
 	r = boxes_sync(&c, &f->a);
 	assert_int_equal(r.accepted, 1);
 	assert_true(r.equal);
+	box_release(&c);
+}
+
+/* A ledger of one number. */
+static int64_t charged;
+
+static bool charge(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
+{
+	charged += (int64_t)bytes;
+	return true;
+}
+
+static void uncharge(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
+		     uint64_t bytes)
+{
+	charged -= (int64_t)bytes;
+}
+
+static void what_is_refused_or_known_costs_nothing_of_the_quota(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+	struct box c;
+
+	boxes_sync(&f->b, &f->a);
+	box_init(&c, &f->env, f->dir, "c", 3);
+	boxes_sync(&c, &f->a);
+	box_write(&c, &f->space, f->ada, "{\"type\":\"post\"}");
+	NEED(log_begin(c.log));
+	NEED(log_admit(c.log, &f->space, secret_pubkey(c.key), true));
+	NEED(log_commit(c.log));
+	f->a.o.room = charge;
+	f->a.o.unused = uncharge;
+	charged = 0;
+	for (int i = 0; i < 3; i++) {
+		r = boxes_sync(&c, &f->a);
+		assert_int_equal(r.refused[0].why, ERR_NOT_ADMITTED);
+		assert_int_equal(charged, 0);
+	}
+	box_admit(&f->a, &f->space, secret_pubkey(c.key));
+	r = boxes_sync(&c, &f->a);
+	assert_int_equal(r.accepted, 1);
+	assert_int_equal(charged, ENTRY_HEADER + strlen("{\"type\":\"post\"}"));
 	box_release(&c);
 }
 
@@ -644,6 +688,87 @@ static void what_is_not_shared_is_not_offered(void **state)
 	assert_true(r.equal);
 }
 
+enum asking { ASK_HEADS, ASK_OFFER, ASK_RANGES, ASK_SINCE, ASK_MISSING, ASKINGS };
+
+/* A's answer to who asks about a space in that way. */
+static void ask_about(struct fixture *f, const struct hash *space, enum asking how, struct buf *out)
+{
+	_cleanup_(serving_freep) struct serving *v = serving_new(&f->a.o, SERVE_PULL);
+	_cleanup_(buf_release) struct buf body = {0};
+	struct head row = {.id = {*space, {{7}}, 7}, .seq = 1, .hash = {{7}}};
+	struct seq_range all = {1, 10};
+	struct stream_writer w;
+	struct intake *in;
+	bool end;
+
+	stream_begin(&w, &body);
+	if (how == ASK_HEADS || how == ASK_OFFER)
+		stream_put_heads(&w, space, &row, how == ASK_OFFER);
+	if (how == ASK_MISSING)
+		stream_put_missing(&w, &row.id, &all, 1);
+	if (how == ASK_SINCE)
+		stream_put_since(&w, space, &row.hash, &row, 1);
+	if (how == ASK_RANGES) {
+		_cleanup_(buf_release) struct buf ask = {0};
+		struct ranges_asker *a = ranges_asker_new(&f->env.env, space, &row, 1);
+
+		ranges_ask(a, &ask);
+		stream_put_ranges(&w, buf_span(&ask));
+		ranges_asker_free(a);
+	}
+	stream_put_end(&w);
+	serving_feed(v, buf_span(&body));
+	NEED(serving_next(v, f->a.log, &in));
+	NEED(serving_end(v, f->a.log));
+	NEED(serving_answer(v, f->a.log, out, &end));
+	assert_true(end);
+}
+
+/* The types and lengths of its frames, and how often an id is in it. */
+static void shape_of(const struct buf *answer, const struct hash *id, struct buf *out)
+{
+	size_t at = STREAM_MAGIC, named = 0;
+
+	while (at < answer->n) {
+		size_t n = answer->p[at + 1] | (size_t)answer->p[at + 2] << 8;
+
+		buf_add(out, answer->p + at, 5);
+		at += FRAME_OVERHEAD + n;
+	}
+	for (size_t i = 0; i + 32 <= answer->n; i++)
+		named += memcmp(answer->p + i, id->b, 32) == 0;
+	buf_u8(out, (uint8_t)named);
+}
+
+static bool as_the_log_says(void *ctx, const struct pubkey *peer, const struct hash *space)
+{
+	return log_shared_with(ctx, space, peer);
+}
+
+static void a_space_that_is_kept_back_is_answered_as_one_that_is_not_there(void **state)
+{
+	struct fixture *f = *state;
+	struct hash unknown = {"no space has this id"};
+
+	write_n(f, &f->a, 5, "secret");
+	NEED(log_begin(f->a.log));
+	NEED(log_close_space(f->a.log, &f->space, true));
+	NEED(log_commit(f->a.log));
+	f->a.o.peer = *secret_pubkey(f->b.key);
+	f->a.o.ctx = f->a.log;
+	f->a.o.shares = as_the_log_says;
+	for (int how = 0; how < ASKINGS; how++) {
+		_cleanup_(buf_release) struct buf hidden = {0}, none = {0}, x = {0}, y = {0};
+
+		ask_about(f, &f->space, (enum asking)how, &hidden);
+		ask_about(f, &unknown, (enum asking)how, &none);
+		shape_of(&hidden, &f->space, &x);
+		shape_of(&none, &unknown, &y);
+		assert_int_equal(x.n, y.n);
+		assert_memory_equal(x.p, y.p, x.n);
+	}
+}
+
 static void more_than_the_limit_of_an_exchange_is_left_for_later(void **state)
 {
 	struct fixture *f = *state;
@@ -958,6 +1083,7 @@ int main(void)
 		T(both_directions_move_in_one_exchange),
 		T(ten_new_entries_into_many_are_a_few_kilobytes),
 		T(a_log_that_is_not_admitted_is_known_not_held_and_comes_later),
+		T(what_is_refused_or_known_costs_nothing_of_the_quota),
 		T(an_admission_that_comes_behind_its_log_is_caught_up_in_the_same_exchange),
 		T(a_copied_box_is_found_out_and_loses_nothing),
 		T(an_old_copy_that_was_restored_begins_a_new_incarnation),
@@ -975,6 +1101,7 @@ int main(void)
 		T(a_space_of_several_boxes_is_offered_whole),
 		T(a_space_that_is_not_followed_is_offered_in_vain_and_cheaply),
 		T(what_is_not_shared_is_not_offered),
+		T(a_space_that_is_kept_back_is_answered_as_one_that_is_not_there),
 		T(more_than_the_limit_of_an_exchange_is_left_for_later),
 		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
 		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
