@@ -24,6 +24,9 @@ TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 
 BENCH_PACKAGES := fossil wrk time
 IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
 	uidmap openssl python3 git
+ifeq ($(ARCH),arm64)
+IMAGE_PACKAGES += qemu-user-static
+endif
 IMAGE_TEST_PACKAGES := qemu-system-x86 qemu-utils ovmf rauc openssl python3 nodejs npm chromium
 FUZZ_PACKAGES := clang llvm libclang-rt-dev
 PKGS := libsodium sqlite3 libgit2 libmicrohttpd gnutls libcurl jansson avahi-client libseccomp libudev libcmark libxml-2.0 libgfshare libqrencode libsystemd
@@ -75,9 +78,11 @@ TOOLS := $(patsubst tests/%.c,$(B)/tests/%,$(TOOL_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/replay/%,$(FUZZ_SRC))
 
-.PHONY: all help deps run test test-build test-deps fuzz bench sim image clean format check-format install
+.PHONY: all programs help deps run test test-build test-deps fuzz bench sim image clean format check-format install
 
-all: $(B)/lliure $(B)/lliure.1 $(FIRMWARE) ## build build/VARIANT/lliure, its manual page, and the programs of firmware/
+all: programs $(B)/lliure.1 ## build build/VARIANT/lliure, its manual page, and the programs of firmware/
+
+programs: $(B)/lliure $(FIRMWARE)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -120,11 +125,11 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(call say,CC,$<)$(CCACHE) $(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(B)/libsync.a: $(SYNC_OBJ)
-	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 $(B)/libappliance.a: $(APP_OBJ)
-	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 $(B)/libtest.a: $(TEST_LIB_OBJ)
-	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/lliure: $(B)/obj/appliance/main.o $(B)/libappliance.a $(B)/libsync.a
 	$(call say,LINK,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -189,7 +194,7 @@ bench: ## measure against peers, one table of ratios
 
 # ---- the disk image: see image/README.md ---------------------------------------------------------
 # SUITE, FLAVOUR (full, cloud) and OUT choose, as image/build says.
-image: ## the disk image; FLAVOUR=cloud for a quick one
+image: ## the disk image; FLAVOUR=cloud for a quick one, ARCH=arm64 for Raspberry Pi 4 and 5
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES)
 	$(Q)image/build
 image-repro: ## the image twice, and every byte compared
@@ -199,12 +204,27 @@ image-test: ## build an image, boot it in qemu and do what people do
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
 	$(Q)image/test/systems
 	$(Q)python3 image/test/image_test.py $(addprefix build/image/lliure-amd64-cloud,.img -broken.raucb -good.raucb)
-image-faults: ## what goes wrong with boxes; PIECES='kills cuts …' for some of it (image/test/faults.py)
+# Pieces that are programs of their own, with systems of their own.
+IMAGE_MORE := twins radio arm
+image-faults: ## what goes wrong with boxes; PIECES='kills cuts …' for some of it (image/test/faults.py, twins radio arm)
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+ifneq ($(if $(PIECES),$(filter-out $(IMAGE_MORE),$(PIECES)),all),)
 	$(Q)image/test/systems faults
-	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud-faults.img $(PIECES)
-.PHONY: print-build-packages image-repro image-test image-faults
+	$(Q)python3 image/test/faults.py build/image/lliure-amd64-cloud-faults.img $(filter-out $(IMAGE_MORE),$(PIECES))
+endif
+	$(Q)$(MAKE) --no-print-directory $(addprefix image-,$(if $(PIECES),$(filter $(IMAGE_MORE),$(PIECES)),$(IMAGE_MORE)))
+image-twins: ## two boxes fresh from the image find each other, and a post crosses
+	$(Q)FLAVOUR=cloud image/build
+	$(Q)python3 image/test/twins.py build/image/lliure-amd64-cloud.img
+image-radio: ## the box's own Wi-Fi on simulated radios, with two phones
+	$(Q)FLAVOUR=full image/build
+	$(Q)python3 image/test/radio.py build/image/lliure-amd64-full.img
+image-arm: ## the arm64 image: on a machine with UEFI, and what a Raspberry Pi does before
+	$(Q)tests/lib/install-packages qemu-user-static qemu-system-arm qemu-efi-aarch64
+	$(Q)ARCH=arm64 image/build
+	$(Q)python3 image/test/arm.py build/image/lliure-arm64-full.img build/image/pi3.dtb
+.PHONY: print-build-packages image-repro image-test image-faults $(addprefix image-,$(IMAGE_MORE))
 print-build-packages:
 	@echo $(filter-out git ca-certificates,$(BUILD_PACKAGES))
 
