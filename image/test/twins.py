@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""twins.py IMAGE: two boxes fresh from the same image on one network. They find each other by mDNS though both
+are called alike at first, volunteers compare the number and connect them, and a post crosses each way."""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import people  # noqa: E402
+from box import Box, Fault, Tap, free_port, say  # noqa: E402
+
+# The first box's router gives the addresses on their network, in this order.
+ADDRESSES = ("10.0.2.15", "10.0.2.16")
+
+
+class Twin(Box):
+    """One of two on a switch of qemu's: the first one's process is the switch and the router."""
+    def __init__(self, folder, image, n, port, forwards, **k):
+        self.n, self.port, self.forwards = n, port, forwards
+        super().__init__(folder, image, size="2G", name=f"twin{n}", **k)
+
+    def command(self):
+        c = super().command()
+        at = c.index("-netdev")
+        mac = f"52:54:00:00:00:1{self.n}"
+        card = ["-device", f"virtio-net-pci,netdev=n,romfile=,mac={mac}"]
+        if self.n == 0:
+            user = "user,id=u,restrict=on" + "".join(
+                f",hostfwd=tcp:127.0.0.1:{h}-{a}:{p}" for a, ports in self.forwards for h, p in ports)
+            net = ["-netdev", user, "-netdev", f"socket,id=s,listen=127.0.0.1:{self.port}",
+                   "-netdev", "hubport,id=hu,hubid=0,netdev=u", "-netdev", "hubport,id=hs,hubid=0,netdev=s",
+                   "-netdev", "hubport,id=n,hubid=0"]
+        else:
+            net = ["-netdev", f"socket,id=n,connect=127.0.0.1:{self.port}"]
+        assert c[at + 2] == "-device"
+        return c[:at] + net + card + c[at + 4:]
+
+
+def page(b, path, key):
+    status, body, _ = b.get(path, secure=True, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    return json.loads(body) if status == 200 else {}
+
+
+def until(seconds, what):
+    """Until it is true; what it is in the end."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            got = what()
+        except (OSError, ValueError):
+            got = None
+        if got or time.monotonic() > end:
+            return got
+        time.sleep(2)
+
+
+def found(b, key):
+    return page(b, "/admin/peers.json", key).get("found") or None
+
+
+def shows(b, topic, text):
+    status, body, _ = b.get(f"/topic/{topic}.json", timeout=60)
+    return status == 200 and text in body
+
+
+def write(b, key, path, **fields):
+    status, body, _ = b.get(path, data=json.dumps(fields).encode(), timeout=120,
+                            headers={"Content-Type": "application/json", "Authorization": f"Bearer {key}"})
+    if status >= 400:
+        raise Fault(f"{path} answers {status}: {body[:300]}")
+    return json.loads(body)
+
+
+def all_of_it(t, one, two):
+    one.comes_up("first start")
+    two.comes_up("first start")
+    people.found(one, "Ateneu")
+    people.found(two, "Biblioteca")
+    keys = [people.token(b) for b in (one, two)]
+    seen = [until(180, lambda b=b, k=k: found(b, k)) for b, k in ((one, keys[0]), (two, keys[1]))]
+    t.ok("each box finds the other by mDNS", all(seen), seen)
+    if not all(seen):
+        return
+    t.ok("and both show the same number to compare", seen[0][0]["number"] == seen[1][0]["number"], seen)
+    for b, s in ((one, seen[0]), (two, seen[1])):
+        people.form(b, f"/admin/peers/{s[0]['key']}/approve", same="1")
+    t.ok("their volunteers connect them", True)
+    began = time.monotonic()
+    topic = write(one, keys[0], "/forum/general/topics", title="Entre dues cases", text="Comencem aquí.")["id"]
+    t.ok("what is written on one", until(180, lambda: shows(two, topic, "Comencem aquí.")), two.get("/forums")[1][:300])
+    say(f"is readable on the other after {time.monotonic() - began:.0f} s")
+    status, body, _ = two.get(f"/topic/{topic}/posts", data={"name": "Visitant", "text": "Resposta de l'altra."}, timeout=60)
+    t.ok("a visitor of the other answers", status in (200, 303), body[:400])
+    held = until(60, lambda: page(two, "/admin/held.json", keys[1]).get("held"))
+    t.ok("which waits for its volunteer", held, held)
+    write(two, keys[1], f"/admin/held/{held[0]['id']}/approve")
+    t.ok("and is readable on the first when it is let through",
+         until(180, lambda: shows(one, topic, "Resposta de l")), one.get(f"/topic/{topic}.json")[1][-600:])
+
+
+def main():
+    image = sys.argv[1]
+    folder = tempfile.mkdtemp(prefix="lliure-twins.")
+    os.makedirs("build/image/test", exist_ok=True)
+    t, port, forwards = Tap(), free_port(), []
+    boxes = [Twin(folder, image, n, port, forwards) for n in (0, 1)]
+    forwards += [(a, ((b.http, 80), (b.https, 443))) for a, b in zip(ADDRESSES, boxes)]
+    try:
+        all_of_it(t, *boxes)
+    except (Fault, OSError, KeyError) as e:
+        t.ok("all of it could be tried", False, f"{e!r}\n{boxes[0].console()[-1200:]}\n{boxes[1].console()[-1200:]}")
+    finally:
+        for b in boxes:
+            b.cut()
+            shutil.copy(b.log, f"build/image/test/{b.name}.console")
+        shutil.rmtree(folder)
+    sys.exit(t.end())
+
+
+main()
