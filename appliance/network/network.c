@@ -25,8 +25,9 @@ struct network {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop, poked;
-	struct network_view seen; /* under the lock; its trial and why are not used */
-	struct error *why;	  /* under the lock */
+	struct network_view seen;   /* under the lock; its trial and why are not used */
+	struct error *why;	    /* under the lock */
+	char named[FIRST_NAME + 1]; /* under the lock: since the start; "": not */
 
 	/* the thread's own */
 	struct nm *nm;
@@ -34,7 +35,7 @@ struct network {
 	char *before; /* where a change that is being tried is written down */
 	bool any_before;
 	bool taken_back; /* what was tried when the daemon died */
-	int visitors; /* as the unit was told last: 0, 1; -1: not yet */
+	int visitors;	 /* as the unit was told last: 0, 1; -1: not yet */
 	char country[3];
 	time_t beside_again; /* monotonic: when what failed is tried again */
 };
@@ -170,6 +171,19 @@ static struct error *keep_hours(struct network *n, const struct network_view *v)
 	return nm_air(n->nm, on);
 }
 
+/* The daemon has a host name of its own (ProtectHostname=) that stays what it was at the start. */
+static struct error *rename_to(struct network *n, struct app *a, const char *name)
+{
+	TRY(nm_name_check(name));
+	TRY(BOX_ASK(a->box.helper, NULL, "host-name", name));
+	if (!n)
+		return NULL;
+	pthread_mutex_lock(&n->lock);
+	snprintf(n->named, sizeof(n->named), "%s", name);
+	pthread_mutex_unlock(&n->lock);
+	return NULL;
+}
+
 /* An image is called the same everywhere, until it has a community: then it is called like it. */
 static struct error *first_name(struct network *n, const struct network_view *v)
 {
@@ -181,7 +195,7 @@ static struct error *first_name(struct network *n, const struct network_view *v)
 	dot = strchr(host, '.');
 	if (dot)
 		*dot = 0;
-	return strcmp(host, NEW_HOST) == 0 ? NULL : network_rename(n->app, host);
+	return strcmp(host, NEW_HOST) == 0 ? NULL : rename_to(n, n->app, host);
 }
 
 static void keep_first(struct error **slot, struct error *take_e)
@@ -222,7 +236,10 @@ static void names(struct network *n, struct network_view *v)
 {
 	char own[FIRST_NAME + 1] = "";
 
-	if (gethostname(own, FIRST_NAME) || !*own)
+	pthread_mutex_lock(&n->lock);
+	memcpy(own, n->named, sizeof(own));
+	pthread_mutex_unlock(&n->lock);
+	if (!*own && (gethostname(own, FIRST_NAME) || !*own))
 		snprintf(own, sizeof(own), "%s", NEW_HOST);
 	own[strcspn(own, ".")] = 0;
 	snprintf(v->wanted, sizeof(v->wanted), "%s.local", own);
@@ -445,10 +462,5 @@ struct error *network_back(struct network *n)
 
 struct error *network_rename(struct app *a, const char *name)
 {
-	_cleanup_(nm_closep) struct nm *nm = NULL;
-
-	TRY(nm_name_check(name));
-	TRY(BOX_ASK(a->box.helper, NULL, "host-name", name));
-	TRY(nm_open(&nm));
-	return nm_avahi_rename(nm, name);
+	return rename_to(a->network, a, name);
 }

@@ -49,10 +49,9 @@ struct error *nm_air(struct nm *n, bool on) MUST;
 
 /* Start or stop a unit of systemd's. */
 struct error *nm_unit(struct nm *n, const char *unit, bool on) MUST;
-/* The machine's name on the network: letters, digits and "-". It is the helper that stores it; this
- * one tells Avahi, which looks for another when somebody has it. */
+/* The machine's name on the network: letters, digits and "-". It is the helper that stores it and
+ * tells Avahi, which looks for another when somebody has it. */
 struct error *nm_name_check(const char *name) MUST;
-struct error *nm_avahi_rename(struct nm *n, const char *name) MUST;
 /* The name under which Avahi announces this machine, such as "ateneu-2.local"; ERR_NOT_FOUND
  * without Avahi. */
 struct error *nm_avahi_name(struct nm *n, char *ret, size_t n_ret) MUST;

@@ -44,18 +44,6 @@ struct error *nm_name_check(const char *name)
 	return NULL;
 }
 
-struct error *nm_avahi_rename(struct nm *n, const char *name)
-{
-	sd_bus_error why = SD_BUS_ERROR_NULL;
-
-	TRY(nm_name_check(name));
-	return fault_of("Avahi",
-			sd_bus_call_method(n->bus, "org.freedesktop.Avahi", "/",
-					   "org.freedesktop.Avahi.Server", "SetHostName", &why,
-					   NULL, "s", name),
-			&why);
-}
-
 struct error *nm_avahi_name(struct nm *n, char *ret, size_t n_ret)
 {
 	_cleanup_(sd_bus_messagep) sd_bus_message *reply = NULL;
