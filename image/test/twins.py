@@ -91,7 +91,11 @@ def all_of_it(t, one, two):
     t.ok("their volunteers connect them", True)
     began = time.monotonic()
     topic = write(one, keys[0], "/forum/general/topics", title="Entre dues cases", text="Comencem aquí.")["id"]
-    t.ok("what is written on one", until(180, lambda: shows(two, topic, "Comencem aquí.")), two.get("/forums")[1][:300])
+    crossed = until(180, lambda: shows(two, topic, "Comencem aquí."))
+    t.ok("what is written on one", crossed, "\n".join(
+        json.dumps(page(b, "/admin/peers.json", k), ensure_ascii=False)[:2500] for b, k in ((one, keys[0]), (two, keys[1]))))
+    if not crossed:
+        return
     say(f"is readable on the other after {time.monotonic() - began:.0f} s")
     status, body, _ = two.get(f"/topic/{topic}/posts", data={"name": "Visitant", "text": "Resposta de l'altra."}, timeout=60)
     t.ok("a visitor of the other answers", status in (200, 303), body[:400])
