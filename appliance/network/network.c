@@ -179,7 +179,7 @@ static struct error *rename_to(struct network *n, struct app *a, const char *nam
 	if (!n)
 		return NULL;
 	pthread_mutex_lock(&n->lock);
-	snprintf(n->named, sizeof(n->named), "%s", name);
+	snprintf(n->named, sizeof(n->named), "%.*s", FIRST_NAME, name);
 	pthread_mutex_unlock(&n->lock);
 	return NULL;
 }
