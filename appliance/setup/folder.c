@@ -13,6 +13,7 @@ static const char *const ours[] = {
 	"proof.tmp",	"setup.tmp",	"clock",	    "clock.tmp",       "origin",
 	"format",	"format.tmp",
 	"running",	"running.tmp",	"sudden-ends",	    "sudden-ends.tmp",
+	"before",	"before.tmp",	"back",
 };
 
 static bool is_ours(const char *name)
