@@ -5,7 +5,18 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static const char part[] = ".lliure-backup.part";
+/* While it is written: by which box, for several may share a folder. */
+struct part_name {
+	char s[40];
+};
+
+static struct part_name part_of(const struct app *app)
+{
+	struct part_name n;
+
+	snprintf(n.s, sizeof(n.s), ".lliure-backup-%.8s.part", ID_SHORT(secret_pubkey(app->self)));
+	return n;
+}
 
 static struct error *open_folder(const char *folder, int *ret_fd)
 {
@@ -62,10 +73,11 @@ static struct error *write_part(struct app *app, int dir, const char *folder,
 				enum backup_scope scope)
 {
 	_cleanup_(closep) int fd = -1;
+	struct part_name part = part_of(app);
 	struct backup_made made;
 
-	unlinkat(dir, part, 0); /* of a try that the power cut short */
-	fd = openat(dir, part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	unlinkat(dir, part.s, 0); /* of a try that the power cut short */
+	fd = openat(dir, part.s, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return file_error(errno, folder);
 	TRY(backup_write(app, scope, (struct sealed_key){.box = app->self}, fd, folder, &made));
@@ -75,16 +87,17 @@ static struct error *write_part(struct app *app, int dir, const char *folder,
 struct error *folder_back_up(struct app *app, const char *folder, enum backup_scope scope)
 {
 	_cleanup_(closep) int dir = -1;
+	struct part_name part = part_of(app);
 	char name[BACKUP_NAME];
 	struct error *e;
 
 	TRY(open_folder(folder, &dir));
 	e = write_part(app, dir, folder, scope);
 	backup_name(secret_pubkey(app->self), scope, env_now(app->env), name);
-	if (!e && (renameat(dir, part, dir, name) || fsync(dir)))
+	if (!e && (renameat(dir, part.s, dir, name) || fsync(dir)))
 		e = file_error(errno, folder);
 	if (e) {
-		unlinkat(dir, part, 0);
+		unlinkat(dir, part.s, 0);
 		return e;
 	}
 	rotate(dir, secret_pubkey(app->self));

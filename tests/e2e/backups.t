@@ -30,10 +30,13 @@ is "a folder that is not offered is refused" "$(post a /admin/recovery/places --
 is "one that is offered becomes a place" "$(post a /admin/recovery/places --data-urlencode "folder=$T/disks/one")" 303
 echo mine >"$T/disks/one/letter.txt"
 echo mine >"$T/disks/one/lliure-other.backup"
+for p in .lliure-backup.part ".lliure-backup-${B:0:8}.part"; do echo theirs >"$T/disks/one/$p"; done
 is "a backup is asked for" "$(post a /admin/recovery/now -d '')" 303
 ok "both are made" until_ok 30 eval '[ $(ls "$T/disks/one" | grep -cE "^lliure-${KEY:0:8}-(small|whole)-[0-9]{8}-[0-9]{6}.backup$") = 2 ]'
 ok "the page says when" until_ok 10 eval 'state a | grep -q "\"whole\":\"20"'
-ok "nothing half-written is left" until_ok 10 eval '[ -z "$(find "$T/disks/one" -name "*part*")" ]'
+ok "nothing half-written is left" until_ok 10 eval '[ -z "$(find "$T/disks/one" -name "*${KEY:0:8}*part*")" ]'
+is "what another box is writing there stays" "$(cat "$T"/disks/one/.lliure-backup*.part)" "$(printf 'theirs\ntheirs')"
+rm -f "$T"/disks/one/.lliure-backup*.part
 is "in clear there is nothing of it" "$(cat "$T"/disks/one/lliure-${KEY:0:8}-* | grep -aciE 'tema 1|SQLite|admin')" 0
 rm -f "$T"/disks/one/lliure-"${KEY:0:8}"-whole-*
 for d in 01 02 03 04 05 06; do for s in small whole; do echo old >"$T/disks/one/lliure-${KEY:0:8}-$s-202501$d-030000.backup"; done; done
