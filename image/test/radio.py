@@ -150,7 +150,7 @@ def changed(t, b, one, two):
     people.sign_in(b)
     secret = "un altre secret"
     change = {"ssid": "Ateneu nou", "lock": "wpa3", "password": secret}
-    network(b, **wish(b, **change))
+    asks(b, **change)
     trial = wait_trial(b, "trying", "failed", seconds=90)
     t.ok("a changed Wi-Fi is tried", trial.get("state") == "trying", f"{trial}\n{network_says(b)}")
     good, out = two.join("Ateneu nou", secret, "wpa3")
@@ -172,7 +172,7 @@ def dies_while_trying(t, b):
     """The daemon is killed in the minute: NetworkManager's checkpoint knows nothing of a Wi-Fi that was off."""
     before = wish(b)
     stays(b, wifi="off")
-    network(b, **wish(b, wifi="own", ssid="Orfe", lock="wpa2", password="una clau llarga"))
+    asks(b, wifi="own", ssid="Orfe", lock="wpa2", password="una clau llarga")
     t.ok("from a Wi-Fi that is off to another", wait_trial(b, "trying", "failed", seconds=90).get("state") == "trying", state(b))
     b.ask("systemctl kill -s KILL lliure.service")
     b.within(60, "systemctl is-active lliure.service")
@@ -186,9 +186,15 @@ def dies_while_trying(t, b):
     t.ok("and it can be changed again", good, out)
 
 
+def asks(b, **changes):
+    """A change, when the one before has come to its end: in a slow guest that takes its time."""
+    wait_trial(b, "idle", "kept", "back", "failed", seconds=300)
+    network(b, **wish(b, **changes))
+
+
 def stays(b, **changes):
     """A change that is confirmed."""
-    network(b, **wish(b, **changes))
+    asks(b, **changes)
     wait_trial(b, "trying", "failed", seconds=90)
     network(b, path="/admin/network/keep")
     if wait_trial(b, "kept", seconds=60).get("state") != "kept":
