@@ -174,6 +174,26 @@ static void every_box_shows_alike_who_vouches_for_whom(void **state)
 	close_town(&t);
 }
 
+/* Of many not all are shown: a date that its author claims must not choose which. */
+static void no_claimed_date_says_which_vouches_come_first(void **state)
+{
+	struct town t;
+
+	open_town(&t);
+	for (unsigned i = 0; i < 8; i++) {
+		_cleanup_(secret_freep) struct secret *stranger = test_key(60 + i);
+		struct seen s;
+
+		assert_ok(says(&t, A, secret_pubkey(stranger), "first by its date"));
+		assert_ok(says(&t, B, secret_pubkey(stranger), NULL));
+		meet(&t);
+		s = vouches(&t, C, secret_pubkey(stranger));
+		assert_int_equal(s.n, 2);
+		assert_true(hash_cmp(&s.v[0].id, &s.v[1].id) < 0);
+	}
+	close_town(&t);
+}
+
 static void nobody_vouches_in_anothers_name_or_for_themselves(void **state)
 {
 	_cleanup_(secret_freep) struct secret *stranger = test_key(50);
@@ -311,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_box_shows_alike_who_vouches_for_whom),
+		cmocka_unit_test(no_claimed_date_says_which_vouches_come_first),
 		cmocka_unit_test(nobody_vouches_in_anothers_name_or_for_themselves),
 		cmocka_unit_test(hostile_names_are_no_ops),
 		cmocka_unit_test(a_chain_begins_at_a_box_that_we_know),
