@@ -19,8 +19,7 @@ state_is() { [ "$(state_of "$1" "$2")" = "$3" ]; }
 same_at() { curl -sS --fail --max-time 180 -H "Authorization: Bearer $(cat "$T/token.$1")" -o "$T/got" "$(url "$1" "/file/$2/get")" && cmp "$T/got" "$3"; }
 synced() { "$LLIURE" sync --data "$T/b" && "$@"; }
 part_of() { find "$T/b/blobs/part" -type f -size +0 -printf '%s\n' 2>/dev/null | head -1; }
-blobs_of() { find "$T/$1/blobs" -type f ! -path '*/tmp/*' -printf '%f\n' | sort; }
-blob_at() { [ -n "$(blobs_of "$1" | grep -F "$2")" ]; }
+blobs_of() { find "$T/$1/blobs" -type f ! -path "$T/$1/blobs/tmp/*" -printf '%f\n' | sort; }
 gone_at() { get_as "$1" "/erased/$2.json" | grep -q "$3"; }
 digests_alike() { local a; a=$(digest_of a); [ -n "$a" ] && [ "$a" = "$(digest_of b)" ]; }
 
