@@ -25,6 +25,7 @@ struct app_box {
 	char left[BOX_PATH];	/* what the first program of the start left */
 	char avahi[BOX_PATH];	/* its socket */
 	char network[BOX_PATH]; /* what dnsmasq reads of us */
+	char label[BOX_PATH];	/* the words of the label and the screen */
 	char sys[BOX_PATH], proc[BOX_PATH];
 };
 

@@ -18,6 +18,7 @@ void box_paths(const char *root, struct app_box *ret)
 	snprintf(ret->state, BOX_PATH, "%s/state/lliure", r);
 	snprintf(ret->updates, BOX_PATH, "%s/var/lib/lliure/updates", r);
 	snprintf(ret->network, BOX_PATH, "%s/run/lliure-network", r);
+	snprintf(ret->label, BOX_PATH, "%s/run/lliure-label", r);
 	snprintf(ret->release, BOX_PATH, "%s/etc/os-release", r);
 }
 

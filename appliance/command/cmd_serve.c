@@ -21,6 +21,7 @@
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
+#include "appliance/setup/label.h"
 #include "appliance/setup/lost.h"
 #include "appliance/setup/setup.h"
 #include "appliance/update/commit.h"
@@ -176,14 +177,33 @@ static void announce_setup(struct daemon *d, struct setup *s)
 	fflush(out);
 }
 
-/* Wait until the pages have made a box, or a signal comes. */
-static bool wait_for_box(struct setup *s, const sigset_t *set)
+/* On a box of the image: on its screen, and for who prints its label. true: it is said. */
+static bool say_label(const struct daemon *d, struct setup *s, const struct app_box *box)
+{
+	struct label l = {.code = setup_code(s)};
+	char text[LABEL_TEXT];
+
+	if (!label_wifi(box, &l) || gethostname(l.host, sizeof(l.host) - 1))
+		return false;
+	label_text(&l, text);
+	fprintf(d->run->out, "\n%s", text);
+	fflush(d->run->out);
+	error_free(label_write(box, &l)); /* then it is on the screen only */
+	return true;
+}
+
+/* Wait until the pages have made a box, or a signal comes. The Wi-Fi may be there later than we. */
+static bool wait_for_box(const struct daemon *d, struct setup *s, const struct app_box *box,
+			 const sigset_t *set)
 {
 	const struct timespec moment = {0, 100 * 1000 * 1000};
+	bool said = !*box->label;
 
-	while (!setup_done(s))
+	while (!setup_done(s)) {
+		said = said || say_label(d, s, box);
 		if (sigtimedwait(set, NULL, &moment) > 0)
 			return false;
+	}
 	return true;
 }
 
@@ -208,7 +228,7 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	announce_setup(d, s);
 	watchdog = watchdog_start(setup_http_port(s), NULL);
 	commit = commit_start(&box, NULL, setup_http_port(s));
-	made = wait_for_box(s, set);
+	made = wait_for_box(d, s, &box, set);
 	commit_stop(commit);
 	watchdog_stop(watchdog);
 	setup_stop(s, &d->sockets);

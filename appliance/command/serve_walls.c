@@ -47,7 +47,7 @@ static struct walls raise_walls(const struct command_run *run, const struct app_
 				   box->left, box->release, box->avahi};
 	/* The folder of updates is beside the data. SQLite's own files without a name are in
 	 * /var/tmp. */
-	const char *const write[WRITES] = {above,  box->sticks, box->network,
+	const char *const write[WRITES] = {above,  box->sticks, box->network, box->label,
 					   "/tmp", "/var/tmp",	"/dev/null"};
 	size_t n = 6;
 

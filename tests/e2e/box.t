@@ -116,6 +116,22 @@ else
 	note "nothing can be mounted here: the full disk was not tried"
 fi
 
+# A new box: what its screen and its label say.
+mkdir -p "$T/root/run/lliure-label"
+reserve_port
+"$LLIURE" serve --data "$T/fresh" --box "$T/root" --http "127.0.0.1:$port" --https 127.0.0.1:0 >"$T/fresh.out" 2>&1 &
+daemon[fresh]=$!
+ok "a new box shows its code" until_ok 20 grep -q 'the code *[a-z2-7]\{5\}-[a-z2-7]\{5\}$' "$T/fresh.out"
+printf 'ssid Ateneu\npassword una-clau\n' >"$T/root/run/lliure-label/wifi"
+sleep 0.3
+is "a network that is not ready is not shown" "$(grep -c una-clau "$T/fresh.out")" 0
+printf 'ssid Ateneu \033[2J\npassword una-clau\ncode WIFI:T:WPA;S:Ateneu;P:una-clau;;\n' >"$T/root/run/lliure-label/wifi"
+ok "one that is, with its password" until_ok 20 grep -q 'the password *una-clau$' "$T/fresh.out"
+ok "the label has the same" until_ok 20 cmp <(tail -4 "$T/fresh.out") "$T/root/run/lliure-label/sheet.txt"
+is "for nobody else" "$(stat -c %a "$T/root/run/lliure-label/sheet.txt")" 600
+is "a name can't command the screen" "$(grep -c "$(printf '\033')" "$T/fresh.out")" 0
+stop_box fresh
+
 # An older system over newer data.
 python3 -c 'import sqlite3, sys
 d = sqlite3.connect(sys.argv[1])
