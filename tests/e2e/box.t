@@ -127,7 +127,7 @@ sleep 0.3
 is "a network that is not ready is not shown" "$(grep -c una-clau "$T/fresh.out")" 0
 printf 'ssid Ateneu \033[2J\npassword una-clau\ncode WIFI:T:WPA;S:Ateneu;P:una-clau;;\n' >"$T/root/run/lliure-label/wifi"
 ok "one that is, with its password" until_ok 20 grep -q 'the password *una-clau$' "$T/fresh.out"
-ok "the label has the same" until_ok 20 cmp <(tail -4 "$T/fresh.out") "$T/root/run/lliure-label/sheet.txt"
+ok "the label has the same" until_ok 20 eval 'tail -4 "$T/fresh.out" | cmp - "$T/root/run/lliure-label/sheet.txt"'
 is "for nobody else" "$(stat -c %a "$T/root/run/lliure-label/sheet.txt")" 600
 is "a name can't command the screen" "$(grep -c "$(printf '\033')" "$T/fresh.out")" 0
 stop_box fresh
