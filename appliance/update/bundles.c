@@ -112,6 +112,19 @@ static struct error *copy_to(int from, int to, const char *name)
 	return NULL;
 }
 
+/* What is being read by the installer must not be taken from under it. */
+static struct error *none_at_work(struct app *a)
+{
+	struct update_state u;
+
+	update_state_read(a, &u);
+	ENSURE(u.last.stage != UPDATE_CHECKING && u.last.stage != UPDATE_INSTALLING,
+	       error_new(ERR_BUSY, N_("The update %s is being installed. Wait until the box has "
+				      "restarted."),
+			 u.last.file));
+	return NULL;
+}
+
 struct error *update_ask(struct app *a, int fd, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(a->box.updates, name);
@@ -122,6 +135,7 @@ struct error *update_ask(struct app *a, int fd, const char *name)
 	       error_new(ERR_NOT_FOUND,
 			 N_("This machine's system is not updated by the box: it has its "
 			    "own ways.")));
+	TRY(none_at_work(a));
 	unlink(path);
 	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ENSURE(to >= 0, file_error(errno, name));

@@ -31,6 +31,7 @@ struct update_file {
 bool update_file_ok(const char *name);
 size_t update_on_sticks(struct app *a, struct update_file *out, size_t max);
 /* Put what the descriptor holds before the helper under this name, and have it checked and
- * installed; what comes of it stands in the state. ERR_NOT_FOUND: this is no box. */
+ * installed; what comes of it stands in the state. ERR_NOT_FOUND: this is no box; ERR_BUSY: one
+ * is being installed. */
 struct error *update_ask(struct app *a, int fd, const char *name) MUST;
 struct error *update_ask_stick(struct app *a, const char *stick, const char *name) MUST;

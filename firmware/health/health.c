@@ -86,7 +86,7 @@ static void look_supply(void *ctx, const char *dir, const char *name)
 		return; /* a wireless mouse has one, too */
 	p->known = true;
 	number_of(dir, "capacity", 10, &percent);
-	p->battery_percent = (int)percent;
+	p->battery_percent = percent < 0 ? 0 : percent > 100 ? 100 : (int)percent;
 	p->battery |= line_of(dir, "status", line) && strcmp(line, "Discharging") == 0;
 }
 
@@ -206,13 +206,18 @@ void wear_read_card(const struct health_roots *r, const char *disk, struct wear_
 	*ret = w;
 }
 
+static void note_share(struct wear_reading *w, json_int_t percent)
+{
+	w->known = true;
+	if (percent > w->used)
+		w->used = (int)percent;
+}
+
+/* NVMe's percentage ends at 255. */
 static void note_used(struct wear_reading *w, const json_t *n)
 {
-	if (!json_is_integer(n) || json_integer_value(n) < 0 || json_integer_value(n) > 255)
-		return;
-	w->known = true;
-	if (json_integer_value(n) > w->used)
-		w->used = (int)json_integer_value(n);
+	if (json_is_integer(n) && json_integer_value(n) >= 0 && json_integer_value(n) <= 255)
+		note_share(w, json_integer_value(n));
 }
 
 /* Of a SATA disk: attributes whose normalised value falls from 100 as its life is used. */
@@ -225,15 +230,14 @@ static void note_attributes(struct wear_reading *w, const json_t *table)
 	json_array_foreach(table, i, row)
 	{
 		json_int_t id = json_integer_value(json_object_get(row, "id"));
-		json_t *value = json_object_get(row, "value"), *used;
+		const json_t *value = json_object_get(row, "value");
+		json_int_t left = json_integer_value(value);
 
-		for (size_t k = 0; k < ARRAY_LEN(life_left); k++) {
-			if (id != life_left[k] || !json_is_integer(value))
-				continue;
-			used = json_integer(100 - json_integer_value(value));
-			note_used(w, used);
-			json_decref(used);
-		}
+		if (!json_is_integer(value) || left < 0 || left > 100)
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(life_left); k++)
+			if (id == life_left[k])
+				note_share(w, 100 - left);
 	}
 }
 

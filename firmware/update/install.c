@@ -3,7 +3,7 @@
 #include "firmware/helper/helper.h"
 #include <jansson.h>
 
-enum { INFO_S = 300, INSTALL_S = 40 * 60, JSON_MAX = 65536, CONF_MAX = 16384, FORMAT_MAX = 100000 };
+enum { INFO_S = 300, INSTALL_S = 40 * 60, JSON_MAX = 65536, CONF_MAX = 16384, FORMAT_MAX = 100000, STATUS_MAX = 65536 };
 
 /* --- what the bundle is ------------------------------------------------------------------------
  */
@@ -176,6 +176,44 @@ int update_restart(struct updater *u)
 	return u->run(u->ctx, argv, 60, &out) ? 1 : 0;
 }
 
+/* The daemon's user owns the folder of bundles: what RAUC installed may be another file than the one
+ * that was checked, with a good signature and an older system in it. What was written says RAUC's own
+ * file on `state`, a value "bundle.version=" in the part of each slot. */
+static bool written_is(const struct updater *u, const char *version)
+{
+	_cleanup_(freep) char *path = path_join(u->state, "rauc.status");
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *e = file_read(path, STATUS_MAX, &b);
+	const char *at = buf_str(&b), *key = "\nbundle.version=";
+	size_t n = strlen(version);
+	bool any = false;
+
+	error_free(e); /* then it says nothing */
+	while ((at = strstr(at, key))) {
+		at += strlen(key);
+		any = true;
+		if (strncmp(at, version, n) == 0 && (at[n] == '\n' || !at[n]))
+			return true;
+	}
+	return !any;
+}
+
+static int give_back(struct updater *u, struct outcome *o)
+{
+	char slot[2] = "";
+	const char *bad[] = {"/usr/bin/lliure-boot", "bad", slot, NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+	struct boot_now now;
+
+	if (update_boot_now(u, &now)) {
+		slot[0] = now.running == 'A' ? 'B' : 'A';
+		if (u->run(u->ctx, bad, 60, &out) != 0)
+			fprintf(stderr, "lliure-boot could not be told that %s is bad\n", slot);
+	}
+	update_note(u, o, UPDATE_FAILED, WHY_OLDER);
+	return 1;
+}
+
 static int write_slot(struct updater *u, const char *conf, const char *file, struct outcome *o)
 {
 	const char *argv[] = {"/usr/bin/rauc", conf, "install", file, NULL};
@@ -189,6 +227,8 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 		update_note(u, o, UPDATE_FAILED, WHY_INSTALL);
 		return 1;
 	}
+	if (!written_is(u, o->version))
+		return give_back(u, o);
 	update_note(u, o, UPDATE_RESTARTING, WHY_NOTHING);
 	unlink(file); /* it takes the room of a year's posts */
 	return update_restart(u);

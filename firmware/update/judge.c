@@ -4,12 +4,6 @@
 
 enum { BOOT_S = 60, WHY_MAX = 20 };
 
-/* What `lliure-boot show` prints: "running=B", "armed=B1" (or "-0"). */
-struct boot_now {
-	char running, armed;
-	bool other_ok; /* the slot that does not run was healthy once */
-};
-
 static char letter_of(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
@@ -17,7 +11,7 @@ static char letter_of(const char *text, const char *name)
 	return at ? at[strlen(name)] : 0;
 }
 
-static bool boot_now(struct updater *u, struct boot_now *ret)
+bool update_boot_now(struct updater *u, struct boot_now *ret)
 {
 	static const char *const argv[] = {"/usr/bin/lliure-boot", "show", NULL};
 	_cleanup_(buf_release) struct buf out = {0};
@@ -85,7 +79,7 @@ int update_healthy(struct updater *u)
 	_cleanup_(buf_release) struct buf out = {0};
 	struct boot_now now;
 
-	if (u->run(u->ctx, argv, BOOT_S, &out) != 0 || !boot_now(u, &now))
+	if (u->run(u->ctx, argv, BOOT_S, &out) != 0 || !update_boot_now(u, &now))
 		return 1;
 	return close_outcome(u, &now) ? update_restart(u) : 0;
 }
@@ -100,7 +94,7 @@ int update_newer_data(struct updater *u)
 	_cleanup_(buf_release) struct buf out = {0};
 	struct boot_now now;
 
-	if (!boot_now(u, &now) || u->run(u->ctx, healthy, BOOT_S, &out) != 0)
+	if (!update_boot_now(u, &now) || u->run(u->ctx, healthy, BOOT_S, &out) != 0)
 		return 1;
 	slot[0] = now.running == 'A' ? 'B' : 'A';
 	return u->run(u->ctx, bad, BOOT_S, &out) ? 1 : 0;
@@ -137,7 +131,7 @@ int update_judge(struct updater *u)
 	struct outcome o = {.stage = UPDATE_NONE};
 	struct boot_now now;
 
-	if (!boot_now(u, &now))
+	if (!update_boot_now(u, &now))
 		return 1;
 	/* Where nothing is being tried out, a system that was healthy once stays. */
 	return now.armed == now.running || no_way_back(u, &o) ? give_up(u, &now, WHY_PAGE) : 0;
@@ -164,7 +158,7 @@ int update_damaged(struct updater *u)
 {
 	struct boot_now now;
 
-	if (!boot_now(u, &now))
+	if (!update_boot_now(u, &now))
 		return 1;
 	return now.armed == now.running ? give_up(u, &now, WHY_ROOT) : leave_damaged(u, &now);
 }
@@ -174,7 +168,7 @@ int update_crashed(struct updater *u)
 	struct outcome o = {.stage = UPDATE_NONE};
 	struct boot_now now;
 
-	if (boot_now(u, &now) && now.armed == now.running && !no_way_back(u, &o))
+	if (update_boot_now(u, &now) && now.armed == now.running && !no_way_back(u, &o))
 		return give_up(u, &now, WHY_CRASH);
 	/* Whatever else is broken: the boot state counts this start, and after three the other. */
 	return update_restart(u);

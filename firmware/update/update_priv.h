@@ -13,3 +13,10 @@ int update_data_format(const struct updater *u);
 /* Write the outcome down, now. */
 void update_note(const struct updater *u, struct outcome *o, enum update_stage stage,
 		 enum update_why why);
+/* What `lliure-boot show` prints: "running=B", "armed=B1" (or "-0"). */
+struct boot_now {
+	char running, armed;
+	bool other_ok; /* the slot that does not run was healthy once */
+};
+/* false: the machine was not started by our boot loader, or it does not say. */
+bool update_boot_now(struct updater *u, struct boot_now *ret);

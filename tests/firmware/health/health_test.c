@@ -182,6 +182,9 @@ static void what_is_no_answer_of_a_disk_is_not_known(void **state)
 		"{\"ata_smart_attributes\":{\"table\":{\"id\":177}}}",
 		"{\"ata_smart_attributes\":{\"table\":[null,1,{\"id\":177,\"value\":\"1\"},"
 		"{\"id\":177,\"value\":200}]}}",
+		/* 100 less that fits no number */
+		"{\"ata_smart_attributes\":{\"table\":[{\"id\":177,"
+		"\"value\":-9223372036854775808}]}}",
 	};
 	struct wear_reading w;
 

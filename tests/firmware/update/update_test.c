@@ -232,6 +232,28 @@ static void of_what_was_printed_the_line_that_says_why_is_kept(void **state)
 /* --- what follows ------------------------------------------------------------------------------
  */
 
+static void another_file_than_the_one_that_was_checked_is_not_started(void **state)
+{
+	struct box *b = *state;
+
+	b->show = "running=A\nnext=B\ngood=A\ntry=B\nok=A-\nn=0\narmed=B1\n";
+	put(b->state, "rauc.status",
+	    "[slot.rootfs.0]\nbundle.version=2026.11.20\nstatus=ok\n\n"
+	    "[slot.rootfs.1]\nbundle.version=2026.10.1\nstatus=ok\n");
+	assert_int_equal(install(b, "new.raucb"), 1);
+	assert_non_null(strstr(b->did, "lliure-boot bad B\n"));
+	assert_null(strstr(b->did, "reboot"));
+	expect_outcome(b, UPDATE_FAILED, WHY_OLDER);
+	/* A version that only begins like it is another. */
+	put(b->state, "rauc.status", "[slot.rootfs.1]\nbundle.version=2026.11.250\n");
+	assert_int_equal(install(b, "new.raucb"), 1);
+	put(b->state, "rauc.status",
+	    "[slot.rootfs.0]\nbundle.version=2026.11.20\n\n"
+	    "[slot.rootfs.1]\nbundle.version=2026.11.25\nstatus=ok\n");
+	assert_int_equal(install(b, "new.raucb"), 0);
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+}
+
 static void a_healthy_new_system_closes_the_outcome(void **state)
 {
 	struct box *b = *state;
@@ -578,6 +600,7 @@ int main(void)
 		CASE(only_a_file_of_the_folder_is_looked_at),
 		CASE(a_bundle_that_cant_be_written_says_so),
 		CASE(of_what_was_printed_the_line_that_says_why_is_kept),
+		CASE(another_file_than_the_one_that_was_checked_is_not_started),
 		CASE(a_healthy_new_system_closes_the_outcome),
 		CASE(a_new_system_that_is_not_well_is_given_up_and_the_former_says_why),
 		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
