@@ -3,7 +3,14 @@
 #include "firmware/helper/helper.h"
 #include <jansson.h>
 
-enum { INFO_S = 300, INSTALL_S = 40 * 60, JSON_MAX = 65536, CONF_MAX = 16384, FORMAT_MAX = 100000, STATUS_MAX = 65536 };
+enum {
+	INFO_S = 300,
+	INSTALL_S = 40 * 60,
+	JSON_MAX = 65536,
+	CONF_MAX = 16384,
+	FORMAT_MAX = 100000,
+	STATUS_MAX = 65536
+};
 
 /* --- what the bundle is ------------------------------------------------------------------------
  */

@@ -29,7 +29,7 @@ same_announced() { local x; x=$(announced "$key_a"); [ -n "$x" ] && [ "$x" = "$(
 receipt() { api "$1" /admin/receipts.json | json reports.0.sentences | grep -qE 'entr'; }
 
 declare -A token
-net_up a b || { echo "Bail out! the network could not be made"; exit 1; }
+net_up a b || net_fail "the network could not be made"
 echo 'una frase de pas llarga' >"$NET_DIR/password"
 ok "each box has its Avahi" eval 'net_avahi a && net_avahi b'
 ok "box a founds its community" make_box a "Ateneu"

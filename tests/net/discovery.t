@@ -50,7 +50,7 @@ opened() { # NAME: connections that it has opened so far
 }
 
 echo "1..27"
-net_up a b c || { echo "Bail out! the network could not be made"; exit 1; }
+net_up a b c || net_fail "the network could not be made"
 net_avahi a && net_avahi b
 ok "each box has its Avahi"
 node a 1 "Ateneu de Gràcia"

@@ -72,6 +72,13 @@ net_skip() {
 	exit 0
 }
 
+# Nothing more can be tried here. (TAP's "Bail out!" would stop every other test as well.)
+net_fail() {
+	echo "not ok $((n + 1)) - $*"
+	echo "1..$((n + 1))"
+	exit 1
+}
+
 net_holder() { # NAME: a set of namespaces that lives until its first process is killed
 	# an empty /run hides the D-Bus and Avahi of the machine itself
 	setpriv --pdeathsig KILL unshare --net --mount --pid --uts --fork --kill-child --mount-proc \

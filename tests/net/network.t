@@ -19,10 +19,10 @@ stored() { net_in box grep -q -- "$2" "/etc/NetworkManager/system-connections/ll
 not() { ! "$@"; }
 kill_manager() { net_in box pkill -x NetworkManager; }
 
-net_up box phone house || { echo "Bail out! the network could not be made"; exit 1; }
+net_up box phone house || net_fail "the network could not be made"
 ok "a box without NetworkManager says so, and what to do" sh -c '
 	! "$1" show 2>"$2/err" && grep -q "does not look after its network itself" "$2/err"' - "$BUILD/lliure-network" "$NET_DIR"
-net_manager box || { tail -5 "$NET_DIR/box.log" | sed 's/^/# /'; echo "Bail out! no NetworkManager"; exit 1; }
+net_manager box || { tail -5 "$NET_DIR/box.log" | sed 's/^/# /'; net_fail "no NetworkManager"; }
 
 # --- beginning ---
 ok "a new box begins with a Wi-Fi of its own name" box first "Ateneu de Dalt"

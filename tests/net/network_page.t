@@ -11,9 +11,9 @@ for tool in NetworkManager nmcli dnsmasq udhcpc curl; do
 	command -v $tool >/dev/null || { net_why="there is no $tool"; net_skip; }
 done
 
-net_up box phone || { echo "Bail out! the network could not be made"; exit 1; }
+net_up box phone || net_fail "the network could not be made"
 net_in box hostname box
-net_manager box && net_avahi box || { echo "Bail out! no NetworkManager or no Avahi"; exit 1; }
+net_manager box && net_avahi box || net_fail "no NetworkManager or no Avahi"
 head -c 12 /dev/urandom | base64 >"$NET_DIR/password"
 "$LLIURE" init --data "$NET_DIR/box.data" --name Ateneu --admin Ada --password-file "$NET_DIR/password" >/dev/null
 serve() { net_bg box "$LLIURE" serve --data "$NET_DIR/box.data" --http '[::]:80' --https '[::]:443' --sync '[::]:8443' --box /; }
@@ -43,7 +43,7 @@ answer_says() { grep -q -- "$1" "$NET_DIR/answer"; }
 not() { ! "$@"; }
 
 ok "the page knows NetworkManager" within 20 says looked True
-[ "$failed" = 0 ] || { tail -5 "$NET_DIR/box.log" "$NET_DIR/page" | sed 's/^/# /'; echo "Bail out! no page"; exit 1; }
+[ "$failed" = 0 ] || { tail -5 "$NET_DIR/box.log" "$NET_DIR/page" | sed 's/^/# /'; net_fail "no page"; }
 ok "and proposes a Wi-Fi of the house's name" says form.ssid Ateneu
 ok "the box's name is Avahi's" within 10 says names.host box.local
 ok "and nobody else's" says names.renamed False

@@ -12,7 +12,7 @@ for tool in NetworkManager nmcli dnsmasq pkcheck $polkitd; do
 done
 getent passwd polkitd >/dev/null || { net_why="there is no user polkitd"; net_skip; }
 
-net_up box || { echo "Bail out! the network could not be made"; exit 1; }
+net_up box || net_fail "the network could not be made"
 { cat /etc/passwd; echo 'lliure:x:64321:64321::/:/bin/false'; } >"$NET_DIR/passwd"
 { cat /etc/group; echo 'lliure:x:64321:'; } >"$NET_DIR/group"
 net_in box sh -ec '
@@ -27,7 +27,7 @@ net_in box sh -ec '
 net_dbus box
 net_bg box $polkitd --no-debug
 within 10 net_in box busctl --address=unix:path=/run/dbus/system_bus_socket status org.freedesktop.PolicyKit1
-NET_POLKIT=true net_manager box || { tail -5 "$NET_DIR/box.log" | sed 's/^/# /'; echo "Bail out! no NetworkManager"; exit 1; }
+NET_POLKIT=true net_manager box || { tail -5 "$NET_DIR/box.log" | sed 's/^/# /'; net_fail "no NetworkManager"; }
 net_in box chown lliure /run/lliure-network/hosts /run/lliure-network/options
 cp "$BUILD/lliure-network" "$NET_DIR/tool" # where anybody may read it
 chmod 755 "$NET_DIR" "$NET_DIR/tool"

@@ -48,7 +48,7 @@ nothing_lost() { local t; while read -r t; do grep -q -- "$t" "$NET_DIR/page.a" 
 declare -A token key
 pids=
 SEED=${SEED:-1}
-net_up_bad "$SEED" $boxes || { echo "Bail out! the network could not be made: $(cat "$NET_DIR/switch.log")"; exit 1; }
+net_up_bad "$SEED" $boxes || net_fail "the network could not be made: $(cat "$NET_DIR/switch.log")"
 echo 'una frase de pas llarga' >"$NET_DIR/password"
 ok "each box has its Avahi" each net_avahi
 "$LLIURE" init --data "$NET_DIR/a.data" --name Ateneu --admin admin --password-file "$NET_DIR/password" >/dev/null

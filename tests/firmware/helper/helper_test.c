@@ -934,6 +934,85 @@ static void a_stick_becomes_writable_and_read_only_in_the_daemons_view_too(void 
 		assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* --- real file systems, on a loop device --------------------------------------------------------
+ */
+
+static bool run_quietly(const char *const *argv, char *first, size_t size)
+{
+	_cleanup_(buf_release) struct buf out = {0};
+	bool ok = helper_ops_system.run(NULL, argv, 30, &out) == 0;
+
+	if (first)
+		snprintf(first, size, "%.*s", (int)strcspn(buf_str(&out), "\n"), buf_str(&out));
+	return ok;
+}
+
+static void write_at(const char *path, off_t at, size_t n)
+{
+	static const uint8_t rubbish[4096];
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, rubbish, n, at), n);
+	close(fd);
+}
+
+/* What the helper answers about a stick with this image, with the real mount; 77: nothing can be
+ * mounted. */
+static int mount_image(const char *image, const char *where)
+{
+	const char *const up[] = {"/usr/sbin/losetup", "-f", "--show", image, NULL};
+	char dev[64] = "";
+	const char *const down[] = {"/usr/sbin/losetup", "-d", dev, NULL};
+	unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_RDONLY;
+	int e;
+
+	if (!run_quietly(up, dev, sizeof(dev)) || !*dev)
+		return 77;
+	e = helper_ops_system.mount(NULL, dev, where, "ext4", flags, "noload");
+	if (!e)
+		helper_ops_system.unmount(NULL, where, UMOUNT_NOFOLLOW);
+	run_quietly(down, NULL, 0);
+	return e;
+}
+
+static int try_images(const char *dir)
+{
+	_cleanup_(freep) char *image = path_join(dir, "image"), *where = path_join(dir, "where");
+	const char *const make[] = {"/usr/sbin/mkfs.ext4", "-q", "-F", image, "8M", NULL};
+	int e;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mkdir(where, 0755) || !run_quietly(make, NULL, 0))
+		return 77;
+	e = mount_image(image, where);
+	if (e)
+		return e == 77 || e == ENODEV ? 77 : 1;
+	write_at(image, 2048, 4096); /* the table of its groups */
+	e = mount_image(image, where);
+	if (e != EUCLEAN && e != EBADMSG && e != EIO)
+		return 2;
+	write_at(image, 1024, 1024); /* what says that it is one */
+	return mount_image(image, where) == EINVAL ? 0 : 3;
+}
+
+static void a_damaged_file_system_is_told_from_none(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0)
+		_exit(try_images(dir));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip_note("nothing can be mounted here, or there is no loop device");
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_machine, close_machine)
 
 int main(void)
@@ -959,6 +1038,7 @@ int main(void)
 		CASE(nobody_but_the_daemon_is_heard),
 		CASE(a_machine_without_a_helper_says_so),
 		cmocka_unit_test(a_stick_becomes_writable_and_read_only_in_the_daemons_view_too),
+		cmocka_unit_test(a_damaged_file_system_is_told_from_none),
 		CASE(a_program_is_run_without_a_shell_and_stopped_in_time),
 	};
 
