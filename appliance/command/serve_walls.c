@@ -4,7 +4,7 @@
 #include "appliance/carry/sandbox.h"
 #include "appliance/command/cmd.h"
 
-enum { READS = 48, WRITES = 8 };
+enum { READS = 48, WRITES = 10 };
 
 /* Programs and what they load; names and addresses; what the kernel says of the machine. Not
  * among them: who may sign in, other services' files, the settings of the network with its
@@ -40,14 +40,22 @@ static const char *const system_reads[] = {
 	"/etc/udev",
 };
 
+/* The folder in which the data folder is, or will be. */
+static char *parent_of(const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+
+	return slash ? strndup(dir, slash == dir ? 1 : (size_t)(slash - dir)) : strdup(".");
+}
+
 static struct walls raise_walls(const struct command_run *run, const struct app_box *box)
 {
-	_cleanup_(freep) char *above = path_join(run->dir, "..");
+	_cleanup_(freep) char *above = path_join(run->dir, ".."), *parent = parent_of(run->dir);
 	const char *read[READS] = {box->sys,  box->proc,    box->state,
 				   box->left, box->release, box->avahi};
-	/* The folder of updates is beside the data. SQLite's own files without a name are in
-	 * /var/tmp. */
-	const char *const write[WRITES] = {above,  box->sticks, box->network, box->label,
+	/* The folder of updates is beside the data, which may be behind a link, or not there yet.
+	 * SQLite's own files without a name are in /var/tmp. */
+	const char *const write[WRITES] = {above, parent, box->sticks, box->network, box->label,
 					   "/tmp", "/var/tmp",	"/dev/null"};
 	size_t n = 6;
 
