@@ -11,14 +11,15 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import people  # noqa: E402
-from box import Box, Fault, Tap, free_port, say  # noqa: E402
+from box import Box, Fault, Tap, say  # noqa: E402
+from switch import Switch  # noqa: E402
 
 # The first box's router gives the addresses on their network, in this order.
 ADDRESSES = ("10.0.2.15", "10.0.2.16")
 
 
 class Twin(Box):
-    """One of two on a switch of qemu's: the first one's process is the switch and the router."""
+    """One of two on a switch. The router, which is in the first one's process, has a cable of its own to it."""
     def __init__(self, folder, image, n, port, forwards, **k):
         self.n, self.port, self.forwards = n, port, forwards
         super().__init__(folder, image, size="2G", name=f"twin{n}", **k)
@@ -26,16 +27,14 @@ class Twin(Box):
     def command(self):
         c = super().command()
         at = c.index("-netdev")
-        mac = f"52:54:00:00:00:1{self.n}"
-        card = ["-device", f"virtio-net-pci,netdev=n,romfile=,mac={mac}"]
+        cable = f"connect=127.0.0.1:{self.port}"
+        net = ["-netdev", f"socket,id=n,{cable}"]
         if self.n == 0:
             user = "user,id=u,restrict=on" + "".join(
                 f",hostfwd=tcp:127.0.0.1:{h}-{a}:{p}" for a, ports in self.forwards for h, p in ports)
-            net = ["-netdev", user, "-netdev", f"socket,id=s,listen=127.0.0.1:{self.port}",
-                   "-netdev", "hubport,id=hu,hubid=0,netdev=u", "-netdev", "hubport,id=hs,hubid=0,netdev=s",
-                   "-netdev", "hubport,id=n,hubid=0"]
-        else:
-            net = ["-netdev", f"socket,id=n,connect=127.0.0.1:{self.port}"]
+            net += ["-netdev", user, "-netdev", f"socket,id=s,{cable}",
+                    "-netdev", "hubport,id=hu,hubid=0,netdev=u", "-netdev", "hubport,id=hs,hubid=0,netdev=s"]
+        card = ["-device", f"virtio-net-pci,netdev=n,romfile=,mac=52:54:00:00:00:1{self.n}"]
         assert c[at + 2] == "-device"
         return c[:at] + net + card + c[at + 4:]
 
@@ -110,7 +109,7 @@ def main():
     image = sys.argv[1]
     folder = tempfile.mkdtemp(prefix="lliure-twins.")
     os.makedirs("build/image/test", exist_ok=True)
-    t, port, forwards = Tap(), free_port(), []
+    t, port, forwards = Tap(), Switch().port, []
     boxes = [Twin(folder, image, n, port, forwards) for n in (0, 1)]
     forwards += [(a, ((b.http, 80), (b.https, 443))) for a, b in zip(ADDRESSES, boxes)]
     try:
