@@ -18,8 +18,10 @@ import urllib.request
 
 import disk
 
-# A start under emulation; one logged retry beside. More of it where a machine has much else to do.
+# A start under emulation; one logged retry beside. More of it where a machine has much else to do, and then of
+# all else that is waited for, too.
 BOOT_SECONDS = int(os.environ.get("BOOT_SECONDS", 120))
+PATIENCE = max(1, BOOT_SECONDS / 120)
 MEMORY = 512
 
 OVMF = [("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -34,6 +36,11 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def until(seconds):
+    """When a wait of so long is over."""
+    return time.monotonic() + seconds * PATIENCE
 
 
 class Fault(Exception):
@@ -138,7 +145,7 @@ class Box:
         """The power button; the plug when that takes too long. True: it went off by itself."""
         self.qmp("system_powerdown")
         try:
-            self.process.wait(seconds)
+            self.process.wait(seconds * PATIENCE)
             self.process = None
             return True
         except subprocess.TimeoutExpired:
@@ -167,7 +174,7 @@ class Box:
         mark = f"{time.time_ns()}"
         heard = b""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(seconds)
+            s.settimeout(seconds * PATIENCE)
             s.connect(f"{self.folder}/{self.name}.sh")
             s.sendall(f'{command}\necho {mark[:9]}""{mark[9:]}\n'.encode())
             try:
@@ -189,7 +196,7 @@ class Box:
 
     def wait_raw_state(self, good, seconds):
         """As wait_state, of a raw disk, which is read where it is."""
-        end = time.monotonic() + seconds
+        end = until(seconds)
         while not good(disk.boot_state(self.disk)):
             if time.monotonic() > end:
                 return False
@@ -197,7 +204,7 @@ class Box:
         return True
 
     def wait_state(self, good, seconds):
-        end = time.monotonic() + seconds
+        end = until(seconds)
         while not good(self.state()):
             if time.monotonic() > end:
                 return False
@@ -214,7 +221,7 @@ class Box:
     def memory_used(self, seconds=60):
         """(total, available) in MiB, as the guest's kernel says; None when it does not."""
         self.qmp(("qom-set", {"path": "/machine/peripheral/balloon", "property": "guest-stats-polling-interval", "value": 2}))
-        end = time.monotonic() + seconds
+        end = until(seconds)
         while time.monotonic() < end:
             time.sleep(3)
             (answer,) = self.qmp(("qom-get", {"path": "/machine/peripheral/balloon", "property": "guest-stats"}))
@@ -238,8 +245,8 @@ class Box:
             f.seek(self.mark)
             return f.read()
 
-    def wait_console(self, text, seconds=BOOT_SECONDS, count=1):
-        end = time.monotonic() + seconds
+    def wait_console(self, text, seconds=120, count=1):
+        end = until(seconds)
         while time.monotonic() < end:
             if self.console().count(text) >= count:
                 return True
@@ -257,32 +264,32 @@ class Box:
         body = urllib.parse.urlencode(data).encode() if isinstance(data, (dict, list)) else data
         r = urllib.request.Request(self.url(path, secure), data=body, headers=headers or {})
         try:
-            with self.opener.open(r, timeout=timeout) as a:
+            with self.opener.open(r, timeout=timeout * PATIENCE) as a:
                 return a.status, a.read().decode(errors="replace"), a.headers.get("Location")
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode(errors="replace"), e.headers.get("Location")
 
-    def wait_page(self, seconds=BOOT_SECONDS, path="/"):
+    def wait_page(self, seconds=120, path="/", well=lambda status: status < 500):
         """Seconds from switching on until a page was served."""
-        end = self.began + seconds
+        end = self.began + seconds * PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise Fault(f"qemu ended with {self.process.returncode}")
             try:
                 status, _, _ = self.get(path, timeout=10)
-                if status < 500:
+                if well(status):
                     return time.monotonic() - self.began
             except (OSError, http.client.HTTPException):
                 pass
             time.sleep(0.5)
         return None
 
-    def comes_up(self, what="starts"):
+    def comes_up(self, what="starts", **page):
         """Switch on and wait for the page; once more, logged, when the machine was too slow."""
         for last in (False, True):
             if self.process is None:
                 self.on()
-            seconds = self.wait_page()
+            seconds = self.wait_page(**page)
             if seconds is not None:
                 say(f"{self.name} {what}: {seconds:.0f} s to the page")
                 return seconds

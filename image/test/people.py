@@ -6,14 +6,14 @@ import re
 import subprocess
 import time
 
-from box import Fault, say
+from box import PATIENCE, Fault, say, until
 
 PASSWORD = "una frase de pas llarga"
 
 
 def code_on_console(box, seconds=60):
     """The code of the first run, as a person reads it from the screen."""
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while time.monotonic() < end:
         found = re.findall(r"the code\s+([a-z2-7]{5}-[a-z2-7]{5})", box.console())
         if found:
@@ -44,7 +44,7 @@ def found(box, name="Ateneu"):
     """The first run: a new community."""
     form(box, "/setup/code", page=False, code=code_on_console(box))
     form(box, "/setup/found", name=name, admin="admin", password=PASSWORD, password2=PASSWORD)
-    end = time.monotonic() + 120
+    end = until(120)
     while time.monotonic() < end:
         try:
             status, body, _ = box.get("/")
@@ -60,7 +60,7 @@ def in_a_browser(box, step, *words, seconds=600):
     """A step of tests/webui/box.mjs: a real browser on the forwarded ports. Returns what it printed; None: there
     is no browser on this machine."""
     r = subprocess.run(["tests/webui/with-browser", "box.mjs", str(box.http), str(box.https), step, *words],
-                       capture_output=True, text=True, timeout=seconds)
+                       capture_output=True, text=True, timeout=seconds * PATIENCE)
     if "# SKIP" in r.stdout:
         say(r.stdout.strip())
         return None
@@ -71,7 +71,7 @@ def in_a_browser(box, step, *words, seconds=600):
 
 def choose_stick(box, seconds=120):
     """Backups go to the stick that is in the box."""
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while time.monotonic() < end:
         body = box.get("/admin/recovery", secure=True, timeout=60)[1]
         folder = re.search(r'name="folder" value="([^"]*)"', body)
@@ -93,7 +93,7 @@ def sheets(box):
 
 def back_up(box, seconds=180):
     form(box, "/admin/recovery/now", page="/admin/recovery")
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while time.monotonic() < end:
         body = box.get("/admin/recovery", secure=True, timeout=60)[1]
         article = re.search(r'<article class="post">.*?</article>', body, re.S)
@@ -106,13 +106,13 @@ def back_up(box, seconds=180):
 def restore(box, two_sheets, seconds=180):
     """The first run of a box that was reset, from the backup on the stick."""
     form(box, "/setup/code", page=False, code=code_on_console(box))
-    end = time.monotonic() + 60
+    end = until(60)
     while not (found := re.search(r'name="source" value="([^"]*)"', box.get("/setup/restore", secure=True)[1])):
         if time.monotonic() > end:
             raise Fault("the stick's backup is not offered")
         time.sleep(2)
     form(box, "/setup/restore", source=found.group(1), sheet1=two_sheets[0], sheet2=two_sheets[1])
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while time.monotonic() < end:
         try:
             status, body, _ = box.get("/")
@@ -177,7 +177,7 @@ def upload_update(box, path):
     tail = f"\r\n--{mark}--\r\n".encode()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    c = http.client.HTTPSConnection("127.0.0.1", box.https, context=context, timeout=240)
+    c = http.client.HTTPSConnection("127.0.0.1", box.https, context=context, timeout=240 * PATIENCE)
     c.putrequest("POST", "/admin/update")
     for name, value in (("Cookie", cookie), ("Content-Type", f"multipart/form-data; boundary={mark}"),
                         ("Content-Length", str(len(head) + os.path.getsize(path) + len(tail)))):
@@ -206,7 +206,7 @@ def update_state(box):
 
 def wait_update(box, seconds, before=None, good=lambda last: last.get("done") or last.get("ended")):
     """Until an update that was given after `before` has ended one way or the other."""
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while time.monotonic() < end:
         last = update_state(box).get("last") or {}
         if last.get("when") != before and good(last):
