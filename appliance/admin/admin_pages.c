@@ -15,15 +15,19 @@
 #define LOW_ROOM (200LL * 1024 * 1024)
 
 struct overview {
-	json_int_t count, ok, trouble, found;
+	struct conn *conn;
+	json_int_t count, ok, trouble, found, doubted;
 };
 
 static struct error *count_peer(void *ctx, const struct peer *p)
 {
 	struct overview *o = ctx;
+	bool doubted;
 
+	TRY(restored_doubted(o->conn, &p->key, &doubted));
 	o->count++;
-	o->ok += p->last_ok_ms && !*p->last_error;
+	o->doubted += doubted;
+	o->ok += !doubted && p->last_ok_ms && !*p->last_error;
 	o->trouble += *p->last_error != 0;
 	return NULL;
 }
@@ -190,8 +194,8 @@ static struct error *fill_admin(struct request *r, json_t *context, const struct
 
 static struct error *admin_page(struct request *r)
 {
-	struct overview o = {.count = 0};
 	struct conn *c = request_conn(r);
+	struct overview o = {.conn = c};
 	int64_t held, people, volunteers;
 	struct error *e;
 	json_t *context;
@@ -200,10 +204,10 @@ static struct error *admin_page(struct request *r)
 	TRY(moderation_held_count(c, &held));
 	TRY(account_counts(c, &people, &volunteers));
 	count_found(request_app(r), request_arena(r), &o);
-	context = json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:[], s:s, s:s}", "held_count",
+	context = json_pack("{s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:[], s:s, s:s}", "held_count",
 			    (json_int_t)held, "people_count", (json_int_t)people, "peers", "count",
-			    o.count, "ok", o.ok, "trouble", o.trouble, "found", o.found, "warnings",
-			    "version", LLIURE_VERSION, "key",
+			    o.count, "ok", o.ok, "trouble", o.trouble, "found", o.found, "doubted",
+			    o.doubted, "warnings", "version", LLIURE_VERSION, "key",
 			    ID(secret_pubkey(request_app(r)->self)));
 	e = fill_admin(r, context, &o);
 	if (e) {

@@ -152,6 +152,51 @@ static void a_house_is_given_nothing_until_a_volunteer_says_it_is_still_connecte
 	came_back_close(&b);
 }
 
+static struct error *met_job(struct conn *c, void *arg)
+{
+	return peer_note(c->local, &(struct peer_outcome){.key = *(struct pubkey *)arg,
+							  .when_ms = env_now(c->env)});
+}
+
+static struct error *doubt_job(struct conn *c, void *arg)
+{
+	return restored_doubt(c, *(int64_t *)arg);
+}
+
+static void expect_houses(struct site *s, const char *ok, const char *doubted)
+{
+	struct reply r = site_ask(s, VOL, "/admin.json", NULL);
+	char text[300];
+
+	assert_int_equal(r.status, 200);
+	assert_string_equal(reply_text(&r, "peers.ok", text), ok);
+	assert_string_equal(reply_text(&r, "peers.doubted", text), doubted);
+	reply_release(&r);
+}
+
+/* A house that was in good order when the backup was made is in none until somebody says so. */
+static void the_page_of_care_says_how_many_houses_wait_for_a_word(void **state)
+{
+	struct pubkey one = key_of(704), two = key_of(705);
+	int64_t made = 1;
+	struct site site;
+	struct reply r;
+
+	site_open(&site);
+	assert_ok(peers_approve(site.app, &(struct peers_approval){.key = one}));
+	assert_ok(peers_approve(site.app, &(struct peers_approval){.key = two}));
+	assert_ok(writer_run(site.app->writer, met_job, &one));
+	expect_houses(&site, "1", "0");
+	assert_ok(writer_run(site.app->writer, doubt_job, &made));
+	expect_houses(&site, "0", "2");
+	r = site_ask(&site, VOL, "/admin", NULL);
+	assert_non_null(strstr((char *)r.body.p, "<a href=\"/admin/peers\">2 houses wait for your word</a>"));
+	reply_release(&r);
+	assert_ok(peers_still(site.app, &one));
+	expect_houses(&site, "1", "1");
+	site_close(&site);
+}
+
 /* What is missing is named: not the house, which is connected. */
 static void a_community_that_is_not_here_is_no_house_that_is_not_connected(void **state)
 {
@@ -182,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_community_that_is_not_here_is_no_house_that_is_not_connected),
 		cmocka_unit_test(
 			a_house_is_given_nothing_until_a_volunteer_says_it_is_still_connected),
+		cmocka_unit_test(the_page_of_care_says_how_many_houses_wait_for_a_word),
 	};
 
 	return run_group(tests);
