@@ -22,9 +22,16 @@ def read(s, n):
 class Switch:
     def __init__(self):
         self.lock, self.cables, self.where = threading.Lock(), [], {}
+        self.awaited, self.heard = b"", threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
+
+    def listen(self, words):
+        """An event that is set when a frame with these bytes comes by, from now on."""
+        with self.lock:
+            self.awaited, self.heard = words, threading.Event()
+            return self.heard
 
     def accept(self):
         while True:
@@ -53,6 +60,8 @@ class Switch:
     def forward(self, frame, came):
         to, sender = frame[:6], frame[6:12]
         with self.lock:
+            if self.awaited and self.awaited in frame:
+                self.heard.set()
             self.where[sender] = came
             known = None if to[0] & 1 else self.where.get(to)
             for cable in [known] if known else self.cables:

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """twins.py IMAGE: two boxes fresh from the same image on one network. They find each other by mDNS though both
-are called alike at first, volunteers compare the number and connect them, and a post crosses each way."""
+are called alike at first, volunteers compare the number and connect them, a post crosses each way, and one of
+them gets another name."""
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import disk  # noqa: E402
 import people  # noqa: E402
 from box import Box, Fault, Tap, say  # noqa: E402
 from switch import Switch  # noqa: E402
@@ -74,6 +77,29 @@ def write(b, key, path, **fields):
     return json.loads(body)
 
 
+def kept_name(b):
+    """The name that the next start gives it, from a copy of its disk."""
+    raw, state = f"{b.folder}/{b.name}.look", f"{b.folder}/{b.name}.state"
+    disk.extract(disk.raw_of(b.disk, raw), "state", state)
+    subprocess.run(["e2fsck", "-p", state], capture_output=True)
+    r = subprocess.run(["debugfs", "-R", "cat /lliure/hostname", state], capture_output=True, text=True)
+    os.unlink(raw)
+    return r.stdout.strip()
+
+
+def renamed(t, b, net):
+    """By the root helper, which only a box has."""
+    announced = net.listen(b"\x0aateneu-nou\x05local")
+    people.form(b, "/admin/network/name", page="/admin/network", name="ateneu-nou")
+    t.ok("a box that gets another name announces it on the network", announced.wait(90))
+
+    def host():
+        status, body, _ = b.get("/admin/network.json", secure=True, timeout=60)
+        return status == 200 and json.loads(body)["names"]["host"]
+    t.ok("its page says so", until(60, lambda: host() == "ateneu-nou.local"), host())
+    t.ok("and its next start will, too", kept_name(b) == "ateneu-nou", kept_name(b))
+
+
 def all_of_it(t, one, two):
     one.comes_up("first start")
     two.comes_up("first start")
@@ -109,11 +135,12 @@ def main():
     image = sys.argv[1]
     folder = tempfile.mkdtemp(prefix="lliure-twins.")
     os.makedirs("build/image/test", exist_ok=True)
-    t, port, forwards = Tap(), Switch().port, []
-    boxes = [Twin(folder, image, n, port, forwards) for n in (0, 1)]
+    t, net, forwards = Tap(), Switch(), []
+    boxes = [Twin(folder, image, n, net.port, forwards) for n in (0, 1)]
     forwards += [(a, ((b.http, 80), (b.https, 443))) for a, b in zip(ADDRESSES, boxes)]
     try:
         all_of_it(t, *boxes)
+        renamed(t, boxes[0], net)
     except (Fault, OSError, KeyError) as e:
         t.ok("all of it could be tried", False, f"{e!r}\n{boxes[0].console()[-1200:]}\n{boxes[1].console()[-1200:]}")
     finally:
