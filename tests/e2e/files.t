@@ -49,10 +49,7 @@ killed=0
 for i in 1 2 3; do
 	"$LLIURE" sync --data "$T/b" >/dev/null 2>&1 &
 	asked=$!
-	for j in $(seq 200); do
-		[ -n "$(part_of)" ] && break
-		sleep 0.02
-	done
+	until [ -n "$(part_of)" ] || ! kill -0 $asked 2>/dev/null; do sleep 0.02; done
 	[ -n "$(part_of)" ] || break
 	sleep 0.0$i
 	stop_box b KILL
