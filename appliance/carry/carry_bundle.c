@@ -3,6 +3,7 @@
 #include "appliance/carry/carry.h"
 #include "appliance/carry/carry_receipt.h"
 #include "appliance/files/files.h"
+#include "appliance/partial/partial.h"
 #include "appliance/peers/peers.h"
 #include "sync/blob/choice.h"
 #include <ctype.h>
@@ -260,6 +261,7 @@ struct taking {
 	bool for_us;	      /* a peer wrote and signed it for this box */
 	struct hash carried;  /* the space that was last seen to be here; zero: none yet */
 	struct pubkey writer; /* who signed it; zero: nobody */
+	struct conn *conn;    /* for what pages show, once a file came */
 	struct wire_tally tally;
 };
 
@@ -353,6 +355,28 @@ static struct error *write_many(void *ctx, struct bundle_batch *b)
 
 	ENSURE(!t->stopped, error_new(ERR_STOPPED, N_("The box is shutting down.")));
 	return t->host.write(t->host.ctx, commit_job, &(struct commit){t, b});
+}
+
+static bool keeps_space(void *ctx, const struct hash *space)
+{
+	bool kept = false;
+
+	error_free(partial_keeps_space(ctx, space, &kept));
+	return kept;
+}
+
+/* What names it came before it, but is perhaps not in the view yet. */
+static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
+{
+	struct taking *t = ctx;
+	struct error *e = writer_follow(t->app->writer);
+
+	if (!e && !t->conn)
+		e = app_conn(t->app, &t->conn);
+	if (!e)
+		return files_wants_blob(t->conn, blob, size, keeps_space, t->conn);
+	error_free(e);
+	return false;
 }
 
 struct claim_job {
@@ -458,12 +482,14 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 									      : a->blobs,
 							     .ctx = &t,
 							     .write_many = write_many,
+							     .wants = wants_file,
 							     .claimed = claimed,
 							     .again = again,
 							     .tally = &t.tally,
 							     .progress = took},
 				     t.sieve.fd, what->name, ret);
 	sieve_end(&t.sieve);
+	conn_close(t.conn);
 	if (what->ret_receipt)
 		*what->ret_receipt = taken_receipt(&t, ret);
 	tally_release(&t.tally);

@@ -81,6 +81,30 @@ bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *t
 	return true;
 }
 
+static bool any_space(const struct hash *spaces, size_t n, files_takes_fn *fn, void *ctx)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fn(ctx, &spaces[i]))
+			return true;
+	return false;
+}
+
+bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, files_takes_fn *takes,
+		      void *ctx)
+{
+	struct hash spaces[SPACES_NAMED];
+	bool wanted = false;
+	struct error *e;
+	size_t n = 0;
+
+	e = blob_shown_in(c, blob, size, spaces, SPACES_NAMED, &n);
+	if (!e)
+		e = is_wanted(c, blob, size, &wanted);
+	wanted = wanted && !e && has_room(c, size) && any_space(spaces, n, takes, ctx);
+	error_free(e);
+	return wanted;
+}
+
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx)
 {
 	struct hash spaces[SPACES_NAMED];
@@ -88,10 +112,9 @@ bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *g
 	size_t n = 0;
 
 	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
+	if (!e)
+		return any_space(spaces, n, gives, ctx);
 	error_free(e);
-	for (size_t i = 0; !e && i < n; i++)
-		if (gives(ctx, &spaces[i]))
-			return true;
 	return false;
 }
 

@@ -77,6 +77,10 @@ struct blob_walk;
 typedef bool files_takes_fn(void *ctx, const struct hash *space);
 bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes, void *ctx,
 		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size);
+/* Of one that somebody brings, so many bytes: is it such a blob, and is there room? What its op
+ * says is the most that it may have. */
+bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, files_takes_fn *takes,
+		      void *ctx);
 /* Does a file that is not erased, in a space that `gives` says yes to, name this blob? */
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx);
 /* Of the blobs that shown files name in spaces that `gives` says yes to, the next that is here

@@ -17,6 +17,7 @@ enum files_sql {
 	VERSION_CONTENT,
 	VERSION_BLOBS,
 	VERSION_NAMES,
+	VERSION_SHOWS,
 	VERSION_WANTED,
 	VERSION_SENT,
 	FILE_PARENT_ADD,
@@ -72,6 +73,9 @@ struct error *left_forget(struct conn *c, const struct left_blob *l) MUST;
 /* Spaces of the versions that name it (hidden files' too, erased ones' not), at most max. */
 struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
 			  size_t *ret_n) MUST;
+/* Of shown files only, whose version says that it has at least `stored` bytes. */
+struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
+			    struct hash *out, size_t max, size_t *ret_n) MUST;
 /* The newest version numbered below `before` that is shown and is a blob; *ret_num 0: none. */
 struct named_blob {
 	int64_t num;

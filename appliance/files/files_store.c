@@ -70,6 +70,8 @@ const char *const files_sql[FILES_SQL] = {
 			  " WHERE f.id = ?1 AND v.blob IS NOT NULL",
 	[VERSION_NAMES] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
 			  "v.file WHERE v.blob = ?1 LIMIT ?2",
+	[VERSION_SHOWS] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
+			  "v.file WHERE v.blob = ?1 AND v.stored >= ?3 AND NOT f.hidden LIMIT ?2",
 	[VERSION_WANTED] = "SELECT v.num, v.blob, v.stored, f.space FROM file_version v"
 			   " JOIN file f ON f.num = v.file WHERE v.blob IS NOT NULL AND v.num < ?1"
 			   " AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
@@ -400,14 +402,11 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 
 /* --- blobs ------------------------------------------------------------------------------------ */
 
-struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
-			  size_t *ret_n)
+static struct error *read_spaces(struct conn *c, sqlite3_stmt *st, struct hash *out, size_t *ret_n)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_NAMES);
 	size_t n = 0;
 	bool row;
 
-	db_bind(st, "ki", blob, (int64_t)max);
 	for (;;) {
 		TRY(db_step(c->view, st, &row));
 		if (!row)
@@ -416,6 +415,24 @@ struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *
 	}
 	*ret_n = n;
 	return NULL;
+}
+
+struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
+			  size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_NAMES);
+
+	db_bind(st, "ki", blob, (int64_t)max);
+	return read_spaces(c, st, out, ret_n);
+}
+
+struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
+			    struct hash *out, size_t max, size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_SHOWS);
+
+	db_bind(st, "kii", blob, (int64_t)max, (int64_t)stored);
+	return read_spaces(c, st, out, ret_n);
 }
 
 struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret)

@@ -68,6 +68,10 @@ struct bundle_import {
 	struct error *(*write_many)(void *ctx, struct bundle_batch *b);
 	/* Do we take this space from a bundle? NULL: yes. */
 	bool (*follows)(void *ctx, const struct hash *space);
+	/* Does this box want that blob, which is said to have so many bytes? Asked when its first
+	 * piece comes, behind the entries that name it; what is not wanted is passed over. NULL:
+	 * any (its own backup). */
+	bool (*wants)(void *ctx, const struct hash *blob, uint64_t size);
 	/* Who wrote it signed what it holds (claim.h). NULL: nobody wants to know. An error of this
 	 * box ends the reading. */
 	struct error *(*claimed)(void *ctx, const struct bundle_claim *c);

@@ -104,6 +104,14 @@ static struct error *import_batch(struct bundle_batch *im)
 	return NULL;
 }
 
+/* In a later pass perhaps, when what names it was only then admitted. */
+static bool is_wanted(struct bundle_batch *im, const struct frame *f)
+{
+	return !blob_has(im->x->blobs, &f->blob.hash, NULL) &&
+	       (im->x->wants ? im->x->wants(im->x->ctx, &f->blob.hash, f->blob.size)
+			     : im->pass == 1);
+}
+
 /* The next piece of a file. What does not fit together is passed over: a file is named by its
  * content, so nothing false can be stored. */
 static struct error *import_blob(struct bundle_batch *im, const struct frame *f)
@@ -112,11 +120,11 @@ static struct error *import_blob(struct bundle_batch *im, const struct frame *f)
 	uint64_t size;
 	struct error *e;
 
-	if (!im->x->blobs || im->pass > 1 || f->blob.size > LIMIT_UPLOAD)
+	if (!im->x->blobs || f->blob.size > LIMIT_UPLOAD)
 		return NULL;
 	if (f->blob.offset == 0) {
 		blob_writer_free(STEAL(im->blob));
-		if (blob_has(im->x->blobs, &f->blob.hash, NULL))
+		if (!is_wanted(im, f))
 			return NULL;
 		TRY(blob_writer_resume(im->x->blobs, &f->blob.hash, f->blob.size, &im->blob,
 				       &im->blob_have));

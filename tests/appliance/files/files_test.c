@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/appliance/community/boxes.h"
 #include "appliance/files/files_priv.h"
+#include "appliance/partial/partial.h"
 
 #define NOW_MS 1800000000000LL
 
@@ -263,6 +264,34 @@ static void what_shown_files_name_is_wanted_the_newest_first(void **state)
 	world_release(&w);
 }
 
+static void of_what_somebody_brings_only_what_a_shown_file_names_is_taken(void **state)
+{
+	struct hash one = hash_bytes(span_str("one")), other = hash_bytes(span_str("other")), id;
+	struct keep keep = {.blob_max = 100000 - 1};
+	struct world w;
+
+	world_init(&w);
+	assert_false(files_wants_blob(w.b.c, &one, 100000, all, NULL));
+	assert_ok(box_submit(&w.a, &w.space, "file.create", NULL, w.steward,
+			     large(100000, "one", "one.pdf"), &id));
+	swap(&w);
+	assert_true(files_wants_blob(w.b.c, &one, 100000, all, NULL));
+	assert_false(files_wants_blob(w.b.c, &one, 100000 + 1, all, NULL)); /* more than is said */
+	assert_false(files_wants_blob(w.b.c, &one, 100000, all, &id));	    /* no such space */
+	assert_false(files_wants_blob(w.b.c, &other, 10, all, NULL));
+	assert_ok(conn_begin(w.b.c));
+	assert_ok(box_commit(&w.b, partial_choose(w.b.c, &keep)));
+	assert_false(files_wants_blob(w.b.c, &one, 100000, all, NULL));
+	assert_ok(conn_begin(w.b.c));
+	assert_ok(box_commit(&w.b, file_wish(w.b.c, &one)));
+	assert_true(files_wants_blob(w.b.c, &one, 100000, all, NULL));
+	assert_ok(box_submit(&w.a, &w.space, "file.hide", &id, w.steward,
+			     json_pack("{s:b}", "hidden", 1), NULL));
+	swap(&w);
+	assert_false(files_wants_blob(w.b.c, &one, 100000, all, NULL));
+	world_release(&w);
+}
+
 static struct error *count_left(void *ctx, const struct left_blob *l)
 {
 	struct hash *last = ctx;
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(two_who_send_at_once_leave_two_heads_and_the_next_joins_them),
 		cmocka_unit_test(an_erased_version_keeps_its_place_and_nothing_else),
 		cmocka_unit_test(what_shown_files_name_is_wanted_the_newest_first),
+		cmocka_unit_test(of_what_somebody_brings_only_what_a_shown_file_names_is_taken),
 		cmocka_unit_test(the_name_of_an_erased_version_s_blob_is_kept_until_it_is_gone),
 	};
 

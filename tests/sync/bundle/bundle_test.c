@@ -237,6 +237,60 @@ static void files_travel_in_pieces_and_a_broken_one_is_continued(void **state)
 	blob_close(sb);
 }
 
+struct wanting {
+	struct box *b;
+	struct hash blob; /* the only one */
+	uint64_t size, received;
+	int asked;
+};
+
+static struct error *to_wanting(void *ctx, struct intake *in)
+{
+	struct wanting *k = ctx;
+
+	TRY(box_take(k->b, in));
+	k->received += in->result.added;
+	return NULL;
+}
+
+static bool wants(void *ctx, const struct hash *blob, uint64_t size)
+{
+	struct wanting *k = ctx;
+
+	assert_int_equal(k->received, 4); /* what names it came first */
+	k->asked++;
+	return hash_eq(&k->blob, blob) && size == k->size;
+}
+
+static void only_wanted_files_are_taken(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *da = path_join(f->dir, "blobs-a");
+	_cleanup_(freep) char *db = path_join(f->dir, "blobs-b");
+	_cleanup_(blob_closep) struct blob_store *sa = NULL, *sb = NULL;
+	struct wanting k = {.b = &f->b, .size = 700000};
+	struct bundle_import x = {.self = f->b.key, .ctx = &k, .write = to_wanting, .wants = wants};
+	struct hash other;
+	struct sync_report r;
+
+	assert_ok(blob_open(da, &sa));
+	assert_ok(blob_open(db, &sb));
+	write_n(f, &f->a, 3);
+	k.blob = put_blob(sa, 700000);
+	other = put_blob(sa, 600000);
+	export_from(f, &f->a, sa);
+	x.blobs = sb;
+	assert_ok(bundle_import(&x, f->file, &r));
+	assert_int_equal(r.blobs, 1);
+	assert_int_equal(k.asked, 2);
+	assert_true(blob_has(sb, &k.blob, NULL));
+	assert_false(blob_has(sb, &other, NULL));
+	assert_int_equal(blob_part(sb, &other), 0);
+	assert_ok(bundle_import(&x, f->file, &r)); /* what is here is not asked about */
+	assert_int_equal(r.blobs, 0);
+	assert_int_equal(k.asked, 3);
+}
+
 static void a_full_stick_and_a_missing_folder_are_named(void **state)
 {
 	struct fixture *f = *state;
@@ -261,6 +315,7 @@ int main(void)
 		T(a_flipped_bit_is_named_and_nothing_false_is_taken),
 		T(admissions_that_come_behind_are_caught_up_in_a_second_pass),
 		T(files_travel_in_pieces_and_a_broken_one_is_continued),
+		T(only_wanted_files_are_taken),
 		T(a_full_stick_and_a_missing_folder_are_named),
 	};
 
