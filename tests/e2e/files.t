@@ -83,6 +83,8 @@ ok "the first version is erased at a" act a "/file/$report/erase" "{\"rev\": \"$
 ok "a says that it is gone there" until_ok 20 gone_at a "$first" "$(key_of a)"
 ok "b hears of it, and its blob goes" until_ok 20 eval '"$LLIURE" sync --data "$T/b"; [ "$(blobs_of b | wc -l)" = $(($(echo "$before" | wc -l) - 1)) ]'
 ok "then b says so" until_ok 20 eval '"$LLIURE" sync --data "$T/b"; gone_at a "$first" "$(key_of b)"'
+get a "/file/$report" >"$T/page"
+ok "its page says so, and nothing of what it was" eval 'grep -q "This version was erased" "$T/page" && ! grep -q "· 0" "$T/page"'
 ok "the newer version stays" same_at b "$report" "$T/report2.pdf"
 is "both hold the same files" "$(blobs_of b)" "$(blobs_of a)"
 stop_box a KILL
