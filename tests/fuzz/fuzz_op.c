@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Any bytes as the payload of an op. What parses keeps the promises of its type's fields, and
  * parses again when it is written out; then it is taken into a box where its author may do
- * everything, and the box goes on, and shows the same after a rebuild. $S $F $T $P $D $K stand for
- * the space, a forum, a topic, a post, a page and a key. */
+ * everything, and the box goes on, and shows the same after a rebuild. $S $F $T $P $D $L $K stand
+ * for the space, a forum, a topic, a post, a page, a file and a key. */
 #define TEST_WITHOUT_CMOCKA
 #include "tests/fuzz/fuzz.h"
 #include "appliance/community/op_text.h"
@@ -13,7 +13,7 @@ static struct world {
 	struct box box;
 	struct secret *author;
 	struct op_table *table;
-	struct hash space, forum, topic, post, doc;
+	struct hash space, forum, topic, post, doc, file;
 } * w; /* a fuzz target has no other place to keep it */
 
 static void must(struct error *err)
@@ -46,6 +46,10 @@ static void set_up(void)
 	must(box_submit(&w->box, &w->space, "doc.create", NULL, w->author,
 			json_pack("{s:s,s:s,s:s}", "path", "page", "title", "Page", "text", "x"),
 			&w->doc));
+	must(box_submit(&w->box, &w->space, "file.create", NULL, w->author,
+			json_pack("{s:s,s:s,s:s,s:s,s:i}", "path", "notes", "title", "Notes",
+				  "kind", "text", "data", "YQ==", "size", 1),
+			&w->file));
 }
 
 static void tear_down(void)
@@ -69,6 +73,8 @@ static const void *stands_for(uint8_t letter)
 		return &w->post;
 	case 'D':
 		return &w->doc;
+	case 'L':
+		return &w->file;
 	case 'K':
 		return secret_pubkey(w->author);
 	}
