@@ -287,9 +287,11 @@ static struct error *open_door(struct http_server *s, int which, const char *add
 	struct door_state *d = &s->doors[which];
 	struct MHD_OptionItem more[8];
 	int fd, port, n = 0;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+	/* TLS not by epoll: see start_daemon in sync/peer/listener.c. */
+	unsigned flags = which == 1 ? MHD_USE_POLL_INTERNAL_THREAD : MHD_USE_EPOLL_INTERNAL_THREAD;
 
 	TRY(open_socket(address, given, &fd, &port));
+	flags |= MHD_ALLOW_SUSPEND_RESUME;
 	*d = (struct door_state){.server = s, .tls = which == 1};
 	if (d->tls) {
 		flags |= MHD_USE_TLS;

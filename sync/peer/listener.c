@@ -43,7 +43,9 @@ static enum MHD_Result accepts(void *cls, const struct sockaddr *from, socklen_t
 
 static struct error *start_daemon(struct listener *l, int fd)
 {
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TLS |
+	/* Not epoll: with it libmicrohttpd 0.9.75 asks again and again, without a pause, while a
+	 * handshake waits for its client. */
+	unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_TLS |
 			 MHD_USE_SUPPRESS_DATE_NO_CLOCK;
 	const struct tls_identity *tls = l->o.tls;
 

@@ -6,6 +6,7 @@
 #include "sync/peer/listener.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
 
@@ -324,6 +325,44 @@ static void garbage_is_refused_and_the_box_goes_on(void **state)
 	close_box();
 }
 
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Who says hello and then nothing more costs the box no time. */
+static void a_handshake_that_stops_is_waited_for_asleep(void **state)
+{
+	const struct timespec half = {.tv_nsec = 500000000};
+	gnutls_certificate_credentials_t cred;
+	gnutls_session_t session;
+	int64_t before, used;
+	int fd;
+
+	open_box();
+	fd = dial(sync_port(box.sync));
+	gnutls_certificate_allocate_credentials(&cred);
+	gnutls_init(&session, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL | GNUTLS_NONBLOCK);
+	gnutls_priority_set_direct(session, PRIORITIES, NULL);
+	gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, cred);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	gnutls_transport_set_int(session, fd);
+	assert_int_equal(gnutls_handshake(session), GNUTLS_E_AGAIN);
+	nanosleep(&half, NULL); /* its answer is made meanwhile */
+	before = cpu_us();
+	nanosleep(&half, NULL);
+	used = cpu_us() - before;
+	gnutls_deinit(session);
+	gnutls_certificate_free_credentials(cred);
+	close(fd);
+	close_box();
+	if (used > 20000)
+		fail_msg("half a second of waiting took %lld us", (long long)used);
+}
+
 static void a_push_of_a_gigabyte_is_refused(void **state)
 {
 	_cleanup_(freep) char *piece = calloc(1, 1 << 20);
@@ -544,6 +583,7 @@ int main(void)
 		cmocka_unit_test(the_client_refuses_another_key_than_the_peers),
 		cmocka_unit_test(wrong_paths_and_methods_are_named),
 		cmocka_unit_test(garbage_is_refused_and_the_box_goes_on),
+		cmocka_unit_test(a_handshake_that_stops_is_waited_for_asleep),
 		cmocka_unit_test(a_push_of_a_gigabyte_is_refused),
 		cmocka_unit_test(one_address_can_t_take_all_places),
 		cmocka_unit_test(a_peer_that_is_removed_is_cut),
