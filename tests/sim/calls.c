@@ -238,11 +238,15 @@ static void call_failed(struct call *c, int box, struct error *take_err)
 	error_free(take_err);
 }
 
-static uint64_t payload_bytes(const struct ingest *run)
+/* Of the content that came, what was stored: not what was known or refused, for that is given back
+ * to its quota. Which of the known ones were filled is not said. */
+static uint64_t stored_bytes(const struct intake *in)
 {
+	const struct ingest *run = &in->frame->entries;
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < run->n; i++)
+	for (size_t i = in->result.filled ? 0 : in->result.known;
+	     i < in->result.known + in->result.added; i++)
 		n += run->payloads[i].bytes.n;
 	return n;
 }
@@ -259,7 +263,7 @@ static bool take(struct call *c, int box, struct intake *in)
 	}
 	if (in->frame->type == FRAME_ENTRIES && in->result.added + in->result.filled)
 		quota_took(c->w, box, box == c->client ? c->server : c->client,
-			   payload_bytes(&in->frame->entries));
+			   stored_bytes(in));
 	return true;
 }
 
