@@ -146,7 +146,8 @@ def main():
     finally:
         for b in boxes:
             b.cut()
-            shutil.copy(b.log, f"build/image/test/{b.name}.console")
+            if b.boots:
+                shutil.copy(b.log, f"build/image/test/{b.name}.console")
         shutil.rmtree(folder)
     sys.exit(t.end())
 
