@@ -168,6 +168,7 @@ bool engine_invited(void *ctx, const struct knock *k, const uint8_t proof[PEER_C
 void engine_met(void *ctx, const struct pubkey *key, const char *address);
 void engine_stored(void *ctx);
 void engine_network(void *ctx); /* the discovery's */
+void found_box_of(const struct seen_box *seen, struct found_box *ret); /* look.c */
 void engine_ended(void *ctx, const struct pubkey *key, const struct sync_report *report,
 		  const char *error);
 /* How an exchange went, to the table of peers and the receipts. asked: a person waits, so it is

@@ -440,15 +440,8 @@ size_t sync_found(struct sync *s, struct found_box *out, size_t max)
 	n = s->discovery ? discovery_list(s->discovery, boxes, LIMIT_DISCOVERED) : 0;
 	n = n < max ? n : max;
 	for (size_t i = 0; i < n; i++) {
-		struct found_box *to = &out[i];
-
-		memset(to, 0, sizeof(*to));
-		to->key = boxes[i].key;
-		to->last_seen_ms = boxes[i].last_seen_ms;
-		to->approved = engine_known(s, &to->key);
-		snprintf(to->name, sizeof(to->name), "%s", boxes[i].name);
-		snprintf(to->address, sizeof(to->address), "%s", boxes[i].address[0]);
-		snprintf(to->http_url, sizeof(to->http_url), "%s", boxes[i].http_url);
+		found_box_of(&boxes[i], &out[i]);
+		out[i].approved = engine_known(s, &out[i].key);
 	}
 	free(boxes);
 	return n;

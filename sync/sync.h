@@ -110,3 +110,10 @@ struct found_box {
 	bool approved; /* is a peer already */
 };
 size_t sync_found(struct sync *s, struct found_box *out, size_t max);
+
+/* The same without an engine, for a machine that is no box yet: it looks, and announces nothing. */
+struct sync_look;
+struct error *sync_look_start(const struct env *env, struct sync_look **ret) MUST;
+void sync_look_stop(struct sync_look *l);
+/* None is approved. Any thread. */
+size_t sync_look_found(struct sync_look *l, struct found_box *out, size_t max);

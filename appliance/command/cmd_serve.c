@@ -214,7 +214,8 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 				  .http = option_or(d->run, "--http", "[::]:8080"),
 				  .https = option_or(d->run, "--https", "[::]:8444"),
 				  .backups = command_option(d->run, "--backups"),
-				  .sticks = command_option(d->run, "--sticks")};
+				  .sticks = command_option(d->run, "--sticks"),
+				  .mdns = command_option(d->run, "--no-mdns") == NULL};
 	struct watchdog *watchdog;
 	struct commit *commit;
 	struct app_box box;

@@ -29,6 +29,7 @@ static void setup_free(struct setup *s)
 
 	if (!s)
 		return;
+	sync_look_stop(s->look);
 	network_stop(s->app.network);
 	portal_free(s->app.portal);
 	setup_job_free(s->job);
@@ -84,6 +85,8 @@ struct error *setup_start(const struct setup_options *o, struct setup **ret)
 	s->app.portal = portal_new(o->env);
 	TRY(http_start(&s->app, &h, &s->http));
 	TRY(start_network(s));
+	if (o->mdns)
+		TRY(sync_look_start(o->env, &s->look));
 	*ret = STEAL(s);
 	return NULL;
 }

@@ -20,6 +20,10 @@ struct setup_options {
 	const char *http, *https;
 	const char *backups; /* a folder where backups are looked for; may be NULL */
 	const char *sticks;  /* the folder under which sticks appear; may be NULL */
+	bool mdns;	     /* look for boxes on this network */
+	/* Said by somebody else than the network, for tests: at most max. NULL: the network. */
+	size_t (*seen)(void *ctx, struct found_box *out, size_t max);
+	void *seen_ctx;
 	/* A box's own: it looks after its network from the first minute, and greets phones on it.
 	 * NULL: another machine. */
 	const struct app_box *box;

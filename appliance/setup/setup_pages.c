@@ -179,6 +179,36 @@ static json_t *backups_json(struct request *r)
 	return list;
 }
 
+static json_t *seen_box_json(const struct found_box *f)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "name", *f->name ? f->name : ID_SHORT(&f->key),
+			 "key", ID(&f->key), "short", ID_SHORT(&f->key), "addr", f->address);
+}
+
+static const char *chosen_key(struct request *r)
+{
+	const char *asked = request_query(r, "box");
+
+	return *field(r, "box") || !asked ? field(r, "box") : asked;
+}
+
+/* The boxes on this network, or the one that was chosen among them. */
+static void put_seen(struct request *r, json_t *context)
+{
+	struct found_box *found = arena_array(request_arena(r), struct found_box, LIMIT_DISCOVERED);
+	size_t n = setup_seen(setup_of(r), found, LIMIT_DISCOVERED);
+	json_t *list = json_array();
+	struct found_box one;
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, seen_box_json(&found[i]));
+	json_object_set_new(context, "seen", list);
+	if (setup_seen_one(setup_of(r), chosen_key(r), &one))
+		json_object_set_new(context, "chosen", seen_box_json(&one));
+	else if (*chosen_key(r))
+		json_object_set_new(context, "gone", json_true());
+}
+
 /* What was typed comes back, but for secrets: passwords and sheets. */
 static json_t *form_json(struct request *r, const char *problem)
 {
@@ -199,6 +229,8 @@ static struct error *show_way(struct request *r, int status, const char *problem
 
 	if (w->kind == SETUP_RESTORE)
 		json_object_set_new(context, "backups", backups_json(r));
+	if (w->kind == SETUP_JOIN)
+		put_seen(r, context);
 	return respond_page_status(r, status, "setup_way", request_text(r, N_("A new box")),
 				   context);
 }
@@ -277,7 +309,14 @@ static struct error *read_invitation(struct request *r, struct setup_order *o)
 static struct error *read_peer(struct request *r, struct setup_order *o)
 {
 	struct setup_peer *p = &o->peers[0];
+	struct found_box seen;
 
+	if (o->kind == SETUP_JOIN && *field(r, "box")) {
+		ENSURE(setup_seen_one(setup_of(r), field(r, "box"), &seen),
+		       error_new(ERR_NOT_FOUND, N_("That box is not to be seen on this network any"
+						   " more. Choose again.")));
+		return NULL;
+	}
 	if (o->kind == SETUP_JOIN && *field(r, "invitation"))
 		return read_invitation(r, o);
 	TRY(read_line(r, "addr", o->addresses[0], sizeof(o->addresses[0])));
@@ -393,8 +432,9 @@ static struct error *read_order(struct request *r, struct setup_order *o)
 static struct error *begin(struct request *r)
 {
 	_cleanup_(setup_order_freep) struct setup_order *o = setup_order_new();
+	const char *text, *next = "/setup/progress";
+	struct found_box seen;
 	struct error *e;
-	const char *text;
 	int status;
 
 	o->kind = way_of(r)->kind;
@@ -403,11 +443,13 @@ static struct error *begin(struct request *r)
 	memcpy(o->session, setup_of(r)->cookie, sizeof(o->session));
 	pthread_mutex_unlock(&setup_of(r)->lock);
 	e = read_order(r, o);
+	if (o->kind == SETUP_JOIN && setup_seen_one(setup_of(r), field(r, "box"), &seen))
+		next = setup_meet_path(r, &seen);
 	if (!e)
 		e = setup_job_start(setup_of(r)->job, STEAL(o));
 	if (!e || error_is(e, ERR_EXISTS)) {
 		error_free(e);
-		return respond_done(r, "/setup/progress", NULL);
+		return respond_done(r, next, NULL);
 	}
 	if (!respond_form_error(r, e, &text, &status))
 		return e;
@@ -473,7 +515,13 @@ const struct route setup_routes[] = {
 static struct error *over(struct request *r)
 {
 	const struct viewer *v = request_viewer(r);
+	const char *meet = setup_met(r);
 
+	if (v && v->volunteer && meet)
+		return respond_done_saying(r, meet,
+					   N_("The box is running. Compare the six digits with the"
+					      " other house, and connect."),
+					   NULL);
 	if (v && v->volunteer)
 		return respond_done_saying(r, "/admin",
 					   N_("The box is running, and you are signed in."), NULL);

@@ -15,6 +15,7 @@ struct setup {
 	struct setup_options o;
 	struct http_server *http;
 	struct setup_job *job;
+	struct sync_look *look; /* NULL: it does not look at the network */
 	char code[SETUP_CODE];
 	pthread_mutex_t lock;
 	/* Of whoever gave the code last; "": nobody. It is a session's text (member/session.h): the
@@ -36,3 +37,12 @@ struct setup_found {
 /* Newest first; at most max. Looks into the folder, the sticks that are plugged in, and the folders
  * directly in them, never through a link. */
 size_t setup_find(const struct setup *s, struct setup_found *out, size_t max);
+
+/* --- seen.c: boxes on this network; hints, never trust --- */
+size_t setup_seen(const struct setup *s, struct found_box *out, size_t max);
+/* The one with this key, as text. false: it is no key, or not seen now. */
+bool setup_seen_one(const struct setup *s, const char *key, struct found_box *ret);
+/* Where the first run goes on when somebody has chosen it: in the running box that is the page on
+ * which the six digits are compared. */
+const char *setup_meet_path(struct request *r, const struct found_box *f);
+const char *setup_met(struct request *r); /* NULL: nobody was chosen */

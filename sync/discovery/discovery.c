@@ -274,7 +274,8 @@ static void client_changed(AvahiClient *c, AvahiClientState state, void *arg)
 	switch (state) {
 	case AVAHI_CLIENT_S_RUNNING:
 		d->retry_ms = RETRY_FIRST_MS;
-		publish(d);
+		if (d->o.port)
+			publish(d);
 		if (!d->browser)
 			d->browser =
 				avahi_service_browser_new(c, AVAHI_IF_UNSPEC, AVAHI_PROTO_UNSPEC,

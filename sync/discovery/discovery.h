@@ -34,7 +34,7 @@ struct discovery_options {
 	const struct env *env;
 	struct pubkey self; /* not listed */
 	const char *name;
-	int port, http_port; /* http_port 0: none */
+	int port, http_port; /* port 0: only looks, and announces nothing; http_port 0: no pages */
 	/* What is seen has changed. Called from the discovery's thread; must be quick and must not
 	 * call back into the discovery. */
 	void (*changed)(void *ctx);
