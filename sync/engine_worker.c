@@ -107,8 +107,11 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 	_cleanup_(exchange_freep) struct exchange *x = NULL;
 	struct error *digest;
 
-	if (get_claim(s, &job->key, claim))
+	if (get_claim(s, &job->key, claim)) {
 		o.to.claim = claim;
+		/* It is shown with the status, which who begins at a past state does not ask for. */
+		pasts_forget(s->pasts, &job->key);
+	}
 	pthread_mutex_lock(&s->lock);
 	memcpy(proxy, s->uplink.proxy, sizeof(proxy));
 	w->with = job->key; /* what the exchange calls asks for it */
