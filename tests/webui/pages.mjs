@@ -125,8 +125,8 @@ async function settled(v, path) {
 	for (let tries = 0; tries < 300; tries++) {
 		if (path)
 			await v.go(path);
-		else
-			await v.page.reload();
+		else // the page's own refresh may come in between
+			await v.page.reload().catch(() => v.page.waitForLoadState());
 		if (!await v.page.locator('meta[http-equiv="refresh"]').count())
 			return;
 		await v.page.waitForTimeout(500);
