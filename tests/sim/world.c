@@ -141,7 +141,7 @@ static void people_act(struct world *w, int unused, void *arg)
 		sim_misbehave(&w->s, box);
 	else if (what < 45 && w->files && !w->s.is_private)
 		files_add(w, box);
-	else if (what < 53 && w->erases)
+	else if (what < 53 && w->erases && w->s.seed > SUITE)
 		sim_erase(&w->s, box);
 	else if (what < 78)
 		sim_write(&w->s, box);
