@@ -16,11 +16,7 @@ void engine_wait(struct sync *s, int64_t ms)
 
 	if (ms <= 0)
 		ms = 1;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
+	until = cond_in_ms(ms);
 	pthread_cond_timedwait(&s->moved, &s->lock, &until);
 }
 

@@ -127,13 +127,8 @@ static struct error *job(struct conn *c, void *arg)
 
 static void wait_ms(struct erased_thread *t, int ms)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	while (!t->stop && pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
 		continue;
 }

@@ -152,13 +152,8 @@ static void ask(struct files_thread *t)
 
 static void wait_ms(struct files_thread *t, int ms, bool poked)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	while (!t->stop && !(poked && t->poked) &&
 	       pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
 		continue;

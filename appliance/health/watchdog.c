@@ -104,14 +104,9 @@ static void notify(void *ctx, const char *state)
 
 static bool rest(struct watchdog *w)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(w->rest_ms);
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += w->rest_ms / 1000;
-	until.tv_nsec += w->rest_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
 		;

@@ -303,12 +303,8 @@ static void turn(struct network *n)
 
 static void wait_ms(struct network *n, int ms)
 {
-	struct timespec until;
+	struct timespec until = cond_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&n->lock);
 	while (!n->stop && !n->poked)
 		if (pthread_cond_timedwait(&n->wake, &n->lock, &until))

@@ -45,12 +45,8 @@ static int64_t now_ms(void)
 /* Until poked or told to stop, at most so long. With the lock held. */
 static void wait_ms(struct search_thread *s, int64_t ms)
 {
-	struct timespec t;
+	struct timespec t = cond_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
 	pthread_cond_timedwait(&s->wake, &s->lock, &t);
 }
 

@@ -62,10 +62,7 @@ static void *guard(void *arg)
 			if (late || (!v->cut && hung_up(v)))
 				cut(v);
 		}
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += GUARD_EVERY_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
+		until = cond_in_ms(GUARD_EVERY_MS);
 		pthread_cond_timedwait(&l->wake, &l->lock, &until);
 	}
 	pthread_mutex_unlock(&l->lock);
