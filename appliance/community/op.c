@@ -334,6 +334,19 @@ bool op_id(const struct op *op, const char *field, struct hash *ret)
 	return text && id_parse(text, ret);
 }
 
+size_t op_parents(const json_t *body, struct hash out[LIMIT_SEEN])
+{
+	const json_t *list = json_object_get(body, "parents");
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_array_size(list) && n < LIMIT_SEEN; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		n += text && id_parse(text, &out[n]);
+	}
+	return n;
+}
+
 bool op_bool(const struct op *op, const char *field, bool otherwise)
 {
 	const json_t *v = json_object_get(op->body, field);

@@ -95,5 +95,7 @@ const struct op_type *op_type_find(const struct op_table *t, const char *name);
 /* Fields of a parsed op (the table guarantees kind; absent optional ones give NULL / otherwise). */
 const char *op_str(const struct op *op, const char *field);
 bool op_id(const struct op *op, const char *field, struct hash *ret); /* false: absent */
+/* The revisions that a body names in `parents`, or that what was kept of one does: how many. */
+size_t op_parents(const json_t *body, struct hash out[LIMIT_SEEN]);
 bool op_bool(const struct op *op, const char *field, bool otherwise);
 int64_t op_int(const struct op *op, const char *field, int64_t otherwise);

@@ -115,26 +115,13 @@ static struct error *get_folded(struct fold *f, struct file *ret)
 	return e;
 }
 
-static size_t parents_of(const json_t *body, struct hash *out)
-{
-	const json_t *list = json_object_get(body, "parents");
-	size_t n = 0;
-
-	for (size_t i = 0; i < json_array_size(list) && n < LIMIT_SEEN; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-
-		n += text && id_parse(text, &out[n]);
-	}
-	return n;
-}
-
 static struct error *revise_check(struct fold *f, const struct op *op)
 {
 	struct hash parents[LIMIT_SEEN];
 	struct file file;
 
 	TRY(get_folded(f, &file));
-	ENSURE(parents_of(op->body, parents),
+	ENSURE(op_parents(op->body, parents),
 	       error_new(ERR_INVALID, N_("A new version names the one it comes from.")));
 	TRY(check_content(op));
 	if (!op_str(op, "path"))
@@ -169,7 +156,7 @@ static struct error *revise_apply(struct fold *f, const struct op *op)
 {
 	_cleanup_(buf_release) struct buf content = {0};
 	struct hash parents[LIMIT_SEEN];
-	size_t n = parents_of(op->body, parents);
+	size_t n = op_parents(op->body, parents);
 	struct file_version v = {.note = op_str(op, "note")};
 	struct file file;
 
@@ -224,7 +211,7 @@ static struct error *files_erased(struct fold *f, const struct op *gone, const s
 	struct file_version v = {
 		.title = "", .note = "", .kind = file_kind_named(""), .erased = true};
 	struct hash parents[LIMIT_SEEN];
-	size_t n = first ? 0 : parents_of(keep, parents);
+	size_t n = first ? 0 : op_parents(keep, parents);
 	struct file file;
 	struct error *e;
 

@@ -54,26 +54,13 @@ static struct error *get_folded(struct fold *f, struct doc *ret)
 	return e;
 }
 
-static size_t parents_of(const json_t *body, struct hash *out)
-{
-	const json_t *list = json_object_get(body, "parents");
-	size_t n = 0;
-
-	for (size_t i = 0; i < json_array_size(list) && n < LIMIT_SEEN; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-
-		n += text && id_parse(text, &out[n]);
-	}
-	return n;
-}
-
 static struct error *revise_check(struct fold *f, const struct op *op)
 {
 	struct hash parents[LIMIT_SEEN];
 	struct doc d;
 
 	TRY(get_folded(f, &d));
-	ENSURE(parents_of(op->body, parents),
+	ENSURE(op_parents(op->body, parents),
 	       error_new(ERR_INVALID, N_("A new version names the one it comes"
 					 " from.")));
 	if (!op_str(op, "path"))
@@ -107,7 +94,7 @@ static struct error *inherit(struct fold *f, const struct doc *d, const struct h
 static struct error *revise_apply(struct fold *f, const struct op *op)
 {
 	struct hash parents[LIMIT_SEEN];
-	size_t n = parents_of(op->body, parents);
+	size_t n = op_parents(op->body, parents);
 	struct revision r = {.text = op_str(op, "text"), .note = op_str(op, "note")};
 	struct doc d;
 
@@ -158,7 +145,7 @@ static struct error *library_erased(struct fold *f, const struct op *gone, const
 	bool first = hash_eq(&gone->id, &f->object);
 	struct revision r = {.title = "", .text = "", .note = "", .erased = true};
 	struct hash parents[LIMIT_SEEN];
-	size_t n = first ? 0 : parents_of(keep, parents);
+	size_t n = first ? 0 : op_parents(keep, parents);
 	struct doc d;
 	struct error *e;
 
