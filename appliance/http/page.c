@@ -6,8 +6,8 @@
 
 static const char *const door_names[] = {"http", "https", "loopback"};
 
-/* This page's address with another language: the query as it was, without `lang`. */
-static const char *url_in(struct request *r, const char *lang)
+/* This page's address with one thing in its query said anew: the rest is as it was. */
+static const char *url_with(struct request *r, const char *name, const char *value)
 {
 	struct buf b = {0};
 	const char *out;
@@ -17,14 +17,14 @@ static const char *url_in(struct request *r, const char *lang)
 		buf_putc(&b, '/');
 	buf_putc(&b, '?');
 	for (size_t i = 0; i < r->query.n; i++) {
-		if (strcmp(r->query.v[i].name, "lang") == 0)
+		if (strcmp(r->query.v[i].name, name) == 0)
 			continue;
 		buf_puts(&b, http_text_escape_query(&r->arena, r->query.v[i].name));
 		buf_putc(&b, '=');
 		buf_puts(&b, http_text_escape_query(&r->arena, r->query.v[i].value));
 		buf_putc(&b, '&');
 	}
-	buf_printf(&b, "lang=%s", lang);
+	buf_printf(&b, "%s=%s", name, value);
 	out = arena_str(&r->arena, buf_str(&b));
 	buf_release(&b);
 	return out;
@@ -40,8 +40,8 @@ static json_t *languages_list(struct request *r)
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "code",
 						      language_code(l), "name", language_name(l),
-						      "url", url_in(r, language_code(l)), "current",
-						      l == r->language));
+						      "url", url_with(r, "lang", language_code(l)),
+						      "current", l == r->language));
 	}
 	return list;
 }
@@ -94,11 +94,11 @@ json_t *page_common(struct request *r, const char *title)
 	bool volunteer = r->viewer_known && r->viewer.volunteer && r->viewer.may_moderate_here;
 	json_t *flash = flash_take(r), *page;
 
-	page = json_pack("{s:s, s:s, s:o, s:s, s:{s:s, s:s}, s:s, s:o, s:b}", "title", title,
+	page = json_pack("{s:s, s:s, s:o, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:b}", "title", title,
 			 "lang", language_code(r->language), "langs", languages_list(r), "path",
-			 path, "box", "name", app->name, "key_short",
-			 ID_SHORT(secret_pubkey(app->self)), "door", door_names[r->door], "nav",
-			 navigation(r), "volunteer", volunteer);
+			 path, "still_url", url_with(r, "still", "1"), "box", "name", app->name,
+			 "key_short", ID_SHORT(secret_pubkey(app->self)), "door",
+			 door_names[r->door], "nav", navigation(r), "volunteer", volunteer);
 	if (!page)
 		abort();
 	if (r->viewer_known) {

@@ -163,7 +163,7 @@ static struct error *count(void *ctx, const struct peer *p)
 
 static void the_chosen_one_is_no_peer_before_the_digits_are_compared(void **state)
 {
-	char path[300];
+	char path[300], still[300];
 	_cleanup_(app_closep) struct app *app = NULL;
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct reply *r;
@@ -177,6 +177,11 @@ static void the_chosen_one_is_no_peer_before_the_digits_are_compared(void **stat
 	snprintf(path, sizeof(path), "/setup/progress?meet=%s&addr=127.0.0.1%%3A1",
 		 ID(&f.network.box[0].key));
 	assert_string_equal(r->location, path);
+	/* Who doesn't want the page to load itself doesn't lose the way to the digits. */
+	r = ask(&f, path, NULL);
+	snprintf(still, sizeof(still), "?meet=%s&amp;addr=127.0.0.1%%3A1&amp;still=1",
+		 ID(&f.network.box[0].key));
+	assert_true(says(r, still));
 	for (int i = 0; i < 600 && !setup_done(f.setup); i++)
 		usleep(100000);
 	assert_true(setup_is_box(f.dir));
