@@ -94,6 +94,9 @@ static struct error *take_outside(struct blob_store *blobs, struct taking *k)
 	TRY(blob_writer_new(blobs, file_sealed_size(all), &w));
 	for (uint64_t at = 0; at < all; at += FILE_PIECE)
 		TRY(take_piece(k, w, at, all - at < FILE_PIECE ? (size_t)(all - at) : FILE_PIECE));
+	k->to->blob = blob_writer_name(w);
+	if (k->from->named)
+		TRY(k->from->named(k->from->ctx, &k->to->blob));
 	TRY(blob_writer_finish(STEAL(w), &k->to->blob, NULL));
 	k->to->sha256 = sha256_final(&k->sha256);
 	k->to->outside = true;

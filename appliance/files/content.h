@@ -12,6 +12,10 @@ struct content_from {
 	uint64_t size;
 	const char *name; /* as the sender calls it; may be "" */
 	bool seal;	  /* for a private space */
+	/* The blob's name is known, and nothing has it yet: an error ends it there. NULL: no
+	 * matter. */
+	struct error *(*named)(void *ctx, const struct hash *blob);
+	void *ctx;
 };
 /* What goes into the op. */
 struct content {

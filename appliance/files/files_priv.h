@@ -35,9 +35,13 @@ enum files_local_sql {
 	BLOB_WISH_ADD,
 	BLOB_WISH_IS,
 	BLOB_WISH_FORGET,
+	SENT_ADD,
+	SENT_DONE,
+	SENT_LAST,
+	SENT_EACH,
 	FILES_LOCAL_SQL
 };
-enum { FILES_MIGRATIONS = 1, FILES_LOCAL_MIGRATIONS = 1 };
+enum { FILES_MIGRATIONS = 1, FILES_LOCAL_MIGRATIONS = 2 };
 extern const char *const files_migrations[FILES_MIGRATIONS];
 extern const char *const files_sql[FILES_SQL];
 extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
@@ -70,6 +74,16 @@ typedef struct error *left_fn(void *ctx, const struct left_blob *l);
 struct error *left_each(struct conn *c, left_fn *fn, void *ctx) MUST;
 struct error *left_is_gone(struct conn *c, const struct left_blob *l) MUST;
 struct error *left_forget(struct conn *c, const struct left_blob *l) MUST;
+/* --- blobs that are being sent in: here, perhaps, and not named yet (local.db) --- */
+/* Before it has its name. */
+struct error *sent_add(struct conn *c, const struct hash *blob) MUST;
+/* A version names it now, or it is gone. */
+struct error *sent_done(struct conn *c, const struct hash *blob) MUST;
+/* So many were noted until now. */
+struct error *sent_last(struct conn *c, int64_t *ret) MUST;
+/* On the writer, not behind: of those up to `last`, what was broken off before a version named it
+ * goes. */
+struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last) MUST;
 /* Spaces of the versions that name it (hidden files' too, erased ones' not), at most max. */
 struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
 			  size_t *ret_n) MUST;

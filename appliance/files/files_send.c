@@ -199,7 +199,22 @@ static struct error *save_job(struct conn *c, void *arg)
 	ENSURE(!s->content->outside || blob_has(s->app->blobs, &s->content->blob, NULL),
 	       error_new(ERR_BUSY, N_("The file went away while it was being saved. Send it "
 				      "again.")));
-	return community_submit(c, &s->draft, &s->id);
+	TRY(community_submit(c, &s->draft, &s->id));
+	return s->content->outside ? sent_done(c, &s->content->blob) : NULL;
+}
+
+/* A crash between a blob and the op that names it leaves a note of it, and it goes at the next
+ * start (follow.c). */
+static struct error *note_job(struct conn *c, void *arg)
+{
+	return sent_add(c, arg);
+}
+
+static struct error *note_sent(void *ctx, const struct hash *blob)
+{
+	struct hash name = *blob;
+
+	return writer_run(request_app(ctx)->writer, note_job, &name);
 }
 
 /* What was refused leaves nothing on the disk, unless another file has the same content. */
@@ -210,7 +225,9 @@ static struct error *tidy_job(struct conn *c, void *arg)
 	size_t n;
 
 	TRY(blob_spaces(c, &s->content->blob, &space, 1, &n));
-	return n ? NULL : blob_remove(s->app->blobs, &s->content->blob);
+	if (!n)
+		TRY(blob_erase(s->app->blobs, &s->content->blob));
+	return sent_done(c, &s->content->blob);
 }
 
 static json_t *parents_json(const char *parents)
@@ -278,7 +295,10 @@ static struct error *check_day(struct request *r, uint64_t size)
 
 static struct error *take_and_save(struct request *r, struct sending *s, struct hash *ret_id)
 {
-	struct content_from from = {.name = request_file_name(r), .seal = s->space.is_private};
+	struct content_from from = {.name = request_file_name(r),
+				    .seal = s->space.is_private,
+				    .named = note_sent,
+				    .ctx = r};
 	struct content c;
 	struct error *e;
 

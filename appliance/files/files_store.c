@@ -28,6 +28,9 @@ const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
 	" PRIMARY KEY(op, blob)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE file_wish(blob BLOB PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT "
 	"ROWID;",
+	/* Blobs that are being sent in, noted before they have a name on the disk. */
+	"CREATE TABLE file_sent(num INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL UNIQUE)"
+	" STRICT;",
 };
 
 #define FILE_COLUMNS                                                                               \
@@ -97,6 +100,10 @@ const char *const files_local_sql[FILES_LOCAL_SQL] = {
 	[BLOB_WISH_ADD] = "INSERT OR REPLACE INTO file_wish(blob, time) VALUES(?1, ?2)",
 	[BLOB_WISH_IS] = "SELECT 1 FROM file_wish WHERE blob = ?1",
 	[BLOB_WISH_FORGET] = "DELETE FROM file_wish WHERE blob = ?1",
+	[SENT_ADD] = "INSERT OR REPLACE INTO file_sent(blob) VALUES(?1)",
+	[SENT_DONE] = "DELETE FROM file_sent WHERE blob = ?1",
+	[SENT_LAST] = "SELECT max(num) FROM file_sent",
+	[SENT_EACH] = "SELECT blob FROM file_sent WHERE num <= ?1 ORDER BY num",
 };
 
 static struct db_stmts *stmts(struct conn *c)
@@ -501,4 +508,53 @@ struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret)
 struct error *wish_forget(struct conn *c, const struct hash *blob)
 {
 	return db_do(c->local, local(c), BLOB_WISH_FORGET, "k", blob);
+}
+
+/* --- what is being sent in -------------------------------------------------------------------- */
+
+struct error *sent_add(struct conn *c, const struct hash *blob)
+{
+	return db_do(c->local, local(c), SENT_ADD, "k", blob);
+}
+
+struct error *sent_done(struct conn *c, const struct hash *blob)
+{
+	return db_do(c->local, local(c), SENT_DONE, "k", blob);
+}
+
+struct error *sent_last(struct conn *c, int64_t *ret)
+{
+	return db_number(c->local, local(c), SENT_LAST, 0, ret, "");
+}
+
+static struct error *clear_sent(struct conn *c, struct blob_store *blobs, const struct hash *blob)
+{
+	struct hash space;
+	size_t named;
+
+	TRY(blob_spaces(c, blob, &space, 1, &named));
+	if (!named)
+		TRY(blob_erase(blobs, blob));
+	return sent_done(c, blob);
+}
+
+struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last)
+{
+	sqlite3_stmt *st = db_stmt(local(c), SENT_EACH);
+	_cleanup_(buf_release) struct buf all = {0};
+	bool row;
+
+	db_bind(st, "i", last);
+	for (;;) {
+		struct hash blob;
+
+		TRY(db_step(c->local, st, &row));
+		if (!row)
+			break;
+		if (db_id(st, 0, &blob))
+			buf_add(&all, &blob, sizeof(blob));
+	}
+	for (size_t i = 0; i < all.n / sizeof(struct hash); i++)
+		TRY(clear_sent(c, blobs, (const struct hash *)(void *)all.p + i));
+	return NULL;
 }

@@ -3,8 +3,9 @@
  * The thread of files. Blobs of erased versions go: a version that leaves the view leaves the name
  * of its blob behind (file_left), in the same transaction; when the version turns out to be erased
  * and nothing else names the blob, it is removed. What leaves the view for another reason, a fork
- * perhaps, comes back, so its blob stays. And while blobs are missing, other boxes are asked now
- * and then, for an exchange that finds equal heads is not made again by itself.
+ * perhaps, comes back, so its blob stays. What was being sent in when the box stopped, and no
+ * version names, goes at the start. And while blobs are missing, other boxes are asked now and
+ * then, for an exchange that finds equal heads is not made again by itself.
  */
 #include "appliance/files/files_priv.h"
 #include "appliance/partial/partial.h"
@@ -27,6 +28,7 @@ struct files_thread {
 	pthread_cond_t wake;
 	bool poked, busy, waits, stop;
 	int64_t ask_at, ask_every; /* monotonic */
+	int64_t sent_last;	   /* what was noted up to here was broken off; 0: all done */
 };
 
 /* --- what goes -------------------------------------------------------------------------------- */
@@ -115,6 +117,30 @@ static struct error *clear_erased(struct files_thread *t, bool *ret_waits)
 	return e;
 }
 
+/* --- what was broken off ---------------------------------------------------------------------- */
+
+static struct error *sent_job(struct conn *c, void *arg)
+{
+	struct files_thread *t = arg;
+
+	if (conn_is_behind(c))
+		return NULL;
+	TRY(sent_clear(c, t->app->blobs, t->sent_last));
+	t->sent_last = 0;
+	return NULL;
+}
+
+/* Sent in when the box stopped: named by an op that is in the log, or never. Once a run, for what
+ * is sent in from now on is tidied up by who took it. */
+static struct error *clear_sent(struct files_thread *t, bool *io_waits)
+{
+	if (!t->sent_last)
+		return NULL;
+	TRY(writer_run(t->app->writer, sent_job, t));
+	*io_waits |= t->sent_last != 0;
+	return NULL;
+}
+
 /* --- what is missing -------------------------------------------------------------------------- */
 
 static bool any_space(void *ctx, const struct hash *space)
@@ -163,6 +189,8 @@ static void look(struct files_thread *t, bool *ret_waits)
 {
 	struct error *e = clear_erased(t, ret_waits);
 
+	if (!e)
+		e = clear_sent(t, ret_waits);
 	*ret_waits |= e != NULL; /* a full disk, perhaps */
 	error_free(e);
 	ask(t);
@@ -202,7 +230,10 @@ struct error *files_start(struct app *app, struct files_thread **ret)
 	t->app = app;
 	t->poked = true; /* what a power cut broke off */
 	e = app_conn(app, &t->conn);
+	if (!e)
+		e = sent_last(t->conn, &t->sent_last);
 	if (e) {
+		conn_close(t->conn);
 		free(t);
 		return e;
 	}

@@ -21,6 +21,9 @@ struct error *blob_writer_new(struct blob_store *s, uint64_t limit, struct blob_
 struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect, uint64_t limit,
 				 struct blob_writer **ret, uint64_t *ret_have) MUST;
 struct error *blob_write(struct blob_writer *w, struct span bytes) MUST;
+/* Everything was written: what blob_writer_finish will name it. Nothing has that name yet, so who must
+ * know of it before writes it down now. */
+struct hash blob_writer_name(struct blob_writer *w);
 /* Consumes the writer. ERR_CORRUPT (and the file is removed) when a known hash does not match. */
 struct error *blob_writer_finish(struct blob_writer *take_w, struct hash *ret_hash,
 				 uint64_t *ret_size) MUST;

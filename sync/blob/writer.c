@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/blob/blob_priv.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,6 +11,8 @@ struct blob_writer {
 	char *path;
 	uint64_t size, limit;
 	struct hash_state hash;
+	bool whole; /* everything was written, and this is its name */
+	struct hash name;
 	bool known; /* the hash that must come out */
 	bool drop;  /* the file goes when we give up: it is ours, and nobody can go on with it */
 	struct hash expect;
@@ -71,6 +74,7 @@ struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect
 
 struct error *blob_write(struct blob_writer *w, struct span bytes)
 {
+	assert(!w->whole);
 	if (bytes.n > w->limit - w->size)
 		return error_new(ERR_LIMIT, N_("The file is larger than it may be."));
 	while (bytes.n) {
@@ -86,6 +90,14 @@ struct error *blob_write(struct blob_writer *w, struct span bytes)
 		bytes.n -= (size_t)put;
 	}
 	return NULL;
+}
+
+struct hash blob_writer_name(struct blob_writer *w)
+{
+	if (!w->whole)
+		w->name = hash_final(&w->hash);
+	w->whole = true;
+	return w->name;
 }
 
 /* The folder of that name is made durable too. */
@@ -109,7 +121,7 @@ struct error *blob_writer_finish(struct blob_writer *take_w, struct hash *ret_ha
 				 uint64_t *ret_size)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = take_w;
-	struct hash h = hash_final(&w->hash);
+	struct hash h = blob_writer_name(w);
 	uint64_t size;
 
 	if (w->known && !hash_eq(&h, &w->expect)) {
