@@ -9,6 +9,8 @@
  *	logs DIR LOGS POSTS TOPICS      add that many posts in the logs of so many other boxes, which are
  *	                                admitted first; prints a topic
  *	each DIR LOGS TOPIC             add one short post to each of the first so many of those logs
+ *	take DIR FROM                   take into the box in DIR what the box in FROM holds, as from an
+ *	                                exchange without a network; prints seconds of this process
  *	text POSTS                      the same texts, one a line, for the programs we compare with
  *	verify-limit N                  seconds for N crypto_sign_verify_detached on all cores
  *	sign-limit                      signatures a second on all cores
@@ -376,6 +378,98 @@ static void each(const char *dir, unsigned nlogs, const char *topic)
 	free(g);
 }
 
+/* --- ingest and fold alone -------------------------------------------------------------------- */
+
+enum { FRAME = 4096, TAKE_BATCH = 8192 };
+
+/* A run of one log, as a frame brings it: salt and payload in one piece. */
+struct taking {
+	struct conn *to;
+	struct log_store *from;
+	struct log_id id;
+	uint64_t first;
+	struct entry_bytes headers[FRAME];
+	struct ingest_payload payloads[FRAME];
+	struct arena bytes;
+	size_t n, taken;
+};
+
+static struct error *take_one(void *ctx, const struct stored *e)
+{
+	struct taking *t = ctx;
+	bool held = e->state == PAYLOAD_HELD;
+	uint8_t *body = held ? arena_alloc(&t->bytes, ENTRY_SALT + e->payload.n) : NULL;
+
+	t->first = t->n ? t->first : e->seq;
+	t->headers[t->n] = e->raw;
+	t->payloads[t->n] = (struct ingest_payload){.state = e->state, .salt = body};
+	if (held) {
+		memcpy(body, e->salt, ENTRY_SALT);
+		memcpy(body + ENTRY_SALT, e->payload.p, e->payload.n);
+		t->payloads[t->n].bytes = span_of(body + ENTRY_SALT, e->payload.n);
+	}
+	t->n++;
+	return NULL;
+}
+
+static void take_run(struct taking *t)
+{
+	struct ingest in = {&t->id, t->first, t->headers, t->payloads, t->n, .looked = true};
+	struct ingest_result result;
+	struct error *refused = NULL;
+
+	in.vouched = log_vouched(&in);
+	die(log_ingest(t->to->log, &in, &result, &refused));
+	die(refused);
+	t->taken += t->n;
+	t->n = 0;
+	arena_release(&t->bytes);
+	if (t->taken < TAKE_BATCH)
+		return;
+	die(community_take_in(t->to));
+	die(conn_commit(t->to));
+	die(conn_begin(t->to));
+	t->taken = 0;
+}
+
+static struct error *take_log(void *ctx, const struct log_info *info)
+{
+	struct taking *t = ctx;
+
+	t->id = info->id;
+	for (uint64_t at = 1; at <= info->live; at += FRAME) {
+		uint64_t last = at + FRAME - 1 < info->live ? at + FRAME - 1 : info->live;
+
+		die(log_range(t->from, info->num, at, last, take_one, t));
+		take_run(t);
+	}
+	return NULL;
+}
+
+static void take(const char *dir, const char *from)
+{
+	struct taking *t = calloc(1, sizeof(*t));
+	_cleanup_(freep) char *path = path_join(from, "log.db");
+	struct fill f = {0};
+	struct secret *key;
+
+	if (!t)
+		abort();
+	open_for_filling(dir, &f, &key);
+	t->to = f.c;
+	die(log_open(&(struct log_open){.path = path, .env = &env_system, .mode = DB_READER},
+		     &t->from));
+	die(conn_begin(t->to));
+	die(log_each(t->from, NULL, take_log, t));
+	die(community_take_in(t->to));
+	die(conn_commit(t->to));
+	printf("%.2f\n", (double)clock() / CLOCKS_PER_SEC);
+	log_close(t->from);
+	conn_close(f.c);
+	secret_free(key);
+	free(t);
+}
+
 /* --- limits ----------------------------------------------------------------------------------- */
 
 struct verify_part {
@@ -627,6 +721,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(verb, "fill") && argc == 6)
 		fill(argv[2], (unsigned)number(argv[3]), (unsigned)number(argv[4]),
 		     (unsigned)number(argv[5]));
+	else if (!strcmp(verb, "take") && argc == 4)
+		take(argv[2], argv[3]);
 	else if (!strcmp(verb, "text") && argc == 3)
 		for (unsigned i = 0; i < (unsigned)number(argv[2]); i++) {
 			char text[TEXT_BYTES + 1];
