@@ -21,6 +21,8 @@ struct op_table {
 	size_t n;
 };
 int op_type_feature(const struct op_table *t, const struct op_type *type);
+/* --- op_json.c: the object that a payload is, if it is of the plain kind; NULL: ask jansson --- */
+json_t *op_json_plain(struct span payload);
 
 /* --- the view's own rows (view_store.c) --- */
 enum op_kind {

@@ -135,6 +135,9 @@ static struct error *load(struct span payload, json_t **ret)
 
 	ENSURE(payload.n > 0 && payload.n <= LIMIT_PAYLOAD,
 	       error_new(ERR_MALFORMED, N_("An operation is empty or too long.")));
+	*ret = op_json_plain(payload);
+	if (*ret)
+		return NULL;
 	ENSURE(!too_deep(payload),
 	       error_new(ERR_MALFORMED, N_("An operation's JSON is nested too deeply.")));
 	root = json_loadb((const char *)payload.p, payload.n, JSON_REJECT_DUPLICATES, &why);

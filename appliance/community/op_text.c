@@ -3,8 +3,33 @@
 #include "appliance/community/op_text.h"
 #include "sync/base/limits.h"
 
-/* The next code point, or -1 where the bytes are not UTF-8. */
-static int32_t next_char(const uint8_t **p, const uint8_t *end)
+/* Eight bytes at a time: is there one that is no printable ASCII, a quote or a backslash? Where it
+ * says so, there may be none; where it does not, there is none. */
+static bool has_special(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101, high = ones << 7;
+	uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\';
+	uint64_t low = x - ones * 0x20, del = x + ones;
+
+	return (x | low | del | (quote - ones) | (slash - ones)) & high;
+}
+
+size_t text_plain(struct span s)
+{
+	size_t at = 0;
+	uint64_t x;
+
+	for (; s.n - at >= sizeof(x); at += sizeof(x)) {
+		memcpy(&x, s.p + at, sizeof(x));
+		if (has_special(x))
+			break;
+	}
+	while (at < s.n && s.p[at] >= 0x20 && s.p[at] < 0x7f && s.p[at] != '"' && s.p[at] != '\\')
+		at++;
+	return at;
+}
+
+int32_t text_next(const uint8_t **p, const uint8_t *end)
 {
 	static const int32_t smallest[] = {0, 0x80, 0x800, 0x10000};
 	const uint8_t *s = *p;
@@ -41,8 +66,8 @@ bool text_is_line(struct span s)
 {
 	const uint8_t *p = s.p, *end = s.p + s.n;
 
-	while (p < end) {
-		int32_t c = next_char(&p, end);
+	for (p += text_plain(s); p < end; p += text_plain(span_of(p, (size_t)(end - p)))) {
+		int32_t c = text_next(&p, end);
 
 		if (c < 0 || is_control(c))
 			return false;
@@ -54,8 +79,8 @@ bool text_is_text(struct span s)
 {
 	const uint8_t *p = s.p, *end = s.p + s.n;
 
-	while (p < end) {
-		int32_t c = next_char(&p, end);
+	for (p += text_plain(s); p < end; p += text_plain(span_of(p, (size_t)(end - p)))) {
+		int32_t c = text_next(&p, end);
 
 		if (c < 0 || (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0))
 			return false;

@@ -10,3 +10,7 @@ bool text_is_line(struct span s);
 bool text_is_text(struct span s);
 /* [a-z0-9] words joined by single '-', at most LIMIT_SLUG. */
 bool text_is_slug(struct span s);
+/* How many bytes at its beginning are printable ASCII, and neither quote nor backslash. */
+size_t text_plain(struct span s);
+/* The next code point, or -1 where the bytes are not UTF-8. */
+int32_t text_next(const uint8_t **p, const uint8_t *end);

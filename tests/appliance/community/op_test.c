@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
 #include "appliance/community/feature.h"
-#include "appliance/community/op_text.h"
+#include "appliance/community/community_priv.h"
 
 static const struct op_field fields[] = {
 	{"title", FIELD_LINE, true, 10}, {"text", FIELD_TEXT, false, 20},
@@ -231,10 +231,119 @@ static void the_roles_have_their_names(void **state)
 	assert_false(role_parse("boss", &r));
 }
 
+/* --- the short way of reading ----------------------------------------------------------------- */
+
+static json_t *by_jansson(struct span s)
+{
+	return json_loadb((const char *)s.p, s.n, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* What is read in the short way jansson reads as the same; returns whether it was read so. */
+static bool same_as_jansson(struct span s)
+{
+	json_t *plain = op_json_plain(s), *theirs = plain ? by_jansson(s) : NULL;
+	bool read = plain;
+
+	if (plain)
+		assert_true(theirs && json_equal(plain, theirs));
+	json_decref(plain);
+	json_decref(theirs);
+	return read;
+}
+
+static void what_a_box_writes_is_read_in_the_short_way(void **state)
+{
+	static const char *const texts[] = {
+		"{}",
+		"{\"type\":\"post.create\",\"seen\":[\"" SOME_ID "\"],\"text\":\"Bon dia\"}",
+		"{\"text\":\"one\\ntwo \\\"three\\\" \\\\ \\/ \\t \\b\\f\\r\"}",
+		"{\"text\":\"Sí: ça, 日本, \xf0\x9f\x98\x80 and \x7f\"}",
+		"{\"n\":0,\"m\":123456789012345678,\"on\":true,\"off\":false,\"l\":[1,[],{}]}",
+		" { \"a\" : [ 1 , 2 ] ,\n\"b\":\t\"\" } ",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_true(same_as_jansson(span_str(texts[i])));
+}
+
+static void what_is_unusual_is_left_to_jansson(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"[]",
+		"\"a\"",
+		"{\"a\":1,\"a\":2}",
+		"{\"a\":1}x",
+		"{\"a\":1,}",
+		"{\"a\":[1,]}",
+		"{\"a\" 1}",
+		"{\"a\":01}",
+		"{\"a\":-1}",
+		"{\"a\":1.5}",
+		"{\"a\":1e3}",
+		"{\"a\":1234567890123456789}",
+		"{\"a\":null}",
+		"{\"a\":tru}",
+		"{\"a\":\"\\u0041\"}",
+		"{\"a\":\"\\x\"}",
+		"{\"a\\n\":1}",
+		"{\"a\":\"line\nbreak\"}",
+		"{\"a\":\"\xc0\x80\"}",
+		"{\"a\":\"\xed\xa0\x80\"}",
+		"{\"a\":\"\xf4\x90\x80\x80\"}",
+		"{\"a\":\"\xe2\x82\"}",
+		"{\"a\":\"no end",
+		"{\"a\":\"no end\\",
+		"{\"a\":[",
+		"{\"a\"",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_false(same_as_jansson(span_str(texts[i])));
+}
+
+/* Bytes changed, dropped and doubled at random in something like an op. */
+static void never_reads_what_jansson_refuses(void **state)
+{
+	static const char seed[] =
+		"{\"type\":\"post.create\",\"object\":\"ab\",\"seen\":[\"cd\",\"ef\"],\"n\":10,"
+		"\"text\":\"Sí,\\n\\\"ja\\\" \xf0\x9f\x98\x80\",\"by\":{\"name\":\"V\",\"on\":true}}";
+	static const char likely[] = "{}[]\",:\\ntrue0019.-eu \x80\xc3\xed\xf4\x1f\x7f";
+	uint32_t x = 12345;
+	unsigned read = 0;
+
+	for (unsigned round = 0; round < 60000; round++) {
+		char text[sizeof(seed) + 8];
+		size_t n = sizeof(seed) - 1;
+
+		memcpy(text, seed, n);
+		for (unsigned k = 0; k < 1 + round % 4; k++) {
+			size_t at;
+
+			x = x * 1664525U + 1013904223U;
+			at = (x >> 8) % n;
+			if (x >> 30 == 0) {
+				memmove(text + at, text + at + 1, n - at - 1);
+				n--;
+			} else if (x >> 30 == 1) {
+				memmove(text + at + 1, text + at, n - at);
+				n++;
+			} else {
+				text[at] = likely[(x >> 3) % (sizeof(likely) - 1)];
+			}
+		}
+		read += same_as_jansson(span_of(text, n));
+	}
+	assert_true(read > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_an_op_of_a_known_type),
+		cmocka_unit_test(what_a_box_writes_is_read_in_the_short_way),
+		cmocka_unit_test(what_is_unusual_is_left_to_jansson),
+		cmocka_unit_test(never_reads_what_jansson_refuses),
 		cmocka_unit_test(knows_a_type_of_the_future_from_a_malformed_op),
 		cmocka_unit_test(refuses_what_is_not_one_json_object),
 		cmocka_unit_test(refuses_a_name_that_comes_twice),
