@@ -150,6 +150,11 @@ void carry_stop(struct carry *c); /* breaks off what runs; NULL: nothing */
 bool carry_job_get(struct carry *c, const char *id, struct carry_job *ret);
 /* Sticks that are plugged in and not open: only where a helper can open them. */
 size_t carry_plugged(struct app *a, struct usb_part *out, size_t max);
+struct request;
+/* The same for a page's "plugged" (the template _plugged), and what the page's button does: the stick
+ * with the route's `device` is opened for reading. */
+json_t *carry_plugged_json(struct request *r);
+struct error *carry_open_plugged(struct request *r) MUST;
 size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS]);
 
 /* ERR_NOT_FOUND: the stick is gone. ERR_BUSY: it is being written or read. */

@@ -84,7 +84,7 @@ static json_t *sticks_json(struct request *r, bool *busy)
 	return list;
 }
 
-static json_t *plugged_json(struct request *r)
+json_t *carry_plugged_json(struct request *r)
 {
 	struct usb_part *parts = arena_array(request_arena(r), struct usb_part, CARRY_STICKS);
 	size_t n = carry_plugged(request_app(r), parts, CARRY_STICKS);
@@ -165,9 +165,9 @@ static struct error *show(struct request *r, int status, const char *error)
 	if (!e)
 		e = carry_records(c, request_query(r, "all") ? RECORDS_ALL : RECORDS_NEAR,
 				  add_record, &records);
-	context = json_pack("{s:o, s:o, s:o, s:o, s:{}}", "plugged", plugged_json(r),
-			    "sticks", sticks_json(r, &busy), "peers",
-			    peers.list, "records", records.list, "form");
+	context = json_pack("{s:o, s:s, s:o, s:o, s:o, s:{}}", "plugged", carry_plugged_json(r),
+			    "open_path", "/admin/carry/open", "sticks", sticks_json(r, &busy),
+			    "peers", peers.list, "records", records.list, "form");
 	json_object_set_new(context, "any_records", json_boolean(json_array_size(records.list)));
 	if (e) {
 		json_decref(context);
@@ -238,9 +238,14 @@ static struct error *ask_helper(struct request *r, const char *verb, const char 
 	return e;
 }
 
+struct error *carry_open_plugged(struct request *r)
+{
+	return ask_helper(r, "mount", "read");
+}
+
 static struct error *open_stick(struct request *r)
 {
-	struct error *e = ask_helper(r, "mount", "read");
+	struct error *e = carry_open_plugged(r);
 	const char *text;
 	int status;
 

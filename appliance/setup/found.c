@@ -65,7 +65,8 @@ static int newer_first(const void *a, const void *b)
 size_t setup_find(const struct setup *s, struct setup_found *out, size_t max)
 {
 	struct stick_place sticks[CARRY_STICKS];
-	size_t n = stick_places(s->o.sticks, sticks, CARRY_STICKS);
+	const char *dir = s->o.sticks ? s->o.sticks : s->app.box.sticks;
+	size_t n = stick_places(dir, sticks, CARRY_STICKS);
 	struct search all = {out, 0, max};
 
 	if (s->o.backups)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pages of the first run. */
+#include "appliance/carry/carry.h"
 #include "appliance/recovery/sheet.h"
 #include "appliance/setup/folder.h"
 #include "appliance/setup/setup_priv.h"
@@ -147,13 +148,16 @@ static const struct way {
 	{"/setup/restore", "restore", SETUP_RESTORE},
 };
 
+/* Also of what lies below one. */
 static const struct way *way_of(struct request *r)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
-		if (!strcmp(request_path(r), ways[i].path))
+		if (!strncmp(request_path(r), ways[i].path, strlen(ways[i].path)))
 			return &ways[i];
 	return &ways[0];
 }
+
+#define OPEN_PATH "/setup/restore/open" /* a stick that is plugged in */
 
 static json_t *backups_json(struct request *r)
 {
@@ -227,8 +231,11 @@ static struct error *show_way(struct request *r, int status, const char *problem
 	json_t *context = json_pack("{s:b, s:s, s:o}", w->name, 1, "action", w->path, "form",
 				    form_json(r, problem));
 
-	if (w->kind == SETUP_RESTORE)
+	if (w->kind == SETUP_RESTORE) {
 		json_object_set_new(context, "backups", backups_json(r));
+		json_object_set_new(context, "plugged", carry_plugged_json(r));
+		json_object_set_new(context, "open_path", json_string(OPEN_PATH));
+	}
 	if (w->kind == SETUP_JOIN)
 		put_seen(r, context);
 	return respond_page_status(r, status, "setup_way", request_text(r, N_("A new box")),
@@ -238,6 +245,18 @@ static struct error *show_way(struct request *r, int status, const char *problem
 static struct error *way_page(struct request *r)
 {
 	return at_work(r) ? respond_done(r, "/setup/progress", NULL) : show_way(r, 200, NULL);
+}
+
+static struct error *open_stick(struct request *r)
+{
+	struct error *e = carry_open_plugged(r);
+	const char *text;
+	int status;
+
+	if (e && respond_form_error(r, e, &text, &status))
+		return show_way(r, status, text);
+	TRY(e);
+	return respond_done(r, "/setup/restore", NULL);
 }
 
 /* --- reading a form --------------------------------------------------------------------------- */
@@ -506,6 +525,7 @@ const struct route setup_routes[] = {
 	{"POST", "/setup/replace", begin, WAY},
 	{"GET", "/setup/restore", way_page, WAY},
 	{"POST", "/setup/restore", begin, WAY | ROUTE_UPLOAD},
+	{"POST", OPEN_PATH "/:device", open_stick, WAY},
 	{"GET", "/setup/progress", progress, 0},
 	{0},
 };
