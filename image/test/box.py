@@ -212,11 +212,17 @@ class Box:
         return True
 
     def disk_size(self, partition):
+        """(the partition's size, that of the file system in it), of a copy of the disk."""
         raw = disk.raw_of(self.disk, f"{self.folder}/{self.name}.look")
         try:
-            return disk.partitions(raw)[partition][1]
+            return disk.partitions(raw)[partition][1], disk.ext4_size(raw, partition)
         finally:
             os.unlink(raw)
+
+    def grown(self, partition="data"):
+        """"" when partition and file system fill the disk, what they are otherwise."""
+        part, inside = self.disk_size(partition)
+        return "" if part > 2 << 30 and part - inside < 1 << 20 else f"partition {part >> 20} MiB, file system {inside >> 20} MiB"
 
     def memory_used(self, seconds=60):
         """(total, available) in MiB, as the guest's kernel says; None when it does not."""

@@ -33,6 +33,18 @@ def partitions(raw):
     return found
 
 
+def ext4_size(raw, name):
+    """How large the file system in a partition is, as its own superblock says."""
+    start, _ = partitions(raw)[name]
+    with open(raw, "rb") as f:
+        f.seek(start + 1024)
+        block = f.read(0x160)
+    if block[0x38:0x3a] != b"\x53\xef":
+        raise ValueError(f"no ext4 in {name}")
+    blocks, shift = struct.unpack_from("<I", block, 4)[0], struct.unpack_from("<I", block, 0x18)[0]
+    return (blocks | struct.unpack_from("<I", block, 0x150)[0] << 32) * (1024 << shift)
+
+
 def raw_of(qcow2, raw):
     """A raw copy, sparse. The box may run: then it is the disk of a pulled plug."""
     subprocess.run(["qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", qcow2, raw], check=True)

@@ -103,14 +103,23 @@ def back_up(box, seconds=180):
     raise Fault(f"no backup was made: {re.sub('<[^>]*>', ' ', body)[:1500]}")
 
 
+def open_stick(box, page="/setup/restore", seconds=60):
+    """Presses the page's button that opens the stick which is plugged in."""
+    end = until(seconds)
+    while not (found := re.search(r'action="([^"]*/open/[^"]*)"', body := box.get(page, secure=True)[1])):
+        if time.monotonic() > end:
+            raise Fault(f"no stick is offered: {re.sub('<[^>]*>', ' ', body)[:1500]}")
+        time.sleep(2)
+    form(box, found.group(1), page=page)
+
+
 def restore(box, two_sheets, seconds=180):
     """The first run of a box that was reset, from the backup on the stick."""
     form(box, "/setup/code", page=False, code=code_on_console(box))
-    end = until(60)
-    while not (found := re.search(r'name="source" value="([^"]*)"', box.get("/setup/restore", secure=True)[1])):
-        if time.monotonic() > end:
-            raise Fault("the stick's backup is not offered")
-        time.sleep(2)
+    open_stick(box)
+    found = re.search(r'name="source" value="([^"]*)"', box.get("/setup/restore", secure=True)[1])
+    if not found:
+        raise Fault("the stick's backup is not offered")
     form(box, "/setup/restore", source=found.group(1), sheet1=two_sheets[0], sheet2=two_sheets[1])
     end = until(seconds)
     while time.monotonic() < end:

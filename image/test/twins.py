@@ -70,7 +70,7 @@ def shows(b, topic, text):
 
 
 def write(b, key, path, **fields):
-    status, body, _ = b.get(path, data=json.dumps(fields).encode(), timeout=120,
+    status, body, _ = b.get(path, secure=True, data=json.dumps(fields).encode(), timeout=120,
                             headers={"Content-Type": "application/json", "Authorization": f"Bearer {key}"})
     if status >= 400:
         raise Fault(f"{path} answers {status}: {body[:300]}")
