@@ -99,7 +99,8 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 		TRY(db_exec(db, "PRAGMA wal_autocheckpoint=0"));
 	else
 		TRY(db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=4000;"
-				"PRAGMA journal_size_limit=67108864;"));
+				"PRAGMA journal_size_limit=67108864;"
+				"PRAGMA max_page_count=" GAP_PAGES));
 	return db_exec(db, synchronous[mode]);
 }
 
@@ -119,6 +120,10 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 	if (rc != SQLITE_OK)
 		return db_fault(path, rc, db->sq ? sqlite3_system_errno(db->sq) : 0,
 				sqlite3_errstr(rc));
+	if (mode != DB_READER)
+		rc = gaps_wipe(db->sq, &db->gaps);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
 	TRY(set_pragmas(db, mode, cache_kib));
 	TRY(db_prepare(db, own_sql, ARRAY_LEN(own_sql), &db->own));
 	*ret_db = STEAL(db);
@@ -139,6 +144,7 @@ void db_close(struct db *db)
 	}
 	/* Every statement is ours and finalized above: this can't be refused. */
 	sqlite3_close(db->sq);
+	gaps_free(db->gaps);
 	free(db->path);
 	free(db);
 }

@@ -95,8 +95,9 @@ struct error *db_savepoint(struct db *db) MUST; /* nested, one level */
 struct error *db_release(struct db *db) MUST;
 void db_undo(struct db *db); /* back to the savepoint, and forget it */
 /* Move the log into the file; truncate empties the write-ahead log as well (erasure), for good: a
- * power cut, too, brings nothing of it back. ERR_BUSY when readers are in the way for a quarter of
- * a second. */
+ * power cut, too, brings nothing of it back. No byte of a row that was deleted before is then in
+ * either file, also not in a page that the row was once moved away from, and none comes back from
+ * the page cache. ERR_BUSY when readers are in the way for a quarter of a second. */
 struct error *db_checkpoint(struct db *db, bool truncate) MUST;
 /* A copy of the file as it is now, by SQLite's backup interface; dest must not exist. */
 struct error *db_backup(struct db *db, const char *dest) MUST;

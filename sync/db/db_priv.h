@@ -8,6 +8,7 @@ struct db {
 	char *path;
 	struct db_stmts *sets; /* all prepared sets, freed with the connection */
 	struct db_stmts *own;
+	struct gaps *gaps; /* NULL: a reader; as long as the file is open */
 };
 
 enum { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVEPOINT, OWN_RELEASE, OWN_UNDO };
@@ -15,3 +16,12 @@ enum { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVEPOINT, OWN_R
 /* The error for SQLite's result code. */
 struct error *db_fault(const char *path, int rc, int errnum, const char *words);
 struct error *db_error(struct db *db, int rc);
+
+/* --- gap.c --- */
+struct gaps;
+/* From now on what the connection writes into its database's file has zeros between the cell
+ * pointers and the cells of a page. SQLite's result code. Freed after the connection was closed. */
+int gaps_wipe(sqlite3 *sq, struct gaps **ret);
+void gaps_free(struct gaps *g);
+/* The most pages that a file may have for that (128 GiB). */
+#define GAP_PAGES "33554431"

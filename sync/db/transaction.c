@@ -85,6 +85,10 @@ struct error *db_checkpoint(struct db *db, bool truncate)
 	sqlite3_busy_timeout(db->sq, 10000);
 	if (rc == SQLITE_OK && truncate)
 		rc = sync_emptied(db);
+	/* Cached pages may still have in their gaps what the file has no longer (gap.c): written
+	 * again, they would bring it into the write-ahead log. */
+	if (rc == SQLITE_OK && truncate)
+		sqlite3_db_release_memory(db->sq);
 	return rc == SQLITE_OK ? NULL : db_error(db, rc);
 }
 
@@ -117,6 +121,9 @@ struct error *db_backup(struct db *db, const char *dest)
 	if (rc != SQLITE_OK)
 		return db_fault(dest, rc, to->sq ? sqlite3_system_errno(to->sq) : 0,
 				sqlite3_errstr(rc));
+	rc = gaps_wipe(to->sq, &to->gaps);
+	if (rc != SQLITE_OK)
+		return db_error(to, rc);
 	return db_copy(db, to);
 }
 
