@@ -86,6 +86,8 @@ struct error *community_erase(struct conn *c, const struct hash *space, const st
  * writer's conn. */
 typedef struct error *erased_fn(void *ctx, const struct hash *space, const struct hash *target);
 struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx) MUST;
+/* How many erase ops name something: grows when anything may have been erased. Any conn. */
+struct error *erased_count(struct conn *c, int64_t *ret) MUST;
 /* Of what the log counts as missing (log_counts), how many were erased before this box could hold them and
  * so never come: of a space, or of all (NULL). Any conn. */
 struct error *erased_lacking(struct conn *c, const struct hash *space, uint64_t *ret) MUST;

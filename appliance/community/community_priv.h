@@ -37,7 +37,12 @@ enum op_kind {
 		7 /* held, but sealed with a key that this box was not given: counts as absent */
 };
 enum { ROLE_ABSENT = -1 }; /* no entry that counts carries it (yet) */
-enum op_row_flags { OP_MANY_PLACES = 1, OP_CHECKED_AUTHOR = 2, OP_IS_SEALED = 4 };
+enum op_row_flags {
+	OP_MANY_PLACES = 1,
+	OP_CHECKED_AUTHOR = 2,
+	OP_IS_SEALED = 4,
+	OP_IS_CLEAR = 8 /* its type is (OP_CLEAR) */
+};
 
 struct op_at {
 	int64_t log;
@@ -217,6 +222,7 @@ enum view_stmt {
 	ERASE_ADD,
 	ERASE_DROP,
 	ERASE_TARGETS,
+	ERASE_COUNT,
 	ERASE_ALL,
 	MEMBER_CLEAR,
 	MEMBER_PUT,

@@ -178,6 +178,11 @@ struct error *erase_targets(struct conn *c, struct buf *targets)
 	}
 }
 
+struct error *erased_count(struct conn *c, int64_t *ret)
+{
+	return db_number(c->view, c->community->stmts, ERASE_COUNT, 0, ret, "");
+}
+
 struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
 {
 	_cleanup_(buf_release) struct buf targets = {0};

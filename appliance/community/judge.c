@@ -120,12 +120,17 @@ static bool place_before(struct conn *c, const struct op_at *a, const struct op_
 	return order ? order < 0 : a->seq < b->seq;
 }
 
-/* In a private space content is sealed, and only there. Found out here and not when the op comes,
- * for the founding op, which says which it is, may come later. */
+/* In a private space content is sealed, and only there, but for what those are told who only carry it.
+ * Found out here and not when the op comes, for the founding op, which says which it is, may come
+ * later. */
 static bool has_wrong_form(struct conn *c, const struct op_rec *r)
 {
-	return (r->kind == OP_CONTENT || r->kind == OP_UNKNOWN) &&
-	       rules_private(space_of_num(c, r->space)->rules) != !!(r->flags & OP_IS_SEALED);
+	bool is_private = rules_private(space_of_num(c, r->space)->rules);
+	bool sealed = r->flags & OP_IS_SEALED;
+
+	if (r->kind != OP_CONTENT && r->kind != OP_UNKNOWN)
+		return false;
+	return r->flags & OP_IS_CLEAR ? sealed || !is_private : sealed != is_private;
 }
 
 struct error *judge(struct batch *b, struct op_rec *r, bool *ret_changed)

@@ -41,7 +41,8 @@ enum op_flags {
 	OP_AUTHORITY = 1,    /* acts only after its author's signature was checked */
 	OP_BY_APPLIANCE = 2, /* a write-admitted appliance may author it */
 	OP_CREATES = 4,	     /* begins its object: the object's id is the op's id */
-	OP_ON_RULES = 8	     /* its object is the space's rules (object id = space id) */
+	OP_ON_RULES = 8,     /* its object is the space's rules (object id = space id) */
+	OP_CLEAR = 16	     /* only in private spaces, and there in clear: for boxes that carry them */
 };
 
 struct op;

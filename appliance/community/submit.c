@@ -186,7 +186,7 @@ static struct error *seal_payload(struct writing *w)
 
 static struct error *seal_in_private(struct writing *w)
 {
-	bool clear = w->type->flags & OP_ON_RULES || w->type == erase_types;
+	bool clear = w->type->flags & (OP_ON_RULES | OP_CLEAR) || w->type == erase_types;
 
 	if (!rules_private(w->space->rules) || (clear && !has_words(w)))
 		return NULL;

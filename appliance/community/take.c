@@ -63,6 +63,13 @@ static struct error *take_content(struct batch *b, const struct vlog *l, struct 
 	return object_take(b, o, is_new, r, op);
 }
 
+static void note_form(struct op_rec *r, const struct op *op)
+{
+	bool clear = r->kind == OP_CONTENT && op->type->flags & OP_CLEAR;
+
+	r->flags = clear ? r->flags | OP_IS_CLEAR : r->flags & ~(unsigned)OP_IS_CLEAR;
+}
+
 static struct error *take_other(struct batch *b, struct op_rec *r)
 {
 	bool changed;
@@ -104,6 +111,7 @@ static struct error *take_new(struct batch *b, const struct vlog *l, const struc
 	}
 	if (has_authority(&op, r.kind))
 		r.flags |= OP_CHECKED_AUTHOR;
+	note_form(&r, &op);
 	if (r.kind == OP_RULES)
 		err = take_rules(b, l, &r, &op);
 	else if (r.kind == OP_CONTENT || r.kind == OP_UNKNOWN || r.kind == OP_ERASE)
@@ -231,6 +239,7 @@ struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op, enu
 	if (!any)
 		return NULL;
 	r->kind = kind;
+	note_form(r, op);
 	r->object = 0;
 	r->nseen = 0;
 	if (kind == OP_RULES)

@@ -149,6 +149,7 @@ const char *const view_sql[VIEW_STMTS] = {
 	[ERASE_ADD] = "INSERT OR IGNORE INTO erase(target, op) VALUES (?1, ?2)",
 	[ERASE_DROP] = "DELETE FROM erase WHERE op = ?1",
 	[ERASE_TARGETS] = "SELECT target FROM erase WHERE op = ?1",
+	[ERASE_COUNT] = "SELECT count(*) FROM erase",
 	[ERASE_ALL] = "SELECT DISTINCT target FROM erase",
 	[MEMBER_CLEAR] = "DELETE FROM member WHERE space = ?1",
 	[MEMBER_PUT] = "INSERT OR REPLACE INTO member(space, key, name, role, home, since)"

@@ -41,13 +41,31 @@ static bool has_room(struct conn *c, uint64_t size)
 	       (uint64_t)fs.f_bavail * fs.f_frsize > size + LIMIT_FILE_ROOM;
 }
 
+/* Behind the versions that this box can read come those blobs that it carries for others, numbered
+ * below zero: one walk, the newest first in both. */
+static struct error *named_before(struct conn *c, int64_t before, struct named_blob *ret)
+{
+	struct carried_blob k;
+
+	if (before >= 0) {
+		TRY(blob_before(c, before ? before : INT64_MAX, ret));
+		if (ret->num)
+			return NULL;
+		before = -INT64_MAX;
+	}
+	TRY(carried_before(c, -before, &k));
+	*ret = (struct named_blob){
+		.num = -k.num, .blob = k.blob, .space = k.space, .stored = k.stored};
+	return NULL;
+}
+
 static struct error *next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes,
 			       void *ctx, struct blob_walk *w, struct named_blob *ret)
 {
 	for (;;) {
 		bool wanted;
 
-		TRY(blob_before(c, w->before ? w->before : INT64_MAX, ret));
+		TRY(named_before(c, w->before, ret));
 		if (!ret->num)
 			return NULL;
 		w->before = ret->num;
@@ -92,28 +110,32 @@ static bool any_space(const struct hash *spaces, size_t n, files_takes_fn *fn, v
 bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, files_takes_fn *takes,
 		      void *ctx)
 {
-	struct hash spaces[SPACES_NAMED];
+	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
+	size_t n = 0, carried = 0;
 	bool wanted = false;
 	struct error *e;
-	size_t n = 0;
 
 	e = blob_shown_in(c, blob, size, spaces, SPACES_NAMED, &n);
 	if (!e)
+		e = carried_spaces(c, blob, size, spaces + n, &carried);
+	if (!e)
 		e = is_wanted(c, blob, size, &wanted);
-	wanted = wanted && !e && has_room(c, size) && any_space(spaces, n, takes, ctx);
+	wanted = wanted && !e && has_room(c, size) && any_space(spaces, n + carried, takes, ctx);
 	error_free(e);
 	return wanted;
 }
 
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx)
 {
-	struct hash spaces[SPACES_NAMED];
+	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
+	size_t n = 0, carried = 0;
 	struct error *e;
-	size_t n = 0;
 
 	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
 	if (!e)
-		return any_space(spaces, n, gives, ctx);
+		e = carried_spaces(c, blob, 0, spaces + n, &carried);
+	if (!e)
+		return any_space(spaces, n + carried, gives, ctx);
 	error_free(e);
 	return false;
 }
@@ -124,7 +146,7 @@ bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *g
 {
 	for (;;) {
 		struct named_blob next;
-		struct error *e = blob_before(c, w->before ? w->before : INT64_MAX, &next);
+		struct error *e = named_before(c, w->before, &next);
 		bool done = e || !next.num;
 
 		error_free(e);

@@ -270,6 +270,8 @@ const struct op_type files_types[] = {
 	{"file.create", create_fields, ROLE_MEMBER, OP_CREATES, create_check, create_apply},
 	{"file.revise", revise_fields, ROLE_MEMBER, 0, revise_check, revise_apply},
 	{"file.hide", hide_fields, ROLE_MODERATOR, OP_AUTHORITY, hide_check, hide_apply},
+	{"file.carry", carried_fields, ROLE_STEWARD, OP_CREATES | OP_BY_APPLIANCE | OP_CLEAR,
+	 carried_check, carried_apply},
 	{0},
 };
 

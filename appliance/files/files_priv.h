@@ -25,6 +25,16 @@ enum files_sql {
 	FILE_PARENT_LOSES_HEAD,
 	FILE_PARENT_EACH,
 	FILE_DIGEST,
+	CARRIED_ADD,
+	CARRIED_TOP,
+	CARRIED_OVER,
+	CARRIED_RESET,
+	CARRIED_BEFORE,
+	CARRIED_SHOWS,
+	CARRIED_AFTER,
+	CARRIED_LAST,
+	CARRIED_OWED,
+	CARRIED_DIGEST,
 	FILES_SQL
 };
 enum files_local_sql {
@@ -41,13 +51,15 @@ enum files_local_sql {
 	SENT_EACH,
 	FILES_LOCAL_SQL
 };
-enum { FILES_MIGRATIONS = 1, FILES_LOCAL_MIGRATIONS = 2 };
+enum { FILES_MIGRATIONS = 2, FILES_LOCAL_MIGRATIONS = 2 };
 extern const char *const files_migrations[FILES_MIGRATIONS];
 extern const char *const files_sql[FILES_SQL];
 extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
 extern const char *const files_local_sql[FILES_LOCAL_SQL];
 struct error *files_reset(struct fold *f) MUST;
 struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
+/* A column of the current row as bytes, its length before it, so that no two rows read alike. */
+void digest_column(struct hash_state *h, sqlite3_stmt *st, int col);
 
 /* --- on the writer, while folding (files_store.c) --- */
 struct error *file_add(struct fold *f, const struct op *op, const char *path,
@@ -90,6 +102,49 @@ struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *
 /* Of shown files only, whose version says that it has at least `stored` bytes. */
 struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
 			    struct hash *out, size_t max, size_t *ret_n) MUST;
+/* --- blobs of private spaces, as boxes that only carry them are told (carried.c, carried_store.c)
+ * --- */
+struct carried_blob {
+	int64_t num;
+	struct hash said; /* the op that names it */
+	struct hash op;	  /* the sealed op that needs it, and with which it is erased */
+	struct hash space, blob;
+	struct pubkey box; /* whose op it is */
+	uint64_t stored;
+	bool over; /* beyond what is kept for that box */
+};
+extern const struct op_field carried_fields[];
+struct error *carried_check(struct fold *f, const struct op *op) MUST;
+struct error *carried_apply(struct fold *f, const struct op *op) MUST;
+struct error *carried_add(struct fold *f, const struct carried_blob *k) MUST;
+struct error *carried_reset(struct fold *f) MUST;
+struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
+/* The newest one numbered below `before` that is not over; *ret num 0: none. */
+struct error *carried_row_before(struct conn *c, int64_t before, struct carried_blob *ret) MUST;
+/* The first numbered above `after`, any. */
+struct error *carried_row_after(struct conn *c, int64_t after, struct carried_blob *ret) MUST;
+struct error *carried_last(struct conn *c, int64_t *ret) MUST;
+/* Those that name the blob, not over, with at least `stored` bytes. */
+enum { CARRIED_NAMED = 16 };
+struct error *carried_rows_of(struct conn *c, const struct hash *blob, uint64_t stored,
+			      struct carried_blob out[CARRIED_NAMED], size_t *ret_n) MUST;
+/* Shown versions of the space, sealed, whose blob nobody has told carriers of. */
+typedef struct error *owed_fn(void *ctx, const struct hash *op, const struct pubkey *box,
+			      const struct hash *blob, uint64_t stored);
+struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_fn *fn,
+				void *ctx) MUST;
+
+/* Does a row count on this box: it can't read the space, and what needs the blob was not erased? */
+struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret) MUST;
+/* The newest below `before` that counts. */
+struct error *carried_before(struct conn *c, int64_t before, struct carried_blob *ret) MUST;
+/* Spaces in which it counts. */
+struct error *carried_spaces(struct conn *c, const struct hash *blob, uint64_t stored,
+			     struct hash out[CARRIED_NAMED], size_t *ret_n) MUST;
+/* Has this box something to tell carriers? Any conn. And, on the writer: tell it. */
+struct error *carried_owes(struct conn *c, bool *ret) MUST;
+struct error *carried_tell(struct conn *c) MUST;
+
 /* The newest version numbered below `before` that is shown and is a blob; *ret_num 0: none. */
 struct named_blob {
 	int64_t num;

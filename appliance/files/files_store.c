@@ -20,6 +20,17 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE TABLE file_parent(file INTEGER NOT NULL, parent BLOB NOT NULL, child INTEGER "
 	"NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(file, parent, child)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX file_parent_child ON file_parent(child, place);",
+	/* What `file.carry` ops say. start: bytes that this box of this space has named before;
+	 * over: so many were named behind it that it is not kept any more. */
+	"CREATE TABLE file_carried(num INTEGER PRIMARY KEY AUTOINCREMENT, said BLOB NOT NULL,"
+	" op BLOB NOT NULL, space BLOB NOT NULL, box BLOB NOT NULL, blob BLOB NOT NULL,"
+	" stored INTEGER NOT NULL, start INTEGER NOT NULL, over INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX file_carried_said ON file_carried(said);"
+	"CREATE INDEX file_carried_op ON file_carried(op);"
+	"CREATE INDEX file_carried_blob ON file_carried(blob);"
+	"CREATE INDEX file_carried_kept ON file_carried(num) WHERE NOT over;"
+	"CREATE INDEX file_carried_box ON file_carried(space, box, start);"
+	"CREATE INDEX file_carried_room ON file_carried(space, box, start) WHERE NOT over;",
 };
 
 const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
@@ -41,6 +52,8 @@ enum { FILE_COLUMN_N = 8 };
 #define VERSION_COLUMNS                                                                            \
 	"v.num, v.id, v.author, v.box, v.time, v.path, v.title, v.note, v.kind, v.size,"           \
 	" v.content IS NOT NULL, v.blob, v.stored, v.key, v.sha256, v.head, v.erased"
+
+#define CARRIED_COLUMNS "num, said, op, space, box, blob, stored, over"
 
 const char *const files_sql[FILES_SQL] = {
 	[FILE_ADD] = "INSERT INTO file(id, space, path, title, hidden) VALUES(?1, ?2, ?3, ?4, 0)",
@@ -89,6 +102,28 @@ const char *const files_sql[FILES_SQL] = {
 			"v.kind, v.size, v.content, v.blob, v.key, v.sha256, v.head, v.erased"
 			" FROM file f JOIN file_version v ON v.file = f.num WHERE f.space = ?1"
 			" ORDER BY f.id, v.num",
+	[CARRIED_ADD] = "INSERT INTO file_carried(said, op, space, box, blob, stored, start, over)"
+			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+	[CARRIED_TOP] = "SELECT start + stored FROM file_carried WHERE space = ?1 AND box = ?2"
+			" ORDER BY start DESC LIMIT 1",
+	[CARRIED_OVER] = "UPDATE file_carried SET over = 1 WHERE space = ?1 AND box = ?2 AND NOT"
+			 " over AND start < ?3",
+	[CARRIED_RESET] = "DELETE FROM file_carried WHERE said = ?1",
+	[CARRIED_BEFORE] =
+		"SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num < ?1 AND NOT over"
+		" ORDER BY num DESC LIMIT 1",
+	[CARRIED_SHOWS] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE blob = ?1 AND stored"
+			  " >= ?2 AND NOT over LIMIT ?3",
+	[CARRIED_AFTER] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num > ?1 ORDER BY num"
+			  " LIMIT 1",
+	[CARRIED_LAST] = "SELECT max(num) FROM file_carried",
+	[CARRIED_OWED] =
+		"SELECT v.id, v.box, v.blob, v.stored FROM file_version v JOIN file f ON f.num ="
+		" v.file WHERE f.space = ?1 AND NOT f.hidden AND v.blob IS NOT NULL AND v.key IS"
+		" NOT NULL AND NOT EXISTS(SELECT 1 FROM file_carried k WHERE k.op = v.id AND k.blob"
+		" = v.blob) ORDER BY v.num DESC",
+	[CARRIED_DIGEST] = "SELECT said, op, box, blob, stored FROM file_carried WHERE space = ?1"
+			   " ORDER BY said, op, blob",
 };
 enum { DIGEST_COLUMNS = 16 };
 
@@ -174,6 +209,7 @@ struct error *files_reset(struct fold *f)
 	struct db_stmts *s = stmts(f->conn);
 
 	TRY(note_blobs(f));
+	TRY(carried_reset(f));
 	TRY(db_do(f->conn->view, s, FILE_PARENT_RESET, "k", &f->object));
 	TRY(db_do(f->conn->view, s, VERSION_RESET, "k", &f->object));
 	return db_do(f->conn->view, s, FILE_RESET, "k", &f->object);
@@ -380,7 +416,7 @@ struct error *files_sent_since(struct conn *c, const struct pubkey *author, int6
 	return db_number(c->view, stmts(c), VERSION_SENT, 0, ret, "ki", author, since);
 }
 
-static void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
+void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
 {
 	struct span s = db_blob(st, col);
 	uint8_t n[8];
@@ -391,7 +427,6 @@ static void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
 	hash_add(h, s.p, s.n);
 }
 
-/* Every column as text or bytes, with its length before it, so that no two rows read alike. */
 struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_DIGEST);
@@ -401,7 +436,7 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 	for (;;) {
 		TRY(db_step(c->view, st, &row));
 		if (!row)
-			return NULL;
+			return carried_digest(c, space, h);
 		for (int col = 0; col < DIGEST_COLUMNS; col++)
 			digest_column(h, st, col);
 	}

@@ -28,7 +28,10 @@ struct files_thread {
 	pthread_cond_t wake;
 	bool poked, busy, waits, stop;
 	int64_t ask_at, ask_every; /* monotonic */
-	int64_t sent_last;	   /* what was noted up to here was broken off; 0: all done */
+	int64_t carried_erased, carried_last,
+		carried_at; /* when carried blobs were looked through */
+	bool told_wrongly;  /* told carriers in vain: no more in this run */
+	int64_t sent_last;  /* what was noted up to here was broken off; 0: all done */
 };
 
 /* --- what goes -------------------------------------------------------------------------------- */
@@ -141,6 +144,79 @@ static struct error *clear_sent(struct files_thread *t, bool *io_waits)
 	return NULL;
 }
 
+/* --- what is carried for others --------------------------------------------------------------- */
+
+static struct error *tell_job(struct conn *c, void *arg)
+{
+	(void)arg;
+	return conn_is_behind(c) ? NULL : carried_tell(c);
+}
+
+static struct error *tell(struct files_thread *t)
+{
+	bool owes = false;
+	struct error *e;
+
+	if (!t->told_wrongly)
+		TRY(carried_owes(t->conn, &owes));
+	if (!owes)
+		return NULL;
+	e = writer_run(t->app->writer, tell_job, t);
+	t->told_wrongly |= error_is(e, ERR_INTERNAL);
+	return e;
+}
+
+/* It goes when what needs it was erased, or newer ones took its room, unless something else needs
+ * it.
+ */
+static struct error *clear_carried_one(struct files_thread *t, const struct carried_blob *k)
+{
+	struct erased_op gone;
+	struct hash spaces[CARRIED_NAMED];
+	struct error *e = k->over ? NULL : erased_get(t->conn, &k->op, &gone);
+	size_t n;
+
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	if (!blob_has(t->app->blobs, &k->blob, NULL) && !blob_part(t->app->blobs, &k->blob))
+		return NULL;
+	TRY(blob_spaces(t->conn, &k->blob, spaces, 1, &n));
+	if (!n)
+		TRY(carried_spaces(t->conn, &k->blob, 0, spaces, &n));
+	return n ? NULL : blob_erase(t->app->blobs, &k->blob);
+}
+
+/* Only when something may have changed; and every hour, for a transfer that ran meanwhile. */
+static struct error *clear_carried(struct files_thread *t, bool *io_waits)
+{
+	struct carried_blob k = {.num = 0};
+	int64_t erased, last, now = env_mono(t->app->env);
+
+	TRY(erased_count(t->conn, &erased));
+	TRY(carried_last(t->conn, &last));
+	if (erased == t->carried_erased && last == t->carried_last && now < t->carried_at)
+		return NULL;
+	for (;;) {
+		struct error *e;
+
+		TRY(carried_row_after(t->conn, k.num, &k));
+		if (!k.num)
+			break;
+		e = clear_carried_one(t, &k);
+		*io_waits |= error_is(e, ERR_BUSY);
+		if (error_is(e, ERR_BUSY))
+			error_replace(&e, NULL);
+		TRY(e);
+	}
+	t->carried_erased = erased;
+	t->carried_last = last;
+	t->carried_at = *io_waits ? now : now + ASK_LAST_MS;
+	return NULL;
+}
+
 /* --- what is missing -------------------------------------------------------------------------- */
 
 static bool any_space(void *ctx, const struct hash *space)
@@ -191,6 +267,10 @@ static void look(struct files_thread *t, bool *ret_waits)
 
 	if (!e)
 		e = clear_sent(t, ret_waits);
+	if (!e)
+		e = clear_carried(t, ret_waits);
+	if (!e)
+		e = tell(t);
 	*ret_waits |= e != NULL; /* a full disk, perhaps */
 	error_free(e);
 	ask(t);

@@ -64,4 +64,7 @@ enum {
 #define LIMIT_FILE_DAY ((uint64_t)1 << 30)
 /* No file is taken when less than this would be left on the disk. */
 #define LIMIT_FILE_ROOM ((uint64_t)256 << 20)
+/* Of files of a private space that it can't read, a box keeps the newest for each box that names them, up to
+ * so many bytes. */
+#define LIMIT_FILE_CARRIED ((uint64_t)4 << 30)
 #define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """A second, small implementation of sync/PROTOCOL.md: reads streams and bundles, checks what they hold, and computes heads
 and digests. Written from that page; none of our C runs here. By hand: python3 reader.py BUNDLE, or reader.py log BUNDLE for
-every entry of every log with what its signatures say, or reader.py receipt FILE.json for a receipt as a box gives it."""
+every entry of every log with what its signatures say, or reader.py receipt FILE.json for a receipt as a box gives it, or
+reader.py carried BUNDLE for what carriers of a private space are told, and with the key file of a box behind it for the files
+that it can read."""
 import base64
 import hashlib
 import json
@@ -320,6 +322,52 @@ class Ring:
                          lambda middle: b"lliure-words-1" + middle + header.author + op["type"].encode())
 
 
+# --- section 4.6 ---
+PIECE = 65536
+
+
+def padded(n):
+    e = n.bit_length() - 1
+    unit = 1 << (e - e.bit_length())
+    return -(-n // unit) * unit
+
+
+def stored_size(size):
+    return padded(size) + 16 * -(-padded(size) // PIECE)
+
+
+def open_content(op, blob):
+    """The content that an op's blob holds."""
+    need(H(blob) == from_text(op["blob"], 32), "a blob is not what its name says")
+    if "key" in op:
+        key, plain = from_text(op["key"], 32), b""
+        need(len(blob) == stored_size(op["size"]), "a sealed content has another size than its op says")
+        for n in range(-(-len(blob) // (PIECE + 16))):
+            plain += sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(blob[n * (PIECE + 16):(n + 1) * (PIECE + 16)], b"lliure-file-1",
+                                                                       le(n, 8) + bytes(16), key)
+        need(not plain[op["size"]:].strip(b"\0"), "what a content is padded with is not zero")
+        blob = plain[:op["size"]]
+    need(len(blob) == op["size"] and hashlib.sha256(blob).digest() == from_text(op["sha256"], 32), "a content is not what its op says")
+    return blob
+
+
+def carried(store, space):
+    """What boxes that can't read the space are told to carry: {blob: {(op that needs it, stored size)}}."""
+    told = {}
+    for log, held in store.logs.items():
+        for header, state, payload in held:
+            if log[:32] != space or state != HELD or header.flags != 2:
+                continue
+            op = json.loads(payload)
+            rows = op.get("blobs")
+            if op.get("type") != "file.carry" or not isinstance(rows, list) or not 1 <= len(rows) <= 64:
+                continue
+            if all(PIECE < r["stored"] <= stored_size(1 << 28) for r in rows):
+                for r in rows:
+                    told.setdefault(from_text(r["blob"], 32), set()).add((from_text(r["op"], 32), r["stored"]))
+    return told
+
+
 # --- section 7.1 ---
 def receipt(data):
     """A statement as a dictionary; refused unless it is in its only form."""
@@ -507,8 +555,31 @@ def print_logs(store):
                   f" box {'signed' if header.appliance_signed() else 'DID NOT SIGN'}: {kind}")
 
 
+def carried_files(store, space, seed):
+    """What is told, what came, and with a seed: SHA-256 of each content that its sealed op opens."""
+    told = carried(store, space)
+    came = {blob for blob in told if any(len(store.blobs.get(blob, b"")) == stored for _, stored in told[blob])}
+    d = {"told": sorted(text(b) for b in told), "came": sorted(text(b) for b in came), "contents": []}
+    held = [(h, p) for log, entries in store.logs.items() if log[:32] == space for h, state, p in entries if state == HELD]
+    if seed:
+        ring = Ring(seed, space)
+        ring.learn([json.loads(p) for h, p in held if not h.flags & 1])
+        for h, p in held:
+            op = h.flags & 1 and ring.payload(h, p)
+            if op and op.get("type") in ("file.create", "file.revise") and "blob" in op:
+                blob = from_text(op["blob"], 32)
+                need((h.op, stored_size(op["size"])) in told.get(blob, ()), "carriers were told otherwise than the op says")
+                d["contents"] += [hashlib.sha256(open_content(op, store.blobs[blob])).hexdigest()] if blob in store.blobs else []
+    return d
+
+
 if __name__ == "__main__":
     store = Store()
+    if sys.argv[1] == "carried":
+        store.take_stream(open(sys.argv[2], "rb").read())
+        seed = open(sys.argv[3], "rb").read() if len(sys.argv) > 3 else None
+        print(json.dumps({text(s): carried_files(store, s, seed) for s in {log[:32] for log in store.logs} if carried(store, s)}, indent=1))
+        sys.exit()
     if sys.argv[1] == "log":
         store.take_stream(open(sys.argv[2], "rb").read())
         print_logs(store)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Files of private spaces on boxes that can't read them. What names a blob is sealed, so a carrier
+ * is told in clear, by an op of its own, which sealed op needs which blob: no more than that, and
+ * only while somebody carries the space (PROTOCOL.md 4.6, 14).
+ */
+#include "appliance/files/files_priv.h"
+
+enum { TOLD_AT_ONCE = 64 };
+
+/* --- the op ----------------------------------------------------------------------------------- */
+
+const struct op_field carried_fields[] = {
+	{"blobs", FIELD_JSON, true, 0},
+	{0},
+};
+
+static bool read_id(const json_t *row, const char *name, struct hash *ret)
+{
+	const json_t *v = json_object_get(row, name);
+
+	return json_string_length(v) == BASE32_KEY_LEN && id_parse(json_string_value(v), ret->b);
+}
+
+static bool read_row(const json_t *row, struct carried_blob *ret)
+{
+	json_int_t stored = json_integer_value(json_object_get(row, "stored"));
+
+	ret->stored = (uint64_t)stored;
+	return stored > LIMIT_FILE_INLINE && ret->stored <= file_stored_size(LIMIT_UPLOAD) &&
+	       read_id(row, "op", &ret->op) && read_id(row, "blob", &ret->blob);
+}
+
+struct error *carried_check(struct fold *f, const struct op *op)
+{
+	const json_t *list = json_object_get(op->body, "blobs");
+	struct carried_blob k;
+	bool good = json_is_array(list) && json_array_size(list) > 0 &&
+		    json_array_size(list) <= TOLD_AT_ONCE;
+
+	(void)f;
+	ENSURE(op->by_appliance,
+	       error_new(ERR_DENIED, N_("Only a box itself tells others what to carry.")));
+	for (size_t i = 0; good && i < json_array_size(list); i++)
+		good = read_row(json_array_get(list, i), &k);
+	ENSURE(good, error_new(ERR_INVALID, N_("A list of files to carry is malformed.")));
+	return NULL;
+}
+
+struct error *carried_apply(struct fold *f, const struct op *op)
+{
+	const json_t *list = json_object_get(op->body, "blobs");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct carried_blob k = {.said = op->id, .box = op->author};
+
+		if (read_row(json_array_get(list, i), &k))
+			TRY(carried_add(f, &k));
+	}
+	return NULL;
+}
+
+/* --- what counts here ------------------------------------------------------------------------- */
+
+/* Who can read a space knows better: its own versions name their blobs, and a row that lies keeps
+ * nothing that was erased. */
+static struct error *reads(struct conn *c, const struct hash *space, bool *ret)
+{
+	struct space_info info;
+
+	TRY(space_get_here(c, space, &info));
+	*ret = !info.is_private || info.has_key;
+	return NULL;
+}
+
+struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret)
+{
+	struct erased_op gone;
+	struct error *e;
+
+	TRY(reads(c, &k->space, ret));
+	*ret = !*ret && !k->over;
+	if (!*ret)
+		return NULL;
+	e = erased_get(c, &k->op, &gone);
+	*ret = error_is(e, ERR_NOT_FOUND);
+	if (*ret)
+		error_replace(&e, NULL);
+	return e;
+}
+
+struct error *carried_before(struct conn *c, int64_t before, struct carried_blob *ret)
+{
+	struct carried_blob k = {.num = before};
+	bool counts = false;
+
+	do {
+		TRY(carried_row_before(c, k.num, &k));
+		if (k.num)
+			TRY(carried_counts(c, &k, &counts));
+	} while (k.num && !counts);
+	*ret = k;
+	return NULL;
+}
+
+struct error *carried_spaces(struct conn *c, const struct hash *blob, uint64_t stored,
+			     struct hash out[CARRIED_NAMED], size_t *ret_n)
+{
+	struct carried_blob rows[CARRIED_NAMED];
+	size_t n, kept = 0;
+
+	TRY(carried_rows_of(c, blob, stored, rows, &n));
+	for (size_t i = 0; i < n; i++) {
+		bool counts;
+
+		TRY(carried_counts(c, &rows[i], &counts));
+		if (counts)
+			out[kept++] = rows[i].space;
+	}
+	*ret_n = kept;
+	return NULL;
+}
+
+/* --- telling ---------------------------------------------------------------------------------- */
+
+struct telling {
+	struct conn *c;
+	struct hash space;
+	struct buf writers; /* struct pubkey: boxes that may write */
+	bool carriers, keeper;
+	json_t *blobs;
+	size_t owed; /* those that one op has no room for, too */
+};
+
+static struct error *see_box(void *ctx, const struct admitted *a)
+{
+	struct telling *t = ctx;
+
+	t->carriers |= a->carry;
+	if (a->write)
+		buf_add(&t->writers, &a->key, sizeof(a->key));
+	if (pubkey_eq(&a->key, conn_self(t->c)))
+		t->keeper = a->write && a->keeper;
+	return NULL;
+}
+
+static bool writes(const struct telling *t, const struct pubkey *box)
+{
+	const struct pubkey *all = (const struct pubkey *)(void *)t->writers.p;
+
+	for (size_t i = 0; i < t->writers.n / sizeof(*all); i++)
+		if (pubkey_eq(&all[i], box))
+			return true;
+	return false;
+}
+
+/* Each box tells of its own, and a keeper of those that can't any more. */
+static struct error *owe(void *ctx, const struct hash *op, const struct pubkey *box,
+			 const struct hash *blob, uint64_t stored)
+{
+	struct telling *t = ctx;
+
+	if (!pubkey_eq(box, conn_self(t->c)) && (!t->keeper || writes(t, box)))
+		return NULL;
+	if (t->owed++ < TOLD_AT_ONCE)
+		json_array_append_new(t->blobs, json_pack("{s:s, s:s, s:I}", "op", ID(op), "blob",
+							  ID(blob), "stored", (json_int_t)stored));
+	return NULL;
+}
+
+static struct error *list_owed(struct telling *t, size_t *ret_n)
+{
+	json_decref(t->blobs);
+	t->blobs = json_array();
+	t->owed = 0;
+	TRY(carried_owed_each(t->c, &t->space, owe, t));
+	*ret_n = t->owed;
+	return NULL;
+}
+
+static struct error *tell(struct telling *t)
+{
+	struct draft d = {.type = "file.carry", .space = t->space};
+	struct hash id;
+	size_t n, before;
+
+	TRY(list_owed(t, &n));
+	while (n) {
+		d.take_body = json_pack("{s:O}", "blobs", t->blobs);
+		TRY(community_submit(t->c, &d, &id));
+		before = n;
+		TRY(list_owed(t, &n));
+		ENSURE(n < before, error_new(ERR_INTERNAL, N_("What this box tells carriers has no "
+							      "effect.")));
+	}
+	return NULL;
+}
+
+struct in_spaces {
+	struct conn *c;
+	bool *ret; /* only whether there is something to tell; NULL: tell it */
+};
+
+static struct error *tell_in_space(void *ctx, const struct space_info *s)
+{
+	const struct in_spaces *k = ctx;
+	struct telling t = {.c = k->c, .space = s->id};
+	struct error *e;
+	size_t n = 0;
+
+	if (!s->is_private || !s->has_key)
+		return NULL;
+	e = admitted_each(t.c, &s->id, see_box, &t);
+	if (!e && t.carriers && writes(&t, conn_self(t.c)))
+		e = k->ret ? list_owed(&t, &n) : tell(&t);
+	if (n)
+		*k->ret = true;
+	json_decref(t.blobs);
+	buf_release(&t.writers);
+	return e;
+}
+
+struct error *carried_owes(struct conn *c, bool *ret)
+{
+	*ret = false;
+	return space_each_here(c, tell_in_space, &(struct in_spaces){c, ret});
+}
+
+struct error *carried_tell(struct conn *c)
+{
+	return space_each_here(c, tell_in_space, &(struct in_spaces){c, NULL});
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The rows of what carriers are told of; the statements are in files_store.c. */
+#include "appliance/files/files_priv.h"
+
+enum { CARRIED_DIGEST_COLUMNS = 5 };
+
+static struct db_stmts *stmts(struct conn *c)
+{
+	return conn_view(c, &files_feature);
+}
+
+static void read_carried(sqlite3_stmt *st, struct carried_blob *ret)
+{
+	*ret = (struct carried_blob){.num = db_int(st, 0),
+				     .stored = (uint64_t)db_int(st, 6),
+				     .over = db_int(st, 7) != 0};
+	db_id(st, 1, &ret->said);
+	db_id(st, 2, &ret->op);
+	db_id(st, 3, &ret->space);
+	db_id(st, 4, &ret->box);
+	db_id(st, 5, &ret->blob);
+}
+
+/* Each row is marked `over` once, so what a box names beyond its share costs those who look no
+ * time. */
+struct error *carried_add(struct fold *f, const struct carried_blob *k)
+{
+	struct db_stmts *s = stmts(f->conn);
+	struct db *db = f->conn->view;
+	int64_t start;
+
+	TRY(db_number(db, s, CARRIED_TOP, 0, &start, "kk", &f->space, &k->box));
+	TRY(db_do(db, s, CARRIED_ADD, "kkkkkii", &k->said, &k->op, &f->space, &k->box, &k->blob,
+		  (int64_t)k->stored, start));
+	return db_do(db, s, CARRIED_OVER, "kki", &f->space, &k->box,
+		     start + (int64_t)k->stored - (int64_t)LIMIT_FILE_CARRIED);
+}
+
+struct error *carried_reset(struct fold *f)
+{
+	return db_do(f->conn->view, stmts(f->conn), CARRIED_RESET, "k", &f->object);
+}
+
+struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_DIGEST);
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		for (int col = 0; col < CARRIED_DIGEST_COLUMNS; col++)
+			digest_column(h, st, col);
+	}
+}
+
+static struct error *one_row(struct conn *c, int which, int64_t at, struct carried_blob *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), which);
+	bool row;
+
+	*ret = (struct carried_blob){.num = 0};
+	db_bind(st, "i", at);
+	TRY(db_step(c->view, st, &row));
+	if (!row)
+		return NULL;
+	read_carried(st, ret);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *carried_row_before(struct conn *c, int64_t before, struct carried_blob *ret)
+{
+	return one_row(c, CARRIED_BEFORE, before, ret);
+}
+
+struct error *carried_row_after(struct conn *c, int64_t after, struct carried_blob *ret)
+{
+	return one_row(c, CARRIED_AFTER, after, ret);
+}
+
+struct error *carried_last(struct conn *c, int64_t *ret)
+{
+	return db_number(c->view, stmts(c), CARRIED_LAST, 0, ret, "");
+}
+
+struct error *carried_rows_of(struct conn *c, const struct hash *blob, uint64_t stored,
+			      struct carried_blob out[CARRIED_NAMED], size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_SHOWS);
+	size_t n = 0;
+	bool row;
+
+	db_bind(st, "kii", blob, (int64_t)stored, (int64_t)CARRIED_NAMED);
+	for (;;) {
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			break;
+		read_carried(st, &out[n++]);
+	}
+	*ret_n = n;
+	return NULL;
+}
+
+struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_OWED);
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		struct hash op, blob;
+		struct pubkey box;
+		struct error *e;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		if (!db_id(st, 0, &op) || !db_id(st, 1, &box) || !db_id(st, 2, &blob))
+			continue;
+		e = fn(ctx, &op, &box, &blob, (uint64_t)db_int(st, 3));
+		if (e) {
+			sqlite3_reset(st);
+			return e;
+		}
+	}
+}

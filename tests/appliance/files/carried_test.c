@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Files of a private space on a box that can't read it. Box a founds and writes, b reads and
+ * writes, c carries. */
+#include "tests/appliance/community/boxes.h"
+#include "appliance/files/files_priv.h"
+
+#define NOW_MS 1800000000000LL
+enum { SIZE = 300000 };
+
+struct world {
+	struct box a, b, c;
+	struct secret *steward;
+	struct hash space;
+	struct blob_store *blobs; /* of whichever box looks */
+	char *dir;
+};
+
+static struct error *admit(struct world *w, const struct box *whom, enum admission how)
+{
+	TRY(conn_begin(w->a.c));
+	return box_commit(&w->a, community_admit(w->a.c, &w->space, secret_pubkey(whom->key), "box",
+						 how, w->steward));
+}
+
+static void meet(struct box *x, struct box *y)
+{
+	assert_ok(pull(x, y, 100));
+	assert_ok(pull(y, x, 100));
+	assert_ok(pull(x, y, 100));
+}
+
+static void meet_all(struct world *w)
+{
+	meet(&w->a, &w->b);
+	meet(&w->a, &w->c);
+	meet(&w->b, &w->c);
+}
+
+static void world_init(struct world *w, bool with_carrier)
+{
+	*w = (struct world){.steward = test_key(1), .dir = test_dir()};
+	box_init(&w->a, 1, NOW_MS);
+	box_init(&w->b, 2, NOW_MS + 5);
+	box_init(&w->c, 3, NOW_MS + 9);
+	assert_ok(box_open(&w->a));
+	assert_ok(box_open(&w->b));
+	assert_ok(box_open(&w->c));
+	assert_ok(blob_open(w->dir, &w->blobs));
+	assert_ok(box_found_private(&w->a, w->steward, &w->space));
+	assert_ok(admit(w, &w->b, ADMIT_WRITE));
+	if (with_carrier)
+		assert_ok(admit(w, &w->c, ADMIT_CARRY));
+	meet_all(w);
+}
+
+static void world_release(struct world *w)
+{
+	secret_free(w->steward);
+	box_release(&w->a);
+	box_release(&w->b);
+	box_release(&w->c);
+	blob_close(w->blobs);
+	test_dir_remove(w->dir);
+}
+
+static struct hash blob_of(const char *text)
+{
+	return hash_bytes(span_str(text));
+}
+
+/* A file whose blob is that text's. key: sealed, as in a private space; NULL: in clear. */
+static struct hash send_file(struct world *w, struct box *b, const char *text, const char *key)
+{
+	struct hash h = blob_of(text), id;
+	_cleanup_(buf_release) struct buf path = {0};
+	json_t *body;
+
+	buf_printf(&path, "%s.pdf", text);
+	body = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "kind", "pdf", "blob", ID(&h), "size",
+			 SIZE, "sha256", ID(&h), "title", text, "path", buf_str(&path));
+	if (key) {
+		struct hash k = blob_of(key);
+
+		json_object_set_new(body, "key", json_string(ID(&k)));
+	}
+	assert_ok(box_submit(b, &w->space, "file.create", NULL, w->steward, body, &id));
+	return id;
+}
+
+static void tell(struct box *b)
+{
+	assert_ok(conn_begin(b->c));
+	assert_ok(box_commit(b, carried_tell(b->c)));
+}
+
+static bool any(void *ctx, const struct hash *space)
+{
+	(void)ctx;
+	(void)space;
+	return true;
+}
+
+static bool wants(struct world *w, struct box *b, const char *text)
+{
+	struct hash h = blob_of(text);
+
+	(void)w;
+	return files_wants_blob(b->c, &h, file_stored_size(SIZE), any, NULL);
+}
+
+static bool gives(struct box *b, const char *text)
+{
+	struct hash h = blob_of(text);
+
+	return files_names_blob(b->c, &h, any, NULL);
+}
+
+/* How many a walk over all names, none of which is here. */
+static int walked(struct world *w, struct box *b)
+{
+	struct blob_walk walk = {.before = 0};
+	struct hash got;
+	uint64_t size;
+	int n = 0;
+
+	while (files_next_blob(b->c, w->blobs, any, NULL, &walk, &got, &size)) {
+		walk.missed = 0;
+		n++;
+	}
+	return n;
+}
+
+static struct error *count_entries(void *ctx, const struct log_info *l)
+{
+	*(int64_t *)ctx += (int64_t)l->head;
+	return NULL;
+}
+
+static int64_t entries(struct world *w, struct box *b)
+{
+	int64_t n = 0;
+
+	assert_ok(log_each(b->c->log, &w->space, count_entries, &n));
+	return n;
+}
+
+static void a_carrier_is_told_what_a_sealed_op_needs(void **state)
+{
+	struct carried_blob k;
+	struct world w;
+	struct hash op, blob = blob_of("one");
+
+	world_init(&w, true);
+	op = send_file(&w, &w.a, "one", "its key");
+	meet_all(&w);
+	assert_false(wants(&w, &w.c, "one"));
+	tell(&w.b); /* it is a's to tell */
+	meet_all(&w);
+	assert_false(wants(&w, &w.c, "one"));
+	tell(&w.a);
+	meet_all(&w);
+	assert_true(wants(&w, &w.c, "one"));
+	assert_true(gives(&w.c, "one"));
+	assert_int_equal(walked(&w, &w.c), 1);
+	assert_int_equal(walked(&w, &w.b), 1); /* by its version, once */
+	assert_ok(carried_before(w.c.c, INT64_MAX, &k));
+	assert_id_equal(&k.op, &op);
+	assert_id_equal(&k.blob, &blob);
+	assert_int_equal(k.stored, file_stored_size(SIZE));
+	world_release(&w);
+}
+
+static void it_is_told_once_and_only_where_somebody_carries(void **state)
+{
+	struct world w;
+	int64_t before;
+
+	world_init(&w, false);
+	send_file(&w, &w.a, "one", "its key");
+	before = entries(&w, &w.a);
+	tell(&w.a);
+	assert_int_equal(entries(&w, &w.a), before);
+	assert_ok(admit(&w, &w.c, ADMIT_CARRY));
+	before = entries(&w, &w.a);
+	tell(&w.a);
+	assert_int_equal(entries(&w, &w.a), before + 1);
+	tell(&w.a);
+	assert_int_equal(entries(&w, &w.a), before + 1);
+	meet_all(&w);
+	assert_true(wants(&w, &w.c, "one"));
+	world_release(&w);
+}
+
+/* Else the hash of what lies there in clear would stand in every carrier's log. */
+static void what_is_not_sealed_is_not_told(void **state)
+{
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "clear", NULL);
+	tell(&w.a);
+	meet_all(&w);
+	assert_false(wants(&w, &w.c, "clear"));
+	world_release(&w);
+}
+
+static void more_than_one_op_takes_are_told_in_several(void **state)
+{
+	struct world w;
+	char text[20];
+
+	world_init(&w, true);
+	for (int i = 0; i < 70; i++) {
+		snprintf(text, sizeof(text), "file-%d", i);
+		send_file(&w, &w.a, text, "k");
+	}
+	tell(&w.a);
+	meet_all(&w);
+	assert_int_equal(walked(&w, &w.c), 70);
+	world_release(&w);
+}
+
+static void a_keeper_tells_for_a_box_that_can_t_any_more(void **state)
+{
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.b, "of-b", "k");
+	meet_all(&w);
+	tell(&w.a);
+	meet_all(&w);
+	assert_false(wants(&w, &w.c, "of-b"));
+	assert_ok(conn_begin(w.a.c));
+	assert_ok(box_commit(&w.a,
+			     community_remove(w.a.c, &w.space, secret_pubkey(w.b.key), w.steward)));
+	tell(&w.a);
+	meet_all(&w);
+	assert_true(wants(&w, &w.c, "of-b"));
+	world_release(&w);
+}
+
+static void what_is_erased_is_neither_wanted_nor_given_any_more(void **state)
+{
+	struct world w;
+	struct hash op;
+
+	world_init(&w, true);
+	op = send_file(&w, &w.a, "one", "its key");
+	tell(&w.a);
+	meet_all(&w);
+	assert_true(gives(&w.c, "one"));
+	assert_ok(box_erase(&w.b, &w.space, &op, w.steward));
+	meet_all(&w);
+	assert_false(wants(&w, &w.c, "one"));
+	assert_false(gives(&w.c, "one"));
+	assert_int_equal(walked(&w, &w.c), 0);
+	/* On a box that can read, what carriers are told keeps nothing. */
+	assert_false(gives(&w.b, "one"));
+	world_release(&w);
+}
+
+static json_t *list(const char *text, int64_t stored, int n)
+{
+	json_t *rows = json_array();
+
+	for (int i = 0; i < n; i++) {
+		char name[40];
+		struct hash h;
+
+		snprintf(name, sizeof(name), "%s-%d", text, i);
+		h = blob_of(name);
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:I}", "op", ID(&h), "blob",
+						      ID(&h), "stored", (json_int_t)stored));
+	}
+	return json_pack("{s:o}", "blobs", rows);
+}
+
+static struct error *carry(struct world *w, struct box *b, const struct secret *author,
+			   json_t *body)
+{
+	return box_submit(b, &w->space, "file.carry", NULL, author, body, NULL);
+}
+
+static void only_a_box_tells_and_only_what_makes_sense(void **state)
+{
+	struct world w;
+
+	world_init(&w, true);
+	assert_fails(carry(&w, &w.b, w.steward, list("x", SIZE, 1)), ERR_DENIED);
+	assert_fails(carry(&w, &w.b, NULL, list("x", SIZE, 0)), ERR_INVALID);
+	assert_fails(carry(&w, &w.b, NULL, list("x", SIZE, 65)), ERR_INVALID);
+	assert_fails(carry(&w, &w.b, NULL, list("x", 1000, 1)), ERR_INVALID);
+	assert_fails(carry(&w, &w.b, NULL, list("x", (int64_t)1 << 40, 1)), ERR_INVALID);
+	assert_fails(carry(&w, &w.b, NULL, json_pack("{s:[{s:s}]}", "blobs", "blob", "x")),
+		     ERR_INVALID);
+	assert_fails(carry(&w, &w.b, NULL, json_pack("{s:s}", "blobs", "x")), ERR_INVALID);
+	assert_ok(carry(&w, &w.b, NULL, list("x", SIZE, 64)));
+	world_release(&w);
+}
+
+/* Who names without end costs a carrier its share, and pushes out its own alone. */
+static void who_names_without_end_has_its_share_and_no_more(void **state)
+{
+	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
+	int share = (int)(LIMIT_FILE_CARRIED / (uint64_t)most);
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "one", "its key");
+	tell(&w.a);
+	meet_all(&w);
+	assert_ok(carry(&w, &w.b, NULL, list("old", most, 64)));
+	assert_ok(carry(&w, &w.b, NULL, list("new", most, 64)));
+	meet_all(&w);
+	assert_int_equal(walked(&w, &w.c), share + 1);
+	assert_true(wants(&w, &w.c, "one"));
+	assert_true(wants(&w, &w.c, "new-63"));
+	assert_false(gives(&w.c, "old-63"));
+	world_release(&w);
+}
+
+/* In a public space it would be one more way to name blobs: it says nothing there. */
+static void in_a_public_space_it_says_nothing(void **state)
+{
+	struct world w;
+	struct hash public;
+
+	world_init(&w, true);
+	assert_ok(box_found(&w.a, w.steward, &public));
+	w.space = public;
+	assert_ok(carry(&w, &w.a, NULL, list("x", SIZE, 1)));
+	meet_all(&w);
+	assert_false(gives(&w.a, "x-0"));
+	assert_false(gives(&w.c, "x-0"));
+	world_release(&w);
+}
+
+static void boxes_with_the_same_entries_agree_also_after_a_rebuild(void **state)
+{
+	struct hash before, after, other;
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "one", "its key");
+	tell(&w.a);
+	meet_all(&w);
+	assert_ok(community_digest(w.a.c, &w.space, &before));
+	assert_ok(community_digest(w.b.c, &w.space, &other));
+	assert_id_equal(&before, &other);
+	assert_ok(community_digest(w.c.c, &w.space, &before));
+	assert_ok(community_rebuild(w.c.c));
+	assert_ok(community_digest(w.c.c, &w.space, &after));
+	assert_id_equal(&before, &after);
+	assert_true(wants(&w, &w.c, "one"));
+	world_release(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_carrier_is_told_what_a_sealed_op_needs),
+		cmocka_unit_test(it_is_told_once_and_only_where_somebody_carries),
+		cmocka_unit_test(what_is_not_sealed_is_not_told),
+		cmocka_unit_test(more_than_one_op_takes_are_told_in_several),
+		cmocka_unit_test(a_keeper_tells_for_a_box_that_can_t_any_more),
+		cmocka_unit_test(what_is_erased_is_neither_wanted_nor_given_any_more),
+		cmocka_unit_test(only_a_box_tells_and_only_what_makes_sense),
+		cmocka_unit_test(who_names_without_end_has_its_share_and_no_more),
+		cmocka_unit_test(in_a_public_space_it_says_nothing),
+		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
+	};
+
+	return run_group(tests);
+}
