@@ -2,6 +2,7 @@
 #include "sync/db/db_priv.h"
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 
 struct db_stmts {
@@ -104,17 +105,25 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 	return db_exec(db, synchronous[mode]);
 }
 
+/* SQLite counts the bytes of all connections under one lock, at each allocation: nobody here asks. */
+static void count_no_bytes(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db)
 {
 	/* A reader is opened read-write too, for it must be able to make the shared memory of the
 	 * write-ahead log; query_only keeps it from writing. */
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
 		    SQLITE_OPEN_NOFOLLOW | (mode == DB_READER ? 0 : SQLITE_OPEN_CREATE);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(db_closep) struct db *db = calloc(1, sizeof(*db));
 	int rc;
 
 	if (!db)
 		abort();
+	pthread_once(&once, count_no_bytes);
 	db->path = strdup(path);
 	rc = sqlite3_open_v2(path, &db->sq, flags, NULL);
 	if (rc != SQLITE_OK)
