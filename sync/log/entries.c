@@ -58,6 +58,42 @@ static struct error *note_named(struct log_store *l, const struct entry_bytes *r
 	return NULL;
 }
 
+static const uint8_t *mark_of(const struct entry_bytes *raw)
+{
+	return raw->b + ENTRY_HEADER - sizeof(((struct fresh_entry *)0)->mark);
+}
+
+static void note_fresh(struct log_store *l, const struct new_entry *e, int64_t num)
+{
+	struct fresh *f = &l->fresh;
+	struct fresh_entry *at;
+
+	if (!e->hash || f->n == FRESH_MAX || (f->n && f->first + (int64_t)f->n != num))
+		return;
+	if (f->n == f->cap) {
+		f->cap = f->cap ? f->cap * 2 : 64;
+		f->p = realloc(f->p, f->cap * sizeof(f->p[0]));
+		if (!f->p)
+			abort();
+	}
+	f->first = f->n ? f->first : num;
+	at = &f->p[f->n++];
+	at->op_id = e->op_id;
+	at->hash = *e->hash;
+	memcpy(at->mark, mark_of(e->raw), sizeof(at->mark));
+}
+
+static const struct fresh_entry *find_fresh(const struct log_store *l, const struct stored *e)
+{
+	const struct fresh *f = &l->fresh;
+	size_t at;
+
+	if (!f->n || e->num < f->first || e->num >= f->first + (int64_t)f->n)
+		return NULL;
+	at = (size_t)(e->num - f->first);
+	return memcmp(f->p[at].mark, mark_of(&e->raw), sizeof(f->p[at].mark)) ? NULL : &f->p[at];
+}
+
 struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,
 			int64_t *ret_num)
 {
@@ -77,6 +113,7 @@ struct error *entry_put(struct log_store *l, struct log_info *info, const struct
 	if (err)
 		return err;
 	TRY(note_named(l, e->raw));
+	note_fresh(l, e, num);
 	count_payload(info, e->state, body.n);
 	*ret_num = num;
 	return NULL;
@@ -185,9 +222,10 @@ static struct error *damaged(int64_t num)
 }
 
 /* The current row. ERR_CORRUPT when the header is not what was stored. */
-static struct error *read_entry(sqlite3_stmt *st, struct stored *e)
+static struct error *read_entry(struct log_store *l, sqlite3_stmt *st, struct stored *e)
 {
 	struct span header = db_blob(st, 5), body;
+	const struct fresh_entry *fresh;
 	struct entry fields;
 	struct hash h;
 
@@ -200,13 +238,14 @@ static struct error *read_entry(sqlite3_stmt *st, struct stored *e)
 	ENSURE(header.n == ENTRY_HEADER, damaged(e->num));
 	memcpy(e->raw.b, header.p, ENTRY_HEADER);
 	entry_decode(&e->raw, &fields);
-	e->op_id = entry_op_id(&e->raw);
+	fresh = find_fresh(l, e);
+	e->op_id = fresh ? fresh->op_id : entry_op_id(&e->raw);
 	ENSURE(op_prefix(&e->op_id) == db_int(st, 3) && fields.seq == e->seq, damaged(e->num));
-	e->hash = entry_hash(&e->raw);
+	e->hash = fresh ? fresh->hash : entry_hash(&e->raw);
 	if (e->state != PAYLOAD_HELD)
 		return NULL;
 	body = db_blob(st, 6);
-	h = hash_bytes(body);
+	h = fresh ? fields.payload_hash : hash_bytes(body);
 	if (body.n < ENTRY_SALT || !hash_eq(&h, &fields.payload_hash)) {
 		e->state = PAYLOAD_NOT_HELD;
 		return NULL;
@@ -229,7 +268,7 @@ static struct error *each_entry(struct log_store *l, sqlite3_stmt *st, bool pass
 		TRY(db_step(l->db, st, &row));
 		if (!row)
 			return NULL;
-		err = read_entry(st, &e);
+		err = read_entry(l, st, &e);
 		if (pass_over && error_is(err, ERR_CORRUPT)) {
 			error_replace(&err, NULL);
 			continue;

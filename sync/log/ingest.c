@@ -362,6 +362,7 @@ static struct error *store_one(struct run *r, size_t i)
 	const struct ingest_payload *p = r->in->payloads ? &r->in->payloads[i] : NULL;
 	struct new_entry e = {.raw = &r->in->headers[i],
 			      .op_id = entry_op_id(&r->in->headers[i]),
+			      .hash = &r->hashes[i],
 			      .seq = r->in->first + i};
 	bool damaged, erased;
 

@@ -3,11 +3,25 @@
  * What the files of the log store share. Included only inside sync/log/.
  *
  * Nothing about a log is kept in memory between two calls, so that undoing a savepoint or a whole
- * transaction needs to restore nothing: the two numbers that are remembered are forgotten then.
+ * transaction needs to restore nothing: what is remembered (last_num, fresh, last_named) is forgotten
+ * then.
  */
 #pragma once
 #include "sync/base/buf.h"
 #include "sync/log/log.h"
+
+/* Entries that this transaction put, in order of their numbers: what was worked out and checked when
+ * they came need not be once more when the view takes them in. */
+enum { FRESH_MAX = 16384 };
+struct fresh_entry {
+	struct hash op_id, hash;
+	uint8_t mark[8]; /* the end of the header: that it is still the one */
+};
+struct fresh {
+	int64_t first; /* number of the first */
+	size_t n, cap;
+	struct fresh_entry *p;
+};
 
 struct log_store {
 	struct db *db;
@@ -23,6 +37,7 @@ struct log_store {
 	struct buf body; /* salt and payload, to be stored in one piece */
 	void *memo;	 /* log_memo: one piece of malloc'd memory */
 	struct hash last_named; /* the rules op that was noted last as named (writer) */
+	struct fresh fresh;	/* (writer) */
 };
 
 /* Statements: the rows are in store.c. */
@@ -103,7 +118,8 @@ struct new_entry {
 	struct hash op_id;
 	uint64_t seq;
 	enum payload_state state;
-	struct span body; /* salt and payload; empty unless held */
+	struct span body; /* salt and payload, as the header says; empty unless held */
+	const struct hash *hash; /* of the header; NULL: not worked out */
 };
 /* Store one entry behind the head of its log, counting it in info (which the caller saves). */
 struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,

@@ -221,6 +221,7 @@ void log_close(struct log_store *l)
 		return;
 	db_close(l->db);
 	buf_release(&l->body);
+	free(l->fresh.p);
 	free(l->memo);
 	free(l);
 }
@@ -240,6 +241,7 @@ static void forget(struct log_store *l)
 {
 	l->last_num = 0;
 	l->last_named = (struct hash){{0}};
+	l->fresh.n = 0;
 }
 
 struct error *log_begin(struct log_store *l)
@@ -253,6 +255,7 @@ struct error *log_commit(struct log_store *l)
 {
 	if (l->changed)
 		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "change"));
+	l->fresh.n = 0;
 	return db_commit(l->db);
 }
 

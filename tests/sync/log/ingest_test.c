@@ -483,6 +483,74 @@ static void what_was_looked_at_before_is_not_looked_at_on_the_writer(void **stat
 	box_release(&b);
 }
 
+struct seen_entries {
+	struct hash op[RUN_MAX], hash[RUN_MAX];
+	char text[RUN_MAX][64];
+	size_t n;
+};
+
+static struct error *see(void *ctx, const struct stored *e)
+{
+	struct seen_entries *s = ctx;
+
+	s->op[s->n] = e->op_id;
+	s->hash[s->n] = e->hash;
+	snprintf(s->text[s->n++], sizeof(s->text[0]), "%.*s", (int)e->payload.n, e->payload.p);
+	return NULL;
+}
+
+static void take_first(struct box *b, const struct made *run, size_t n)
+{
+	struct ingest in = {.id = &run->id, .first = 1, .headers = run->raw, .n = n};
+	struct error *refused = NULL;
+	struct ingest_result r;
+
+	in.payloads = run->payloads;
+	assert_ok(log_ingest(b->l, &in, &r, &refused));
+	assert_ok(refused);
+	assert_int_equal(r.added, n);
+}
+
+static void assert_reads(struct box *b, const struct made *run, size_t n)
+{
+	struct seen_entries s = {.n = 0};
+
+	assert_ok(log_arrivals(b->l, 0, 0, see, &s));
+	assert_int_equal(s.n, n);
+	for (size_t i = 0; i < n; i++) {
+		struct hash op = entry_op_id(&run->raw[i]), h = entry_hash(&run->raw[i]);
+		struct span text = run->payloads[i].bytes;
+
+		assert_id_equal(&s.op[i], &op);
+		assert_id_equal(&s.hash[i], &h);
+		assert_int_equal(strlen(s.text[i]), text.n);
+		assert_memory_equal(s.text[i], text.p, text.n);
+	}
+}
+
+/* What was worked out when they came is used for them alone: not for what gets their numbers after a
+ * part was undone. */
+static void what_a_transaction_took_in_it_reads_as_anybody_does_later(void **state)
+{
+	struct box b;
+
+	(void)state;
+	make_run(&m, them, 5, author, 1, 20, "post");
+	make_run(&other, them, 6, author, 1, 20, "another");
+	box_init(&b, 1);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_savepoint(b.l));
+	take_first(&b, &m, 20);
+	assert_reads(&b, &m, 20);
+	log_undo(b.l);
+	take_first(&b, &other, 12);
+	assert_reads(&b, &other, 12);
+	assert_ok(log_commit(b.l));
+	assert_reads(&b, &other, 12);
+	assert_clean(&b);
+	box_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,6 +565,7 @@ int main(void)
 		cmocka_unit_test(an_entry_that_its_author_did_not_sign_ends_the_log_by_either_way),
 		cmocka_unit_test(a_header_without_a_signature_is_found_and_cut_off_on_every_box),
 		cmocka_unit_test(what_was_looked_at_before_is_not_looked_at_on_the_writer),
+		cmocka_unit_test(what_a_transaction_took_in_it_reads_as_anybody_does_later),
 		cmocka_unit_test(what_comes_after_a_cut_is_numbered_behind_what_went),
 		cmocka_unit_test(a_verdict_on_an_entry_that_gave_way_is_passed_over),
 		cmocka_unit_test(a_fork_freezes_the_log_whichever_branch_came_first),
