@@ -53,7 +53,7 @@ static size_t list(int dir, const struct pubkey *box, char names[][BACKUP_NAME])
 	return n;
 }
 
-static void rotate(int dir, const struct pubkey *box)
+static void rotate(int dir, const struct pubkey *box, int64_t now_ms)
 {
 	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
 	bool remove[BACKUP_LIST];
@@ -62,7 +62,7 @@ static void rotate(int dir, const struct pubkey *box)
 	if (!names)
 		abort();
 	n = list(dir, box, names);
-	backup_rotate(box, names, n, remove);
+	backup_rotate(box, now_ms, names, n, remove);
 	for (size_t i = 0; i < n; i++)
 		if (remove[i])
 			unlinkat(dir, names[i], 0);
@@ -90,36 +90,43 @@ struct error *folder_back_up(struct app *app, const char *folder, enum backup_sc
 	struct part_name part = part_of(app);
 	char name[BACKUP_NAME];
 	struct error *e;
+	int64_t now;
 
 	TRY(open_folder(folder, &dir));
 	e = write_part(app, dir, folder, scope);
-	backup_name(secret_pubkey(app->self), scope, env_now(app->env), name);
+	now = env_now(app->env);
+	backup_name(secret_pubkey(app->self), scope, now, name);
 	if (!e && (renameat(dir, part.s, dir, name) || fsync(dir)))
 		e = file_error(errno, folder);
 	if (e) {
 		unlinkat(dir, part.s, 0);
 		return e;
 	}
-	rotate(dir, secret_pubkey(app->self));
+	rotate(dir, secret_pubkey(app->self), now);
 	return NULL;
 }
 
-struct error *folder_newest(const struct pubkey *box, const char *folder, int *ret_fd,
-			    char ret_name[BACKUP_NAME], int64_t *ret_order)
+struct error *folder_newest(const struct pubkey *box, const char *folder, int64_t now_ms,
+			    int *ret_fd, char ret_name[BACKUP_NAME], int64_t *ret_when)
 {
 	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
 	_cleanup_(closep) int dir = -1;
 	struct error *e = open_folder(folder, &dir);
 	size_t n = e || !names ? 0 : list(dir, box, names), best = n;
 	enum backup_scope scope;
-	int64_t when;
+	int64_t when, order = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (backup_name_parse(names[i], box, &scope, &when) &&
-		    (best == n || 2 * when + (scope == BACKUP_WHOLE) > *ret_order)) {
+	for (size_t i = 0; i < n; i++) {
+		if (!backup_name_parse(names[i], box, &scope, &when))
+			continue;
+		int64_t its = 2 * backup_order(when, now_ms) + (scope == BACKUP_WHOLE);
+
+		if (best == n || its > order) {
 			best = i;
-			*ret_order = 2 * when + (scope == BACKUP_WHOLE);
+			order = its;
+			*ret_when = when;
 		}
+	}
 	if (!e && best == n)
 		e = error_new(ERR_NOT_FOUND, N_("There is no backup in %s."), folder);
 	if (!e)

@@ -47,9 +47,18 @@ static struct error *note_job(struct conn *c, void *arg)
 	return place_note(c, n->place, n->scope, n->now, n->problem);
 }
 
+struct proof_note {
+	struct recovery_state state;
+	int64_t place; /* 0: none was found */
+};
+
 static struct error *proof_job(struct conn *c, void *arg)
 {
-	return recovery_note_proof(c, arg);
+	const struct proof_note *n = arg;
+
+	if (n->place && !*n->state.proof_problem)
+		TRY(place_proved(c, n->place, n->state.proved_ms));
+	return recovery_note_proof(c, &n->state);
 }
 
 /* --- backups ---------------------------------------------------------------------------------- */
@@ -116,79 +125,103 @@ static void care_for(struct keeper *k, const struct place *p, bool now)
 
 /* --- trying out ------------------------------------------------------------------------------- */
 
-static struct error *newest_in(struct keeper *k, const struct place *p, int *ret_fd,
-			       char ret_name[BACKUP_NAME], int64_t *ret_when)
+/* *ret_when: as the name says it; 0 for what a peer keeps. */
+static struct error *newest_in(struct keeper *k, const struct place *p, int *ret_fd, char *ret_name,
+			       size_t size, int64_t *ret_when)
 {
-	char path[RECOVERY_PLACE];
+	char path[RECOVERY_PLACE], name[BACKUP_NAME];
 
-	ENSURE(p->kind == PLACE_FOLDER, error_new(ERR_NOT_FOUND, "-"));
+	*ret_when = 0;
+	if (p->kind == PLACE_PEER) {
+		snprintf(ret_name, size, "%.8s", p->where);
+		return peer_place_fetch(k->app, p->where, ret_fd);
+	}
 	TRY(stick_path(k->app, p->where, path, sizeof(path)));
 	stick_open_for_reading(k->app, path); /* when it was plugged in and is not open */
-	return folder_newest(secret_pubkey(k->app->self), path, ret_fd, ret_name, ret_when);
+	TRY(folder_newest(secret_pubkey(k->app->self), path, env_now(k->app->env), ret_fd, name,
+			  ret_when));
+	snprintf(ret_name, size, "%.900s/%s", p->where, name);
+	return NULL;
 }
 
-/* The newest in any folder; when there is none, what a peer keeps. */
-static struct error *find_newest(struct keeper *k, const struct places *all, int *ret_fd,
-				 char *ret_name, size_t size)
+/* Was a newer one than this made there, and is gone? Then somebody must know. */
+static struct error *check_newest(struct keeper *k, const struct place *p, const char *name,
+				  int64_t when)
 {
-	int64_t best = 0, when;
-	struct error *last = NULL;
-	char name[BACKUP_NAME];
+	int64_t last = p->whole_ms > p->small_ms ? p->whole_ms : p->small_ms;
 
-	*ret_fd = -1;
+	/* (A clock that was wrong then says nothing.) */
+	ENSURE(!when || last > env_now(k->app->env) || backup_when_ms(when) / 1000 >= last / 1000,
+	       error_new(ERR_NOT_FOUND,
+			 N_("%s is the newest backup at its place, but a newer one was made there and is"
+			    " gone. Is it the right disk or stick?"),
+			 name));
+	return NULL;
+}
+
+/* Whose turn it is comes first: who was tried out longest ago. Folders before peers, for a whole backup is
+ * only there. */
+static int by_turn(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (x->proved_ms != y->proved_ms)
+		return x->proved_ms < y->proved_ms ? -1 : 1;
+	return x->id < y->id ? -1 : 1;
+}
+
+/* The newest at the place whose turn it is, of those that can be reached and have one. */
+static struct error *find_newest(struct keeper *k, struct places *all, struct proof_note *ret,
+				 int *ret_fd)
+{
+	struct recovery_state *s = &ret->state;
+	struct error *first = NULL;
+	int64_t when;
+
+	for (size_t i = 0; i < all->n; i++) /* by a clock that was wrong */
+		if (all->list[i].proved_ms > s->proved_ms)
+			all->list[i].proved_ms = 0;
+	qsort(all->list, all->n, sizeof(*all->list), by_turn);
 	for (size_t i = 0; i < all->n; i++) {
-		int fd;
-		struct error *e = newest_in(k, &all->list[i], &fd, name, &when);
+		const struct place *p = &all->list[i];
+		struct error *e;
 
-		if (e) {
+		if (!p->small_ms && !p->whole_ms)
+			continue;
+		e = newest_in(k, p, ret_fd, s->proof_of, sizeof(s->proof_of), &when);
+		if (!e) {
+			error_free(first);
+			ret->place = p->id;
+			return check_newest(k, p, s->proof_of, when);
+		}
+		if (first) /* another may have one */
 			error_free(e);
-			continue;
-		}
-		if (when <= best) {
-			close(fd);
-			continue;
-		}
-		if (*ret_fd >= 0)
-			close(*ret_fd);
-		*ret_fd = fd;
-		best = when;
-		snprintf(ret_name, size, "%.900s/%s", all->list[i].where, name);
+		else
+			first = e;
 	}
-	for (size_t i = 0; i < all->n && *ret_fd < 0; i++)
-		if (all->list[i].kind == PLACE_PEER) {
-			struct error *e = peer_place_fetch(k->app, all->list[i].where, ret_fd);
-
-			if (e) /* another may have one */
-				error_replace(&last, e);
-			else
-				snprintf(ret_name, size, "%.8s", all->list[i].where);
-		}
-	if (*ret_fd >= 0) {
-		error_free(last);
-		return NULL;
-	}
-	return last ? last : error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
+	return first ? first : error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
 }
 
-static void prove(struct keeper *k, const struct places *all)
+static void prove(struct keeper *k, struct places *all)
 {
-	struct recovery_state s = {.proved_ms = env_now(k->app->env)};
+	struct proof_note n = {.state.proved_ms = env_now(k->app->env)};
+	struct recovery_state *s = &n.state;
 	_cleanup_(error_freep) struct error *e = NULL;
+	_cleanup_(closep) int fd = -1;
 	struct proof p = {0};
-	int fd = -1;
 
 	set_at_work(k, 2);
-	e = find_newest(k, all, &fd, s.proof_of, sizeof(s.proof_of));
+	e = find_newest(k, all, &n, &fd);
 	if (!e)
-		e = proof_run(k->app, fd, s.proof_of, &p);
-	if (fd >= 0)
-		close(fd);
+		e = proof_run(k->app, fd, s->proof_of, &p);
 	if (e)
-		snprintf(s.proof_problem, sizeof(s.proof_problem), "%s", error_stored(e));
-	s.proof_entries = (int64_t)p.entries;
-	s.proof_compared = p.compared;
+		snprintf(s->proof_problem, sizeof(s->proof_problem), "%s", error_stored(e));
+	s->proof_entries = (int64_t)p.entries;
+	s->proof_compared = p.compared;
 	if (!error_is(e, ERR_STOPPED))
-		error_free(writer_run(k->app->writer, proof_job, &s));
+		error_free(writer_run(k->app->writer, proof_job, &n));
 	set_at_work(k, 0);
 }
 

@@ -12,15 +12,22 @@ bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every
 	return late && may_try;
 }
 
-void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
-		 char out[BACKUP_NAME])
+static struct tm name_time(int64_t now_ms)
 {
 	time_t t = (time_t)(now_ms / 1000);
 	struct tm tm = {0};
-	char when[32];
 
 	if (!gmtime_r(&t, &tm) || tm.tm_year < 70 || tm.tm_year > 8099)
 		tm = (struct tm){.tm_year = 70, .tm_mday = 1};
+	return tm;
+}
+
+void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
+		 char out[BACKUP_NAME])
+{
+	struct tm tm = name_time(now_ms);
+	char when[32];
+
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", &tm);
 	snprintf(out, BACKUP_NAME, "lliure-%.8s-%.5s-%.15s.backup", ID_SHORT(box), scopes[scope],
 		 when);
@@ -57,7 +64,29 @@ bool backup_name_parse(const char *name, const struct pubkey *box, enum backup_s
 	return false;
 }
 
-void backup_rotate(const struct pubkey *box, char names[][BACKUP_NAME], size_t n, bool *ret_remove)
+int64_t backup_when_ms(int64_t when)
+{
+	struct tm tm = {.tm_year = (int)(when / 10000000000) - 1900,
+			.tm_mon = (int)(when / 100000000 % 100) - 1,
+			.tm_mday = (int)(when / 1000000 % 100),
+			.tm_hour = (int)(when / 10000 % 100),
+			.tm_min = (int)(when / 100 % 100),
+			.tm_sec = (int)(when % 100)};
+
+	return (int64_t)timegm(&tm) * 1000;
+}
+
+int64_t backup_order(int64_t when, int64_t now_ms)
+{
+	struct tm tm = name_time(now_ms);
+	int64_t now = ((tm.tm_year + 1900) * 10000LL + (tm.tm_mon + 1) * 100 + tm.tm_mday) * 1000000 +
+		      tm.tm_hour * 10000 + tm.tm_min * 100 + tm.tm_sec;
+
+	return when > now ? -when : when;
+}
+
+void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
+		   bool *ret_remove)
 {
 	for (size_t i = 0; i < n; i++) {
 		enum backup_scope scope, other;
@@ -69,7 +98,7 @@ void backup_rotate(const struct pubkey *box, char names[][BACKUP_NAME], size_t n
 			continue;
 		for (size_t k = 0; k < n; k++)
 			newer += backup_name_parse(names[k], box, &other, &its) && other == scope &&
-				 its > when;
+				 backup_order(its, now_ms) > backup_order(when, now_ms);
 		ret_remove[i] =
 			newer >= (scope == BACKUP_SMALL ? BACKUP_KEEP_SMALL : BACKUP_KEEP_WHOLE);
 	}

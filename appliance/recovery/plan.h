@@ -20,10 +20,18 @@ bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every
 
 void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
 		 char out[BACKUP_NAME]);
-/* Is it one of ours? *ret_when: 20261125031007, to order them by. */
+/* Is it one of ours? *ret_when: 20261125031007, as the name says it. */
 bool backup_name_parse(const char *name, const struct pubkey *box, enum backup_scope *ret_scope,
 		       int64_t *ret_when);
+/* The same time in milliseconds since 1970. */
+int64_t backup_when_ms(int64_t when);
 
-/* Of the names, mark those to remove: all but the newest BACKUP_KEEP_… of each scope. Names that
- * are not ours are never marked. */
-void backup_rotate(const struct pubkey *box, char names[][BACKUP_NAME], size_t n, bool *ret_remove);
+/* Grows from older to newer. A name that is dated later than now_ms was given by a clock that was wrong, or
+ * by somebody else: it is older than any that is not, for it must neither push out what is made from now on
+ * nor be what is tried out. */
+int64_t backup_order(int64_t when, int64_t now_ms);
+
+/* Of the names, mark those to remove: all but the newest BACKUP_KEEP_… of each scope, so that the one
+ * that was made at now_ms always stays. Names that are not ours are never marked. */
+void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
+		   bool *ret_remove);

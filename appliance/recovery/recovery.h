@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The care that a box takes of its own death: backups by themselves to the places a volunteer
- * chose (a folder of a disk or stick, a peer that agreed), the newest of them tried out every
- * month, and what there is to tell about it. Rows in local.db.
+ * chose (a folder of a disk or stick, a peer that agreed), the newest at one place after the other
+ * tried out every month, and what there is to tell about it. Rows in local.db.
  *
  * Reading and writing rows: like any feature, with a conn; writing on the writer.
  */
@@ -22,6 +22,7 @@ struct place {
 	int64_t added_ms;
 	/* the newest of each scope that is there, and the last try */
 	int64_t small_ms, whole_ms, tried_ms;
+	int64_t proved_ms; /* the newest there was restored, and was right; 0: never */
 	char problem[RECOVERY_TEXT]; /* of the last try; "" when it went well */
 };
 typedef struct error *place_fn(void *ctx, const struct place *p);
@@ -33,6 +34,9 @@ struct error *place_remove(struct conn *c, int64_t id) MUST;
 /* scope of what was tried; problem NULL: it went well. */
 struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, int64_t now_ms,
 			 const char *problem) MUST;
+
+/* On the writer: the newest backup there was tried out. */
+struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms) MUST;
 
 /* The last time a backup was tried out, and the last sheets. */
 struct recovery_state {

@@ -69,13 +69,15 @@ static struct error *add_place(void *ctx, const struct place *p)
 	struct listing *l = ctx;
 	bool peer = p->kind == PLACE_PEER;
 	json_t *row = json_pack(
-		"{s:I, s:s, s:b, s:s, s:b, s:n, s:n, s:n, s:n}", "id", (json_int_t)p->id, "name",
+		"{s:I, s:s, s:b, s:s, s:b, s:n, s:n, s:n, s:n, s:n, s:n}", "id", (json_int_t)p->id, "name",
 		peer ? peer_name(l->r, p->where) : p->where, "peer", peer, "problem",
 		request_stored_text(l->r, p->problem),
-		"ok", p->tried_ms && !*p->problem, "small", "small_text", "whole", "whole_text");
+		"ok", p->tried_ms && !*p->problem, "small", "small_text", "whole", "whole_text",
+		"proved", "proved_text");
 
 	set_date(l->r, row, "small", p->small_ms);
 	set_date(l->r, row, "whole", p->whole_ms);
+	set_date(l->r, row, "proved", p->proved_ms);
 	json_array_append_new(l->places, row);
 	l->any = true;
 	return NULL;
@@ -168,11 +170,16 @@ static void drop_chosen(json_t *folders, const json_t *places)
 
 static json_t *proof_json(struct request *r, const struct recovery_state *s)
 {
+	const char *name = strrchr(s->proof_of, '/');
+	enum backup_scope scope;
+	int64_t when;
 	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", s->proof_of, "problem",
 			      request_stored_text(r, s->proof_problem), "entries", (json_int_t)s->proof_entries, "ok",
 			      !*s->proof_problem, "compared", s->proof_compared);
 
 	set_date(r, o, "date", s->proved_ms);
+	if (name && backup_name_parse(name + 1, secret_pubkey(request_app(r)->self), &scope, &when))
+		set_date(r, o, "made", backup_when_ms(when));
 	return o;
 }
 

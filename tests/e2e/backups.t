@@ -45,9 +45,29 @@ ok "old ones go: four whole ones stay" until_ok 30 eval '[ $(ls "$T/disks/one" |
 until_ok 10 eval '! state a | grep -q backing_up'
 is "and what is not ours stays" "$(cat "$T/disks/one/letter.txt" "$T/disks/one/lliure-other.backup")" "$(printf 'mine\nmine')"
 
+# --- a clock that once was wrong, or a stick with forged names ---
+YEAR=$(date -u +%Y)
+at_rest() { until_ok 30 eval '! state a | grep -qE "backing_up|proving"'; }
+rm -f "$T"/disks/one/lliure-"${KEY:0:8}"-whole-2025*
+for d in 01 02 03 04 05 06 07; do for s in small whole; do echo later >"$T/disks/one/lliure-${KEY:0:8}-$s-210601$d-030000.backup"; done; done
+sleep 1.1 # their names have seconds
+post a /admin/recovery/now -d '' >/dev/null
+at_rest
+ok "what is made stays beside names of the year 2106" eval 'for s in small whole; do ls "$T/disks/one" | grep -q "$s-$YEAR" || exit 1; done'
+is "which are as few as ever" "$(ls "$T/disks/one" | grep -cE -- '-(whole|small)-')" 11
+mkdir "$T/hidden"
+mv "$T"/disks/one/lliure-"${KEY:0:8}"-*-"$YEAR"* "$T/hidden"
+echo old >"$T/disks/one/lliure-${KEY:0:8}-small-20250106-030000.backup"
+post a /admin/recovery/prove -d '' >/dev/null
+ok "that the newest is gone is found out" until_ok 30 state_is a proof.ok False
+ok "and said in words" eval 'state a | grep -q "a newer one was made there"'
+mv "$T"/hidden/* "$T/disks/one"
+rm -f "$T"/disks/one/lliure-"${KEY:0:8}"-*-2106*
+
 # --- tried out ---
 post a /admin/recovery/prove -d '' >/dev/null
 ok "the newest is tried out, and is right" until_ok 30 state_is a proof.ok True
+ok "with its date, there and at its place" eval 'state a | grep -q "\"made\":\"$YEAR" && state a | grep -q "\"proved\":\"$YEAR"'
 ok "its digests were compared" state_is a proof.compared True
 ok "nothing of the trial is left" until_ok 10 [ ! -e "$T/a/proof.tmp" ]
 NEWEST=$(ls "$T"/disks/one/lliure-"${KEY:0:8}"-whole-2026* "$T"/disks/one/lliure-"${KEY:0:8}"-small-2026* 2>/dev/null | sed 's/.*-\([0-9]*-[0-9]*\).backup/\1 &/' | sort | tail -1 | cut -d' ' -f2)

@@ -89,7 +89,7 @@ static void keeps_seven_small_and_four_whole(void **state)
 			age[i] = age[k];
 			age[k] = was;
 		}
-		backup_rotate(key, names, 44, gone);
+		backup_rotate(key, NOON, names, 44, gone);
 		for (int i = 0; i < 44; i++) {
 			bool is_small = strstr(names[i], "-small-"), is_ours = names[i][1] == 'l';
 
@@ -103,6 +103,60 @@ static void keeps_seven_small_and_four_whole(void **state)
 		assert_int_equal(small, 7);
 		assert_int_equal(whole, 4);
 	}
+	secret_free(box);
+}
+
+/* Seven and four that a clock in 2106 dated, or that somebody else put there: what is made now stays, comes
+ * to be the newest, and pushes them out in time. */
+static void names_from_the_future_push_nothing_out(void **state)
+{
+	struct secret *box = test_key(1);
+	const struct pubkey *key = secret_pubkey(box);
+	char names[12][BACKUP_NAME];
+	bool gone[12];
+	int64_t now = NOON, when;
+	enum backup_scope scope;
+
+	for (int i = 0; i < 11; i++)
+		backup_name(key, i < 7 ? BACKUP_SMALL : BACKUP_WHOLE,
+			    4300000000000 + i * BACKUP_DAY_MS, names[i]);
+	backup_rotate(key, NOON, names, 11, gone);
+	for (int i = 0; i < 11; i++)
+		assert_false(gone[i]);
+	for (int day = 0; day < 20; day++, now += BACKUP_DAY_MS) {
+		int left = 0, future = 0, lost = -1;
+		int64_t newest;
+
+		backup_name(key, BACKUP_SMALL, now, names[11]);
+		assert_true(backup_name_parse(names[11], key, &scope, &newest));
+		backup_rotate(key, now, names, 12, gone);
+		assert_false(gone[11]);
+		for (int i = 0; i < 12; i++) {
+			assert_true(backup_name_parse(names[i], key, &scope, &when));
+			left += scope == BACKUP_SMALL && !gone[i];
+			future += scope == BACKUP_SMALL && !gone[i] && backup_when_ms(when) > now;
+			if (gone[i])
+				lost = i;
+			if (i < 11)
+				assert_true(backup_order(when, now) < backup_order(newest, now));
+		}
+		assert_int_equal(left, BACKUP_KEEP_SMALL);
+		assert_int_equal(future, day < 6 ? 6 - day : 0);
+		memcpy(names[lost], names[11], BACKUP_NAME);
+	}
+	secret_free(box);
+}
+
+static void a_name_s_time_is_that_of_the_clock(void **state)
+{
+	struct secret *box = test_key(1);
+	enum backup_scope scope;
+	char name[BACKUP_NAME];
+	int64_t when;
+
+	backup_name(secret_pubkey(box), BACKUP_WHOLE, NOON + 999, name);
+	assert_true(backup_name_parse(name, secret_pubkey(box), &scope, &when));
+	assert_int_equal(backup_when_ms(when), NOON);
 	secret_free(box);
 }
 
@@ -133,6 +187,8 @@ int main(void)
 		cmocka_unit_test(a_clock_that_went_back_does_not_stop_it),
 		cmocka_unit_test(knows_its_own_names_and_no_others),
 		cmocka_unit_test(keeps_seven_small_and_four_whole),
+		cmocka_unit_test(names_from_the_future_push_nothing_out),
+		cmocka_unit_test(a_name_s_time_is_that_of_the_clock),
 		cmocka_unit_test(the_first_run_never_goes_back_and_ends_at_a_hundred),
 	};
 
