@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# Who may ask for what: the real polkit with the image's rule file, the real NetworkManager that asks it, and
-# the daemon's user, who is nobody otherwise.
+# Who may ask for what: the real polkit with the image's rule file, the real NetworkManager that asks it, the
+# system bus's own rules with the image's, the real RAUC behind them, and the daemon's user, who is nobody otherwise.
 SOURCE=${SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
 BUILD=${BUILD:-$SOURCE/build/release}
 . "$SOURCE/tests/net/lib.sh"
 net_can || net_skip
 polkitd=/usr/lib/polkit-1/polkitd
-for tool in NetworkManager nmcli dnsmasq pkcheck $polkitd; do
+for tool in NetworkManager nmcli dnsmasq pkcheck rauc $polkitd; do
 	command -v $tool >/dev/null || { net_why="there is no $tool"; net_skip; }
 done
 getent passwd polkitd >/dev/null || { net_why="there is no user polkitd"; net_skip; }
@@ -70,6 +70,53 @@ ok "no unit that is not named" may_not $units
 ok "no unit files" may_not org.freedesktop.systemd1.manage-unit-files
 ok "no switching off" may_not org.freedesktop.login1.power-off
 ok "no switching all networks off" may_not org.freedesktop.NetworkManager.enable-disable-network
+ok "nor to stay when its service has ended" may_not org.freedesktop.login1.set-self-linger
+ok "nor to keep others from switching off" may_not org.freedesktop.login1.inhibit-block-shutdown
+ok "nor to change NetworkManager's own settings" may_not org.freedesktop.NetworkManager.reload
+{ as nobody sleep 61 & } 2>/dev/null
+within 5 net_in box pgrep -u nobody -f '^sleep 61$'
+pid=$(net_in box pgrep -u nobody -f '^sleep 61$')
+ok "and nobody else may stay either" may_not org.freedesktop.login1.set-self-linger
+ok "nor look for networks" may_not org.freedesktop.NetworkManager.wifi.scan
+
+# RAUC asks no polkit: who may speak to it is decided by the bus. A bus with the system's own rules, RAUC's as
+# Debian 13 has them, and the image's.
+cat >"$NET_DIR/rauc.conf" <<'C'
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <policy context="default"><allow send_destination="de.pengutronix.rauc"/></policy>
+  <policy user="root"><allow own="de.pengutronix.rauc"/></policy>
+</busconfig>
+C
+real=/usr/share/dbus-1/system.d/de.pengutronix.rauc.conf
+[ ! -e $real ] || cp $real "$NET_DIR/rauc.conf"
+printf '[system]\ncompatible=x\nbootloader=noop\n[keyring]\npath=/dev/null\n[slot.rootfs.0]\ndevice=/dev/null\ntype=raw\nbootname=A\n' \
+	>"$NET_DIR/rauc.system"
+net_in box sh -ec '
+	mkdir -p /run/bus /run/bus.rules
+	mount -t tmpfs none /usr/share/dbus-1/system.d
+	cp "$1/rauc.conf" /usr/share/dbus-1/system.d/de.pengutronix.rauc.conf
+	cp "$2"/image/files/etc/dbus-1/system.d/*.conf /run/bus.rules 2>/dev/null || :
+	mount --bind /run/bus.rules /etc/dbus-1/system.d' sh "$NET_DIR" "$SOURCE"
+net_bg box dbus-daemon --config-file=/usr/share/dbus-1/system.conf --address=unix:path=/run/bus/socket --nofork --nopidfile
+within 10 net_in box test -S /run/bus/socket
+net_bg box env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/bus/socket rauc --conf="$NET_DIR/rauc.system" --override-boot-slot=A service
+rauc_is_there() { net_in box busctl --address=unix:path=/run/bus/socket call org.freedesktop.DBus / org.freedesktop.DBus \
+	NameHasOwner s de.pengutronix.rauc | grep -q true; }
+within 10 rauc_is_there || net_fail "RAUC did not start"
+rauc() { # USER METHOD ARGUMENTS…
+	local u=$1
+	shift
+	as "$u" busctl --address=unix:path=/run/bus/socket call de.pengutronix.rauc / de.pengutronix.rauc.Installer "$@"
+}
+refused() { ! rauc "$@" 2>"$NET_DIR/err" && grep -q 'Access denied' "$NET_DIR/err" || { cat "$NET_DIR/err"; return 1; }; }
+heard() { rauc "$@" 2>"$NET_DIR/err" || ! grep -q 'Access denied' "$NET_DIR/err" || { cat "$NET_DIR/err"; return 1; }; }
+older='/run/old.raucb 1 ignore-compatible b true'
+ok "the daemon's user may not install by itself" refused lliure InstallBundle 'sa{sv}' $older
+ok "nor call a system bad" refused lliure Mark ss bad booted
+ok "nor may anybody else" refused nobody Mark ss bad booted
+ok "root is heard" heard root Mark ss bad booted
 
 echo "1..$n"
 exit "$failed"
