@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Terms in forms, and what somebody will see by them. */
+#include "appliance/files/files.h"
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/peers/peer_pages_priv.h"
@@ -107,9 +108,11 @@ struct preview {
 	struct request *r;
 	const struct pubkey *key;
 	const struct peer_terms *t;
-	json_t *shown, *hidden;
+	json_t *shown, *sealed, *hidden;
 	/* of the space in hand */
-	json_int_t topics, posts, docs, people;
+	json_int_t topics, posts, docs, files, people;
+	uint64_t bytes; /* of the files */
+	bool carries;	/* it gets the space sealed */
 	const char *names;
 	struct newest newest[TITLES];
 };
@@ -148,6 +151,15 @@ static struct error *see_doc(void *ctx, const struct doc *d)
 	return NULL;
 }
 
+static struct error *see_file(void *ctx, const struct file *f, const struct file_version *v)
+{
+	struct preview *p = ctx;
+
+	p->files++;
+	p->bytes += v->size;
+	return NULL;
+}
+
 static struct error *see_member(void *ctx, const struct member *m)
 {
 	struct preview *p = ctx;
@@ -168,21 +180,39 @@ static struct error *see_space(struct preview *p, const struct space_info *s)
 	struct conn *c = request_conn(p->r);
 	json_t *row, *titles;
 
-	p->topics = p->posts = p->docs = p->people = 0;
+	p->topics = p->posts = p->docs = p->files = p->people = 0;
+	p->bytes = 0;
 	p->names = "";
 	memset(p->newest, 0, sizeof(p->newest));
 	TRY(forum_each(c, &s->id, see_forum, p));
 	TRY(doc_each(c, request_arena(p->r), &s->id, see_doc, p));
+	TRY(file_each(c, request_arena(p->r), &s->id, see_file, p));
 	TRY(member_each(c, &s->id, see_member, p));
 	titles = json_array();
 	for (size_t i = 0; i < TITLES && p->newest[i].title; i++)
 		json_array_append_new(titles, json_string(p->newest[i].title));
-	row = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:b}", "id", ID(&s->id), "name",
-			s->name, "topics", p->topics, "posts", p->posts, "docs", p->docs, "people",
+	row = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:o, s:b}", "id", ID(&s->id),
+			"name", s->name, "topics", p->topics, "posts", p->posts, "docs", p->docs,
+			"files", p->files, "files_text", request_size_text(p->r, p->bytes), "people",
 			p->people, "names", p->names, "titles", titles, "any_titles",
 			json_array_size(titles) > 0);
 	json_array_append_new(p->shown, row);
 	return NULL;
+}
+
+static struct error *look_for_carrier(void *ctx, const struct admitted *a)
+{
+	struct preview *p = ctx;
+
+	p->carries = p->carries || (a->carry && pubkey_eq(&a->key, p->key));
+	return NULL;
+}
+
+/* A private space whose box only carries it: there is nothing in it that its people will see. */
+static void see_sealed(struct preview *p, const struct space_info *s)
+{
+	json_array_append_new(p->sealed,
+			      json_pack("{s:s, s:s}", "id", ID(&s->id), "name", s->name));
 }
 
 static struct error *look_at_space(void *ctx, const struct space_info *s)
@@ -190,11 +220,18 @@ static struct error *look_at_space(void *ctx, const struct space_info *s)
 	struct preview *p = ctx;
 	bool may = !s->is_private;
 
+	p->carries = false;
 	if (p->key)
 		TRY(peers_may_see(request_conn(p->r), p->key, &s->id, &may));
+	if (p->key && s->is_private)
+		TRY(admitted_each(request_conn(p->r), &s->id, look_for_carrier, p));
 	if (may && peer_terms_ways(p->t, &s->id) & PEER_GIVE &&
-	    !peer_terms_over(p->t->until_ms, env_now(request_app(p->r)->env)))
-		return see_space(p, s);
+	    !peer_terms_over(p->t->until_ms, env_now(request_app(p->r)->env))) {
+		if (!p->carries)
+			return see_space(p, s);
+		see_sealed(p, s);
+		return NULL;
+	}
 	json_array_append_new(p->hidden, json_pack("{s:s, s:s, s:b}", "id", ID(&s->id), "name",
 						   s->name, "is_private", s->is_private));
 	return NULL;
@@ -203,18 +240,23 @@ static struct error *look_at_space(void *ctx, const struct space_info *s)
 struct error *terms_preview(struct request *r, const struct pubkey *key, const struct peer_terms *t,
 			    json_t **ret)
 {
-	struct preview p = {
-		.r = r, .key = key, .t = t, .shown = json_array(), .hidden = json_array()};
+	struct preview p = {.r = r,
+			    .key = key,
+			    .t = t,
+			    .shown = json_array(),
+			    .sealed = json_array(),
+			    .hidden = json_array()};
 	bool ended = peer_terms_over(t->until_ms, env_now(request_app(r)->env));
 	struct error *e = space_each(request_conn(r), look_at_space, &p);
 
 	if (e) {
 		json_decref(p.shown);
+		json_decref(p.sealed);
 		json_decref(p.hidden);
 		return e;
 	}
-	*ret = json_pack("{s:o, s:o, s:b, s:b}", "shown", p.shown, "hidden", p.hidden, "others",
-			 !ended && t->others & PEER_GIVE, "ended", ended);
+	*ret = json_pack("{s:o, s:o, s:o, s:b, s:b}", "shown", p.shown, "sealed", p.sealed,
+			 "hidden", p.hidden, "others", !ended && t->others & PEER_GIVE, "ended", ended);
 	return NULL;
 }
 

@@ -5,39 +5,10 @@
 enum { LARGE = 300 * 1000 };
 static struct site site;
 
-/* As a browser sends a form with a file. */
 static struct reply send_file(enum site_person who, const char *path, const char *name,
 			      const void *bytes, size_t n, const char *title)
 {
-	struct reply r = {.status = 0};
-	CURL *c = curl_easy_init();
-	curl_mime *form = curl_mime_init(c);
-	curl_mimepart *part = curl_mime_addpart(form);
-	struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
-	char url[400], bearer[200];
-
-	curl_mime_name(part, "title");
-	curl_mime_data(part, title, CURL_ZERO_TERMINATED);
-	part = curl_mime_addpart(form);
-	curl_mime_name(part, "file");
-	curl_mime_filename(part, name);
-	curl_mime_type(part, "text/html"); /* what the sender claims is not believed */
-	curl_mime_data(part, bytes, n);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", http_port(site.http), path);
-	snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", site.tokens[who]);
-	headers = curl_slist_append(headers, bearer);
-	curl_easy_setopt(c, CURLOPT_URL, url);
-	curl_easy_setopt(c, CURLOPT_MIMEPOST, form);
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, &r.body);
-	assert_int_equal(curl_easy_perform(c), CURLE_OK);
-	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &r.status);
-	r.json = json_loadb((const char *)r.body.p, r.body.n, 0, NULL);
-	curl_mime_free(form);
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(c);
-	return r;
+	return site_send_file(&site, who, path, name, bytes, n, title);
 }
 
 struct got {

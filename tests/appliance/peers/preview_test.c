@@ -7,7 +7,7 @@
 
 static struct site site;
 static struct hash space;
-static struct pubkey peer, ally;
+static struct pubkey peer, ally, carrier;
 
 static void write_in(const char *place, const char *title)
 {
@@ -27,6 +27,16 @@ static void write_doc(const char *place, const char *name)
 	snprintf(path, sizeof(path), "/library%s", place);
 	site_say(&site, REMEI, path,
 	    json_pack("{s:s, s:s, s:s}", "path", name, "title", name, "text", "Secret"), NULL);
+}
+
+static void send_file(void)
+{
+	char bytes[2000];
+
+	memset(bytes, 'x', sizeof(bytes));
+	_cleanup_(reply_release) struct reply r =
+		site_send_file(&site, REMEI, "/files", "plan.txt", bytes, sizeof(bytes), "Plan");
+	assert_in_range(r.status, 200, 303);
 }
 
 static struct reply preview_of(const struct pubkey *key)
@@ -75,6 +85,8 @@ static void it_counts_what_is_there(void **state)
 	assert_int_equal(number(row, "topics"), 7);
 	assert_int_equal(number(row, "posts"), 14);
 	assert_int_equal(number(row, "docs"), 2);
+	assert_int_equal(number(row, "files"), 1);
+	assert_string_equal(json_string_value(json_object_get(row, "files_text")), "2.0 kB");
 	assert_int_equal(number(row, "people"), 3);
 	assert_non_null(strstr(json_string_value(json_object_get(row, "names")), "joan"));
 	/* The five newest, the newest first. */
@@ -117,6 +129,19 @@ static void a_private_community_is_shown_only_when_its_box_was_admitted(void **s
 	assert_int_equal(number(row, "docs"), 1);
 	assert_null(row_of(&admitted, "hidden", &space));
 	assert_told_as_given(&admitted, &ally);
+}
+
+/* It is given the space, and its people will see nothing that is in it. */
+static void who_only_carries_it_sees_that_it_is_sealed(void **state)
+{
+	_cleanup_(reply_release) struct reply r = preview_of(&carrier);
+
+	assert_null(row_of(&r, "shown", &space));
+	assert_null(row_of(&r, "hidden", &space));
+	assert_non_null(row_of(&r, "sealed", &space));
+	assert_non_null(row_of(&r, "shown", &site.space));
+	assert_null(memmem(buf_str(&r.body), r.body.n, "Secret", strlen("Secret")));
+	assert_true(peers_ways(site.app, &carrier, &space) & PEER_GIVE);
 }
 
 static void who_may_not_read_the_private_community_is_not_told_of_it(void **state)
@@ -163,7 +188,7 @@ static void fill(void)
 				  .is_private = true,
 				  .steward = site.steward,
 				  .steward_name = "remei"};
-	struct secret *a = test_key(600), *b = test_key(601);
+	struct secret *a = test_key(600), *b = test_key(601), *d = test_key(602);
 	struct peers_approval box = {.address = "127.0.0.1:9", .name = "Casal"};
 	char place[20], title[20];
 
@@ -173,6 +198,7 @@ static void fill(void)
 	}
 	write_doc("", "guide");
 	write_doc("", "rules");
+	send_file();
 	assert_ok(spaces_found(site.app, &what, &space));
 	snprintf(place, sizeof(place), "@%.8s", ID(&space));
 	write_in(place, "Secret plan");
@@ -182,9 +208,13 @@ static void fill(void)
 	assert_ok(peers_approve(site.app, &box));
 	box.key = ally = *secret_pubkey(b);
 	assert_ok(peers_approve(site.app, &box));
-	assert_ok(spaces_admit(site.app, &space, &ally, "ally", ADMIT_CARRY, site.steward));
+	assert_ok(spaces_admit(site.app, &space, &ally, "ally", ADMIT_READ, site.steward));
+	box.key = carrier = *secret_pubkey(d);
+	assert_ok(peers_approve(site.app, &box));
+	assert_ok(spaces_admit(site.app, &space, &carrier, "carrier", ADMIT_CARRY, site.steward));
 	secret_free(a);
 	secret_free(b);
+	secret_free(d);
 }
 
 static int open_site(void **state)
@@ -206,6 +236,7 @@ int main(void)
 		cmocka_unit_test(it_counts_what_is_there),
 		cmocka_unit_test(who_may_not_read_the_private_community_is_not_told_of_it),
 		cmocka_unit_test(a_private_community_is_shown_only_when_its_box_was_admitted),
+		cmocka_unit_test(who_only_carries_it_sees_that_it_is_sealed),
 		cmocka_unit_test(the_terms_are_heeded),
 	};
 
