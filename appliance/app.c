@@ -4,6 +4,7 @@
 #include "appliance/carry/sieve.h"
 #include "appliance/config/config.h"
 #include "appliance/migration.h"
+#include "appliance/page/language.h"
 #include "appliance/peers/peers.h"
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -183,6 +184,17 @@ struct error *app_read_name(struct app *a)
 	TRY(app_conn(a, &c));
 	TRY(config_get(c, SETTING_NAME, name));
 	snprintf(a->name, sizeof(a->name), "%.*s", LIMIT_NAME, name);
+	return NULL;
+}
+
+struct error *app_read_language(struct app *a)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	char code[SETTING_MAX + 1];
+
+	TRY(app_conn(a, &c));
+	TRY(config_get(c, SETTING_LANGUAGE, code));
+	a->speaks = languages_find(a->languages, code);
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
 
 struct templates; /* appliance/page/templates.h */
 struct languages; /* appliance/page/language.h */
+struct language;
 struct sync;
 struct carry;
 struct sieves;
@@ -26,6 +27,7 @@ struct app_box {
 	char avahi[BOX_PATH];	/* its socket */
 	char network[BOX_PATH]; /* what dnsmasq reads of us */
 	char label[BOX_PATH];	/* the words of the label and the screen */
+	char zones[BOX_PATH];	/* of time */
 	char sys[BOX_PATH], proc[BOX_PATH];
 };
 
@@ -46,6 +48,8 @@ struct app {
 	struct peers *peers; /* what sync/ asks of us about peers */
 	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;
+	/* The house's own: of a reader whose device asks for none of ours. NULL: nobody has said. */
+	_Atomic(const struct language *) speaks;
 	struct password_cost password_cost;
 	struct sieves *sieves; /* helpers that read foreign files (appliance/carry/sieve.h) */
 	/* Begin again, soon: this box has another key now. NULL when not serving. */

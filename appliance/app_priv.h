@@ -30,3 +30,5 @@ void app_whereabouts(const char *dir, char *out, size_t n);
  * Written into the folder (`format`) when the box is opened. */
 struct error *app_format(struct app *a, int64_t *ret) MUST;
 struct error *app_read_name(struct app *a) MUST;
+/* The house's language, when its languages are loaded; after it was set. */
+struct error *app_read_language(struct app *a) MUST;

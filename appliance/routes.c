@@ -19,6 +19,7 @@
 #include "appliance/peers/receipt_pages.h"
 #include "appliance/portal/portal_pages.h"
 #include "appliance/partial/partial_pages.h"
+#include "appliance/place/place.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
 #include "appliance/setup/setup.h"
@@ -43,6 +44,7 @@ const struct route *const route_tables[] = {
 	member_routes, moderation_routes, peers_routes, peer_routes, invite_routes, search_routes,
 	conduct_routes,
 	portal_routes, network_routes,
+	place_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
 	partial_routes,

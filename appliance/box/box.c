@@ -20,6 +20,7 @@ void box_paths(const char *root, struct app_box *ret)
 	snprintf(ret->network, BOX_PATH, "%s/run/lliure-network", r);
 	snprintf(ret->label, BOX_PATH, "%s/run/lliure-label", r);
 	snprintf(ret->release, BOX_PATH, "%s/etc/os-release", r);
+	snprintf(ret->zones, BOX_PATH, "%s/usr/share/zoneinfo", r);
 }
 
 bool box_has_helper(const char *socket)

@@ -3,6 +3,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/box/box.h"
 #include "appliance/box/clock.h"
+#include "appliance/box/zone.h"
 #include "appliance/carry/carry.h"
 #include "appliance/command/cmd.h"
 #include "appliance/copy/copy.h"
@@ -115,6 +116,7 @@ static struct error *start_doors(struct daemon *d)
 				 .sockets = &d->sockets};
 
 	TRY(languages_load(assets, &d->app->languages));
+	TRY(app_read_language(d->app));
 	TRY(templates_load(assets, d->app->languages, &d->app->templates));
 	TRY(library_git_start(d->app, &d->git));
 	TRY(search_start(d->app, &d->search));
@@ -332,6 +334,7 @@ static struct error *open_app(struct daemon *d)
 static struct error *start(struct daemon *d, const sigset_t *set)
 {
 	struct error *e = setup_is_box(d->run->dir) ? NULL : setup_folder_check(d->run->dir);
+	struct app_box box;
 
 	if (!e)
 		e = command_lock(d->run->dir, &d->lock);
@@ -344,13 +347,15 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 			d->run->dir);
 	}
 	TRY(e);
+	box_paths(command_option(d->run, "--box"), &box);
+	box_zone_begin(&box);
 	if (!setup_is_box(d->run->dir))
 		TRY(first_run(d, set));
 	d->clock = open_clock(d->run->dir);
 	TRY(open_app(d));
 	d->app->clock = d->clock;
 	clock_sees_own(d);
-	box_paths(command_option(d->run, "--box"), &d->app->box);
+	d->app->box = box;
 	TRY(box_clock_begin(d->app));
 	d->app->portal = portal_new(d->app->env);
 	TRY(health_start(d->app, &d->app->health));

@@ -28,7 +28,7 @@ static const struct {
 	size_t max;
 } settings[SETTINGS] = {
 	[SETTING_NAME] = {"name", "lliure", LIMIT_NAME},
-	[SETTING_LANGUAGE] = {"language", "ca", 8},
+	[SETTING_LANGUAGE] = {"language", "en", 8},
 	[SETTING_KEEP_DAYS] = {"keep-days", "0", 8},
 	[SETTING_ALIVE] = {"alive", "0", 20},
 	[SETTING_KEEP_BLOBS] = {"keep-blobs", "0", 20},

@@ -45,7 +45,8 @@ struct request *request_new(struct door_state *d, struct MHD_Connection *mhd, co
 	r->raw_path = span_str("/");
 	r->raw_query = span_str("");
 	r->host = "";
-	r->language = languages_pick(r->server->app->languages, NULL, NULL);
+	r->language = languages_pick(r->server->app->languages, NULL, NULL,
+				     r->server->app->speaks);
 	r->door = d->tls ? DOOR_HTTPS : DOOR_HTTP;
 	return r;
 }
@@ -139,7 +140,8 @@ static void pick_language(struct request *r)
 		choice = arena_strn(&r->arena, (const char *)cookie.p, cookie.n);
 	r->language = languages_pick(
 		r->server->app->languages, choice,
-		accept.n ? arena_strn(&r->arena, (const char *)accept.p, accept.n) : NULL);
+		accept.n ? arena_strn(&r->arena, (const char *)accept.p, accept.n) : NULL,
+		r->server->app->speaks);
 }
 
 static bool accepts_json(const struct request *r)

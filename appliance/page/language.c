@@ -101,7 +101,7 @@ static unsigned weight(const char *s, const char *end)
 }
 
 const struct language *languages_pick(const struct languages *l, const char *choice,
-				      const char *accept)
+				      const char *accept, const struct language *house)
 {
 	const struct language *best = languages_find(l, choice);
 	unsigned best_weight = 0, ranges = 0;
@@ -124,6 +124,8 @@ const struct language *languages_pick(const struct languages *l, const char *cho
 		}
 		accept = *end ? end + 1 : end;
 	}
+	if (!best)
+		best = house;
 	return best ? best : languages_find(l, "en");
 }
 

@@ -39,9 +39,10 @@ const struct language *languages_at(const struct languages *l, size_t i);
 const struct language *languages_find(const struct languages *l, const char *code);
 /* The reader's: `choice` (a link or cookie; NULL or an unknown code counts for nothing), else the
  * first that suits Accept-Language (RFC 9110 section 12.5.4, with weights; "ca-ES" is served by
- * "ca"; NULL when there is none), else English. Never NULL. */
+ * "ca"; NULL when there is none), else the house's own (NULL: none was chosen), else English. Never
+ * NULL. */
 const struct language *languages_pick(const struct languages *l, const char *choice,
-				      const char *accept_language);
+				      const char *accept_language, const struct language *house);
 
 const char *language_code(const struct language *l); /* "ca", for lang="" */
 const char *language_name(const struct language *l); /* "Català" */

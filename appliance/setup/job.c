@@ -84,6 +84,7 @@ static struct error *run_make(struct setup_job *j)
 	struct setup_make m = {.dir = j->dir,
 			       .env = j->env,
 			       .name = o->name,
+			       .language = *o->language ? o->language : NULL,
 			       .admin = *o->admin ? o->admin : NULL,
 			       .password = o->password,
 			       .session = *o->session ? o->session : NULL,

@@ -15,7 +15,7 @@
 #include "appliance/setup/make.h"
 #include "appliance/setup/plan.h"
 
-enum { SETUP_PEERS = 8 };
+enum { SETUP_PEERS = 8, LANGUAGE_CODE = 9 };
 
 /* What a person asked for; lives in guarded memory: it holds a password. */
 struct setup_order {
@@ -24,6 +24,7 @@ struct setup_order {
 	char admin[LIMIT_NAME + 1]; /* "": nobody yet */
 	char password[PASSWORD_MAX + 1];
 	char session[SESSION_TEXT]; /* in which they go on in the running box */
+	char language[LANGUAGE_CODE]; /* the house's; "": as in the backup, or English */
 	int door;
 	struct secret *box; /* from sheets; the order's */
 	char passphrase[PASSWORD_MAX + 1];

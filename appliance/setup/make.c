@@ -51,6 +51,8 @@ static struct error *fill(struct making *k, struct conn *c)
 	const struct setup_make *m = k->m;
 
 	TRY(config_set(c, SETTING_NAME, m->name));
+	if (m->language)
+		TRY(config_set(c, SETTING_LANGUAGE, m->language));
 	for (size_t i = 0; i < m->n_peers; i++) {
 		struct peer p = {.key = m->peers[i].key, .added_ms = env_now(c->env)};
 

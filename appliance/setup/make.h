@@ -15,6 +15,7 @@ struct setup_make {
 	const char *dir;
 	const struct env *env;
 	const char *name; /* the box's */
+	const char *language; /* the house's; NULL: nobody has said */
 	/* The first volunteer; NULL: nobody yet, serve gives out a claim link. */
 	const char *admin, *password;
 	/* The text of a session (member/session.h) in which they are signed in from the beginning,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pages of the first run. */
 #include "appliance/carry/carry.h"
+#include "appliance/place/place.h"
 #include "appliance/recovery/sheet.h"
 #include "appliance/setup/folder.h"
 #include "appliance/setup/setup_priv.h"
@@ -228,8 +229,9 @@ static json_t *form_json(struct request *r, const char *problem)
 static struct error *show_way(struct request *r, int status, const char *problem)
 {
 	const struct way *w = way_of(r);
-	json_t *context = json_pack("{s:b, s:s, s:o}", w->name, 1, "action", w->path, "form",
-				    form_json(r, problem));
+	json_t *context = json_pack("{s:b, s:s, s:o, s:o}", w->name, 1, "action", w->path, "form",
+				    form_json(r, problem), "place",
+				    place_json(r, language_code(request_language(r))));
 
 	if (w->kind == SETUP_RESTORE) {
 		json_object_set_new(context, "backups", backups_json(r));
@@ -435,10 +437,14 @@ static struct error *read_restore(struct request *r, struct setup_order *o)
 
 static struct error *read_order(struct request *r, struct setup_order *o)
 {
+	const char *language;
+
 	if (o->kind == SETUP_RESTORE)
 		return read_restore(r, o);
 	if (o->kind == SETUP_REPLACE)
 		TRY(read_sheets(r, o));
+	TRY(place_read_language(r, &language));
+	snprintf(o->language, sizeof(o->language), "%s", language ? language : "");
 	TRY(read_line(r, "name", o->name, sizeof(o->name)));
 	if (!*o->name && o->kind == SETUP_REPLACE)
 		snprintf(o->name, sizeof(o->name), "lliure");
@@ -464,6 +470,8 @@ static struct error *begin(struct request *r)
 	e = read_order(r, o);
 	if (o->kind == SETUP_JOIN && setup_seen_one(setup_of(r), field(r, "box"), &seen))
 		next = setup_meet_path(r, &seen);
+	if (!e)
+		e = place_ask_zone(r);
 	if (!e)
 		e = setup_job_start(setup_of(r)->job, STEAL(o));
 	if (!e || error_is(e, ERR_EXISTS)) {

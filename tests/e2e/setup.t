@@ -93,8 +93,9 @@ enter i
 is "a broken invitation is refused" "$(status i /setup/join --data-urlencode "csrf=$(csrf i /setup/join)" --data-urlencode name=Tercer \
 	--data-urlencode admin=neus --data-urlencode "invitation=http://x/pair/abcdef" "${PASS[@]}")" 400
 is "joining by invitation begins" "$(status i /setup/join --data-urlencode "csrf=$(csrf i /setup/join)" --data-urlencode name=Tercer \
-	--data-urlencode admin=neus --data-urlencode "invitation@$T/invitation" "${PASS[@]}")" 303
+	--data-urlencode admin=neus --data-urlencode "invitation@$T/invitation" -d language=es "${PASS[@]}")" 303
 ok "and ends in the running box" ready i
+ok "which speaks the language that was chosen, to who asks for none" eval 'curl -sS -H "Accept-Language:" "$(url i /)" | grep -q "<html lang=\"es\""'
 ok "with everything, and nobody had to approve it" until_ok 20 eval "[ \"\$(digest_of i)\" = \"\$(digest_of a)\" ]"
 ok "its volunteer may write at once" until_ok 5 eval 'post_json i /forum/general/topics "$("$LLIURE" user token neus --password-file "$T/password" --data "$T/i" | tail -1)" "{\"title\":\"convidada\",\"text\":\"hola\"}"'
 stop_box i

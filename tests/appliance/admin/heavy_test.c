@@ -27,6 +27,7 @@ static const char *const light[] = {
 	"/admin/people", /* asks where it makes a steward or a volunteer */
 	"/admin/reach",
 	"/admin/reach/:key",
+	"/admin/place",
 	"/admin/recovery/keep",
 	"/admin/recovery/now",
 	"/admin/recovery/places",

@@ -159,7 +159,7 @@ static void says_a_sentence_in_the_language_or_in_english(void **state)
 static void assert_picks(const struct languages *l, const char *choice, const char *accept,
 			 const char *code)
 {
-	assert_string_equal(language_code(languages_pick(l, choice, accept)), code);
+	assert_string_equal(language_code(languages_pick(l, choice, accept, NULL)), code);
 }
 
 static void gives_the_reader_the_language_that_was_asked_for(void **state)
