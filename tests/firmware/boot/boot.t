@@ -94,5 +94,20 @@ is "GRUB starts what was armed" "$(emu | sed -n 's/.*= //p')" A
 mcopy -n -o -i "$T/esp" ::lliure/state "$T/grub.state"
 $BOOT start >/dev/null
 is "and writes the block, byte for byte, as we would" "$(cmp "$T/grub.state" "$T/state" 2>&1 && show)" "armed=A1 good=B n=1 ok=AB try=- "
+
+# Which disk it was: the number that image/initrd/disk looks for.
+number=5a5a5a5a-1111-4222-8333-44444444abcd
+truncate -s 8M "$T/disk"
+echo "start=1MiB, size=3MiB, name=lliure-esp, uuid=$number" | sfdisk -q --label gpt "$T/disk"
+dd if="$T/esp" of="$T/disk" bs=1M seek=1 conv=notrunc status=none
+echo "(hd0) $T/disk" >"$T/map"
+{
+	echo 'set disk=hd0'
+	grep '^probe ' firmware/boot/grub/grub.cfg
+	echo 'echo "= $number"'
+	echo exit
+} >"$T/emu/grub.cfg"
+is "GRUB says which disk it read" "$(emu | sed -n 's/.*= //p')" "$number"
+is "and the system hears it" "$(grep -c 'linux .* lliure.esp=$number ' firmware/boot/grub/grub.cfg)" 1
 echo "1..$n"
 exit $bad

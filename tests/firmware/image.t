@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# What of image/ can be read without building one: that every script and table is one, and that what one of them
+# names is there. A mistake here would show itself after minutes of building, or in a box that does not start.
+cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
+shopt -s lastpipe
+n=0 bad=0
+result() { # result NAME: standard input must be empty
+	local said
+	said=$(cat)
+	n=$((n + 1))
+	if [ -z "$said" ]; then echo "ok $n - $1"; else
+		bad=1
+		echo "not ok $n - $1"
+		echo "$said" | head -20 | sed 's/^/# /'
+	fi
+}
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+files() { find image -type f ! -path '*/__pycache__/*' | sort; }
+first() { files | while read -r f; do head -n 1 "$f" | tr -d '\0' | grep -q "^#!.*$1" && echo "$f"; done; }
+
+# The first program and its parts are read by busybox, the last steps in the system by its sh.
+scripts="image/initrd/init image/initrd/disk image/initrd/mend image/finish"
+if command -v busybox >/dev/null; then
+	for f in $scripts; do busybox sh -n "$f" 2>&1; done | result "busybox reads what it runs at the start"
+else
+	skip "busybox reads what it runs at the start" "there is no busybox here"
+fi
+{
+	for f in $scripts $(first '/sh$'); do sh -n "$f" 2>&1; done
+	for f in $(first bash); do bash -n "$f" 2>&1; done
+} | result "every script is one"
+files | grep -v '^image/test/shell/' | while read -r f; do
+	[ ! -x "$f" ] || head -c 2 "$f" | grep -q '^#!' || echo "$f can be run, and does not say by what"
+done | result "what can be run says by what"
+python3 - $(first python; files | grep '\.py$') <<'P' 2>&1 | result "every program in Python is one"
+import ast, sys
+for path in sys.argv[1:]:
+    with open(path) as f:
+        ast.parse(f.read(), path)
+P
+python3 - $(files | grep '\.conf$' | xargs grep -l '^<busconfig>') <<'P' 2>&1 | result "what the bus reads is XML"
+import sys, xml.dom.minidom
+for path in sys.argv[1:]:
+    xml.dom.minidom.parse(path)
+P
+if command -v grub-script-check >/dev/null; then
+	cat firmware/boot/grub/decide.cfg firmware/boot/grub/grub.cfg | grub-script-check 2>&1 | result "GRUB reads its configuration"
+else
+	skip "GRUB reads its configuration" "there is no grub-script-check here"
+fi
+# Its program has no modules beside it.
+modules=" $(sed -n 's/^grub="\(.*\)"$/\1/p' image/build) "
+sed -n 's/^insmod //p' firmware/boot/grub/grub.cfg | while read -r m; do
+	[[ $modules == *" $m "* ]] || echo "the build does not put $m into GRUB"
+done | result "every module that GRUB's configuration loads is put into it"
+sed -n 's/^\. \/\([a-z]*\)$/\1/p' image/initrd/init | while read -r part; do
+	grep -q "^cp .*image/initrd/$part .*\"\$I/\"" image/build || echo "/$part is not put into the initrd"
+done | result "every part of the first program is put into the initrd"
+# What it runs that is not busybox's.
+grep -ohE '\b(dmsetup|e2fsck|mke2fs|resize2fs|sfdisk|dumpe2fs|veritysetup)\b' image/initrd/init image/initrd/disk image/initrd/mend | sort -u |
+	while read -r program; do
+		grep -q "/$program\$" image/initrd/programs || echo "$program is not in the initrd"
+	done | result "every program that it runs is put into the initrd"
+sed -n 's/^device=//p' image/files/etc/rauc/system.conf | while read -r d; do
+	grep -q "^for name in .*\b${d##*/}\b" image/initrd/init || echo "$d is not made"
+done | result "every slot of the installer is made by the first program"
+for list in image/packages.list image/firmware.list; do
+	sed 's/#.*//; s/\[[a-z0-9]*\]//' "$list" | grep -vE '^\s*$|^[a-z0-9][a-z0-9+.-]*\s*$' | sed "s|^|$list: |"
+done | result "lists name a package a line"
+# A keyfile: RAUC would not start, and no update would ever be installed.
+python3 - image/files/etc/rauc/system.conf <<'P' 2>&1 | result "the installer's configuration names both systems, each with its two parts"
+import configparser, sys
+c = configparser.ConfigParser(delimiters="=")
+c.read(sys.argv[1])
+want = {"rootfs.0": ("rootA", "A"), "boot.0": ("bootA", None), "rootfs.1": ("rootB", "B"), "boot.1": ("bootB", None)}
+for slot, (device, name) in want.items():
+    s = c["slot." + slot]
+    if s["device"].split("/")[-1] != device or s.get("bootname") != name:
+        print(slot, dict(s))
+P
+for unit in user@.service user-runtime-dir@.service; do
+	grep -q "^[^#]* $unit" image/finish || grep -q "^	$unit" image/finish || echo "$unit is not masked"
+done | result "nobody has services outside the units of this tree"
+grep '^u ' image/files/usr/lib/sysusers.d/lliure.conf | grep -v ' /nonexistent$' | result "and the daemon's user has no home"
+echo "1..$n"
+exit $bad
