@@ -8,6 +8,7 @@ enum {
 	MISSED_MOST = 16, /* a peer that has none of so many in a row is asked no more */
 	SPACES_NAMED = 16,
 };
+#define WISH_MS ((int64_t)30 * 24 * 3600 * 1000) /* what somebody asked for is not let go of so long */
 
 /* Does this box want a blob of that size? */
 static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
@@ -43,12 +44,15 @@ static bool has_room(struct conn *c, uint64_t size)
 
 /* Behind the versions that this box can read come those blobs that it carries for others, numbered
  * below zero: one walk, the newest first in both. */
-static struct error *named_before(struct conn *c, int64_t before, struct named_blob *ret)
+typedef struct error *before_fn(struct conn *c, int64_t before, struct named_blob *ret);
+
+static struct error *walk_before(struct conn *c, before_fn *fn, int64_t before,
+				 struct named_blob *ret)
 {
 	struct carried_blob k;
 
 	if (before >= 0) {
-		TRY(blob_before(c, before ? before : INT64_MAX, ret));
+		TRY(fn(c, before ? before : INT64_MAX, ret));
 		if (ret->num)
 			return NULL;
 		before = -INT64_MAX;
@@ -57,6 +61,11 @@ static struct error *named_before(struct conn *c, int64_t before, struct named_b
 	*ret = (struct named_blob){
 		.num = -k.num, .blob = k.blob, .space = k.space, .stored = k.stored};
 	return NULL;
+}
+
+static struct error *named_before(struct conn *c, int64_t before, struct named_blob *ret)
+{
+	return walk_before(c, blob_before, before, ret);
 }
 
 static struct error *next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes,
@@ -159,4 +168,62 @@ bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *g
 		w->last = *ret = next.blob;
 		return true;
 	}
+}
+
+bool files_keeps_blob(struct conn *c, const struct hash *blob, files_takes_fn *both, void *ctx)
+{
+	struct hash spaces[SPACES_NAMED];
+	struct error *e;
+	size_t n = 0;
+
+	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
+	if (!e)
+		return any_space(spaces, n, both, ctx);
+	error_free(e);
+	return false;
+}
+
+/* --- what is not wanted here any more --------------------------------------------------------- */
+
+static struct error *is_loose(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
+{
+	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
+	size_t n, carried;
+	struct keep keep;
+	bool fresh, kept = false;
+
+	TRY(blob_spaces(c, blob, spaces, SPACES_NAMED, &n));
+	TRY(carried_spaces(c, blob, 0, spaces + n, &carried));
+	for (size_t i = 0; i < n + carried && !kept; i++)
+		TRY(partial_keeps_space(c, &spaces[i], &kept));
+	TRY(partial_choice(c, &keep));
+	TRY(wish_since(c, blob, env_now(c->env) - WISH_MS, &fresh));
+	*ret = n + carried && (!kept || (keep.blob_max && stored > keep.blob_max && !fresh));
+	return NULL;
+}
+
+struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64_t before,
+				 struct loose_blob *ret)
+{
+	struct named_blob next = {.num = before};
+	bool loose = false;
+
+	do {
+		TRY(walk_before(c, blob_named_before, next.num, &next));
+		if (next.num && blob_has(blobs, &next.blob, NULL))
+			TRY(is_loose(c, &next.blob, next.stored, &loose));
+	} while (next.num && !loose);
+	*ret = (struct loose_blob){next.num, next.blob, next.stored};
+	return NULL;
+}
+
+struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struct loose_blob *l,
+			   bool *ret_gone)
+{
+	TRY(is_loose(c, &l->blob, l->stored, ret_gone));
+	*ret_gone = *ret_gone && blob_has(blobs, &l->blob, NULL);
+	if (!*ret_gone)
+		return NULL;
+	TRY(wish_forget(c, &l->blob));
+	return blob_erase(blobs, &l->blob);
 }

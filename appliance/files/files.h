@@ -83,6 +83,21 @@ bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, fi
 		      void *ctx);
 /* Does a file that is not erased, in a space that `gives` says yes to, name this blob? */
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx);
+/* The same, and this box keeps it for itself, and not for others who alone can read it. */
+bool files_keeps_blob(struct conn *c, const struct hash *blob, files_takes_fn *both, void *ctx);
+/* Of the blobs that are here, the next that this box does not want to keep (partial/), numbered
+ * below `before` (0: from the newest); each once. *ret num 0: none. */
+struct loose_blob {
+	int64_t num;
+	struct hash blob;
+	uint64_t stored;
+};
+struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64_t before,
+				 struct loose_blob *ret) MUST;
+/* On the writer: if this box still does not want it, it goes; the caller knows that another box has
+ * it. */
+struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struct loose_blob *l,
+			   bool *ret_gone) MUST;
 /* Of the blobs that shown files name in spaces that `gives` says yes to, the next that is here
  * behind *w, the newest first, each once. false: none. */
 bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *gives, void *ctx,
@@ -95,7 +110,7 @@ enum file_here {
 };
 struct error *file_here(struct conn *c, struct blob_store *blobs, const struct file_version *v,
 			enum file_here *ret) MUST;
-/* On the writer: fetch it all the same, and keep it. */
+/* On the writer: fetch it all the same, and keep it for a month at least. */
 struct error *file_wish(struct conn *c, const struct hash *blob) MUST;
 
 /* --- the thread that follows: erased blobs go, missing ones are asked for --- */

@@ -19,6 +19,7 @@ enum files_sql {
 	VERSION_NAMES,
 	VERSION_SHOWS,
 	VERSION_WANTED,
+	VERSION_NAMED,
 	VERSION_SENT,
 	FILE_PARENT_ADD,
 	FILE_PARENT_RESET,
@@ -44,6 +45,7 @@ enum files_local_sql {
 	LEFT_FORGET,
 	BLOB_WISH_ADD,
 	BLOB_WISH_IS,
+	BLOB_WISH_SINCE,
 	BLOB_WISH_FORGET,
 	SENT_ADD,
 	SENT_DONE,
@@ -152,5 +154,9 @@ struct named_blob {
 	uint64_t stored;
 };
 struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret) MUST;
+/* The same, hidden ones, too; each blob once, with the newest of its versions. */
+struct error *blob_named_before(struct conn *c, int64_t before, struct named_blob *ret) MUST;
 struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret) MUST;
+/* Was it wished for after that time? */
+struct error *wish_since(struct conn *c, const struct hash *blob, int64_t since, bool *ret) MUST;
 struct error *wish_forget(struct conn *c, const struct hash *blob) MUST;

@@ -91,6 +91,11 @@ const char *const files_sql[FILES_SQL] = {
 	[VERSION_WANTED] = "SELECT v.num, v.blob, v.stored, f.space FROM file_version v"
 			   " JOIN file f ON f.num = v.file WHERE v.blob IS NOT NULL AND v.num < ?1"
 			   " AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
+	[VERSION_NAMED] =
+		"SELECT v.num, v.blob, v.stored, f.space FROM file_version v JOIN file f ON f.num ="
+		" v.file WHERE v.blob IS NOT NULL AND v.num < ?1 AND NOT EXISTS(SELECT 1 FROM"
+		" file_version w WHERE w.blob = v.blob AND w.num > v.num) ORDER BY v.num DESC "
+		"LIMIT 1",
 	[VERSION_SENT] = "SELECT sum(size) FROM file_version WHERE author = ?1 AND time > ?2",
 	[FILE_PARENT_ADD] = "INSERT OR IGNORE INTO file_parent(file, parent, child, place)"
 			    " VALUES(?1, ?2, ?3, ?4)",
@@ -134,6 +139,7 @@ const char *const files_local_sql[FILES_LOCAL_SQL] = {
 	[LEFT_FORGET] = "DELETE FROM file_left WHERE op = ?1 AND blob = ?2",
 	[BLOB_WISH_ADD] = "INSERT OR REPLACE INTO file_wish(blob, time) VALUES(?1, ?2)",
 	[BLOB_WISH_IS] = "SELECT 1 FROM file_wish WHERE blob = ?1",
+	[BLOB_WISH_SINCE] = "SELECT 1 FROM file_wish WHERE blob = ?1 AND time > ?2",
 	[BLOB_WISH_FORGET] = "DELETE FROM file_wish WHERE blob = ?1",
 	[SENT_ADD] = "INSERT OR REPLACE INTO file_sent(blob) VALUES(?1)",
 	[SENT_DONE] = "DELETE FROM file_sent WHERE blob = ?1",
@@ -477,9 +483,9 @@ struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t st
 	return read_spaces(c, st, out, ret_n);
 }
 
-struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret)
+static struct error *one_named(struct conn *c, int which, int64_t before, struct named_blob *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_WANTED);
+	sqlite3_stmt *st = db_stmt(stmts(c), which);
 	bool row;
 
 	*ret = (struct named_blob){.num = 0};
@@ -493,6 +499,16 @@ struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret
 	db_id(st, 3, &ret->space);
 	sqlite3_reset(st);
 	return NULL;
+}
+
+struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret)
+{
+	return one_named(c, VERSION_WANTED, before, ret);
+}
+
+struct error *blob_named_before(struct conn *c, int64_t before, struct named_blob *ret)
+{
+	return one_named(c, VERSION_NAMED, before, ret);
 }
 
 struct error *left_each(struct conn *c, left_fn *fn, void *ctx)
@@ -536,6 +552,15 @@ struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret)
 	int64_t one;
 
 	TRY(db_number(c->local, local(c), BLOB_WISH_IS, 0, &one, "k", blob));
+	*ret = one != 0;
+	return NULL;
+}
+
+struct error *wish_since(struct conn *c, const struct hash *blob, int64_t since, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(c->local, local(c), BLOB_WISH_SINCE, 0, &one, "ki", blob, since));
 	*ret = one != 0;
 	return NULL;
 }

@@ -34,13 +34,17 @@ struct partial_run {
 	int64_t row;		      /* how far it is: objects up to this row are done */
 	int64_t ops, bytes;	      /* that fall out of the choice */
 	int64_t safe_ops, safe_bytes; /* of them, proved to be elsewhere; gone, when letting go */
-	char problem[200];	      /* why it waits, in English; "" when it does not */
+	/* Behind the objects come the blobs of files, numbered as files_loose_before does; 0: not
+	 * yet. */
+	int64_t file_row;
+	int64_t files, file_bytes, safe_files, safe_file_bytes; /* likewise */
+	char problem[200]; /* why it waits, in English; "" when it does not */
 };
 struct error *partial_run_get(struct conn *c, struct partial_run *ret) MUST;
 /* Another box proved to hold so many of them. */
 struct partial_at {
 	struct pubkey box;
-	int64_t ops;
+	int64_t ops, files;
 };
 typedef struct error *partial_at_fn(void *ctx, const struct partial_at *at);
 struct error *partial_at_each(struct conn *c, partial_at_fn *fn, void *ctx) MUST;

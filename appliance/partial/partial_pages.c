@@ -58,8 +58,9 @@ static struct error *add_at(void *ctx, const struct partial_at *at)
 {
 	struct listing *l = ctx;
 
-	json_array_append_new(l->rows, json_pack("{s:s, s:I}", "name", peer_name(l->r, &at->box),
-						 "ops", (json_int_t)at->ops));
+	json_array_append_new(l->rows,
+			      json_pack("{s:s, s:I, s:I}", "name", peer_name(l->r, &at->box), "ops",
+					(json_int_t)at->ops, "files", (json_int_t)at->files));
 	return NULL;
 }
 
@@ -70,6 +71,20 @@ static void put_date(struct request *r, json_t *o, const char *name, int64_t ms)
 	json_object_set_new(o, name, json_string(request_date(r, ms)));
 	json_object_set_new(o, arena_printf(request_arena(r), "%s_text", name),
 			    json_string(request_date_text(r, ms)));
+}
+
+static void put_files(struct request *r, json_t *o, const struct partial_run *run)
+{
+	json_t *more = json_pack(
+		"{s:I, s:s, s:I, s:s, s:I, s:s, s:b, s:b}", "files", (json_int_t)run->files,
+		"files_text", size_text(r, run->file_bytes), "safe_files",
+		(json_int_t)run->safe_files, "safe_files_text", size_text(r, run->safe_file_bytes),
+		"stay_files", (json_int_t)(run->files - run->safe_files), "safe_all_text",
+		size_text(r, run->safe_bytes + run->safe_file_bytes), "any", run->ops || run->files,
+		"any_safe", run->safe_ops || run->safe_files);
+
+	json_object_update(o, more);
+	json_decref(more);
 }
 
 /* What the run is at, what it found, where it is safe. */
@@ -93,6 +108,7 @@ static struct error *run_json(struct request *r, json_t **ret)
 		      (json_int_t)run.safe_ops, "safe_text", size_text(r, run.safe_bytes),
 		      "stay_ops", (json_int_t)(run.ops - run.safe_ops), "days",
 		      (json_int_t)run.keep.payload_days);
+	put_files(r, o, &run);
 	json_object_set_new(o, states[run.state], json_true());
 	if (*run.problem)
 		json_object_set_new(o, "problem", json_string(request_text(r, run.problem)));

@@ -1,6 +1,31 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 #include "appliance/partial/partial.h"
+#include <pthread.h>
+
+struct partial_thread {
+	struct app *app;
+	struct conn *conn; /* reads, for this thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool poked, stop;
+	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
+};
+
+#define PARTIAL_NOBODY                                                                             \
+	N_("No other box that keeps everything can be reached now. This goes on by itself when "   \
+	   "one can.")
+
+static inline bool keep_eq(const struct keep *a, const struct keep *b)
+{
+	return a->payload_days == b->payload_days && a->blob_max == b->blob_max;
+}
+
+/* --- run_files.c --- */
+/* The next files of a run that is done with messages; *ret_wait: nothing more to do now. */
+struct error *files_pass(struct partial_thread *t, const struct partial_run *run,
+			 bool *ret_wait) MUST;
 
 /* --- choice.c --- */
 /* Of the loose ops of one object those that fall out, moved to the front; returns how many. since:
@@ -14,7 +39,7 @@ size_t choice_falls_out(struct loose_op *ops, size_t n, int64_t since, bool rule
 /* --- partial_store.c --- */
 struct error *run_set(struct conn *c, const struct partial_run *r) MUST;
 struct error *at_clear(struct conn *c) MUST;
-struct error *at_add(struct conn *c, const struct pubkey *box, int64_t ops) MUST;
+struct error *at_add(struct conn *c, const struct partial_at *at) MUST;
 /* An op of this object went. */
 struct error *gone_add(struct conn *c, const struct hash *object, const struct hash *op) MUST;
 /* Ops of the object that went, at most max. */

@@ -16,6 +16,12 @@ static const char *const migrations[] = {
 	" PRIMARY KEY(object, op)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE partial_wish(object BLOB PRIMARY KEY, space BLOB NOT NULL,"
 	" time INTEGER NOT NULL, done INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+	"ALTER TABLE partial_run ADD COLUMN file_row INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE partial_run ADD COLUMN files INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE partial_run ADD COLUMN file_bytes INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE partial_run ADD COLUMN safe_files INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE partial_run ADD COLUMN safe_file_bytes INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE partial_at ADD COLUMN files INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum {
@@ -46,13 +52,14 @@ static const char *const sql[STMTS] = {
 	[SPACE_KEEP] = "DELETE FROM partial_space WHERE space = ?1",
 	[SPACE_ANY] = "SELECT 1 FROM partial_space LIMIT 1",
 	[RUN_GET] = "SELECT state, days, blob_max, begun, ended, row, ops, bytes, safe_ops,"
-		    " safe_bytes, problem FROM partial_run WHERE one = 1",
+		    " safe_bytes, problem, file_row, files, file_bytes, safe_files, safe_file_bytes"
+		    " FROM partial_run WHERE one = 1",
 	[RUN_SET] = "INSERT OR REPLACE INTO partial_run VALUES"
-		    " (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		    " (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[AT_CLEAR] = "DELETE FROM partial_at",
-	[AT_ADD] = "INSERT INTO partial_at VALUES (?1, ?2)"
-		   " ON CONFLICT(box) DO UPDATE SET ops = ops + excluded.ops",
-	[AT_EACH] = "SELECT box, ops FROM partial_at ORDER BY ops DESC, box",
+	[AT_ADD] = "INSERT INTO partial_at VALUES (?1, ?2, ?3) ON CONFLICT(box) DO UPDATE"
+		   " SET ops = ops + excluded.ops, files = files + excluded.files",
+	[AT_EACH] = "SELECT box, ops, files FROM partial_at ORDER BY ops DESC, files DESC, box",
 	[GONE_ADD] = "INSERT OR IGNORE INTO partial_gone VALUES (?1, ?2)",
 	[GONE_OF] = "SELECT op FROM partial_gone WHERE object = ?1 ORDER BY op LIMIT ?2",
 	[GONE_FORGET] = "DELETE FROM partial_gone WHERE object = ?1",
@@ -154,15 +161,21 @@ struct error *partial_run_get(struct conn *c, struct partial_run *ret)
 	ret->safe_ops = db_int(st, 8);
 	ret->safe_bytes = db_int(st, 9);
 	snprintf(ret->problem, sizeof(ret->problem), "%s", db_text(st, 10));
+	ret->file_row = db_int(st, 11);
+	ret->files = db_int(st, 12);
+	ret->file_bytes = db_int(st, 13);
+	ret->safe_files = db_int(st, 14);
+	ret->safe_file_bytes = db_int(st, 15);
 	sqlite3_reset(st);
 	return NULL;
 }
 
 struct error *run_set(struct conn *c, const struct partial_run *r)
 {
-	return db_do(c->local, stmts(c), RUN_SET, "iiiiiiiiiis", (int64_t)r->state,
+	return db_do(c->local, stmts(c), RUN_SET, "iiiiiiiiiisiiiii", (int64_t)r->state,
 		     (int64_t)r->keep.payload_days, (int64_t)r->keep.blob_max, r->begun_ms,
-		     r->ended_ms, r->row, r->ops, r->bytes, r->safe_ops, r->safe_bytes, r->problem);
+		     r->ended_ms, r->row, r->ops, r->bytes, r->safe_ops, r->safe_bytes, r->problem,
+		     r->file_row, r->files, r->file_bytes, r->safe_files, r->safe_file_bytes);
 }
 
 struct error *at_clear(struct conn *c)
@@ -170,9 +183,9 @@ struct error *at_clear(struct conn *c)
 	return db_do(c->local, stmts(c), AT_CLEAR, "");
 }
 
-struct error *at_add(struct conn *c, const struct pubkey *box, int64_t ops)
+struct error *at_add(struct conn *c, const struct partial_at *at)
 {
-	return db_do(c->local, stmts(c), AT_ADD, "ki", box, ops);
+	return db_do(c->local, stmts(c), AT_ADD, "kii", &at->box, at->ops, at->files);
 }
 
 struct error *partial_at_each(struct conn *c, partial_at_fn *fn, void *ctx)
@@ -188,6 +201,7 @@ struct error *partial_at_each(struct conn *c, partial_at_fn *fn, void *ctx)
 		if (!row)
 			break;
 		at.ops = db_int(st, 1);
+		at.files = db_int(st, 2);
 		if (db_id(st, 0, at.box.b))
 			buf_add(&rows, &at, sizeof(at));
 	}

@@ -10,7 +10,6 @@
 #include "appliance/partial/partial_priv.h"
 #include "appliance/peers/peers.h"
 #include "sync/base/cond.h"
-#include <pthread.h>
 
 enum {
 	QUIET_MS = 2000,
@@ -19,21 +18,11 @@ enum {
 	VISIT = 300,		 /* objects of one pass */
 };
 
-struct partial_thread {
-	struct app *app;
-	struct conn *conn; /* reads, for this thread */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool poked, stop;
-	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
-};
-
 struct pass {
 	struct app *app;
 	struct partial_run run;
 	struct buf ops; /* struct loose_op, those that fall out, sorted by place */
-	bool idle, end, answered;
+	bool idle, files, end, answered;
 	int64_t row;
 	bool *safe;    /* each proved */
 	struct buf at; /* struct partial_at */
@@ -89,11 +78,6 @@ static int by_place(const void *a, const void *b)
 	return d ? d : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-static bool same_keep(const struct keep *a, const struct keep *b)
-{
-	return a->payload_days == b->payload_days && a->blob_max == b->blob_max;
-}
-
 /* A run is about the choice as it was; another choice ends it. */
 static struct error *gather_job(struct conn *c, void *arg)
 {
@@ -106,10 +90,13 @@ static struct error *gather_job(struct conn *c, void *arg)
 	p->idle = p->run.state != PARTIAL_LOOKING && p->run.state != PARTIAL_LETTING_GO;
 	if (p->idle)
 		return NULL;
-	if (!same_keep(&p->run.keep, &now)) {
+	if (!keep_eq(&p->run.keep, &now)) {
 		p->idle = true;
 		return partial_stop(c);
 	}
+	p->files = p->run.file_row != 0;
+	if (p->files)
+		return NULL;
 	p->row = p->run.row;
 	for (int i = 0; more && i < VISIT && n_ops(p) < HELD_ENTRIES; i++)
 		TRY(gather_object(c, p, &more));
@@ -135,7 +122,9 @@ static size_t unproved(const struct asking *k, struct held_entry *e, size_t *whi
 	size_t n = 0;
 
 	for (size_t i = k->first; i < k->first + k->n; i++) {
-		if (k->p->safe[i])
+		/* a private space is named to no box that it did not admit */
+		if (k->p->safe[i] ||
+		    !(peers_ways(k->t->app, &k->at.peer, &ops_of(k->p)[i].space) & PEER_GIVE))
 			continue;
 		which[n] = i;
 		e[n++] = (struct held_entry){.id = ops_of(k->p)[i].log, .seq = ops_of(k->p)[i].seq};
@@ -203,7 +192,7 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 	}
 	error_free(e); /* another may answer; when none does, the run waits */
 	if (k->proved)
-		buf_add(&k->p->at, &(struct partial_at){peer->key, k->proved},
+		buf_add(&k->p->at, &(struct partial_at){.box = peer->key, .ops = k->proved},
 			sizeof(struct partial_at));
 	return NULL;
 }
@@ -223,8 +212,7 @@ static struct error *prove(struct partial_thread *t, struct pass *p)
 	}
 	TRY(peer_each(t->conn->local, ask_peer, &k));
 	if (!p->answered)
-		p->problem = N_("No other box that keeps everything can be reached now. This goes "
-				"on by itself when one can.");
+		p->problem = PARTIAL_NOBODY;
 	return NULL;
 }
 
@@ -273,7 +261,7 @@ static struct error *record_job(struct conn *c, void *arg)
 	TRY(partial_choice(c, &now));
 	/* Somebody stopped it, or chose otherwise, while others were asked. */
 	if (r.state != p->run.state || r.begun_ms != p->run.begun_ms || r.row != p->run.row ||
-	    !same_keep(&now, &r.keep))
+	    !keep_eq(&now, &r.keep))
 		return NULL;
 	snprintf(r.problem, sizeof(r.problem), "%s", p->problem ? p->problem : "");
 	if (p->problem)
@@ -284,13 +272,11 @@ static struct error *record_job(struct conn *c, void *arg)
 	for (size_t i = 0; i < p->at.n / sizeof(struct partial_at); i++) {
 		const struct partial_at *at = (const struct partial_at *)(void *)p->at.p + i;
 
-		TRY(at_add(c, &at->box, at->ops));
+		TRY(at_add(c, at));
 	}
 	r.row = p->row;
-	if (p->end) {
-		r.state = r.state == PARTIAL_LOOKING ? PARTIAL_LOOKED : PARTIAL_DONE;
-		r.ended_ms = env_now(c->env);
-	}
+	if (p->end)
+		r.file_row = INT64_MAX;
 	return run_set(c, &r);
 }
 
@@ -301,11 +287,13 @@ static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 	struct error *e = writer_run(t->app->writer, gather_job, &p);
 
 	*ret_wait = p.idle;
+	if (!e && p.files)
+		return files_pass(t, &p.run, ret_wait);
 	if (!e && !p.idle)
 		e = prove(t, &p);
 	if (!e && !p.idle)
 		e = writer_run(t->app->writer, record_job, &p);
-	*ret_wait |= p.end || p.problem;
+	*ret_wait |= p.problem != NULL;
 	buf_release(&p.ops);
 	buf_release(&p.at);
 	free(p.safe);

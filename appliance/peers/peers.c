@@ -202,7 +202,7 @@ static bool goes_that_way(void *ctx, const struct hash *space)
 	unsigned ways = 0;
 
 	error_free(read_ways(k->p, k->peer, space, &ways));
-	return ways & k->way;
+	return (ways & k->way) == k->way;
 }
 
 static struct error *open_conn(struct peers *p)
@@ -260,6 +260,24 @@ static bool host_gives_blob(void *ctx, const struct pubkey *peer, const struct h
 	pthread_mutex_unlock(&p->lock);
 	error_free(e);
 	return gives;
+}
+
+/* Of a space that goes both ways, as for entries. */
+static bool host_keeps_blob(void *ctx, const struct pubkey *peer, const struct hash *blob)
+{
+	struct app *a = ctx;
+	struct peers *p = a->peers;
+	struct asking k = {p, peer, PEER_GIVE | PEER_TAKE};
+	bool keeps = false;
+	struct error *e;
+
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e)
+		keeps = files_keeps_blob(p->conn, blob, goes_that_way, &k);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return keeps;
 }
 
 static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
@@ -373,6 +391,7 @@ struct sync_host peers_host(struct app *a)
 				  .succeeds = copy_succeeds,
 				  .next_blob = host_next_blob,
 				  .gives_blob = host_gives_blob,
+				  .keeps_blob = host_keeps_blob,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};
 }

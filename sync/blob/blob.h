@@ -35,7 +35,7 @@ bool blob_has(struct blob_store *s, const struct hash *h, uint64_t *ret_size);
 struct error *blob_fd(struct blob_store *s, const struct hash *h, int *ret_fd,
 		      uint64_t *ret_size) MUST;
 /* Hash the whole file again: ERR_CORRUPT when it is not what its name says (it is then renamed to
- * *.bad, so that it is fetched again). */
+ * *.bad, so that it is fetched again, and goes when it was). */
 struct error *blob_verify(struct blob_store *s, const struct hash *h) MUST;
 struct error *blob_remove(struct blob_store *s, const struct hash *h) MUST;
 /* No byte of it is to stay: also what came of it so far, and what was set aside as damaged; durable. Fine

@@ -100,6 +100,15 @@ struct hash blob_writer_name(struct blob_writer *w)
 	return w->name;
 }
 
+/* The damaged one that it takes the place of. */
+static void drop_bad(const char *path)
+{
+	_cleanup_(buf_release) struct buf bad = {0};
+
+	buf_printf(&bad, "%s.bad", path);
+	unlink(buf_str(&bad));
+}
+
 /* The folder of that name is made durable too. */
 static struct error *put_in_place(struct blob_writer *w, const struct hash *h)
 {
@@ -114,6 +123,7 @@ static struct error *put_in_place(struct blob_writer *w, const struct hash *h)
 		return file_error(errno, path);
 	free(w->path);
 	w->path = NULL;
+	drop_bad(path);
 	return dir_sync(folder);
 }
 

@@ -50,6 +50,8 @@ struct sync_host {
 			  struct hash *ret, uint64_t *ret_size);
 	/* May this approved peer have this blob from us? NULL: yes. */
 	bool (*gives_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
+	/* And do we keep it ourselves, so that the peer may count on it? NULL: no. */
+	bool (*keeps_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
 	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
 	 * an address or a peer's name, may be "". NULL: nobody is told. */
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);

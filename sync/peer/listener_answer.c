@@ -269,6 +269,13 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	       (!host->follows || host->follows(host->ctx, peer, space));
 }
 
+static bool keeps_blob(void *ctx, const struct pubkey *peer, const struct hash *blob)
+{
+	const struct sync_host *host = ((const struct request *)ctx)->l->o.host;
+
+	return host->keeps_blob && host->keeps_blob(host->ctx, peer, blob);
+}
+
 /* What does not fit into the peer's quota stays with it until there is room again. */
 static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
 {
@@ -355,7 +362,9 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .pasts = r->l->o.pasts,
 					 .ctx = r,
 					 .shares = shares,
-					 .follows = follows};
+					 .follows = follows,
+					 .blobs = r->l->o.blobs,
+					 .keeps_blob = keeps_blob};
 	if (r->l->o.host->clock_quality)
 		r->so.clock = (enum hello_clock)(
 			r->l->o.host->clock_quality(r->l->o.host->ctx) + 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "sync/replicate/held.h"
+#include "sync/replicate/held_priv.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -45,7 +45,7 @@ static void put_ranges(struct stream_writer *w, const struct held_entry *e, size
 	}
 }
 
-static struct error *malformed(void)
+struct error *held_malformed(void)
 {
 	return error_new(ERR_MALFORMED,
 			 N_("The other box's proof of what it holds makes no sense."));
@@ -67,22 +67,27 @@ static struct error *take_ranges(const struct frame *f, struct held_entry *e, si
 	return NULL;
 }
 
-struct message {
-	struct hash proof;
-	struct held_entry *e; /* in the arena */
-	size_t n;
-	bool partial;
-};
-
-static struct error *read_message(struct span bytes, struct arena *a, struct message *ret)
+static struct error *take_pieces(const struct frame *f, struct arena *a, struct held_message *m)
 {
-	unsigned expect =
-		FRAME_BIT(FRAME_PROOF) | FRAME_BIT(FRAME_MISSING) | FRAME_BIT(FRAME_PARTIAL);
+	struct held_piece *p = arena_array(a, struct held_piece, f->pieces.n ? f->pieces.n : 1);
+
+	ENSURE(!m->pieces, held_malformed());
+	for (size_t i = 0; i < f->pieces.n; i++)
+		p[i] = (struct held_piece){.what = f->pieces.rows[i]};
+	m->pieces = p;
+	m->n_pieces = f->pieces.n;
+	return NULL;
+}
+
+struct error *held_read(struct span bytes, struct arena *a, struct held_message *ret)
+{
+	unsigned expect = FRAME_BIT(FRAME_PROOF) | FRAME_BIT(FRAME_MISSING) |
+			  FRAME_BIT(FRAME_PARTIAL) | FRAME_BIT(FRAME_PIECES);
 	_cleanup_(stream_reader_freep) struct stream_reader *r = stream_reader_new(expect);
 	unsigned proofs = 0;
 	const struct frame *f;
 
-	*ret = (struct message){.e = arena_array(a, struct held_entry, HELD_ENTRIES)};
+	*ret = (struct held_message){.e = arena_array(a, struct held_entry, HELD_ENTRIES)};
 	stream_feed(r, bytes);
 	for (;;) {
 		TRY(stream_next(r, &f));
@@ -93,12 +98,14 @@ static struct error *read_message(struct span bytes, struct arena *a, struct mes
 			proofs++;
 		} else if (f->type == FRAME_PARTIAL) {
 			ret->partial = true;
+		} else if (f->type == FRAME_PIECES) {
+			TRY(take_pieces(f, a, ret));
 		} else {
 			TRY(take_ranges(f, ret->e, &ret->n));
 		}
 	}
 	TRY(stream_finish(r));
-	ENSURE(proofs == 1, malformed());
+	ENSURE(proofs == 1 && (!ret->pieces || !ret->n), held_malformed());
 	held_sort(ret->e, &ret->n);
 	return NULL;
 }
@@ -186,10 +193,12 @@ struct error *held_answer(const struct session_options *o, struct log_store *log
 {
 	_cleanup_(arena_release) struct arena a = {0};
 	struct stream_writer w;
-	struct message m;
+	struct held_message m;
 	struct hash proof;
 
-	TRY(read_message(question, &a, &m));
+	TRY(held_read(question, &a, &m));
+	if (m.pieces)
+		return held_pieces_answer(o, &m, out);
 	for (size_t i = 0; i < m.n; i++)
 		m.e[i].held = (!o->shares || o->shares(o->ctx, &o->peer, &m.e[i].id.space)) &&
 			      (!o->follows || o->follows(o->ctx, &o->peer, &m.e[i].id.space));
@@ -208,13 +217,13 @@ struct error *held_weigh(const struct pubkey *self, const struct pubkey *peer,
 			 size_t n, struct span answer)
 {
 	_cleanup_(arena_release) struct arena a = {0};
-	struct message m;
+	struct held_message m;
 	struct hash proof;
 	size_t k = 0, before = 0, after = 0;
 
 	for (size_t i = 0; i < n; i++)
 		e[i].held = false;
-	TRY(read_message(answer, &a, &m));
+	TRY(held_read(answer, &a, &m));
 	if (m.partial)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {

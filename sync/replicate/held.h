@@ -21,6 +21,11 @@ struct held_entry {
 	uint64_t seq;
 	bool held; /* proved */
 };
+/* A piece of a blob: a large one is proved in several questions. */
+struct held_piece {
+	struct blob_piece what;
+	bool held; /* proved */
+};
 /* Sorted by (log, sequence), each once. */
 void held_sort(struct held_entry *e, size_t *io_n);
 
@@ -35,3 +40,11 @@ struct error *held_answer(const struct session_options *o, struct log_store *log
 struct error *held_weigh(const struct pubkey *self, const struct pubkey *peer,
 			 struct log_store *log, const struct hash *nonce, struct held_entry *e,
 			 size_t n, struct span answer) MUST;
+
+/* The same of at most LIMIT_PIECES pieces of blobs, each once, of HELD_BYTES in all. A question is about
+ * entries or about pieces; held_answer answers both. */
+void held_pieces_question(const struct hash *nonce, const struct held_piece *p, size_t n,
+			  struct buf *out);
+struct error *held_pieces_weigh(const struct pubkey *self, const struct pubkey *peer,
+				struct blob_store *blobs, const struct hash *nonce,
+				struct held_piece *p, size_t n, struct span answer) MUST;

@@ -42,6 +42,7 @@
  * every call, and must see what the writer has committed.
  */
 #pragma once
+#include "sync/blob/blob.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/intake.h"
 #include "sync/replicate/past.h"
@@ -84,6 +85,10 @@ struct session_options {
 	 * refused, or here already. NULL: nobody counts. */
 	void (*unused)(void *ctx, const struct log_id *log, const struct ingest *run,
 		       size_t entries, uint64_t bytes);
+	/* For proofs of what is held (held.h). keeps_blob: is it one that this box keeps for itself, of a
+	 * space that the peer may read? NULL: none is. */
+	struct blob_store *blobs;
+	bool (*keeps_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
 	/* The peer says that it holds so many entries of a space. NULL: nobody asks. */

@@ -34,6 +34,7 @@ enum frame_type {
 	FRAME_COUNTS = 18,  /* how many entries of each space the speaker holds, about (status) */
 	FRAME_PROOF = 17,   /* of what a box holds: a nonce, and the answer (held.h) */
 	FRAME_SINCE = 20,   /* heads of one space, said by a state that both have agreed on: past.h */
+	FRAME_PIECES = 22,  /* pieces of blobs, of which a proof is wanted or not given (held.h) */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
@@ -43,6 +44,7 @@ enum {
 	STREAM_MAGIC = 8,	   /* "LLIURE", 0, version 1 */
 	FRAME_OVERHEAD = 5 + 16,   /* type, length; check */
 	LIMIT_MISSING_RANGES = 64, /* (P) ranges in one FRAME_MISSING */
+	LIMIT_PIECES = 64,	   /* (P) rows in one FRAME_PIECES */
 	RANGES_NONCE = 16,
 	RANGES_MARK = 6, /* bytes of a mark, and of a tag */
 };
@@ -83,6 +85,11 @@ struct space_count {
 
 struct seq_range {
 	uint64_t first, last;
+};
+
+struct blob_piece {
+	struct hash blob;
+	uint64_t at, n; /* bytes from there on; n is not 0 */
 };
 
 struct locator_sample {
@@ -185,6 +192,10 @@ struct frame {
 		struct stream_claim claim;
 		struct hash proof;
 		struct {
+			const struct blob_piece *rows;
+			size_t n;
+		} pieces;
+		struct {
 			const struct space_count *rows;
 			size_t n;
 		} counts;
@@ -234,6 +245,8 @@ void stream_put_receipt(struct stream_writer *w, const struct signature *sig, st
 void stream_put_claim(struct stream_writer *w, const struct stream_claim *claim);
 void stream_put_counts(struct stream_writer *w, const struct space_count *rows, size_t n);
 void stream_put_proof(struct stream_writer *w, const struct hash *proof);
+void stream_put_pieces(struct stream_writer *w, const struct blob_piece *rows,
+		       size_t n); /* n <= LIMIT_PIECES */
 void stream_put_addresses(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);
 

@@ -13,6 +13,7 @@ enum {
 	DIGEST_BYTES = 80, /* space 32, heads 32, missing 16 */
 	SAMPLE_BYTES = 40,
 	RANGE_BYTES = 16,
+	PIECE_BYTES = 32 + 8 + 8,
 	/* The fields of a header that a frame can't imply: bytes 0-7 without the version. */
 	ENTRIES_FOUNDING = 1, /* the first header's space field is zero */
 };

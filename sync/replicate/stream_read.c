@@ -200,6 +200,25 @@ static struct error *read_proof(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_pieces(struct stream_reader *r, struct reader *b)
+{
+	size_t n = reader_u8(b);
+	struct blob_piece *rows = arena_array(&r->arena, struct blob_piece, n ? n : 1);
+
+	ENSURE(n <= LIMIT_PIECES && b->rest.n == n * PIECE_BYTES,
+	       malformed("a list of pieces has the wrong size"));
+	for (size_t i = 0; i < n; i++) {
+		reader_copy(b, rows[i].blob.b, sizeof(rows[i].blob.b));
+		rows[i].at = reader_u64(b);
+		rows[i].n = reader_u64(b);
+		ENSURE(rows[i].n > 0 && rows[i].n <= INT64_MAX && rows[i].at <= INT64_MAX,
+		       malformed("a piece of a file is none"));
+	}
+	r->frame.pieces.rows = rows;
+	r->frame.pieces.n = n;
+	return NULL;
+}
+
 static struct error *read_ranges(struct stream_reader *r, struct reader *b)
 {
 	TRY(ranges_read(b->rest, &r->arena, &r->frame.ranges));
@@ -460,6 +479,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_RESULT] = read_result,	[FRAME_RANGES] = read_ranges,
 	[FRAME_PARTIAL] = read_partial,
 	[FRAME_CLAIM] = read_claim,	[FRAME_PROOF] = read_proof,
+	[FRAME_PIECES] = read_pieces,
 	[FRAME_COUNTS] = read_counts,	[FRAME_SINCE] = read_since,
 	[FRAME_ADDRESSES] = read_addresses,
 	[FRAME_RECEIPT] = read_receipt,

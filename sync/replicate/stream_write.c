@@ -96,6 +96,19 @@ void stream_put_proof(struct stream_writer *w, const struct hash *proof)
 	frame_close(w);
 }
 
+void stream_put_pieces(struct stream_writer *w, const struct blob_piece *rows, size_t n)
+{
+	assert(n <= LIMIT_PIECES);
+	frame_open(w, FRAME_PIECES);
+	buf_u8(w->out, (uint8_t)n);
+	for (size_t i = 0; i < n; i++) {
+		buf_add(w->out, rows[i].blob.b, sizeof(rows[i].blob.b));
+		buf_u64(w->out, rows[i].at);
+		buf_u64(w->out, rows[i].n);
+	}
+	frame_close(w);
+}
+
 void stream_put_ranges(struct stream_writer *w, struct span body)
 {
 	frame_open(w, FRAME_RANGES);

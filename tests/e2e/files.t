@@ -76,6 +76,37 @@ ok "a reader asks for it all the same" curl -sS --fail-with-body -d '' -o /dev/n
 ok "it comes" until_ok 20 synced state_is b "$report" here
 ok "the very same" same_at b "$report" "$T/report2.pdf"
 
+held=$(blobs_of a)
+# The limit is lowered: what is larger goes from b only where a has proved that it holds it and keeps everything.
+run_is() { get_as b /admin/keep.json | json "run.$1" 2>/dev/null | grep -qx "$2"; }
+looked() { act b /admin/keep/look '{}' && until_ok 30 run_is looked True; }
+head -c 2500000 /dev/urandom >"$T/ours.bin"
+ours=$(upload a /files "$T/ours.bin" "title=Ours" | json id)
+ok "one more comes to b" until_ok 20 synced state_is b "$ours" here
+lost=$(comm -13 <(echo "$held") <(blobs_of a))
+ok "and is damaged at a" eval 'printf "damaged here" | dd of="$(find "$T/a/blobs" -name "$lost")" bs=1 seek=1000000 conv=notrunc'
+ok "b keeps files up to 2 MB from now on" act b /admin/keep '{"days_bound": "0", "blobs_bound": "1", "megabytes": "2"}'
+is "nothing goes by itself" "$(blobs_of b | wc -l)" 4
+ok "a keeps no large ones, either" act a /admin/keep '{"days_bound": "0", "blobs_bound": "1", "megabytes": "2"}'
+ok "b looks at what could go" looked
+is "three fall out, what somebody asked for does not, and none is safe" "$(get_as b /admin/keep.json | json run.files) $(get_as b /admin/keep.json | json run.safe_files)" "3 0"
+ok "a keeps everything again" act a /admin/keep '{"days_bound": "0", "blobs_bound": "0"}'
+ok "b looks again" looked
+is "two are safe at a; what only b has whole is not" "$(get_as b /admin/keep.json | json run.files) $(get_as b /admin/keep.json | json run.safe_files) $(get_as b /admin/keep.json | json run.at.0.name)" "3 2 a"
+sign_in b
+ok "b lets go" act_signed_in b /admin/keep/let-go '{}'
+ok "they go" until_ok 30 run_is done True
+ok "the page says that it is not kept here, with a button" eval 'state_is b "$film" too_large && get b "/file/$film" | grep -q "/file/$film/fetch"'
+ok "what only b has is here" same_at b "$ours" "$T/ours.bin"
+is "no part and no hash of it is left" "$(blobs_of b | wc -l)" 2
+ok "a reader asks for it" curl -sS --fail-with-body -d '' -o /dev/null "$(url b "/file/$film/fetch")"
+ok "it comes back" until_ok 20 synced state_is b "$film" here
+ok "the very same" same_at b "$film" "$T/film.ogg"
+ok "b keeps files of any size again" act b /admin/keep '{"days_bound": "0", "blobs_bound": "0"}'
+ok "then all come back" until_ok 30 synced eval '[ "$(blobs_of b | wc -l)" = 4 ]'
+ok "a finds the damage" not "$LLIURE" verify --data "$T/a"
+ok "and fetches it again" until_ok 20 eval '"$LLIURE" sync --data "$T/a"; same_at a "$ours" "$T/ours.bin"'
+
 # Erasing: gone from both, and both say so.
 first=$(get_as a "/file/$report.json" | json older.0.rev)
 before=$(blobs_of b)

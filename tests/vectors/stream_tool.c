@@ -176,6 +176,17 @@ static json_t *frame_body(const struct frame *f)
 	}
 	case FRAME_PROOF:
 		return json_pack("{so}", "proof", hex(&f->proof, sizeof(f->proof)));
+	case FRAME_PIECES: {
+		json_t *rows = json_array();
+
+		for (size_t i = 0; i < f->pieces.n; i++)
+			json_array_append_new(rows, json_pack("{so, so, so}", "blob",
+							      hex(&f->pieces.rows[i].blob, 32),
+							      "offset", number(f->pieces.rows[i].at),
+							      "length",
+							      number(f->pieces.rows[i].n)));
+		return json_pack("{so}", "pieces", rows);
+	}
 	case FRAME_RESULT:
 		return json_pack("{so, so, so}", "added", number(f->result.added), "filled",
 				 number(f->result.filled), "known", number(f->result.known));

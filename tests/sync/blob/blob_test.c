@@ -192,6 +192,7 @@ static void a_flipped_bit_is_noticed_and_the_file_set_aside(void **state)
 	struct fixture f = open_fixture();
 	struct hash h = put(&f, "content");
 	_cleanup_(freep) char *path = path_of(&f, &h);
+	char bad[4200];
 	uint64_t sum = 0;
 
 	(void)state;
@@ -200,8 +201,11 @@ static void a_flipped_bit_is_noticed_and_the_file_set_aside(void **state)
 	assert_false(blob_has(f.s, &h, NULL));
 	assert_ok(blob_each(f.s, count, &sum));
 	assert_int_equal(sum, 0);
+	snprintf(bad, sizeof(bad), "%s.bad", path);
+	assert_int_equal(access(bad, F_OK), 0);
 	put(&f, "content");
 	assert_ok(blob_verify(f.s, &h));
+	assert_int_equal(access(bad, F_OK), -1); /* a whole one took its place */
 	close_fixture(&f);
 }
 
