@@ -6,19 +6,28 @@
 
 static const char name[] = "the boot state";
 
-struct error *boot_block_read(int fd, struct boot_state *ret)
+static struct error *read_bytes(int fd, uint8_t bytes[BOOT_BLOCK], size_t *ret_n)
 {
-	uint8_t block[BOOT_BLOCK];
 	size_t n = 0;
 	ssize_t got;
 
 	do {
-		got = pread(fd, block + n, sizeof(block) - n, (off_t)n);
+		got = pread(fd, bytes + n, BOOT_BLOCK - n, (off_t)n);
 		if (got < 0 && errno != EINTR)
 			return file_error(errno, name);
 		n += got > 0 ? (size_t)got : 0;
-	} while (got && n < sizeof(block));
-	*ret = boot_state_parse(span_of(block, n));
+	} while (got && n < BOOT_BLOCK);
+	*ret_n = n;
+	return NULL;
+}
+
+struct error *boot_block_read(int fd, struct boot_state *ret)
+{
+	uint8_t bytes[BOOT_BLOCK];
+	size_t n;
+
+	TRY(read_bytes(fd, bytes, &n));
+	*ret = boot_state_parse(span_of(bytes, n));
 	return NULL;
 }
 
@@ -38,17 +47,20 @@ struct error *boot_block_write(int fd, const struct boot_state *s)
 	return NULL;
 }
 
+/* What is there is compared, not what was understood of it: of a block without its first line, or
+ * cut short, all values may be right, and the boot loader reads nothing. */
 static struct error *move_locked(int fd, enum boot_event event, enum boot_slot slot,
 				 struct boot_state *ret)
 {
 	uint8_t before[BOOT_BLOCK], after[BOOT_BLOCK];
 	struct boot_state s;
+	size_t n;
 
-	TRY(boot_block_read(fd, &s));
-	boot_state_format(&s, before);
+	TRY(read_bytes(fd, before, &n));
+	s = boot_state_parse(span_of(before, n));
 	boot_state_move(&s, event, slot);
 	boot_state_format(&s, after);
-	if (memcmp(before, after, sizeof(before)) != 0)
+	if (n < sizeof(after) || memcmp(before, after, sizeof(after)) != 0)
 		TRY(boot_block_write(fd, &s));
 	if (ret)
 		*ret = s;

@@ -14,6 +14,6 @@
 struct error *boot_block_read(int fd, struct boot_state *ret) MUST;
 struct error *boot_block_write(int fd, const struct boot_state *s) MUST;
 /* Read, move, write: ret (may be NULL) is the state after it. A step that changes nothing writes
- * nothing. */
+ * nothing, unless the bytes that are there are not what we would write: then they are mended. */
 struct error *boot_block_move(int fd, enum boot_event event, enum boot_slot slot,
 			      struct boot_state *ret) MUST;

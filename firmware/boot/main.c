@@ -118,19 +118,20 @@ static const struct verb {
 	const char *name;
 	int args; /* of them the first is a slot */
 	verb_fn *fn;
+	bool moves; /* a block that is not there is made: a lost one reads as a new one */
 	const char *help;
 } verbs[] = {
-	{"show", 0, show, "all of the state"},
-	{"make", 0, make, "a new block, for a new box"},
-	{"start", 0, start, "the boot loader's step; prints the slot to start"},
-	{"healthy", 0, healthy, "the system that runs is healthy: it is committed"},
-	{"bad", 1, bad, "A or B is about to be written, or was judged"},
-	{"try", 1, try_next, "A or B was written: start it next, up to three times"},
-	{"get-primary", 0, get_primary, "the slot that starts next"},
-	{"set-primary", 1, try_next, "as try"},
-	{"get-state", 1, get_state, "good or bad"},
-	{"set-state", 2, set_state, "A or B, good or bad"},
-	{"get-current", 0, get_current, "the slot that runs"},
+	{"show", 0, show, false, "all of the state"},
+	{"make", 0, make, true, "a new block, for a new box"},
+	{"start", 0, start, true, "the boot loader's step; prints the slot to start"},
+	{"healthy", 0, healthy, true, "the system that runs is healthy: it is committed"},
+	{"bad", 1, bad, true, "A or B is about to be written, or was judged"},
+	{"try", 1, try_next, true, "A or B was written: start it next, up to three times"},
+	{"get-primary", 0, get_primary, false, "the slot that starts next"},
+	{"set-primary", 1, try_next, true, "as try"},
+	{"get-state", 1, get_state, false, "good or bad"},
+	{"set-state", 2, set_state, true, "A or B, good or bad"},
+	{"get-current", 0, get_current, false, "the slot that runs"},
 };
 
 static int usage(void)
@@ -158,14 +159,30 @@ static enum boot_slot running(void)
 	return e ? BOOT_NONE : boot_slot_of_cmdline(buf_span(&b));
 }
 
+/* A file system that was mended may have lost the file, or its folder. */
+static struct error *open_block(const char *path, bool make_it, int *ret)
+{
+	_cleanup_(freep) char *dir = strdup(path);
+	bool was = access(path, F_OK) == 0;
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+
+	if (slash)
+		*slash = 0;
+	if (make_it && slash && !was)
+		TRY(dir_make(dir, MODE | 0100));
+	*ret = open(path, O_RDWR | O_CLOEXEC | (make_it ? O_CREAT : 0), MODE);
+	ENSURE(*ret >= 0, file_error(errno, path));
+	return slash && !was ? dir_sync(dir) : NULL;
+}
+
 static int perform(const struct verb *v, struct run *r)
 {
 	const char *path = env_or("LLIURE_BOOT_STATE", "/boot/esp/lliure/state");
-	struct error *e;
+	struct error *e = open_block(path, v->moves, &r->fd);
 	int status;
 
-	r->fd = open(path, O_RDWR | O_CLOEXEC | (v->fn == make ? O_CREAT : 0), MODE);
-	e = r->fd < 0 ? file_error(errno, path) : v->fn(r);
+	if (!e)
+		e = v->fn(r);
 	if (!e)
 		return fflush(stdout) ? 1 : 0;
 	fprintf(stderr, "lliure-boot: %s\n", error_english(e));

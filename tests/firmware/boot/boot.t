@@ -47,6 +47,29 @@ is "a block that was cut short is read as far as it goes" "$(show)" "armed=-0 go
 $BOOT try A
 is "and is whole after the next step" "$(stat -c %s "$T/state") $($BOOT get-primary)" "1024 A"
 
+# A block that the boot loader can't read, though every value is there: the next healthy start mends it.
+echo "lliure.slot=B" >"$T/cmdline"
+$BOOT make
+$BOOT healthy
+cp "$T/state" "$T/whole"
+touch -d @1 "$T/state"
+$BOOT healthy
+is "healthy as before: nothing is written" "$(stat -c %Y "$T/state")" 1
+printf '# nonsense' | dd of="$T/state" conv=notrunc status=none
+$BOOT healthy
+is "without its first line it is written anew" "$(cmp "$T/state" "$T/whole" 2>&1)" ""
+head -c 1023 "$T/whole" >"$T/state"
+$BOOT healthy
+is "and when one byte is missing" "$(cmp "$T/state" "$T/whole" 2>&1)" ""
+rm "$T/state"
+is "one that is lost is made" "$(status $BOOT healthy) $(stat -c %s "$T/state") $($BOOT get-primary)" "0 1024 B"
+export LLIURE_BOOT_STATE=$T/esp.new/lliure/state
+mkdir "$T/esp.new"
+is "with its folder" "$($BOOT bad A; show)" "armed=-0 good=B n=0 ok=-B try=- "
+export LLIURE_BOOT_STATE=$T/state
+cp "$T/short" "$T/state"
+$BOOT try A
+
 if ! command -v grub-emu >/dev/null || ! command -v mcopy >/dev/null; then
 	echo "# skipped: grub-emu or mtools is not installed"
 	echo "1..$n"
