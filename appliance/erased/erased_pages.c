@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/erased/erased_pages.h"
 #include "appliance/erased/erased.h"
+#include "appliance/recovery/recovery.h"
 
 enum { RECEIPTS_LOOKED_AT = 200 };
 
@@ -17,6 +18,7 @@ struct listing {
 	struct erased_op op;
 	struct expected *boxes;
 	size_t n, cap;
+	int64_t backups; /* places where a whole backup of this box still holds it */
 };
 
 static struct expected *box_of(struct listing *l, const struct pubkey *key)
@@ -80,6 +82,16 @@ static struct error *add_receipt(void *ctx, const struct receipt *r)
 	return NULL;
 }
 
+static struct error *add_backup(void *ctx, const struct place *p)
+{
+	struct listing *l = ctx;
+	struct expected *own = box_of(l, secret_pubkey(request_app(l->r)->self));
+
+	if (p->whole_ms && (!own || !own->gone_ms || p->forgot_ms < own->gone_ms))
+		l->backups++;
+	return NULL;
+}
+
 static struct error *collect(struct listing *l)
 {
 	struct conn *c = request_conn(l->r);
@@ -89,6 +101,7 @@ static struct error *collect(struct listing *l)
 	TRY(admitted_each(c, &l->op.space, add_admitted, l));
 	TRY(peer_each(c->local, add_peer, l));
 	TRY(erased_where(c, &l->target, add_gone, l));
+	TRY(place_each(c, add_backup, l));
 	return receipt_each(c->local, NULL, RECEIPTS_LOOKED_AT, add_receipt, l);
 }
 
@@ -141,10 +154,10 @@ static struct error *erased_page(struct request *r)
 		json_array_append_new(l.boxes[i].gone_ms || l.boxes[i].receipt_ms ? gone : waiting,
 				      box_json(&l, &l.boxes[i]));
 	return respond_page(r, "erased", request_text(r, N_("Where it is gone")),
-			    json_pack("{s:o, s:o, s:s, s:s, s:i}", "gone", gone, "waiting", waiting,
+			    json_pack("{s:o, s:o, s:s, s:s, s:i, s:I}", "gone", gone, "waiting", waiting,
 				      "date", request_date(r, l.op.erased_ms), "date_text",
 				      request_date_text(r, l.op.erased_ms), "count",
-				      (int)json_array_size(gone)));
+				      (int)json_array_size(gone), "backups", (json_int_t)l.backups));
 }
 
 const struct route erased_routes[] = {

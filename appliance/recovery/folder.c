@@ -106,6 +106,27 @@ struct error *folder_back_up(struct app *app, const char *folder, enum backup_sc
 	return NULL;
 }
 
+struct error *folder_forget(const struct pubkey *box, const char *folder, int64_t erased_ms,
+			    int64_t now_ms)
+{
+	_cleanup_(freep) char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	_cleanup_(closep) int dir = -1;
+	enum backup_scope scope;
+	int64_t when;
+	size_t n;
+
+	if (!names)
+		abort();
+	TRY(open_folder(folder, &dir));
+	n = list(dir, box, names);
+	for (size_t i = 0; i < n; i++)
+		if (backup_name_parse(names[i], box, &scope, &when) && scope == BACKUP_WHOLE &&
+		    backup_may_hold(when, erased_ms, now_ms) && unlinkat(dir, names[i], 0) &&
+		    errno != ENOENT)
+			return file_error(errno, names[i]);
+	return fsync(dir) ? file_error(errno, folder) : NULL;
+}
+
 struct error *folder_newest(const struct pubkey *box, const char *folder, int64_t now_ms,
 			    int *ret_fd, char ret_name[BACKUP_NAME], int64_t *ret_when)
 {

@@ -2,6 +2,7 @@
 /* The thread that makes backups by itself, and tries the newest out. */
 #include "appliance/box/box.h"
 #include "appliance/carry/stick.h"
+#include "appliance/erased/erased.h"
 #include "appliance/recovery/folder.h"
 #include "appliance/recovery/peer_place.h"
 #include "appliance/recovery/proof.h"
@@ -97,7 +98,8 @@ static struct error *to_folder(struct keeper *k, const char *where, enum backup_
 	return e;
 }
 
-static void back_up(struct keeper *k, const struct place *p, enum backup_scope scope)
+/* Is it there? */
+static bool back_up(struct keeper *k, const struct place *p, enum backup_scope scope)
 {
 	struct note n = {p->id, env_now(k->app->env), scope, NULL};
 	_cleanup_(error_freep) struct error *e = NULL;
@@ -109,18 +111,7 @@ static void back_up(struct keeper *k, const struct place *p, enum backup_scope s
 	if (!error_is(e, ERR_STOPPED)) /* then the next run tries again */
 		error_free(writer_run(k->app->writer, note_job, &n));
 	set_at_work(k, 0);
-}
-
-static void care_for(struct keeper *k, const struct place *p, bool now)
-{
-	int64_t t = env_now(k->app->env);
-
-	if (now || backup_due(t, p->small_ms, p->tried_ms, BACKUP_DAY_MS))
-		back_up(k, p, BACKUP_SMALL);
-	/* A peer keeps what it can't give back anyway: the small one. */
-	if (p->kind == PLACE_FOLDER &&
-	    (now || backup_due(t, p->whole_ms, p->tried_ms, BACKUP_WEEK_MS)))
-		back_up(k, p, BACKUP_WHOLE);
+	return !e;
 }
 
 /* --- trying out ------------------------------------------------------------------------------- */
@@ -204,7 +195,8 @@ static struct error *find_newest(struct keeper *k, struct places *all, struct pr
 	return first ? first : error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
 }
 
-static void prove(struct keeper *k, struct places *all)
+/* Was it right? */
+static bool prove(struct keeper *k, struct places *all)
 {
 	struct proof_note n = {.state.proved_ms = env_now(k->app->env)};
 	struct recovery_state *s = &n.state;
@@ -223,6 +215,7 @@ static void prove(struct keeper *k, struct places *all)
 	if (!error_is(e, ERR_STOPPED))
 		error_free(writer_run(k->app->writer, proof_job, &n));
 	set_at_work(k, 0);
+	return !e;
 }
 
 static bool proof_is_due(struct keeper *k, const struct places *all)
@@ -243,6 +236,79 @@ static bool proof_is_due(struct keeper *k, const struct places *all)
 			  *s.proof_problem ? s.proved_ms + BACKUP_DAY_MS : 0, BACKUP_MONTH_MS);
 }
 
+/* --- what was erased -------------------------------------------------------------------------- */
+
+struct forget_note {
+	int64_t place, erased;
+};
+
+static struct error *forget_job(struct conn *c, void *arg)
+{
+	const struct forget_note *n = arg;
+
+	return place_forgot(c, n->place, n->erased);
+}
+
+static struct error *forget_there(struct keeper *k, const struct place *p, int64_t erased)
+{
+	char path[RECOVERY_PLACE];
+	struct error *e;
+
+	TRY(stick_path(k->app, p->where, path, sizeof(path)));
+	e = stick_open_for_writing(k->app, path);
+	if (!e)
+		e = folder_forget(secret_pubkey(k->app->self), path, erased, env_now(k->app->env));
+	stick_open_for_reading(k->app, path);
+	return e;
+}
+
+/* A whole backup was just made there: when it can be restored, those from before the erasing go. */
+static void forget(struct keeper *k, const struct place *p, int64_t erased)
+{
+	struct forget_note n = {p->id, erased};
+	struct place made = *p;
+	struct error *e;
+
+	made.small_ms = made.whole_ms = 1; /* there is something to find */
+	if (!prove(k, &(struct places){&made, 1}))
+		return;
+	e = forget_there(k, p, erased);
+	if (!e)
+		e = writer_run(k->app->writer, forget_job, &n);
+	error_free(e); /* it is tried again after the next one */
+}
+
+/* When this box last erased something; 0: never, or at a time that its clock has not reached. */
+static int64_t last_erased(struct keeper *k)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	int64_t ms = 0;
+	struct error *e = app_conn(k->app, &c);
+
+	if (!e)
+		e = erased_last(c, &ms);
+	if (e)
+		ms = 0;
+	error_free(e);
+	return ms > env_now(k->app->env) ? 0 : ms;
+}
+
+/* --- a place ---------------------------------------------------------------------------------- */
+
+static void care_for(struct keeper *k, const struct place *p, bool now, int64_t erased)
+{
+	int64_t t = env_now(k->app->env);
+	bool holds = erased > p->forgot_ms;
+
+	if (now || backup_due(t, p->small_ms, p->tried_ms, BACKUP_DAY_MS))
+		back_up(k, p, BACKUP_SMALL);
+	/* A peer keeps what it can't give back anyway: the small one. */
+	if (p->kind == PLACE_FOLDER &&
+	    (now || backup_due(t, p->whole_ms, p->tried_ms, holds ? BACKUP_DAY_MS : BACKUP_WEEK_MS)) &&
+	    back_up(k, p, BACKUP_WHOLE) && holds)
+		forget(k, p, erased);
+}
+
 /* --- the thread ------------------------------------------------------------------------------- */
 
 static void look(struct keeper *k, bool want_backup, bool want_proof)
@@ -254,7 +320,7 @@ static void look(struct keeper *k, bool want_backup, bool want_proof)
 		abort();
 	e = read_places(k, &all);
 	for (size_t i = 0; !e && i < all.n && !k->app->ending; i++)
-		care_for(k, &all.list[i], want_backup);
+		care_for(k, &all.list[i], want_backup, last_erased(k));
 	all.n = 0;
 	if (!e)
 		e = read_places(k, &all); /* what was just made counts */

@@ -85,6 +85,13 @@ int64_t backup_order(int64_t when, int64_t now_ms)
 	return when > now ? -when : when;
 }
 
+bool backup_may_hold(int64_t when, int64_t erased_ms, int64_t now_ms)
+{
+	int64_t made_s = backup_when_ms(when) / 1000;
+
+	return made_s <= erased_ms / 1000 || made_s > now_ms / 1000;
+}
+
 void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
 		   bool *ret_remove)
 {

@@ -4,6 +4,10 @@
  * chose (a folder of a disk or stick, a peer that agreed), the newest at one place after the other
  * tried out every month, and what there is to tell about it. Rows in local.db.
  *
+ * A whole backup holds the words that were erased after it was made. So after an erasure the next
+ * whole one is made a day after the last, not a week, and when it was tried out the older ones are
+ * removed; a disk or stick that is not plugged in has its turn when it is.
+ *
  * Reading and writing rows: like any feature, with a conn; writing on the writer.
  */
 #pragma once
@@ -23,6 +27,7 @@ struct place {
 	/* the newest of each scope that is there, and the last try */
 	int64_t small_ms, whole_ms, tried_ms;
 	int64_t proved_ms; /* the newest there was restored, and was right; 0: never */
+	int64_t forgot_ms; /* no whole backup there holds what was erased until then */
 	char problem[RECOVERY_TEXT]; /* of the last try; "" when it went well */
 };
 typedef struct error *place_fn(void *ctx, const struct place *p);
@@ -37,6 +42,9 @@ struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, in
 
 /* On the writer: the newest backup there was tried out. */
 struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms) MUST;
+
+/* On the writer: whole backups that hold what was erased until then are gone from there. */
+struct error *place_forgot(struct conn *c, int64_t id, int64_t erased_ms) MUST;
 
 /* The last time a backup was tried out, and the last sheets. */
 struct recovery_state {

@@ -15,7 +15,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE doubted(peer BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE restored(id INTEGER PRIMARY KEY CHECK(id = 1), made INTEGER NOT NULL)"
 	" STRICT;",
-	"ALTER TABLE place ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE place ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE place ADD COLUMN forgot INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum {
@@ -28,6 +29,7 @@ enum {
 	PLACE_SMALL,
 	PLACE_WHOLE,
 	PLACE_PROVED,
+	PLACE_FORGOT,
 	PROOF_GET,
 	PROOF_PUT,
 	SHEETS_GET,
@@ -43,7 +45,7 @@ enum {
 	DOUBTED_REMOVE,
 	STATEMENTS
 };
-#define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem, proved FROM place"
+#define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem, proved, forgot FROM place"
 static const char *const sql[STATEMENTS] = {
 	[PLACE_EACH] = COLUMNS " ORDER BY id",
 	[PLACE_GET] = COLUMNS " WHERE id = ?1",
@@ -55,6 +57,7 @@ static const char *const sql[STATEMENTS] = {
 	[PLACE_SMALL] = "UPDATE place SET small = ?2 WHERE id = ?1",
 	[PLACE_WHOLE] = "UPDATE place SET whole = ?2 WHERE id = ?1",
 	[PLACE_PROVED] = "UPDATE place SET proved = ?2 WHERE id = ?1",
+	[PLACE_FORGOT] = "UPDATE place SET forgot = ?2 WHERE id = ?1",
 	[PROOF_GET] = "SELECT at, name, problem, entries, compared FROM proof",
 	[PROOF_PUT] = "INSERT OR REPLACE INTO proof VALUES(1, ?1, ?2, ?3, ?4, ?5)",
 	[SHEETS_GET] = "SELECT at, name FROM sheets",
@@ -96,7 +99,8 @@ static void read_place(sqlite3_stmt *st, struct place *p)
 			    .small_ms = db_int(st, 4),
 			    .whole_ms = db_int(st, 5),
 			    .tried_ms = db_int(st, 6),
-			    .proved_ms = db_int(st, 8)};
+			    .proved_ms = db_int(st, 8),
+			    .forgot_ms = db_int(st, 9)};
 	snprintf(p->where, sizeof(p->where), "%s", db_text(st, 2));
 	snprintf(p->problem, sizeof(p->problem), "%s", db_text(st, 7));
 }
@@ -169,6 +173,11 @@ struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, in
 struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms)
 {
 	return db_do(c->local, stmts(c), PLACE_PROVED, "ii", id, now_ms);
+}
+
+struct error *place_forgot(struct conn *c, int64_t id, int64_t erased_ms)
+{
+	return db_do(c->local, stmts(c), PLACE_FORGOT, "ii", id, erased_ms);
 }
 
 /* --- the trial, the sheets -------------------------------------------------------------------- */

@@ -70,6 +70,23 @@ ok "the newest is tried out, and is right" until_ok 30 state_is a proof.ok True
 ok "with its date, there and at its place" eval 'state a | grep -q "\"made\":\"$YEAR" && state a | grep -q "\"proved\":\"$YEAR"'
 ok "its digests were compared" state_is a proof.compared True
 ok "nothing of the trial is left" until_ok 10 [ ! -e "$T/a/proof.tmp" ]
+
+# --- erased words go out of the backups, too ---
+id=$(post_json a /forum/general/topics "${token[a]}" '{"title":"te","text":"paraules que no hi haurien de ser"}' | json id)
+sleep 1.1
+post a /admin/recovery/now -d '' >/dev/null
+at_rest
+held_by() { curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a "/erased/$id.json")" | json backups; }
+whole() { ls "$T/disks/one" | grep -c -- -whole-; }
+ok "it is erased" post_json a "/post/$id/erase" "${token[a]}" '{}'
+ok "and gone from here" until_ok 20 eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a "/erased/$id.json")" | json gone.0.own | grep -q True'
+is "its page says that a backup still holds it" "$(held_by)" 1
+is "of several" "$([ "$(whole)" -gt 1 ] && echo yes)" yes
+sleep 1.1
+post a /admin/recovery/now -d '' >/dev/null
+ok "a new one is made, tried out, and the older ones go" until_ok 30 eval '[ "$(whole)" = 1 ] && [ "$(held_by)" = 0 ]'
+at_rest
+ok "it was right" state_is a proof.ok True
 NEWEST=$(ls "$T"/disks/one/lliure-"${KEY:0:8}"-whole-2026* "$T"/disks/one/lliure-"${KEY:0:8}"-small-2026* 2>/dev/null | sed 's/.*-\([0-9]*-[0-9]*\).backup/\1 &/' | sort | tail -1 | cut -d' ' -f2)
 [ -n "$NEWEST" ] || NEWEST=$(ls -t "$T"/disks/one/lliure-"${KEY:0:8}"-* | head -1)
 for f in "$T"/disks/one/lliure-"${KEY:0:8}"-*; do [ "$(stat -c %s "$f")" -gt 100 ] && python3 - "$f" <<'END'
