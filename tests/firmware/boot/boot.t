@@ -48,7 +48,7 @@ $BOOT try A
 is "and is whole after the next step" "$(stat -c %s "$T/state") $($BOOT get-primary)" "1024 A"
 
 # A block that the boot loader can't read, though every value is there: the next healthy start mends it.
-echo "lliure.slot=B" >"$T/cmdline"
+echo "lliure.slot=A" >"$T/cmdline"
 $BOOT make
 $BOOT healthy
 cp "$T/state" "$T/whole"
@@ -62,12 +62,13 @@ head -c 1023 "$T/whole" >"$T/state"
 $BOOT healthy
 is "and when one byte is missing" "$(cmp "$T/state" "$T/whole" 2>&1)" ""
 rm "$T/state"
-is "one that is lost is made" "$(status $BOOT healthy) $(stat -c %s "$T/state") $($BOOT get-primary)" "0 1024 B"
+is "one that is lost is made" "$(status $BOOT healthy) $(stat -c %s "$T/state") $($BOOT get-primary)" "0 1024 A"
 export LLIURE_BOOT_STATE=$T/esp.new/lliure/state
 mkdir "$T/esp.new"
-is "with its folder" "$($BOOT bad A; show)" "armed=-0 good=B n=0 ok=-B try=- "
+is "with its folder" "$($BOOT bad B; show)" "armed=-0 good=A n=0 ok=A- try=- "
 export LLIURE_BOOT_STATE=$T/state
 cp "$T/short" "$T/state"
+echo "lliure.slot=B" >"$T/cmdline"
 $BOOT try A
 
 if ! command -v grub-emu >/dev/null || ! command -v mcopy >/dev/null; then
