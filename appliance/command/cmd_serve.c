@@ -10,6 +10,7 @@
 #include "appliance/erased/erased.h"
 #include "appliance/files/files.h"
 #include "appliance/health/health.h"
+#include "appliance/health/opening.h"
 #include "appliance/health/watchdog.h"
 #include "appliance/http/certificate.h"
 #include "appliance/http/http.h"
@@ -45,6 +46,7 @@ struct daemon {
 	struct search_thread *search;
 	struct erased_thread *erased;
 	struct clock_env *clock;
+	struct opening *opening;
 	struct watchdog *watchdog;
 	struct commit *commit;
 	struct http_sockets sockets; /* that the first run left */
@@ -351,6 +353,7 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	box_zone_begin(&box);
 	if (!setup_is_box(d->run->dir))
 		TRY(first_run(d, set));
+	d->opening = opening_start();
 	d->clock = open_clock(d->run->dir);
 	TRY(open_app(d));
 	d->app->clock = d->clock;
@@ -373,12 +376,14 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	TRY(control_start(d->app, &d->control));
 	d->watchdog = watchdog_start(http_port(d->http), d->app->writer);
+	opening_stop(STEAL(d->opening));
 	d->commit = commit_start(&d->app->box, d->app, http_port(d->http));
 	return NULL;
 }
 
 static void stop(struct daemon *d)
 {
+	opening_stop(d->opening);
 	commit_stop(d->commit);
 	watchdog_stop(d->watchdog);
 	/* Commands and pages that wait for an exchange would be waited for. */

@@ -17,6 +17,8 @@
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
 
+enum { KILLED_MS = 1000 };
+
 static int64_t mono_ms(void)
 {
 	struct timespec t;
@@ -93,8 +95,8 @@ static bool gather(int fd, int64_t until, bool errors, struct buf *out)
 	}
 }
 
-/* Its status; after the time is up it and what it started are killed. */
-static int reap(pid_t pid, int64_t until)
+/* false: it has not ended by then. */
+static bool ended(pid_t pid, int64_t until, int *ret)
 {
 	const struct timespec moment = {0, 5 * 1000 * 1000};
 	int status;
@@ -102,16 +104,26 @@ static int reap(pid_t pid, int64_t until)
 	for (;;) {
 		pid_t got = waitpid(pid, &status, WNOHANG);
 
-		if (got == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-		if (got < 0 && errno != EINTR)
-			return 255;
+		if (got == pid || (got < 0 && errno != EINTR)) {
+			*ret = got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+			return true;
+		}
 		if (mono_ms() >= until)
-			break;
+			return false;
 		nanosleep(&moment, NULL);
 	}
+}
+
+/* Its status; after the time is up it and what it started are killed. Who waits for a disk that
+ * hangs is not ended by that, and is left behind. */
+static int reap(pid_t pid, int64_t until)
+{
+	int status;
+
+	if (ended(pid, until, &status))
+		return status;
 	kill(-pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	ended(pid, mono_ms() + KILLED_MS, &status);
 	return -2;
 }
 

@@ -29,6 +29,14 @@ grep -o '^enable lliure.*' image/files/etc/systemd/system-preset/10-lliure.prese
 	[ -e "$units/$unit" ] || echo "$unit is enabled and not there"
 done | result "every unit that is enabled is there"
 
+# A disk that hangs holds whoever asks it, and systemd gives a oneshot all the time of the world.
+grep -l '^Type=oneshot' $units/lliure*.service | while read -r unit; do
+	grep -q '^TimeoutStartSec=' "$unit" || echo "$unit has all the time of the world"
+done | result "what starts and ends has a time to do so"
+for unit in crashed damaged; do
+	grep -q '^FailureAction=reboot-immediate$' "$units/lliure-$unit.service" || echo "lliure-$unit asks a disk that hangs again"
+done | result "and what restarts the machine does so at last without the disk"
+
 if ! command -v systemd-analyze >/dev/null || [ ! -d /usr/lib/systemd/system ]; then
 	echo "ok $((n + 1)) - systemd accepts the units # SKIP there is no systemd here"
 	echo "1..$((n + 1))"
@@ -46,6 +54,20 @@ printf 'root:x:0:0::/:/bin/sh\nlliure:x:990:990::/:/bin/sh\n' >"$root/etc/passwd
 printf 'root:x:0:\nlliure:x:990:\n' >"$root/etc/group"
 (cd "$root/etc/systemd/system" && systemd-analyze --root="$root" --man=no --recursive-errors=no verify \
 	lliure*.service lliure*.socket $(ls lliure*.timer 2>/dev/null) 2>&1) | grep '/lliure' | result "systemd accepts the units"
+
+# A daemon that hangs each time, before it is ready or after, is ended so often within the interval that its
+# OnFailure= has a turn.
+us() { # us SETTING: of the daemon's unit, in microseconds
+	systemd-analyze timespan "$(sed -n "s/^$1=//p" $units/lliure.service)" | sed -n 's/.*μs: //p'
+}
+longest=$(us TimeoutStartSec)
+[ "$(us WatchdogSec)" -le "$longest" ] || longest=$(us WatchdogSec)
+# (a quarter of an hour at most while it says that it gets on: appliance/health/opening.h)
+[ 900000000 -le "$longest" ] || longest=900000000
+once=$((longest + $(us TimeoutAbortSec) + 2 * $(us TimeoutStopSec) + $(us RestartSec)))
+times=$(sed -n 's/^StartLimitBurst=//p' $units/lliure.service)
+{ [ $((once * times)) -lt "$(us StartLimitIntervalSec)" ] || echo "$times times $once us do not fit"; } |
+	result "ten ends of a daemon that hangs fit into the interval"
 
 # What each may be exposed to, in tenths. A new unit needs a row.
 rows() {

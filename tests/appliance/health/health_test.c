@@ -3,6 +3,7 @@
 #include "tests/appliance/site.h"
 #include "appliance/box/box.h"
 #include "appliance/health/health.h"
+#include "appliance/health/opening.h"
 #include "appliance/health/watchdog.h"
 #include <pthread.h>
 #include <sys/socket.h>
@@ -244,6 +245,39 @@ static void the_watchdog_is_fed_only_by_one_that_serves_and_writes(void **state)
 	assert_int_equal(d.asked, 3);
 }
 
+static int64_t dog_worked(void *ctx)
+{
+	return ((struct dog *)ctx)->asked;
+}
+
+static void dog_extends(void *ctx, const char *state)
+{
+	assert_non_null(strstr(state, "EXTEND_TIMEOUT_USEC=60000000\n"));
+	((struct dog *)ctx)->fed++;
+}
+
+static void a_box_that_is_being_opened_has_time_while_it_gets_on(void **state)
+{
+	struct dog d = {.asked = 100};
+	struct opening_env e = {&d, dog_worked, dog_extends};
+	struct opening_state s = {.rounds = 0};
+
+	(void)state;
+	assert_true(opening_round(&e, &s));
+	assert_false(opening_round(&e, &s)); /* a disk that hangs */
+	d.asked += OPENING_WORK_MS - 1;
+	assert_false(opening_round(&e, &s));
+	d.asked += OPENING_WORK_MS;
+	assert_true(opening_round(&e, &s));
+	assert_int_equal(d.fed, 2);
+	while (s.rounds < OPENING_ROUNDS) {
+		d.asked += 10000;
+		assert_true(opening_round(&e, &s));
+	}
+	d.asked += 10000;
+	assert_false(opening_round(&e, &s)); /* in circles */
+}
+
 /* The real proofs against a real box, and systemd's socket played by the test. */
 static void systemd_hears_of_a_box_that_lives(void **state)
 {
@@ -371,6 +405,7 @@ int main(void)
 		cmocka_unit_test(the_other_lights_begin_with_what_is_to_do),
 		cmocka_unit_test(the_page_is_for_volunteers),
 		cmocka_unit_test(the_watchdog_is_fed_only_by_one_that_serves_and_writes),
+		cmocka_unit_test(a_box_that_is_being_opened_has_time_while_it_gets_on),
 		cmocka_unit_test(systemd_hears_of_a_box_that_lives),
 		cmocka_unit_test(a_writer_that_hangs_is_not_fed),
 	};

@@ -841,6 +841,21 @@ static void a_program_is_run_without_a_shell_and_stopped_in_time(void **state)
 	assert_int_not_equal(o->run(NULL, none, 5, &out), 0);
 }
 
+/* As one that waits for a disk that hangs: here it has left the group that is killed. */
+static void a_program_that_can_not_be_ended_is_left_behind(void **state)
+{
+	static const char *const deaf[] = {"/usr/bin/perl", "-e",
+					   "setpgrp(0, getpgrp(getppid)); sleep 60", NULL};
+	_cleanup_(buf_release) struct buf out = {0};
+	time_t began = time(NULL);
+
+	(void)state;
+	if (access(deaf[0], X_OK))
+		return;
+	assert_int_equal(helper_ops_system.run(NULL, deaf, 1, &out), -2);
+	assert_true(time(NULL) - began < 50);
+}
+
 /* --- the real mounts, in a view of our own -------------------------------------------------------
  */
 
@@ -1040,6 +1055,7 @@ int main(void)
 		cmocka_unit_test(a_stick_becomes_writable_and_read_only_in_the_daemons_view_too),
 		cmocka_unit_test(a_damaged_file_system_is_told_from_none),
 		CASE(a_program_is_run_without_a_shell_and_stopped_in_time),
+		CASE(a_program_that_can_not_be_ended_is_left_behind),
 	};
 
 	return run_group(tests);
