@@ -8,7 +8,8 @@ enum {
 	MISSED_MOST = 16, /* a peer that has none of so many in a row is asked no more */
 	SPACES_NAMED = 16,
 };
-#define WISH_MS ((int64_t)30 * 24 * 3600 * 1000) /* what somebody asked for is not let go of so long */
+#define WISH_MS                                                                                    \
+	((int64_t)30 * 24 * 3600 * 1000) /* what somebody asked for is not let go of so long */
 
 /* Does this box want a blob of that size? */
 static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
@@ -20,6 +21,15 @@ static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t
 	return *ret ? NULL : wish_is(c, blob, ret);
 }
 
+/* It is to leave some of the disk for what people write. */
+static bool has_room(struct conn *c, uint64_t size)
+{
+	struct statvfs fs;
+
+	return statvfs(db_path(c->view), &fs) != 0 ||
+	       (uint64_t)fs.f_bavail * fs.f_frsize > size + LIMIT_FILE_ROOM;
+}
+
 struct error *file_here(struct conn *c, struct blob_store *blobs, const struct file_version *v,
 			enum file_here *ret)
 {
@@ -29,17 +39,8 @@ struct error *file_here(struct conn *c, struct blob_store *blobs, const struct f
 	if (v->inside || blob_has(blobs, &v->blob, NULL))
 		return NULL;
 	TRY(is_wanted(c, &v->blob, v->stored, &wanted));
-	*ret = wanted ? FILE_COMING : FILE_TOO_LARGE;
+	*ret = !wanted ? FILE_TOO_LARGE : has_room(c, v->stored) ? FILE_COMING : FILE_NO_ROOM;
 	return NULL;
-}
-
-/* It is to leave some of the disk for what people write. */
-static bool has_room(struct conn *c, uint64_t size)
-{
-	struct statvfs fs;
-
-	return statvfs(db_path(c->view), &fs) != 0 ||
-	       (uint64_t)fs.f_bavail * fs.f_frsize > size + LIMIT_FILE_ROOM;
 }
 
 /* Behind the versions that this box can read come those blobs that it carries for others, numbered

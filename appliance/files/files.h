@@ -107,6 +107,7 @@ enum file_here {
 	FILE_HERE,
 	FILE_COMING,	/* it is wanted, and comes when another box gives it */
 	FILE_TOO_LARGE, /* this box keeps smaller ones only */
+	FILE_NO_ROOM,	/* it is wanted, and the disk has too little room for it */
 };
 struct error *file_here(struct conn *c, struct blob_store *blobs, const struct file_version *v,
 			enum file_here *ret) MUST;

@@ -6,6 +6,9 @@
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers.h"
 
+#define FILES_NO_ROOM                                                                              \
+	N_("This file is not here: there is too little room left on this box for it. It comes "    \
+	   "from another house when there is.")
 enum { PICTURE_SHOWN = 1024 * 1024 }; /* larger ones are not sent with the page */
 
 /* --- where we are ----------------------------------------------------------------------------- */
@@ -135,6 +138,7 @@ static struct error *put_absence(struct request *r, json_t *row, const struct fi
 	json_object_set_new(row, "here", json_boolean(!v->erased && here == FILE_HERE));
 	json_object_set_new(row, "coming", json_boolean(here == FILE_COMING));
 	json_object_set_new(row, "too_large", json_boolean(here == FILE_TOO_LARGE));
+	json_object_set_new(row, "no_room", json_boolean(here == FILE_NO_ROOM));
 	if (here == FILE_HERE)
 		return NULL;
 	TRY(admitted_each(request_conn(r), space, see_box, &n));
@@ -249,6 +253,7 @@ static struct error *absent(struct request *r, const struct file_version *v)
 		return error_new(ERR_NOT_FOUND,
 				 N_("This box does not keep this file: it keeps files up to %s."),
 				 request_size_text(r, keep.blob_max));
+	ENSURE(here != FILE_NO_ROOM, error_new(ERR_NOT_FOUND, FILES_NO_ROOM));
 	return error_new(ERR_NOT_FOUND,
 			 N_("This file is not here yet. It comes from another house at the next "
 			    "exchange."));
@@ -398,6 +403,7 @@ static struct error *wish_job(struct conn *c, void *arg)
 static struct error *fetch(struct request *r)
 {
 	struct app *a = request_app(r);
+	enum file_here here;
 	struct file_place p;
 	struct file_version v;
 
@@ -405,6 +411,8 @@ static struct error *fetch(struct request *r)
 	TRY(asked_version(r, &p.file, &v));
 	ENSURE(v.num && !v.erased, no_file());
 	TRY(request_limit(r, "fetch", 10, 5));
+	TRY(file_here(request_conn(r), a->blobs, &v, &here));
+	ENSURE(here != FILE_NO_ROOM, error_new(ERR_FULL, FILES_NO_ROOM));
 	if (!v.inside && !blob_has(a->blobs, &v.blob, NULL)) {
 		TRY(request_write(r, wish_job, &v.blob));
 		if (a->sync)

@@ -25,15 +25,21 @@ static struct error *no_room(void)
 				      "Try again later."));
 }
 
+/* What is sent lies here twice for a moment, and behind a file's own room some is left for what people
+ * write; a small one goes into an op like a message, and is refused like one. */
 static struct error *spool_open(struct request *r)
 {
 	const char *dir = r->server->app->dir;
+	uint64_t need = 2 * r->head.length;
 	struct statvfs v;
 
+	if (r->head.length > LIMIT_FILE_INLINE + LIMIT_FORM)
+		need += LIMIT_FILE_ROOM;
 	TRY(file_nameless(dir, &r->spool));
-	ENSURE(fstatvfs(r->spool, &v) == 0 &&
-		       (uint64_t)v.f_bavail * v.f_frsize > (uint64_t)LIMIT_UPLOAD * 2,
-	       no_room());
+	ENSURE(fstatvfs(r->spool, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize > need,
+	       error_new(ERR_FULL,
+			 N_("There is too little room left on this box for this file. Ask a "
+			    "volunteer.")));
 	return NULL;
 }
 

@@ -2,6 +2,8 @@
 #include "tests/lib/test.h"
 #include "appliance/files/content.h"
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* A file of that size, with bytes that tell where they stand. */
@@ -14,6 +16,15 @@ static int make_file(const char *dir, uint8_t *bytes, size_t n)
 	assert_ok(file_nameless(dir, &fd));
 	assert_ok(fd_write_all(fd, span_of(bytes, n), "test"));
 	return fd;
+}
+
+/* Whole pages that files take on a small disk. */
+static uint64_t used_of(const char *dir)
+{
+	struct statvfs fs;
+
+	assert_int_equal(statvfs(dir, &fs), 0);
+	return (fs.f_blocks - fs.f_bfree) * fs.f_frsize;
 }
 
 static struct file_version version_of(const struct content *c)
@@ -134,12 +145,43 @@ static void a_small_one_lies_in_its_op_and_an_empty_one_is_none(void **state)
 	close(from.fd);
 }
 
+/* The check before it found room, and something else took it meanwhile. */
+static void a_disk_that_fills_up_in_the_middle_leaves_nothing_and_can_be_tried_again(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir(), *small = test_dir();
+	_cleanup_(freep) uint8_t *bytes = malloc(1000000);
+	_cleanup_(blob_closep) struct blob_store *s = NULL;
+	struct content_from from = {.size = 1000000, .name = "x.bin"};
+	struct content c;
+
+	if (mount("tmpfs", small, "tmpfs", 0, "size=600k")) {
+		skip_note("mounting a small disk needs root");
+		return;
+	}
+	from.fd = make_file(dir, bytes, 1000000);
+	assert_ok(blob_open(small, &s));
+	for (int i = 0; i < 2; i++) {
+		from.seal = i;
+		assert_fails(content_take(s, dir, &from, &c), ERR_FULL);
+		content_release(&c);
+		assert_int_equal(used_of(small), 0);
+	}
+	assert_int_equal(mount("tmpfs", small, "tmpfs", MS_REMOUNT, "size=4m"), 0);
+	assert_ok(content_take(s, dir, &from, &c));
+	assert_true(blob_has(s, &c.blob, NULL));
+	content_release(&c);
+	close(from.fd);
+	umount(small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_taken_in_is_given_out_sealed_or_not),
 		cmocka_unit_test(a_sealed_one_says_little_of_its_size_and_nothing_of_its_bytes),
 		cmocka_unit_test(a_small_one_lies_in_its_op_and_an_empty_one_is_none),
+		cmocka_unit_test(
+			a_disk_that_fills_up_in_the_middle_leaves_nothing_and_can_be_tried_again),
 	};
 
 	test_init();

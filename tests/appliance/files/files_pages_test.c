@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/appliance/site.h"
-#include "appliance/files/files.h"
+#include "appliance/files/files_priv.h"
 
 enum { LARGE = 300 * 1000 };
 static struct site site;
@@ -133,6 +133,93 @@ static void what_can_t_be_taken_is_refused_in_words(void **state)
 	assert_int_equal(stranger.status, 401);
 }
 
+static struct error *count_blob(void *ctx, const struct hash *h, uint64_t size)
+{
+	(void)h;
+	(void)size;
+	++*(int *)ctx;
+	return NULL;
+}
+
+static int blobs_here(void)
+{
+	int n = 0;
+
+	assert_ok(blob_each(site.app->blobs, count_blob, &n));
+	return n;
+}
+
+static int64_t noted(void)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	int64_t last;
+
+	assert_ok(app_conn(site.app, &c));
+	assert_ok(sent_last(c, &last));
+	return last;
+}
+
+/* As if remei had sent a large one: its op says so, and the bytes are no matter here. */
+static struct error *say_large(struct conn *c, void *arg)
+{
+	struct hash h = hash_bytes(span_str(arg)), id;
+	struct draft d = {.type = "file.create", .space = site.space, .author = site.steward};
+
+	d.take_body = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "path", (const char *)arg,
+				"title", (const char *)arg, "kind", "mp4", "blob", ID(&h), "size",
+				(json_int_t)LIMIT_UPLOAD, "sha256", ID(&h));
+	return community_submit(c, &d, &id);
+}
+
+static void who_has_sent_a_day_s_share_goes_on_tomorrow_and_others_go_on(void **state)
+{
+	static char names[4][8] = {"a.mp4", "b.mp4", "c.mp4", "d.mp4"};
+	_cleanup_(freep) uint8_t *bytes = large_pdf();
+	int before = blobs_here();
+
+	for (int i = 0; i < 4; i++)
+		assert_ok(writer_run(site.app->writer, say_large, names[i]));
+	bytes[LARGE - 1] ^= 1;
+	_cleanup_(reply_release) struct reply over =
+		send_file(REMEI, "/files", "over.pdf", bytes, LARGE, "Over");
+	assert_int_equal(over.status, 413);
+	assert_non_null(strstr(TEXT(&over, "error.text"), "a day's share"));
+	_cleanup_(reply_release) struct reply small =
+		send_file(REMEI, "/files", "small.txt", "x", 1, "Small");
+	assert_int_equal(small.status, 413);
+	assert_int_equal(blobs_here(), before);
+	assert_int_equal(noted(), 0);
+	_cleanup_(reply_release) struct reply list = site_ask(&site, NOBODY, "/library.json", NULL);
+	assert_null(memmem(list.body.p, list.body.n, "over.pdf", 8));
+	_cleanup_(reply_release) struct reply other =
+		send_file(AINA, "/files", "over.pdf", bytes, LARGE, "Over");
+	assert_int_equal(other.status, 201);
+	assert_int_equal(blobs_here(), before + 1);
+	assert_int_equal(noted(), 0);
+}
+
+/* What is refused when all of it is here leaves nothing: here, a name that is taken. */
+static void what_is_refused_at_the_end_leaves_nothing_and_is_sent_again(void **state)
+{
+	_cleanup_(freep) uint8_t *bytes = large_pdf();
+	int before;
+
+	bytes[LARGE - 2] ^= 1;
+	_cleanup_(reply_release) struct reply first =
+		send_file(JOAN, "/files", "plan.pdf", "%PDF-1.7\nx", 10, "Plan");
+	assert_int_equal(first.status, 201);
+	before = blobs_here();
+	_cleanup_(reply_release) struct reply taken =
+		send_file(AINA, "/files", "plan.pdf", bytes, LARGE, "Plan");
+	assert_int_equal(taken.status, 409);
+	assert_int_equal(blobs_here(), before);
+	assert_int_equal(noted(), 0);
+	_cleanup_(reply_release) struct reply again =
+		send_file(AINA, "/files", "plan.pdf", bytes, LARGE, "Plan two");
+	assert_int_equal(again.status, 201);
+	assert_int_equal(blobs_here(), before + 1);
+}
+
 static void a_new_version_goes_on_from_the_newest_and_the_earlier_stays(void **state)
 {
 	_cleanup_(reply_release) struct reply w =
@@ -197,6 +284,8 @@ int main(void)
 		cmocka_unit_test(a_large_one_is_a_blob_with_ranges),
 		cmocka_unit_test(what_can_t_be_taken_is_refused_in_words),
 		cmocka_unit_test(a_new_version_goes_on_from_the_newest_and_the_earlier_stays),
+		cmocka_unit_test(who_has_sent_a_day_s_share_goes_on_tomorrow_and_others_go_on),
+		cmocka_unit_test(what_is_refused_at_the_end_leaves_nothing_and_is_sent_again),
 		cmocka_unit_test(hidden_ones_are_for_moderators_and_erased_ones_for_nobody),
 	};
 

@@ -268,6 +268,41 @@ static void a_full_disk_is_a_clear_error(void **state)
 	umount(dir);
 }
 
+static void a_transfer_that_met_a_full_disk_goes_on_when_there_is_room(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	static uint8_t bytes[500000];
+	struct hash want, got;
+	struct error *err = NULL;
+	struct blob_store *s;
+	struct blob_writer *w;
+	uint64_t have;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 31 + i / 251);
+	want = hash_bytes(span_of(bytes, sizeof(bytes)));
+	if (mount("tmpfs", dir, "tmpfs", 0, "size=256k")) {
+		skip_note("mounting a small disk needs root");
+		return;
+	}
+	assert_ok(blob_open(dir, &s));
+	assert_ok(blob_writer_resume(s, &want, sizeof(bytes), &w, &have));
+	for (size_t at = 0; at < sizeof(bytes) && !err; at += 50000)
+		err = blob_write(w, span_of(bytes + at, 50000));
+	assert_fails(err, ERR_FULL);
+	blob_writer_free(w);
+	assert_false(blob_has(s, &want, NULL));
+	assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "size=2m"), 0);
+	assert_ok(blob_writer_resume(s, &want, sizeof(bytes), &w, &have));
+	assert_true(have > 0 && have < sizeof(bytes));
+	assert_ok(blob_write(w, span_of(bytes + have, sizeof(bytes) - have)));
+	assert_ok(blob_writer_finish(w, &got, NULL));
+	assert_id_equal(&got, &want);
+	blob_close(s);
+	umount(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +316,7 @@ int main(void)
 		cmocka_unit_test(links_and_folders_are_not_files),
 		cmocka_unit_test(opening_clears_what_was_left_behind),
 		cmocka_unit_test(a_full_disk_is_a_clear_error),
+		cmocka_unit_test(a_transfer_that_met_a_full_disk_goes_on_when_there_is_room),
 	};
 	return run_group(tests);
 }
