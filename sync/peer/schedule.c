@@ -27,6 +27,7 @@ struct row {
 	int64_t regular;	   /* a look in any case */
 	int64_t held_until;	   /* by schedule_hold */
 	int64_t started_at;
+	bool courteous;	   /* waited for its change already, since the last exchange began */
 	bool anew;	   /* schedule_anew while it runs */
 	bool slow;	   /* the last exchange took its time */
 	unsigned failures; /* in a row */
@@ -210,8 +211,11 @@ void schedule_seen(struct schedule *s, const struct seen_box *boxes, size_t n, i
 		other = !r->seen || memcmp(r->box.digest, boxes[i].digest, DISCOVERY_DIGEST) != 0;
 		if (!r->seen)
 			r->not_before = now, r->failures = r->address = r->tried = 0;
-		else if (other && !r->failures && r->not_before < now + SCHEDULE_COURTESY)
-			r->not_before = now + SCHEDULE_COURTESY;
+		else if (other && !r->failures && !r->courteous) {
+			r->courteous = true;
+			if (r->not_before < now + SCHEDULE_COURTESY)
+				r->not_before = now + SCHEDULE_COURTESY;
+		}
 		r->box = boxes[i];
 		r->seen = r->listed = true;
 		weigh(s, r, now);
@@ -411,6 +415,7 @@ static bool next(struct schedule *s, int64_t now, bool quick, struct schedule_jo
 	for (size_t i = 0; best->seen && i < best->box.addresses; i++)
 		ret->near |= strcmp(ret->address, best->box.address[i]) == 0;
 	best->started_at = now;
+	best->courteous = false;
 	best->state = RUNNING;
 	best->running_asked = best->asked;
 	best->asked = false; /* asked again meanwhile: again, then */

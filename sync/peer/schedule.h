@@ -25,7 +25,8 @@
  *  3. schedule_hold (a peer that misbehaves) and schedule_close (a metered line outside its hours)
  *     put everything off that no person asks for; the second not for who is seen on this network.
  *  4. Of two boxes that hear of one change, the one that made it comes first: the other waits
- *     SCHEDULE_COURTESY.
+ *     SCHEDULE_COURTESY; once, for whoever announces something else every moment (a prankster in
+ *     its name, two boxes with one key) would put everything off for ever.
  */
 #pragma once
 #include "sync/base/env.h"
@@ -55,7 +56,7 @@ DEFINE_CLEANUP(struct schedule *, schedule_free)
 void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int64_t now);
 /* A cable was put in, an address given: whoever could not be reached is tried soon. */
 void schedule_network(struct schedule *s, int64_t now);
-/* The boxes that discovery sees; again after schedule_peers, for those who are new there. */
+/* The boxes that discovery sees, one row a key; again after schedule_peers, for those who are new there. */
 void schedule_seen(struct schedule *s, const struct seen_box *boxes, size_t n, int64_t now);
 /* A peer has come to us, and says that it listens there ("": nowhere): an address to try. */
 void schedule_hint(struct schedule *s, const struct pubkey *key, const char *address, int64_t now);

@@ -46,6 +46,24 @@ static void tell_peers(struct world *w, int box)
 	free(peers);
 }
 
+/* Of two boxes with one key the row says what the one that was heard last announces, as the table of
+ * sync/discovery/ does. */
+static bool is_heard(const struct world *w, int box, int i)
+{
+	const struct pubkey *key = secret_pubkey(w->s.box[i].key);
+
+	if (!may_call(w, box, i) || w->at[i].hostile ||
+	    pubkey_eq(key, secret_pubkey(w->s.box[box].key)))
+		return false;
+	for (int k = 0; k < w->s.n; k++)
+		if (k != i && may_call(w, box, k) && !w->at[k].hostile &&
+		    pubkey_eq(key, secret_pubkey(w->s.box[k].key)) &&
+		    (w->at[k].told_at > w->at[i].told_at ||
+		     (w->at[k].told_at == w->at[i].told_at && k < i)))
+			return false;
+	return true;
+}
+
 static void tell_seen(struct world *w, int box)
 {
 	struct seen_box *seen = calloc((size_t)w->s.n + 1, sizeof(*seen));
@@ -54,8 +72,7 @@ static void tell_seen(struct world *w, int box)
 	if (!seen)
 		abort();
 	for (int i = 0; i < w->s.n; i++) {
-		if (!may_call(w, box, i) || w->at[i].hostile ||
-		    pubkey_eq(secret_pubkey(w->s.box[i].key), secret_pubkey(w->s.box[box].key)))
+		if (!is_heard(w, box, i))
 			continue;
 		seen[n].key = *secret_pubkey(w->s.box[i].key);
 		snprintf(seen[n].address[0], SEEN_ADDRESS, "10.0.0.%d:1", i);
@@ -77,6 +94,7 @@ static void tell_ours(struct world *w, int box)
 	NEED(&w->s, exchange_digest(l, all));
 	NEED(&w->s, exchange_announced(l, p->told));
 	p->has_told = true;
+	p->told_at = w->s.rand.mono;
 	schedule_ours(p->timetable, all, w->s.rand.mono);
 }
 

@@ -52,6 +52,7 @@ struct site {
 	struct schedule *timetable; /* NULL where boxes call each other at random */
 	uint8_t told[DISCOVERY_DIGEST]; /* what it announces */
 	bool has_told;
+	int64_t told_at;
 };
 
 struct space_of {

@@ -154,6 +154,35 @@ static void what_stays_different_is_not_asked_again_and_again(void **state)
 	schedule_free(f.s);
 }
 
+static void who_announces_something_else_every_moment_is_asked_all_the_same(void **state)
+{
+	struct fixture f;
+	struct peer p = peer_of(1, "");
+	struct seen_box b = box_of(1, 5);
+	struct schedule_job job;
+	int64_t began;
+
+	set_up(&f);
+	schedule_peers(f.s, &p, 1, f.now);
+	ours_is(&f, 5);
+	schedule_seen(f.s, &b, 1, f.now);
+	began = f.now;
+	for (uint8_t digest = 6; !schedule_next(f.s, f.now, &job); digest++) {
+		assert_true(f.now - began <= SCHEDULE_COURTESY);
+		b = box_of(1, digest);
+		schedule_seen(f.s, &b, 1, f.now);
+		f.now += SCHEDULE_COURTESY / 10;
+	}
+	assert_id_equal(&job.key, &p.key);
+	/* And after that exchange others have precedence again, once. */
+	done(&f, &job, true);
+	quiet(&f, SCHEDULE_COURTESY * 3);
+	b = box_of(1, 200);
+	schedule_seen(f.s, &b, 1, f.now);
+	due(&f, 1, SCHEDULE_COURTESY);
+	schedule_free(f.s);
+}
+
 static void a_write_is_told_two_seconds_after_the_first_of_a_burst(void **state)
 {
 	struct fixture f;
@@ -494,6 +523,7 @@ int main(void)
 		cmocka_unit_test(a_peer_nobody_knows_where_is_left_alone),
 		cmocka_unit_test(an_equal_announced_digest_needs_no_exchange),
 		cmocka_unit_test(what_stays_different_is_not_asked_again_and_again),
+		cmocka_unit_test(who_announces_something_else_every_moment_is_asked_all_the_same),
 		cmocka_unit_test(a_write_is_told_two_seconds_after_the_first_of_a_burst),
 		cmocka_unit_test(a_write_during_an_exchange_is_not_forgotten),
 		cmocka_unit_test(failures_wait_longer_and_longer_after_every_address_was_tried),
