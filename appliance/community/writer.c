@@ -83,6 +83,16 @@ static void tell(struct writer *w)
 		w->on_commit(w->on_commit_ctx);
 }
 
+/* Readers or a full disk may keep it from being scrubbed: then it is tried again. */
+static void scrub(struct writer *w)
+{
+	struct error *err = conn_scrub(w->conn);
+
+	if (err && !can_go_on(err))
+		end_process(err);
+	error_free(err);
+}
+
 static void run_group(struct writer *w, struct job *first)
 {
 	bool only = !first->next;
@@ -90,7 +100,7 @@ static void run_group(struct writer *w, struct job *first)
 
 	if (first->kind == JOB_OUTSIDE) {
 		first->err = first->fn(w->conn, first->arg);
-		error_free(conn_scrub(w->conn));
+		scrub(w);
 		tell(w);
 		return;
 	}
@@ -113,9 +123,8 @@ static void run_group(struct writer *w, struct job *first)
 		fail_all(first, err);
 		return;
 	}
-	/* What is erased goes from the files before anybody is told that it is gone. Readers or a
-	 * full disk may keep it from that: then it is tried again. */
-	error_free(conn_scrub(w->conn));
+	/* What is erased goes from the files before anybody is told that it is gone. */
+	scrub(w);
 	tell(w);
 }
 
@@ -185,7 +194,7 @@ static void wait_and_tidy(struct writer *w)
 	if (conn_is_behind(w->conn))
 		follow(w, false);
 	else
-		error_free(conn_scrub(w->conn));
+		scrub(w);
 	pthread_mutex_lock(&w->lock);
 }
 
