@@ -370,9 +370,10 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 						  .sticks = command_option(d->run, "--sticks")},
 			 &d->app->keeper));
 	TRY(files_start(d->app, &d->app->files));
-	TRY(erased_start(d->app, settled, d, &d->erased));
+	TRY(erased_start(d->app, &(struct erased_settled){settled, d}, &d->erased));
 	TRY(partial_start(d->app, &d->app->partial));
 	writer_on_commit(d->app->writer, on_commit, d);
+	on_commit(d); /* what was committed while they started */
 	TRY(carry_start(d->app, command_option(d->run, "--sticks"), &d->app->carry));
 	TRY(control_start(d->app, &d->control));
 	d->watchdog = watchdog_start(http_port(d->http), d->app->writer);

@@ -82,10 +82,10 @@ struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret
  * ERR_DENIED. */
 struct error *community_erase(struct conn *c, const struct hash *space, const struct hash *target,
 			      const struct secret *author, json_t *take_keep) MUST;
-/* Every op that is erased here, by an erase op that may, whether it was ever held or not. The
- * writer's conn. */
-typedef struct error *erased_fn(void *ctx, const struct hash *space, const struct hash *target);
-struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx) MUST;
+/* Whatever comes to be erased here, by an erase op that may, and whether it was ever held or not, is
+ * owed to the others (log_owe in sync/log/log.h). The space of such an op; ERR_NOT_FOUND: it is not
+ * erased (any more). The writer's conn. */
+struct error *erased_space(struct conn *c, const struct hash *target, struct hash *ret) MUST;
 /* How many erase ops name something: grows when anything may have been erased. Any conn. */
 struct error *erased_count(struct conn *c, int64_t *ret) MUST;
 /* Of what the log counts as missing (log_counts), how many were erased before this box could hold them and

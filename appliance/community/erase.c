@@ -107,16 +107,20 @@ struct error *scrub_features(struct conn *c)
 }
 
 /* What is held goes. What was never held stays "not held", in the log's words: should it turn out
- * to be a rules op, which nobody may erase, it is still taken. */
+ * to be a rules op, which nobody may erase, it is still taken.
+ * The log may have let go of it already, and this view not know: it is behind its log after a power
+ * cut, and what features made of the words is still there. */
 static struct error *erase_now(struct batch *b, struct op_rec *t, const struct op_rec *by)
 {
-	bool held = false;
+	bool held = false, seen = t->kind != OP_GONE && t->kind != OP_NOT_HELD;
 
 	TRY(log_op(b->c->log, &t->id, see_held, &held));
-	if (held) {
+	if (held)
 		TRY(log_erase(b->c->log, &t->id));
+	if (held || seen)
 		TRY(scrub_features(b->c));
-	}
+	if (held || t->kind != OP_GONE)
+		TRY(log_owe(b->c->log, &t->id, held || seen));
 	TRY(batch_dirty(b, t->object));
 	t->kind = OP_GONE;
 	t->object = by->object;
@@ -183,22 +187,16 @@ struct error *erased_count(struct conn *c, int64_t *ret)
 	return db_number(c->view, c->community->stmts, ERASE_COUNT, 0, ret, "");
 }
 
-struct error *erased_each(struct conn *c, erased_fn *fn, void *ctx)
+struct error *erased_space(struct conn *c, const struct hash *target, struct hash *ret)
 {
-	_cleanup_(buf_release) struct buf targets = {0};
+	const struct space *space;
+	struct op_rec t;
 
 	TRY(memory_load(c));
-	TRY(erase_targets(c, &targets));
-	for (size_t i = 0; i < targets.n / sizeof(struct hash); i++) {
-		const struct hash *id = (const struct hash *)(void *)targets.p + i;
-		const struct space *space;
-		struct op_rec t;
-
-		TRY(rec_find(c, id, &t));
-		space = t.num && t.kind == OP_GONE ? space_of_num(c, t.space) : NULL;
-		if (space)
-			TRY(fn(ctx, &space->id, id));
-	}
+	TRY(rec_find(c, target, &t));
+	space = t.num && t.kind == OP_GONE ? space_of_num(c, t.space) : NULL;
+	ENSURE(space, error_new(ERR_NOT_FOUND, N_("Nothing with this address was erased here.")));
+	*ret = space->id;
 	return NULL;
 }
 

@@ -8,15 +8,17 @@ enum { QUIET_MS = 1000, AGAIN_MS = 2000 };
 
 /* --- what is gone and was not said yet ------------------------------------------------------- */
 
-struct owed {
-	struct conn *c;
-	struct pubkey self;
-	struct buf rows; /* struct gone */
-	bool held;	 /* something was seen that is not gone */
-};
-
 struct gone {
 	struct hash space, target;
+};
+
+/* Of what is owed to the others, as much as one round looks at. */
+struct owed {
+	struct conn *c;
+	struct owed_op ops[ERASED_ROUND];
+	struct gone rows[ERASED_ROUND];
+	size_t n, n_rows;
+	bool held; /* something was seen that is not gone */
 };
 
 static struct error *see_state(void *ctx, const struct stored *e)
@@ -25,24 +27,30 @@ static struct error *see_state(void *ctx, const struct stored *e)
 	return NULL;
 }
 
-static struct error *add_owed(void *ctx, const struct hash *space, const struct hash *target)
+static struct error *look_at(struct owed *o, const struct owed_op *op)
 {
-	struct owed *o = ctx;
-	struct gone g = {*space, *target};
-	bool said, held = false;
+	struct gone g = {.target = op->op};
+	bool said = false, held = false;
+	struct error *e = erased_space(o->c, &op->op, &g.space);
 
-	TRY(done_by(o->c, target, &o->self, &said));
-	if (said)
-		return NULL;
-	TRY(log_op(o->c->log, target, see_state, &held));
+	if (!e && !op->again)
+		e = done_by(o->c, &op->op, conn_self(o->c), &said);
+	if (!e && !said)
+		e = log_op(o->c->log, &op->op, see_state, &held);
+	/* Nobody may erase it any more, or that it was never here is known. */
+	if (said || error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return log_owed_drop(o->c->log, &op->op);
+	}
+	TRY(e);
 	o->held |= held;
 	if (!held)
-		buf_add(&o->rows, &g, sizeof(g));
+		o->rows[o->n_rows++] = g;
 	return NULL;
 }
 
-/* A space's, as many as one op takes; *io_at is where to go on. */
-static struct error *say(struct conn *c, struct gone *rows, size_t n)
+/* Of one space, as many as one op takes. */
+static struct error *say(struct conn *c, const struct gone *rows, size_t n)
 {
 	json_t *targets = json_array();
 	struct hash id;
@@ -55,12 +63,15 @@ static struct error *say(struct conn *c, struct gone *rows, size_t n)
 					     .space = rows[0].space,
 					     .take_body = json_pack("{s:o}", "targets", targets)},
 			     &id);
-	/* Where this box only reads, its receipts say it. */
+	/* Where this box only reads, its receipts say it: until it may write. */
 	if (error_is(e, ERR_NOT_ADMITTED) || error_is(e, ERR_DENIED)) {
 		error_free(e);
 		return NULL;
 	}
-	return e;
+	TRY(e);
+	for (size_t i = 0; i < n; i++)
+		TRY(log_owed_drop(c->log, &rows[i].target));
+	return NULL;
 }
 
 static int by_space(const void *a, const void *b)
@@ -73,56 +84,78 @@ static int by_space(const void *a, const void *b)
 
 static struct error *say_all(struct owed *o)
 {
-	struct gone *rows = (struct gone *)(void *)o->rows.p;
-	size_t n = o->rows.n / sizeof(*rows), at = 0;
+	size_t at = 0;
 
-	if (n)
-		qsort(rows, n, sizeof(*rows), by_space);
-	while (at < n) {
+	qsort(o->rows, o->n_rows, sizeof(o->rows[0]), by_space);
+	while (at < o->n_rows) {
 		size_t end = at;
 
-		while (end < n && end - at < ERASED_TARGETS &&
-		       hash_eq(&rows[end].space, &rows[at].space))
+		while (end < o->n_rows && end - at < ERASED_TARGETS &&
+		       hash_eq(&o->rows[end].space, &o->rows[at].space))
 			end++;
-		TRY(say(o->c, rows + at, end - at));
+		TRY(say(o->c, o->rows + at, end - at));
 		at = end;
 	}
 	return NULL;
 }
 
-struct error *erased_acknowledge(struct conn *c, bool *ret_wait)
+/* Is something of what was erased still in a file? */
+static struct error *is_early(struct conn *c, const struct erased_settled *parts, bool *ret)
 {
-	struct owed o = {.c = c, .self = *conn_self(c)};
-	struct error *e;
-	bool behind;
+	TRY(search_behind(c, ret));
+	*ret |= conn_scrub_waits(c) || conn_is_behind(c) ||
+		(parts->settled && !parts->settled(parts->ctx));
+	return NULL;
+}
 
-	TRY(search_behind(c, &behind));
-	*ret_wait = behind || conn_scrub_waits(c) || conn_is_behind(c);
+static struct error *acknowledge(struct owed *o, struct hash *io_after, bool *ret_wait)
+{
+	TRY(log_owed(o->c->log, io_after, ERASED_ROUND, o->ops, &o->n));
+	for (size_t i = 0; i < o->n; i++)
+		TRY(look_at(o, &o->ops[i]));
+	TRY(say_all(o));
+	*ret_wait = o->held;
+	*io_after = o->n == ERASED_ROUND ? o->ops[o->n - 1].op : (struct hash){{0}};
+	return NULL;
+}
+
+struct error *erased_acknowledge(struct conn *c, const struct erased_settled *parts,
+				 struct hash *io_after, bool *ret_wait)
+{
+	_cleanup_(freep) struct owed *o = NULL;
+
+	TRY(is_early(c, parts, ret_wait));
 	if (*ret_wait)
 		return NULL;
-	e = erased_each(c, add_owed, &o);
-	if (!e)
-		e = say_all(&o);
-	*ret_wait = o.held;
-	buf_release(&o.rows);
-	return e;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		abort();
+	o->c = c;
+	return acknowledge(o, io_after, ret_wait);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
 struct erased_thread {
 	struct app *app;
-	bool (*settled)(void *ctx);
-	void *ctx;
+	struct erased_settled parts;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool poked, stop;
 };
 
+struct round {
+	const struct erased_settled *parts;
+	struct hash after;
+	bool wait;
+};
+
 static struct error *job(struct conn *c, void *arg)
 {
-	return erased_acknowledge(c, arg);
+	struct round *r = arg;
+
+	return erased_acknowledge(c, r->parts, &r->after, &r->wait);
 }
 
 static void wait_ms(struct erased_thread *t, int ms)
@@ -134,16 +167,18 @@ static void wait_ms(struct erased_thread *t, int ms)
 }
 
 /* Is everything said? What fails (a full disk) is tried again. */
-static bool round_done(struct erased_thread *t)
+static bool rounds_done(struct erased_thread *t)
 {
-	struct error *e;
-	bool wait = true;
+	struct round r = {.parts = &t->parts};
+	bool wait = false, more = true;
 
-	if (t->settled && !t->settled(t->ctx))
-		return false;
-	e = writer_run(t->app->writer, job, &wait);
-	wait |= e != NULL;
-	error_free(e);
+	while (more) {
+		struct error *e = writer_run(t->app->writer, job, &r);
+
+		wait |= r.wait || e;
+		more = !r.wait && !e && !hash_is_zero(&r.after);
+		error_free(e);
+	}
 	return !wait;
 }
 
@@ -162,7 +197,7 @@ static void *erased_main(void *arg)
 		if (t->stop)
 			break;
 		pthread_mutex_unlock(&t->lock);
-		done = round_done(t);
+		done = rounds_done(t);
 		pthread_mutex_lock(&t->lock);
 		if (!done) {
 			t->poked = true;
@@ -173,7 +208,7 @@ static void *erased_main(void *arg)
 	return NULL;
 }
 
-struct error *erased_start(struct app *a, bool (*settled)(void *ctx), void *ctx,
+struct error *erased_start(struct app *a, const struct erased_settled *parts,
 			   struct erased_thread **ret)
 {
 	struct erased_thread *t = calloc(1, sizeof(*t));
@@ -181,8 +216,7 @@ struct error *erased_start(struct app *a, bool (*settled)(void *ctx), void *ctx,
 	if (!t)
 		abort();
 	t->app = a;
-	t->settled = settled;
-	t->ctx = ctx;
+	t->parts = *parts;
 	t->poked = true; /* what was left when the box was last stopped */
 	pthread_mutex_init(&t->lock, NULL);
 	cond_init_monotonic(&t->wake);

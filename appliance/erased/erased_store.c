@@ -14,8 +14,8 @@ static const char *const sql[STMTS] = {
 	[DONE_ADD] = "INSERT OR REPLACE INTO erase_done VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DONE_RESET] = "DELETE FROM erase_done WHERE op = ?1",
 	[DONE_BY] = "SELECT 1 FROM erase_done WHERE target = ?1 AND box = ?2",
-	[DONE_WHERE] = "SELECT box, min(time) FROM erase_done WHERE target = ?1 GROUP BY box"
-		       " ORDER BY min(time), box",
+	[DONE_WHERE] = "SELECT box, max(time) FROM erase_done WHERE target = ?1 GROUP BY box"
+		       " ORDER BY max(time), box",
 	[DONE_LAST] = "SELECT max(time) FROM erase_done WHERE box = ?1",
 	[DONE_DIGEST] = "SELECT op, target, box FROM erase_done WHERE space = ?1"
 			" ORDER BY op, target",

@@ -51,6 +51,7 @@ struct error *log_unerase(struct log_store *l, const struct hash *op_id)
 {
 	bool erased;
 
+	TRY(log_owed_drop(l, op_id));
 	TRY(op_is_erased(l, op_id, &erased));
 	if (!erased)
 		return NULL;
@@ -83,6 +84,45 @@ struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *
 		TRY(drop_place(l, &p, &bytes));
 	}
 	*ret_bytes = bytes;
+	return NULL;
+}
+
+struct error *log_owe(struct log_store *l, const struct hash *op_id, bool again)
+{
+	return db_do(l->db, l->s, OWED_ADD, "ki", op_id, (int64_t)again);
+}
+
+struct error *log_owed_drop(struct log_store *l, const struct hash *op_id)
+{
+	return db_do(l->db, l->s, OWED_DROP, "k", op_id);
+}
+
+struct error *log_owed(struct log_store *l, const struct hash *after, size_t max,
+		       struct owed_op *ops, size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(l->s, OWED_AFTER);
+	size_t n = 0;
+
+	db_bind(st, "ki", after, (int64_t)max);
+	for (;;) {
+		bool row;
+
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			break;
+		if (db_id(st, 0, &ops[n].op))
+			ops[n++].again = db_int(st, 1);
+	}
+	*ret_n = n;
+	return NULL;
+}
+
+struct error *log_is_owed(struct log_store *l, const struct hash *op_id, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(l->db, l->s, OWED_GET, 0, &one, "k", op_id));
+	*ret = one != 0;
 	return NULL;
 }
 

@@ -244,6 +244,20 @@ struct error *log_erase(struct log_store *l, const struct hash *op_id) MUST;
  * when it comes again. */
 struct error *log_unerase(struct log_store *l, const struct hash *op_id) MUST;
 struct error *log_scrub(struct log_store *l) MUST;
+/* The layer above says in the log of what it let go, once the bytes are gone from every file. Until
+ * then it owes that, in this database and no other, so that who works with a copy of it (an old
+ * backup, a copied card) says for himself when the bytes are gone there, too. `again`: also when
+ * this box has said it before. log_unerase ends it. */
+struct owed_op {
+	struct hash op;
+	bool again;
+};
+struct error *log_owe(struct log_store *l, const struct hash *op_id, bool again) MUST;
+struct error *log_owed_drop(struct log_store *l, const struct hash *op_id) MUST;
+/* In the order of their ids, those behind `after`, at most max. (R) */
+struct error *log_owed(struct log_store *l, const struct hash *after, size_t max,
+		       struct owed_op *ops, size_t *ret_n) MUST;
+struct error *log_is_owed(struct log_store *l, const struct hash *op_id, bool *ret) MUST; /* (R) */
 /* A partial box lets go of what others hold: the payload becomes "not held" in every log that
  * carries the op, and is taken when it comes again; the caller knows that somebody has it. What is
  * erased or not held stays so. *ret_bytes: what was let go of. */

@@ -38,6 +38,9 @@ static const char *const migrations[] = {
 	/* Op ids that some header names as its rules: what others need to judge entries by. */
 	"CREATE TABLE named(op BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"INSERT OR IGNORE INTO named SELECT DISTINCT substr(header, 129, 32) FROM entry;",
+	/* What this box let go of and has not said so yet. */
+	"CREATE TABLE owed(op BLOB PRIMARY KEY, again INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"INSERT INTO owed SELECT op, 0 FROM erased;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -113,6 +116,11 @@ static const char *const sql[LOG_STMTS] = {
 	[ERASED_DROP] = "DELETE FROM erased WHERE op=?1",
 	[ERASED_GET] = "SELECT 1 FROM erased WHERE op=?1",
 	[ERASED_ALL] = "SELECT op FROM erased",
+	[OWED_ADD] = "INSERT INTO owed VALUES (?1, ?2)"
+		     " ON CONFLICT(op) DO UPDATE SET again = max(again, excluded.again)",
+	[OWED_DROP] = "DELETE FROM owed WHERE op=?1",
+	[OWED_AFTER] = "SELECT op, again FROM owed WHERE op>?1 ORDER BY op LIMIT ?2",
+	[OWED_GET] = "SELECT 1 FROM owed WHERE op=?1",
 	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",
 	[ADMIT_DROP] = "DELETE FROM admitted WHERE space=?1 AND appliance=?2",
 	[CLOSED_ADD] = "INSERT OR IGNORE INTO closed VALUES (?1)",

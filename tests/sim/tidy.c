@@ -6,11 +6,15 @@
 
 static struct error *acknowledge(struct conn *c)
 {
+	static const struct erased_settled nothing_else;
+	struct hash after = {{0}};
 	struct error *err;
 	bool wait;
 
 	TRY(conn_begin(c));
-	err = erased_acknowledge(c, &wait);
+	do
+		err = erased_acknowledge(c, &nothing_else, &after, &wait);
+	while (!err && !hash_is_zero(&after));
 	if (!err)
 		err = conn_commit(c);
 	if (err)
@@ -49,14 +53,18 @@ static struct error *see_erased(void *ctx, const struct stored *e)
 }
 
 /* An op whose bytes the box says it let go of, and which is erased now: it may come back when it
- * turns out that nobody was allowed to erase it. */
+ * turns out that nobody was allowed to erase it; or with an old backup, and then, or when another box
+ * with the same key said it, this one still owes it. */
 static bool is_gone(struct world *w, int box, const struct sim_op *op)
 {
 	struct conn *c = w->s.box[box].c;
 	struct looking k = {.self = *conn_self(c)};
+	bool owed = false;
 
 	NEED(&w->s, log_op(c->log, &op->id, see_erased, &k));
 	if (k.erased)
+		NEED(&w->s, log_is_owed(c->log, &op->id, &owed));
+	if (k.erased && !owed)
 		NEED(&w->s, erased_where(c, &op->id, see_self, &k));
 	return k.erased && k.said;
 }
