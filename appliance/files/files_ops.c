@@ -2,6 +2,7 @@
 /* The op types of files: check decides, apply writes the rows. PROTOCOL.md 4.6. */
 #include "appliance/files/files_priv.h"
 #include "appliance/library/path.h"
+#include "appliance/library/version.h"
 
 uint64_t file_stored_size(uint64_t size)
 {
@@ -130,25 +131,24 @@ static struct error *revise_check(struct fold *f, const struct op *op)
 	return path_free(f, op_str(op, "path"));
 }
 
-/* What a revise does not say stays as in the first parent that is here. */
+static struct error *parent_names(struct fold *f, const void *object, const struct hash *id,
+				  struct version_names *ret)
+{
+	struct file_version parent;
+
+	TRY(file_version_folded(f, object, id, &parent));
+	*ret = (struct version_names){parent.path, parent.title};
+	return NULL;
+}
+
 static struct error *inherit(struct fold *f, const struct file *file, const struct hash *parents,
 			     size_t n, struct file_version *ret)
 {
-	ret->path = file->path;
-	ret->title = file->title;
-	for (size_t i = 0; i < n; i++) {
-		struct file_version parent;
-		struct error *e = file_version_folded(f, file, &parents[i], &parent);
+	struct version_names names = {file->path, file->title};
 
-		if (!e) {
-			ret->path = parent.path;
-			ret->title = parent.title;
-			return NULL;
-		}
-		if (!error_is(e, ERR_NOT_FOUND))
-			return e;
-		error_free(e);
-	}
+	TRY(version_inherit(f, file, parents, n, parent_names, &names));
+	ret->path = names.path;
+	ret->title = names.title;
 	return NULL;
 }
 
@@ -192,21 +192,15 @@ static struct error *hide_apply(struct fold *f, const struct op *op)
 json_t *file_version_keep(struct conn *c, const struct file_version *v)
 {
 	struct hash parents[LIMIT_SEEN];
-	size_t n = file_parents(c, v, parents);
-	json_t *ids = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(ids, json_string(ID(&parents[i])));
-	return json_pack("{s:s, s:o}", "path", v->path, "parents", ids);
+	return version_keep(v->path, parents, file_parents(c, v, parents));
 }
 
-/* The version keeps its place, date and author; what it was is told by the one who erased it, who
- * may lie: so what was kept is checked like an op. */
+/* The version keeps its place, date and author. */
 static struct error *files_erased(struct fold *f, const struct op *gone, const struct op *erase)
 {
 	const json_t *keep = json_object_get(erase->body, "keep");
 	const char *was = op_str(erase, "was");
-	const char *path = json_string_value(json_object_get(keep, "path"));
 	bool first = hash_eq(&gone->id, &f->object);
 	struct file_version v = {
 		.title = "", .note = "", .kind = file_kind_named(""), .erased = true};
@@ -227,12 +221,7 @@ static struct error *files_erased(struct fold *f, const struct op *gone, const s
 	TRY(e);
 	if (!first)
 		TRY(inherit(f, &file, parents, n, &v));
-	e = path ? path_check(path) : NULL;
-	if (path && !e)
-		v.path = path;
-	else if (first)
-		v.path = arena_printf(f->arena, "erased-%s", ID_SHORT(&gone->id));
-	error_free(e);
+	v.path = version_kept_path(f, gone, keep, v.path);
 	return file_version_add(f, &file, gone, &v, span_of(NULL, 0), parents, n);
 }
 

@@ -3,6 +3,7 @@
 #include "appliance/files/content.h"
 #include "appliance/files/files_pages_priv.h"
 #include "appliance/files/files_priv.h"
+#include "appliance/library/library_pages.h"
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers.h"
 
@@ -27,17 +28,6 @@ static bool moderates(struct request *r, const struct hash *space)
 		return false;
 	error_free(role_now(request_conn(r), space, &v->key, &role));
 	return role >= ROLE_MODERATOR;
-}
-
-bool files_may_write(struct request *r, const struct hash *space)
-{
-	const struct viewer *v = request_viewer(r);
-	enum role role = ROLE_NONE;
-
-	if (!v || !v->secret)
-		return false;
-	error_free(role_now(request_conn(r), space, &v->key, &role));
-	return role >= ROLE_MEMBER;
 }
 
 /* A hidden one is there for moderators only. */
@@ -69,28 +59,10 @@ const char *file_name(struct arena *a, const struct file_version *v)
 
 /* --- in JSON ---------------------------------------------------------------------------------- */
 
-static const char *person_name(struct request *r, const struct hash *space,
-			       const struct pubkey *key)
+static void put_version(struct request *r, json_t *row, const struct hash *space,
+			const struct file_version *v)
 {
-	struct member m;
-	struct error *e = member_get(request_conn(r), space, key, &m);
-	const char *name = e ? ID_SHORT(key) : m.name;
-
-	error_free(e);
-	return arena_str(request_arena(r), name);
-}
-
-static void put_author(struct request *r, json_t *row, const struct hash *space,
-		       const struct file_version *v)
-{
-	const char *name = person_name(r, space, &v->author);
-	struct arena *a = request_arena(r);
-
-	json_object_set_new(row, "author", json_string(name));
-	json_object_set_new(row, "author_url",
-			    json_string(arena_printf(a, "/people/%s", url_encode(a, name))));
-	json_object_set_new(row, "date", json_string(request_date(r, v->time)));
-	json_object_set_new(row, "date_text", json_string(request_date_text(r, v->time)));
+	library_put_author(r, row, space, &v->author, v->time);
 	json_object_set_new(row, "kind_text", json_string(request_text(r, v->kind->words)));
 	json_object_set_new(row, "size", json_integer((json_int_t)v->size));
 	json_object_set_new(row, "size_text", json_string(request_size_text(r, v->size)));
@@ -174,7 +146,7 @@ static struct error *add_version(void *ctx, const struct file_version *v)
 			  "may_erase", !v->erased && (mine || l->moderates), "at", "most_text",
 			  "part_text", "url", arena_printf(a, "%s/get?rev=%s", url, ID(&v->id)));
 
-	put_author(l->r, row, &l->p->space.id, v);
+	put_version(l->r, row, &l->p->space.id, v);
 	json_object_set_new(
 		row, "picture",
 		json_boolean(v->size <= PICTURE_SHOWN &&
@@ -200,7 +172,7 @@ static struct error *file_page(struct request *r)
 
 	TRY(file_of_path(r, &p));
 	l.moderates = moderates(r, &p.space.id);
-	l.writes = files_may_write(r, &p.space.id);
+	l.writes = library_may_write(r, &p.space.id);
 	l.list = json_array();
 	e = file_version_each(request_conn(r), request_arena(r), &p.file, false, add_version, &l);
 	if (e) {
@@ -473,7 +445,7 @@ static struct error *add_file(void *ctx, const struct file *f, const struct file
 	}
 	row = json_pack("{s:s, s:s, s:s, s:b}", "title", f->title, "path", f->path, "url",
 			file_url(k->r, f), "conflict", f->heads > 1);
-	put_author(k->r, row, &f->space, v);
+	put_version(k->r, row, &f->space, v);
 	json_array_append_new(k->list, row);
 	return NULL;
 }

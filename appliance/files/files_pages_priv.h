@@ -9,7 +9,6 @@ struct file_place {
 };
 struct error *file_of_path(struct request *r, struct file_place *ret) MUST;
 const char *file_url(struct request *r, const struct file *f);
-bool files_may_write(struct request *r, const struct hash *space);
 /* {id, title, path, url, hidden, conflict, space{…}}; new reference. */
 json_t *file_json(struct request *r, const struct file_place *p);
 

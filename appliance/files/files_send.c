@@ -4,7 +4,9 @@
 #include "appliance/files/content.h"
 #include "appliance/files/files_pages_priv.h"
 #include "appliance/files/files_priv.h"
+#include "appliance/library/library_pages.h"
 #include "appliance/library/path.h"
+#include "appliance/library/version.h"
 
 enum { DAY_MS = 24 * 3600 * 1000, ENDING = 8 };
 
@@ -47,17 +49,6 @@ static struct error *show_form(struct request *r, const struct sending *s, const
 		request_text(r, s->place ? N_("A new version") : N_("Put a file here")), context);
 }
 
-static struct error *must_write(struct request *r, const struct space_info *space)
-{
-	ENSURE(request_viewer(r), error_new(ERR_AUTH, N_("Sign in to write in the library.")));
-	ENSURE(files_may_write(r, &space->id),
-	       error_new(ERR_DENIED,
-			 N_("Only members of %s write in its library. Ask a volunteer to make you"
-			    " one."),
-			 space->name));
-	return NULL;
-}
-
 static struct error *space_of(struct request *r, const char *asked, struct space_info *ret)
 {
 	struct hash id;
@@ -77,7 +68,7 @@ struct error *files_new_page(struct request *r)
 			    .folder = or_empty(request_query(r, "folder"))};
 
 	TRY(space_of(r, request_query(r, "space"), &s.space));
-	TRY(must_write(r, &s.space));
+	TRY(library_must_write(r, &s.space));
 	return show_form(r, &s, NULL, 200);
 }
 
@@ -106,7 +97,7 @@ static struct error *heads_of(struct request *r, const struct file *f, const cha
 static struct error *version_place(struct request *r, struct file_place *p, struct sending *s)
 {
 	TRY(file_of_path(r, p));
-	TRY(must_write(r, &p->space));
+	TRY(library_must_write(r, &p->space));
 	*s = (struct sending){
 		.space = p->space, .place = p, .title = p->file.title, .note = "", .folder = ""};
 	return heads_of(r, &p->file, &s->parents);
@@ -230,20 +221,6 @@ static struct error *tidy_job(struct conn *c, void *arg)
 	return sent_done(c, &s->content->blob);
 }
 
-static json_t *parents_json(const char *parents)
-{
-	json_t *list = json_array();
-
-	while (*parents) {
-		size_t n = strcspn(parents, " ");
-
-		if (n)
-			json_array_append_new(list, json_stringn(parents, n));
-		parents += n + (parents[n] == ' ');
-	}
-	return list;
-}
-
 static struct error *save(struct request *r, const struct sending *s, const struct content *c,
 			  const char *name, struct hash *ret_id)
 {
@@ -254,7 +231,7 @@ static struct error *save(struct request *r, const struct sending *s, const stru
 
 	content_say(c, body);
 	if (s->place) {
-		json_object_set_new(body, "parents", parents_json(s->parents));
+		json_object_set_new(body, "parents", version_ids(s->parents));
 		if (*s->note)
 			json_object_set_new(body, "note", json_string(s->note));
 	} else {
@@ -342,7 +319,7 @@ struct error *files_post_new(struct request *r)
 	struct hash id;
 
 	TRY(space_of(r, request_field(r, "space"), &s.space));
-	TRY(must_write(r, &s.space));
+	TRY(library_must_write(r, &s.space));
 	TRY(request_limit(r, "file", 20, 10));
 	e = take_and_save(r, &s, &id);
 	if (e)

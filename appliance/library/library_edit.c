@@ -2,6 +2,7 @@
 /* Writing pages: the forms, and what they send. */
 #include "appliance/library/library_pages.h"
 #include "appliance/library/path.h"
+#include "appliance/library/version.h"
 #include "appliance/page/markdown.h"
 
 struct form {
@@ -58,22 +59,11 @@ static struct error *show_form(struct request *r, const struct library_place *p,
 				   d ? d->title : request_text(r, N_("A new page")), context);
 }
 
-static struct error *must_write(struct request *r, const struct library_place *p)
-{
-	ENSURE(request_viewer(r), error_new(ERR_AUTH, N_("Sign in to write in the library.")));
-	ENSURE(library_may_write(r, &p->space.id),
-	       error_new(ERR_DENIED,
-			 N_("Only members of %s write in its library. Ask a volunteer to make you"
-			    " one."),
-			 p->space.name));
-	return NULL;
-}
-
 struct error *library_new_page(struct request *r, const struct library_place *p)
 {
 	struct form f = {or_empty(request_query(r, "path")), "", "", "", ""};
 
-	TRY(must_write(r, p));
+	TRY(library_must_write(r, &p->space));
 	return show_form(r, p, NULL, &f, NULL, 200, false);
 }
 
@@ -108,7 +98,7 @@ struct error *library_edit_page(struct request *r, const struct library_place *p
 	struct heads h;
 	struct hash id;
 
-	TRY(must_write(r, p));
+	TRY(library_must_write(r, &p->space));
 	TRY(collect_heads(r, d, &h));
 	v = h.newest;
 	if (from && id_parse(from, &id))
@@ -132,20 +122,6 @@ static struct error *save_job(struct conn *c, void *arg)
 	return community_submit(c, &s->draft, &s->id);
 }
 
-static json_t *parents_json(const char *parents)
-{
-	json_t *list = json_array();
-
-	while (*parents) {
-		size_t n = strcspn(parents, " ");
-
-		if (n)
-			json_array_append_new(list, json_stringn(parents, n));
-		parents += n + (parents[n] == ' ');
-	}
-	return list;
-}
-
 static json_t *body_of(const struct doc *d, const struct form *f)
 {
 	json_t *body = json_pack("{s:s, s:s}", "title", f->title, "text", f->text);
@@ -153,7 +129,7 @@ static json_t *body_of(const struct doc *d, const struct form *f)
 	if (!d || (*f->path && strcmp(f->path, d->path) != 0))
 		json_object_set_new(body, "path", json_string(f->path));
 	if (d) {
-		json_object_set_new(body, "parents", parents_json(f->parents));
+		json_object_set_new(body, "parents", version_ids(f->parents));
 		if (*f->note)
 			json_object_set_new(body, "note", json_string(f->note));
 	}
@@ -262,7 +238,7 @@ struct error *library_post(struct request *r)
 	struct doc d;
 
 	TRY(library_place(r, &p));
-	TRY(must_write(r, &p));
+	TRY(library_must_write(r, &p.space));
 	TRY(request_limit(r, "write", 30, 20));
 	if (*p.path)
 		TRY(doc_at(request_conn(r), request_arena(r), &p.space.id, p.path, &d));

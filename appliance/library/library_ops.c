@@ -2,6 +2,7 @@
 /* The op types of the library: check decides, apply writes the rows. */
 #include "appliance/library/library_priv.h"
 #include "appliance/library/path.h"
+#include "appliance/library/version.h"
 
 /* Two documents may claim one path when their authors could not know of each other; whoever can
  * know is told. So only who writes here and now is refused, never what comes from elsewhere. */
@@ -69,25 +70,24 @@ static struct error *revise_check(struct fold *f, const struct op *op)
 	return path_free(f, op_str(op, "path"));
 }
 
-/* What a revise does not say stays as in the first parent that is here. */
+static struct error *parent_names(struct fold *f, const void *object, const struct hash *id,
+				  struct version_names *ret)
+{
+	struct revision parent;
+
+	TRY(revision_folded(f, object, id, &parent));
+	*ret = (struct version_names){parent.path, parent.title};
+	return NULL;
+}
+
 static struct error *inherit(struct fold *f, const struct doc *d, const struct hash *parents,
 			     size_t n, struct revision *ret)
 {
-	ret->path = d->path;
-	ret->title = d->title;
-	for (size_t i = 0; i < n; i++) {
-		struct revision parent;
-		struct error *e = revision_folded(f, d, &parents[i], &parent);
+	struct version_names names = {d->path, d->title};
 
-		if (!e) {
-			ret->path = parent.path;
-			ret->title = parent.title;
-			return NULL;
-		}
-		if (!error_is(e, ERR_NOT_FOUND))
-			return e;
-		error_free(e);
-	}
+	TRY(version_inherit(f, d, parents, n, parent_names, &names));
+	ret->path = names.path;
+	ret->title = names.title;
 	return NULL;
 }
 
@@ -115,29 +115,12 @@ static struct error *revise_apply(struct fold *f, const struct op *op)
 json_t *revision_keep(struct conn *c, const struct revision *r)
 {
 	struct hash parents[LIMIT_SEEN];
-	size_t n = revision_parents(c, r, parents);
-	json_t *ids = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(ids, json_string(ID(&parents[i])));
-	return json_pack("{s:s, s:o}", "path", r->path, "parents", ids);
-}
-
-static bool kept_path(const json_t *keep, const char **ret)
-{
-	const char *path = json_string_value(json_object_get(keep, "path"));
-	struct error *e = path ? path_check(path) : NULL;
-	bool good = path && !e;
-
-	error_free(e);
-	if (good)
-		*ret = path;
-	return good;
+	return version_keep(r->path, parents, revision_parents(c, r, parents));
 }
 
 /* The revision keeps its place among the others, its date and its author, so that what was made
- * from it still has a parent. What it was is told by the one who erased it, who may lie: so what
- * was kept is checked like an op. */
+ * from it still has a parent. */
 static struct error *library_erased(struct fold *f, const struct op *gone, const struct op *erase)
 {
 	const json_t *keep = json_object_get(erase->body, "keep");
@@ -161,8 +144,7 @@ static struct error *library_erased(struct fold *f, const struct op *gone, const
 	TRY(e);
 	if (!first)
 		TRY(inherit(f, &d, parents, n, &r));
-	if (!kept_path(keep, &r.path) && first)
-		r.path = arena_printf(f->arena, "erased-%s", ID_SHORT(&gone->id));
+	r.path = version_kept_path(f, gone, keep, r.path);
 	return revision_add(f, &d, gone, &r, parents, n);
 }
 

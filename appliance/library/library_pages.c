@@ -51,6 +51,17 @@ bool library_may_write(struct request *r, const struct hash *space)
 	return role >= ROLE_MEMBER;
 }
 
+struct error *library_must_write(struct request *r, const struct space_info *space)
+{
+	ENSURE(request_viewer(r), error_new(ERR_AUTH, N_("Sign in to write in the library.")));
+	ENSURE(library_may_write(r, &space->id),
+	       error_new(ERR_DENIED,
+			 N_("Only members of %s write in its library. Ask a volunteer to make you"
+			    " one."),
+			 space->name));
+	return NULL;
+}
+
 /* --- contexts --------------------------------------------------------------------------------- */
 
 static const char *author_name(struct request *r, const struct hash *space,
@@ -64,17 +75,17 @@ static const char *author_name(struct request *r, const struct hash *space,
 	return arena_str(request_arena(r), name);
 }
 
-static void put_author(struct request *r, json_t *row, const struct hash *space,
-		       const struct revision *v)
+void library_put_author(struct request *r, json_t *row, const struct hash *space,
+			const struct pubkey *author, int64_t time)
 {
-	const char *name = author_name(r, space, &v->author);
+	const char *name = author_name(r, space, author);
 	struct arena *a = request_arena(r);
 
 	json_object_set_new(row, "author", json_string(name));
 	json_object_set_new(row, "author_url",
 			    json_string(arena_printf(a, "/people/%s", url_encode(a, name))));
-	json_object_set_new(row, "date", json_string(request_date(r, v->time)));
-	json_object_set_new(row, "date_text", json_string(request_date_text(r, v->time)));
+	json_object_set_new(row, "date", json_string(request_date(r, time)));
+	json_object_set_new(row, "date_text", json_string(request_date_text(r, time)));
 }
 
 static json_t *space_json(const struct library_place *p)
@@ -134,7 +145,7 @@ static json_t *revision_json(struct listing *l, const struct revision *v)
 		json_array_append_new(list, json_string(ID(&parents[i])));
 	if (*v->note)
 		json_object_set_new(row, "note", json_string(v->note));
-	put_author(l->r, row, &l->p->space.id, v);
+	library_put_author(l->r, row, &l->p->space.id, &v->author, v->time);
 	return row;
 }
 
@@ -230,7 +241,7 @@ static struct error *add_doc(void *ctx, const struct doc *d)
 	row = json_pack("{s:s, s:s, s:s}", "title", library_title(f->r, d), "path", address, "url",
 			library_url(f->r, f->p, address));
 	if (newest.num)
-		put_author(f->r, row, &f->p->space.id, &newest);
+		library_put_author(f->r, row, &f->p->space.id, &newest.author, newest.time);
 	json_array_append_new(f->pages, row);
 	return NULL;
 }
@@ -269,11 +280,10 @@ static struct error *add_files(struct request *r, const struct library_place *p,
 	TRY(files_list_json(r, &p->space.id, p->base, p->path, folders, &list));
 	*ret_n = json_array_size(list) + json_array_size(folders);
 	json_object_set_new(context, "files", list);
-	json_object_set_new(context, "send_url",
-			    json_string(arena_printf(a, "/files/new?space=%s%s%s",
-						     ID_SHORT(&p->space.id),
-						     *p->path ? "&folder=" : "",
-						     url_encode(a, p->path))));
+	json_object_set_new(
+		context, "send_url",
+		json_string(arena_printf(a, "/files/new?space=%s%s%s", ID_SHORT(&p->space.id),
+					 *p->path ? "&folder=" : "", url_encode(a, p->path))));
 	return NULL;
 }
 

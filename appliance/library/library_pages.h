@@ -15,6 +15,10 @@ struct library_place {
 };
 struct error *library_place(struct request *r, struct library_place *ret) MUST;
 bool library_may_write(struct request *r, const struct hash *space);
+struct error *library_must_write(struct request *r, const struct space_info *space) MUST;
+/* {author, author_url, date, date_text}, of a page's version or a file's. */
+void library_put_author(struct request *r, json_t *row, const struct hash *space,
+			const struct pubkey *author, int64_t time);
 /* Address of a page, encoded, in the arena. */
 const char *library_url(struct request *r, const struct library_place *p, const char *address);
 /* Contexts as webui/README.md says; new references. */
