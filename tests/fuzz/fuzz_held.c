@@ -3,6 +3,7 @@
  * how input becomes a stream). Our answer is bounded, and proves to who asked what is here and
  * nothing else; theirs proves nothing that is not here. */
 #include "sync/replicate/held.h"
+#include "tests/fuzz/blobs.h"
 #include "tests/fuzz/frames.h"
 #include "tests/fuzz/space.h"
 
@@ -25,6 +26,27 @@ static void weigh(struct log_store *l, const struct session_options *o, struct s
 	theirs(err);
 }
 
+static void weigh_pieces(const struct session_options *o, struct span answer)
+{
+	static const struct hash nonce = {"a nonce that was drawn"};
+	struct held_piece p[FUZZ_PIECES];
+	struct error *err;
+
+	fuzz_pieces(p);
+	err = held_pieces_weigh(secret_pubkey(o->self), &o->peer, o->blobs, &nonce, p, FUZZ_PIECES,
+				answer);
+	for (size_t i = 0; i < FUZZ_PIECES; i++)
+		FUZZ_CHECK(!p[i].held || (!err && p[i].what.at + p[i].what.n <= FUZZ_BLOB));
+	theirs(err);
+}
+
+static bool keeps(void *ctx, const struct pubkey *peer, const struct hash *blob)
+{
+	(void)ctx;
+	(void)peer;
+	return blob->b[0] & 1 || hash_eq(blob, &fuzz_blobs.blob);
+}
+
 static void answer(struct log_store *l, const struct session_options *o, struct span question)
 {
 	_cleanup_(buf_release) struct buf out = {0};
@@ -38,7 +60,8 @@ static void answer(struct log_store *l, const struct session_options *o, struct 
 		return;
 	}
 	FUZZ_CHECK(out.n <= HELD_BODY);
-	r = stream_reader_new(FRAME_BIT(FRAME_PROOF) | FRAME_BIT(FRAME_MISSING));
+	r = stream_reader_new(FRAME_BIT(FRAME_PROOF) | FRAME_BIT(FRAME_MISSING) |
+			      FRAME_BIT(FRAME_PIECES));
 	stream_feed(r, buf_span(&out));
 	do
 		must(stream_next(r, &f));
@@ -59,11 +82,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	peer = fuzz_key(9);
 	o.self = self;
 	o.peer = *secret_pubkey(peer);
+	o.blobs = fuzz_blobs_store();
+	o.keeps_blob = keeps;
 	l = fuzz_store(secret_pubkey(self));
 	fuzz_fill(l);
 	frames_build(&in, data, size);
 	answer(l, &o, buf_span(&in));
 	weigh(l, &o, buf_span(&in));
+	weigh_pieces(&o, buf_span(&in));
 	fuzz_store_end(l);
 	secret_free(self);
 	secret_free(peer);

@@ -4,6 +4,7 @@
 #include "sync/base/file.h"
 #include "sync/peer/receipt.h"
 #include "sync/replicate/held.h"
+#include "tests/fuzz/blobs.h"
 #include "tests/fuzz/frames.h"
 #include "tests/fuzz/space.h"
 #include "tests/lib/test.h"
@@ -87,6 +88,39 @@ static void proofs(const char *corpus)
 	secret_free(peer);
 }
 
+static bool keeps(void *ctx, const struct pubkey *peer, const struct hash *blob)
+{
+	(void)ctx;
+	(void)peer;
+	(void)blob;
+	return true;
+}
+
+/* The same about pieces of a blob. */
+static void pieces(const char *corpus)
+{
+	static const struct hash nonce = {"a nonce that was drawn"};
+	struct secret *self = fuzz_self(), *peer = fuzz_key(9);
+	struct session_options o = {.self = peer, .blobs = fuzz_blobs_store(), .keeps_blob = keeps};
+	struct buf question = {0}, answer = {0}, packed = {0};
+	struct held_piece p[FUZZ_PIECES];
+
+	o.peer = *secret_pubkey(self);
+	fuzz_pieces(p);
+	held_pieces_question(&nonce, p, FUZZ_PIECES, &question);
+	must(held_answer(&o, NULL, buf_span(&question), &answer));
+	frames_pack(&packed, buf_span(&question));
+	save(corpus, "held", "pieces", buf_span(&packed));
+	buf_clear(&packed);
+	frames_pack(&packed, buf_span(&answer));
+	save(corpus, "held", "pieces-answer", buf_span(&packed));
+	buf_release(&question);
+	buf_release(&answer);
+	buf_release(&packed);
+	secret_free(self);
+	secret_free(peer);
+}
+
 int main(int argc, char **argv)
 {
 	test_init();
@@ -94,5 +128,6 @@ int main(int argc, char **argv)
 		return 2;
 	receipts(argv[1]);
 	proofs(argv[1]);
+	pieces(argv[1]);
 	return 0;
 }
