@@ -27,6 +27,7 @@
 #include "appliance/setup/lost.h"
 #include "appliance/setup/setup.h"
 #include "appliance/update/commit.h"
+#include "firmware/network/label.h"
 #include "firmware/portal/portal.h"
 #include <signal.h>
 #include <sys/resource.h>
@@ -35,6 +36,8 @@
 enum {
 	FILES_WANTED = 16384,
 	AGAIN_S = 1, /* until it begins again */
+	NETWORK_S = 300, /* so long a box waits for its network before it says where it is */
+	DOOR_TEXT = 100,
 };
 
 struct daemon {
@@ -167,10 +170,22 @@ static struct error *start_sync(struct daemon *d)
 
 /* --- the first run ---------------------------------------------------------------------------- */
 
-static void announce_setup(struct daemon *d, struct setup *s)
+static void announce_setup(struct daemon *d, struct setup *s, const struct app_box *box)
 {
 	FILE *out = d->run->out;
+	char host[NETWORK_LABEL_HOST];
 
+	/* On the screen of a box: before its Wi-Fi is known, and should that never be. */
+	if (*box->helper) {
+		network_label_host(box->label, box->state, host);
+		fprintf(out,
+			"\nThis box is new. Set it up with a phone or a computer on its network:\n\n"
+			"  its first page  http://%s\n"
+			"  the code        %s\n",
+			host, setup_code(s));
+		fflush(out);
+		return;
+	}
 	fprintf(out,
 		"There is no box in %s yet. Set it up in a browser:\n\n"
 		"  here            http://localhost:%d\n"
@@ -187,7 +202,7 @@ static bool say_label(const struct daemon *d, struct setup *s, const struct app_
 	struct label l = {.code = setup_code(s)};
 	char text[LABEL_TEXT];
 
-	if (!label_wifi(box, &l) || gethostname(l.host, sizeof(l.host) - 1))
+	if (!label_wifi(box, &l))
 		return false;
 	label_text(&l, text);
 	fprintf(d->run->out, "\n%s", text);
@@ -230,7 +245,7 @@ static struct error *first_run(struct daemon *d, const sigset_t *set)
 	o.box = &box;
 	TRY(setup_folder_clear(d->run->dir, false));
 	TRY(setup_start(&o, &s));
-	announce_setup(d, s);
+	announce_setup(d, s, &box);
 	watchdog = watchdog_start(setup_http_port(s), NULL);
 	commit = commit_start(&box, NULL, setup_http_port(s));
 	made = wait_for_box(d, s, &box, set);
@@ -418,31 +433,75 @@ static void stop(struct daemon *d)
 		close(d->lock);
 }
 
-/* What the person who started it wants to know. */
+/* "NAME:PORT" of a door, without the port that browsers know. */
+static const char *door_text(const struct daemon *d, int port, int usual, char out[DOOR_TEXT])
+{
+	char host[NETWORK_LABEL_HOST] = "localhost";
+
+	if (*d->app->box.helper)
+		network_label_host(d->app->box.label, d->app->box.state, host);
+	if (port == usual && *d->app->box.helper)
+		snprintf(out, DOOR_TEXT, "%s", host);
+	else
+		snprintf(out, DOOR_TEXT, "%s:%d", host, port);
+	return out;
+}
+
+/* What the person who started it, or stands before the screen of a box, wants to know. */
 static struct error *announce(struct daemon *d)
 {
+	bool box = *d->app->box.helper;
 	FILE *out = d->run->out;
-	char code[CLAIM_TEXT] = "";
-	int port = http_port(d->http);
+	char code[CLAIM_TEXT] = "", http[DOOR_TEXT], https[DOOR_TEXT];
 
 	struct error *e = claim_new(d->app, code);
 
 	if (e && !error_is(e, ERR_EXISTS))
 		return e;
 	error_free(e);
+	door_text(d, http_port(d->http), 80, http);
+	door_text(d, https_port(d->http), 443, https);
 	fprintf(out, "%s is open.\n\n", d->app->name);
-	fprintf(out, "  here            http://localhost:%d\n", port);
-	fprintf(out, "  safe door       https://localhost:%d\n", https_port(d->http));
+	fprintf(out, box ? "  its pages       http://%s\n" : "  here            http://%s\n", http);
+	fprintf(out, "  safe door       https://%s\n", https);
 	fprintf(out, "  other boxes     port %d\n", sync_port(d->app->sync));
 	fprintf(out, "  this box's key  %s\n", ID(secret_pubkey(d->app->self)));
 	if (*code)
 		fprintf(out,
 			"\nNobody runs this box yet. The first volunteer begins here, once:\n\n"
-			"  http://localhost:%d/claim/%s\n",
-			port, code);
-	fprintf(out, "\nCtrl-C stops it; everything is kept.\n");
+			"  http://%s/claim/%s\n",
+			http, code);
+	if (!box)
+		fprintf(out, "\nCtrl-C stops it; everything is kept.\n");
 	fflush(out);
 	return NULL;
+}
+
+/* On a box the Wi-Fi and the addresses may be there later than we. true: they are said. */
+static bool say_network(const struct daemon *d)
+{
+	const struct app_box *box = &d->app->box;
+	struct network_label l;
+
+	if (!network_label_read(box->label, &l))
+		return false;
+	fprintf(d->run->out, "\n%s\n", d->app->name);
+	network_label_print(d->run->out, box->label, box->state);
+	fflush(d->run->out);
+	return true;
+}
+
+/* Until a signal comes; which one. */
+static int wait_for_signal(const struct daemon *d, const sigset_t *set)
+{
+	const struct timespec moment = {0, 500 * 1000 * 1000};
+	int sig = 0;
+
+	for (int i = 0; *d->app->box.label && i < NETWORK_S * 2 && !say_network(d); i++)
+		if ((sig = sigtimedwait(set, NULL, &moment)) > 0)
+			return sig;
+	sigwait(set, &sig);
+	return sig;
 }
 
 /* From opening to closing. *ret_again: it is to begin again. */
@@ -455,7 +514,7 @@ static struct error *serve_once(struct command_run *run, const sigset_t *set, bo
 	if (!e)
 		e = announce(&d);
 	if (!e)
-		sigwait(set, &sig);
+		sig = wait_for_signal(&d, set);
 	stop(&d);
 	*ret_again = sig == SIGUSR1;
 	return e;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/http/authority.h"
+#include "appliance/app.h"
 #include "appliance/http/certificate.h"
 #include <pthread.h>
 
@@ -19,6 +20,7 @@ struct authority {
 	const struct env *env;
 	char *dir;
 	char host[LIMIT_NAME + 8];
+	struct app_box box;
 	gnutls_x509_crt_t crt;
 	gnutls_x509_privkey_t key;
 	pthread_mutex_t mutex;
@@ -243,7 +245,7 @@ struct error *authority_renew(struct authority *a)
 	struct hash hash;
 	time_t t = now(a->env);
 
-	certificate_names(a->host, &names, &hash);
+	certificate_names(a->host, &a->box, &names, &hash);
 	pthread_mutex_lock(&a->mutex);
 	if (!a->leaf || !hash_eq(&a->leaf->names, &hash) || t < a->leaf->from ||
 	    t > a->leaf->until - AUTHORITY_RENEW_DAYS * DAY)
@@ -262,8 +264,8 @@ void authority_current(struct authority *a, gnutls_pcert_st **ret_chain, unsigne
 	pthread_mutex_unlock(&a->mutex);
 }
 
-struct error *authority_open(const char *data_dir, const char *box_name, const struct env *env,
-			     struct authority **ret)
+struct error *authority_open(const char *data_dir, const char *box_name, const struct app_box *box,
+			     const struct env *env, struct authority **ret)
 {
 	_cleanup_(authority_freep) struct authority *a = calloc(1, sizeof(*a));
 	_cleanup_(freep) char *dir = path_join(data_dir, "tls");
@@ -272,6 +274,7 @@ struct error *authority_open(const char *data_dir, const char *box_name, const s
 	ENSURE(a, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
 	pthread_mutex_init(&a->mutex, NULL);
 	a->env = env;
+	a->box = *box;
 	authority_host(box_name, a->host, sizeof(a->host));
 	a->dir = strdup(data_dir);
 	ENSURE(a->dir, error_new(ERR_NOMEM, N_("The box has run out of memory.")));

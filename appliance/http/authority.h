@@ -23,9 +23,12 @@ enum {
 };
 
 struct authority;
-/* Loads or makes. ERR_IO, ERR_CORRUPT (a damaged file is named; nothing is replaced). */
-struct error *authority_open(const char *data_dir, const char *box_name, const struct env *env,
-			     struct authority **ret) MUST;
+/* Loads or makes. ERR_IO, ERR_CORRUPT (a damaged file is named; nothing is replaced). `box`: whose
+ * machine's names belong into the certificate, too (firmware/network/label.h): what volunteers called
+ * it, and what Avahi announces when that was somebody else's already. */
+struct app_box;
+struct error *authority_open(const char *data_dir, const char *box_name, const struct app_box *box,
+			     const struct env *env, struct authority **ret) MUST;
 void authority_free(struct authority *a);
 DEFINE_CLEANUP(struct authority *, authority_free)
 

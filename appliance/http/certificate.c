@@ -157,22 +157,21 @@ static int by_bytes(const void *x, const void *y)
 	return memcmp(x, y, 32);
 }
 
-/* NAME.local of the machine itself, when that is another name than the community's. */
-static void add_own_name(const char *host, struct certificate_names *to)
+/* A name of the machine itself, when it is another one than those that are there. */
+static void add_own_name(const char *name, struct certificate_names *to)
 {
-	char name[65] = "";
+	size_t n = 0;
 
-	if (gethostname(name, sizeof(name) - 1))
-		return;
-	name[strcspn(name, ".")] = 0;
-	snprintf(to->own, sizeof(to->own), "%s.local", name);
-	if (*name && strcmp(to->own, host) != 0 && strcmp(name, "localhost") != 0 &&
-	    strspn(to->own, "abcdefghijklmnopqrstuvwxyz0123456789-.") == strlen(to->own))
-		to->dns[2] = to->own;
+	while (to->dns[n] && strcmp(to->dns[n], name) != 0)
+		n++;
+	if (!to->dns[n] && strcmp(name, "localhost.local") != 0 &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == strlen(name))
+		to->dns[n] = name;
 }
 
 /* What the box is called right now; *ret_hash does not depend on the order of interfaces. */
-void certificate_names(const char *host, struct certificate_names *to, struct hash *ret_hash)
+void certificate_names(const char *host, const struct app_box *box, struct certificate_names *to,
+		       struct hash *ret_hash)
 {
 	static const uint8_t four[4] = {127, 0, 0, 1}, six[16] = {[15] = 1};
 	struct ifaddrs *all = NULL;
@@ -180,7 +179,10 @@ void certificate_names(const char *host, struct certificate_names *to, struct ha
 	struct hash_state st;
 
 	*to = (struct certificate_names){.dns = {host, "localhost"}};
-	add_own_name(host, to);
+	network_label_host(NULL, box->state, to->own[0]);
+	network_label_host(box->label, box->state, to->own[1]);
+	for (size_t i = 0; i < ARRAY_LEN(to->own); i++)
+		add_own_name(to->own[i], to);
 	add_address(to, four, 4);
 	add_address(to, six, 16);
 	if (getifaddrs(&all) == 0) {
@@ -202,8 +204,8 @@ void certificate_names(const char *host, struct certificate_names *to, struct ha
 	qsort(each, to->n, sizeof(each[0]), by_bytes);
 	hash_init(&st);
 	hash_add(&st, host, strlen(host));
-	if (to->dns[2])
-		hash_add(&st, to->dns[2], strlen(to->dns[2]));
+	for (size_t i = 2; to->dns[i]; i++)
+		hash_add(&st, to->dns[i], strlen(to->dns[i]));
 	hash_add(&st, each, to->n * sizeof(each[0]));
 	*ret_hash = hash_final(&st);
 }

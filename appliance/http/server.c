@@ -393,7 +393,7 @@ struct error *http_start(struct app *app, const struct http_options *o, struct h
 	s->files = static_new(assets);
 	watch_every_second(s->watch, every_second, s);
 	if (o->https)
-		TRY(authority_open(app->dir, app->name, app->env, &s->authority));
+		TRY(authority_open(app->dir, app->name, &app->box, app->env, &s->authority));
 	TRY(watch_start(s->watch));
 	if (o->https)
 		TRY(open_door(s, 1, o->https, o->sockets ? o->sockets->https : -1, threads));

@@ -4,6 +4,7 @@
 #include "appliance/http/certificate.h"
 #include "firmware/network/before.h"
 #include "firmware/network/dns.h"
+#include "firmware/network/label.h"
 #include "firmware/portal/portal.h"
 #include "sync/base/cond.h"
 #include "sync/base/file.h"
@@ -14,9 +15,7 @@ enum {
 	LOOK_MS = 5000,
 	MARGIN_S = 15,	 /* NetworkManager takes back later than we do, so that we say so first */
 	AGAIN_S = 60,	 /* what failed beside the profiles is tried again */
-	FIRST_NAME = 64, /* of a machine that nobody has named */
 };
-#define NEW_HOST "lliure" /* what an image is called before anybody named it */
 
 struct network {
 	struct app *app;
@@ -27,7 +26,6 @@ struct network {
 	bool stop, poked;
 	struct network_view seen;   /* under the lock; its trial and why are not used */
 	struct error *why;	    /* under the lock */
-	char named[FIRST_NAME + 1]; /* under the lock: since the start; "": not */
 
 	/* the thread's own */
 	struct nm *nm;
@@ -171,31 +169,39 @@ static struct error *keep_hours(struct network *n, const struct network_view *v)
 	return nm_air(n->nm, on);
 }
 
-/* The daemon has a host name of its own (ProtectHostname=) that stays what it was at the start. */
-static struct error *rename_to(struct network *n, struct app *a, const char *name)
+static struct error *rename_to(struct app *a, const char *name)
 {
 	TRY(nm_name_check(name));
-	TRY(BOX_ASK(a->box.helper, NULL, "host-name", name));
-	if (!n)
-		return NULL;
-	pthread_mutex_lock(&n->lock);
-	snprintf(n->named, sizeof(n->named), "%.*s", FIRST_NAME, name);
-	pthread_mutex_unlock(&n->lock);
-	return NULL;
+	return BOX_ASK(a->box.helper, NULL, "host-name", name);
 }
 
-/* An image is called the same everywhere, until it has a community: then it is called like it. */
+/* A machine is called by a number of its own until it has a community: then it is called like it. */
 static struct error *first_name(struct network *n, const struct network_view *v)
 {
-	char host[NETWORK_HOST], *dot;
+	char host[NETWORK_HOST], is[NETWORK_HOST];
 
-	if (strcmp(v->wanted, NEW_HOST ".local") != 0 || !box_has_helper(n->app->box.helper))
+	snprintf(is, sizeof(is), "%.*s", (int)strcspn(v->wanted, "."), v->wanted);
+	if (!network_label_is_new(is) || !box_has_helper(n->app->box.helper))
 		return NULL;
 	authority_host(n->app->name, host, sizeof(host));
-	dot = strchr(host, '.');
-	if (dot)
-		*dot = 0;
-	return strcmp(host, NEW_HOST) == 0 ? NULL : rename_to(n, n->app, host);
+	host[strcspn(host, ".")] = 0;
+	return network_label_is_new(host) ? NULL : rename_to(n->app, host);
+}
+
+/* For the screen, the button and the label. Not while something is tried: that may be taken back. */
+static struct error *write_label(struct network *n, const struct network_view *v,
+				 enum trial_state trial)
+{
+	const char *dir = n->app->box.label;
+	struct error *e = network_label_put_host(dir, *v->host ? v->host : v->wanted);
+
+	if (!e && v->any && trial != TRIAL_ASKED && trial != TRIAL_TRYING)
+		e = network_label_put(dir, &v->wish);
+	if (error_is(e, ERR_NOT_FOUND)) { /* no machine of the image */
+		error_free(e);
+		e = NULL;
+	}
+	return e;
 }
 
 static void keep_first(struct error **slot, struct error *take_e)
@@ -220,6 +226,7 @@ static struct error *beside(struct network *n, const struct network_view *v, enu
 
 	lead_devices(n, v);
 	keep_first(&e, write_names(n, v));
+	keep_first(&e, write_label(n, v, trial));
 	if (n->beside_again > mono_s())
 		return e;
 	keep_first(&e, tell_units(n, v));
@@ -234,15 +241,8 @@ static struct error *beside(struct network *n, const struct network_view *v, enu
 
 static void names(struct network *n, struct network_view *v)
 {
-	char own[FIRST_NAME + 1] = "";
-
-	pthread_mutex_lock(&n->lock);
-	memcpy(own, n->named, sizeof(own));
-	pthread_mutex_unlock(&n->lock);
-	if (!*own && (gethostname(own, FIRST_NAME) || !*own))
-		snprintf(own, sizeof(own), "%s", NEW_HOST);
-	own[strcspn(own, ".")] = 0;
-	snprintf(v->wanted, sizeof(v->wanted), "%s.local", own);
+	/* Not gethostname: the daemon's own stays what it was at the start (ProtectHostname=). */
+	network_label_host(NULL, n->app->box.state, v->wanted);
 	error_free(nm_avahi_name(n->nm, v->host, sizeof(v->host))); /* none: it is not shown */
 	v->renamed = *v->host && strcmp(v->host, v->wanted) != 0;
 }
@@ -458,5 +458,5 @@ struct error *network_back(struct network *n)
 
 struct error *network_rename(struct app *a, const char *name)
 {
-	return rename_to(a->network, a, name);
+	return rename_to(a, name);
 }

@@ -6,15 +6,16 @@
  */
 #pragma once
 #include "appliance/app.h"
+#include "firmware/network/label.h"
 
-enum { LABEL_LINE = 128, LABEL_TEXT = 1024 };
+enum { LABEL_TEXT = 1024 };
 struct label {
-	char ssid[LABEL_LINE], password[LABEL_LINE]; /* "": it makes no Wi-Fi; an open one */
-	char host[LABEL_LINE]; /* "lliure" */
+	struct network_label wifi;
+	char host[NETWORK_LABEL_HOST]; /* "lliure-1a2b.local" */
 	const char *code;
 };
-/* What lliure-network left of the Wi-Fi (BOX.label/wifi: "ssid …", "password …", "code …"). false: it
- * has not said it yet, or it is no box. */
+/* All but the code, as the network left it in BOX.label. false: it has not said it yet, or it is no
+ * box. */
 bool label_wifi(const struct app_box *box, struct label *ret);
 /* Zero-terminated. */
 void label_text(const struct label *l, char out[LABEL_TEXT]);

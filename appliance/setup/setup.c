@@ -58,7 +58,6 @@ static struct error *start_network(struct setup *s)
 {
 	if (!s->o.box)
 		return NULL;
-	s->app.box = *s->o.box;
 	return network_start(&s->app, &s->app.network);
 }
 
@@ -76,6 +75,8 @@ struct error *setup_start(const struct setup_options *o, struct setup **ret)
 	pthread_mutex_init(&s->lock, NULL);
 	s->app.dir = strdup(o->dir);
 	s->app.env = o->env;
+	if (o->box)
+		s->app.box = *o->box;
 	s->app.password_cost = password_cost_default;
 	snprintf(s->app.name, sizeof(s->app.name), "lliure");
 	s->app.self = secret_new(); /* nobody's: every page shows the box's key */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "firmware/button/act.h"
+#include "firmware/network/label.h"
 #include "sync/base/file.h"
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 
-enum { RUN_S = 60, HOST = 80 };
+enum { RUN_S = 60 };
 
 /* The screen of a box has nobody who scrolls: short, and set apart from what the system says. */
 static void say(struct button_place *p, const char *text)
@@ -14,29 +12,9 @@ static void say(struct button_place *p, const char *text)
 	fflush(p->screen);
 }
 
-static void show_addresses(struct button_place *p)
+static void show_network(struct button_place *p)
 {
-	struct ifaddrs *all = NULL;
-	char host[HOST] = "", text[INET6_ADDRSTRLEN];
-	bool any = false;
-
-	gethostname(host, sizeof(host) - 1);
-	if (getifaddrs(&all))
-		all = NULL;
-	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-		const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)i->ifa_addr;
-
-		if (!a || a->sin_family != AF_INET || i->ifa_flags & IFF_LOOPBACK)
-			continue;
-		if (!inet_ntop(AF_INET, &a->sin_addr, text, sizeof(text)))
-			continue;
-		if (!any)
-			fprintf(p->screen, "  http://%s.local\n", host);
-		fprintf(p->screen, "  http://%s  (%s)\n", text, i->ifa_name);
-		any = true;
-	}
-	freeifaddrs(all);
-	if (!any)
+	if (!network_label_print(p->screen, p->label, p->state))
 		fprintf(p->screen,
 			"  It is on no network: nobody can reach it. Plug in a cable, or hold the\n"
 			"  button for 15 seconds and press once more, so that it makes its own "
@@ -67,7 +45,7 @@ static bool has_box(const struct button_place *p)
 static void show_status(struct button_place *p)
 {
 	say(p, "--- this box ---");
-	show_addresses(p);
+	show_network(p);
 	if (!has_box(p))
 		say(p, "It is not set up yet. Hold the button for five seconds to see its code.");
 	else if (!show_command(p, "status") || !show_command(p, "health"))

@@ -13,7 +13,9 @@ struct button_place {
 	int (*run)(void *ctx, const char *const *argv, int seconds, struct buf *out);
 	/* Ask the root helper; false: it did not. */
 	bool (*ask)(void *ctx, const char *verb, const char *arg);
-	const char *data; /* the data folder */
+	const char *data;  /* the data folder */
+	const char *label; /* firmware/network/label.h */
+	const char *state; /* where the box's name is kept */
 	FILE *screen;
 };
 void button_act(struct button_place *p, enum button_action a);

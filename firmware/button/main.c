@@ -36,6 +36,8 @@ int main(int argc, char **argv)
 	struct button_place p = {.run = helper_ops_system.run,
 				 .ask = ask,
 				 .data = "/var/lib/lliure/box",
+				 .label = "/run/lliure-label",
+				 .state = "/state/lliure",
 				 .screen = stdout};
 	struct button_clock c = {NULL, now, wait_for};
 	int fds[BUTTON_DEVICES];

@@ -6,6 +6,7 @@
  * stderr, 2.
  */
 #include "firmware/network/dns.h"
+#include "firmware/network/label.h"
 #include "firmware/network/nm.h"
 #include <string.h>
 
@@ -55,13 +56,15 @@ static struct error *given(struct run *r, int from, struct network_wish *w)
  * folder. */
 static struct error *first_names(const struct run *r)
 {
-	struct network_dns d = {.name = "lliure.local"};
+	char name[NETWORK_LABEL_HOST];
+	struct network_dns d = {.name = name};
 	struct network_wish w;
 	struct nm_state s;
 	struct error *e;
 	bool any, changed;
 
 	TRY(nm_look(r->nm, &w, &any, &s));
+	snprintf(name, sizeof(name), "%.63s.local", r->args[0]);
 	d.address = s.own;
 	e = *s.own ? network_dns_write("/run/lliure-network", &d, &changed) : NULL;
 	if (error_is(e, ERR_NOT_FOUND)) {
@@ -75,8 +78,8 @@ static struct error *first_names(const struct run *r)
 static struct error *first(struct run *r)
 {
 	struct network_wish w;
+	_cleanup_(buf_release) struct buf label = {0};
 	struct nm_state s;
-	char code[256];
 	bool any;
 
 	TRY(nm_look(r->nm, &w, &any, &s));
@@ -90,8 +93,8 @@ static struct error *first(struct run *r)
 	 * could tell. Hours are the daemon's. */
 	if (w.wifi != WIFI_OFF && w.from == w.to)
 		TRY(nm_air(r->nm, true));
-	printf("ssid %s\npassword %s\ncode %s\n", w.ssid, w.lock == LOCK_OPEN ? "" : w.password,
-	       network_wifi_code(&w, code, sizeof(code)));
+	network_label_text(&w, &label);
+	printf("%s", buf_str(&label));
 	return NULL;
 }
 

@@ -27,7 +27,9 @@ ok "what people write is taken" post_json a /forum/general/topics "$token" '{"ti
 ok "a file goes out of it and comes in" eval '"$LLIURE" bundle export "$T/news" --data "$T/a" &&
 	[ "$(curl -sS -o /dev/null -w "%{http_code}" -F "file=@$T/news;filename=news.lliure" "$(url a /carry)")" = 303 ]'
 ok "it says how it is" eval '"$LLIURE" health --json --data "$T/a" | json lights.7.name | grep -q updates'
+echo ateneu-nou >"$T/root/state/lliure/hostname"
 ok "who stands before it gets a code" eval '"$LLIURE" claim --data "$T/a" | grep -q "/claim/[a-z2-7]\{26\}$"'
+ok "with the name that the machine has now" eval '"$LLIURE" claim --data "$T/a" | grep -q "^http://ateneu-nou\.local:"'
 if [ -e /sys/kernel/security/landlock ] || grep -qs landlock /sys/kernel/security/lsm; then
 	ok "the kernel's walls stand" eval '! grep -q "does without that wall" "$T/a.err"'
 fi
@@ -59,7 +61,13 @@ else
 fi
 
 stop_box a KILL
+mkdir -p "$T/root/run/lliure-label"
 ok "after the plug was pulled it starts again" serve_box
+ok "its screen says where it is" grep -q '^  its pages  *http://ateneu-nou\.local:' "$T/a.out"
+is "and speaks to nobody at a keyboard" "$(grep -c 'localhost\|Ctrl-C' "$T/a.out")" 0
+printf 'ssid Ateneu\npassword una-clau\ncode WIFI:T:WPA;S:Ateneu;P:una-clau;;\n' >"$T/root/run/lliure-label/wifi"
+ok "its Wi-Fi, too, when that is there" until_ok 20 grep -q '^  the password  *una-clau$' "$T/a.out"
+rm -r "$T/root/run/lliure-label"
 ok "what was written is there" eval 'get a /forum/general.json | grep -q "Bon dia"'
 is "it remembers that it was cut off" "$(wc -l <"$T/a/sudden-ends")" 1
 stop_box a

@@ -102,9 +102,9 @@ start_box() {
 		>"$T/$b.out" 2>"$T/$b.err" &
 	daemon[$b]=$!
 	for i in $(seq $((150 * PATIENCE))); do
-		if grep -q 'Ctrl-C' "$T/$b.out" 2>/dev/null; then
-			sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.http"
-			sed -n 's|.*https://localhost:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.https"
+		if grep -q "this box's key" "$T/$b.out" 2>/dev/null; then
+			sed -n 's|.*http://[^/]*:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.http"
+			sed -n 's|.*https://[^/]*:\([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.https"
 			sed -n 's|.*other boxes *port \([0-9]*\)$|\1|p' "$T/$b.out" | head -1 >"$T/$b.sync"
 			return 0
 		fi

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
+#include "appliance/app.h"
 #include "appliance/http/authority.h"
+#include "firmware/network/label.h"
 #include "sync/base/file.h"
 
 static const int64_t in_2026 = 1795000000000;
+static const struct app_box no_box;
 
 static void checks_with_openssl(const char *dir, struct authority *a, const char *const *args,
 				bool want)
@@ -44,7 +47,7 @@ static void makes_certificates_that_others_accept(void **state)
 	struct test_env t;
 
 	test_env_init(&t, in_2026, 1);
-	assert_ok(authority_open(dir, "Ateneu del Raval", &t.env, &a));
+	assert_ok(authority_open(dir, "Ateneu del Raval", &no_box, &t.env, &a));
 	checks_with_openssl(dir, a,
 			    (const char *const[]){"-verify_hostname ateneu-del-raval.local",
 						  "-verify_hostname localhost",
@@ -53,6 +56,36 @@ static void makes_certificates_that_others_accept(void **state)
 	checks_with_openssl(dir, a,
 			    (const char *const[]){"-verify_hostname example.org",
 						  "-verify_hostname other.local", NULL},
+			    false);
+}
+
+/* A daemon in its sandbox sees the host name of its start: the names come from where they are kept. */
+static void vouches_for_the_names_that_the_machine_has_now(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(authority_freep) struct authority *a = NULL;
+	_cleanup_(freep) char *wanted = path_join(dir, "hostname");
+	struct app_box box = {{0}};
+	struct test_env t;
+
+	(void)state;
+	test_env_init(&t, in_2026, 1);
+	snprintf(box.state, sizeof(box.state), "%s", dir);
+	snprintf(box.label, sizeof(box.label), "%s", dir);
+	assert_ok(file_write(wanted, span_str("lliure-1a2b\n"), 0644));
+	assert_ok(authority_open(dir, "Ateneu", &box, &t.env, &a));
+	checks_with_openssl(dir, a,
+			    (const char *const[]){"-verify_hostname ateneu.local",
+						  "-verify_hostname lliure-1a2b.local", NULL},
+			    true);
+	assert_ok(file_write(wanted, span_str("casal\n"), 0644));
+	assert_ok(network_label_put_host(dir, "casal-2.local"));
+	assert_ok(authority_renew(a));
+	checks_with_openssl(dir, a,
+			    (const char *const[]){"-verify_hostname casal.local",
+						  "-verify_hostname casal-2.local", NULL},
+			    true);
+	checks_with_openssl(dir, a, (const char *const[]){"-verify_hostname lliure-1a2b.local", NULL},
 			    false);
 }
 
@@ -65,11 +98,11 @@ static void keeps_its_authority_and_says_its_fingerprint(void **state)
 
 	test_env_init(&t, in_2026, 1);
 	assert_fails(authority_fingerprint(dir, one), ERR_NOT_FOUND);
-	assert_ok(authority_open(dir, "box", &t.env, &a));
+	assert_ok(authority_open(dir, "box", &no_box, &t.env, &a));
 	authority_free(a);
 	assert_ok(authority_fingerprint(dir, one));
 	assert_int_equal(strlen(one), 95);
-	assert_ok(authority_open(dir, "another name", &t.env, &a));
+	assert_ok(authority_open(dir, "another name", &no_box, &t.env, &a));
 	authority_free(a);
 	assert_ok(authority_fingerprint(dir, two));
 	assert_string_equal(one, two);
@@ -93,7 +126,7 @@ static void renews_by_itself_and_when_the_clock_was_wrong(void **state)
 	struct test_env t;
 
 	test_env_init(&t, 0, 1); /* 1970 */
-	assert_ok(authority_open(dir, "box", &t.env, &a));
+	assert_ok(authority_open(dir, "box", &no_box, &t.env, &a));
 	first = key_of(a);
 	assert_ok(authority_renew(a));
 	assert_ptr_equal(key_of(a), first);
@@ -121,7 +154,7 @@ static void a_restart_keeps_the_certificate(void **state)
 
 	test_env_init(&t, in_2026, 1);
 	for (int i = 0; i < 2; i++) {
-		assert_ok(authority_open(dir, "box", &t.env, &a));
+		assert_ok(authority_open(dir, "box", &no_box, &t.env, &a));
 		authority_current(a, &chain, &n, &key);
 		if (i == 0)
 			buf_add(&first, chain[0].cert.data, chain[0].cert.size);
@@ -142,10 +175,10 @@ static void a_damaged_file_is_named_and_not_replaced(void **state)
 	struct buf b = {0};
 
 	test_env_init(&t, in_2026, 1);
-	assert_ok(authority_open(dir, "box", &t.env, &a));
+	assert_ok(authority_open(dir, "box", &no_box, &t.env, &a));
 	authority_free(a);
 	assert_ok(file_write(path, span_str("nonsense"), 0600));
-	assert_fails(authority_open(dir, "box", &t.env, &a), ERR_CORRUPT);
+	assert_fails(authority_open(dir, "box", &no_box, &t.env, &a), ERR_CORRUPT);
 	assert_ok(file_read(path, 1000, &b));
 	assert_string_equal(buf_str(&b), "nonsense");
 	buf_release(&b);
@@ -167,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(makes_certificates_that_others_accept),
+		cmocka_unit_test(vouches_for_the_names_that_the_machine_has_now),
 		cmocka_unit_test(keeps_its_authority_and_says_its_fingerprint),
 		cmocka_unit_test(renews_by_itself_and_when_the_clock_was_wrong),
 		cmocka_unit_test(a_restart_keeps_the_certificate),

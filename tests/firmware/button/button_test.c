@@ -3,6 +3,7 @@
 #include "tests/lib/test.h"
 #include "firmware/button/act.h"
 #include "firmware/button/input.h"
+#include "firmware/network/label.h"
 #include "sync/base/file.h"
 #include <fcntl.h>
 #include <linux/input.h>
@@ -235,8 +236,8 @@ static void each_action_asks_for_what_it_says(void **state)
 	struct place x = {.status = 0};
 
 	(void)state;
-	x.p = (struct button_place){&x, play_run, play_ask, dir,
-				    open_memstream(&x.said, &x.said_n)};
+	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
+				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
 	act(&x, BUTTON_STATUS, "", "not set up yet");
 	act(&x, BUTTON_CODE, "reboot -;", "next start");
 	assert_ok(file_write(key, span_str("k"), 0600));
@@ -250,6 +251,31 @@ static void each_action_asks_for_what_it_says(void **state)
 	act(&x, BUTTON_NOTHING, "", "");
 	x.status = 1;
 	act(&x, BUTTON_CODE, "claim;", "does not answer");
+	fclose(x.p.screen);
+	free(x.said);
+}
+
+/* Whoever forgot the password, or had the settings forgotten, has no other way to the new one. */
+static void the_state_tells_the_way_to_the_boxs_own_wifi(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *key = path_join(dir, "key"), *name = path_join(dir, "hostname");
+	struct network_wish w;
+	struct place x = {.status = 0};
+
+	(void)state;
+	network_wish_begin(&w, "lliure-1a2b", &env_system);
+	snprintf(w.password, sizeof(w.password), "una clau nova");
+	assert_ok(network_label_put(dir, &w));
+	assert_ok(file_write(key, span_str("k"), 0600));
+	assert_ok(file_write(name, span_str("ateneu-nou\n"), 0600));
+	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
+				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
+	act(&x, BUTTON_STATUS, "status;health;", "its Wi-Fi       lliure-1a2b");
+	assert_non_null(strstr(x.said, "the password    una clau nova\n"));
+	/* By the name that it has now: the service's own host name is that of its start. */
+	assert_true(strstr(x.said, "http://ateneu-nou.local\n") ||
+		    strstr(x.said, "It is on no network"));
 	fclose(x.p.screen);
 	free(x.said);
 }
@@ -302,8 +328,8 @@ static void play_script(const int (*script)[2], size_t n, const char *did)
 
 	assert_ok(file_write(key, span_str("k"), 0600));
 	assert_int_equal(pipe2(d.fds, O_NONBLOCK | O_CLOEXEC), 0);
-	x.p = (struct button_place){&x, play_run, play_ask, dir,
-				    open_memstream(&x.said, &x.said_n)};
+	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
+				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
 	button_watch(&x.p, &c, d.fds, 1);
 	assert_string_equal(x.did, did);
 	close(d.fds[0]);
@@ -361,6 +387,7 @@ int main(void)
 		cmocka_unit_test(no_short_way_leads_to_a_reset),
 		cmocka_unit_test(only_our_keys_are_read),
 		cmocka_unit_test(each_action_asks_for_what_it_says),
+		cmocka_unit_test(the_state_tells_the_way_to_the_boxs_own_wifi),
 		cmocka_unit_test(a_press_on_a_device_does_what_it_says),
 		cmocka_unit_test(a_contact_that_bounces_is_one_press),
 	};
