@@ -4,6 +4,8 @@
 #include "appliance/network/network.h"
 #include "appliance/page/qr.h"
 #include "firmware/network/dns.h"
+#include "firmware/network/label.h"
+#include "sync/base/line.h"
 
 #define PAGE "/admin/network"
 
@@ -217,6 +219,45 @@ static struct error *rename_box(struct request *r)
 	return show(r, status, form);
 }
 
+/* --- after the first run --- */
+
+/* On the air the box is called by a number; now it has a name. */
+static void suggest_name(const struct app *a, struct network_wish *w)
+{
+	if (network_label_is_new(w->ssid))
+		line_clean(span_str(a->name), w->ssid, sizeof(w->ssid));
+}
+
+/* A box that makes a Wi-Fi asks once how it shall be called and who may join. Where there is nothing
+ * to ask, this is passed by. */
+static struct error *first_page(struct request *r)
+{
+	struct app *a = request_app(r);
+	struct network_view v;
+	bool wait, ask, still = request_query(r, "still") != NULL;
+	json_t *page;
+
+	network_look(a->network, &v);
+	wait = !v.looked && !v.why;
+	ask = v.looked && v.any && v.wish.wifi == WIFI_OWN && *v.state.radio &&
+	      v.trial.state == TRIAL_IDLE;
+	suggest_name(a, &v.wish);
+	page = json_pack("{s:b, s:b, s:b, s:b, s:o}", "looked", v.looked, "wait", wait, "refresh",
+			 wait && !still, "still", wait && still, "form", wish_json(&v.wish));
+	network_view_release(&v);
+	if (wait || ask)
+		return respond_page(r, "admin_network_first",
+				    request_text(r, N_("The Wi-Fi of the house")), page);
+	json_decref(page);
+	return respond_done_saying(r, "/admin", N_("The box is running, and you are signed in."),
+				   NULL);
+}
+
+const char *network_first_page(const struct app *a)
+{
+	return a->network ? PAGE "/first" : "/admin";
+}
+
 /* --- the poster --- */
 
 static struct error *poster_json(struct request *r, const struct network_view *v, json_t **ret)
@@ -260,6 +301,7 @@ static struct error *poster(struct request *r)
 const struct route network_routes[] = {
 	{"GET", PAGE, network_page, ROUTE_VOLUNTEER},
 	{"POST", PAGE, ask, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"GET", PAGE "/first", first_page, ROUTE_VOLUNTEER},
 	{"POST", PAGE "/keep", keep, ROUTE_VOLUNTEER},
 	{"POST", PAGE "/back", back, ROUTE_VOLUNTEER},
 	{"POST", PAGE "/name", rename_box, ROUTE_VOLUNTEER | ROUTE_FRESH},

@@ -4,3 +4,5 @@
 #include "appliance/http/http.h"
 
 extern const struct route network_routes[];
+/* Where a volunteer goes on after the first run. */
+const char *network_first_page(const struct app *a);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pages of the first run. */
 #include "appliance/carry/carry.h"
+#include "appliance/network/network_pages.h"
 #include "appliance/place/place.h"
 #include "appliance/recovery/sheet.h"
 #include "appliance/setup/folder.h"
@@ -551,7 +552,7 @@ static struct error *over(struct request *r)
 					      " other house, and connect."),
 					   NULL);
 	if (v && v->volunteer)
-		return respond_done_saying(r, "/admin",
+		return respond_done_saying(r, network_first_page(request_app(r)),
 					   N_("The box is running, and you are signed in."), NULL);
 	return respond_done_saying(r, "/sign-in",
 				   N_("The box is running. Sign in to look after it."), NULL);

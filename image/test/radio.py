@@ -148,6 +148,8 @@ def wish(b, **changes):
 def changed(t, b, one, two):
     """WPA3 under another name: tried, and taken back by itself; then kept."""
     people.sign_in(b)
+    body = b.get("/admin/network/first", secure=True)[1]
+    t.ok("after the first run the Wi-Fi may be called like the community", 'name="ssid" value="Ateneu"' in body, body[:600])
     secret = "un altre secret"
     change = {"ssid": "Ateneu nou", "lock": "wpa3", "password": secret}
     asks(b, **change)

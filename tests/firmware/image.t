@@ -20,7 +20,7 @@ files() { find image -type f ! -path '*/__pycache__/*' | sort; }
 first() { files | while read -r f; do head -n 1 "$f" | tr -d '\0' | grep -q "^#!.*$1" && echo "$f"; done; }
 
 # The first program and its parts are read by busybox, the last steps in the system by its sh.
-scripts="image/initrd/init image/initrd/disk image/initrd/mend image/finish"
+scripts="image/initrd/init image/initrd/disk image/initrd/mend image/initrd/name image/finish"
 if command -v busybox >/dev/null; then
 	for f in $scripts; do busybox sh -n "$f" 2>&1; done | result "busybox reads what it runs at the start"
 else
@@ -83,5 +83,19 @@ for unit in user@.service user-runtime-dir@.service; do
 	grep -q "^[^#]* $unit" image/finish || grep -q "^	$unit" image/finish || echo "$unit is not masked"
 done | result "nobody has services outside the units of this tree"
 grep '^u ' image/files/usr/lib/sysusers.d/lliure.conf | grep -v ' /nonexistent$' | result "and the daemon's user has no home"
+# The image has one name for all; each machine makes one of it, which firmware/network/label.h knows as nobody's.
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
+mkdir -p "$T/one/lliure" "$T/two/lliure" "$T/named/lliure"
+echo ateneu >"$T/named/lliure/hostname"
+for m in one two named one; do sh -c '. image/initrd/name; name_it "$1"' name "$T/$m"; done
+{
+	for m in one two; do
+		grep -qx 'lliure-[0-9a-f]\{4\}' "$T/$m/lliure/hostname" || echo "a new machine is called $(cat "$T/$m/lliure/hostname")"
+		grep -qx '[0-9a-f]\{32\}' "$T/$m/machine-id" || echo "its number is $(cat "$T/$m/machine-id")"
+	done
+	! cmp -s "$T/one/machine-id" "$T/two/machine-id" || echo "two machines have one number"
+	[ "$(cat "$T/named/lliure/hostname")" = ateneu ] || echo "one with a name has lost it"
+} | result "two new machines have two names, and one with a name keeps it"
 echo "1..$n"
 exit $bad

@@ -48,6 +48,8 @@ ok "and proposes a Wi-Fi of the house's name" says form.ssid Ateneu
 ok "the box's name is Avahi's" within 10 says names.host box.local
 ok "and nobody else's" says names.renamed False
 ok "a stranger does not see it" sh -c '! '"$(declare -f net_in)"'; NET_DIR=$1; ! net_in box curl -sSf -o /dev/null http://localhost/admin/network.json' - "$NET_DIR"
+led() { box -o /dev/null -w '%{redirect_url}' "$here$1" | grep -qx "$here$2"; }
+ok "without a radio the question after the first run is passed by" led /admin/network/first /admin
 ok "a mistake comes back with its sentence" gets 400 /admin/network wifi=off wired=fixed address=10.77.0.0
 ok "the one that fits" answer_says 'address of the whole network'
 ok "nothing is tried then" says trial.state idle
