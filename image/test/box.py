@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -52,9 +53,9 @@ class Box:
         self.folder, self.arch, self.name = folder, arch, name
         self.disk = f"{folder}/{name}.qcow2"
         self.log = f"{folder}/{name}.console"
-        self.qmp_path = f"{folder}/{name}.qmp"
+        self.qmp_path, self.events_path = f"{folder}/{name}.qmp", f"{folder}/{name}.events"
         self.http, self.https = free_port(), free_port()
-        self.process, self.jar = None, http.cookiejar.CookieJar()
+        self.process, self.power, self.jar = None, threading.Lock(), http.cookiejar.CookieJar()
         self.extra, self.boots, self.retries, self.write_log = [], 0, 0, None
         if shell:  # of an image with image/test/shell in it
             self.extra = ["-chardev", f"socket,id=sh,path={folder}/{name}.sh,server=on,wait=off", "-serial", "chardev:sh"]
@@ -81,7 +82,8 @@ class Box:
                f"hostfwd=tcp:127.0.0.1:{self.https}-:443")
         common = ["-nodefaults", "-display", "none", "-m", str(MEMORY), "-smp", "2", "-accel", "tcg,thread=multi",
                   "-chardev", f"file,id=c,path={self.log},append=on", "-serial", "chardev:c",
-                  "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
+                  "-qmp", f"unix:{self.qmp_path},server=on,wait=off", "-qmp", f"unix:{self.events_path},server=on,wait=off",
+                  "-action", "reboot=shutdown",
                   *self.drives(), "-device", "virtio-blk-pci,drive=d,bootindex=0",
                   "-netdev", net, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
                   "-device", "virtio-balloon-pci,id=balloon"]
@@ -114,14 +116,69 @@ class Box:
         self.boots += 1
         self.began = time.monotonic()
         self.mark = os.path.getsize(self.log) if os.path.exists(self.log) else 0
+        self.start()
+        threading.Thread(target=self.follow, args=(self.process,), daemon=True).start()
+
+    def start(self):
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=dies_with_us)
+        return self.process
+
+    def follow(self, process):
+        """When the machine restarts, qemu ends and another goes on. Its own reset keeps what it translated of the
+        former system, and then looks at each byte that a loader writes there: a minute instead of seconds."""
+        while process and self.restarts(process):
+            with self.power:
+                process = self.start() if self.process is process else None
+
+    def restarts(self, process):
+        """Wait until this qemu has ended. True: the machine restarts."""
+        again = False
+        try:
+            with self.connected(self.events_path, process) as f:
+                for line in f:
+                    event = json.loads(line)
+                    again |= event.get("event") == "SHUTDOWN" and event["data"]["reason"].endswith("-reset")
+        except (OSError, ValueError):
+            pass
+        process.wait()
+        return again
+
+    def connected(self, path, process, seconds=20):
+        """A file that speaks QMP; qemu needs a moment to open its socket."""
+        end = time.monotonic() + seconds
+        while True:
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(path)
+                f = s.makefile("rw")
+                f.readline()
+                f.write('{"execute": "qmp_capabilities"}\n')
+                f.flush()
+                return f
+            except OSError:
+                s.close()
+                if process.poll() is not None or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def must_run(self):
+        """A Fault when qemu has ended, and not because the machine restarts."""
+        process = self.process
+        if process.poll() is None:
+            return
+        for _ in range(50):  # a moment for another to go on
+            if self.process is not process:
+                return
+            time.sleep(0.1)
+        raise Fault(f"qemu ended with {process.returncode}")
 
     def cut(self):
         """The plug is pulled."""
-        if self.process:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+        with self.power:
+            process, self.process = self.process, None
+        if process:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
     def qmp(self, *commands):
         s = socket.socket(socket.AF_UNIX)
@@ -146,7 +203,8 @@ class Box:
         self.qmp("system_powerdown")
         try:
             self.process.wait(seconds * PATIENCE)
-            self.process = None
+            with self.power:
+                self.process = None
             return True
         except subprocess.TimeoutExpired:
             self.cut()
@@ -256,8 +314,7 @@ class Box:
         while time.monotonic() < end:
             if self.console().count(text) >= count:
                 return True
-            if self.process.poll() is not None:
-                raise Fault(f"qemu ended with {self.process.returncode}")
+            self.must_run()
             time.sleep(0.3)
         return False
 
@@ -279,8 +336,7 @@ class Box:
         """Seconds from switching on until a page was served."""
         end = self.began + seconds * PATIENCE
         while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise Fault(f"qemu ended with {self.process.returncode}")
+            self.must_run()
             try:
                 status, _, _ = self.get(path, timeout=10)
                 if well(status):

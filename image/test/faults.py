@@ -16,6 +16,7 @@ and SEED choose.
   data      a full data partition; one with errors; one that can't be read
   wear      bytes written by an idle box, and by posts
 """
+import concurrent.futures
 import contextlib
 import hashlib
 import os
@@ -67,53 +68,69 @@ class Poster(threading.Thread):
 
 
 def missing(box, wanted):
-    """Those of the titles that no search finds on the box."""
-    _, body, _ = box.get("/forum/general.json", timeout=60)
-    return [t for t in wanted if f'"{t}"' not in body and not on_a_later_page(box, t)]
+    """Those of the titles that the forum's pages do not show."""
+    seen = people.titles(box, r"cut-[0-9]+-[0-9]+")
+    return [t for t in wanted if t not in seen]
 
 
-def on_a_later_page(box, title):
-    return title in people.titles(box, r"cut-[0-9]+-[0-9]+|log-[0-9]+")
+def at_once(work, names):
+    """The work for each name, two at a time; the results, or the first of their faults."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, names))
 
 
 # --- the plug -----------------------------------------------------------------------------------------
-def kills(t, image, folder):
-    rng = random.Random(SEED)
-    b = Box(folder, image, name="kills")
-    b.comes_up("first start")
-    people.found(b)
-    key, wanted, starts = people.token(b), [], []
-    for i in range(KILLS):
-        p = Poster(b, key, f"cut-{i}")
-        p.start()
-        time.sleep(rng.uniform(1, 6))
+def pull_plugs(image, folder, name, plugs):
+    """(acknowledged, of them lost, slowest start) of a box whose plug is pulled so often while people post."""
+    rng, wanted, slowest = random.Random(f"{SEED} {name}"), [], 0
+    b = Box(folder, image, name=name)
+    try:
+        b.comes_up("first start")
+        people.found(b)
+        key = people.token(b)
+        for i in range(plugs):
+            p = Poster(b, key, f"cut-{i}")
+            p.start()
+            time.sleep(rng.uniform(1, 6))
+            b.cut()
+            p.join(30)
+            wanted += [title for title, _ in p.acknowledged]
+            slowest = max(slowest, b.comes_up(f"after plug {i + 1}, {len(wanted)} posts acknowledged"))
+        return len(wanted), missing(b, wanted), slowest
+    finally:
         b.cut()
-        p.join(30)
-        wanted += [title for title, _ in p.acknowledged]
-        starts.append(b.comes_up(f"after plug {i + 1}, {len(wanted)} posts acknowledged"))
-    lost = missing(b, wanted)
-    say(f"{KILLS} plugs pulled, {len(wanted)} posts acknowledged, {len(lost)} of them lost, slowest start {max(starts):.0f} s")
-    t.ok(f"after {KILLS} pulled plugs all {len(wanted)} acknowledged posts are there", wanted and not lost, lost)
-    b.cut()
 
 
-def first(t, image, folder):
-    rng, slowest = random.Random(SEED), 0
-    for i in range(FIRSTS):
-        b = Box(folder, image, name=f"first{i}")
+def kills(t, image, folder):
+    """Two boxes at a time, for a start keeps no two processors busy."""
+    halves = [(f"kills{n}", (KILLS + n) // 2) for n in range(2)]
+    done = at_once(lambda half: pull_plugs(image, folder, *half), halves)
+    wanted, lost = sum(n for n, _, _ in done), [title for _, titles, _ in done for title in titles]
+    say(f"{KILLS} plugs pulled, {wanted} posts acknowledged, {len(lost)} of them lost, slowest start {max(s for _, _, s in done):.0f} s")
+    t.ok(f"after {KILLS} pulled plugs all {wanted} acknowledged posts are there", wanted and not lost, lost)
+
+
+def starts_anew(image, folder, i):
+    """(what is wrong or "", seconds) of a box whose plug is pulled twice during its first start."""
+    rng = random.Random(f"{SEED} first {i}")
+    b = Box(folder, image, name=f"first{i}")
+    try:
         for _ in range(2):
             b.on()
             time.sleep(rng.uniform(4, 30))
             b.cut()
-        slowest = max(slowest, b.comes_up("after two plugs during its first start"))
-        body = b.get("/")[1]
-        grown = b.grown()
+        seconds = b.comes_up("after two plugs during its first start")
+        body, grown, state = b.get("/")[1], b.grown(), b.state()
+        whole = "This box is new" in body and not grown and state["good"] == "A"
+        return "" if whole else f"{grown} {state} {body[:300]}", seconds
+    finally:
         b.cut()
-        if "This box is new" not in body or grown or b.state()["good"] != "A":
-            t.ok("a first start that was cut off is made up for", False, f"{grown} {b.state()} {body[:300]}")
-            return
-    say(f"{FIRSTS} boxes, {2 * FIRSTS} plugs pulled in their first starts, slowest start {slowest:.0f} s")
-    t.ok(f"{2 * FIRSTS} first starts that were cut off are made up for", True)
+
+
+def first(t, image, folder):
+    done = at_once(lambda i: starts_anew(image, folder, i), range(FIRSTS))
+    say(f"{FIRSTS} boxes, {2 * FIRSTS} plugs pulled in their first starts, slowest start {max(s for _, s in done):.0f} s")
+    t.ok(f"{2 * FIRSTS} first starts that were cut off are made up for", not any(why for why, _ in done), done)
 
 
 # --- an update ------------------------------------------------------------------------------------------
