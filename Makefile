@@ -203,7 +203,7 @@ image-repro: ## the image twice, and every byte compared
 image-test: ## build an image, boot it in qemu and do what people do
 	$(Q)tests/lib/install-packages $(IMAGE_PACKAGES) $(IMAGE_TEST_PACKAGES)
 	$(Q)image/test/systems
-	$(Q)python3 image/test/image_test.py $(addprefix build/image/lliure-amd64-cloud,.img -broken.raucb -good.raucb)
+	$(Q)python3 image/test/image_test.py $(addprefix build/image/lliure-amd64-cloud,.img -broken.raucb -good.raucb -again.raucb)
 # Pieces that are programs of their own, with systems of their own.
 IMAGE_MORE := twins radio arm
 image-faults: ## what goes wrong with boxes; PIECES='kills cuts …' for some of it (image/test/faults.py, twins radio arm)

@@ -23,7 +23,7 @@ import disk
 # all else that is waited for, too.
 BOOT_SECONDS = int(os.environ.get("BOOT_SECONDS", 120))
 PATIENCE = max(1, BOOT_SECONDS / 120)
-MEMORY = 512
+MEMORY, CPUS = 512, int(os.environ.get("CPUS", 2))
 
 OVMF = [("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
         ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd")]
@@ -80,7 +80,7 @@ class Box:
     def command(self):
         net = (f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{self.http}-:80,"
                f"hostfwd=tcp:127.0.0.1:{self.https}-:443")
-        common = ["-nodefaults", "-display", "none", "-m", str(MEMORY), "-smp", "2", "-accel", "tcg,thread=multi",
+        common = ["-nodefaults", "-display", "none", "-m", str(MEMORY), "-smp", str(CPUS), "-accel", "tcg,thread=multi",
                   "-chardev", f"file,id=c,path={self.log},append=on", "-serial", "chardev:c",
                   "-qmp", f"unix:{self.qmp_path},server=on,wait=off", "-qmp", f"unix:{self.events_path},server=on,wait=off",
                   "-action", "reboot=shutdown",

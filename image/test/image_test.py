@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""image_test.py IMAGE [BROKEN.raucb GOOD.raucb]: the box as people meet it, from its first start in a browser to a
+"""image_test.py IMAGE [BROKEN.raucb GOOD.raucb AGAIN.raucb]: the box as people meet it, from its first start in a browser to a
 written post, a pulled plug, updates, a reset by its button and a restored backup. Prints TAP; what the console said
 stays in build/image/test/."""
 import contextlib
@@ -75,7 +75,7 @@ def give_update(b, path, browser=False):
 
 def updates(t, b, bundles):
     """A system that does not run is taken back, with its reason on the page; a good one stays."""
-    broken, good = bundles
+    broken, good, again = bundles
     version = people.update_state(b).get("version")
     before = give_update(b, broken, browser=True)
     last = people.wait_update(b, 300, before)
@@ -90,7 +90,7 @@ def updates(t, b, bundles):
     t.ok("and runs", people.update_state(b).get("version") == last.get("version") != version, people.update_state(b))
     t.ok("from the other slot, committed", b.wait_state(lambda s: s["good"] == "B" and s["armed"] == "-0", 60), b.state())
     t.ok("with all posts", "Segon tema" in people.titles(b, "Segon tema"))
-    before = give_update(b, good)
+    before = give_update(b, again)
     last = people.wait_update(b, 120, before)
     t.ok("the same again is refused, for boxes never go back", last.get("why") == "older", last)
 
