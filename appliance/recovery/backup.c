@@ -193,8 +193,12 @@ static struct error *write_parts(struct app *app, enum backup_scope scope, struc
 	TRY(app_conn(app, &c));
 	TRY(write_key(app, out));
 	TRY(write_local(app, c, out));
-	if (scope == BACKUP_SMALL)
-		return write_manifest(out, json_object());
+	if (scope == BACKUP_SMALL) {
+		m = json_object();
+		e = write_manifest(out, m);
+		json_decref(m);
+		return e;
+	}
 	TRY(manifest_make(app, c, &m));
 	e = write_bundle(app, c, out, ret);
 	if (!e)
