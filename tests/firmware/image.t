@@ -97,5 +97,9 @@ for m in one two named one; do sh -c '. image/initrd/name; name_it "$1"' name "$
 	! cmp -s "$T/one/machine-id" "$T/two/machine-id" || echo "two machines have one number"
 	[ "$(cat "$T/named/lliure/hostname")" = ateneu ] || echo "one with a name has lost it"
 } | result "two new machines have two names, and one with a name keeps it"
+{
+	grep -q '^find / -xdev -type f -perm /6000 -exec chmod ug-s' image/finish || echo "programs keep setuid"
+	grep -q 'mount -t squashfs -o ro,nosuid,nodev ' image/initrd/init || echo "the root is not nosuid"
+} | result "nobody becomes anybody else by running a program"
 echo "1..$n"
 exit $bad

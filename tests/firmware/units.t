@@ -74,16 +74,16 @@ rows() {
 	cat <<'U'
 lliure 21
 lliure-helper 47
-lliure-firstboot 35
-lliure-update 38
-lliure-judge 34
-lliure-crashed 34
-lliure-damaged 34
+lliure-firstboot 17
+lliure-update 25
+lliure-judge 18
+lliure-crashed 18
+lliure-damaged 18
 lliure-button 17
-lliure-network 17
-lliure-forward 25
-lliure-visitors 25
-lliure-country@ 25
+lliure-network 15
+lliure-forward 20
+lliure-visitors 21
+lliure-country@ 21
 U
 }
 for unit in "$units"/*.service; do

@@ -225,18 +225,9 @@ net_manager() { # NAME
 net_avahi() { # NAME
 	net_in "$1" test -S /run/dbus/system_bus_socket 2>/dev/null && [ -e "$NET_DIR/$1.dbus.conf" ] ||
 		net_dbus "$1" || return 1
-	cat >"$NET_DIR/$1.avahi.conf" <<-CONF
-	[server]
-	host-name=${NET_AVAHI_NAME:-$1}
-	use-ipv4=yes
-	use-ipv6=yes
-	allow-interfaces=eth0
-	[wide-area]
-	enable-wide-area=no
-	[publish]
-	publish-hinfo=no
-	publish-workstation=no
-	CONF
+	# the image's own, with the name and the link of this box
+	sed "s/^\[server\]/&\nhost-name=${NET_AVAHI_NAME:-$1}\nallow-interfaces=eth0/" \
+		"${SOURCE:?}/image/files/etc/avahi/avahi-daemon.conf" >"$NET_DIR/$1.avahi.conf"
 	net_bg "$1" avahi-daemon -f "$NET_DIR/$1.avahi.conf" --no-drop-root --no-chroot --no-rlimits
 	for _ in $(seq 600); do
 		net_in "$1" test -S /run/avahi-daemon/socket && return 0
