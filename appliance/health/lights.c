@@ -145,14 +145,30 @@ static bool look_start(struct looking *l, struct light *ret)
 	return ret->says != NULL;
 }
 
+/* What the kernel met while the box runs: after it nothing more is written (image/initrd/init), and the
+ * next start mends. */
+static bool look_errors(struct looking *l, const char *disk, struct light *ret)
+{
+	if (disk_errors(&l->known.roots, disk) == 0)
+		return false;
+	SAY(ret, HEALTH_ACT, N_("The disk made errors while the box was running."));
+	ret->action = N_("Make a backup now, then restart the box: it mends what can be mended. If it "
+			 "happens again, put in a new disk or card.");
+	ret->url = "/admin/recovery";
+	return true;
+}
+
 static struct error *look_wear(struct looking *l, struct light *ret)
 {
 	struct wear_reading w = {.known = false};
 	char disk[DISK_NAME], text[24];
+	bool known = disk_under(&l->known.roots, l->app->dir, disk);
 
+	if (known && look_errors(l, disk, ret))
+		return NULL;
 	if (look_start(l, ret))
 		return NULL;
-	if (disk_under(&l->known.roots, l->app->dir, disk))
+	if (known)
 		wear_read_card(&l->known.roots, disk, &w);
 	if (!w.known)
 		w = l->known.wear;

@@ -179,6 +179,40 @@ bool disk_under(const struct health_roots *r, const char *path, char ret[DISK_NA
 	return true;
 }
 
+/* "sda7" of "sda", "mmcblk0p7" of "mmcblk0"; not "sdaa1" of "sda". */
+static bool part_of(const char *name, const char *disk)
+{
+	size_t n = strlen(disk);
+	bool digit = n && disk[n - 1] >= '0' && disk[n - 1] <= '9';
+
+	if (!n || strncmp(name, disk, n) != 0)
+		return false;
+	name += n;
+	if (digit && *name)
+		return name[0] == 'p';
+	return !name[strspn(name, "0123456789")];
+}
+
+int64_t disk_errors(const struct health_roots *r, const char *disk)
+{
+	_cleanup_(freep) char *path = path_join(r->sys, "fs/ext4");
+	DIR *d = opendir(path);
+	struct dirent *e;
+	int64_t sum = 0;
+
+	for (int n = 0; d && n < LOOKED && (e = readdir(d)); n++) {
+		_cleanup_(freep) char *dir = path_join(path, e->d_name);
+		long errors;
+
+		if (part_of(e->d_name, disk) && number_of(dir, "errors_count", 10, &errors) &&
+		    errors > 0)
+			sum += errors;
+	}
+	if (d)
+		closedir(d);
+	return sum;
+}
+
 void wear_read_card(const struct health_roots *r, const char *disk, struct wear_reading *ret)
 {
 	struct wear_reading w = {.known = false};

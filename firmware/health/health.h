@@ -35,6 +35,10 @@ enum { DISK_NAME = 40 };
  * as in a container. */
 bool disk_under(const struct health_roots *r, const char *path, char ret[DISK_NAME]);
 
+/* Errors that the ext4 file systems of this disk met since they were checked last; 0 where it has
+ * none, or none is known. A stick's are not this disk's. */
+int64_t disk_errors(const struct health_roots *r, const char *disk);
+
 struct wear_reading {
 	bool known;
 	int used;     /* per cent of the writes that it was made for; may be more than 100 */

@@ -7,6 +7,8 @@
 #include "appliance/health/watchdog.h"
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 /* --- the lights --------------------------------------------------------------------------------
@@ -134,6 +136,20 @@ static void temperature_and_updates_follow_the_machine(void **state)
 	site_close(&s);
 }
 
+/* The folder lies on a partition of "sdz". */
+static void own_disk(struct site *s)
+{
+	char link[300];
+	struct stat st;
+
+	put(s, "sys/devices/block/sdz/sdz7/partition", "7\n");
+	put(s, "sys/dev/block/none", "");
+	assert_int_equal(stat(s->app->dir, &st), 0);
+	snprintf(link, sizeof(link), "%s/sys/dev/block/%u:%u", s->dir, major(st.st_dev),
+		 minor(st.st_dev));
+	assert_int_equal(symlink("../../devices/block/sdz/sdz7", link), 0);
+}
+
 static void a_disk_that_had_to_be_mended_says_so(void **state)
 {
 	struct site s;
@@ -142,6 +158,12 @@ static void a_disk_that_had_to_be_mended_says_so(void **state)
 	site_open(&s);
 	begin(&s);
 	expect(&s, "wear", HEALTH_UNKNOWN, "does not say how worn");
+	own_disk(&s);
+	put(&s, "sys/fs/ext4/sdz7/errors_count", "0\n");
+	expect(&s, "wear", HEALTH_UNKNOWN, "does not say how worn");
+	put(&s, "sys/fs/ext4/sdz7/errors_count", "1\n");
+	expect(&s, "wear", HEALTH_ACT, "made errors while the box was running");
+	put(&s, "sys/fs/ext4/sdz7/errors_count", "0\n");
 	put(&s, "run/lliure/state-lost", "");
 	expect(&s, "wear", HEALTH_ACT, "could not read its own settings");
 	put(&s, "run/lliure/data-mended", "");

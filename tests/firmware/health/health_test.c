@@ -142,6 +142,24 @@ static void a_card_says_how_much_of_its_life_is_used(void **state)
 	assert_false(w.known);
 }
 
+static void errors_are_those_of_the_own_disk(void **state)
+{
+	struct machine *m = *state;
+
+	assert_int_equal(disk_errors(&m->r, "sda"), 0);
+	put(m, "sys/fs/ext4/features/lazy_itable_init", "supported\n");
+	put(m, "sys/fs/ext4/sda6/errors_count", "0\n");
+	put(m, "sys/fs/ext4/sda7/errors_count", "2\n");
+	put(m, "sys/fs/ext4/sdaa1/errors_count", "40\n"); /* a stick */
+	put(m, "sys/fs/ext4/sdb1/errors_count", "40\n");
+	put(m, "sys/fs/ext4/mmcblk0p6/errors_count", "1\n");
+	put(m, "sys/fs/ext4/mmcblk0p7/errors_count", "4\n");
+	put(m, "sys/fs/ext4/mmcblk01p7/errors_count", "40\n");
+	assert_int_equal(disk_errors(&m->r, "sda"), 2);
+	assert_int_equal(disk_errors(&m->r, "mmcblk0"), 5);
+	assert_int_equal(disk_errors(&m->r, "nvme0n1"), 0);
+}
+
 static void read_smart(const char *json, struct wear_reading *ret)
 {
 	wear_read_smart(json, strlen(json), ret);
@@ -222,6 +240,7 @@ int main(void)
 		CASE(a_battery_is_noticed_and_a_mouse_is_not),
 		CASE(the_hottest_thermometer_counts),
 		CASE(a_card_says_how_much_of_its_life_is_used),
+		CASE(errors_are_those_of_the_own_disk),
 		CASE(a_disk_says_how_much_of_its_life_is_used),
 		CASE(what_is_no_answer_of_a_disk_is_not_known),
 		CASE(room_and_writing_are_read_of_the_real_thing),
