@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-enum { JOBS = 4096, BUFFERS = 2, AHEAD = 1024, NICE = 4, LOOK_EVERY_S = 30 };
+enum { JOBS = 4096, BUFFERS = 2, AHEAD = 1024, NICE = 10, LOOK_EVERY_S = 30 };
 
 struct audit_buffer {
 	struct audit_job *jobs;
