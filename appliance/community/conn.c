@@ -3,7 +3,8 @@
 #include "appliance/community/community_priv.h"
 #include <assert.h>
 
-enum { VIEW_VERSION = 1, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024 };
+enum { VIEW_VERSION = 1, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024,
+       CACHE_BESIDE = 32 * 1024 };
 
 /* --- the view's schema --- */
 /* Changes with the tables and op types of any feature: then the view is made anew. */
@@ -310,7 +311,7 @@ struct error *conn_beside(struct conn *c, struct conn **ret)
 	b->log = c->log;
 	b->local = c->local;
 	TRY(db_remove(b->community->view_path));
-	TRY(db_open(b->community->view_path, DB_SCRATCH, CACHE_WRITER, &b->view));
+	TRY(db_open(b->community->view_path, DB_SCRATCH, CACHE_BESIDE, &b->view));
 	TRY(fill_view(b));
 	*ret = STEAL(b);
 	return NULL;

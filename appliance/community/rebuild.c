@@ -56,6 +56,7 @@ static struct error *put_in_place(struct conn *c, struct conn *next)
 	uint64_t generation = k->generation + 1;
 
 	TRY(meta_set(next, META_GENERATION, (int64_t)generation));
+	TRY(db_commit(next->view));
 	TRY(db_copy(next->view, c->view));
 	memory_drop(c);
 	k->generation = generation;

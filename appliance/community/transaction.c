@@ -2,12 +2,19 @@
 /* The three databases as one: transactions, parts of them, and scrubbing. */
 #include "appliance/community/community_priv.h"
 
+/* A view that is being made beside another is one transaction from its beginning to its end: a page
+ * of its indices that many entries fall on is written once and not with each part. */
+static bool view_stays_open(const struct conn *c)
+{
+	return c->community->beside;
+}
+
 struct error *conn_begin(struct conn *c)
 {
 	struct error *err = log_begin(c->log);
 
 	c->community->touched = c->community->part_touched = c->community->changed = false;
-	if (!err)
+	if (!err && !(view_stays_open(c) && db_in_transaction(c->view)))
 		err = db_begin(c->view);
 	if (!err)
 		err = db_begin(c->local);
@@ -35,7 +42,7 @@ struct error *conn_commit(struct conn *c)
 		forget_view(c);
 		return err;
 	}
-	err = db_commit(c->view);
+	err = view_stays_open(c) ? NULL : db_commit(c->view);
 	if (err)
 		forget_view(c);
 	error_free(err);

@@ -87,6 +87,9 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 	};
 	char cache[64];
 
+	/* Before it is DEFENSIVE, which does not allow it. */
+	if (mode == DB_SCRATCH)
+		TRY(db_exec(db, "PRAGMA journal_mode=OFF; PRAGMA locking_mode=EXCLUSIVE"));
 	sqlite3_db_config(db->sq, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db->sq, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	/* Only the writer moves the log into the file, also when it is closed. */
@@ -98,10 +101,11 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 			"PRAGMA temp_store=MEMORY;"));
 	if (mode == DB_READER)
 		TRY(db_exec(db, "PRAGMA wal_autocheckpoint=0"));
-	else
+	else if (mode != DB_SCRATCH)
 		TRY(db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=4000;"
-				"PRAGMA journal_size_limit=67108864;"
-				"PRAGMA max_page_count=" GAP_PAGES));
+				"PRAGMA journal_size_limit=67108864;"));
+	if (mode != DB_READER)
+		TRY(db_exec(db, "PRAGMA max_page_count=" GAP_PAGES));
 	return db_exec(db, synchronous[mode]);
 }
 
@@ -156,6 +160,11 @@ void db_close(struct db *db)
 	gaps_free(db->gaps);
 	free(db->path);
 	free(db);
+}
+
+bool db_in_transaction(const struct db *db)
+{
+	return !sqlite3_get_autocommit(db->sq);
 }
 
 const char *db_path(const struct db *db)

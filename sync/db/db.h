@@ -7,7 +7,8 @@
  * opened DB_WRITER: only it writes and checkpoints (SQLite before 3.51.3 can corrupt a WAL database
  * when two do); DB_READER connections are query_only with wal_autocheckpoint=0. mmap_size=0,
  * secure_delete=ON, foreign_keys=ON, journal_mode=WAL; synchronous is FULL for truth, NORMAL for views
- * that can be made anew (DB_DERIVED), and OFF for a file that nobody opens after a crash (DB_SCRATCH).
+ * that can be made anew (DB_DERIVED), and OFF for a file that nobody opens after a crash (DB_SCRATCH):
+ * that one has no journal, either, so nothing in it can be undone. After any error it is thrown away.
  *
  * Errors: ERR_DB with SQLite's words and the file's name; ERR_FULL; ERR_BUSY; ERR_CORRUPT; ERR_IO;
  * ERR_EXISTS for a row that would break a UNIQUE or PRIMARY KEY; ERR_NOT_FOUND when a reader's file
@@ -24,7 +25,7 @@ enum db_mode {
 	DB_WRITER = 1,
 	DB_DERIVED = 2,	   /* a writer whose file can be made anew: synchronous=NORMAL */
 	DB_TEST_NOSYNC = 3, /* a writer for simulations: synchronous=OFF */
-	DB_SCRATCH = 4	    /* a writer whose file is gone after a crash: synchronous=OFF */
+	DB_SCRATCH = 4 /* the only one who opens a file that is gone after a crash or an error */
 };
 
 struct db;
@@ -85,6 +86,7 @@ int db_changes(struct db *db);
 
 /* Transactions (writers). begin is IMMEDIATE. Rolling back when none is open does nothing. */
 struct error *db_begin(struct db *db) MUST;
+bool db_in_transaction(const struct db *db);
 struct error *db_begin_read(struct db *db) MUST; /* a snapshot for a reader */
 struct error *db_commit(struct db *db) MUST;
 void db_rollback(struct db *db);
