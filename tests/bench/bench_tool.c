@@ -7,7 +7,8 @@
  *	fill DIR POSTS AUTHORS TOPICS   add posts of 300 bytes by so many authors to the box in DIR (no
  *	                                daemon runs)
  *	logs DIR LOGS POSTS TOPICS      add that many posts in the logs of so many other boxes, which are
- *	                                admitted first; prints a topic
+ *	                                admitted first; prints a topic. Cut short, it goes on when it is
+ *	                                called again with the same numbers
  *	each DIR LOGS TOPIC             add one short post to each of the first so many of those logs
  *	take DIR FROM                   take into the box in DIR what the box in FROM holds, as from an
  *	                                exchange without a network; prints seconds of this process
@@ -20,6 +21,7 @@
  *	hold PORT N                     open N idle keep-alive connections, until killed
  */
 #include "appliance/community/community.h"
+#include "appliance/community/idmap.h"
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <pthread.h>
@@ -188,16 +190,22 @@ enum { RUN = 256, COMMIT = 10000, MAX_TOPICS = 10000, MAX_LOGS = 10000 };
 struct logs {
 	struct fill f;
 	struct secret *boxes[MAX_LOGS];
-	unsigned nlogs, ntopics;
+	unsigned nlogs, ntopics, begun; /* topics that are there */
 	struct hash topics[MAX_TOPICS], newest[MAX_TOPICS]; /* of each topic */
+	struct idmap topic_at;
 	struct hash rules;
 };
 
-/* One log's writing: runs of entries, signed by its box for guests. */
-struct writing {
+/* How far a log is. */
+struct end {
 	struct log_id id;
 	uint64_t seq;
 	struct hash prev;
+};
+
+/* Writing in one log: a run of entries, signed by its box for guests. */
+struct writing {
+	struct end at;
 	struct entry_bytes headers[RUN];
 	struct ingest_payload payloads[RUN];
 	uint8_t salts[RUN][ENTRY_SALT];
@@ -207,7 +215,7 @@ struct writing {
 
 static void ingest_run(struct logs *g, struct writing *w)
 {
-	struct ingest in = {&w->id, w->seq - w->n + 1, w->headers, w->payloads, w->n, false};
+	struct ingest in = {&w->at.id, w->at.seq - w->n + 1, w->headers, w->payloads, w->n, false};
 	struct ingest_result result;
 	struct error *refused = NULL;
 	bool more;
@@ -225,12 +233,12 @@ static void write_text(struct logs *g, struct writing *w, struct secret *key, un
 		       const char *text)
 {
 	unsigned topic = n % g->ntopics;
-	struct entry e = {.seq = ++w->seq,
+	struct entry e = {.seq = ++w->at.seq,
 			  .time = 1750000000000 + (int64_t)n * 60000,
-			  .incarnation = w->id.incarnation,
+			  .incarnation = w->at.id.incarnation,
 			  .space = g->f.space,
 			  .rules = g->rules,
-			  .prev = w->prev};
+			  .prev = w->at.prev};
 	char *op;
 
 	op = arena_printf(&w->texts,
@@ -241,7 +249,7 @@ static void write_text(struct logs *g, struct writing *w, struct secret *key, un
 	entry_make(&e, NULL, key, w->salts[w->n], span_str(op), &w->headers[w->n]);
 	w->payloads[w->n] =
 		(struct ingest_payload){PAYLOAD_HELD, w->salts[w->n], span_str(op)};
-	w->prev = entry_hash(&w->headers[w->n]);
+	w->at.prev = entry_hash(&w->headers[w->n]);
 	g->newest[topic] = entry_op_id(&w->headers[w->n]);
 	if (++w->n == RUN)
 		ingest_run(g, w);
@@ -277,6 +285,8 @@ static void admit_boxes(struct logs *g)
 		char name[32];
 
 		g->boxes[i] = key_of_box(i);
+		if (log_admitted(g->f.c->log, &g->f.space, secret_pubkey(g->boxes[i])))
+			continue;
 		snprintf(name, sizeof(name), "Ateneu %u", i);
 		submit(&g->f, "appliance.admit", NULL, NULL,
 		       json_pack("{s:s, s:s, s:s}", "key", ID(secret_pubkey(g->boxes[i])), "name",
@@ -285,28 +295,100 @@ static void admit_boxes(struct logs *g)
 	}
 }
 
+static void begin_topics(struct logs *g)
+{
+	for (unsigned i = g->begun; i < g->ntopics; i++) {
+		submit(&g->f, "topic.create", NULL, NULL,
+		       json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "forum", ID(&g->f.forum),
+				 "title", "Tema de prova", "text", "Comencem.", "by", "name",
+				 "Veina", "kind", "guest"),
+		       &g->topics[i]);
+		g->newest[i] = g->topics[i];
+	}
+}
+
+static bool is_a(const struct stored *e, const char *type)
+{
+	return memmem(e->payload.p, e->payload.n, type, strlen(type));
+}
+
+/* What was written before a cut: the rules, the topics, and of each the newest post. */
+static struct error *remember(void *ctx, const struct stored *e)
+{
+	static const char object[] = "\"object\":\"";
+	struct logs *g = ctx;
+	const char *at = memmem(e->payload.p, e->payload.n, object, strlen(object));
+	char text[53] = "";
+	struct hash id;
+	uint32_t topic;
+
+	if (is_a(e, "\"appliance.admit\""))
+		g->rules = e->op_id;
+	if (is_a(e, "\"topic.create\"") && g->begun < g->ntopics) {
+		idmap_put(&g->topic_at, &e->op_id, g->begun);
+		g->topics[g->begun] = g->newest[g->begun] = e->op_id;
+		g->begun++;
+	}
+	if (!at || !is_a(e, "\"post.create\""))
+		return NULL;
+	memcpy(text, at + strlen(object), 52);
+	topic = id_parse(text, id.b) ? idmap_get(&g->topic_at, &id) : (uint32_t)IDMAP_NONE;
+	if (topic != IDMAP_NONE)
+		g->newest[topic] = e->op_id;
+	return NULL;
+}
+
+static struct end *ends_of_logs(struct logs *g)
+{
+	struct end *ends = calloc(g->nlogs, sizeof(*ends));
+
+	if (!ends)
+		abort();
+	for (unsigned i = 0; i < g->nlogs; i++) {
+		struct log_info info;
+		struct error *err;
+
+		ends[i].id = (struct log_id){g->f.space, *secret_pubkey(g->boxes[i]), 1 + i};
+		err = log_info_get(g->f.c->log, &ends[i].id, &info);
+		if (!err) {
+			ends[i].seq = info.head;
+			ends[i].prev = info.head_hash;
+		}
+		if (!error_is(err, ERR_NOT_FOUND))
+			die(err);
+		error_free(err);
+	}
+	return ends;
+}
+
 /* Every `turn`, all logs write a run: as boxes do that meet now and then. */
 static void write_logs(struct logs *g, unsigned posts)
 {
-	struct writing *w = calloc(g->nlogs, sizeof(*w));
-	unsigned each = posts / g->nlogs, n = 0, committed = 0;
+	struct writing *w = calloc(1, sizeof(*w));
+	struct end *ends = ends_of_logs(g);
+	unsigned each = posts / g->nlogs, n = 0, written = 0;
 
 	if (!w)
 		abort();
-	for (unsigned i = 0; i < g->nlogs; i++)
-		w[i].id = (struct log_id){g->f.space, *secret_pubkey(g->boxes[i]), 1 + i};
 	for (unsigned from = 0; from < each; from += RUN) {
 		for (unsigned i = 0; i < g->nlogs; i++) {
-			for (unsigned k = from; k < each && k < from + RUN; k++)
-				write_post(g, &w[i], g->boxes[i], n++);
-			ingest_run(g, &w[i]);
-			if (n - committed < COMMIT)
+			w->at = ends[i];
+			for (unsigned k = from; k < each && k < from + RUN; k++, n++) {
+				if (k < ends[i].seq) /* before a cut */
+					continue;
+				write_post(g, w, g->boxes[i], n);
+				written++;
+			}
+			ingest_run(g, w);
+			ends[i] = w->at;
+			if (written < COMMIT)
 				continue;
 			die(conn_commit(g->f.c));
 			die(conn_begin(g->f.c));
-			committed = n;
+			written = 0;
 		}
 	}
+	free(ends);
 	free(w);
 }
 
@@ -320,16 +402,10 @@ static void logs(const char *dir, unsigned nlogs, unsigned posts, unsigned ntopi
 	g->nlogs = nlogs;
 	g->ntopics = ntopics;
 	open_for_filling(dir, &g->f, &key);
+	die(log_arrivals(g->f.c->log, 0, 0, remember, g));
 	die(conn_begin(g->f.c));
 	admit_boxes(g);
-	for (unsigned i = 0; i < ntopics; i++) {
-		submit(&g->f, "topic.create", NULL, NULL,
-		       json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "forum", ID(&g->f.forum),
-				 "title", "Tema de prova", "text", "Comencem.", "by", "name",
-				 "Veina", "kind", "guest"),
-		       &g->topics[i]);
-		g->newest[i] = g->topics[i];
-	}
+	begin_topics(g);
 	die(conn_commit(g->f.c));
 	die(conn_begin(g->f.c));
 	write_logs(g, posts);
@@ -339,6 +415,7 @@ static void logs(const char *dir, unsigned nlogs, unsigned posts, unsigned ntopi
 	secret_free(key);
 	for (unsigned i = 0; i < nlogs; i++)
 		secret_free(g->boxes[i]);
+	idmap_release(&g->topic_at);
 	free(g);
 }
 
@@ -346,12 +423,12 @@ static void logs(const char *dir, unsigned nlogs, unsigned posts, unsigned ntopi
 static void write_one_more(struct logs *g, unsigned i, const struct hash *topic)
 {
 	struct secret *box = key_of_box(i);
-	struct writing w = {.id = {g->f.space, *secret_pubkey(box), 1 + i}};
+	struct writing w = {.at.id = {g->f.space, *secret_pubkey(box), 1 + i}};
 	struct log_info info;
 
-	die(log_info_get(g->f.c->log, &w.id, &info));
-	die(log_hash_at(g->f.c->log, info.num, info.head, &w.prev));
-	w.seq = info.head;
+	die(log_info_get(g->f.c->log, &w.at.id, &info));
+	w.at.prev = info.head_hash;
+	w.at.seq = info.head;
 	g->ntopics = 1;
 	g->topics[0] = g->newest[0] = *topic;
 	write_short(g, &w, box, i);
