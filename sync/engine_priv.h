@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The engine's inside. Its threads: one *keeper* (digest, announcements, knocks), WORKERS that run
- * exchanges, two of the auditor, those of the listener and of the discovery.
+ * exchanges, one that calls for the number that people compare (once somebody wants one), two of
+ * the auditor, those of the listener and of the discovery.
  *
  * Locks, in the order in which they may be taken: local_lock or the listener's, then sync.lock.
  * Nothing that waits (the host's writer, a reader, the network, D-Bus) is called with sync.lock
@@ -14,6 +15,7 @@
 #include "sync/peer/exchange.h"
 #include "sync/peer/uplink.h"
 #include "sync/peer/listener.h"
+#include "sync/peer/pair.h"
 #include "sync/peer/readers.h"
 #include "sync/peer/schedule.h"
 #include "sync/peer/successor.h"
@@ -116,6 +118,10 @@ struct sync {
 	int64_t terms_seen; /* when that was looked at last, monotonic */
 	bool terms_ended;  /* there are some that are not in `peers` because theirs have */
 	struct worker workers[WORKERS];
+	struct pairs *pairs;
+	pthread_t pairer; /* runs since somebody began the first attempt … */
+	bool pairing;	  /* … if somebody has */
+	struct client *pair_client; /* of the call in hand */
 	struct asking *asking;
 	struct knock knocks[KNOCKS];
 	size_t n_knocks;
@@ -206,6 +212,10 @@ void engine_refused(struct sync *s, const struct outcome *o);
 /* When something is to be written (monotonic), and writing it. With the lock; without it. */
 int64_t engine_news_due(const struct sync *s);
 void engine_write_news(struct sync *s);
+
+/* --- engine_pair.c: the number that people compare --- */
+struct error *engine_pair(void *ctx, const struct knock *k, struct span stream, struct buf *out,
+			  bool *ret_open) MUST;
 
 /* --- engine_twin.c --- */
 bool engine_is_self(const struct sync *s, const struct pubkey *key);

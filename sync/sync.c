@@ -225,6 +225,7 @@ static struct error *open_parts(struct sync *s, const struct sync_options *o)
 	s->schedule = schedule_new(o->env);
 	s->ledger = ledger_new(o->env);
 	s->pasts = pasts_new();
+	s->pairs = pairs_new(o->env, secret_pubkey(o->self));
 	ledger_set_folder(s->ledger, s->local_path);
 	s->ledger_from = env_mono(o->env) + LEDGER_EVERY_MS;
 	s->readers = readers_new(s->log_path, o->env, secret_pubkey(o->self));
@@ -258,6 +259,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .heard = engine_heard,
 				     .told = engine_told,
 				     .tell = engine_tell,
+				     .pair = engine_pair,
 				     .closed = engine_closed,
 				     .ended = engine_ended};
 
@@ -339,6 +341,8 @@ void sync_stopping(struct sync *s)
 	for (int i = 0; i < WORKERS; i++)
 		if (s->workers[i].running)
 			exchange_cancel(s->workers[i].running);
+	if (s->pair_client)
+		client_cancel(s->pair_client);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -349,6 +353,8 @@ static void stop_exchanges(struct sync *s)
 	for (int i = 0; i < WORKERS; i++)
 		if (s->workers[i].started)
 			pthread_join(s->workers[i].thread, NULL);
+	if (s->pairing)
+		pthread_join(s->pairer, NULL);
 	if (s->kept)
 		pthread_join(s->keeper, NULL);
 }
@@ -370,6 +376,7 @@ void sync_stop(struct sync *s)
 	schedule_free(s->schedule);
 	ledger_free(s->ledger);
 	pasts_free(s->pasts);
+	pairs_free(s->pairs);
 	free(s->paused);
 	free(s->standings);
 	free(s->refused);

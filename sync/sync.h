@@ -31,6 +31,7 @@
 #include "sync/peer/host.h"
 #include "sync/peer/invite.h"
 #include "sync/peer/ledger.h"
+#include "sync/peer/pair.h"
 #include "sync/peer/uplink.h"
 #include "sync/peer/peer.h"
 #include "sync/peer/successor.h"
@@ -99,6 +100,13 @@ struct error *sync_audit(const struct sync_options *o) MUST;
 /* A box with our own key is said to be at this address: look at it, as at a peer. The discovery says
  * so; a hint, for the key is proved there. */
 void sync_twin_at(struct sync *s, const char *address);
+
+/* The number that people compare before they approve each other's boxes (sync/peer/pair.h). A
+ * volunteer opened the page for this key, or (anew) asks for another number; from then on the box is
+ * called at `address` (may be "") until the number is there, and may call itself. ERR_RATE. */
+struct error *sync_pair_begin(struct sync *s, const struct pubkey *key, const char *address,
+			      bool anew) MUST;
+void sync_pair_look(struct sync *s, const struct pubkey *key, struct pair_view *ret);
 
 /* Boxes seen on the local network, newest first; hints, never trust. */
 struct found_box {

@@ -173,7 +173,7 @@ struct error *cmd_peer_accept(struct command_run *run)
 	struct peers_approval what = {.read_only = command_option(run, "--read-only") != NULL,
 				      .terms = &terms};
 	struct invitation i;
-	char number[8];
+	char start[PEERS_KEY_START];
 	bool any;
 
 	TRY(read_invitation(run, &i));
@@ -181,8 +181,8 @@ struct error *cmd_peer_accept(struct command_run *run)
 	peer_terms_default(&terms);
 	TRY(read_terms(run, c, &terms, &any));
 	TRY(peers_accept(run->app, &i, &what));
-	pair_number(secret_pubkey(run->app->self), &i.key, number);
-	fprintf(run->out, "Accepted the invitation of %s %s. Both boxes show %s.\n",
-		*i.name ? i.name : "a box", ID_SHORT(&i.key), number);
+	peers_key_start(&i.key, start);
+	fprintf(run->out, "Accepted the invitation of %s. Its key begins with %s.\n",
+		*i.name ? i.name : "a box", start);
 	return NULL;
 }

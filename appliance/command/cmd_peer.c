@@ -18,13 +18,11 @@ struct error *cmd_peer_add(struct command_run *run)
 	struct peers_approval what = {.address = run->args[0],
 				      .name = command_option(run, "--name"),
 				      .read_only = command_option(run, "--read-only") != NULL};
-	char number[8];
 
 	TRY(parse_key(run->args[1], &what.key));
 	TRY(peers_approve(run->app, &what));
-	pair_number(secret_pubkey(run->app->self), &what.key, number);
-	fprintf(run->out, "Added %s. The other box must add this one too; both then show %s.\n",
-		ID_SHORT(&what.key), number);
+	fprintf(run->out, "Added %s. The other box must add this one too, by its key:\n%s\n",
+		ID_SHORT(&what.key), ID(secret_pubkey(run->app->self)));
 	return NULL;
 }
 

@@ -159,7 +159,7 @@ static json_t *invite_json(struct request *r, const struct invite *i)
 	json_object_set_new(row, "used_text", json_string(request_date_text(r, i->used_ms)));
 	json_object_set_new(row, "key", json_string(ID(&i->used_by)));
 	json_object_set_new(row, "short", json_string(ID_SHORT(&i->used_by)));
-	json_object_set_new(row, "number", json_string(peers_number(r, &i->used_by)));
+	json_object_set_new(row, "letters", json_string(peers_letters(r, &i->used_by)));
 	json_object_set_new(row, "by", json_string(peer_called(r, &i->used_by)));
 	json_object_set_new(row, "unchecked", json_boolean(!i->checked));
 	return row;

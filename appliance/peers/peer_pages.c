@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One box: approving it on terms, its page, and the end of it. */
+#include "appliance/peers/number_pages.h"
 #include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
 #include "appliance/peers/reach.h"
@@ -20,12 +21,12 @@ struct error *peers_key_param(struct request *r, struct pubkey *ret)
 	return NULL;
 }
 
-const char *peers_number(struct request *r, const struct pubkey *key)
+const char *peers_letters(struct request *r, const struct pubkey *key)
 {
-	char number[8];
+	char start[PEERS_KEY_START];
 
-	pair_number(secret_pubkey(request_app(r)->self), key, number);
-	return arena_str(request_arena(r), number);
+	peers_key_start(key, start);
+	return arena_str(request_arena(r), start);
 }
 
 const char *peers_name_of(struct request *r, const char *name, const struct pubkey *key)
@@ -191,6 +192,7 @@ static struct error *find_candidate(struct request *r, struct candidate *ret)
 		TRY(knock_each(conn->local, look_at_knock, &l));
 		TRY(former_each(conn->local, look_at_former, &l));
 		TRY(vouch_for(conn, &c.key, TRUST_LOOK, look_at_vouch, &l));
+		memcpy(c.known, c.address, sizeof(c.known));
 		if (addr && *addr)
 			snprintf(c.address, sizeof(c.address), "%s", addr);
 		ENSURE(l.here || *c.address,
@@ -206,8 +208,8 @@ static struct error *find_candidate(struct request *r, struct candidate *ret)
 static json_t *candidate_json(struct request *r, const struct candidate *c)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", peers_name_of(r, c->name, &c->key),
-			 "key", ID(&c->key), "short", ID_SHORT(&c->key), "number",
-			 peers_number(r, &c->key), "addr", c->address);
+			 "key", ID(&c->key), "short", ID_SHORT(&c->key), "letters",
+			 peers_letters(r, &c->key), "addr", c->address);
 }
 
 static bool field_set(struct request *r, const char *name)
@@ -223,6 +225,37 @@ static struct error *read_candidate_terms(struct request *r, struct peer_terms *
 
 	peer_terms_default(&none);
 	return terms_read(r, &none, ret);
+}
+
+/* How it is to be shown that it is the house that is meant: an invitation says so, else a number, or
+ * the whole key. */
+static void compare_into(struct request *r, json_t *context, const struct candidate *c)
+{
+	const char *here = arena_printf(request_arena(r), "/admin/peers/%s/approve", ID(&c->key));
+	const char *whole = c->whole ? c->whole : request_field(r, "whole");
+	bool elsewhere = strcmp(c->address, c->known) != 0;
+
+	if (elsewhere)
+		here = arena_printf(request_arena(r), "%s?addr=%s", here,
+				    url_encode(request_arena(r), c->address));
+	json_object_set_new(context, "number_url", json_string(here));
+	json_object_set_new(context, "key_url",
+			    json_string(arena_printf(request_arena(r), "%s%cwhole=", here,
+						     elsewhere ? '&' : '?')));
+	if (*c->invitation) {
+		json_object_set_new(context, "invitation", json_string(c->invitation));
+		json_object_set_new(context, "compared", json_true());
+	} else if (c->whole || number_by_key(r)) {
+		json_object_set_new(context, "by_key",
+				    json_pack("{s:s}", "typed", whole ? whole : ""));
+		json_object_set_new(context, "compared", json_true());
+	} else {
+		number_into(r, context,
+			    &(struct number_page){.key = c->key,
+						  .address = c->known,
+						  .typed = c->address,
+						  .next = here});
+	}
 }
 
 struct error *show_candidate(struct request *r, const struct candidate *c)
@@ -243,8 +276,7 @@ struct error *show_candidate(struct request *r, const struct candidate *c)
 	context = json_pack("{s:o, s:o, s:o}", "peer", candidate_json(r, c), "form", form, "action",
 			    json_string(arena_printf(request_arena(r), "/admin/peers/%s/approve",
 						     ID(&c->key))));
-	if (*c->invitation)
-		json_object_set_new(context, "invitation", json_string(c->invitation));
+	compare_into(r, context, c);
 	e = chains_into(r, context, &c->key);
 	if (!e)
 		e = terms_into(r, context, &c->key, &terms, terms_preview_asked(r));
@@ -264,7 +296,7 @@ static struct error *approve_page(struct request *r)
 	return show_candidate(r, &c);
 }
 
-static struct error *do_approve(struct request *r, const struct candidate *c)
+static struct error *do_approve(struct request *r, const struct candidate *c, enum peer_how how)
 {
 	struct peer_terms terms;
 	struct peers_approval what = {.key = c->key,
@@ -273,7 +305,7 @@ static struct error *do_approve(struct request *r, const struct candidate *c)
 				      .read_only = field_set(r, "read_only"),
 				      .steward = request_viewer(r)->secret,
 				      .terms = &terms,
-				      .how = PEER_BY_NUMBER};
+				      .how = how};
 	struct invitation i;
 
 	TRY(read_candidate_terms(r, &terms));
@@ -285,18 +317,18 @@ static struct error *do_approve(struct request *r, const struct candidate *c)
 
 static struct error *approve(struct request *r)
 {
+	enum peer_how how = PEER_BY_ACCEPTING;
 	struct candidate c;
 	struct error *e;
 
 	TRY(find_candidate(r, &c));
 	if (terms_preview_asked(r))
 		return show_candidate(r, &c);
-	if (!*c.invitation && !field_set(r, "same")) {
-		c.error = request_text(r, N_("Compare the number with the people of the other box"
-					     " first, then tick that it is the same."));
+	if (!*c.invitation)
+		c.error = number_missing(r, &c.key, &how);
+	if (c.error)
 		return show_candidate(r, &c);
-	}
-	e = do_approve(r, &c);
+	e = do_approve(r, &c, how);
 	if (e && respond_form_error(r, e, &c.error, &c.status))
 		return show_candidate(r, &c);
 	TRY(e);
@@ -365,7 +397,7 @@ static struct error *peer_json(struct request *r, const struct peer *p, json_t *
 	TRY(receipt_each(request_conn(r)->local, &p->key, 1, keep_text, &last));
 	row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:b, s:s, s:b}", "name",
 			peers_name_of(r, p->name, &p->key), "key", ID(&p->key), "short",
-			ID_SHORT(&p->key), "number", peers_number(r, &p->key), "addr", p->address,
+			ID_SHORT(&p->key), "letters", peers_letters(r, &p->key), "addr", p->address,
 			"state_text", state, "ok", ok, "since", request_date(r, p->added_ms),
 			"since_text", request_date_text(r, p->added_ms), "how_text", how_text(r, p),
 			"read_only", p->read_only, "moved", last.text, "doubted", doubted);

@@ -5,7 +5,7 @@
 #include "appliance/peers/peers.h"
 
 struct error *peers_key_param(struct request *r, struct pubkey *ret) MUST; /* ":key" */
-const char *peers_number(struct request *r, const struct pubkey *key);	   /* "493 027" */
+const char *peers_letters(struct request *r, const struct pubkey *key);	   /* peers_key_start */
 const char *peers_name_of(struct request *r, const char *name, const struct pubkey *key);
 /* The state of a peer in a sentence. *ret_ok: nothing is to be looked at. */
 struct error *peers_state(struct request *r, const struct peer *p, const char **ret,
@@ -38,7 +38,9 @@ struct error *invites_into(struct request *r, json_t *context) MUST;
 struct candidate {
 	struct pubkey key;
 	char name[LIMIT_NAME + 1], address[PEER_ADDRESS];
+	char known[PEER_ADDRESS]; /* what this box knows of it by itself; "": nothing */
 	const char *invitation;
+	const char *whole; /* its key as it was typed beside an address; NULL: it was not */
 	const char *error;
 	int status;
 };

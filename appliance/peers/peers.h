@@ -43,6 +43,11 @@ struct error *peers_still(struct app *a, const struct pubkey *key) MUST;
 struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
 			      const bool *read_only, const struct secret *steward) MUST;
 
+/* The first sixteen letters of a key, "abcd efgh ijkl mnop": for people who compare it in a call with
+ * who reads it from its own page. To find another key that begins so takes 2^80 tries. */
+enum { PEERS_KEY_START = 20 };
+void peers_key_start(const struct pubkey *key, char out[PEERS_KEY_START]);
+
 /* --- terms in words: peers_terms.c --- */
 const char *peers_ways_name(unsigned ways); /* "both", "give", "take", "none" */
 struct error *peers_ways_parse(const char *name, unsigned *ret) MUST; /* ERR_INVALID */

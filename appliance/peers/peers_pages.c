@@ -51,11 +51,10 @@ static struct error *add_found(struct listing *l, const struct found_box *f)
 
 	TRY(trust_chains(l->conn, secret_pubkey(request_app(l->r)->self), &f->key, count_chain,
 			 &chains));
-	json_array_append_new(l->list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name",
+	json_array_append_new(l->list, json_pack("{s:s, s:s, s:s, s:s, s:b}", "name",
 						 peers_name_of(l->r, f->name, &f->key), "key",
-						 ID(&f->key), "short", ID_SHORT(&f->key), "number",
-						 peers_number(l->r, &f->key), "addr", f->address,
-						 "vouched", chains > 0));
+						 ID(&f->key), "short", ID_SHORT(&f->key), "addr",
+						 f->address, "vouched", chains > 0));
 	return NULL;
 }
 
@@ -242,21 +241,21 @@ static struct error *peers_page(struct request *r)
 static struct error *peers_add(struct request *r)
 {
 	const char *addr = request_field(r, "addr"), *key = request_field(r, "key");
+	struct candidate c = {.status = 200, .invitation = "", .whole = key};
 	struct error *e = NULL;
-	const char *path, *error;
-	struct pubkey parsed;
+	const char *error;
 	int status;
 
 	addr = addr ? addr : "";
 	if (!key || !*key)
 		e = error_new(ERR_INVALID, N_("Write the key of the other box: it shows it at the"
 					      " foot of “Care of the house”."));
-	else if (!id_parse(key, parsed.b))
+	else if (!id_parse(key, c.key.b))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not a box's key. A key has 52 letters and digits; the"
 				 " other box shows it at the foot of “Care of the house”."),
 			      key);
-	else if (pubkey_eq(&parsed, secret_pubkey(request_app(r)->self)))
+	else if (pubkey_eq(&c.key, secret_pubkey(request_app(r)->self)))
 		e = error_new(ERR_INVALID,
 			      N_("That is this box's own key. Ask the other box for its key."));
 	else if (!peers_address_ok(addr))
@@ -267,9 +266,8 @@ static struct error *peers_add(struct request *r)
 				  json_pack("{s:s, s:s, s:s}", "addr", addr, "key", key ? key : "",
 					    "error", error));
 	TRY(e);
-	path = arena_printf(request_arena(r), "/admin/peers/%s/approve?addr=%s", ID(&parsed),
-			    url_encode(request_arena(r), addr));
-	return respond_done(r, path, json_pack("{s:s}", "url", path));
+	snprintf(c.address, sizeof(c.address), "%s", addr);
+	return show_candidate(r, &c);
 }
 
 /* --- one that is approved --------------------------------------------------------------------- */

@@ -3,4 +3,4 @@
 #pragma once
 #include "appliance/http/http.h"
 
-extern const struct route peers_routes[], peer_routes[], invite_routes[];
+extern const struct route peers_routes[], peer_routes[], invite_routes[], number_routes[];

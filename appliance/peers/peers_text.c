@@ -134,3 +134,11 @@ void peers_receipt_link(json_t *row, const struct receipt *x)
 	json_object_set_new(row, "receipt_url",
 			    x->state == RECEIPT_UNSIGNED ? json_null() : json_string(url));
 }
+
+void peers_key_start(const struct pubkey *key, char out[PEERS_KEY_START])
+{
+	struct id_text text = id_text(key);
+
+	snprintf(out, PEERS_KEY_START, "%.4s %.4s %.4s %.4s", text.s, text.s + 4, text.s + 8,
+		 text.s + 12);
+}

@@ -13,12 +13,12 @@ struct choosing {
 	const struct pubkey *box;
 };
 
-static const char *number_with(struct request *r, const struct pubkey *key)
+static const char *letters_of(struct request *r, const struct pubkey *key)
 {
-	char number[8];
+	char start[PEERS_KEY_START];
 
-	pair_number(secret_pubkey(request_app(r)->self), key, number);
-	return arena_str(request_arena(r), number);
+	peers_key_start(key, start);
+	return arena_str(request_arena(r), start);
 }
 
 static bool has_key(const json_t *list, const struct pubkey *key)
@@ -91,8 +91,8 @@ static void add_newcomer(struct choosing *k, const struct pubkey *key, const cha
 		json_array_append_new(k->newcomers,
 				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "name",
 						*name ? name : ID_SHORT(key), "key", ID(key),
-						"short", ID_SHORT(key), "number",
-						number_with(k->r, key), "addr", address));
+						"short", ID_SHORT(key), "letters",
+						letters_of(k->r, key), "addr", address));
 }
 
 static struct error *add_knock(void *ctx, const struct knock *n)
@@ -185,8 +185,8 @@ static struct error *read_form(struct request *r, struct replace *w)
 		       id_parse(successor, w->successor.b),
 	       error_new(ERR_INVALID, N_("Choose the lost box and the new one.")));
 	ENSURE(same && *same == '1',
-	       error_new(ERR_INVALID, N_("Compare the number with the people of the new box first,"
-					 " then tick that it is the same.")));
+	       error_new(ERR_INVALID, N_("Compare the letters with the people of the new box first,"
+					 " then tick that they are the same.")));
 	e = list_newcomers(&k);
 	w->address = w->name = "";
 	json_array_foreach(k.newcomers, i, row)

@@ -136,23 +136,3 @@ struct error *password_key(struct span password, const uint8_t salt[16], struct 
 	crypto_wipe(key, sizeof(key));
 	return NULL;
 }
-
-void pair_number(const struct pubkey *a, const struct pubkey *b, char out[8])
-{
-	bool swap = memcmp(a->b, b->b, 32) > 0;
-	const struct pubkey *low = swap ? b : a, *high = swap ? a : b;
-	static const char context[] = "lliure-pair-1";
-	struct hash_state st;
-	struct hash h;
-	struct reader r;
-	unsigned n;
-
-	hash_init(&st);
-	hash_add(&st, context, sizeof(context) - 1);
-	hash_add(&st, low->b, 32);
-	hash_add(&st, high->b, 32);
-	h = hash_final(&st);
-	r = reader_of(span_of(h.b, 8));
-	n = (unsigned)(reader_u64(&r) % 1000000);
-	snprintf(out, 8, "%03u %03u", n / 1000 % 1000, n % 1000);
-}

@@ -113,8 +113,3 @@ struct password_cost {
 extern const struct password_cost password_cost_default;
 struct error *password_key(struct span password, const uint8_t salt[16], struct password_cost cost,
 			   uint8_t ret_key[32]) MUST;
-
-/* The six-digit number that two people compare, made from both keys and the same on both sides:
- * the first 8 bytes of BLAKE2b-256("lliure-pair-1", lower key, higher key) as a little-endian
- * number modulo 1,000,000. Writes "123 456". */
-void pair_number(const struct pubkey *a, const struct pubkey *b, char out[8]);

@@ -23,6 +23,7 @@ struct client {
 	struct buf posted; /* … and of client_post: its body, until the next request */
 	char url[400];
 	const struct env *env;
+	int64_t stall_ms;
 	char who[16], address[96]; /* for the sentences */
 	pthread_t thread;
 	bool started;
@@ -129,7 +130,7 @@ static int watch(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ult
 	now = env_mono(c->env);
 	spent = now - c->began_ms;
 	c->stalled =
-		now - c->last_ms > CLIENT_STALL_MS ||
+		now - c->last_ms > c->stall_ms ||
 		(spent > GRACE_MS && (int64_t)(c->bytes / LEAST_SPEED) * 1000 + GRACE_MS < spent);
 	stop = over(c) || c->stalled;
 	pthread_mutex_unlock(&c->lock);
@@ -211,6 +212,7 @@ static bool make_headers(struct client *c, const struct client_options *o)
 		 o->claim ? ID(o->claim) : "");
 	curl_free(name);
 	ok = leave_out(&c->headers) && add_header(&c->headers, line) &&
+	     (!o->knocks || add_header(&c->post_headers, line)) &&
 	     (!o->listen_port || (add_header(&c->headers, port) &&
 				  add_header(&c->post_headers, port))) &&
 	     add_successor(c, o->successor) &&
@@ -282,6 +284,7 @@ struct error *client_new(const struct client_options *o, struct client **ret)
 	       error_new(ERR_INVALID, N_("\"%s\" names no box to connect to."), o->address));
 	address_url(&a, c->url, sizeof(c->url));
 	c->env = o->env;
+	c->stall_ms = o->stall_ms ? o->stall_ms : CLIENT_STALL_MS;
 	c->answer_most = CLIENT_ANSWER;
 	snprintf(c->who, sizeof(c->who), "%.12s", ID_SHORT(&o->peer));
 	snprintf(c->address, sizeof(c->address), "%s", o->address);

@@ -35,7 +35,9 @@ struct client_options {
 	struct pubkey peer;
 	const char *address; /* "ADDR:PORT" */
 	const char *name;
+	bool knocks;	   /* the name is said in POSTs, too: it may not know us */
 	int listen_port;   /* 0: we do not listen */
+	int stall_ms;	   /* in place of CLIENT_STALL_MS; 0: that */
 	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
 	const char *successor; /* sync/peer/successor.h; said in a GET. NULL or "": none */
 	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */

@@ -76,6 +76,11 @@ struct listener_options {
 	struct error *(*told)(void *ctx, const struct pubkey *key, struct span stream,
 			      bool loopback);
 	bool (*tell)(void *ctx, const struct pubkey *key, bool always, struct buf *out);
+	/* Who proved this key, a stranger perhaps, asks for the number to compare (sync/peer/pair.h):
+	 * what it says (a stream), and what it is answered, appended. *ret_open: there is more to
+	 * say. NULL: there is none here. */
+	struct error *(*pair)(void *ctx, const struct knock *k, struct span stream,
+			      struct buf *out, bool *ret_open);
 	/* Is the line closed to this peer for now? */
 	bool (*closed)(void *ctx, const struct pubkey *key);
 	/* Entries of an appliance are being taken over from this peer. */

@@ -5,6 +5,7 @@
 #include "sync/peer/client.h"
 #include "sync/peer/keep.h"
 #include "sync/peer/listener_priv.h"
+#include "sync/peer/pair.h"
 #include "sync/replicate/held.h"
 #include <inttypes.h>
 
@@ -34,6 +35,7 @@ struct request {
 	uint64_t body;		 /* bytes of the body */
 	uint64_t drained;	 /* bytes of the body after the failure */
 	bool busy;		 /* counted by the guard */
+	bool stranger;		 /* it only asks for the number to compare */
 	int status;		 /* of a refusal; 0: what the error says */
 	bool long_body;		 /* longer than one request may be */
 	unsigned no_room;	 /* frames beyond the peer's quota */
@@ -67,6 +69,7 @@ static enum MHD_Result answer_receipt(struct request *r, struct MHD_Connection *
 static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection *c,
 					const char *arg);
 static enum MHD_Result answer_held(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_pair(struct request *r, struct MHD_Connection *c, const char *arg);
 
 static const struct route routes[] = {
 	{"GET", SYNC_PATH_STATUS, false, 0, 0, false, answer_status},
@@ -75,6 +78,7 @@ static const struct route routes[] = {
 	{"GET", SYNC_PATH_BLOB, true, 0, 0, false, answer_blob},
 	{"POST", SYNC_PATH_ADDRESSES, false, LIMIT_STATUS, 0, true, answer_addresses},
 	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
+	{"POST", SYNC_PATH_PAIR, false, PAIR_BODY, 0, true, answer_pair},
 	{"POST", SYNC_PATH_HELD, false, HELD_BODY, 0, true, answer_held},
 	{"GET", SYNC_PATH_KEEP, false, 0, 0, false, answer_kept},
 	{"PUT", SYNC_PATH_KEEP, false, LIMIT_KEPT, 0, false, answer_keep},
@@ -171,14 +175,20 @@ static bool is_invited(struct request *r, struct MHD_Connection *c, const struct
 	       r->l->o.invited(r->l->o.ctx, k, proof);
 }
 
+static void who_knocks(struct request *r, struct MHD_Connection *c, struct knock *ret)
+{
+	*ret = (struct knock){.key = r->peer, .last_ms = env_now(r->l->o.env)};
+	said_name(c, ret->name, sizeof(ret->name));
+	said_address(c, ret->address, sizeof(ret->address));
+}
+
 /* NULL: it is approved now. */
 static struct error *not_approved(struct request *r, struct MHD_Connection *c)
 {
-	struct knock k = {.key = r->peer, .last_ms = env_now(r->l->o.env)};
 	struct successor successor;
+	struct knock k;
 
-	said_name(c, k.name, sizeof(k.name));
-	said_address(c, k.address, sizeof(k.address));
+	who_knocks(r, c, &k);
 	if (is_invited(r, c, &k))
 		return NULL;
 	r->l->o.knocked(r->l->o.ctx, &k);
@@ -196,7 +206,7 @@ static struct error *no_more(void)
 	return error_new(ERR_DENIED, N_("This box is not approved any more."));
 }
 
-static struct error *identify(struct request *r, struct MHD_Connection *c)
+static struct error *identify(struct request *r, struct MHD_Connection *c, const char *url)
 {
 	const union MHD_ConnectionInfo *tls =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -204,8 +214,14 @@ static struct error *identify(struct request *r, struct MHD_Connection *c)
 
 	ENSURE(tls && tls->tls_session, error_new(ERR_INTERNAL, N_("There is no TLS here.")));
 	TRY(tls_peer_key(tls->tls_session, &r->peer));
-	if (!r->l->o.approved(r->l->o.ctx, &r->peer))
+	r->stranger = !r->l->o.approved(r->l->o.ctx, &r->peer);
+	if (r->stranger && r->l->o.pair && strcmp(url, SYNC_PATH_PAIR) == 0) {
+		r->may_give = PAIR_BODY;
+		return NULL;
+	}
+	if (r->stranger)
 		TRY(not_approved(r, c));
+	r->stranger = false;
 	guard_request(r->v, &r->peer);
 	r->busy = true;
 	/* Again, now that listener_recheck sees us: it may have been removed in between. */
@@ -348,10 +364,13 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 {
 	const char *length = header(c, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	TRY(identify(r, c));
+	TRY(identify(r, c, url));
 	TRY(find_route(r, method, url));
-	TRY(pay(r));
+	if (!r->stranger)
+		TRY(pay(r));
 	ENSURE(!length || strtoull(length, NULL, 10) <= r->route->body_limit, too_long());
+	if (r->stranger)
+		return NULL;
 	r->so = (struct session_options){.self = r->l->o.self,
 					 .peer = r->peer,
 					 .env = r->l->o.env,
@@ -715,6 +734,28 @@ static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection
 		return refuse(r, c, err);
 	o->tell(o->ctx, &r->peer, true, &r->out);
 	return answer_out(r, c, NULL);
+}
+
+/* To a stranger, too: and who is told nothing yet keeps no place. */
+static enum MHD_Result answer_pair(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	struct MHD_Response *response;
+	struct error *err;
+	bool open = false;
+	struct knock k;
+	size_t n;
+
+	if (r->body > PAIR_BODY || !r->l->o.pair)
+		return refuse(r, c, too_long());
+	who_knocks(r, c, &k);
+	err = r->l->o.pair(r->l->o.ctx, &k, buf_span(&r->whole), &r->out, &open);
+	if (err || !r->stranger)
+		return answer_out(r, c, err);
+	n = r->out.n;
+	response = MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE);
+	if (response && !open)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	return queue(c, MHD_HTTP_OK, NULL, response);
 }
 
 /* --- called by libmicrohttpd --- */

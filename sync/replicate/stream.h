@@ -33,6 +33,7 @@ enum frame_type {
 	FRAME_PARTIAL = 15, /* what a partial box keeps (status) */
 	FRAME_COUNTS = 18,  /* how many entries of each space the speaker holds, about (status) */
 	FRAME_PROOF = 17,   /* of what a box holds: a nonce, and the answer (held.h) */
+	FRAME_PAIR = 19,    /* of the number that people compare: sync/peer/pair.h */
 	FRAME_SINCE = 20,   /* heads of one space, said by a state that both have agreed on: past.h */
 	FRAME_PIECES = 22,  /* pieces of blobs, of which a proof is wanted or not given (held.h) */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
@@ -188,6 +189,7 @@ struct frame {
 			struct span bytes; /* sync/peer/receipt.h */
 		} receipt;
 		struct span addresses; /* the whole body, borrowed */
+		struct span pair;      /* likewise */
 		uint64_t end_frames;
 		struct stream_claim claim;
 		struct hash proof;
@@ -248,6 +250,7 @@ void stream_put_proof(struct stream_writer *w, const struct hash *proof);
 void stream_put_pieces(struct stream_writer *w, const struct blob_piece *rows,
 		       size_t n); /* n <= LIMIT_PIECES */
 void stream_put_addresses(struct stream_writer *w, struct span body);
+void stream_put_pair(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);
 
 /* Entries of one log, in a frame that is open between begin and end. `add` takes the next sequence

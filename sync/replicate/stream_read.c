@@ -313,6 +313,12 @@ static struct error *read_addresses(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_pair(struct stream_reader *r, struct reader *b)
+{
+	r->frame.pair = reader_bytes(b, b->rest.n);
+	return NULL;
+}
+
 static struct error *read_result(struct stream_reader *r, struct reader *b)
 {
 	r->frame.result.added = reader_u64(b);
@@ -481,7 +487,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_CLAIM] = read_claim,	[FRAME_PROOF] = read_proof,
 	[FRAME_PIECES] = read_pieces,
 	[FRAME_COUNTS] = read_counts,	[FRAME_SINCE] = read_since,
-	[FRAME_ADDRESSES] = read_addresses,
+	[FRAME_ADDRESSES] = read_addresses, [FRAME_PAIR] = read_pair,
 	[FRAME_RECEIPT] = read_receipt,
 };
 

@@ -233,6 +233,13 @@ void stream_put_addresses(struct stream_writer *w, struct span body)
 	frame_close(w);
 }
 
+void stream_put_pair(struct stream_writer *w, struct span body)
+{
+	frame_open(w, FRAME_PAIR);
+	buf_add_span(w->out, body);
+	frame_close(w);
+}
+
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known)
 {
 	frame_open(w, FRAME_RESULT);

@@ -129,7 +129,7 @@ judge() { jar -o /dev/null -w '%{http_code}' -d "csrf=$csrf" "$(url a "/admin/pe
 of_c=$("$LLIURE" peer invites --data "$T/a" | awk '$2=="accepted"{print $1}' | head -1)
 of_b=$("$LLIURE" peer invites --data "$T/a" | awk '$2=="accepted"{print $1}' | tail -1)
 ok "the volunteer is asked whether it was the right house" asks
-is "with the number to compare" "$(jar "$(url a "/admin/peers/invite/$of_b.json")" | json invite.number | tr -dc 0-9 | wc -c)" 6
+is "with the letters to compare" "$(jar "$(url a "/admin/peers/invite/$of_b.json")" | json invite.letters | tr -d ' ')" "${kb:0:16}"
 is "it was, says one" "$(judge "$of_b/right")" 303
 ok "the other is asked of still" asks
 is "it was somebody else" "$(judge "$of_c/wrong")" 303
@@ -143,6 +143,44 @@ is "our own key is refused at once" "$(by_hand "$ka")" 400
 ok "with what to do" grep -q "this box's own key\|this box&#39;s own key" "$T/body"
 is "so is none" "$(by_hand '')" 400
 ok "in words of its own" grep -q "Write the key of the other box" "$T/body"
+
+# --- the number that people compare: a can call f, f does not know where a is ---
+ok "one more box" eval 'make_box f && start_box f'
+kf=$(key_of f)
+pairing() { curl -sS --max-time 180 -b "$T/jar.$1" "$(url "$1" "/admin/peers/$2/approve.json?addr=$3")" | json "pairing.$4" 2>/dev/null; }
+on_a() { pairing a "$kf" "$(sync_addr f)" "$1"; }
+on_f() { curl -sS --max-time 180 -b "$T/jar.f" "$(url f "/admin/peers/$ka/number.json")" | json "pairing.$1" 2>/dev/null; }
+number() { on_a number | grep -E '^[0-9]{3} [0-9]{3}$'; }
+knocks() { curl -sS -b "$T/jar.f" "$(url f /admin/peers.json)" | grep -q "$ka"; }
+approve() { curl -sS -o "$T/body" -w '%{http_code}' -b "$T/jar.$1" -d "csrf=$(csrf_of "$1")" "${@:3}" "$(url "$1" "/admin/peers/$2/approve")"; }
+sign_in a
+sign_in f
+is "the page of a box that a was told of waits" "$(on_a waits)" True
+ok "and calls nobody whom only the address of the page names" eval '[ "$(on_a unknown)" = True ] && ! knocks'
+ok "until the volunteer says so" act_signed_in a "/admin/peers/$kf/number" "{\"addr\": \"$(sync_addr f)\"}"
+ok "then f's list shows who knocked" until_ok 20 knocks
+ok "and there is no number yet" not number
+is "nor is a tick enough" "$(approve a "$kf" -d same=1 -d "addr=$(sync_addr f)")" 400
+is "f's volunteer opens the same page" "$(on_f waits)" True
+ok "a shows a number" until_ok 20 number
+number=$(number)
+is "f shows it, too" "$(on_f number)" "$number"
+is "the tick for another number is refused" "$(approve a "$kf" -d same=1 -d "number=000 00a" -d "addr=$(sync_addr f)")" 400
+is "with this one a approves" "$(approve a "$kf" -d same=1 -d "number=$number" -d "addr=$(sync_addr f)")" 303
+is "and so does f" "$(approve f "$ka" -d same=1 -d "number=$number")" 303
+is "the number stays for the other page" "$(on_a number)" "$number"
+ok "they exchange" until_ok 10 "$LLIURE" sync "$kf" --data "$T/a"
+is "and it is known how that came" "$(peer_field a "$kf" how)" number
+ok "another one is asked for" act_signed_in a "/admin/peers/$kf/number" '{}'
+ok "of which f's page is told" until_ok 20 eval '[ "$(on_f anew)" = True ]'
+ok "so f's volunteer begins again, too" act_signed_in f "/admin/peers/$ka/number" '{}'
+ok "and there is another one" until_ok 20 eval '[ "$(number)" = "$(on_f number)" ] && [ "$(number)" != "$number" ]'
+ok "an attempt too many" eval 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do act_signed_in f "/admin/peers/$ka/number" "{}" || break; done; [ $i -le 12 ]'
+is "is refused in words" "$(curl -sS -b "$T/jar.f" "$(url f "/admin/peers/$kb/approve.json?addr=127.0.0.1:9")" | json pairing.limit | cut -c1-22)" "Numbers were begun so "
+is "the whole key does without: not with a letter that is wrong" "$(approve f "$kb" -d same=1 -d "whole=${kb:1}a" -d "addr=$(sync_addr b)")" 400
+is "nor without the word of a person" "$(approve f "$kb" -d "whole=$kb" -d "addr=$(sync_addr b)")" 400
+is "but so, in groups and capitals" "$(approve f "$kb" -d same=1 --data-urlencode "whole=$(echo "$kb" | tr a-z A-Z | sed 's/..../& /g')" -d "addr=$(sync_addr b)")" 303
+is "which is known, too" "$(peer_field f "$kb" how)" hand
 
 # --- a box that was let in before it said its name ---
 make_box e

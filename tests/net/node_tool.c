@@ -82,12 +82,13 @@ static void do_remove(struct node *n)
 static void say_number(struct node *n)
 {
 	struct pubkey who;
-	char number[8];
+	struct pair_view view;
 
 	if (!id_of(n, 1, &who))
 		return;
-	pair_number(net_box_key(&n->box), &who, number);
-	puts(number);
+	error_free(sync_pair_begin(n->box.sync, &who, n->words > 2 ? n->word[2] : NULL, false));
+	sync_pair_look(n->box.sync, &who, &view);
+	puts(view.state == PAIR_SHOWN ? view.number : "none yet");
 }
 
 static void do_write(struct node *n)
@@ -161,7 +162,7 @@ static const struct {
 	{"admit", do_admit},	  /* SPACE KEY */
 	{"peer", do_peer},	  /* KEY [ADDR:PORT]: approve */
 	{"remove", do_remove},	  /* KEY */
-	{"number", say_number},	  /* KEY: the six digits */
+	{"number", say_number},	  /* KEY [ADDR:PORT]: the six digits, once they are there */
 	{"write", do_write},	  /* SPACE [N]: append N entries */
 	{"state", say_state},	  /* SPACE: entries and digest */
 	{"seen", say_seen},	  /* boxes on the network */

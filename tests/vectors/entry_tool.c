@@ -189,7 +189,6 @@ int main(int argc, char **argv)
 			     .payload = "{\"type\":\"space.found\",\"name\":\"Ateneu\"}"}};
 	json_t *doc, *entries = json_array();
 	struct hash zero = {{0}};
-	char number_text[8];
 
 	test_init();
 	for (unsigned i = 0; i < KEYS; i++)
@@ -220,11 +219,9 @@ int main(int argc, char **argv)
 	json_array_append_new(entries, valid("a member's post", &m[1]));
 	json_array_append_new(entries, valid("by the appliance itself, empty, before 1970", &m[2]));
 	json_array_append_new(entries, valid("the second entry carried over", &m[4]));
-	pair_number(secret_pubkey(keys[BOX]), secret_pubkey(keys[ANA]), number_text);
-	doc = json_pack("{so, so, so, s{so, so}, s{ss, ss, ss}}", "keys", seeds(), "entries",
-			entries, "invalid", all_invalid(&m[0], &m[1]), "fork", "a",
-			hex(m[1].raw.b, ENTRY_HEADER), "b", hex(m[3].raw.b, ENTRY_HEADER), "pair",
-			"a", "box", "b", "ana", "number", number_text);
+	doc = json_pack("{so, so, so, s{so, so}}", "keys", seeds(), "entries", entries, "invalid",
+			all_invalid(&m[0], &m[1]), "fork", "a", hex(m[1].raw.b, ENTRY_HEADER), "b",
+			hex(m[3].raw.b, ENTRY_HEADER));
 	json_dumpf(doc, stdout, JSON_INDENT(1));
 	printf("\n");
 	json_decref(doc);

@@ -199,6 +199,8 @@ static json_t *frame_body(const struct frame *f)
 				 hex(&f->claim.signature, 64));
 	case FRAME_ADDRESSES:
 		return json_pack("{so}", "statement", hex(f->addresses.p, f->addresses.n));
+	case FRAME_PAIR:
+		return json_pack("{so}", "word", hex(f->pair.p, f->pair.n));
 	case FRAME_RECEIPT:
 		return json_pack("{so, so}", "signature", hex(f->receipt.sig.b, 64), "receipt",
 				 hex(f->receipt.bytes.p, f->receipt.bytes.n));

@@ -167,21 +167,6 @@ static void ids_have_one_text(void **state)
 	}
 }
 
-static void both_sides_of_a_pair_see_the_same_number(void **state)
-{
-	struct secret *a = test_key(1), *b = test_key(2);
-	char x[8], y[8];
-
-	(void)state;
-	pair_number(secret_pubkey(a), secret_pubkey(b), x);
-	pair_number(secret_pubkey(b), secret_pubkey(a), y);
-	assert_string_equal(x, y);
-	assert_int_equal(strlen(x), 7);
-	assert_int_equal(x[3], ' ');
-	secret_free(a);
-	secret_free(b);
-}
-
 static void comparing_and_wiping(void **state)
 {
 	uint8_t a[4] = {1, 2, 3, 4}, b[4] = {1, 2, 3, 4}, zero[4] = {0};
@@ -205,7 +190,6 @@ int main(void)
 		cmocka_unit_test(what_is_sealed_opens_only_whole_with_its_key_and_context),
 		cmocka_unit_test(a_password_gives_the_same_key_for_the_same_salt),
 		cmocka_unit_test(ids_have_one_text),
-		cmocka_unit_test(both_sides_of_a_pair_see_the_same_number),
 		cmocka_unit_test(comparing_and_wiping),
 	};
 	return run_group(tests);

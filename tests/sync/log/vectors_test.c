@@ -167,21 +167,6 @@ static void the_fork_proof_proves(void **state)
 	assert_true(entry_verify_appliance(&a) && entry_verify_appliance(&b));
 }
 
-static void the_number_that_people_compare(void **state)
-{
-	json_t *pair = json_object_get(doc, "pair");
-	struct secret *a = key_named(text_of(pair, "a")), *b = key_named(text_of(pair, "b"));
-	char text[8];
-
-	(void)state;
-	pair_number(secret_pubkey(a), secret_pubkey(b), text);
-	assert_string_equal(text, text_of(pair, "number"));
-	pair_number(secret_pubkey(b), secret_pubkey(a), text);
-	assert_string_equal(text, text_of(pair, "number"));
-	secret_free(a);
-	secret_free(b);
-}
-
 static int load(void **state)
 {
 	size_t n;
@@ -207,7 +192,6 @@ int main(void)
 		cmocka_unit_test(valid_entries_are_made_again_byte_by_byte),
 		cmocka_unit_test(invalid_entries_fail_as_they_should),
 		cmocka_unit_test(the_fork_proof_proves),
-		cmocka_unit_test(the_number_that_people_compare),
 	};
 	test_init();
 	return cmocka_run_group_tests(tests, load, unload);
