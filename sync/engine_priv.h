@@ -251,6 +251,7 @@ struct error *engine_load_uplink(struct sync *s) MUST; /* with local_lock */
 /* Look at the clock and the ledger, and tell the schedule. With the lock. */
 void engine_uplink(struct sync *s);
 bool engine_closed(void *ctx, const struct pubkey *key);
+bool engine_near(void *ctx, const struct pubkey *key);
 /* How long this peer's own allowance says to wait. With the lock. */
 int64_t engine_peer_wait(struct sync *s, const struct reach *r);
 

@@ -24,9 +24,9 @@ static int64_t wait_of(const struct sync *s, const struct allowance *a, uint64_t
 
 static int64_t uplink_wait(struct sync *s)
 {
-	uint64_t used = ledger_today(s->ledger, LEDGER_IN) + ledger_today(s->ledger, LEDGER_OUT);
-
-	return s->uplink.metered ? wait_of(s, &s->uplink.all, used) : 0;
+	return s->uplink.metered
+		       ? wait_of(s, &s->uplink.all, ledger_today(s->ledger, LEDGER_LINE))
+		       : 0;
 }
 
 void engine_uplink(struct sync *s)
@@ -45,7 +45,18 @@ int64_t engine_peer_wait(struct sync *s, const struct reach *r)
 	if (!r || schedule_is_near(s->schedule, &r->key))
 		return 0;
 	ledger_get(s->ledger, &r->key, &row);
-	return wait_of(s, &r->allowance, row.today.n[LEDGER_IN] + row.today.n[LEDGER_OUT]);
+	return wait_of(s, &r->allowance, row.today.n[LEDGER_LINE]);
+}
+
+bool engine_near(void *ctx, const struct pubkey *key)
+{
+	struct sync *s = ctx;
+	bool near;
+
+	pthread_mutex_lock(&s->lock);
+	near = schedule_is_near(s->schedule, key);
+	pthread_mutex_unlock(&s->lock);
+	return near;
 }
 
 bool engine_closed(void *ctx, const struct pubkey *key)

@@ -20,7 +20,7 @@ static void answer_asking(struct sync *s, const struct pubkey *key, const struct
 struct ran {
 	struct error *err;
 	struct sync_report report;
-	bool settled, has_digest, met;
+	bool settled, has_digest, met, closed;
 	uint8_t ours[DISCOVERY_DIGEST];	  /* when settled */
 	struct engine_digests digests; /* now */
 	struct space_digest theirs[LIMIT_SPACES];
@@ -51,6 +51,13 @@ static struct error *told(void *ctx, struct span stream, bool loopback)
 	const struct worker *w = ctx;
 
 	return engine_told(w->s, &w->with, stream, loopback);
+}
+
+static bool closed(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return engine_closed(w->s, &w->with);
 }
 
 static void heard(void *ctx, const struct ingest *run)
@@ -95,6 +102,8 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		.log = log,
 		.blobs = s->blobs,
 		.ledger = s->ledger,
+		.near = job->near,
+		.closed = job->asked ? NULL : closed, /* a person need not wait */
 		.pasts = s->pasts,
 		.receipt = job->asked,
 		.stored = stored,
@@ -126,6 +135,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 	pthread_mutex_unlock(&s->lock);
 	ret->err = exchange_run(x, &ret->report);
 	ret->met = exchange_met(x);
+	ret->closed = exchange_closed(x);
 	pthread_mutex_lock(&s->lock);
 	w->running = NULL;
 	pthread_mutex_unlock(&s->lock);
@@ -152,7 +162,7 @@ static void run_and_tell(struct worker *w, const struct schedule_job *job)
 	o = (struct outcome){.key = job->key,
 			     .address = job->address,
 			     .report = &ran.report,
-			     .error = ran.err ? error_stored(ran.err) : NULL,
+			     .error = ran.err && !ran.closed ? error_stored(ran.err) : NULL,
 			     .asked = job->asked,
 			     .theirs = ran.theirs,
 			     .n_theirs = ran.n_theirs};

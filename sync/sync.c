@@ -261,6 +261,7 @@ static struct error *start_listener(struct sync *s, const char *listen)
 				     .tell = engine_tell,
 				     .pair = engine_pair,
 				     .closed = engine_closed,
+				     .near = engine_near,
 				     .ended = engine_ended};
 
 	return listener_start(&o, &s->listener);

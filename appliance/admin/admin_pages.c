@@ -27,8 +27,8 @@ static struct error *count_peer(void *ctx, const struct peer *p)
 	TRY(restored_doubted(o->conn, &p->key, &doubted));
 	o->count++;
 	o->doubted += doubted;
-	o->ok += !doubted && p->last_ok_ms && !*p->last_error;
-	o->trouble += *p->last_error != 0;
+	o->ok += !doubted && p->last_ok_ms && !peer_is_lost(p, env_now(o->conn->env));
+	o->trouble += peer_is_lost(p, env_now(o->conn->env));
 	return NULL;
 }
 

@@ -291,6 +291,7 @@ static struct error *look_backups(struct looking *l, struct light *ret)
 }
 
 struct peer_count {
+	int64_t now;
 	int all, trouble;
 };
 
@@ -299,13 +300,13 @@ static struct error *count_peer(void *ctx, const struct peer *p)
 	struct peer_count *n = ctx;
 
 	n->all++;
-	n->trouble += *p->last_error != 0;
+	n->trouble += peer_is_lost(p, n->now);
 	return NULL;
 }
 
 static struct error *look_peers(struct looking *l, struct light *ret)
 {
-	struct peer_count n = {0};
+	struct peer_count n = {.now = env_now(l->app->env)};
 	char all[24], trouble[24];
 
 	TRY(peer_each(l->conn->local, count_peer, &n));

@@ -15,6 +15,7 @@ struct page {
 	json_t *misdeeds, *costs, *kept;
 	bool full; /* a quota is reached */
 	unsigned times;
+	struct peer_terms terms;
 };
 
 static struct error *find_peer(struct request *r, struct peer *ret)
@@ -48,7 +49,7 @@ static const char *amount(struct request *r, enum ledger_item item, uint64_t n)
 {
 	if (n == UINT64_MAX)
 		return "";
-	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT)
+	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT || item == LEDGER_LINE)
 		return request_size_text(r, n);
 	return request_number_text(r, (int64_t)n);
 }
@@ -61,12 +62,27 @@ static const char *const item_msgids[LEDGER_ITEMS] = {
 	[LEDGER_REQUESTS] = N_("Times it asked"),
 	[LEDGER_IN] = N_("Came over the line"),
 	[LEDGER_OUT] = N_("Went over the line"),
+	[LEDGER_LINE] = N_("Of both, outside this network"),
 };
+
+/* What it may in a day, and in all: the usual, or less by its terms. */
+static uint64_t most_in_day(const struct page *p, enum ledger_item item)
+{
+	uint64_t usual = ledger_quota(item, false, false, p->times), give = p->terms.give_bytes;
+
+	return item == LEDGER_OUT && give && give < usual ? give : usual;
+}
+
+static uint64_t most_in_all(const struct page *p, enum ledger_item item)
+{
+	uint64_t usual = ledger_quota(item, false, true, p->times), take = p->terms.take_bytes;
+
+	return item == LEDGER_BYTES && take && take < usual ? take : usual;
+}
 
 static void add_row(struct page *p, enum ledger_item item, uint64_t day, uint64_t total, bool full)
 {
-	uint64_t most_day = ledger_quota(item, false, false, p->times);
-	uint64_t most = ledger_quota(item, false, true, p->times);
+	uint64_t most_day = most_in_day(p, item), most = most_in_all(p, item);
 	json_t *row = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:b}", "text", request_text(p->r, item_msgids[item]),
 		"today_text", amount(p->r, item, day), "day_most_text",
@@ -90,8 +106,7 @@ static struct error *add_cost(void *ctx, const struct ledger_row *row)
 	for (int i = 0; i < LEDGER_ITEMS; i++) {
 		enum ledger_item item = (enum ledger_item)i;
 		uint64_t day = today ? row->today.n[i] : 0;
-		uint64_t most_day = ledger_quota(item, false, false, p->times);
-		uint64_t most = ledger_quota(item, false, true, p->times);
+		uint64_t most_day = most_in_day(p, item), most = most_in_all(p, item);
 		/* a frame may not have fitted */
 		bool full = day >= most_day - most_day / 20 || row->total.n[i] >= most - most / 20;
 
@@ -117,6 +132,7 @@ static struct error *gather(struct page *p, int64_t *ret_paused)
 
 	TRY(conduct_each(local, &p->peer.key, add_misdeed, p));
 	TRY(ledger_times(local, &p->peer.key, &p->times));
+	TRY(peer_terms_get(local, &p->peer.key, &p->terms));
 	TRY(ledger_each(local, &p->peer.key, add_cost, p));
 	return conduct_paused(local, &p->peer.key, ret_paused);
 }

@@ -73,7 +73,7 @@ struct error *peers_state(struct request *r, const struct peer *p, const char **
 {
 	const char *heard = p->last_ok_ms ? NULL : heard_of(r, p);
 	bool doubted;
-	int64_t paused;
+	int64_t paused, now = env_now(request_app(r)->env);
 
 	TRY(restored_doubted(request_conn(r), &p->key, &doubted));
 	TRY(conduct_paused(request_conn(r)->local, &p->key, &paused));
@@ -82,21 +82,25 @@ struct error *peers_state(struct request *r, const struct peer *p, const char **
 		*ret = request_text(r, N_("It came back with a backup. Is it still connected?"));
 	else if (paused)
 		*ret = request_text(r, N_("A volunteer stopped the exchange with it."));
-	else if (peer_terms_over(p->until_ms, env_now(request_app(r)->env)))
+	else if (peer_terms_over(p->until_ms, now))
 		*ret = sentence(r, error_new(ERR_INTERNAL, N_("Its terms ended on %s."),
 					     peers_until_text(p->until_ms, request_arena(r))));
 	else if (heard)
 		*ret = heard;
-	else if (*p->last_error)
+	else if (peer_is_lost(p, now))
 		*ret = request_stored_text(r, p->last_error);
+	else if (*p->last_error)
+		*ret = sentence(r, error_new(ERR_INTERNAL, N_("Met on %s. Since then: %s"),
+					     request_date_text(r, p->last_ok_ms),
+					     request_stored_text(r, p->last_error)));
 	else if (!p->last_ok_ms && p->how == PEER_BY_ACCEPTING)
 		*ret = request_text(r, N_("Not met yet. It lets this box in when they meet."));
 	else if (!p->last_ok_ms)
 		*ret = request_text(r, N_("Not met yet. It must approve this box too."));
 	else
 		*ret = request_text(r, N_("All is well."));
-	*ret_ok = !doubted && !paused && p->last_ok_ms && !*p->last_error &&
-		  !peer_terms_over(p->until_ms, env_now(request_app(r)->env));
+	*ret_ok = !doubted && !paused && p->last_ok_ms && !peer_is_lost(p, now) &&
+		  !peer_terms_over(p->until_ms, now);
 	return NULL;
 }
 

@@ -55,7 +55,7 @@ static struct error *add_row(void *ctx, const struct ledger_row *r)
 	struct sum *sum = ctx;
 
 	if (hash_eq(&r->space, &of_peer) && r->day == sum->day)
-		sum->bytes += r->today.n[LEDGER_IN] + r->today.n[LEDGER_OUT];
+		sum->bytes += r->today.n[LEDGER_LINE];
 	return NULL;
 }
 

@@ -16,10 +16,11 @@ struct exchange {
 	uint8_t weighed[DISCOVERY_DIGEST], last[DISCOVERY_DIGEST];
 	bool done;
 	unsigned no_room;    /* frames beyond its quota */
-	uint64_t blob_bytes; /* of files that came */
 	struct blob_walk walk;
 	uint64_t blob_size; /* the one that was named last has at most so many */
 	unsigned misdeeds;   /* said already: bits of enum misdeed */
+	uint64_t passed;     /* bytes since the line was looked at */
+	bool closed;
 };
 
 static void misdeed(struct exchange *x, enum misdeed what, const char *words)
@@ -164,6 +165,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 	if (o->host->partial)
 		o->host->partial(o->host->ctx, &so.keep);
 	x->o = *o;
+	x->passed = LEDGER_LOOK; /* the first look is before the first byte */
 	env_random(o->to.env, x->number, sizeof(x->number));
 	exchange_text(x->number, number);
 	x->o.to.exchange = number;
@@ -200,19 +202,66 @@ bool exchange_met(struct exchange *x)
 	return client_met(x->client);
 }
 
+bool exchange_closed(const struct exchange *x)
+{
+	return x->closed;
+}
+
+/* --- bytes over the line --- */
+/* Charged as they pass, for a budget is to end what is under way. */
+static void passed(struct exchange *x, enum ledger_item way, uint64_t n)
+{
+	x->passed += n;
+	if (!x->o.ledger)
+		return;
+	ledger_charge(x->o.ledger, &x->o.to.peer, way, n);
+	if (!x->o.near)
+		ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_LINE, n);
+}
+
+static struct error *look_at_line(struct exchange *x)
+{
+	if (!x->o.closed || x->passed < LEDGER_LOOK)
+		return NULL;
+	x->passed = 0;
+	x->closed = x->o.closed(x->o.ctx);
+	ENSURE(!x->closed,
+	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. What is left "
+				      "comes by itself when it is open.")));
+	return NULL;
+}
+
+/* The next piece of what the peer gets. */
+static struct error *may_push(struct exchange *x)
+{
+	if (!x->o.ledger || ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_OUT) > 0)
+		return NULL;
+	x->closed = true;
+	return error_new(ERR_BUSY, N_("The other house was given as much as it may get in one day. The "
+				      "rest follows tomorrow."));
+}
+
 /* --- the session's actions --- */
 /* A body goes out as it is made; one that is short, and most are, as a whole. */
 static struct error *send_request(struct exchange *x, const struct session_action *a)
 {
-	bool end = !a->body, wanted = true;
+	bool end = !a->body, wanted = true, push = !strcmp(a->path, SYNC_PATH_PUSH);
 
 	buf_clear(&x->bytes);
+	if (push)
+		TRY(may_push(x));
 	if (a->body)
 		TRY(session_body(x->session, x->o.log, &x->bytes, &end));
-	if (a->body && end)
+	if (a->body && end) {
+		passed(x, LEDGER_OUT, x->bytes.n);
 		return client_post(x->client, a->path, &x->bytes);
+	}
 	TRY(client_request(x->client, a->method, a->path, a->body, 0));
 	while (a->body && wanted) {
+		if (push)
+			TRY(may_push(x));
+		passed(x, LEDGER_OUT, x->bytes.n);
+		TRY(look_at_line(x));
 		wanted = client_send(x->client, &x->bytes);
 		if (end || !wanted)
 			break;
@@ -242,7 +291,10 @@ static struct error *do_receive(struct exchange *x)
 				       "peer. A volunteer can allow it more.")));
 
 	if (client_receive(x->client, true, &x->bytes)) {
+		size_t n = x->bytes.n;
+
 		session_feed(x->session, buf_span(&x->bytes));
+		passed(x, LEDGER_IN, n);
 		return NULL;
 	}
 	TRY(client_result(x->client, &status));
@@ -257,6 +309,7 @@ static struct error *batch_next(void *ctx, struct log_store *log, struct intake 
 {
 	struct exchange *x = ctx;
 	struct session_action a;
+	size_t n;
 
 	*ret = NULL;
 	for (;;) {
@@ -265,7 +318,9 @@ static struct error *batch_next(void *ctx, struct log_store *log, struct intake 
 			*ret = a.intake;
 		if (a.type != SESSION_RECEIVE || !client_receive(x->client, false, &x->bytes))
 			return NULL;
+		n = x->bytes.n;
 		session_feed(x->session, buf_span(&x->bytes));
+		passed(x, LEDGER_IN, n);
 	}
 }
 
@@ -301,10 +356,11 @@ static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uin
 		first = false;
 		cut = skip < s.n ? (size_t)skip : s.n;
 		skip -= cut;
-		x->blob_bytes += s.n;
 		if (x->o.ledger)
 			ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BYTES, s.n);
 		TRY(blob_write(w, span_of(s.p + cut, s.n - cut)));
+		passed(x, LEDGER_IN, s.n);
+		TRY(look_at_line(x));
 	}
 	return client_result(x->client, ret_status);
 }
@@ -393,12 +449,14 @@ static struct error *swap_addresses(struct exchange *x, struct buf *body)
 	int status;
 
 	x->report.bytes_out += body->n;
+	passed(x, LEDGER_OUT, body->n);
 	client_expect(x->client, LIMIT_STATUS);
 	TRY(client_post(x->client, SYNC_PATH_ADDRESSES, body));
 	while (client_receive(x->client, true, &x->bytes))
 		buf_add_span(&answer, buf_span(&x->bytes));
 	TRY(client_result(x->client, &status));
 	x->report.bytes_in += answer.n;
+	passed(x, LEDGER_IN, answer.n);
 	if (status != 200) /* it is older, or busy */
 		return NULL;
 	return x->o.told(x->o.ctx, buf_span(&answer), address_is_loopback(x->o.to.address));
@@ -418,6 +476,7 @@ static struct error *step(struct exchange *x)
 {
 	struct session_action a;
 
+	TRY(look_at_line(x));
 	TRY(session_next(x->session, x->o.log, &a));
 	switch (a.type) {
 	case SESSION_REQUEST:
@@ -451,10 +510,6 @@ static void settle_up(struct exchange *x, struct error *err)
 	for (int i = 0; i < MISDEEDS; i++)
 		if (set & 1u << i)
 			misdeed(x, (enum misdeed)i, err ? error_stored(err) : "");
-	if (!x->o.ledger)
-		return;
-	ledger_charge(x->o.ledger, peer, LEDGER_IN, x->report.bytes_in + x->blob_bytes);
-	ledger_charge(x->o.ledger, peer, LEDGER_OUT, x->report.bytes_out);
 }
 
 struct error *exchange_run(struct exchange *x, struct sync_report *ret_report)

@@ -28,6 +28,11 @@ struct exchange_options {
 	struct blob_store *blobs; /* may be NULL: blobs are not fetched */
 	/* What the peer costs is charged here, and bounded by it. NULL: neither. */
 	struct ledger *ledger;
+	bool near; /* on this network: its bytes go over no line that is counted */
+	/* Is the line closed to the peer by now? Asked as bytes pass; then the exchange ends where it is, and
+	 * goes on from there another time. What the client has read ahead by then (CLIENT_QUEUE at most, and
+	 * only on a line that is faster than the disk) is over the budget. May be NULL. */
+	bool (*closed)(void *ctx);
 	struct pasts *pasts; /* what was agreed on with whom; NULL: nothing is remembered */
 	bool receipt; /* make a signed receipt also when nothing moved */
 	/* Called after something was written, from the running thread. May be NULL. */
@@ -59,5 +64,8 @@ struct error *exchange_announced(struct log_store *log, uint8_t ret[DISCOVERY_DI
 /* The digests that the other side said last, of the spaces of this exchange; at most max. */
 size_t exchange_theirs(const struct exchange *x, struct space_digest *rows, size_t max);
 void exchange_cancel(struct exchange *x);
+/* Did it end for now because the line is counted, or because the peer was given enough for today? That is
+ * nobody's fault (ERR_BUSY). */
+bool exchange_closed(const struct exchange *x);
 /* Did the other side prove to be the peer? */
 bool exchange_met(struct exchange *x);

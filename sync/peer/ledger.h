@@ -36,11 +36,14 @@
 	X(LEDGER_REQUESTS, "requests", LIMIT_PEER_DAY_REQUESTS, 0, 0, 0)                           \
 	/* bytes over the line */                                                                  \
 	X(LEDGER_IN, "in", LIMIT_PEER_DAY_BYTES * 4, 0, 0, 0)                                      \
-	X(LEDGER_OUT, "out", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)
+	X(LEDGER_OUT, "out", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)                                    \
+	/* of both, what went over a line that may be counted: not with who is on this network */  \
+	X(LEDGER_LINE, "line", 0, 0, 0, 0)
 
 #define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
 enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };
 #undef LEDGER_ENUM_ROW
+enum { LEDGER_LOOK = 64 * 1024 };   /* bytes between two looks at whether a line is open */
 enum { LEDGER_DISK = LEDGER_ITEMS + 1 }; /* no quota: this box's disk is nearly full */
 const char *ledger_item_name(int item);
 

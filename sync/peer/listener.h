@@ -83,6 +83,8 @@ struct listener_options {
 			      struct buf *out, bool *ret_open);
 	/* Is the line closed to this peer for now? */
 	bool (*closed)(void *ctx, const struct pubkey *key);
+	/* Is it on this network, so that its bytes go over no line that is counted? */
+	bool (*near)(void *ctx, const struct pubkey *key);
 	/* Entries of an appliance are being taken over from this peer. */
 	void (*heard)(void *ctx, const struct pubkey *key, const struct ingest *run);
 	/* A peer's connection has ended: what moved over it, and the first thing that went wrong

@@ -34,6 +34,7 @@ struct request {
 	size_t fed;		 /* bytes given to `serving` since frames were looked for last */
 	uint64_t body;		 /* bytes of the body */
 	uint64_t drained;	 /* bytes of the body after the failure */
+	bool near;		 /* on this network */
 	bool busy;		 /* counted by the guard */
 	bool stranger;		 /* it only asks for the number to compare */
 	int status;		 /* of a refusal; 0: what the error says */
@@ -43,6 +44,7 @@ struct request {
 	const char *over;	 /* which quota, for the words */
 	enum error_code refused; /* why, when it was */
 	uint64_t gave, may_give; /* bytes of the answer */
+	uint64_t passed;	 /* bytes since the line was looked at */
 	int fd;			 /* of a file that is given */
 	uint64_t fd_at, fd_end;
 	struct error *err;
@@ -329,6 +331,29 @@ static struct error *no_room(void)
 				       "and fitted is kept; its volunteer can allow more."));
 }
 
+static struct error *line_closed(void)
+{
+	return error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. It comes by "
+				      "itself when it is open."));
+}
+
+/* Charged as they pass. false: the line is closed to the peer by now. */
+static bool passed(struct request *r, enum ledger_item way, uint64_t n)
+{
+	const struct listener_options *o = &r->l->o;
+
+	if (o->ledger) {
+		ledger_charge(o->ledger, &r->peer, way, n);
+		if (!r->near)
+			ledger_charge(o->ledger, &r->peer, LEDGER_LINE, n);
+	}
+	r->passed += n;
+	if (!o->closed || r->passed < LEDGER_LOOK)
+		return true;
+	r->passed = 0;
+	return !o->closed(o->ctx, &r->peer);
+}
+
 /* Does it come too fast, or has it been given enough for today? */
 static struct error *pay(struct request *r)
 {
@@ -336,10 +361,9 @@ static struct error *pay(struct request *r)
 	bool blob = r->route->answer == answer_blob;
 
 	r->may_give = UINT64_MAX;
+	r->near = o->near && o->near(o->ctx, &r->peer);
 	r->v->closed = o->closed && o->closed(o->ctx, &r->peer);
-	ENSURE(!r->v->closed,
-	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. It "
-				      "comes by itself when it is open.")));
+	ENSURE(!r->v->closed, line_closed());
 	if (!o->ledger)
 		return NULL;
 	if (!ledger_request(o->ledger, &r->peer, blob ? LEDGER_REQUEST_BLOB : LEDGER_REQUEST,
@@ -450,6 +474,8 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 {
 	r->body += n;
 	atomic_fetch_add(&r->v->bytes, n);
+	if (!passed(r, LEDGER_IN, n) && !r->err)
+		r->err = line_closed();
 	if (!r->err && r->route && r->route->whole && r->body <= r->route->body_limit) {
 		buf_add(&r->whole, data, n);
 		return MHD_YES;
@@ -484,6 +510,7 @@ static enum MHD_Result answer_out(struct request *r, struct MHD_Connection *c,
 	if (take_err)
 		return refuse(r, c, take_err);
 	r->gave += n;
+	passed(r, LEDGER_OUT, n);
 	return queue(c, MHD_HTTP_OK, NULL,
 		     MHD_create_response_from_buffer(n, buf_steal(&r->out), MHD_RESPMEM_MUST_FREE));
 }
@@ -522,7 +549,7 @@ static ssize_t read_answer(void *cls, uint64_t pos, char *buf, size_t max)
 	if (!n)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	r->gave += n;
-	if (r->gave > r->may_give)
+	if (r->gave > r->may_give || !passed(r, LEDGER_OUT, n))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	memcpy(buf, r->out.p + r->out_at, n);
 	r->out_at += n;
@@ -581,7 +608,7 @@ static ssize_t read_blob(void *cls, uint64_t pos, char *buf, size_t max)
 	if (!left)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	r->gave += n > 0 ? (uint64_t)n : 0;
-	if (n <= 0 || r->gave > r->may_give)
+	if (n <= 0 || r->gave > r->may_give || !passed(r, LEDGER_OUT, (uint64_t)n))
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	r->fd_at += (uint64_t)n;
 	atomic_fetch_add(&r->v->bytes, (uint64_t)n);
@@ -834,10 +861,6 @@ static void settle_up(struct request *r)
 		if (r->misdeeds & 1u << i)
 			o->misdeed(o->ctx, &r->peer, (enum misdeed)i,
 				   r->over && i != MISDEED_FLOOD ? r->over : r->v->error);
-	if (!o->ledger)
-		return;
-	ledger_charge(o->ledger, &r->peer, LEDGER_IN, r->body);
-	ledger_charge(o->ledger, &r->peer, LEDGER_OUT, r->gave);
 }
 
 void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,

@@ -42,6 +42,16 @@ struct peer {
 	uint8_t claim[PEER_CLAIM];
 };
 
+/* Was it not reached, and for so long that somebody should look? A box behind a router comes to us and can't
+ * be reached from here: all is well with it as long as it comes. */
+#define PEER_LOST_MS ((int64_t)2 * 3600 * 1000)
+static inline bool peer_is_lost(const struct peer *p, int64_t now_ms)
+{
+	bool met = p->last_ok_ms && p->last_ok_ms <= now_ms && now_ms - p->last_ok_ms < PEER_LOST_MS;
+
+	return *p->last_error && !met;
+}
+
 /* For db_migrate(local, "peer", …), run by whoever opens local.db to write. */
 extern const char *const peer_migrations[];
 extern const int peer_migrations_n;

@@ -53,7 +53,44 @@ ok "but a person on a need not" until_ok 10 sync_with a b
 ok "an hour that is none is refused" not "$LLIURE" reach --from 24 --data "$T/a"
 ok "a budget of bytes is told, too" "$LLIURE" reach --metered yes --megabytes 1 --from 0 --to 0 --data "$T/a"
 ok "it is open while the budget lasts" until_ok 10 sync_with b a
+
+# --- a budget that ends in the middle of a file ---
+(printf 'OggS'; head -c 20000000 /dev/urandom) >"$T/film.ogg"
+used() { "$LLIURE" reach --data "$T/$1" | sed -n 's/.*used today \([0-9]*\)$/\1/p'; }
+parts() { find "$T/$1/blobs" -type f -size +0 -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }'; }
+whole() { find "$T/$1/blobs" -type f ! -path '*/part/*' -size +19M | grep -q .; }
+ok "a large file is sent to a" eval 'curl -sS --fail-with-body --max-time 180 -H "Authorization: Bearer $token" -F title=Film -F "file=@$T/film.ogg" "$(url a /files)" >/dev/null'
+c_before=$(used c)
+ok "c may take three megabytes more today" "$LLIURE" reach --metered yes --megabytes $((c_before + 3)) --from 0 --to 0 --data "$T/c"
+a_before=$(used a)
+ok "a may give three megabytes more today" "$LLIURE" reach --metered yes --megabytes $((a_before + 3)) --from 0 --to 0 --data "$T/a"
+ok "b gets the beginning of it" until_ok 30 eval 'sync_of b >/dev/null 2>&1; [ "$(parts b)" -gt 500000 ]'
+for i in 1 2 3; do sync_of b >/dev/null 2>&1; done
+ok "and not the rest" eval '! whole b && [ "$(parts b)" -lt 9000000 ]'
+ok "a says that the budget is used" eval '[ "$(used a)" -le $((a_before + 9)) ] && page /admin/reach.json | grep -q "\"closed\": *true"'
 ok "the line is free again" "$LLIURE" reach --metered no --data "$T/a"
+ok "and the rest comes" until_ok 60 eval 'sync_of b >/dev/null 2>&1; whole b'
+# --- what a house gets in one day ---
+B=$(key_of b)
+stop_box c # b is not to have it from there
+ok "b was given enough for today" "$LLIURE" peer terms "$B" --give-bytes 1000000 --data "$T/a"
+ok "somebody writes on a" post_json a /forum/general/topics "$token" '{"title":"For tomorrow","text":"later"}'
+ok "a volunteer who asks is told that it follows tomorrow" eval 'post_json a "/admin/peers/$B/sync" "$token" "{}" 2>&1 | grep -q "as much as it may get in one day"'
+ok "it is not on b" eval '! get b /forum/general.json | grep -q "For tomorrow"'
+ok "the page says how much b may get, and that this is reached" eval 'page "/admin/peers/$B/conduct.json" | python3 -c "import json,sys
+rows = json.load(sys.stdin)[\"costs\"]
+assert any(r[\"day_most_text\"] == \"1.0 MB\" and r[\"full\"] for r in rows), rows"'
+ok "b may get more" "$LLIURE" peer terms "$B" --give-bytes 0 --data "$T/a"
+ok "and does" until_ok 30 eval 'post_json a "/admin/peers/$B/sync" "$token" "{}" >/dev/null; get b /forum/general.json | grep -q "For tomorrow"'
+
+start_box c
+ok "c gets the beginning of it by itself" until_ok 60 eval '[ "$(parts c)" -gt 500000 ]'
+sleep 2
+note "parts $(parts c), used $(used c) of $((c_before + 3))"
+ok "and stops in the middle" eval '! whole c && [ "$(parts c)" -lt 9000000 ] && [ "$(used c)" -le $((c_before + 9)) ]'
+ok "that is no failure of the other box" eval '! "$LLIURE" peer list --data "$T/c" | grep -q "counted"'
+ok "until a person asks" until_ok 60 eval 'sync_of c >/dev/null 2>&1; whole c'
+"$LLIURE" reach --metered no --data "$T/c" >/dev/null
 ok "a proxy that is none is refused on the page" not post_json a /admin/reach "$token" '{"proxy":"socks5://x:1"}'
 ok "and one that is there is set" post_json a /admin/reach "$token" '{"proxy":"http://127.0.0.1:9","address":"athenaeum.example.org:8443"}'
 ok "through which nobody is reached" not sync_with a b
