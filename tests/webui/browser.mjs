@@ -60,8 +60,10 @@ export async function complaints(page, only) {
 	return [...await ownComplaints(page), ...await axeComplaints(page, only)];
 }
 
-/* What we ask ourselves; it works for a page whose scripts are switched off, too. */
-export function ownComplaints(page) {
+/* What we ask ourselves; it works for a page whose scripts are switched off, too. (A click has led to the next
+ * page, and on a busy machine only its beginning is there.) */
+export async function ownComplaints(page) {
+	await page.waitForLoadState();
 	return page.evaluate(() => {
 		const bad = [];
 		const root = document.documentElement;

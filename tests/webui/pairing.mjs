@@ -46,6 +46,7 @@ class Volunteer {
 	click(selector) { return this.page.locator(selector).first().click(); }
 
 	async see(what, ...texts) {
+		await this.page.waitForLoadState();
 		const bad = [...await (this.kind.script ? complaints : ownComplaints)(this.page), ...this.said];
 		const text = await this.page.locator('main').innerText();
 		for (const wanted of texts)
