@@ -38,6 +38,8 @@ static const struct probe probes[] = {
 	EMPTY("Oppo", "conn1.oppomobile.com", "/generate_204"),
 	EMPTY("Oppo", "conn2.oppomobile.com", "/generate_204"),
 	EMPTY("Samsung", "connectivity.samsung.com.cn", "/generate_204"),
+	EMPTY("Fire OS", "fireoscaptiveportal.com", "/generate_204"),
+	EMPTY("Fire OS", "tabletcaptiveportal.com", "/generate_204"),
 	EMPTY("GrapheneOS", "connectivitycheck.grapheneos.network", "/generate_204"),
 	/* Makers of phones put names of their own there; all keep the path. */
 	EMPTY("Android", NULL, "/generate_204"),
@@ -125,6 +127,8 @@ const struct probe_host probe_hosts[] = {
 	{"conn1.oppomobile.com", NULL},
 	{"conn2.oppomobile.com", NULL},
 	{"connectivity.samsung.com.cn", NULL},
+	{"fireoscaptiveportal.com", NULL},
+	{"tabletcaptiveportal.com", NULL},
 	{"connectivitycheck.grapheneos.network", NULL},
 	{"captive.apple.com", NULL},
 	{"www.apple.com", NULL},

@@ -68,6 +68,13 @@ done | result "every slot of the installer is made by the first program"
 for list in image/packages.list image/firmware.list; do
 	sed 's/#.*//; s/\[[a-z0-9]*\]//' "$list" | grep -vE '^\s*$|^[a-z0-9][a-z0-9+.-]*\s*$' | sed "s|^|$list: |"
 done | result "lists name a package a line"
+grep -rhoE '\btests/[a-z0-9_/.-]*\.(t|c|py)\b' image firmware --include=* 2>/dev/null | sort -u | while read -r f; do
+	[ -e "$f" ] || echo "$f is named and not there"
+done | result "every test that is named is there"
+grep -rhoE '^Documentation=file://.*' image/files | result "no unit sends people to a file that is not on the box"
+{
+	[ "$(grep -c '^	*warn_of_trial$' image/build)" = "$(grep -c 'step "done' image/build)" ] || echo "one way to the end does not"
+} | result "an image whose updates this machine's trial key signs says so, whichever way it ends"
 # A keyfile: RAUC would not start, and no update would ever be installed.
 python3 - image/files/etc/rauc/system.conf <<'P' 2>&1 | result "the installer's configuration names both systems, each with its two parts"
 import configparser, sys

@@ -94,6 +94,9 @@ static void finds_every_question_by_its_name_and_path(void **state)
 	assert_int_equal(probe_find("www.google.com", "/generate_204")->status, 204);
 	assert_string_equal(probe_find("connectivity-check.ubuntu.com.", "/")->header, "online");
 	assert_string_equal(probe_find("never.heard.example", "/generate_204")->system, "Android");
+	assert_string_equal(probe_find("fireoscaptiveportal.com", "/generate_204")->system,
+			    "Fire OS");
+	assert_int_equal(probe_find("tabletcaptiveportal.com", "/generate_204")->status, 204);
 	assert_int_equal(probe_find("www.msftconnecttest.com", "/redirect")->status, 0);
 	assert_int_equal(probe_find("captive.apple.com", "/anything")->status, 0);
 	assert_null(probe_find("never.heard.example", "/"));
@@ -103,7 +106,8 @@ static void finds_every_question_by_its_name_and_path(void **state)
 	assert_null(probe_find(".", "/"));
 }
 
-/* What the network's DNS does not lead here could not be answered. */
+/* What the network's DNS does not lead here could not be answered; of makers whose devices ask for a
+ * path that all share, only the name is theirs. */
 static void names_every_host_of_its_questions_to_the_dns(void **state)
 {
 	size_t n = 0;
@@ -116,6 +120,7 @@ static void names_every_host_of_its_questions_to_the_dns(void **state)
 			assert_string_not_equal(other->name, h->name);
 	}
 	assert_true(n > 30);
+	assert_non_null(probe_find("tabletcaptiveportal.com", "/for a person"));
 }
 
 int main(void)
