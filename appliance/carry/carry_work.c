@@ -319,7 +319,7 @@ static void look_around(struct carry *c, struct usb *usb)
 	struct stick_place now[CARRY_STICKS];
 	size_t n = stick_places(c->sticks_dir, now, CARRY_STICKS);
 
-	n += stick_mounted(usb, "/proc/self/mountinfo", now + n, CARRY_STICKS - n);
+	n += stick_mounted_here(usb, c->app, now + n, CARRY_STICKS - n);
 	pthread_mutex_lock(&c->lock);
 	compare(c, now, n);
 	pthread_mutex_unlock(&c->lock);
@@ -328,7 +328,7 @@ static void look_around(struct carry *c, struct usb *usb)
 static void *watch(void *arg)
 {
 	struct carry *c = arg;
-	struct usb *usb = usb_open();
+	struct usb *usb = usb_open(c->app->dir);
 	int mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 
 	while (!c->stop) {

@@ -71,13 +71,20 @@ void stick_open_for_reading(const struct app *a, const char *path);
 size_t stick_places(const char *dir, struct stick_place *out, size_t max);
 void stick_place_name(struct stick_place *p, const char *label, const char *path);
 struct usb;
-/* NULL where there is no udev. */
-struct usb *usb_open(void);
+/* NULL where there is no udev. `data`: a folder whose disk is this machine's own, as the root's is;
+ * NULL. A machine may well run from a disk on USB, and then its own parts are no sticks. */
+struct usb *usb_open(const char *data);
 void usb_close(struct usb *u);
 int usb_fd(const struct usb *u); /* readable when something was plugged in or out; -1 */
 void usb_drain(struct usb *u);
 /* Those on USB, open or not, but for USB_NOTHING. */
 size_t usb_parts(struct usb *u, struct usb_part *out, size_t max);
-/* Is this block device on USB, or removable? Its name for people in label. */
+/* Is this block device on USB, or removable, and neither on a disk of the machine's own nor a part of
+ * a box's disk ("lliure-data", which some other machine may have been)? Its name for people in label.
+ */
 bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1]);
-size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *out, size_t max);
+/* below: a box's own folder of sticks, outside which nothing that is mounted is one; "": anywhere. */
+size_t stick_mounted(struct usb *u, const char *mountinfo, const char *below,
+		     struct stick_place *out, size_t max);
+/* What this machine has mounted: stick_mounted of its own table. */
+size_t stick_mounted_here(struct usb *u, const struct app *a, struct stick_place *out, size_t max);

@@ -2,14 +2,43 @@
 /* What udev knows: is a block device on USB, and was something plugged in or out. */
 #include "appliance/carry/stick.h"
 #include <libudev.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+enum { OWN = 2 };
+#define BOX_PART "lliure-" /* what the partitions of a box's disk are called: image/README.md */
 
 struct usb {
 	struct udev *udev;
 	struct udev_monitor *monitor; /* NULL: no daemon tells; mounts are looked at now and then */
+	dev_t own[OWN];		      /* disks that are the machine's own; 0: none */
 };
 
-struct usb *usb_open(void)
+/* The whole disk that this one is a part of, or itself. */
+static struct udev_device *disk_of(struct udev_device *d)
+{
+	struct udev_device *disk = udev_device_get_parent_with_subsystem_devtype(d, "block", "disk");
+
+	return disk ? disk : d;
+}
+
+/* 0: the path lies on no disk that udev knows (a mapping, memory). */
+static dev_t own_disk(struct usb *u, const char *path)
+{
+	struct udev_device *d;
+	struct stat st;
+	dev_t n;
+
+	if (!path || stat(path, &st))
+		return 0;
+	d = udev_device_new_from_devnum(u->udev, 'b', st.st_dev);
+	n = d ? udev_device_get_devnum(disk_of(d)) : 0;
+	if (d)
+		udev_device_unref(d);
+	return n;
+}
+
+struct usb *usb_open(const char *data)
 {
 	struct usb *u = calloc(1, sizeof(*u));
 
@@ -20,6 +49,8 @@ struct usb *usb_open(void)
 		free(u);
 		return NULL;
 	}
+	u->own[0] = own_disk(u, "/");
+	u->own[1] = own_disk(u, data);
 	u->monitor = udev_monitor_new_from_netlink(u->udev, "udev");
 	if (u->monitor &&
 	    (udev_monitor_filter_add_match_subsystem_devtype(u->monitor, "block", NULL) < 0 ||
@@ -61,15 +92,17 @@ static const char *property(struct udev_device *d, const char *name)
 bool usb_device(struct usb *u, unsigned major, unsigned minor, char label[LIMIT_NAME + 1])
 {
 	struct udev_device *d = udev_device_new_from_devnum(u->udev, 'b', makedev(major, minor));
-	struct udev_device *disk;
 	const char *removable, *name;
+	dev_t disk;
 	bool is;
 
 	if (!d)
 		return false;
-	disk = udev_device_get_parent_with_subsystem_devtype(d, "block", "disk");
-	removable = udev_device_get_sysattr_value(disk ? disk : d, "removable");
+	removable = udev_device_get_sysattr_value(disk_of(d), "removable");
+	disk = udev_device_get_devnum(disk_of(d));
 	is = strcmp(property(d, "ID_BUS"), "usb") == 0 || (removable && *removable == '1');
+	is = is && disk != u->own[0] && disk != u->own[1] &&
+	     strncmp(property(d, "ID_PART_ENTRY_NAME"), BOX_PART, strlen(BOX_PART)) != 0;
 	name = *property(d, "ID_FS_LABEL") ? property(d, "ID_FS_LABEL") : property(d, "ID_MODEL");
 	/* What a stick calls itself is foreign. */
 	if (line_clean(span_str(name), label, LIMIT_NAME + 1) == 0)

@@ -68,7 +68,7 @@ struct error *stick_path(const struct app *a, const char *where, char *out, size
 		snprintf(out, size, "%s", where);
 		return NULL;
 	}
-	u = usb_open();
+	u = usb_open(a->dir);
 	n = usb_parts(u, parts, CARRY_STICKS);
 	usb_close(u);
 	TRY(stick_by_name(parts, n, where, &found));
@@ -112,8 +112,15 @@ static void unescape(char *s)
 	*to = 0;
 }
 
+static bool is_below(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return !n || (strncmp(path, folder, n) == 0 && path[n] == '/');
+}
+
 /* One line: "36 35 98:0 /mnt1 /mnt2 rw,noatime …". */
-static bool mounted_usb(struct usb *u, char *line, struct stick_place *ret)
+static bool mounted_usb(struct usb *u, char *line, const char *below, struct stick_place *ret)
 {
 	char label[LIMIT_NAME + 1], root[8], *path;
 	unsigned major, minor;
@@ -125,21 +132,31 @@ static bool mounted_usb(struct usb *u, char *line, struct stick_place *ret)
 	path = line + at;
 	path[strcspn(path, " \n")] = 0;
 	unescape(path);
-	if (strlen(path) >= sizeof(ret->path) || !usb_device(u, major, minor, label))
+	if (strlen(path) >= sizeof(ret->path) || !is_below(path, below) || !usb_device(u, major, minor, label))
 		return false;
 	stick_place_name(ret, label, path);
 	return true;
 }
 
-size_t stick_mounted(struct usb *u, const char *mountinfo, struct stick_place *out, size_t max)
+size_t stick_mounted(struct usb *u, const char *mountinfo, const char *below,
+		     struct stick_place *out, size_t max)
 {
 	_cleanup_(fclosep) FILE *f = u ? fopen(mountinfo, "re") : NULL;
 	_cleanup_(freep) char *line = NULL;
 	size_t size = 0, n = 0;
 
 	while (f && n < max && getline(&line, &size, f) > 0)
-		n += mounted_usb(u, line, &out[n]);
+		n += mounted_usb(u, line, below, &out[n]);
 	return n;
+}
+
+size_t stick_mounted_here(struct usb *u, const struct app *a, struct stick_place *out, size_t max)
+{
+	_cleanup_(freep) char *mountinfo = path_join(*a->box.proc ? a->box.proc : "/proc",
+						     "self/mountinfo");
+
+	return stick_mounted(u, mountinfo, box_has_helper(a->box.helper) ? a->box.sticks : "", out,
+			     max);
 }
 
 /* Is the device with this number in mountinfo? */
@@ -159,7 +176,7 @@ static bool mounted(const char *mountinfo, const struct usb_part *p)
 
 size_t carry_plugged(struct app *a, struct usb_part *out, size_t max)
 {
-	struct usb *u = box_has_helper(a->box.helper) ? usb_open() : NULL;
+	struct usb *u = box_has_helper(a->box.helper) ? usb_open(a->dir) : NULL;
 	_cleanup_(freep) char *mountinfo = path_join(a->box.proc, "self/mountinfo");
 	size_t n = usb_parts(u, out, max), kept = 0;
 

@@ -464,7 +464,7 @@ static void add_folders_in(const char *root, char out[][RECOVERY_PLACE], size_t 
 /* On a box: those that its helper opens, by names that stay. */
 static void add_sticks(struct keeper *k, char out[][RECOVERY_PLACE], size_t *n, size_t max)
 {
-	struct usb *u = box_has_helper(k->app->box.helper) ? usb_open() : NULL;
+	struct usb *u = box_has_helper(k->app->box.helper) ? usb_open(k->app->dir) : NULL;
 	struct usb_part parts[CARRY_STICKS];
 	size_t n_parts = usb_parts(u, parts, CARRY_STICKS);
 	char name[STICK_NAME];

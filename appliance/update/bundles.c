@@ -67,9 +67,8 @@ static void look_on_stick(const struct stick_place *p, struct update_file *out, 
 
 static size_t places_now(struct app *a, struct stick_place out[CARRY_STICKS])
 {
-	struct usb *u = usb_open();
-	_cleanup_(freep) char *mounts = path_join(a->box.proc, "self/mountinfo");
-	size_t n = stick_mounted(u, mounts, out, CARRY_STICKS);
+	struct usb *u = usb_open(a->dir);
+	size_t n = stick_mounted_here(u, a, out, CARRY_STICKS);
 
 	usb_close(u);
 	return n + stick_places(a->box.sticks, out + n, CARRY_STICKS - n);

@@ -203,16 +203,16 @@ static void a_table_of_mounts_is_read_with_care(void **state)
 	struct fixture *f = *state;
 	_cleanup_(freep) char *path = path_join(f->dir, "mountinfo");
 	struct stick_place places[CARRY_STICKS];
-	struct usb *usb = usb_open();
+	struct usb *usb = usb_open(NULL);
 
 	assert_ok(file_write(path,
 			     span_str("36 35 0:0 / /mnt rw - tmpfs none rw\nrubbish\n\n"
 				      "1 2 3:4\n36 35 999999:0 / /m\\040x rw - vfat x rw\n"
 				      "36 35 1:1 /sub /y rw - vfat x rw\n"),
 			     0644));
-	assert_int_equal(stick_mounted(usb, path, places, CARRY_STICKS), 0);
-	assert_int_equal(stick_mounted(usb, "/nowhere", places, CARRY_STICKS), 0);
-	assert_int_equal(stick_mounted(NULL, path, places, CARRY_STICKS), 0);
+	assert_int_equal(stick_mounted(usb, path, "", places, CARRY_STICKS), 0);
+	assert_int_equal(stick_mounted(usb, "/nowhere", "", places, CARRY_STICKS), 0);
+	assert_int_equal(stick_mounted(NULL, path, "", places, CARRY_STICKS), 0);
 	usb_close(usb);
 }
 
