@@ -3,6 +3,7 @@
 #include "appliance/box/box.h"
 
 #define AHEAD_MS INT64_C(60000)
+#define BUILT_MS INT64_C(1735689600000) /* 2025: what is earlier, no clock that runs can say */
 
 struct newest {
 	struct app *app;
@@ -55,9 +56,13 @@ struct error *box_clock_begin(struct app *a)
 	return NULL;
 }
 
-bool box_clock_due(enum clock_quality q, int64_t offset_ms)
+bool box_clock_due(enum clock_quality q, int64_t offset_ms, int64_t now_ms)
 {
-	return (q == CLOCK_FROM_PEERS || q == CLOCK_FROM_SEEN) && offset_ms > AHEAD_MS;
+	/* Nobody can set the system's clock back, so that a year mistyped must not get there. */
+	if (q == CLOCK_TOLD && offset_ms > CLOCK_LEAP_MS && now_ms >= BUILT_MS)
+		return false;
+	return (q == CLOCK_FROM_PEERS || q == CLOCK_FROM_SEEN || q == CLOCK_TOLD) &&
+	       offset_ms > AHEAD_MS;
 }
 
 struct error *box_clock_push(struct app *a)
@@ -68,7 +73,7 @@ struct error *box_clock_push(struct app *a)
 	if (!a->clock || !box_has_helper(a->box.helper))
 		return NULL;
 	s = clock_env_state(a->clock);
-	if (!box_clock_due(s.quality, s.offset_ms))
+	if (!box_clock_due(s.told ? CLOCK_TOLD : s.quality, s.offset_ms, env_now(&env_system)))
 		return NULL;
 	snprintf(text, sizeof(text), "%lld", (long long)(env_now(&env_system) + s.offset_ms));
 	return BOX_ASK(a->box.helper, NULL, "clock", text);

@@ -11,8 +11,8 @@
 /* Tell the box's clock of its own newest entry. Once, when the box is opened; only
  * when nothing else is remembered. */
 struct error *box_clock_begin(struct app *a) MUST;
-/* Should the system's clock be set? Only ahead, by a minute at least, and not while it is sure by
- * itself or nothing is known. Pure. */
-bool box_clock_due(enum clock_quality q, int64_t offset_ms);
+/* Should the system's clock, which says now_ms, be set? Only ahead, by a minute at least, and not
+ * while it is sure by itself or nothing is known. Pure. */
+bool box_clock_due(enum clock_quality q, int64_t offset_ms, int64_t now_ms);
 /* Set it when it should be. ERR_NOT_FOUND never: without a helper nothing is done. */
 struct error *box_clock_push(struct app *a) MUST;

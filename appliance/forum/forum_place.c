@@ -72,7 +72,8 @@ void put_date(struct request *r, json_t *o, const char *name, int64_t ms)
 enum { DAYS_OF_SLACK = 2 };
 #define DATE_SLACK ((int64_t)DAYS_OF_SLACK * 86400000)
 
-/* The latest that can be believed: by this box's clock, if something confirms it. */
+/* The latest that can be believed: by this box's clock, if something confirms it (a person's word does
+ * not: it may be mistyped, and others' dates would be called wrong for it). */
 static int64_t latest_by_clock(struct app *a)
 {
 	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;

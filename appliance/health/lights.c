@@ -243,13 +243,18 @@ static struct error *look_clock(struct looking *l, struct light *ret)
 	case CLOCK_FROM_PEERS:
 		SAY(ret, HEALTH_OK, N_("The clock is right: connected houses tell the time."));
 		break;
+	case CLOCK_TOLD:
+		SAY(ret, HEALTH_OK,
+		    N_("A volunteer has told the box the time, and it counts on from there."));
+		break;
 	case CLOCK_FROM_SEEN:
 	case CLOCK_UNSURE:
 		SAY(ret, HEALTH_ATTENTION,
 		    N_("The box is not sure of the time: nothing confirms its clock."));
 		ret->action =
-			N_("Dates of what is written now may be wrong, nothing else. It mends "
-			   "itself when the internet or connected houses tell the time.");
+			N_("Dates of what is written now may be wrong, nothing else. Tell it the "
+			   "time; or the internet or connected houses will.");
+		ret->url = "/admin/place#clock";
 		break;
 	}
 	return NULL;

@@ -155,7 +155,7 @@ static bool clock_good(struct app *a)
 {
 	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;
 
-	return q == CLOCK_SURE || q == CLOCK_FROM_PEERS;
+	return q == CLOCK_SURE || q == CLOCK_FROM_PEERS || q == CLOCK_TOLD;
 }
 
 /* A box that does not know the hour stays on the air. */

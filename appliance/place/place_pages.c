@@ -2,11 +2,15 @@
 #include "appliance/place/place.h"
 #include "appliance/app_priv.h"
 #include "appliance/box/box.h"
+#include "appliance/box/clock.h"
 #include "appliance/box/zone.h"
 #include "appliance/config/config.h"
 #include "appliance/page/language.h"
+#include <time.h>
 
-#define PAGE "/admin/place"
+#define PAGE	   "/admin/place"
+#define TOLD_FIRST INT64_C(1735689600000) /* 2025 */
+#define TOLD_END   INT64_C(4102444800000) /* 2100 */
 
 static const char *typed(struct request *r, const char *name, const char *otherwise)
 {
@@ -72,11 +76,32 @@ static const char *house_language(struct request *r)
 	return l ? language_code(l) : "en";
 }
 
+/* As forms take them: "2026-11-26", "14:05", in the box's zone. */
+static void put_clock(struct request *r, json_t *context)
+{
+	struct app *a = request_app(r);
+	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;
+	int64_t now = env_now(a->env);
+	time_t t = (time_t)(now / 1000);
+	char date[16], hour[8];
+	struct tm tm = {0};
+
+	if (q == CLOCK_SURE || q == CLOCK_FROM_PEERS || !localtime_r(&t, &tm))
+		return;
+	strftime(date, sizeof(date), "%Y-%m-%d", &tm);
+	strftime(hour, sizeof(hour), "%H:%M", &tm);
+	json_object_set_new(context, "clock",
+			    json_pack("{s:s, s:s, s:s, s:b}", "date", typed(r, "date", date),
+				      "time", typed(r, "time", hour), "now_text",
+				      request_date_text(r, now), "told", q == CLOCK_TOLD));
+}
+
 static struct error *show(struct request *r, int status, const char *problem)
 {
 	json_t *context =
 		json_pack("{s:o, s:{}}", "place", place_json(r, house_language(r)), "form");
 
+	put_clock(r, context);
 	if (problem)
 		json_object_set_new(json_object_get(context, "form"), "error",
 				    json_string(problem));
@@ -113,8 +138,67 @@ static struct error *choose(struct request *r)
 	return show(r, status, text);
 }
 
+/* --- the clock of a box that nobody else tells the time ----------------------------------------
+ */
+
+/* In the box's zone; the hour that comes twice in autumn is its first. */
+static bool read_moment(const char *date, const char *hour, int64_t *ret_ms)
+{
+	struct tm tm = {.tm_isdst = -1}, back;
+	const char *end = strptime(date, "%Y-%m-%d", &tm);
+	int day;
+	time_t t;
+
+	if (!end || *end)
+		return false;
+	day = tm.tm_mday;
+	end = strptime(hour, "%H:%M", &tm);
+	if (!end || (*end && !strptime(end, ":%S", &tm)))
+		return false;
+	t = mktime(&tm);
+	*ret_ms = (int64_t)t * 1000;
+	/* 31 February would be in March. */
+	return t != (time_t)-1 && localtime_r(&t, &back) && back.tm_mday == day;
+}
+
+static struct error *tell(struct request *r)
+{
+	struct app *a = request_app(r);
+	int64_t ms;
+
+	ENSURE(read_moment(typed(r, "date", ""), typed(r, "time", ""), &ms) && ms >= TOLD_FIRST &&
+		       ms < TOLD_END,
+	       error_new(ERR_INVALID, N_("Write the date as 2026-11-26 and the time as 14:05.")));
+	ENSURE(a->clock, error_new(ERR_NOT_FOUND, N_("This box has its time from its system.")));
+	ENSURE(clock_env_told(a->clock, ms),
+	       error_new(ERR_INVALID, N_("It was later than that already when something was written"
+					 " on this box. Look at the date and the time again.")));
+	return NULL;
+}
+
+static struct error *tell_clock(struct request *r)
+{
+	struct error *e = tell(r);
+	const char *text;
+	int status;
+
+	if (e && respond_form_error(r, e, &text, &status))
+		return show(r, status, text);
+	TRY(e);
+	/* The rest of the machine follows; what can't be done now is tried again by itself. */
+	request_blocks(r);
+	error_free(box_clock_push(request_app(r)));
+	request_goes_on(r);
+	return respond_done_saying(
+		r, PAGE,
+		N_("The box goes by this time now. Nothing that was written changes its "
+		   "place."),
+		NULL);
+}
+
 const struct route place_routes[] = {
 	{"GET", PAGE, page, ROUTE_VOLUNTEER},
 	{"POST", PAGE, choose, ROUTE_VOLUNTEER},
+	{"POST", PAGE "/clock", tell_clock, ROUTE_VOLUNTEER},
 	{0},
 };

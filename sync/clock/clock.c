@@ -7,6 +7,7 @@ static const char *const names[] = {
 	[CLOCK_FROM_PEERS] = "peers",
 	[CLOCK_FROM_SEEN] = "seen",
 	[CLOCK_UNSURE] = "unsure",
+	[CLOCK_TOLD] = "told",
 };
 
 const char *clock_quality_name(enum clock_quality q)
@@ -19,18 +20,45 @@ void clock_synced(struct clock *c, bool synced)
 	c->synced = synced;
 }
 
-/* The newest moment known, as it is by now. */
-static int64_t floor_now(const struct clock *c, int64_t mono)
+static int64_t moved_on(int64_t time, int64_t then, int64_t mono)
 {
-	return c->known ? c->known + (mono > c->known_mono ? mono - c->known_mono : 0) : 0;
+	return time ? time + (mono > then ? mono - then : 0) : 0;
+}
+
+int64_t clock_floor(const struct clock *c, int64_t mono)
+{
+	return moved_on(c->known, c->known_mono, mono);
 }
 
 void clock_seen(struct clock *c, int64_t time_ms, int64_t mono)
 {
-	if (time_ms <= floor_now(c, mono))
+	if (time_ms <= clock_floor(c, mono))
 		return;
 	c->known = time_ms;
 	c->known_mono = mono;
+}
+
+bool clock_told(struct clock *c, int64_t time_ms, int64_t mono)
+{
+	if (time_ms < clock_floor(c, mono))
+		return false;
+	c->told = time_ms;
+	c->told_mono = mono;
+	c->told_now = true;
+	return true;
+}
+
+void clock_was_told(struct clock *c, int64_t time_ms, int64_t mono)
+{
+	c->told = time_ms;
+	c->told_mono = mono;
+	c->told_now = false;
+}
+
+void clock_forget_told(struct clock *c)
+{
+	c->told = 0;
+	c->told_now = false;
 }
 
 void clock_heard(struct clock *c, const struct pubkey *key, int64_t said_ms, int64_t mono)
@@ -86,7 +114,7 @@ bool clock_agreed(const struct clock *c, int64_t mono)
 int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 		  enum clock_quality *ret_quality)
 {
-	int64_t known = floor_now(c, mono), said = 0;
+	int64_t known = clock_floor(c, mono), told = moved_on(c->told, c->told_mono, mono), said = 0;
 	size_t n = peers_say(c, mono, &said);
 
 	if (c->synced) {
@@ -96,8 +124,13 @@ int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 	*ret_quality = CLOCK_FROM_PEERS;
 	if (n >= CLOCK_QUORUM)
 		return said > known ? said : known;
+	if (c->told_now) {
+		*ret_quality = CLOCK_TOLD;
+		return told > known ? told : known;
+	}
 	if (n && system < known && said >= known && said - known <= CLOCK_LEAP_MS)
 		return said;
+	known = told > known ? told : known;
 	*ret_quality = system < known ? CLOCK_FROM_SEEN : CLOCK_UNSURE;
 	return system < known ? known : system;
 }

@@ -11,13 +11,18 @@
  *          what they say. Fewer than half of them can't move it beyond what an honest one says.
  *          With fewer boxes: only when the system's clock is behind what was known already, so that
  *          it is certainly wrong, and at most CLOCK_LEAP_MS ahead of that.
- *   SEEN   the system's clock is behind what was known already: that moment, and what passed since.
+ *   TOLD   a person told the time in this run: that, and what passed since.
+ *   SEEN   the system's clock is behind what was known already, or what a person had told before the
+ *          restart: the later of the two, and what passed since.
  *   UNSURE the system's clock, which nothing confirms and nothing refutes.
  *
  * Invariants
  *  1. A guess is never earlier than the newest moment known (`known`: when this box last ran, its
  * own newest entries), unless the clock is SURE.
- *  2. One box, or fewer than half of a quorum, moves it by at most CLOCK_LEAP_MS, and never when it
+ *  2. What a person told is never `known`: told again, it may be earlier than before, and it is
+ *     forgotten once the clock is SURE or a quorum of boxes agrees. It vouches for nothing: other
+ *     boxes hear of it as of a clock that nothing confirms.
+ *  3. One box, or fewer than half of a quorum, moves it by at most CLOCK_LEAP_MS, and never when it
  * is SURE.
  *
  * One thread at a time; clock_env.h locks.
@@ -29,12 +34,15 @@ enum { CLOCK_PEERS = 64, CLOCK_QUORUM = 3 };
 #define CLOCK_FRESH_MS ((int64_t)24 * 3600 * 1000)
 #define CLOCK_LEAP_MS  ((int64_t)400 * 24 * 3600 * 1000)
 
-enum clock_quality { CLOCK_SURE, CLOCK_FROM_PEERS, CLOCK_FROM_SEEN, CLOCK_UNSURE };
-const char *clock_quality_name(enum clock_quality q); /* "sure", "peers", "seen", "unsure" */
+enum clock_quality { CLOCK_SURE, CLOCK_FROM_PEERS, CLOCK_FROM_SEEN, CLOCK_UNSURE, CLOCK_TOLD };
+/* "sure", "peers", "seen", "unsure", "told" */
+const char *clock_quality_name(enum clock_quality q);
 
 struct clock {
 	bool synced;
 	int64_t known, known_mono; /* the newest moment known, and when it was told */
+	int64_t told, told_mono;   /* likewise, by a person; 0: not */
+	bool told_now;		   /* in this run: nothing but the monotonic clock is between */
 	struct clock_peer {
 		struct pubkey key;
 		int64_t ahead; /* of what the monotonic clock says; what they said minus that */
@@ -47,12 +55,20 @@ struct clock {
 void clock_synced(struct clock *c, bool synced);
 /* This moment was: when the box last ran, an own entry. Only a later one counts. */
 void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
+/* A person says that it is this moment. false: it is before what is known, and not taken. */
+bool clock_told(struct clock *c, int64_t time_ms, int64_t mono);
+/* A person had said so before a restart: it is at least as late. 0: nobody had. */
+void clock_was_told(struct clock *c, int64_t time_ms, int64_t mono);
+void clock_forget_told(struct clock *c);
 /* An approved peer said its time. The one heard longest ago gives way. */
 void clock_heard(struct clock *c, const struct pubkey *key, int64_t said_ms, int64_t mono);
 
 /* Do enough peers say what time it is for their median to be known from now on? What fewer say is
  * believed and not known: else one could move it on by CLOCK_LEAP_MS again and again. */
 bool clock_agreed(const struct clock *c, int64_t mono);
+
+/* The newest moment known, and what passed since; 0: none. */
+int64_t clock_floor(const struct clock *c, int64_t mono);
 
 /* --- the guess, while the system's clock says `system` --- */
 int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,

@@ -32,7 +32,7 @@ static bool system_synced(void)
 	return state >= 0 && state != TIME_ERROR && !(t.status & STA_UNSYNC);
 }
 
-/* --- the file: known, quality, offset --- */
+/* --- the file: known, quality, offset; and, perhaps, what a person told --- */
 bool clock_file_read(const char *path, struct clock_state *ret, int64_t *ret_known)
 {
 	_cleanup_(buf_release) struct buf text = {0};
@@ -46,23 +46,42 @@ bool clock_file_read(const char *path, struct clock_state *ret, int64_t *ret_kno
 	if (!ok)
 		return false;
 	*ret = (struct clock_state){.quality = CLOCK_UNSURE, .offset_ms = offset};
-	for (int q = CLOCK_SURE; q <= CLOCK_UNSURE; q++)
+	for (int q = CLOCK_SURE; q <= CLOCK_TOLD; q++)
 		if (strcmp(quality, clock_quality_name((enum clock_quality)q)) == 0)
 			ret->quality = (enum clock_quality)q;
 	*ret_known = known;
 	return true;
 }
 
+static int64_t told_in_file(const char *path)
+{
+	_cleanup_(buf_release) struct buf text = {0};
+	struct error *e = file_read(path, 200, &text);
+	int64_t told = 0;
+
+	if (e || sscanf(buf_str(&text), "%*d %*s %*d %" SCNd64, &told) != 1)
+		told = 0;
+	error_free(e);
+	return told;
+}
+
 /* With the lock. A full disk: what was kept before stays. */
 static void keep(struct clock_env *c, int64_t now, int64_t mono)
 {
 	_cleanup_(buf_release) struct buf text = {0};
+	int64_t told = c->clock.told ? now : 0;
 
+	/* Nor may what a person said, who can mistype. */
+	if (told)
+		now = clock_floor(&c->clock, mono);
 	/* What nothing confirms may be a clock gone mad: it must not be known for ever after. */
 	if (c->quality == CLOCK_UNSURE && c->clock.known && now - c->clock.known > CLOCK_LEAP_MS)
 		now = c->clock.known;
-	buf_printf(&text, "%" PRId64 " %s %" PRId64 "\n", now, clock_quality_name(c->quality),
+	buf_printf(&text, "%" PRId64 " %s %" PRId64, now, clock_quality_name(c->quality),
 		   c->offset);
+	if (told)
+		buf_printf(&text, " %" PRId64, told);
+	buf_puts(&text, "\n");
 	error_free(file_write(c->path, buf_span(&text), 0600));
 	c->kept_mono = mono;
 }
@@ -82,8 +101,10 @@ static int64_t tell(struct clock_env *c)
 	c->last = now;
 	c->offset = now - system;
 	if (c->quality == CLOCK_SURE ||
-	    (c->quality == CLOCK_FROM_PEERS && clock_agreed(&c->clock, mono)))
+	    (c->quality == CLOCK_FROM_PEERS && clock_agreed(&c->clock, mono))) {
 		clock_seen(&c->clock, now, mono);
+		clock_forget_told(&c->clock);
+	}
 	if (c->quality != before || mono - c->kept_mono >= KEEP_EVERY_MS)
 		keep(c, now, mono);
 	return now;
@@ -125,6 +146,7 @@ struct clock_env *clock_env_new(const char *path, const struct env *under, bool 
 	pthread_mutex_init(&c->lock, NULL);
 	if (clock_file_read(path, &state, &known))
 		clock_seen(&c->clock, known, env_mono(under));
+	clock_was_told(&c->clock, told_in_file(path), env_mono(under));
 	c->kept_mono = env_mono(under) - KEEP_EVERY_MS;
 	return c;
 }
@@ -151,6 +173,21 @@ void clock_env_seen(struct clock_env *c, int64_t time_ms)
 	pthread_mutex_unlock(&c->lock);
 }
 
+bool clock_env_told(struct clock_env *c, int64_t time_ms)
+{
+	int64_t mono = env_mono(c->under);
+	bool taken;
+
+	pthread_mutex_lock(&c->lock);
+	taken = clock_told(&c->clock, time_ms, mono);
+	if (taken) {
+		c->last = 0;
+		keep(c, tell(c), mono);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return taken;
+}
+
 void clock_env_wrote(struct clock_env *c, int64_t time_ms)
 {
 	pthread_mutex_lock(&c->lock);
@@ -173,7 +210,7 @@ struct clock_state clock_env_state(struct clock_env *c)
 
 	pthread_mutex_lock(&c->lock);
 	tell(c);
-	s = (struct clock_state){c->quality, c->offset};
+	s = (struct clock_state){c->quality, c->offset, c->clock.told != 0};
 	pthread_mutex_unlock(&c->lock);
 	return s;
 }

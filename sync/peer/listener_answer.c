@@ -185,6 +185,12 @@ static void who_knocks(struct request *r, struct MHD_Connection *c, struct knock
 }
 
 /* NULL: it is approved now. */
+/* A person may mistype: nobody else shall take the time from it. */
+static enum hello_clock hello_clock_of(enum clock_quality q)
+{
+	return q == CLOCK_TOLD ? HELLO_CLOCK_UNSURE : (enum hello_clock)(q + 1);
+}
+
 static struct error *not_approved(struct request *r, struct MHD_Connection *c)
 {
 	struct successor successor;
@@ -409,8 +415,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .blobs = r->l->o.blobs,
 					 .keeps_blob = keeps_blob};
 	if (r->l->o.host->clock_quality)
-		r->so.clock = (enum hello_clock)(
-			r->l->o.host->clock_quality(r->l->o.host->ctx) + 1);
+		r->so.clock = hello_clock_of(r->l->o.host->clock_quality(r->l->o.host->ctx));
 	if (r->l->o.host->partial)
 		r->l->o.host->partial(r->l->o.host->ctx, &r->so.keep);
 	if ((r->route->body_limit || r->route->answer == answer_status) &&

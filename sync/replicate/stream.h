@@ -56,7 +56,8 @@ enum ability {
 	ABILITY_SINCE = 2   /* and FRAME_SINCE */
 };
 
-/* What vouches for a clock, said in FRAME_HELLO: as enum clock_quality plus one. */
+/* What vouches for a clock, said in FRAME_HELLO: as enum clock_quality plus one; a person's word
+ * (CLOCK_TOLD) is said as nothing. */
 enum hello_clock { HELLO_CLOCK_UNSAID, HELLO_CLOCK_SURE, HELLO_CLOCK_PEERS, HELLO_CLOCK_SEEN,
 		   HELLO_CLOCK_UNSURE };
 

@@ -28,6 +28,7 @@ static const char *const light[] = {
 	"/admin/reach",
 	"/admin/reach/:key",
 	"/admin/place",
+	"/admin/place/clock",
 	"/admin/recovery/keep",
 	"/admin/recovery/now",
 	"/admin/recovery/places",

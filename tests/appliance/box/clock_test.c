@@ -4,6 +4,8 @@
 #include "appliance/box/box.h"
 #include "appliance/box/clock.h"
 
+#define NOW INT64_C(1795000000000)
+
 static int64_t in_1970(void *ctx)
 {
 	(void)ctx;
@@ -73,12 +75,15 @@ static void what_is_remembered_is_not_overruled_by_an_entry(void **state)
 static void the_systems_clock_is_set_forward_and_only_by_what_is_known(void **state)
 {
 	(void)state;
-	assert_true(box_clock_due(CLOCK_FROM_PEERS, 3600000));
-	assert_true(box_clock_due(CLOCK_FROM_SEEN, 3600000));
-	assert_false(box_clock_due(CLOCK_FROM_SEEN, 30000));	 /* not worth it */
-	assert_false(box_clock_due(CLOCK_FROM_PEERS, -3600000)); /* never back */
-	assert_false(box_clock_due(CLOCK_SURE, 3600000));
-	assert_false(box_clock_due(CLOCK_UNSURE, 3600000));
+	assert_true(box_clock_due(CLOCK_FROM_PEERS, 3600000, NOW));
+	assert_true(box_clock_due(CLOCK_FROM_SEEN, 3600000, NOW));
+	assert_false(box_clock_due(CLOCK_FROM_SEEN, 30000, NOW));	 /* not worth it */
+	assert_false(box_clock_due(CLOCK_FROM_PEERS, -3600000, NOW)); /* never back */
+	assert_true(box_clock_due(CLOCK_TOLD, 3600000, NOW));
+	assert_false(box_clock_due(CLOCK_TOLD, 2 * CLOCK_LEAP_MS, NOW)); /* another year, mistyped */
+	assert_true(box_clock_due(CLOCK_TOLD, NOW, 5000));
+	assert_false(box_clock_due(CLOCK_SURE, 3600000, NOW));
+	assert_false(box_clock_due(CLOCK_UNSURE, 3600000, NOW));
 }
 
 int main(void)

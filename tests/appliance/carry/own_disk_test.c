@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* --- two disks on USB: the machine's own, and a stick ------------------------------------------ */
+/* --- two disks on USB: the machine's own, and a stick ------------------------------------------
+ */
 
 struct udev_device {
 	dev_t number;
@@ -94,7 +95,8 @@ const char *udev_device_get_property_value(struct udev_device *d, const char *na
 	return strcmp(name, "ID_PART_ENTRY_NAME") == 0 ? d->part : NULL;
 }
 
-/* --- what is mounted --------------------------------------------------------------------------- */
+/* --- what is mounted ---------------------------------------------------------------------------
+ */
 
 static size_t mounted(const char *below, const char *data, struct stick_place *out)
 {

@@ -17,6 +17,13 @@ struct box {
 	int listener;
 };
 
+/* The machine's own clock is not set by a test. */
+static bool synced(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
 static void *helper_thread(void *arg)
 {
 	struct box *b = arg;
@@ -39,7 +46,7 @@ static void make_folder(struct box *b, const char *name)
 static void open_box(struct box *b)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	static const struct helper_ops none;
+	static const struct helper_ops none = {.synced = synced};
 
 	memset(b, 0, sizeof(*b));
 	site_open(&b->s);
@@ -154,6 +161,58 @@ static void whose_device_asks_for_no_language_is_spoken_to_in_the_houses(void **
 	close_box(&b);
 }
 
+static bool not_synced(void)
+{
+	return false;
+}
+
+static void who_knows_the_time_tells_it_to_a_box_that_does_not(void **state)
+{
+	_cleanup_(freep) char *path = NULL;
+	struct clock_env *c;
+	struct test_env under;
+	struct reply r;
+	struct box b;
+
+	(void)state;
+	setenv("TZ", "Europe/Madrid", 1);
+	tzset();
+	open_box(&b);
+	site_sign_in(&b.s, VOL, "vol");
+	r = site_ask(&b.s, VOL, "/admin/place", NULL);
+	assert_null(strstr(buf_str(&r.body), "name=\"date\"")); /* the system's own is right */
+	reply_release(&r);
+	test_env_init(&under, 5000, 1); /* 1970 */
+	path = path_join(b.s.dir, "clock");
+	c = clock_env_new(path, &under.env, not_synced);
+	clock_env_seen(c, INT64_C(1784116800000)); /* 15 July 2026, 14:00 here */
+	b.s.app->clock = c;
+	r = site_ask(&b.s, VOL, "/admin/place", NULL);
+	assert_non_null(strstr(buf_str(&r.body), "name=\"date\""));
+	reply_release(&r);
+	for (const char *const *bad =
+		     (const char *const[]){"date=2026-02-31&time=10:00",
+					   "date=&time=", "date=2026-07-15&time=25:00",
+					   "date=2026-07-14&time=10:00",
+					   "date=1999-01-01&time=10:00", NULL};
+	     *bad; bad++) {
+		r = site_ask(&b.s, VOL, "/admin/place/clock", *bad);
+		assert_int_equal(r.status, 400);
+		reply_release(&r);
+	}
+	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
+	r = site_ask(&b.s, VOL, "/admin/place/clock", "date=2026-12-24&time=19:30");
+	assert_int_equal(r.status, 303);
+	reply_release(&r);
+	assert_int_equal(clock_env_state(c).quality, CLOCK_TOLD);
+	assert_in_range(env_now(clock_env_get(c)), INT64_C(1798137000000), INT64_C(1798137060000));
+	b.s.app->clock = NULL;
+	clock_env_free(c);
+	close_box(&b);
+	unsetenv("TZ");
+	tzset();
+}
+
 static void hours_are_those_of_the_place_in_winter_and_in_summer(void **state)
 {
 	(void)state;
@@ -173,6 +232,7 @@ int main(void)
 			a_box_of_which_nobody_has_said_where_it_stands_is_not_at_greenwich),
 		cmocka_unit_test(volunteers_say_where_it_stands),
 		cmocka_unit_test(whose_device_asks_for_no_language_is_spoken_to_in_the_houses),
+		cmocka_unit_test(who_knows_the_time_tells_it_to_a_box_that_does_not),
 		cmocka_unit_test(hours_are_those_of_the_place_in_winter_and_in_summer),
 	};
 

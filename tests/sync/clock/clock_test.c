@@ -96,6 +96,27 @@ static void what_was_heard_long_ago_does_not_count(void **state)
 	expect(&c, Y1970, CLOCK_FRESH_MS + 1, Y1970, CLOCK_UNSURE);
 }
 
+static void a_persons_word_moves_it_and_is_never_known(void **state)
+{
+	struct clock c = {0};
+
+	(void)state;
+	clock_seen(&c, NOW, 0);
+	assert_false(clock_told(&c, NOW - DAY, 0)); /* something was written after that */
+	expect(&c, Y1970, 0, NOW, CLOCK_FROM_SEEN);
+	assert_true(clock_told(&c, Y2106, 0)); /* mistyped … */
+	expect(&c, Y1970, 5, Y2106 + 5, CLOCK_TOLD);
+	assert_true(clock_told(&c, NOW + DAY, 5)); /* … and told again */
+	expect(&c, Y1970, 10, NOW + DAY + 5, CLOCK_TOLD);
+	expect(&c, Y2106, 10, NOW + DAY + 5, CLOCK_TOLD); /* against a clock gone mad, too */
+	assert_int_equal(clock_floor(&c, 10), NOW + 10);
+	for (int i = 0; i < CLOCK_QUORUM; i++)
+		hear(&c, i, NOW + 2 * DAY, 10);
+	expect(&c, Y1970, 10, NOW + 2 * DAY, CLOCK_FROM_PEERS);
+	clock_synced(&c, true);
+	expect(&c, NOW + 3 * DAY, 10, NOW + 3 * DAY, CLOCK_SURE);
+}
+
 /* --- around a clock moved by hand --- */
 static int64_t hand_now, hand_mono;
 static bool hand_synced;
@@ -182,6 +203,34 @@ static bool never_synced(void)
 	return false;
 }
 
+static void what_was_told_outlives_a_restart_and_can_be_told_again(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+	struct test_env under;
+	struct clock_env *c;
+
+	(void)state;
+	test_env_init(&under, Y1970, 1);
+	c = clock_env_new(path, &under.env, never_synced);
+	clock_env_wrote(c, NOW);
+	assert_true(clock_env_told(c, NOW + 900 * DAY));
+	assert_in_range(env_now(clock_env_get(c)), NOW + 900 * DAY, NOW + 901 * DAY);
+	clock_env_free(c);
+	/* It goes on from there, not sure, until somebody says it again. */
+	c = clock_env_new(path, &under.env, never_synced);
+	assert_in_range(env_now(clock_env_get(c)), NOW + 900 * DAY, NOW + 901 * DAY);
+	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
+	assert_true(clock_env_told(c, NOW + 2 * DAY));
+	assert_in_range(env_now(clock_env_get(c)), NOW + 2 * DAY, NOW + 3 * DAY);
+	assert_int_equal(clock_env_state(c).quality, CLOCK_TOLD);
+	assert_false(clock_env_told(c, NOW - DAY));
+	clock_env_free(c);
+	c = clock_env_new(path, &under.env, never_synced);
+	assert_in_range(env_now(clock_env_get(c)), NOW + 2 * DAY, NOW + 3 * DAY);
+	clock_env_free(c);
+}
+
 /* What a box wrote itself was: but not a date that its clock wrote when it had gone mad. */
 static void own_entries_are_seen_unless_they_are_from_nowhere(void **state)
 {
@@ -204,6 +253,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_entries_are_seen_unless_they_are_from_nowhere),
+		cmocka_unit_test(a_persons_word_moves_it_and_is_never_known),
+		cmocka_unit_test(what_was_told_outlives_a_restart_and_can_be_told_again),
 		cmocka_unit_test(a_synchronised_clock_is_moved_by_nobody),
 		cmocka_unit_test(a_clock_that_says_1970_goes_on_from_what_was_known),
 		cmocka_unit_test(the_median_of_peers_counts_and_a_liar_does_not),
