@@ -17,17 +17,29 @@ static bool bundle_is_there(const struct helper *h, const char *name)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
 }
 
-/* The updater is a service of its own: it works for minutes, and writes down what came of it. */
-enum fault act_update(const struct helper *h, const struct words *w, struct answer *a)
+static enum fault begin(const struct helper *h, const struct words *w, const char *request,
+			const char *service, struct answer *a)
 {
-	static const char *const argv[] = {"/usr/bin/systemctl", "--no-block", "start",
-					   "lliure-update.service", NULL};
+	const char *argv[] = {"/usr/bin/systemctl", "--no-block", "start", service, NULL};
 	enum fault f;
 
 	if (!bundle_is_there(h, w->v[1]))
 		return fault_about(a, FAULT_NO_FILE, w->v[1]);
-	f = put_file(h->run, "update-request", w->v[1], a);
+	f = put_file(h->run, request, w->v[1], a);
 	return f ? f : run_program(h, argv, RUN_S, a);
+}
+
+/* The updater is a service of its own: it works for minutes, and writes down what came of it. */
+enum fault act_update(const struct helper *h, const struct words *w, struct answer *a)
+{
+	return begin(h, w, "update-request", "lliure-update.service", a);
+}
+
+/* So is who looks at one first, as the daemon's own user and behind walls of its own: the bytes are
+ * anybody's. */
+enum fault act_look(const struct helper *h, const struct words *w, struct answer *a)
+{
+	return begin(h, w, "look-request", "lliure-look.service", a);
 }
 
 enum fault act_healthy(const struct helper *h, const struct words *w, struct answer *a)

@@ -12,7 +12,7 @@ verb_fn act_version, act_reboot, act_power_off, act_host_name, act_time_zone, ac
 /* --- act_stick.c --- */
 verb_fn act_mount, act_unmount;
 /* --- act_update.c --- */
-verb_fn act_update, act_healthy, act_newer_data, act_unwell;
+verb_fn act_update, act_look, act_healthy, act_newer_data, act_unwell;
 
 /* Run a program; a fault with its name when it does not end well. */
 enum fault run_program(const struct helper *h, const char *const *argv, int seconds,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "firmware/update/update_priv.h"
 #include "firmware/helper/helper.h"
+#include "firmware/update/history.h"
 #include <jansson.h>
 
 enum {
@@ -112,13 +113,16 @@ static void look_here(const struct updater *u, struct update_here *ret)
 void update_note(const struct updater *u, struct outcome *o, enum update_stage stage,
 		 enum update_why why)
 {
-	_cleanup_(freep) char *path = path_join(u->state, "update");
+	_cleanup_(freep) char *path = path_join(u->state, "update"),
+			      *history = path_join(u->state, UPDATE_HISTORY);
 
 	o->stage = stage;
 	o->why = why;
 	o->when_ms = u->now_ms(u->ctx);
 	/* A page that shows an old outcome is no reason to leave the box without the update. */
 	error_free(update_outcome_write(path, o));
+	if (stage == UPDATE_DONE || stage >= UPDATE_REFUSED)
+		error_free(update_history_add(history, o));
 }
 
 typedef int run_fn(void *ctx, const char *const *argv, int seconds, struct buf *out);
@@ -161,9 +165,9 @@ static enum update_why check(struct updater *u, const char *conf, const char *fi
 }
 
 /* One request, once: what was asked before a power cut is not done by itself after it. */
-static bool take_request(const struct updater *u, char file[UPDATE_FILE])
+static bool take_request(const struct updater *u, const char *name, char file[UPDATE_FILE])
 {
-	_cleanup_(freep) char *path = path_join(u->tmp, "update-request");
+	_cleanup_(freep) char *path = path_join(u->tmp, name);
 	_cleanup_(buf_release) struct buf b = {0};
 	struct error *e = file_read(path, UPDATE_FILE - 1, &b);
 	bool ok = !e && arg_check(&(struct arg_spec){.kind = ARG_BUNDLE}, buf_str(&b));
@@ -241,6 +245,29 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 	return update_restart(u);
 }
 
+/* Nothing is installed, and nothing of it decides what may be: who looks is the daemon's own user. */
+int update_look(struct updater *u)
+{
+	_cleanup_(freep) char *file = NULL, *path = path_join(u->updates, UPDATE_LOOKED);
+	_cleanup_(buf_release) struct buf conf = {0};
+	struct outcome o = {.stage = UPDATE_NONE};
+	struct error *e;
+	bool failed;
+
+	if (!take_request(u, "look-request", o.file))
+		return 2;
+	file = path_join(u->updates, o.file);
+	buf_printf(&conf, "--conf=%s", u->conf);
+	update_running(u, o.before);
+	o.why = check(u, buf_str(&conf), file, &o);
+	o.stage = o.why == WHY_NOTHING ? UPDATE_DONE : UPDATE_REFUSED;
+	o.when_ms = u->now_ms(u->ctx);
+	e = update_outcome_write(path, &o);
+	failed = e != NULL;
+	error_free(e);
+	return failed;
+}
+
 int update_install(struct updater *u)
 {
 	_cleanup_(buf_release) struct buf conf = {0};
@@ -248,7 +275,7 @@ int update_install(struct updater *u)
 	struct outcome o = {.stage = UPDATE_NONE};
 	enum update_why why;
 
-	if (!take_request(u, o.file))
+	if (!take_request(u, "update-request", o.file))
 		return 2;
 	file = path_join(u->updates, o.file);
 	buf_printf(&conf, "--conf=%s", u->conf);

@@ -8,6 +8,7 @@ static const struct {
 	int (*fn)(struct updater *u);
 } verbs_here[] = {
 	{"install", update_install},
+	{"look", update_look},
 	{"healthy", update_healthy},
 	{"newer-data", update_newer_data},
 	{"judge", update_judge},
@@ -30,6 +31,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(verbs_here); i++)
 		if (strcmp(argv[1], verbs_here[i].name) == 0)
 			return verbs_here[i].fn(&u);
-	fprintf(stderr, "usage: lliure-update install|healthy|newer-data|judge|damaged|crashed\n");
+	fprintf(stderr, "usage: lliure-update install|look|healthy|newer-data|judge|damaged|crashed\n");
 	return 2;
 }

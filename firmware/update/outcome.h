@@ -101,6 +101,8 @@ void update_outcome_parse(struct span text, struct outcome *ret);
 /* Of what an installer printed, the line that says why it gave up: the last that speaks of an
  * error, else the last one. Foreign text: what is no letter of ASCII becomes a space. Pure. */
 void update_said(struct span printed, char out[UPDATE_SAID]);
+/* What was found by only looking at a bundle: a file like it, below the folder of bundles. */
+#define UPDATE_LOOKED "looked"
 /* Zero-terminated; returns its length. */
 size_t update_outcome_format(const struct outcome *o, char out[OUTCOME_MAX]);
 /* ERR_IO. A file that is not there is UPDATE_NONE. */

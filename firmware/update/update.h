@@ -6,6 +6,9 @@
  * outcome is written down for the volunteers' page (outcome.h).
  *
  *   install   the bundle named in RUN/update-request; restarts the machine when it was written
+ *   look      at the bundle named in RUN/look-request, without installing it: what was found stands in
+ *             UPDATES/looked, as an outcome. As the daemon's own user, for what peers passed on is
+ *             anybody's bytes
  *   healthy   the daemon says that all its checks held: this system stays; a new one whose try was
  *             cut off is tried again
  *   newer-data  the stored data were brought to a newer format, which the other system can't read: it
@@ -54,6 +57,7 @@ enum update_why bundle_judge(const struct bundle_info *b, const struct update_he
 
 /* Each returns the program's exit status. */
 int update_install(struct updater *u);
+int update_look(struct updater *u);
 int update_healthy(struct updater *u);
 int update_newer_data(struct updater *u);
 int update_judge(struct updater *u);

@@ -387,6 +387,10 @@ static void an_update_is_a_file_of_one_folder(void **state)
 	expect(m, "update lliure-2.raucb", FAULT_NONE,
 	       "run /usr/bin/systemctl --no-block start lliure-update.service\n");
 	assert_string_equal(said_file(m->run, "update-request", text), "lliure-2.raucb");
+	expect(m, "look lliure-2.raucb", FAULT_NONE,
+	       "run /usr/bin/systemctl --no-block start lliure-look.service\n");
+	assert_string_equal(said_file(m->run, "look-request", text), "lliure-2.raucb");
+	expect(m, "look other.raucb", FAULT_NO_FILE, "");
 	expect(m, "update other.raucb", FAULT_NO_FILE, "");
 	expect(m, "update link.raucb", FAULT_NO_FILE, "");
 	expect(m, "healthy", FAULT_NONE, "run /usr/bin/lliure-update healthy\n");
@@ -635,6 +639,11 @@ static const struct {
 	{"update", "pipe.raucb"},
 	{"update", "empty.raucb"},
 	{"update", "-x.raucb"},
+	{"look", "../box/key.raucb"},
+	{"look", "/etc/shadow.raucb"},
+	{"look", "link.raucb"},
+	{"look", "pipe.raucb"},
+	{"look", "--no-verify.raucb"},
 	{"healthy", "B"},
 	{"healthy", "--force"},
 	{"newer-data", "9"},
@@ -691,6 +700,7 @@ static void each_verb_has_attacks_of_its_own_and_none_does_anything(void **state
 	assert_false(there(m->state, "hostname"));
 	assert_false(there(m->state, "localtime"));
 	assert_false(there(m->run, "update-request"));
+	assert_false(there(m->run, "look-request"));
 	assert_false(there(m->run, "unwell"));
 }
 

@@ -3,6 +3,7 @@
  * played RAUC, boot state and systemd for what follows. */
 #include "tests/lib/test.h"
 #include "firmware/helper/helper.h"
+#include "firmware/update/history.h"
 #include "firmware/update/update.h"
 #include "sync/base/file.h"
 #include <sys/stat.h>
@@ -406,6 +407,105 @@ static void an_install_that_was_cut_off_says_so(void **state)
 	expect_outcome(b, UPDATE_FAILED, WHY_CUT_OFF);
 }
 
+/* --- looking -----------------------------------------------------------------------------------
+ */
+
+static void expect_looked(struct box *b, enum update_why why, const char *version)
+{
+	_cleanup_(freep) char *path = path_join(b->updates, UPDATE_LOOKED);
+	struct outcome o = {.stage = UPDATE_NONE};
+
+	b->did[0] = 0;
+	put(b->tmp, "look-request", "new.raucb");
+	assert_int_equal(update_look(&b->u), 0);
+	assert_null(strstr(b->did, " install "));
+	assert_null(strstr(b->did, "reboot"));
+	assert_ok(update_outcome_read(path, &o));
+	assert_int_equal(o.stage, why == WHY_NOTHING ? UPDATE_DONE : UPDATE_REFUSED);
+	assert_string_equal(update_why_name(o.why), update_why_name(why));
+	assert_string_equal(o.version, version);
+	assert_string_equal(o.file, "new.raucb");
+	assert_true(there(b->updates, "new.raucb"));
+	assert_false(there(b->state, "update")); /* nothing was asked to be installed */
+}
+
+static void a_bundle_is_looked_at_without_being_installed(void **state)
+{
+	struct box *b = *state;
+
+	expect_looked(b, WHY_NOTHING, "2026.11.25");
+	b->info = "{\"compatible\":\"lliure-arm64\",\"version\":\"2026.11.25\"}";
+	expect_looked(b, WHY_MACHINE, "2026.11.25");
+	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.20\"}";
+	expect_looked(b, WHY_OLDER, "2026.11.20");
+	b->info_status = 1;
+	expect_looked(b, WHY_STRANGER, "");
+	b->bare_status = 1;
+	expect_looked(b, WHY_DAMAGED, "");
+	/* A file that the folder does not have the name of. */
+	put(b->tmp, "look-request", "../new.raucb");
+	assert_int_equal(update_look(&b->u), 2);
+}
+
+/* --- the history -------------------------------------------------------------------------------
+ */
+
+static size_t history_of(struct box *b, struct outcome *out)
+{
+	_cleanup_(freep) char *path = path_join(b->state, UPDATE_HISTORY);
+
+	return update_history_read(path, out, HISTORY_MOST);
+}
+
+static void earlier_outcomes_are_kept_the_newest_first(void **state)
+{
+	struct box *b = *state;
+	struct outcome all[HISTORY_MOST];
+
+	assert_int_equal(history_of(b, all), 0);
+	assert_int_equal(install(b, "new.raucb"), 0);
+	assert_int_equal(history_of(b, all), 0); /* nothing has ended */
+	put(b->dir, "os-release", "VERSION_ID=2026.11.25\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	assert_int_equal(history_of(b, all), 1);
+	assert_int_equal(all[0].stage, UPDATE_DONE);
+	assert_string_equal(all[0].before, "2026.11.20");
+	assert_string_equal(all[0].version, "2026.11.25");
+	/* The next start adds nothing. */
+	assert_int_equal(update_healthy(&b->u), 0);
+	assert_int_equal(history_of(b, all), 1);
+	put(b->updates, "new.raucb", "bundle");
+	assert_int_equal(install(b, "new.raucb"), 1); /* the same again: refused */
+	assert_int_equal(history_of(b, all), 2);
+	assert_int_equal(all[0].why, WHY_OLDER);
+	assert_int_equal(all[1].stage, UPDATE_DONE);
+	for (size_t i = 0; i < HISTORY_MOST + 5; i++)
+		assert_int_equal(install(b, "new.raucb"), 1);
+	assert_int_equal(history_of(b, all), HISTORY_MOST);
+	for (size_t i = 0; i < HISTORY_MOST; i++)
+		assert_int_equal(all[i].why, WHY_OLDER);
+}
+
+static void a_history_that_is_rubbish_is_none(void **state)
+{
+	static const char *const rubbish[] = {
+		"",	      "\n\n\n\n", "stage=installing\n\nstage=none\n", "\xff\xfe\n\n=\n\n==",
+		"stage=done", "stage=done\n\n\n\nwhy=page\nstage=refused\n\n"};
+	static const size_t want[] = {0, 0, 0, 0, 1, 2};
+	struct box *b = *state;
+	struct outcome all[HISTORY_MOST];
+
+	for (size_t i = 0; i < ARRAY_LEN(rubbish); i++) {
+		put(b->state, UPDATE_HISTORY, rubbish[i]);
+		assert_int_equal(history_of(b, all), want[i]);
+	}
+	/* And one that is is written over it. */
+	put(b->state, UPDATE_HISTORY, rubbish[3]);
+	put(b->state, "update", "stage=installing\nfile=new.raucb\nversion=2026.11.25\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	assert_int_equal(history_of(b, all), 1);
+}
+
 /* --- files and versions ------------------------------------------------------------------------
  */
 
@@ -610,6 +710,9 @@ int main(void)
 		CASE(a_former_system_that_cant_read_the_data_does_not_come_back),
 		CASE(newer_data_commit_the_system_that_made_them),
 		CASE(an_install_that_was_cut_off_says_so),
+		CASE(a_bundle_is_looked_at_without_being_installed),
+		CASE(earlier_outcomes_are_kept_the_newest_first),
+		CASE(a_history_that_is_rubbish_is_none),
 		CASE(an_outcome_is_read_as_it_was_written),
 		CASE(versions_are_ordered_by_their_numbers),
 		CASE(hostile_bundles_are_refused_by_rauc_and_us),
