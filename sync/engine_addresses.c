@@ -214,9 +214,10 @@ bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf
 {
 	struct sync *s = ctx;
 	int64_t now = env_mono(s->o.env);
+	const struct sync_host *host = &s->o.host;
+	bool due, system = host->tells_system && host->tells_system(host->ctx, reader);
 	struct stream_writer w;
 	struct reach *to;
-	bool due;
 
 	pthread_mutex_lock(&s->lock);
 	to = engine_peer(s, reader) ? reach_of(s, reader, true) : NULL;
@@ -230,6 +231,8 @@ bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf
 			if (may_tell(s, &s->reaches[i], reader) &&
 			    out->n + s->reaches[i].said.n < LIMIT_STATUS - STATEMENT_ROOM)
 				stream_put_addresses(&w, buf_span(&s->reaches[i].said));
+		if (system)
+			engine_tell_system(s, &w);
 		stream_put_end(&w);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -339,10 +342,11 @@ static void told_one(struct sync *s, const struct pubkey *by, struct span body, 
 struct error *engine_told(void *ctx, const struct pubkey *by, struct span stream, bool loopback)
 {
 	_cleanup_(stream_reader_freep) struct stream_reader *r =
-		stream_reader_new(FRAME_BIT(FRAME_ADDRESSES));
+		stream_reader_new(FRAME_BIT(FRAME_ADDRESSES) | FRAME_BIT(FRAME_SYSTEM));
 	_cleanup_(buf_release) struct buf keys = {0};
 	const struct frame *f;
 	struct pubkey key;
+	bool system = false;
 
 	stream_feed(r, stream);
 	for (;;) {
@@ -352,6 +356,10 @@ struct error *engine_told(void *ctx, const struct pubkey *by, struct span stream
 		if (f->type == FRAME_ADDRESSES && would_be_news(ctx, f->addresses, &key) &&
 		    !looked_at(&keys, &key))
 			told_one(ctx, by, f->addresses, loopback);
+		if (f->type == FRAME_SYSTEM && !system) {
+			engine_told_system(ctx, by, f->system);
+			system = true; /* one each time: it costs a signature and a commit */
+		}
 	}
 }
 

@@ -139,6 +139,9 @@ struct sync {
 	size_t n_reaches;
 	uint64_t said_generation; /* rises with each statement that is new here */
 	bool say_anew;		  /* our own statement may have changed */
+	struct buf system;	  /* what we say of our system; empty: nothing */
+	struct client *fetching;  /* an update; NULL: none is being fetched */
+	bool fetch_stop;	  /* … and no more is wanted */
 	struct uplink uplink;
 	int64_t uplink_from; /* when it is looked at again */
 	struct heard heard[NEWS];
@@ -245,6 +248,12 @@ void engine_tried(struct sync *s, const struct pubkey *key, const char *address,
 void engine_free_addresses(struct sync *s);
 /* Its row; NULL: there is none. With the lock. */
 struct reach *engine_reach(struct sync *s, const struct pubkey *key);
+
+/* --- engine_update.c: the system and its updates --- */
+/* What we say of it, when there is anything. With the lock. */
+void engine_tell_system(struct sync *s, struct stream_writer *w);
+/* A frame of it came from this peer. */
+void engine_told_system(struct sync *s, const struct pubkey *by, struct span body);
 
 /* --- engine_uplink.c: budget and hours --- */
 struct error *engine_load_uplink(struct sync *s) MUST; /* with local_lock */

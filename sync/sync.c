@@ -344,6 +344,9 @@ void sync_stopping(struct sync *s)
 			exchange_cancel(s->workers[i].running);
 	if (s->pair_client)
 		client_cancel(s->pair_client);
+	s->fetch_stop = true;
+	if (s->fetching)
+		client_cancel(s->fetching);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -387,6 +390,7 @@ void sync_stop(struct sync *s)
 	pthread_mutex_destroy(&s->local_lock);
 	free(s->peers);
 	engine_free_addresses(s);
+	buf_release(&s->system);
 	free(s->listen);
 	free(s->log_path);
 	free(s->local_path);

@@ -35,6 +35,7 @@
 #include "sync/peer/uplink.h"
 #include "sync/peer/peer.h"
 #include "sync/peer/successor.h"
+#include "sync/peer/system.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/held.h"
 #include "sync/replicate/session.h"
@@ -93,6 +94,25 @@ struct error *sync_keep_get(const struct sync_keep *at, int fd) MUST;
  * over one connection. ERR_VERSION: it can't. */
 struct error *sync_held(const struct sync_keep *at, struct span question,
 			struct buf *answer) MUST;
+/* --- the system that runs, and its updates: sync/peer/system.h ---
+ * What we say of our own to peers that host.tells_system names: told soon when it is not what was said
+ * before. Key and time are ours. NULL: nothing is said any more. */
+void sync_system_is(struct sync *s, const struct system_said *said);
+/* Fetch a peer's update into a store of the caller's: what came stays there when it breaks off, and is gone
+ * on with. Waits for its end; one at a time. It is charged to the peer as any file. ERR_BUSY: the line is
+ * counted and closed for now; ERR_LIMIT: it is over the peer's quota, or longer than it said; ERR_CORRUPT:
+ * it was another file (the peer's conduct says so); ERR_NOT_FOUND: it has none; ERR_STOPPED. */
+struct sync_fetch {
+	struct pubkey peer;
+	const char *address; /* "ADDR:PORT" */
+	struct hash blob;
+	uint64_t size;
+	struct blob_store *store;
+};
+struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f) MUST;
+void sync_fetch_cancel(struct sync *s); /* any thread */
+/* A peer did that, as the layer above found out. */
+void sync_misdeed(struct sync *s, const struct pubkey *peer, enum misdeed what, const char *words);
 /* Check, in the calling thread, every author's signature that was not checked yet: what an engine
  * does behind what arrives. For boxes that nothing serves, such as a backup that is tried out. */
 struct error *sync_audit(const struct sync_options *o) MUST;

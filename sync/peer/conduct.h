@@ -25,6 +25,8 @@
 	X(MISDEED_LOGS, "many-logs", 2,                                                            \
 	  N_("It brought more communities or more boxes' logs than one box may."))                 \
 	X(MISDEED_BLOB, "file", 2, N_("It gave a file that is not the one that was asked for."))   \
+	X(MISDEED_UPDATE, "update", 2,                                                             \
+	  N_("It offered an update of the system that is none, or not one for this box."))         \
 	X(MISDEED_REPLAY, "replay", 1, N_("It keeps sending what is here already."))               \
 	X(MISDEED_CLAIM, "other-key", 0,                                                           \
 	  N_("Something else than this box answers where it was. Addresses can change hands."))    \

@@ -6,6 +6,7 @@
 #include "sync/db/db.h"
 #include "sync/log/log.h"
 #include "sync/peer/successor.h"
+#include "sync/peer/system.h"
 #include "sync/replicate/keep.h"
 #include "sync/peer/peer.h"
 
@@ -52,6 +53,16 @@ struct sync_host {
 	bool (*gives_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
 	/* And do we keep it ourselves, so that the peer may count on it? NULL: no. */
 	bool (*keeps_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
+	/* May this approved peer be told which system we run, and have the update that we pass on? NULL:
+	 * nobody may. */
+	bool (*tells_system)(void *ctx, const struct pubkey *peer);
+	/* A peer says which system it runs (signed by its key; `body` is the statement as it came). May
+	 * write. NULL: nobody asks. */
+	void (*heard_system)(void *ctx, const struct system_said *s, struct span body);
+	/* An open file of the update that we pass on, for the caller, when this is its hash and the peer
+	 * may have it. false: there is none. NULL: never any. */
+	bool (*gives_update)(void *ctx, const struct pubkey *peer, const struct hash *blob,
+			     int *ret_fd, uint64_t *ret_size);
 	/* There is a second box with our key. Called for each sign, also again; may write. `where`:
 	 * an address or a peer's name, may be "". NULL: nobody is told. */
 	void (*twin)(void *ctx, enum twin_sign sign, const char *where);

@@ -72,6 +72,7 @@ static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection
 					const char *arg);
 static enum MHD_Result answer_held(struct request *r, struct MHD_Connection *c, const char *arg);
 static enum MHD_Result answer_pair(struct request *r, struct MHD_Connection *c, const char *arg);
+static enum MHD_Result answer_update(struct request *r, struct MHD_Connection *c, const char *arg);
 
 static const struct route routes[] = {
 	{"GET", SYNC_PATH_STATUS, false, 0, 0, false, answer_status},
@@ -82,6 +83,7 @@ static const struct route routes[] = {
 	{"POST", SYNC_PATH_RECEIPT, false, RECEIPT_BODY, 0, true, answer_receipt},
 	{"POST", SYNC_PATH_PAIR, false, PAIR_BODY, 0, true, answer_pair},
 	{"POST", SYNC_PATH_HELD, false, HELD_BODY, 0, true, answer_held},
+	{"GET", SYNC_PATH_UPDATE, true, 0, 0, false, answer_update},
 	{"GET", SYNC_PATH_KEEP, false, 0, 0, false, answer_kept},
 	{"PUT", SYNC_PATH_KEEP, false, LIMIT_KEPT, 0, false, answer_keep},
 };
@@ -664,6 +666,20 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 					ID_SHORT(&hash)));
 	err = blob_fd(r->l->o.blobs, &hash, &r->fd, &size);
 	return err ? refuse(r, c, err) : send_blob(r, c, size);
+}
+
+/* The update of the system that we pass on. */
+static enum MHD_Result answer_update(struct request *r, struct MHD_Connection *c, const char *arg)
+{
+	const struct sync_host *host = r->l->o.host;
+	struct hash hash;
+	uint64_t size;
+
+	if (!id_parse(arg, hash.b) || !host->gives_update ||
+	    !host->gives_update(host->ctx, &r->peer, &hash, &r->fd, &size))
+		return refuse(r, c,
+			      error_new(ERR_NOT_FOUND, N_("This box passes no such update on.")));
+	return send_blob(r, c, size);
 }
 
 /* What both did, signed by both. */

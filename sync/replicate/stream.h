@@ -36,6 +36,7 @@ enum frame_type {
 	FRAME_PAIR = 19,    /* of the number that people compare: sync/peer/pair.h */
 	FRAME_SINCE = 20,   /* heads of one space, said by a state that both have agreed on: past.h */
 	FRAME_PIECES = 22,  /* pieces of blobs, of which a proof is wanted or not given (held.h) */
+	FRAME_SYSTEM = 21,  /* which system a box runs: sync/peer/system.h */
 	FRAME_CLAIM = 16,   /* who wrote a bundle, and that its heads are what the writer holds */
 };
 /* For stream_expect: which types a reader hands out; others are an error. */
@@ -191,6 +192,7 @@ struct frame {
 		} receipt;
 		struct span addresses; /* the whole body, borrowed */
 		struct span pair;      /* likewise */
+		struct span system;    /* likewise */
 		uint64_t end_frames;
 		struct stream_claim claim;
 		struct hash proof;
@@ -252,6 +254,7 @@ void stream_put_pieces(struct stream_writer *w, const struct blob_piece *rows,
 		       size_t n); /* n <= LIMIT_PIECES */
 void stream_put_addresses(struct stream_writer *w, struct span body);
 void stream_put_pair(struct stream_writer *w, struct span body);
+void stream_put_system(struct stream_writer *w, struct span body);
 void stream_put_end(struct stream_writer *w);
 
 /* Entries of one log, in a frame that is open between begin and end. `add` takes the next sequence

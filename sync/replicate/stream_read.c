@@ -319,6 +319,12 @@ static struct error *read_pair(struct stream_reader *r, struct reader *b)
 	return NULL;
 }
 
+static struct error *read_system(struct stream_reader *r, struct reader *b)
+{
+	r->frame.system = reader_bytes(b, b->rest.n);
+	return NULL;
+}
+
 static struct error *read_result(struct stream_reader *r, struct reader *b)
 {
 	r->frame.result.added = reader_u64(b);
@@ -488,6 +494,7 @@ static struct error *(*const bodies[])(struct stream_reader *, struct reader *) 
 	[FRAME_PIECES] = read_pieces,
 	[FRAME_COUNTS] = read_counts,	[FRAME_SINCE] = read_since,
 	[FRAME_ADDRESSES] = read_addresses, [FRAME_PAIR] = read_pair,
+	[FRAME_SYSTEM] = read_system,
 	[FRAME_RECEIPT] = read_receipt,
 };
 

@@ -240,6 +240,13 @@ void stream_put_pair(struct stream_writer *w, struct span body)
 	frame_close(w);
 }
 
+void stream_put_system(struct stream_writer *w, struct span body)
+{
+	frame_open(w, FRAME_SYSTEM);
+	buf_add_span(w->out, body);
+	frame_close(w);
+}
+
 void stream_put_result(struct stream_writer *w, uint64_t added, uint64_t filled, uint64_t known)
 {
 	frame_open(w, FRAME_RESULT);

@@ -79,12 +79,7 @@ lliure-update 25
 lliure-judge 18
 lliure-crashed 18
 lliure-damaged 18
-lliure-firstboot 35
-lliure-update 38
 lliure-look 14
-lliure-judge 34
-lliure-crashed 34
-lliure-damaged 34
 lliure-button 17
 lliure-network 15
 lliure-forward 20

@@ -201,6 +201,8 @@ static json_t *frame_body(const struct frame *f)
 		return json_pack("{so}", "statement", hex(f->addresses.p, f->addresses.n));
 	case FRAME_PAIR:
 		return json_pack("{so}", "word", hex(f->pair.p, f->pair.n));
+	case FRAME_SYSTEM:
+		return json_pack("{so}", "statement", hex(f->system.p, f->system.n));
 	case FRAME_RECEIPT:
 		return json_pack("{so, so}", "signature", hex(f->receipt.sig.b, 64), "receipt",
 				 hex(f->receipt.bytes.p, f->receipt.bytes.n));

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Which system boxes run, and fetching an update that a peer passes on. PROTOCOL.md section 20. */
+#include "sync/engine_priv.h"
+
+enum { LOOK_EVERY = 1 << 20, DRIBBLE = 1 << 16 };
+
+/* --- what is said --- */
+static bool says_more(struct sync *s, const struct system_said *now)
+{
+	struct system_said was = {.size = 0}, is = *now;
+	struct error *err = s->system.n ? system_read(buf_span(&s->system), &was) : NULL;
+
+	error_free(err);
+	is.key = was.key;
+	is.when_ms = was.when_ms;
+	return memcmp(&is, &was, sizeof(is)) != 0;
+}
+
+/* What is not sent is empty, and what lies behind the texts, too: so that they can be compared. */
+static struct system_said as_it_is_read(const struct system_said *said)
+{
+	struct system_said own = {.since_ms = said->since_ms};
+
+	snprintf(own.machine, sizeof(own.machine), "%s", said->machine);
+	snprintf(own.version, sizeof(own.version), "%s", said->version);
+	snprintf(own.back, sizeof(own.back), "%s", said->back);
+	snprintf(own.offer, sizeof(own.offer), "%s", said->offer);
+	if (*own.back) {
+		snprintf(own.why, sizeof(own.why), "%s", said->why);
+		own.back_ms = said->back_ms;
+	}
+	if (*own.offer) {
+		own.blob = said->blob;
+		own.size = said->size;
+	}
+	return own;
+}
+
+void sync_system_is(struct sync *s, const struct system_said *said)
+{
+	struct system_said own = {.size = 0};
+
+	if (said)
+		own = as_it_is_read(said);
+	pthread_mutex_lock(&s->lock);
+	if (said ? says_more(s, &own) : s->system.n > 0) {
+		buf_clear(&s->system);
+		own.when_ms = env_now(s->o.env);
+		if (said)
+			system_make(s->o.self, &own, &s->system);
+		s->said_generation++;
+		for (size_t i = 0; i < s->n_peers; i++)
+			schedule_anew(s->schedule, &s->peers[i].key, env_mono(s->o.env));
+		pthread_cond_broadcast(&s->moved);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void engine_tell_system(struct sync *s, struct stream_writer *w)
+{
+	if (s->system.n)
+		stream_put_system(w, buf_span(&s->system));
+}
+
+void engine_told_system(struct sync *s, const struct pubkey *by, struct span body)
+{
+	const struct sync_host *host = &s->o.host;
+	struct system_said said;
+	struct error *err;
+
+	if (!host->heard_system)
+		return;
+	err = system_read(body, &said);
+	if (!err && pubkey_eq(&said.key, by))
+		host->heard_system(host->ctx, &said, body);
+	else if (!error_is(err, ERR_VERSION))
+		engine_misdeed(s, by,
+			       error_is(err, ERR_MALFORMED) ? MISDEED_RUBBISH : MISDEED_FORGED,
+			       err ? error_stored(err) : "");
+	error_free(err);
+}
+
+/* --- fetching --- */
+struct fetch {
+	struct sync *s;
+	const struct sync_fetch *f;
+	struct client *client;
+	struct blob_writer *w;
+	uint64_t have, skip, since_look;
+};
+
+static struct error *stopped(void)
+{
+	return error_new(ERR_STOPPED, N_("Fetching the update was stopped."));
+}
+
+/* Both are as for any exchange: the volunteers' hours and budget, and what one peer may bring. */
+static struct error *may_go_on(struct fetch *k)
+{
+	ENSURE(!engine_closed(k->s, &k->f->peer),
+	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. The "
+				      "update is fetched on when it is open.")));
+	ENSURE(ledger_left(k->s->ledger, &k->f->peer, LEDGER_BYTES) > 0 &&
+		       ledger_left(k->s->ledger, &k->f->peer, LEDGER_IN) > 0,
+	       error_new(ERR_BUSY, N_("The other box has brought as much as it may for now. The "
+				      "update is fetched on tomorrow.")));
+	return NULL;
+}
+
+static struct error *take(struct fetch *k, struct span bytes)
+{
+	size_t cut = k->skip < bytes.n ? (size_t)k->skip : bytes.n;
+
+	k->skip -= cut;
+	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_BYTES, bytes.n - cut);
+	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_IN, bytes.n);
+	TRY(blob_write(k->w, span_of(bytes.p + cut, bytes.n - cut)));
+	k->since_look += bytes.n;
+	if (k->since_look < LOOK_EVERY)
+		return NULL;
+	k->since_look = 0;
+	return may_go_on(k);
+}
+
+static struct error *receive(struct fetch *k, int *ret_status)
+{
+	_cleanup_(buf_release) struct buf bytes = {0};
+	char path[128];
+	bool first = true;
+
+	client_expect(k->client, k->f->size + DRIBBLE);
+	snprintf(path, sizeof(path), SYNC_PATH_UPDATE "%s", ID(&k->f->blob));
+	TRY(client_request(k->client, "GET", path, false, k->have));
+	while (client_receive(k->client, true, &bytes)) {
+		if (first && client_status(k->client) == 200)
+			k->skip = k->have; /* it began at the beginning all the same */
+		first = false;
+		TRY(take(k, buf_span(&bytes)));
+	}
+	return client_result(k->client, ret_status);
+}
+
+static struct error *longer_than_said(void)
+{
+	return error_new(ERR_LIMIT, N_("The update is longer than the other box said."));
+}
+
+/* What it is in the end; the writer is consumed where it is of no more use. */
+static struct error *settle(struct fetch *k, struct error *take_err, int status)
+{
+	struct hash got;
+
+	if (error_is(take_err, ERR_LIMIT)) { /* no more than that is kept of it */
+		error_free(take_err);
+		error_free(blob_writer_finish(STEAL(k->w), &got, NULL));
+		return longer_than_said();
+	}
+	TRY(take_err);
+	ENSURE(status == 200 || status == 206 || status == 416,
+	       status == 503 || status == 429
+		       ? error_new(ERR_BUSY, N_("The other box is busy, or its line is closed. "
+						"The update is fetched on later."))
+		       : error_new(ERR_NOT_FOUND,
+				   N_("The other box passes this update on no more.")));
+	return blob_writer_finish(STEAL(k->w), &got, NULL);
+}
+
+static bool begin(struct sync *s, struct client *c)
+{
+	bool may;
+
+	pthread_mutex_lock(&s->lock);
+	may = !s->stop && !s->fetch_stop && !s->fetching;
+	if (may)
+		s->fetching = c;
+	pthread_mutex_unlock(&s->lock);
+	return may;
+}
+
+static void end(struct sync *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->fetching = NULL;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
+{
+	struct sync *s = k->s;
+	bool near;
+
+	pthread_mutex_lock(&s->lock);
+	near = schedule_is_near(s->schedule, &k->f->peer);
+	memcpy(proxy, s->uplink.proxy, UPLINK_PROXY);
+	pthread_mutex_unlock(&s->lock);
+	return client_new(&(struct client_options){.tls = s->tls,
+						   .env = s->o.env,
+						   .peer = k->f->peer,
+						   .address = k->f->address,
+						   .proxy = near ? NULL : proxy,
+						   .name = s->name},
+			  &k->client);
+}
+
+struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
+{
+	struct fetch k = {.s = s, .f = f};
+	char proxy[UPLINK_PROXY];
+	struct error *err;
+	int status = 0;
+
+	if (blob_has(f->store, &f->blob, NULL))
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	s->fetch_stop = s->stop;
+	pthread_mutex_unlock(&s->lock);
+	TRY(may_go_on(&k));
+	TRY(connect_to(&k, proxy));
+	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
+	if (!err && !begin(s, k.client))
+		err = stopped();
+	if (!err) {
+		ledger_charge(s->ledger, &f->peer, LEDGER_BLOBS, 1);
+		err = receive(&k, &status);
+		err = settle(&k, err, status);
+		end(s);
+	}
+	client_free(k.client);
+	blob_writer_free(k.w); /* keeps what it has */
+	if (error_is(err, ERR_CORRUPT) || error_is(err, ERR_LIMIT))
+		engine_misdeed(s, &f->peer, MISDEED_UPDATE, error_stored(err));
+	return err;
+}
+
+void sync_fetch_cancel(struct sync *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->fetch_stop = true;
+	if (s->fetching)
+		client_cancel(s->fetching);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void sync_misdeed(struct sync *s, const struct pubkey *peer, enum misdeed what, const char *words)
+{
+	engine_misdeed(s, peer, what, words);
+}
