@@ -43,6 +43,7 @@ struct app {
 	_Atomic bool ending;   /* a backup that runs is broken off */
 	struct partial_thread *partial; /* appliance/partial/; NULL when not serving */
 	struct files_thread *files; /* appliance/files/; likewise */
+	struct offers *offers; /* appliance/update/offer.h; likewise */
 	struct keeper *keeper; /* likewise: appliance/recovery/recovery.h */
 	struct blob_store *blobs;
 	struct peers *peers; /* what sync/ asks of us about peers */

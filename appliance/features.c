@@ -13,6 +13,7 @@
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/trust/trust.h"
+#include "appliance/update/offer.h"
 
 const struct feature *const features[] = {
 	&forum_feature,
@@ -27,6 +28,7 @@ const struct feature *const features[] = {
 	&erased_feature,
 	&recovery_feature,
 	&partial_feature,
+	&update_feature,
 	&search_feature, /* after those whose tables it follows */
 	NULL,
 };

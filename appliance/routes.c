@@ -32,7 +32,7 @@ const struct route *const route_tables[] = {
 	erased_routes,
 	files_routes,
 	health_routes,
-	update_routes,
+	update_routes,  offer_routes,
 	receipt_routes,
 	authority_routes,
 	forum_routes,

@@ -27,6 +27,7 @@
 #include "appliance/setup/lost.h"
 #include "appliance/setup/setup.h"
 #include "appliance/update/commit.h"
+#include "appliance/update/offer.h"
 #include "firmware/network/label.h"
 #include "firmware/portal/portal.h"
 #include <signal.h>
@@ -379,7 +380,9 @@ static struct error *start(struct daemon *d, const sigset_t *set)
 	TRY(health_start(d->app, &d->app->health));
 	TRY(network_start(d->app, &d->app->network));
 	TRY(start_doors(d));
+	TRY(offer_open(d->app, &d->app->offers)); /* sync asks it */
 	TRY(start_sync(d));
+	TRY(offer_start(d->app->offers));
 	TRY(keeper_start(d->app,
 			 &(struct keeper_options){.backups = command_option(d->run, "--backups"),
 						  .sticks = command_option(d->run, "--sticks")},
@@ -416,11 +419,13 @@ static void stop(struct daemon *d)
 		struct sync *s = d->app->sync;
 
 		writer_on_commit(d->app->writer, NULL, NULL);
+		offer_stop(d->app->offers);	     /* it asks sync */
 		partial_end(STEAL(d->app->partial)); /* it asks sync */
 		erased_stop(STEAL(d->erased));	     /* it asks files */
 		files_stop(STEAL(d->app->files));
 		d->app->sync = NULL;
 		sync_stop(s);
+		offer_free(STEAL(d->app->offers)); /* which was asked by it */
 		library_git_stop(d->git);
 		search_stop(d->search);
 		templates_free(d->app->templates);

@@ -32,6 +32,7 @@ static const struct {
 	[SETTING_KEEP_DAYS] = {"keep-days", "0", 8},
 	[SETTING_ALIVE] = {"alive", "0", 20},
 	[SETTING_KEEP_BLOBS] = {"keep-blobs", "0", 20},
+	[SETTING_UPDATES] = {"updates", "hand 2 7 4 0 1", 60},
 };
 
 struct error *config_get(struct conn *c, enum setting which, char out[SETTING_MAX + 1])

@@ -14,6 +14,7 @@ enum setting {
 	SETTING_ALIVE,	   /* when the watchdog last had something written */
 	SETTING_KEEP_DAYS, /* payloads of so many days are fetched from others; 0: of all */
 	SETTING_KEEP_BLOBS, /* files up to so many bytes are fetched from others; 0: of any size */
+	SETTING_UPDATES,   /* how updates of the system come (appliance/update/offer.h) */
 	SETTINGS
 };
 enum { SETTING_MAX = 400 };

@@ -7,6 +7,7 @@
 #include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/trust/trust.h"
+#include "appliance/update/offer.h"
 #include "sync/peer/keep.h"
 #include <pthread.h>
 
@@ -280,6 +281,61 @@ static bool host_keeps_blob(void *ctx, const struct pubkey *peer, const struct h
 	return keeps;
 }
 
+/* --- the system and its updates: appliance/update/ --- */
+static bool host_tells_system(void *ctx, const struct pubkey *peer)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	bool tells = false;
+	struct error *e;
+
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e)
+		tells = offer_tells(p->conn, peer);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return tells;
+}
+
+static bool host_gives_update(void *ctx, const struct pubkey *peer, const struct hash *blob,
+			      int *ret_fd, uint64_t *ret_size)
+{
+	struct app *a = ctx;
+	struct peers *p = a->peers;
+	bool gives = false;
+	struct error *e;
+
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e)
+		gives = offer_tells(p->conn, peer) &&
+			offer_gives(a->offers, p->conn, blob, ret_fd, ret_size);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	return gives;
+}
+
+struct hearing {
+	const struct system_said *said;
+	struct span body;
+};
+
+static struct error *hear_job(struct conn *c, void *arg)
+{
+	const struct hearing *h = arg;
+
+	return offer_hear(c, h->said, h->body);
+}
+
+static void host_heard_system(void *ctx, const struct system_said *said, struct span body)
+{
+	struct app *a = ctx;
+	struct hearing h = {said, body};
+
+	error_free(writer_run(a->writer, hear_job, &h)); /* it is said again */
+	offer_poke(a->offers);
+}
+
 static void host_clock(void *ctx, const struct pubkey *peer, int64_t ahead_ms)
 {
 	const struct app *a = ctx;
@@ -392,6 +448,9 @@ struct sync_host peers_host(struct app *a)
 				  .next_blob = host_next_blob,
 				  .gives_blob = host_gives_blob,
 				  .keeps_blob = host_keeps_blob,
+				  .tells_system = host_tells_system,
+				  .heard_system = host_heard_system,
+				  .gives_update = host_gives_update,
 				  .conflicts = host_conflicts,
 				  .partial = host_keeps};
 }

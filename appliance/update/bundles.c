@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Files that may be updates: on sticks, and as they are put before the helper. */
-#include "appliance/update/update.h"
+#include "appliance/update/offer.h"
 #include "appliance/box/box.h"
 #include "appliance/carry/stick.h"
 #include "firmware/helper/helper.h"
@@ -124,23 +124,39 @@ static struct error *none_at_work(struct app *a)
 	return NULL;
 }
 
-struct error *update_ask(struct app *a, int fd, const char *name)
+struct error *update_may_begin(struct app *a)
 {
-	_cleanup_(freep) char *path = path_join(a->box.updates, name);
-	_cleanup_(closep) int to = -1;
-	struct error *e;
-
 	ENSURE(box_has_helper(a->box.helper),
 	       error_new(ERR_NOT_FOUND,
 			 N_("This machine's system is not updated by the box: it has its "
 			    "own ways.")));
-	TRY(none_at_work(a));
+	return none_at_work(a);
+}
+
+/* Kept, to be passed on if it is good; or, where nothing is (a test, the first run), only put there. */
+static struct error *put_there(struct app *a, int fd, const char *name, const char *path)
+{
+	_cleanup_(closep) int to = -1;
+
+	if (a->offers)
+		return offer_take_in(a->offers, fd, name);
 	unlink(path);
 	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ENSURE(to >= 0, file_error(errno, name));
-	e = copy_to(fd, to, name);
+	return copy_to(fd, to, name);
+}
+
+struct error *update_ask(struct app *a, int fd, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(a->box.updates, name);
+	struct error *e;
+
+	TRY(update_may_begin(a));
+	e = put_there(a, fd, name, path);
 	if (!e)
 		e = BOX_ASK(a->box.helper, NULL, "update", name);
+	if (e && a->offers)
+		offer_not_taken(a->offers, name);
 	if (e)
 		unlink(path);
 	return e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/update/update_pages.h"
-#include "appliance/update/update.h"
+#include "appliance/update/offer.h"
 
 enum { FILES = 16 };
 
@@ -45,6 +45,7 @@ static json_t *last_json(struct request *r, const struct outcome *o)
 static struct error *show(struct request *r, int status, const char *error)
 {
 	struct update_state u;
+	struct error *e;
 	json_t *context;
 
 	update_state_read(request_app(r), &u);
@@ -55,6 +56,11 @@ static struct error *show(struct request *r, int status, const char *error)
 		json_object_set_new(context, "last", last_json(r, &u.last));
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
+	e = update_put_offers(r, &u, context);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
 	return respond_page_status(r, status, "admin_update", request_text(r, N_("Updates")),
 				   context);
 }
@@ -64,14 +70,20 @@ static struct error *update_page(struct request *r)
 	return show(r, 200, NULL);
 }
 
-static struct error *begun(struct request *r, struct error *take_e)
+struct error *update_show_error(struct request *r, struct error *take_e)
 {
 	const char *text;
 	int status;
 
-	if (take_e && respond_form_error(r, take_e, &text, &status))
+	if (respond_form_error(r, take_e, &text, &status))
 		return show(r, status, text);
-	TRY(take_e);
+	return take_e;
+}
+
+struct error *update_begun(struct request *r, struct error *take_e)
+{
+	if (take_e)
+		return update_show_error(r, take_e);
 	return respond_done_saying(
 		r, "/admin/update",
 		N_("The update is being checked. If it is good, the box installs it "
@@ -86,13 +98,13 @@ static struct error *upload(struct request *r)
 	int fd;
 
 	if (!request_spooled(r, &fd, &size))
-		return begun(r, error_new(ERR_INVALID,
+		return update_begun(r, error_new(ERR_INVALID,
 					  N_("Choose the file first: its name ends in “.raucb”.")));
 	request_blocks(r);
 	e = update_ask(request_app(r), fd, "upload.raucb");
 	request_goes_on(r);
 	close(fd);
-	return begun(r, e);
+	return update_begun(r, e);
 }
 
 static struct error *from_stick(struct request *r)
@@ -103,7 +115,7 @@ static struct error *from_stick(struct request *r)
 	request_blocks(r);
 	e = update_ask_stick(request_app(r), request_param(r, "stick"), name ? name : "");
 	request_goes_on(r);
-	return begun(r, e);
+	return update_begun(r, e);
 }
 
 const struct route update_routes[] = {
