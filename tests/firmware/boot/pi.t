@@ -4,7 +4,7 @@
 # no key and no noise on a line stops a box.
 SOURCE=${SOURCE:-$(cd "$(dirname "$0")/../../.." && pwd)}
 python3 - "$SOURCE/image/pi" <<'P'
-import re, subprocess, sys, zlib
+import re, shutil, subprocess, sys, tempfile, zlib
 pi, n, bad = sys.argv[1], 0, 0
 
 
@@ -41,6 +41,24 @@ with open(f"{pi}/../build") as f:
     build = f.read()
 ok("which the image has under these names", all(w in build for w in ("u-boot.bin", "uboot.env", "config.txt", "start4.elf", "fixup4.dat",
    "BOOTAA64.EFI")) and settings["efi"].endswith("BOOTAA64.EFI"))
+# The button of a Pi 4: on a tree with what the real ones have, which the kernel's package brings.
+tree = """/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; soc { #address-cells = <1>; #size-cells = <1>;
+  gpio: gpio@7e200000 { reg = <0x7e200000 0xb4>; phandle = <6>; gpio-controller; #gpio-cells = <2>; };
+  i2c@7e804000 { reg = <0x7e804000 0x1000>; status = "okay"; }; }; };"""
+if shutil.which("dtc") and shutil.which("fdtput"):
+    with tempfile.TemporaryDirectory() as d:
+        dtb = f"{d}/pi.dtb"
+        subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", dtb], input=tree.encode(), check=True)
+        subprocess.run([f"{pi}/button", dtb], check=True)
+
+        def get(node, name):
+            return subprocess.run(["fdtget", dtb, node, name], capture_output=True, text=True, check=True).stdout.strip()
+
+        ok("a Pi 4 has a button: the power key, at GPIO3, low when it is pressed",
+           [get("/button", "compatible"), get("/button/key", "linux,code"), get("/button/key", "gpios")] == ["gpio-keys", "116", "6 3 1"])
+        ok("of which nothing else has the pin", get("/soc/i2c@7e804000", "status") == "disabled")
+else:
+    print("# skipped: there is no device-tree-compiler")
 print(f"1..{n}")
 sys.exit(bad > 0)
 P
