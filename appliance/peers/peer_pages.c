@@ -405,6 +405,7 @@ static struct error *peer_json(struct request *r, const struct peer *p, json_t *
 			"state_text", state, "ok", ok, "since", request_date(r, p->added_ms),
 			"since_text", request_date_text(r, p->added_ms), "how_text", how_text(r, p),
 			"read_only", p->read_only, "moved", last.text, "doubted", doubted);
+	json_object_set_new(row, "named", json_boolean(*p->name));
 	if (p->last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(r, p->last_ok_ms)));
 		json_object_set_new(row, "last_text",
@@ -531,7 +532,7 @@ static struct error *vouch_job(struct conn *c, void *arg)
 	return trust_vouch(c, self,
 			   &(struct trust_vouching){
 				   .key = j->peer->key,
-				   .name = *j->peer->name ? j->peer->name : ID_SHORT(&j->peer->key),
+				   .name = j->peer->name,
 				   .address = j->peer->address,
 				   .note = j->note});
 }
@@ -543,6 +544,9 @@ static struct error *say_vouch(struct request *r, bool on, const char *done)
 	struct vouch_job j = {request_app(r), &p, on ? note ? note : "" : NULL};
 
 	TRY(get_peer(r, &p));
+	ENSURE(!on || *p.name, error_new(ERR_INVALID,
+					 N_("This box has not said its name yet, and others would read "
+					    "letters only. Vouch for it when you have met.")));
 	TRY(request_write(r, vouch_job, &j));
 	return respond_done_saying(r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&p.key)),
 				   done, NULL);

@@ -176,3 +176,67 @@ struct error *trust_chains(struct conn *c, const struct pubkey *self, const stru
 	}
 	return NULL;
 }
+
+/* --- whom they lead to ------------------------------------------------------------------------ */
+
+/* The same way forwards. */
+struct walk {
+	struct conn *c;
+	const struct pubkey *self;
+	struct vouch found[TRUST_LOOK];
+	size_t n;
+};
+
+/* The letters of its key are what a box is called of which nothing is known. */
+static bool has_name(const struct vouch *v)
+{
+	return *v->name && strcmp(v->name, ID_SHORT(&v->key)) != 0;
+}
+
+static struct error *walk_on(void *ctx, const struct vouch *v)
+{
+	struct walk *w = ctx;
+	struct peer p;
+	struct error *e;
+
+	if (w->n == TRUST_LOOK || !has_name(v) || pubkey_eq(&v->key, w->self))
+		return NULL;
+	for (size_t i = 0; i < w->n; i++)
+		if (pubkey_eq(&w->found[i].key, &v->key))
+			return NULL;
+	e = peer_get(w->c->local, &v->key, &p);
+	if (!e) /* a peer: it begins chains of its own */
+		return NULL;
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	w->found[w->n++] = *v;
+	return NULL;
+}
+
+static struct error *walk_from(void *ctx, const struct peer *p)
+{
+	struct walk *w = ctx;
+
+	return vouch_by(w->c, &p->key, TRUST_LOOK, walk_on, w);
+}
+
+struct error *trust_vouched(struct conn *c, const struct pubkey *self, vouch_fn *fn, void *ctx)
+{
+	_cleanup_(freep) struct walk *w = calloc(1, sizeof(*w));
+	size_t from = 0;
+
+	if (!w)
+		abort();
+	*w = (struct walk){.c = c, .self = self};
+	TRY(peer_each(c->local, walk_from, w));
+	for (unsigned depth = 1; depth < TRUST_DEPTH; depth++) {
+		size_t to = w->n;
+
+		for (; from < to; from++)
+			TRY(vouch_by(c, &w->found[from].key, TRUST_LOOK, walk_on, w));
+	}
+	for (size_t i = 0; i < w->n; i++)
+		TRY(fn(ctx, &w->found[i]));
+	return NULL;
+}

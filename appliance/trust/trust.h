@@ -63,3 +63,7 @@ typedef struct error *chain_fn(void *ctx, const struct trust_chain *chain);
  * us say nothing, and are not shown. */
 struct error *trust_chains(struct conn *c, const struct pubkey *self, const struct pubkey *key,
 			   chain_fn *fn, void *ctx) MUST;
+/* The boxes that such chains lead to and that are no peers of ours: the nearest first, each once, with
+ * the vouch that was met first, at most TRUST_LOOK. A box whose voucher gave it no name is left out,
+ * and leads no further. */
+struct error *trust_vouched(struct conn *c, const struct pubkey *self, vouch_fn *fn, void *ctx) MUST;

@@ -53,7 +53,8 @@ static void close_town(struct town *t)
 	secret_free(t->steward);
 }
 
-static struct error *says(struct town *t, int who, const struct pubkey *whom, const char *note)
+static struct error *says_called(struct town *t, int who, const struct pubkey *whom,
+				 const char *name, const char *note)
 {
 	struct box *b = &t->box[who];
 	struct error *e;
@@ -61,13 +62,18 @@ static struct error *says(struct town *t, int who, const struct pubkey *whom, co
 	assert_ok(conn_begin(b->c));
 	assert_ok(conn_savepoint(b->c));
 	e = trust_vouch(b->c, key_of(t, who),
-			&(struct trust_vouching){.key = *whom, .name = "Ateneu Sud", .note = note});
+			&(struct trust_vouching){.key = *whom, .name = name, .note = note});
 	if (e)
 		conn_undo(b->c);
 	else
 		assert_ok(conn_release(b->c));
 	assert_ok(conn_commit(b->c));
 	return e;
+}
+
+static struct error *says(struct town *t, int who, const struct pubkey *whom, const char *note)
+{
+	return says_called(t, who, whom, "Ateneu Sud", note);
 }
 
 static size_t takes_back(struct town *t, int who, const struct pubkey *whom)
@@ -311,6 +317,55 @@ static void circles_and_long_ways_end(void **state)
 
 /* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
  * the community in which it vouched can disconnect the other all the same. */
+struct names {
+	char text[600];
+};
+
+static struct error *add_name(void *ctx, const struct vouch *v)
+{
+	struct names *n = ctx;
+	size_t at = strlen(n->text);
+
+	snprintf(n->text + at, sizeof(n->text) - at, "%s(%.4s) ", v->name, ID(&v->key));
+	return NULL;
+}
+
+static struct pubkey far(unsigned n)
+{
+	_cleanup_(secret_freep) struct secret *k = test_key(n);
+
+	return *secret_pubkey(k);
+}
+
+static void whom_the_chains_lead_to(void **state)
+{
+	struct pubkey x = far(40), y = far(41), z = far(42);
+	struct names n = {""};
+	char want[100];
+	struct town t;
+
+	open_town(&t);
+	assert_ok(says(&t, B, &x, NULL));
+	assert_ok(says(&t, B, key_of(&t, C), NULL));
+	assert_ok(says(&t, B, key_of(&t, A), NULL)); /* ourselves */
+	assert_ok(says_called(&t, B, &y, ID_SHORT(&y), NULL));
+	assert_ok(says(&t, C, &z, NULL));
+	assert_ok(says(&t, C, &x, NULL));
+	meet(&t);
+	assert_ok(trust_vouched(t.box[A].c, key_of(&t, A), add_name, &n));
+	assert_string_equal(n.text, ""); /* nobody is known */
+	knows(&t, A, key_of(&t, B));
+	assert_ok(trust_vouched(t.box[A].c, key_of(&t, A), add_name, &n));
+	snprintf(want, sizeof(want), "Ateneu Sud(%.4s) ", ID(&z));
+	assert_string_equal(n.text + strlen(n.text) - strlen(want), want); /* the farthest is last */
+	assert_int_equal(strlen(n.text), 3 * strlen(want)); /* x, C, z: not y, which has no name */
+	memset(&n, 0, sizeof(n));
+	knows(&t, A, key_of(&t, C));
+	assert_ok(trust_vouched(t.box[A].c, key_of(&t, A), add_name, &n));
+	assert_int_equal(strlen(n.text), 2 * strlen(want)); /* C is no stranger now */
+	close_town(&t);
+}
+
 static void where_this_box_may_not_write_any_more_nothing_holds_it_back(void **state)
 {
 	struct town t;
@@ -336,6 +391,7 @@ int main(void)
 		cmocka_unit_test(hostile_names_are_no_ops),
 		cmocka_unit_test(a_chain_begins_at_a_box_that_we_know),
 		cmocka_unit_test(circles_and_long_ways_end),
+		cmocka_unit_test(whom_the_chains_lead_to),
 		cmocka_unit_test(where_this_box_may_not_write_any_more_nothing_holds_it_back),
 	};
 
