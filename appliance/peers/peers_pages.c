@@ -70,24 +70,74 @@ static struct error *is_peer(struct listing *l, const struct pubkey *key, bool *
 	return NULL;
 }
 
-/* Boxes that mDNS sees, and boxes that knocked; approved ones are in the other list. */
-static struct error *add_knock(void *ctx, const struct knock *k)
+static json_t *row_of(const json_t *list, const struct pubkey *key)
 {
-	struct listing *l = ctx;
-	struct found_box f = {.key = k->key};
 	json_t *row;
-	bool known;
 	size_t i;
 
-	TRY(is_peer(l, &k->key, &known));
-	if (known)
+	json_array_foreach(list, i, row)
+	{
+		if (!strcmp(json_string_value(json_object_get(row, "key")), ID(key)))
+			return row;
+	}
+	return NULL;
+}
+
+/* Boxes that came by themselves. One that mDNS sees, too, stays where it is. */
+struct strangers {
+	struct listing l;
+	const json_t *found, *knocks;
+};
+
+static struct error *add_knock(void *ctx, const struct knock *k)
+{
+	struct strangers *s = ctx;
+	struct found_box f = {.key = k->key};
+	json_t *row = row_of(s->found, &k->key);
+	bool known;
+
+	TRY(is_peer(&s->l, &k->key, &known));
+	if (row)
+		json_object_set_new(row, "knocked", json_true());
+	if (known || row)
 		return NULL;
-	json_array_foreach(l->list, i,
-			   row) if (!strcmp(json_string_value(json_object_get(row, "key")),
-					    ID(&k->key))) return NULL;
 	snprintf(f.name, sizeof(f.name), "%s", k->name);
 	snprintf(f.address, sizeof(f.address), "%.63s", k->address);
-	return add_found(l, &f);
+	TRY(add_found(&s->l, &f));
+	row = json_array_get(s->l.list, json_array_size(s->l.list) - 1);
+	json_object_set_new(row, "when", json_string(request_date(s->l.r, k->last_ms)));
+	json_object_set_new(row, "when_text", json_string(request_date_text(s->l.r, k->last_ms)));
+	return NULL;
+}
+
+static struct error *add_vouched(void *ctx, const struct vouch *v)
+{
+	struct strangers *s = ctx;
+	json_t *row;
+
+	if (row_of(s->found, &v->key) || row_of(s->knocks, &v->key))
+		return NULL; /* there it says so */
+	row = json_pack("{s:s, s:s, s:s, s:s}", "name", v->name, "key", ID(&v->key), "short",
+			ID_SHORT(&v->key), "addr", v->address);
+	json_array_append_new(s->l.list, row);
+	return chains_into(s->l.r, row, &v->key);
+}
+
+/* Those that nothing on this network shows: who knocked, and who is vouched for. */
+static struct error *strangers_into(struct request *r, json_t *context)
+{
+	struct strangers s = {.l = {.r = r, .list = json_array(), .conn = request_conn(r)},
+			      .found = json_object_get(context, "found")};
+
+	json_object_set_new(context, "knocks", s.l.list);
+	TRY(knock_each(s.l.conn->local, add_knock, &s));
+	json_object_set_new(context, "any_knocks", json_boolean(json_array_size(s.l.list)));
+	s.knocks = s.l.list;
+	s.l.list = json_array();
+	json_object_set_new(context, "vouched_for", s.l.list);
+	TRY(trust_vouched(s.l.conn, secret_pubkey(request_app(r)->self), add_vouched, &s));
+	json_object_set_new(context, "any_vouched_for", json_boolean(json_array_size(s.l.list)));
+	return NULL;
 }
 
 static struct error *list_found(struct request *r, json_t **ret)
@@ -105,7 +155,7 @@ static struct error *list_found(struct request *r, json_t **ret)
 		if (!known)
 			TRY(add_found(&l, &found[i]));
 	}
-	return knock_each(l.conn->local, add_knock, &l);
+	return NULL;
 }
 
 static struct error *add_peer(void *ctx, const struct peer *p)
@@ -218,6 +268,8 @@ static struct error *show_peers(struct request *r, int status, json_t *take_form
 		json_object_set_new(context, "found", found);
 	if (reports)
 		json_object_set_new(context, "reports", reports);
+	if (!e)
+		e = strangers_into(r, context);
 	if (e) {
 		json_decref(context);
 		return e;
