@@ -86,6 +86,9 @@ for slot, (device, name) in want.items():
     if s["device"].split("/")[-1] != device or s.get("bootname") != name:
         print(slot, dict(s))
 P
+grep -oE 'lliure-[a-z]+(\.|@)' image/files/etc/polkit-1/rules.d/*.rules | sed 's/@$/@./' | sort -u | while read -r unit; do
+	[ -e "image/files/etc/systemd/system/${unit}service" ] || echo "the daemon could bring its own ${unit}service"
+done | result "every unit that the daemon may start has a file"
 for unit in user@.service user-runtime-dir@.service; do
 	grep -q "^[^#]* $unit" image/finish || grep -q "^	$unit" image/finish || echo "$unit is not masked"
 done | result "nobody has services outside the units of this tree"
