@@ -93,9 +93,10 @@ help: ## list the targets
 prefix = /usr/local
 bindir = $(prefix)/bin
 mandir = $(prefix)/share/man
-install: $(B)/lliure $(B)/lliure.1 ## put lliure and its manual page below DESTDIR and prefix (/usr/local)
+install: $(B)/lliure $(B)/lliure.1 ## put lliure, its manual page and its source below DESTDIR and prefix (/usr/local)
 	$(Q)install -D -m 755 $(B)/lliure $(DESTDIR)$(bindir)/lliure
 	$(Q)install -D -m 644 $(B)/lliure.1 $(DESTDIR)$(mandir)/man1/lliure.1
+	$(Q)image/source $(DESTDIR)$(prefix)/share/lliure/source.tar.gz
 
 deps: ## install the missing Debian packages for building and running
 	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(RUN_PACKAGES)
@@ -116,7 +117,7 @@ $(B)/version: FORCE
 $(B)/gen/version.h: $(B)/version
 	@mkdir -p $(@D)
 	@echo '#define LLIURE_VERSION "$(VERSION)"' >$@
-$(B)/obj/appliance/admin/admin_pages.o $(B)/obj/appliance/command/help.o: $(B)/gen/version.h
+$(B)/obj/appliance/about/about_pages.o $(B)/obj/appliance/admin/admin_pages.o $(B)/obj/appliance/command/help.o: $(B)/gen/version.h
 # Made from the table of commands: read it with man -l.
 $(B)/lliure.1: $(B)/lliure
 	$(call say,MAN,$@)$(B)/lliure help --man >$@.tmp && mv $@.tmp $@

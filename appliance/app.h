@@ -28,6 +28,7 @@ struct app_box {
 	char network[BOX_PATH]; /* what dnsmasq reads of us */
 	char label[BOX_PATH];	/* the words of the label and the screen */
 	char zones[BOX_PATH];	/* of time */
+	char share[BOX_PATH];	/* what was installed beside the program; also where it is no box */
 	char sys[BOX_PATH], proc[BOX_PATH];
 };
 

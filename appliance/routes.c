@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What is reached over HTTP: a feature with pages adds a line. See http/http.h. */
+#include "appliance/about/about.h"
 #include "appliance/admin/admin_pages.h"
 #include "appliance/carry/carry_pages.h"
 #include "appliance/copy/copy_pages.h"
@@ -27,6 +28,7 @@
 #include "appliance/update/update_pages.h"
 
 const struct route *const route_tables[] = {
+	about_routes,
 	admin_routes,
 	copy_routes,
 	erased_routes,

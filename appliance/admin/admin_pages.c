@@ -2,7 +2,6 @@
 #include "appliance/admin/admin_pages.h"
 #include "appliance/copy/copy.h"
 #include "appliance/health/health_pages.h"
-#include "appliance/http/authority.h"
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
 #include "appliance/recovery/recovery.h"
@@ -218,22 +217,7 @@ static struct error *admin_page(struct request *r)
 	return respond_page(r, "admin", request_text(r, N_("Care of the house")), context);
 }
 
-static struct error *about_page(struct request *r)
-{
-	json_t *about = json_pack("{s:s, s:s}", "version", LLIURE_VERSION, "key",
-				  ID(secret_pubkey(request_app(r)->self)));
-	char fingerprint[FINGERPRINT_TEXT];
-	struct error *e = authority_fingerprint(request_app(r)->dir, fingerprint);
-
-	if (!e)
-		json_object_set_new(about, "fingerprint", json_string(fingerprint));
-	error_free(e);
-	return respond_page(r, "about", request_text(r, N_("About this house")),
-			    json_pack("{s:o}", "about", about));
-}
-
 const struct route admin_routes[] = {
 	{"GET", "/admin", admin_page, ROUTE_VOLUNTEER},
-	{"GET", "/about", about_page, ROUTE_CACHED},
 	{0},
 };

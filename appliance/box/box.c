@@ -2,6 +2,22 @@
 #include "appliance/box/box.h"
 #include "firmware/helper/ask.h"
 
+/* PREFIX/share of PREFIX/bin/lliure; "": it was not installed. */
+static void installed_share(char out[BOX_PATH])
+{
+	ssize_t n = readlink("/proc/self/exe", out, BOX_PATH - 8);
+
+	out[n > 0 ? n : 0] = 0;
+	for (int up = 0; up < 2; up++) {
+		char *slash = strrchr(out, '/');
+
+		if (slash)
+			*slash = 0;
+	}
+	if (*out)
+		memcpy(out + strlen(out), "/share", sizeof("/share"));
+}
+
 void box_paths(const char *root, struct app_box *ret)
 {
 	const char *r = root && strcmp(root, "/") != 0 ? root : "";
@@ -9,8 +25,11 @@ void box_paths(const char *root, struct app_box *ret)
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->sys, BOX_PATH, "%s/sys", r);
 	snprintf(ret->proc, BOX_PATH, "%s/proc", r);
-	if (!root)
+	if (!root) {
+		installed_share(ret->share);
 		return;
+	}
+	snprintf(ret->share, BOX_PATH, "%s/usr/share", r);
 	snprintf(ret->helper, BOX_PATH, "%s" HELPER_SOCKET, r);
 	snprintf(ret->sticks, BOX_PATH, "%s/run/lliure-sticks", r);
 	snprintf(ret->left, BOX_PATH, "%s/run/lliure", r);

@@ -111,5 +111,54 @@ for m in one two named one; do sh -c '. image/initrd/name; name_it "$1"' name "$
 	grep -q '^find / -xdev -type f -perm /6000 -exec chmod ug-s' image/finish || echo "programs keep setuid"
 	grep -q 'mount -t squashfs -o ro,nosuid,nodev ' image/initrd/init || echo "the root is not nosuid"
 } | result "nobody becomes anybody else by running a program"
+# The list of parts, of a made-up system with one installed package and one that is only taken apart.
+mkdir -p "$T/root/var/lib/dpkg" "$T/root/usr/share/doc/zstd" "$T/deb/DEBIAN"
+printf 'Package: zstd\nStatus: install ok installed\nArchitecture: amd64\nSource: libzstd\nVersion: 1.5.7-1\n\n' >"$T/root/var/lib/dpkg/status"
+printf 'Format: x\n\nFiles: *\nLicense: BSD-3-clause\n\nFiles: b\nLicense: GPL-2\n' >"$T/root/usr/share/doc/zstd/copyright"
+printf 'Package: grub-efi-amd64-bin\nArchitecture: amd64\nSource: grub2\nVersion: 2.12-9\nMaintainer: x <x@example.org>\nDescription: x\n' >"$T/deb/DEBIAN/control"
+if dpkg-deb -b "$T/deb" "$T/grub.deb" >/dev/null 2>&1; then
+	spdx() { SOURCE_DATE_EPOCH=1795000000 python3 image/spdx "$T/root" 1.0 "$T/spdx.json" "$T/grub.deb" 2>&1; }
+	said=$(spdx) && echo "it was made" >"$T/bad" || echo "$said" | grep -v 'no copyright file in the image: grub-efi-amd64-bin' >"$T/bad"
+	result "a part without its licence is not passed on" <"$T/bad"
+	mkdir -p "$T/root/usr/share/doc/grub-efi-amd64-bin"
+	echo 'License: GPL-3+' >"$T/root/usr/share/doc/grub-efi-amd64-bin/copyright"
+	{ spdx && python3 - "$T/spdx.json"; } <<'P' 2>&1 | result "the list of parts is SPDX 2.3, with the boot loader and each licence"
+import json, re, sys
+d = json.load(open(sys.argv[1]))
+parts = {p["name"]: p for p in d["packages"]}
+want = {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT"}
+for k, v in want.items():
+    if d.get(k) != v:
+        print(k, d.get(k))
+if set(parts) != {"equipaments-lliures", "zstd", "grub-efi-amd64-bin"}:
+    print(sorted(parts))
+if parts["zstd"]["licenseComments"] != "BSD-3-clause; GPL-2" or parts["grub-efi-amd64-bin"]["licenseComments"] != "GPL-3+":
+    print([p.get("licenseComments") for p in d["packages"]])
+for p in d["packages"]:
+    for k in ("SPDXID", "name", "versionInfo", "downloadLocation", "licenseConcluded", "licenseDeclared", "copyrightText"):
+        if not p.get(k):
+            print(p["name"], "has no", k)
+    if not re.fullmatch(r"SPDXRef-[A-Za-z0-9.-]+", p["SPDXID"]):
+        print(p["SPDXID"])
+ids = {p["SPDXID"] for p in d["packages"]} | {"SPDXRef-DOCUMENT"}
+if len(ids) != len(parts) + 1 or any(r["relatedSpdxElement"] not in ids for r in d["relationships"]):
+    print("ids and relationships do not agree")
+P
+else
+	skip "a part without its licence is not passed on" "there is no dpkg-deb here"
+	skip "the list of parts is SPDX 2.3, with the boot loader and each licence" "there is no dpkg-deb here"
+fi
+# What the box gives to who asks for its source: this tree, and the same bytes twice.
+{
+	image/source "$T/one.tar.gz" 1.0 && image/source "$T/two.tar.gz" 1.0 && cmp "$T/one.tar.gz" "$T/two.tar.gz"
+	tar -tzf "$T/one.tar.gz" >"$T/list" || echo "it can't be unpacked"
+	for f in Makefile LICENSE sync/PROTOCOL.md image/build image/source appliance/main.c webui/templates/about.mustache; do
+		grep -qx "equipaments-lliures-1.0/$f" "$T/list" || echo "$f is not in it"
+	done
+	! grep -q '^equipaments-lliures-1.0/build/' "$T/list" || echo "what was built is in it"
+	mkdir "$T/again" && tar -xzf "$T/one.tar.gz" -C "$T/again" &&
+		"$T/again/equipaments-lliures-1.0/image/source" "$T/three.tar.gz" 1.0 &&
+		tar -tzf "$T/three.tar.gz" | cmp - "$T/list"
+} 2>&1 | result "the source that the box gives is whole, the same twice, and gives itself again"
 echo "1..$n"
 exit $bad
