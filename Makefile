@@ -175,6 +175,16 @@ test: test-deps ## install what the tests need, build and run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-build VARIANT=$(VARIANT)
 	$(Q)tests/run $(B) $(TESTS_ONLY)
 
+# What wants no network and no browser of its own; and what has threads, where two may meet.
+SANITIZED := ^build/asan/tests/\|^tests/\(e2e\|hostile\|fuzz\|interop\|vectors\)/
+THREADED := /\(writer\|watch\|pool\|server\|sent\|files_pages\|erased\|loose\|engine\|listener\|session\|batch\|keep\)_test$$
+sanitize: test-deps ## the tests under ASan and UBSan, those of threads under TSan
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan test-build
+	$(Q)tests/run build/asan '$(SANITIZED)'
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=tsan test-build
+	$(Q)tests/run build/tsan '$(THREADED)'
+.PHONY: sanitize
+
 FUZZ_SECONDS ?= 60
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	$(Q)tests/lib/install-packages $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
