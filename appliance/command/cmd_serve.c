@@ -285,7 +285,7 @@ static struct clock_env *open_clock(const char *dir)
 {
 	_cleanup_(freep) char *path = path_join(dir, "clock");
 
-	return clock_env_new(path, &env_system, NULL);
+	return clock_env_new(path, &env_system, NULL, NULL);
 }
 
 struct newest_own {

@@ -88,6 +88,11 @@ static int cmp_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+void clock_stood(struct clock *c, bool stood)
+{
+	c->stood = stood;
+}
+
 /* The median of what fresh peers say it is now: of an even number the earlier of the middle two. */
 static size_t peers_say(const struct clock *c, int64_t mono, int64_t *ret)
 {
@@ -128,7 +133,8 @@ int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 		*ret_quality = CLOCK_TOLD;
 		return told > known ? told : known;
 	}
-	if (n && system < known && said >= known && said - known <= CLOCK_LEAP_MS)
+	if (n && (system < known || c->stood) && said >= known && said > system &&
+	    said - known <= CLOCK_LEAP_MS)
 		return said;
 	known = told > known ? told : known;
 	*ret_quality = system < known ? CLOCK_FROM_SEEN : CLOCK_UNSURE;

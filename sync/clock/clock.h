@@ -9,8 +9,9 @@
  *   SURE   the system says that its clock is synchronised: it is believed, whatever anybody says.
  *   PEERS  at least CLOCK_QUORUM approved boxes were heard within CLOCK_FRESH_MS: the median of
  *          what they say. Fewer than half of them can't move it beyond what an honest one says.
- *          With fewer boxes: only when the system's clock is behind what was known already, so that
- *          it is certainly wrong, and at most CLOCK_LEAP_MS ahead of that.
+ *          With fewer boxes: only forward, at most CLOCK_LEAP_MS beyond what was known, and when the
+ *          system's clock is certainly wrong: it is behind what was known already, or it stood while
+ *          the box was off (a board without a clock of its own, after a summer in the cupboard).
  *   TOLD   a person told the time in this run: that, and what passed since.
  *   SEEN   the system's clock is behind what was known already, or what a person had told before the
  *          restart: the later of the two, and what passed since.
@@ -39,7 +40,7 @@ enum clock_quality { CLOCK_SURE, CLOCK_FROM_PEERS, CLOCK_FROM_SEEN, CLOCK_UNSURE
 const char *clock_quality_name(enum clock_quality q);
 
 struct clock {
-	bool synced;
+	bool synced, stood;
 	int64_t known, known_mono; /* the newest moment known, and when it was told */
 	int64_t told, told_mono;   /* likewise, by a person; 0: not */
 	bool told_now;		   /* in this run: nothing but the monotonic clock is between */
@@ -53,6 +54,8 @@ struct clock {
 
 /* --- events --- */
 void clock_synced(struct clock *c, bool synced);
+/* Did the system's clock stand while the box was off? Until then it can't be right. */
+void clock_stood(struct clock *c, bool stood);
 /* This moment was: when the box last ran, an own entry. Only a later one counts. */
 void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
 /* A person says that it is this moment. false: it is before what is known, and not taken. */

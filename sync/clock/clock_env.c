@@ -2,10 +2,12 @@
 #include "sync/clock/clock_env.h"
 #include "sync/base/buf.h"
 #include "sync/base/file.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 enum {
 	KEEP_EVERY_MS = 600000, /* a card is not worn out for it */
@@ -131,11 +133,28 @@ static void random_bytes(void *ctx, void *out, size_t n)
 	env_random(((struct clock_env *)ctx)->under, out, n);
 }
 
-struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void))
+/* One that can't be read counts as one that goes: then one peer alone moves nothing. */
+static int64_t hardware_clock(void)
+{
+	_cleanup_(buf_release) struct buf text = {0};
+	int64_t s = 0;
+	struct error *e;
+
+	if (access("/sys/class", F_OK) == 0 && access("/sys/class/rtc/rtc0", F_OK) && errno == ENOENT)
+		return 0;
+	e = file_read("/sys/class/rtc/rtc0/since_epoch", 40, &text);
+	if (!e && sscanf(buf_str(&text), "%" SCNd64, &s) == 1 && s < INT64_MAX / 1000)
+		return s * 1000;
+	error_free(e);
+	return INT64_MAX;
+}
+
+struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void),
+				int64_t (*hardware)(void))
 {
 	struct clock_env *c = calloc(1, sizeof(*c));
 	struct clock_state state;
-	int64_t known;
+	int64_t known = 0, rtc = hardware ? hardware() : hardware_clock();
 
 	if (!c || !(c->path = strdup(path)))
 		abort();
@@ -147,6 +166,7 @@ struct clock_env *clock_env_new(const char *path, const struct env *under, bool 
 	if (clock_file_read(path, &state, &known))
 		clock_seen(&c->clock, known, env_mono(under));
 	clock_was_told(&c->clock, told_in_file(path), env_mono(under));
+	clock_stood(&c->clock, !rtc || rtc < known);
 	c->kept_mono = env_mono(under) - KEEP_EVERY_MS;
 	return c;
 }

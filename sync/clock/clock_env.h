@@ -12,8 +12,11 @@
 
 struct clock_env;
 /* `path`: where what is known is kept; need not be there. `under`: the system's, borrowed.
- * synced: does the system say that its clock is synchronised? NULL: ask it (adjtimex). */
-struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void));
+ * synced: does the system say that its clock is synchronised? NULL: ask it (adjtimex).
+ * hardware: what does the machine's own clock say, which goes on while it is off? Milliseconds; 0:
+ * it has none. NULL: ask the kernel. One that is behind what is known has no battery, and is none. */
+struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void),
+				int64_t (*hardware)(void));
 void clock_env_free(struct clock_env *c); /* keeps what it knows; NULL does nothing */
 const struct env *clock_env_get(struct clock_env *c);
 void clock_env_seen(struct clock_env *c, int64_t time_ms);

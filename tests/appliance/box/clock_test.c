@@ -40,7 +40,7 @@ static void a_box_without_a_clock_begins_at_its_newest_entry(void **state)
 	(void)state;
 	site_open(&s);
 	path = path_join(s.dir, "clock");
-	c = clock_env_new(path, &old, not_synced);
+	c = clock_env_new(path, &old, not_synced, NULL);
 	s.app->clock = c;
 	assert_ok(box_clock_begin(s.app));
 	begun = env_now(clock_env_get(c));
@@ -63,7 +63,7 @@ static void what_is_remembered_is_not_overruled_by_an_entry(void **state)
 	site_open(&s);
 	path = path_join(s.dir, "clock");
 	assert_ok(file_write(path, span_str("1600000000000 seen 0\n"), 0600));
-	c = clock_env_new(path, &old, not_synced);
+	c = clock_env_new(path, &old, not_synced, NULL);
 	s.app->clock = c;
 	assert_ok(box_clock_begin(s.app));
 	assert_true(env_now(clock_env_get(c)) < 1600000100000);

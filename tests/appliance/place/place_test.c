@@ -184,7 +184,7 @@ static void who_knows_the_time_tells_it_to_a_box_that_does_not(void **state)
 	reply_release(&r);
 	test_env_init(&under, 5000, 1); /* 1970 */
 	path = path_join(b.s.dir, "clock");
-	c = clock_env_new(path, &under.env, not_synced);
+	c = clock_env_new(path, &under.env, not_synced, NULL);
 	clock_env_seen(c, INT64_C(1784116800000)); /* 15 July 2026, 14:00 here */
 	b.s.app->clock = c;
 	r = site_ask(&b.s, VOL, "/admin/place", NULL);

@@ -71,6 +71,67 @@ static void the_median_of_peers_counts_and_a_liar_does_not(void **state)
 	expect(&c, NOW + 9 * DAY, 0, NOW, CLOCK_FROM_PEERS);
 }
 
+static bool never_synced(void)
+{
+	return false;
+}
+
+/* After a summer in the cupboard: the system went on from when it was switched off. */
+static void one_peer_helps_a_clock_that_stood(void **state)
+{
+	struct clock c = {0};
+
+	clock_seen(&c, NOW, 0);
+	hear(&c, 1, NOW + 90 * DAY, 0);
+	expect(&c, NOW + 60000, 60000, NOW + 60000, CLOCK_UNSURE);
+	clock_stood(&c, true);
+	expect(&c, NOW + 60000, 60000, NOW + 90 * DAY + 60000, CLOCK_FROM_PEERS);
+	hear(&c, 1, NOW - 90 * DAY, 60000); /* never back */
+	expect(&c, NOW + 60000, 60000, NOW + 60000, CLOCK_UNSURE);
+	hear(&c, 1, NOW + CLOCK_LEAP_MS + 60001, 60000); /* nor farther than that */
+	expect(&c, NOW + 60000, 60000, NOW + 60000, CLOCK_UNSURE);
+	hear(&c, 1, Y2106, 60000);
+	expect(&c, NOW + 60000, 60000, NOW + 60000, CLOCK_UNSURE);
+}
+
+static int64_t rtc;
+static int64_t own_clock(void)
+{
+	return rtc;
+}
+
+static int64_t told_by_one_peer(const char *path, int64_t hardware, const struct env *under)
+{
+	struct pubkey k = box(1);
+	struct clock_env *c;
+	int64_t now;
+
+	rtc = hardware;
+	c = clock_env_new(path, under, never_synced, own_clock);
+	clock_env_heard(c, &k, 90 * DAY);
+	now = env_now(clock_env_get(c));
+	clock_env_free(c);
+	return now;
+}
+
+static void a_machine_s_own_clock_counts_when_it_went_on(void **state)
+{
+	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	struct test_env under;
+
+	test_env_init(&under, NOW + 60000, 1);
+	for (int i = 0; i < 3; i++) {
+		static const int64_t hardware[] = {0, Y1970, NOW + 60000};
+
+		snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
+		assert_ok(file_write(path, span_str(text), 0600));
+		assert_int_equal(told_by_one_peer(path, hardware[i], &under.env),
+				 NOW + 60000 + (i < 2 ? 90 * DAY : 0));
+	}
+	free(path);
+	test_dir_remove(dir);
+}
+
 static void one_peer_helps_only_a_clock_that_is_certainly_wrong(void **state)
 {
 	struct clock c = {0};
@@ -148,7 +209,7 @@ static void a_box_goes_on_after_a_power_cut_and_never_goes_back(void **state)
 	hand_now = NOW;
 	hand_mono = 20000;
 	hand_synced = true;
-	c = clock_env_new(path, &hand, is_synced);
+	c = clock_env_new(path, &hand, is_synced, NULL);
 	assert_int_equal(env_now(clock_env_get(c)), NOW);
 	clock_env_free(c);
 	assert_true(clock_file_read(path, &s, &known));
@@ -158,7 +219,7 @@ static void a_box_goes_on_after_a_power_cut_and_never_goes_back(void **state)
 	hand_now = Y1970;
 	hand_mono = 1000;
 	hand_synced = false;
-	c = clock_env_new(path, &hand, is_synced);
+	c = clock_env_new(path, &hand, is_synced, NULL);
 	assert_int_equal(env_now(clock_env_get(c)), NOW);
 	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
 	hand_mono += 1000;
@@ -187,7 +248,7 @@ static void one_peer_moves_it_once_and_no_further(void **state)
 	hand_now = Y1970;
 	hand_mono = 1000;
 	hand_synced = false;
-	c = clock_env_new(path, &hand, is_synced);
+	c = clock_env_new(path, &hand, is_synced, NULL);
 	clock_env_seen(c, NOW);
 	for (int i = 0; i < 20; i++) {
 		clock_env_heard(c, &peer, 390 * DAY);
@@ -196,11 +257,6 @@ static void one_peer_moves_it_once_and_no_further(void **state)
 	assert_true(env_now(clock_env_get(c)) >= NOW + 390 * DAY);
 	assert_true(env_now(clock_env_get(c)) <= NOW + CLOCK_LEAP_MS + DAY);
 	clock_env_free(c);
-}
-
-static bool never_synced(void)
-{
-	return false;
 }
 
 static void what_was_told_outlives_a_restart_and_can_be_told_again(void **state)
@@ -212,13 +268,13 @@ static void what_was_told_outlives_a_restart_and_can_be_told_again(void **state)
 
 	(void)state;
 	test_env_init(&under, Y1970, 1);
-	c = clock_env_new(path, &under.env, never_synced);
+	c = clock_env_new(path, &under.env, never_synced, NULL);
 	clock_env_wrote(c, NOW);
 	assert_true(clock_env_told(c, NOW + 900 * DAY));
 	assert_in_range(env_now(clock_env_get(c)), NOW + 900 * DAY, NOW + 901 * DAY);
 	clock_env_free(c);
 	/* It goes on from there, not sure, until somebody says it again. */
-	c = clock_env_new(path, &under.env, never_synced);
+	c = clock_env_new(path, &under.env, never_synced, NULL);
 	assert_in_range(env_now(clock_env_get(c)), NOW + 900 * DAY, NOW + 901 * DAY);
 	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
 	assert_true(clock_env_told(c, NOW + 2 * DAY));
@@ -226,7 +282,7 @@ static void what_was_told_outlives_a_restart_and_can_be_told_again(void **state)
 	assert_int_equal(clock_env_state(c).quality, CLOCK_TOLD);
 	assert_false(clock_env_told(c, NOW - DAY));
 	clock_env_free(c);
-	c = clock_env_new(path, &under.env, never_synced);
+	c = clock_env_new(path, &under.env, never_synced, NULL);
 	assert_in_range(env_now(clock_env_get(c)), NOW + 2 * DAY, NOW + 3 * DAY);
 	clock_env_free(c);
 }
@@ -240,7 +296,7 @@ static void own_entries_are_seen_unless_they_are_from_nowhere(void **state)
 	struct clock_env *c;
 
 	test_env_init(&under, Y1970, 1);
-	c = clock_env_new(path, &under.env, never_synced);
+	c = clock_env_new(path, &under.env, never_synced, NULL);
 	clock_env_wrote(c, NOW);
 	assert_in_range(env_now(clock_env_get(c)), NOW, NOW + DAY);
 	assert_int_equal(clock_env_state(c).quality, CLOCK_FROM_SEEN);
@@ -259,6 +315,8 @@ int main(void)
 		cmocka_unit_test(a_clock_that_says_1970_goes_on_from_what_was_known),
 		cmocka_unit_test(the_median_of_peers_counts_and_a_liar_does_not),
 		cmocka_unit_test(one_peer_helps_only_a_clock_that_is_certainly_wrong),
+		cmocka_unit_test(one_peer_helps_a_clock_that_stood),
+		cmocka_unit_test(a_machine_s_own_clock_counts_when_it_went_on),
 		cmocka_unit_test(what_was_heard_long_ago_does_not_count),
 		cmocka_unit_test(a_box_goes_on_after_a_power_cut_and_never_goes_back),
 		cmocka_unit_test(one_peer_moves_it_once_and_no_further),
