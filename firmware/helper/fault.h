@@ -15,6 +15,8 @@
 	     "are of different versions: update the box."))                                        \
 	X(FAULT_CALLER, "caller", ERR_DENIED,                                                      \
 	  N_("Only the box itself may ask the system's helper."))                                  \
+	X(FAULT_AT_BOX, "at-box", ERR_DENIED,                                                      \
+	  N_("This is asked for at the box itself, with its button."))                             \
 	X(FAULT_ARGUMENT, "argument", ERR_INVALID,                                                 \
 	  N_("The system's helper does not accept this: %s."))                                     \
 	X(FAULT_NO_DEVICE, "no-device", ERR_NOT_FOUND,                                             \

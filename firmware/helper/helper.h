@@ -39,6 +39,7 @@ struct helper {
 	const struct helper_ops *ops;
 	uid_t uid; /* the daemon's: alone may ask */
 	gid_t gid;
+	gid_t button; /* who reads the box's button has this group, too; 0: nobody does */
 	const char *sys, *dev, *proc; /* "/sys", "/dev", "/proc" */
 	const char *sticks;	      /* where sticks are mounted, one folder each */
 	const char *state;	      /* what outlives a restart; the partition `state` */
@@ -68,6 +69,7 @@ struct verb {
 	verb_fn *act;
 	struct arg_spec args[HELPER_WORDS - 1];
 	const char *help;
+	bool at_box; /* only who reads the button may ask: a press says that somebody stands there */
 };
 extern const struct verb verbs[]; /* ends with a NULL name */
 
@@ -75,11 +77,12 @@ extern const struct verb verbs[]; /* ends with a NULL name */
 bool arg_check(const struct arg_spec *spec, const char *word);
 /* The verb of these words when all arguments are good; else NULL, the fault in *ret. Pure. */
 const struct verb *verb_find(const struct words *w, struct answer *ret);
-/* Parse, check, do. Fills in *ret, whatever came. */
-void helper_handle(const struct helper *h, struct span request, struct answer *ret);
+/* Parse, check, do. Fills in *ret, whatever came. at_box: who asks reads the button. */
+void helper_handle(const struct helper *h, struct span request, bool at_box, struct answer *ret);
 
 /* --- serve.c --- */
-/* One connection: who asks, the request, the answer. Only h->uid is heard; a caller who says
+/* One connection: who asks, the request, the answer. Only h->uid is heard, and for some verbs only with
+ * the group h->button, which the kernel says of the caller (SO_PEERGROUPS); a caller who says
  * nothing is hung up on after two seconds. Does not close. */
 void helper_serve_one(const struct helper *h, int sock);
 /* Serve what `listener` accepts, one after the other, until nobody came for idle_s. */

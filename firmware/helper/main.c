@@ -7,6 +7,7 @@
  */
 #include "firmware/helper/helper.h"
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
@@ -50,6 +51,7 @@ static bool give_up_rights(void)
 int main(int argc, char **argv)
 {
 	const struct passwd *user = getpwnam(argc > 1 ? argv[1] : "lliure");
+	const struct group *button = getgrnam("input"); /* as in lliure-button.service */
 	struct helper h = {.ops = &helper_ops_system,
 			   .sys = "/sys",
 			   .dev = "/dev",
@@ -66,6 +68,7 @@ int main(int argc, char **argv)
 	}
 	h.uid = user->pw_uid;
 	h.gid = user->pw_gid;
+	h.button = button ? button->gr_gid : 0;
 	signal(SIGPIPE, SIG_IGN);
 	if (!give_up_rights()) {
 		fprintf(stderr, "lliure-helper could not give up its rights: %s\n",

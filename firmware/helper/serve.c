@@ -5,7 +5,7 @@
 #include <sys/time.h>
 #include <systemd/sd-daemon.h>
 
-enum { SAY_WITHIN_S = 2 };
+enum { SAY_WITHIN_S = 2, GROUPS = 64 };
 
 static bool allowed(const struct helper *h, int sock)
 {
@@ -14,6 +14,20 @@ static bool allowed(const struct helper *h, int sock)
 
 	return !getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &n) && n == sizeof(who) &&
 	       who.uid == h->uid;
+}
+
+/* As they were when the caller connected. */
+static bool reads_the_button(const struct helper *h, int sock)
+{
+	gid_t groups[GROUPS];
+	socklen_t n = sizeof(groups);
+
+	if (!h->button || getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, groups, &n))
+		return false;
+	for (size_t i = 0; i < n / sizeof(*groups); i++)
+		if (groups[i] == h->button)
+			return true;
+	return false;
 }
 
 void helper_serve_one(const struct helper *h, int sock)
@@ -33,7 +47,7 @@ void helper_serve_one(const struct helper *h, int sock)
 	if (n <= 0)
 		return;
 	if (allowed(h, sock))
-		helper_handle(h, span_of(request, (size_t)n), &a);
+		helper_handle(h, span_of(request, (size_t)n), reads_the_button(h, sock), &a);
 	answer_write(&message, &a);
 	buf_release(&a.out);
 	if (send(sock, message.p, message.n, MSG_NOSIGNAL) < 0)

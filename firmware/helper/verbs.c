@@ -36,7 +36,8 @@ const struct verb verbs[] = {
 	{"reset",
 	 act_reset,
 	 {{ARG_CHOICE, .choices = "settings all"}},
-	 "at the next start, forget the network's settings, or all data as well; restarts"},
+	 "at the next start, forget the network's settings, or all data as well; restarts",
+	 .at_box = true},
 	{"light",
 	 act_light,
 	 {{ARG_CHOICE, .choices = "ok attention act"}},
@@ -75,7 +76,7 @@ const struct verb *verb_find(const struct words *w, struct answer *ret)
 	return v;
 }
 
-void helper_handle(const struct helper *h, struct span request, struct answer *ret)
+void helper_handle(const struct helper *h, struct span request, bool at_box, struct answer *ret)
 {
 	const struct verb *v;
 	struct words w;
@@ -86,7 +87,7 @@ void helper_handle(const struct helper *h, struct span request, struct answer *r
 	}
 	v = verb_find(&w, ret);
 	if (v)
-		ret->fault = v->act(h, &w, ret);
+		ret->fault = v->at_box && !at_box ? FAULT_AT_BOX : v->act(h, &w, ret);
 }
 
 enum fault run_program(const struct helper *h, const char *const *argv, int seconds,

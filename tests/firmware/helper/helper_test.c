@@ -6,6 +6,7 @@
 #include "sync/base/file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -26,6 +27,7 @@ struct machine {
 	const char *prints, *only_type;
 	int64_t now, set_to;
 	bool synced;
+	bool elsewhere; /* who asks does not read the button */
 };
 
 static void did(struct machine *m, const char *what, const char *on)
@@ -171,7 +173,7 @@ static int open_machine(void **state)
 	m->now = 1780000000000;
 	m->ops = (struct helper_ops){m,	       fake_run,    fake_mount, fake_unmount, fake_block,
 				     fake_now, fake_synced, fake_clock, fake_name};
-	m->h = (struct helper){&m->ops,	  1234,	    1234,	m->sys, m->dev,	 m->proc,
+	m->h = (struct helper){&m->ops,	  1234,	    1234,	0, m->sys, m->dev,	 m->proc,
 			       m->sticks, m->state, m->updates, m->run, m->zones};
 	fake_disks(m);
 	put(m->state, ".keep", "");
@@ -211,7 +213,7 @@ static enum fault ask_as(struct machine *m, const char *line, char space, struct
 			message[i] = ' ';
 	m->did[0] = 0;
 	*ret = (struct answer){.fault = FAULT_NONE};
-	helper_handle(&m->h, span_of(message, n + 1), ret);
+	helper_handle(&m->h, span_of(message, n + 1), !m->elsewhere, ret);
 	return ret->fault;
 }
 
@@ -411,6 +413,19 @@ static void a_reset_is_left_to_the_next_start(void **state)
 	assert_string_equal(said_file(m->state, "reset", text), "all");
 }
 
+/* A daemon that somebody has got into can ask for it, and does not get it. */
+static void a_reset_needs_somebody_at_the_box(void **state)
+{
+	struct machine *m = *state;
+
+	m->elsewhere = true;
+	expect(m, "reset settings", FAULT_AT_BOX, "");
+	expect(m, "reset all", FAULT_AT_BOX, "");
+	assert_false(there(m->state, "reset"));
+	expect(m, "reset everything", FAULT_ARGUMENT, "");
+	expect(m, "reboot", FAULT_NONE, "run /usr/bin/systemctl --no-block reboot\n");
+}
+
 static void the_light_shows_what_is_asked(void **state)
 {
 	struct machine *m = *state;
@@ -553,7 +568,7 @@ static void try_hostile(struct machine *m, const struct verb *v, size_t at, cons
 	for (size_t i = 0; i <= n; i++)
 		buf_add(&message, words[i], strlen(words[i]) + 1);
 	m->did[0] = 0;
-	helper_handle(&m->h, buf_span(&message), &a);
+	helper_handle(&m->h, buf_span(&message), true, &a);
 	if (a.fault != FAULT_ARGUMENT && a.fault != FAULT_REQUEST && !harmless(&v->args[at], word))
 		fail_msg("%s took \"%s\" (%s)", v->name, word, fault_name(a.fault));
 	if (*m->did && !harmless(&v->args[at], word))
@@ -723,7 +738,7 @@ static void a_message_that_is_none_does_nothing(void **state)
 		struct answer a = {.fault = FAULT_NONE};
 
 		m->did[0] = 0;
-		helper_handle(&m->h, span_of(none[i].bytes, none[i].n), &a);
+		helper_handle(&m->h, span_of(none[i].bytes, none[i].n), true, &a);
 		assert_int_equal(a.fault, FAULT_REQUEST);
 		assert_string_equal(m->did, "");
 	}
@@ -731,7 +746,7 @@ static void a_message_that_is_none_does_nothing(void **state)
 	huge[HELPER_REQUEST] = 0;
 	struct answer a = {.fault = FAULT_NONE};
 
-	helper_handle(&m->h, span_of(huge, sizeof(huge)), &a);
+	helper_handle(&m->h, span_of(huge, sizeof(huge)), true, &a);
 	assert_int_equal(a.fault, FAULT_REQUEST);
 }
 
@@ -823,6 +838,48 @@ static void nobody_but_the_daemon_is_heard(void **state)
 	pthread_join(t, NULL);
 	assert_string_equal(m->did, "");
 	close(l.sock);
+}
+
+/* In a process of its own: with that group, or another. What it exits with is the fault. */
+static int reset_as_member_of(struct machine *m, gid_t group)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		static const char request[] = "reset\0all";
+		char answer[100] = "";
+		int sock[2];
+
+		/* The kernel remembers the groups as they are when the two are made. */
+		if (setgroups(1, &group) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock) ||
+		    send(sock[0], request, sizeof(request), 0) < 0)
+			_exit(100);
+		helper_serve_one(&m->h, sock[1]);
+		if (recv(sock[0], answer, sizeof(answer) - 1, 0) <= 0)
+			_exit(101);
+		_exit(fault_by_name(answer));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void who_reads_the_button_is_said_by_the_kernel(void **state)
+{
+	struct machine *m = *state;
+
+	if (geteuid() != 0)
+		return; /* only root can be a member of what it likes */
+	m->h.uid = geteuid();
+	m->h.button = 4321;
+	assert_int_equal(reset_as_member_of(m, 4322), FAULT_AT_BOX);
+	assert_false(there(m->state, "reset"));
+	assert_int_equal(reset_as_member_of(m, 4321), FAULT_NONE);
+	assert_true(there(m->state, "reset"));
+	m->h.button = 0; /* a machine without such a group: nobody */
+	assert_int_equal(reset_as_member_of(m, 0), FAULT_AT_BOX);
 }
 
 static void a_machine_without_a_helper_says_so(void **state)
@@ -1052,6 +1109,8 @@ int main(void)
 		CASE(a_stick_is_opened_again_and_closed),
 		CASE(an_update_is_a_file_of_one_folder),
 		CASE(a_reset_is_left_to_the_next_start),
+		CASE(a_reset_needs_somebody_at_the_box),
+		CASE(a_reset_needs_somebody_at_the_box),
 		CASE(the_light_shows_what_is_asked),
 		CASE(a_disk_says_how_worn_it_is),
 		CASE(every_verb_refuses_every_hostile_argument),
@@ -1061,6 +1120,7 @@ int main(void)
 		CASE(every_fault_has_its_sentence),
 		CASE(the_daemon_asks_and_hears_the_sentence),
 		CASE(nobody_but_the_daemon_is_heard),
+		CASE(who_reads_the_button_is_said_by_the_kernel),
 		CASE(a_machine_without_a_helper_says_so),
 		cmocka_unit_test(a_stick_becomes_writable_and_read_only_in_the_daemons_view_too),
 		cmocka_unit_test(a_damaged_file_system_is_told_from_none),
