@@ -3,6 +3,7 @@
 #include "appliance/network/network.h"
 #include "appliance/portal/portal_pages.h"
 #include "appliance/setup/folder.h"
+#include "firmware/network/label.h"
 #include "firmware/portal/portal.h"
 
 static page_hook_fn *const no_hooks[] = {NULL};
@@ -13,7 +14,17 @@ struct setup *setup_of(struct request *r)
 	return (struct setup *)request_app(r);
 }
 
-static void make_code(char out[SETUP_CODE])
+char *setup_code_path(const struct setup_options *o)
+{
+	struct buf path = {0};
+
+	if (!o->box || !*o->box->label)
+		return NULL;
+	buf_printf(&path, "%s" NETWORK_LABEL_CODE, o->dir);
+	return buf_steal(&path);
+}
+
+static void new_code(char out[SETUP_CODE])
 {
 	uint8_t random[7];
 	char text[BASE32_LEN(7) + 1];
@@ -21,6 +32,34 @@ static void make_code(char out[SETUP_CODE])
 	crypto_random(random, sizeof(random));
 	base32_encode(random, sizeof(random), text);
 	snprintf(out, SETUP_CODE, "%.5s-%.5s", text, text + 5);
+}
+
+static bool code_good(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+	return strlen(text) == SETUP_CODE - 1 && strspn(text, letters) == 5 && text[5] == '-' &&
+	       strspn(text + 6, letters) == 5;
+}
+
+/* Of a box of the image it is the same at every start, so that it can stand on a label, until there is
+ * a box or its button makes it new. What lies there is no code: then it is written anew. */
+static void find_code(struct setup *s)
+{
+	_cleanup_(freep) char *path = setup_code_path(&s->o);
+	_cleanup_(buf_release) struct buf text = {0};
+	struct error *e = path ? file_read(path, SETUP_CODE, &text) : NULL;
+
+	if (path && !e && code_good(buf_str(&text))) {
+		memcpy(s->code, buf_str(&text), SETUP_CODE);
+	} else {
+		new_code(s->code);
+		if (path) /* what can't be kept holds until the next start */
+			error_replace(&e, file_write(path, span_str(s->code), 0600));
+	}
+	error_free(e);
+	if (text.p)
+		crypto_wipe(text.p, text.n);
 }
 
 static void setup_free(struct setup *s)
@@ -81,7 +120,7 @@ struct error *setup_start(const struct setup_options *o, struct setup **ret)
 	snprintf(s->app.name, sizeof(s->app.name), "lliure");
 	s->app.self = secret_new(); /* nobody's: every page shows the box's key */
 	s->job = setup_job_new(o->dir, o->env);
-	make_code(s->code);
+	find_code(s);
 	TRY(open_parts(s));
 	s->app.portal = portal_new(o->env);
 	TRY(http_start(&s->app, &h, &s->http));
@@ -118,8 +157,12 @@ bool setup_done(struct setup *s)
 
 void setup_stop(struct setup *s, struct http_sockets *ret)
 {
+	_cleanup_(freep) char *code = s ? setup_code_path(&s->o) : NULL;
+
 	if (!s)
 		return;
+	if (code && setup_done(s))
+		unlink(code); /* it opens nothing any more */
 	http_stop_keeping(s->http, ret);
 	setup_free(s);
 }

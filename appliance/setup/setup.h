@@ -5,7 +5,9 @@
  * box (two recovery sheets), restore a backup.
  *
  * Whoever has the code that was printed where the box stands may; tries are limited, and compared
- * in constant time. Passwords and sheets are typed at the safe door (or on the box itself) only.
+ * in constant time. A box of the image keeps its code over restarts, beside the data folder, so that
+ * it can stand on a label: until there is a box, or its button makes a new one. Passwords and sheets
+ * are typed at the safe door (or on the box itself) only.
  * The pages' sockets are handed on to the running box, so that a reader's page turns from one into
  * the other.
  */

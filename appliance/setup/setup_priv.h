@@ -23,6 +23,8 @@ struct setup {
 	char cookie[SETUP_COOKIE], csrf[33];
 };
 struct setup *setup_of(struct request *r);
+/* Where the code is kept, yours; NULL: another machine's is new at each start. */
+char *setup_code_path(const struct setup_options *o);
 
 /* --- setup_pages.c --- */
 extern const struct route setup_routes[];

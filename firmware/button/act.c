@@ -52,10 +52,20 @@ static void show_status(struct button_place *p)
 		say(p, "The box does not answer yet. Wait a minute and press again.");
 }
 
+/* The daemon makes another when it finds none. */
+static void forget_code(const struct button_place *p)
+{
+	_cleanup_(buf_release) struct buf path = {0};
+
+	buf_printf(&path, "%s" NETWORK_LABEL_CODE, p->data);
+	unlink(buf_str(&path));
+}
+
 /* Before there is a box its code is made when the daemon starts, and printed by it. */
 static void new_code(struct button_place *p)
 {
 	if (!has_box(p)) {
+		forget_code(p);
 		say(p, "A new code comes at the next start. The box restarts.");
 		if (!p->ask(p->ctx, "reboot", NULL))
 			say(p, "That did not work. Pull the plug and put it in again.");

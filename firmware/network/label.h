@@ -14,6 +14,9 @@
 #include "sync/base/buf.h"
 #include <stdio.h>
 
+/* Behind the data folder's name: the code of the first run, as long as there is no box. */
+#define NETWORK_LABEL_CODE ".code"
+
 enum { NETWORK_LABEL = 128, NETWORK_LABEL_HOST = 80 };
 struct network_label {
 	char ssid[NETWORK_LABEL];     /* "": the box makes no Wi-Fi of its own */

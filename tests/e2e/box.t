@@ -138,6 +138,11 @@ ok "one that is, with its password" until_ok 20 grep -q 'the password *una-clau$
 ok "the label has the same" until_ok 20 eval 'tail -4 "$T/fresh.out" | cmp - "$T/root/run/lliure-label/sheet.txt"'
 is "for nobody else" "$(stat -c %a "$T/root/run/lliure-label/sheet.txt")" 600
 is "a name can't command the screen" "$(grep -c "$(printf '\033')" "$T/fresh.out")" 0
+code=$(sed -n 's/.*the code *//p' "$T/fresh.out" | head -1)
+stop_box fresh
+"$LLIURE" serve --data "$T/fresh" --box "$T/root" --http "127.0.0.1:$port" --https 127.0.0.1:0 >"$T/fresh.out" 2>&1 &
+daemon[fresh]=$!
+ok "after a restart the label still holds" until_ok 20 grep -q "the code *$code\$" "$T/fresh.out"
 stop_box fresh
 
 # An older system over newer data.

@@ -233,13 +233,17 @@ static void each_action_asks_for_what_it_says(void **state)
 {
 	_cleanup_(test_dir_removep) char *dir = test_dir();
 	_cleanup_(freep) char *key = path_join(dir, "key");
+	char code[300];
 	struct place x = {.status = 0};
 
 	(void)state;
+	snprintf(code, sizeof(code), "%s.code", dir);
 	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
 				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
 	act(&x, BUTTON_STATUS, "", "not set up yet");
+	assert_ok(file_write(code, span_str("abcde-fghij"), 0600));
 	act(&x, BUTTON_CODE, "reboot -;", "next start");
+	assert_int_not_equal(access(code, F_OK), 0); /* the one on the label opens nothing any more */
 	assert_ok(file_write(key, span_str("k"), 0600));
 	act(&x, BUTTON_STATUS, "status;health;", "answer of health");
 	act(&x, BUTTON_CODE, "claim;", "answer of claim");
