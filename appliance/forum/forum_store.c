@@ -217,7 +217,9 @@ static const char *const sql[FORUM_STMTS] = {
 		"SELECT t.id, t.forum, t.title, t.closed, t.pinned, p.id, ifnull(p.rev, p.id), "
 		"p.author, p.kind,"
 		" p.by_name, p.time, p.edited, p.hidden, p.erased, p.reason, p.source, p.text"
-		" FROM topic t JOIN post p ON p.topic = t.num WHERE t.space = ?1"
+		/* The + keeps SQLite from finding the topics by their space: then it would sort all posts,
+		 * with their texts, in memory. */
+		" FROM topic t CROSS JOIN post p ON p.topic = t.num WHERE +t.space = ?1"
 		" ORDER BY t.id, p.number",
 };
 
