@@ -33,10 +33,10 @@ static int setup(void **state)
 	f->dir = test_dir();
 	f->ada = test_key(100);
 	for (int i = 0; i < BOXES; i++) {
-		char name[8];
+		/* borrowed by the box */
+		static const char *const names[BOXES] = {"b0", "b1", "b2"};
 
-		snprintf(name, sizeof(name), "b%d", i);
-		box_init(&f->box[i], &f->env, f->dir, name, 1 + (unsigned)i);
+		box_init(&f->box[i], &f->env, f->dir, names[i], 1 + (unsigned)i);
 	}
 	f->space = box_found(&f->box[0], f->ada);
 	box_admit(&f->box[0], &f->space, secret_pubkey(f->box[1].key));
