@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy_pages.h"
 #include "appliance/copy/copy.h"
-#include "appliance/peers/peers.h"
+#include "appliance/peers/number_pages.h"
 
 struct listing {
 	struct request *r;
@@ -129,8 +129,48 @@ static struct error *find_choice(struct request *r, struct choice *ret)
 	return NULL;
 }
 
+/* The old key was copied, or stolen: that it signed says little, so people compare here, too. */
+static struct error *show_successor(struct request *r, const struct copy_successor *s, int status,
+				    const char *error)
+{
+	struct listing l = {.r = r};
+	const char *here = arena_printf(request_arena(r), "/admin/copy/%s", ID(&s->said.to));
+	const char *typed = request_field(r, "whole");
+	json_t *context = json_pack(
+		"{s:{s:s, s:s, s:s, s:s, s:s}, s:s, s:s, s:{}}", "successor", "name",
+		*s->name ? s->name : ID_SHORT(&s->said.to), "key", ID(&s->said.to), "old",
+		ID(&s->said.from), "old_name", name_of(&l, &s->said.from), "since_text",
+		request_date_text(r, s->said.time_ms), "number_url", here, "key_url",
+		arena_printf(request_arena(r), "%s?whole=", here), "form");
+
+	if (error)
+		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
+	if (number_by_key(r)) {
+		json_object_set_new(context, "by_key",
+				    json_pack("{s:s}", "typed", typed ? typed : ""));
+		json_object_set_new(context, "compared", json_true());
+	} else {
+		number_into(r, context,
+			    &(struct number_page){.key = s->said.to,
+						  .address = s->address,
+						  .typed = "",
+						  .next = here});
+	}
+	return respond_page_status(r, status, "admin_copy_successor",
+				   request_text(r, N_("A new key of a house")), context);
+}
+
+static struct error *successor_page(struct request *r)
+{
+	struct choice c;
+
+	TRY(find_choice(r, &c));
+	return show_successor(r, &c.row, 200, NULL);
+}
+
 /* It is the same house: what was agreed with it holds on, and not what holds for a new one. */
-static struct error *approve_like(struct request *r, const struct copy_successor *s)
+static struct error *approve_like(struct request *r, const struct copy_successor *s,
+				  enum peer_how how)
 {
 	struct db *local = request_conn(r)->local;
 	struct peer_terms terms;
@@ -146,15 +186,21 @@ static struct error *approve_like(struct request *r, const struct copy_successor
 						      .name = s->name,
 						      .read_only = old.read_only,
 						      .terms = ours ? NULL : &terms,
-						      .steward = request_viewer(r)->secret});
+						      .steward = request_viewer(r)->secret,
+						      .how = how});
 }
 
 static struct error *approve(struct request *r)
 {
+	const char *missing;
+	enum peer_how how;
 	struct choice c;
 
 	TRY(find_choice(r, &c));
-	TRY(approve_like(r, &c.row));
+	missing = number_missing(r, &c.key, &how);
+	if (missing)
+		return show_successor(r, &c.row, 400, missing);
+	TRY(approve_like(r, &c.row, how));
 	TRY(copy_successor_drop(request_app(r), &c.key));
 	return respond_done_saying(r, "/admin/peers", N_("The new key is approved."), NULL);
 }
@@ -172,6 +218,7 @@ const struct route copy_routes[] = {
 	{"GET", "/admin/copy", copy_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/copy/handled", handled, ROUTE_VOLUNTEER},
 	{"POST", "/admin/copy/new-key", new_key, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"GET", "/admin/copy/:key", successor_page, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"POST", "/admin/copy/:key/approve", approve, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"POST", "/admin/copy/:key/dismiss", dismiss, ROUTE_VOLUNTEER},
 	{0},

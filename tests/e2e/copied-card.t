@@ -82,7 +82,14 @@ ok "nor could its successor be approved by that page" not act_signed_in c "/admi
 ok "c approves the old key again" "$LLIURE" peer add "$(sync_addr a)" "$key" --data "$T/c"
 ok "until a day, and with so many bytes" "$LLIURE" peer terms "$key" --until 2099-12-31 --take-bytes 77M --data "$T/c"
 ok "then it has" until_ok 10 offered
-ok "c approves" act_signed_in c "/admin/copy/$new/approve" '{}'
+ok "which c does not approve by a click alone" not act_signed_in c "/admin/copy/$new/approve" '{}'
+jar() { curl -sS --max-time 180 -b "$T/jar.$1" "$(url "$1" "$2")"; }
+number() { jar c "/admin/copy/$new.json" | json pairing.number 2>/dev/null; }
+sign_in b
+both() { local n there; there=$(jar b "/admin/peers/$(key_of c)/number.json" | json pairing.number 2>/dev/null); n=$(number) && [ ${#n} = 7 ] && [ "$n" = "$there" ]; }
+ok "nor with a tick" not act_signed_in c "/admin/copy/$new/approve" '{"same": "1"}'
+ok "both volunteers open the page of the number, and see one" until_ok 20 both
+ok "c approves" act_signed_in c "/admin/copy/$new/approve" "{\"same\": \"1\", \"number\": \"$(number)\"}"
 ok "and is not asked again" not offered
 ok "on the same terms as the old key" sh -c "'$LLIURE' peer terms '$new' --data '$T/c' | grep -q 2099-12-31"
 ok "b syncs with c" until_ok 10 "$LLIURE" sync "$(key_of c)" --data "$T/b"
