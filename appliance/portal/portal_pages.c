@@ -87,7 +87,9 @@ static struct error *tap(struct request *r)
 	return respond_done(r, "/portal", NULL);
 }
 
-/* RFC 8908, section 5. user-portal-url only while the device is held. */
+/* RFC 8908, section 5. user-portal-url only while the device is held, and over TLS, as it must be: who
+ * believes the certificate of this answer believes the same one there. The venue's page should be,
+ * too, and is not: it is opened by people, whose browsers would call our own certificate a danger. */
 static struct error *captive(struct request *r)
 {
 	struct portal *p = request_app(r)->portal;
@@ -99,9 +101,9 @@ static struct error *captive(struct request *r)
 
 	if (p && portal_where(p, &at)) {
 		held = !portal_knows(p, device(r));
-		if (held)
+		if (held && request_https_url(r, "/portal"))
 			json_object_set_new(j, "user-portal-url",
-					    json_string(url(r, at.address, "/portal")));
+					    json_string(request_https_url(r, "/portal")));
 		json_object_set_new(j, "venue-info-url", json_string(url(r, at.address, "/")));
 	}
 	json_object_set_new(j, "captive", json_boolean(held));

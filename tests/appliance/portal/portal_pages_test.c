@@ -219,6 +219,7 @@ static void speaks_the_language_of_rfc_8908(void **state)
 {
 	struct web_answer a;
 	_cleanup_(freep) char *type = NULL;
+	const char *portal_url;
 	json_t *j;
 
 	portal_open(portal, &place);
@@ -228,8 +229,10 @@ static void speaks_the_language_of_rfc_8908(void **state)
 	assert_string_equal(type, "application/captive+json");
 	j = json_loads(a.body, 0, NULL);
 	assert_true(json_is_true(json_object_get(j, "captive")));
-	assert_non_null(
-		strstr(json_string_value(json_object_get(j, "user-portal-url")), "/portal"));
+	portal_url = json_string_value(json_object_get(j, "user-portal-url"));
+	assert_non_null(portal_url);
+	assert_memory_equal(portal_url, "https://", strlen("https://"));
+	assert_non_null(strstr(portal_url, "/portal"));
 	json_decref(j);
 	web_answer_release(&a);
 	a = tap(15);
