@@ -141,6 +141,9 @@ void request_heavy_end(struct request *r);
  * work at a time, and meanwhile another may. */
 void request_blocks(struct request *r);
 void request_goes_on(struct request *r);
+/* The link ("wlan0", "lo") whose address the request was sent to; "" when it can't be told. */
+enum { REQUEST_LINK = 16 };
+void request_link(struct request *r, char out[REQUEST_LINK]);
 /* The host as the reader typed it, without port; "" when it is none of our names and addresses'
  * form. */
 const char *request_host(struct request *r);

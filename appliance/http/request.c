@@ -2,6 +2,7 @@
 #include "appliance/http/http_priv.h"
 #include "appliance/http/text.h"
 #include <netinet/in.h>
+#include <ifaddrs.h>
 #include <strings.h>
 #include <time.h>
 
@@ -442,6 +443,52 @@ void request_client(struct request *r, const char *what, uint64_t ret[2])
 	key = limit_key(r->server->limits, what, who);
 	ret[0] = key.v[0];
 	ret[1] = key.v[1];
+}
+
+/* An IPv4 address that came by an IPv6 socket is one. */
+static void plain_address(struct sockaddr_storage *a)
+{
+	struct sockaddr_in6 six;
+	struct sockaddr_in four = {.sin_family = AF_INET};
+
+	memcpy(&six, a, sizeof(six));
+	if (a->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six.sin6_addr))
+		return;
+	memcpy(&four.sin_addr, six.sin6_addr.s6_addr + 12, 4);
+	memcpy(a, &four, sizeof(four));
+}
+
+static bool same_address(const struct sockaddr *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *four = (const void *)a, *four_b = (const void *)b;
+	const struct sockaddr_in6 *six = (const void *)a, *six_b = (const void *)b;
+
+	if (!a || a->sa_family != b->ss_family)
+		return false;
+	if (a->sa_family == AF_INET)
+		return four->sin_addr.s_addr == four_b->sin_addr.s_addr;
+	/* fe80::1 may be on each link */
+	return a->sa_family == AF_INET6 &&
+	       memcmp(&six->sin6_addr, &six_b->sin6_addr, sizeof(six->sin6_addr)) == 0 &&
+	       (!six_b->sin6_scope_id || six->sin6_scope_id == six_b->sin6_scope_id);
+}
+
+void request_link(struct request *r, char out[REQUEST_LINK])
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage to = {.ss_family = AF_UNSPEC};
+	socklen_t n = sizeof(to);
+	struct ifaddrs *all = NULL;
+
+	*out = 0;
+	if (!i || getsockname(i->connect_fd, (struct sockaddr *)&to, &n) || getifaddrs(&all))
+		return;
+	plain_address(&to);
+	for (const struct ifaddrs *a = all; a && !*out; a = a->ifa_next)
+		if (same_address(a->ifa_addr, &to))
+			snprintf(out, REQUEST_LINK, "%s", a->ifa_name);
+	freeifaddrs(all);
 }
 
 const char *request_https_url(struct request *r, const char *path)

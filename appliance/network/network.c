@@ -438,10 +438,44 @@ struct error *network_ask(struct network *n, const struct network_wish *wish)
 	return e;
 }
 
-struct error *network_keep(struct network *n)
+static struct error *from_elsewhere(unsigned from, const char *ssid)
+{
+	if (from == WISH_RADIO)
+		return error_new(ERR_DENIED,
+				 N_("You came in another way, which says nothing about the new Wi-Fi. "
+				    "Join the Wi-Fi “%s” and press “Keep it” from there."),
+				 ssid);
+	if (from == WISH_WIRED)
+		return error_new(ERR_DENIED,
+				 N_("You came in another way, which says nothing about the cable. "
+				    "Press “Keep it” from a device on the house's network or on the "
+				    "box's cable."));
+	return error_new(ERR_DENIED,
+			 N_("You came in a way that did not change. Press “Keep it” from the new "
+			    "Wi-Fi, or over the cable."));
+}
+
+static struct error *check_way(struct network *n, const char *link)
+{
+	struct error *e = NULL;
+	struct network_view v;
+	unsigned from;
+
+	network_look(n, &v);
+	from = trial_confirmed_from(&v.trial, *v.state.radio, v.state.cable);
+	if (v.looked && v.trial.state == TRIAL_TRYING && from && strcmp(link, "lo") != 0 &&
+	    !(from & WISH_RADIO && strcmp(link, v.state.radio) == 0) &&
+	    !(from & WISH_WIRED && strcmp(link, v.state.wired) == 0))
+		e = from_elsewhere(from, v.trial.wish.ssid);
+	network_view_release(&v);
+	return e;
+}
+
+struct error *network_keep(struct network *n, const char *link)
 {
 	if (!n)
 		return no_box();
+	TRY(check_way(n, link));
 	TRY(trial_keep(n->trial));
 	poke(n);
 	return NULL;

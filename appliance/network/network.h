@@ -37,7 +37,9 @@ void network_view_release(struct network_view *v);
 
 /* See trial.h. Any thread. */
 struct error *network_ask(struct network *n, const struct network_wish *wish) MUST;
-struct error *network_keep(struct network *n) MUST;
+/* link: by which who says so came in (request_link). ERR_DENIED: by one that shows nothing about the
+ * change. Who sits at the machine itself ("lo") may: they can undo it there. */
+struct error *network_keep(struct network *n, const char *link) MUST;
 struct error *network_back(struct network *n) MUST;
 /* Give the box another name on the network: letters a to z, digits, hyphens. Waits for the helper.
  */

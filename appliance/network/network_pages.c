@@ -72,6 +72,7 @@ static json_t *trial_json(struct request *r, struct network_view *v)
 	};
 	const char *host = *v->host ? v->host : v->wanted;
 	const struct network_wish *w = &v->trial.wish;
+	unsigned from;
 	json_t *j = json_pack(
 		"{s:s, s:i, s:s, s:s}", "state", states[v->trial.state], "left_s", v->trial.left_s,
 		"ssid", w->ssid, "url",
@@ -88,7 +89,9 @@ static json_t *trial_json(struct request *r, struct network_view *v)
 							     port && port < path ? port : path)));
 	}
 	json_object_set_new(j, states[v->trial.state], json_true());
-	json_object_set_new(j, "wifi", json_boolean(w->wifi != WIFI_OFF));
+	from = trial_confirmed_from(&v->trial, *v->state.radio, v->state.cable);
+	json_object_set_new(j, "wifi", json_boolean(w->wifi != WIFI_OFF && from != WISH_WIRED));
+	json_object_set_new(j, "only_wifi", json_boolean(from == WISH_RADIO));
 	json_object_set_new(j, "open", json_boolean(w->lock == LOCK_OPEN));
 	if (v->trial.why)
 		json_object_set_new(j, "why",
@@ -96,8 +99,8 @@ static json_t *trial_json(struct request *r, struct network_view *v)
 	return j;
 }
 
-/* take_form: what was typed, after a mistake; NULL. */
-static struct error *show(struct request *r, int status, json_t *take_form)
+/* take_form: what was typed, after a mistake; refused: why a change is not kept; or NULL. */
+static struct error *show_with(struct request *r, int status, json_t *take_form, const char *refused)
 {
 	struct network_view v;
 	bool running, still = request_query(r, "still") != NULL;
@@ -113,12 +116,19 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 		json_object_set_new(page, "names", names_json(r, &v));
 		json_object_set_new(page, "trial", trial_json(r, &v));
 		json_object_set_new(page, "busy", json_boolean(running));
+		if (refused)
+			json_object_set_new(page, "refused", json_string(refused));
 	}
 	if (v.why)
 		json_object_set_new(page, "why", json_string(request_error_text(r, STEAL(v.why))));
 	network_view_release(&v);
 	return respond_page_status(r, status, "admin_network",
 				   request_text(r, N_("Network of the box")), page);
+}
+
+static struct error *show(struct request *r, int status, json_t *take_form)
+{
+	return show_with(r, status, take_form, NULL);
 }
 
 static struct error *network_page(struct request *r)
@@ -185,7 +195,16 @@ static struct error *ask(struct request *r)
 
 static struct error *keep(struct request *r)
 {
-	TRY(network_keep(request_app(r)->network));
+	char link[REQUEST_LINK];
+	const char *text;
+	int status;
+	struct error *e;
+
+	request_link(r, link);
+	e = network_keep(request_app(r)->network, link);
+	if (error_is(e, ERR_DENIED) && respond_form_error(r, e, &text, &status))
+		return show_with(r, status, NULL, text);
+	TRY(e);
 	return respond_done_saying(r, PAGE, N_("It is kept."), NULL);
 }
 

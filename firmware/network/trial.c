@@ -113,10 +113,22 @@ void trial_look(struct trial *t, struct trial_view *ret)
 	*ret = (struct trial_view){.state = t->keep   ? TRIAL_KEPT
 					    : t->back ? TRIAL_BACK
 						      : t->state,
+				   .before = t->before,
 				   .wish = t->wish,
 				   .left_s = left > 0 ? (int)((left + 999) / 1000) : 0,
 				   .why = t->why ? error_copy(t->why) : NULL};
 	pthread_mutex_unlock(&t->lock);
+}
+
+unsigned trial_confirmed_from(const struct trial_view *v, bool radio, bool cable)
+{
+	unsigned from = network_wish_touches(&v->before, &v->wish);
+
+	if (v->wish.wifi == WIFI_OFF || !radio)
+		from &= ~(unsigned)WISH_RADIO;
+	if (!cable)
+		from &= ~(unsigned)WISH_WIRED;
+	return from;
 }
 
 static void begin(struct trial *t)

@@ -54,10 +54,16 @@ struct error *trial_back(struct trial *t) MUST;
 
 struct trial_view {
 	enum trial_state state;
-	struct network_wish wish; /* what is or was tried */
+	struct network_wish before, wish; /* what is or was tried, and what was before */
 	int left_s;		  /* TRYING: until it is taken back */
 	struct error *why;	  /* FAILED; yours. NULL */
 };
 void trial_look(struct trial *t, struct trial_view *ret);
+
+/* From which links a change can be confirmed (WISH_RADIO, WISH_WIRED): those that it touches, as far
+ * as anybody can come in by them; who comes by another one shows nothing about it. 0: from any, for it
+ * touches none, or switches off what it touches. radio: the machine has one; cable: it is plugged in.
+ */
+unsigned trial_confirmed_from(const struct trial_view *v, bool radio, bool cable);
 /* Does what is due; returns when to call again at the latest, in ms. */
 int trial_turn(struct trial *t);

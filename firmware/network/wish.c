@@ -305,6 +305,30 @@ bool network_wish_same(const struct network_wish *a, const struct network_wish *
 	       strcmp(a->dns, b->dns) == 0 && a->prefix == b->prefix && a->visitors == b->visitors;
 }
 
+static bool radio_same(const struct network_wish *a, const struct network_wish *b)
+{
+	if (a->wifi != b->wifi || a->wifi == WIFI_OFF)
+		return a->wifi == b->wifi;
+	return strcmp(a->ssid, b->ssid) == 0 && a->lock == b->lock &&
+	       (a->lock == LOCK_OPEN || strcmp(a->password, b->password) == 0) &&
+	       a->band == b->band && a->channel == b->channel &&
+	       strcmp(a->country, b->country) == 0;
+}
+
+static bool wired_same(const struct network_wish *a, const struct network_wish *b)
+{
+	if (a->wired != b->wired || a->wired != WIRED_FIXED)
+		return a->wired == b->wired;
+	return strcmp(a->address, b->address) == 0 && strcmp(a->gateway, b->gateway) == 0 &&
+	       strcmp(a->dns, b->dns) == 0 && a->prefix == b->prefix;
+}
+
+unsigned network_wish_touches(const struct network_wish *before, const struct network_wish *after)
+{
+	return (radio_same(before, after) ? 0 : WISH_RADIO) |
+	       (wired_same(before, after) ? 0 : WISH_WIRED);
+}
+
 bool network_wish_on_air(const struct network_wish *w, int minute)
 {
 	int hour = minute / 60;

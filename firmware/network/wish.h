@@ -65,6 +65,10 @@ void network_wish_begin(struct network_wish *w, const char *box_name, const stru
 /* ERR_INVALID with a sentence about the first thing that can't be. */
 struct error *network_wish_check(const struct network_wish *w) MUST;
 bool network_wish_same(const struct network_wish *a, const struct network_wish *b);
+/* Which links a change touches, of those in use in either. Hours, and whether visitors get out, touch
+ * none. */
+enum { WISH_RADIO = 1, WISH_WIRED = 2 };
+unsigned network_wish_touches(const struct network_wish *before, const struct network_wish *after);
 /* Does the Wi-Fi belong on the air at this minute of the day? */
 bool network_wish_on_air(const struct network_wish *w, int minute);
 /* Is there a network of our own, on which we give the addresses? */

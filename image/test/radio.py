@@ -3,10 +3,12 @@
 """radio.py IMAGE: the box's own Wi-Fi on a simulated radio (mac80211_hwsim, so the full kernel), with two
 phones: association, lease, names, portal, what visitors reach, and a change that takes itself back."""
 import os
+import re
 import shutil
 import sys
 import tempfile
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import people  # noqa: E402
@@ -157,6 +159,8 @@ def changed(t, b, one, two):
     t.ok("a changed Wi-Fi is tried", trial.get("state") == "trying", f"{trial}\n{network_says(b)}")
     good, out = two.join("Ateneu nou", secret, "wpa3")
     t.ok("a phone joins it with WPA3", good, out + two.how())
+    body = people.form(b, "/admin/network/keep", page="/admin/network", want=(403,))
+    t.ok("who comes by the cable can't keep it", "says nothing about the new Wi-Fi" in body, body[:600])
     trial = wait_trial(b, "back", seconds=300)
     t.ok("nobody confirms: it is taken back", trial.get("state") == "back", trial)
     good, out = one.within(60, f"wpa_cli -p /run/test/wpa{one.n} -i {one.link} status | {BUSY} grep -x wpa_state=COMPLETED")
@@ -194,11 +198,32 @@ def asks(b, **changes):
     network(b, **wish(b, **changes))
 
 
+def here(b, method, path, cookie="", **fields):
+    """A request at the machine itself, at the plain door: the whole answer."""
+    body = urllib.parse.urlencode(fields)
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close"]
+    if cookie:
+        lines.append(f"Cookie: {cookie}")
+    if fields:
+        lines += ["Origin: http://localhost", "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+    text = "\\r\\n".join(lines) + "\\r\\n\\r\\n" + body
+    return b.run(f"printf '%b' '{text}' | {BUSY} timeout 30 {BUSY} nc 127.0.0.1 80")[1]
+
+
+def signed_in_here(b):
+    found = re.search(r"(?im)^set-cookie: (lliure-here=[^;\r\n]+)", here(b, "POST", "/sign-in", name="admin", password=people.PASSWORD))
+    return found.group(1) if found else ""
+
+
 def stays(b, **changes):
-    """A change that is confirmed."""
+    """A change that is confirmed: at the machine itself, for who comes by the cable is not asked about the Wi-Fi."""
+    cookie = signed_in_here(b)
     asks(b, **changes)
     wait_trial(b, "trying", "failed", seconds=90)
-    network(b, path="/admin/network/keep")
+    found = re.search(r'name="csrf" value="([^"]*)"', here(b, "GET", "/admin/network", cookie))
+    said = here(b, "POST", "/admin/network/keep", cookie, csrf=found.group(1) if found else "")
+    if " 303 " not in said.split("\r\n", 1)[0]:
+        raise Fault(f"“Keep it” is answered: {said[:400]}")
     if wait_trial(b, "kept", seconds=60).get("state") != "kept":
         raise Fault(f"not kept: {state(b)}")
 

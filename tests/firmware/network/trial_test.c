@@ -231,12 +231,49 @@ static void knows_no_last_moment(void **state)
 	assert_int_equal(look(o).state, TRIAL_BACK);
 }
 
+/* Who comes in by a way that did not change shows nothing about the one that did. */
+static void is_confirmed_from_what_it_changes(void **state)
+{
+	static const struct {
+		const char *key, *value, *key2, *value2;
+		bool radio, cable;
+		unsigned want;
+	} rows[] = {
+		{"ssid", "Nou", NULL, NULL, true, true, WISH_RADIO},
+		{"password", "una clau ben nova", NULL, NULL, true, true, WISH_RADIO},
+		{"wired", "fixed", "address", "192.168.1.20", true, true, WISH_WIRED},
+		{"wired", "own", "ssid", "Nou", true, true, WISH_RADIO | WISH_WIRED},
+		/* nobody can come by what is switched off, not there or not plugged in */
+		{"wifi", "off", NULL, NULL, true, true, 0},
+		{"wifi", "off", "wired", "own", true, true, WISH_WIRED},
+		{"ssid", "Nou", NULL, NULL, false, true, 0},
+		{"wired", "own", NULL, NULL, true, false, 0},
+		/* no link changes */
+		{"from", "8", "to", "20", true, true, 0},
+		{"visitors", "yes", NULL, NULL, true, true, 0},
+		{"address", "192.168.1.20", NULL, NULL, true, true, 0}, /* it takes what it is given */
+	};
+	struct trial_view v = {.state = TRIAL_TRYING};
+
+	(void)state;
+	network_wish_begin(&v.before, "Ateneu", &env_system);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		v.wish = v.before;
+		assert_ok(network_wish_set(&v.wish, rows[i].key, rows[i].value));
+		if (rows[i].key2)
+			assert_ok(network_wish_set(&v.wish, rows[i].key2, rows[i].value2));
+		if (trial_confirmed_from(&v, rows[i].radio, rows[i].cable) != rows[i].want)
+			fail_msg("row %zu (%s)", i, rows[i].key);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
 		T(lets_the_page_out_before_it_begins),
 		T(keeps_what_somebody_confirms),
+		T(is_confirmed_from_what_it_changes),
 		T(takes_back_what_nobody_confirms),
 		T(takes_back_at_once_when_told),
 		T(says_why_it_could_not_be_done),
