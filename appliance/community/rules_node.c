@@ -111,6 +111,7 @@ void node_free(struct rules_node *n)
 	free(n->appliance_name);
 	free(n->sealed);
 	free(n->boxes);
+	free(n->named);
 	free(n->cut);
 	free(n->places);
 	free(n->parents.p);
@@ -250,6 +251,9 @@ struct rules_node *node_read(struct rules *r, const struct op *op)
 	n->time = op->time;
 	n->author = rules_key_add(r, &op->author);
 	n->key = n->home = n->appliance = n->grant = n->revocation = RULES_NONE;
+	n->named = calloc(op->nseen + 1, sizeof(n->named[0]));
+	if (!n->named)
+		abort();
 	memcpy(n->named, op->seen, op->nseen * sizeof(n->named[0]));
 	n->named_n = op->nseen;
 	if (!hash_is_zero(&op->rules))

@@ -49,7 +49,7 @@ struct rules_node {
 	uint32_t appliance;		     /* of the founding op */
 	struct rules_place *cut, *places;
 	size_t cut_n, places_n;
-	struct hash named[LIMIT_SEEN + 1]; /* seen, and rules */
+	struct hash *named; /* seen, and rules */
 	size_t named_n;
 
 	/* What settling found out. */
