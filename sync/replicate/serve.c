@@ -18,6 +18,7 @@ struct asked {
 	struct hash state;
 	const struct head *changed; /* … and what is otherwise now, in the arena */
 	size_t n_changed;
+	uint64_t added, filled, known; /* of what was pushed */
 };
 
 struct lacking {
@@ -326,9 +327,15 @@ void serving_written(struct serving *v)
 	struct log_id id = in->frame->type == FRAME_FORK ? entry_log(&in->frame->fork.a)
 							 : *in->frame->entries.id;
 	struct asked *a;
+	struct error *e = space_of(v, &id.space, &a);
 
 	/* More spaces than fit are not answered about, but what came is kept. */
-	error_free(space_of(v, &id.space, &a));
+	if (!e) {
+		a->added += in->result.added;
+		a->filled += in->result.filled;
+		a->known += in->result.known;
+	}
+	error_free(e);
 	if (in->fork_new && v->forks.n / sizeof(id) < LIMIT_FRAME_ENTRIES)
 		buf_add(&v->forks, &id, sizeof(id));
 	if (in->refused == ERR_SIGNATURE && in->frame->type == FRAME_ENTRIES &&
@@ -595,11 +602,59 @@ static struct error *plan_forked_owner(struct serving *v, struct log_store *log)
 	return NULL;
 }
 
+static int compare_logs(const void *a, const void *b)
+{
+	return log_id_cmp(a, b);
+}
+
+/* One word a space. */
+static void note_hidden(struct serving *v, struct log_id *spaces, size_t n)
+{
+	qsort(spaces, n, sizeof(*spaces), compare_logs);
+	for (size_t i = 0; i < n; i++)
+		if (!i || log_id_cmp(&spaces[i - 1], &spaces[i]) != 0)
+			sender_note(v->out, &spaces[i], 0, ERR_DENIED);
+}
+
+/* What became of it. Of a space that is not shown to them one and the same is said, whatever became
+ * of it: else who has heard an id and got hold of entries could push them, and see from what was new
+ * and what was refused which boxes carry the space. */
+static void plan_outcome(struct serving *v, struct log_store *log)
+{
+	const struct sync_report *r = &v->report;
+	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
+	uint64_t added = 0, filled = 0, known = 0;
+	struct log_id hidden[LIMIT_SPACES + REPORT_REFUSALS] = {0};
+	size_t n_hidden = 0;
+
+	for (size_t i = 0; i < v->n_spaces; i++) {
+		const struct asked *a = &v->spaces[i];
+
+		if (!serving_shows(v, log, &a->space)) {
+			hidden[n_hidden++].space = a->space;
+			continue;
+		}
+		added += a->added;
+		filled += a->filled;
+		known += a->known;
+	}
+	for (size_t i = 0; i < kept; i++) {
+		if (serving_shows(v, log, &r->refused[i].id.space))
+			sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
+		else
+			hidden[n_hidden++].space = r->refused[i].id.space;
+	}
+	note_hidden(v, hidden, n_hidden);
+	sender_result(v->out, added, filled, known);
+	if (v->o.tally) {
+		v->o.tally->ours_new += added;
+		v->o.tally->ours_filled += filled;
+	}
+}
+
 static struct error *plan_push(struct serving *v, struct log_store *log)
 {
 	const struct log_id *forks = (const struct log_id *)v->forks.p;
-	const struct sync_report *r = &v->report;
-	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
 
 	for (size_t i = 0; i < v->forks.n / sizeof(*forks); i++) {
 		struct log_info info;
@@ -610,13 +665,7 @@ static struct error *plan_push(struct serving *v, struct log_store *log)
 	}
 	TRY(plan_forked_owner(v, log));
 	TRY(plan_better(v, log));
-	for (size_t i = 0; i < kept; i++)
-		sender_note(v->out, &r->refused[i].id, r->refused[i].seq, r->refused[i].why);
-	sender_result(v->out, r->received, r->filled, r->known);
-	if (v->o.tally) {
-		v->o.tally->ours_new += r->received;
-		v->o.tally->ours_filled += r->filled;
-	}
+	plan_outcome(v, log);
 	return plan_digests(v, log);
 }
 

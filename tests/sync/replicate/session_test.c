@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
+#include "tests/sync/replicate/run.h"
 #include "sync/replicate/ranges.h"
 #include "sync/replicate/sender.h"
 
@@ -769,6 +770,73 @@ static void a_space_that_is_kept_back_is_answered_as_one_that_is_not_there(void 
 	}
 }
 
+/* The box's answer to who pushes this run. */
+static void push_to(struct box *b, const struct run *r, struct buf *out)
+{
+	_cleanup_(serving_freep) struct serving *v = serving_new(&b->o, SERVE_PUSH);
+	_cleanup_(buf_release) struct buf body = {0};
+	struct stream_writer w;
+	struct intake *in;
+	bool end;
+
+	stream_begin(&w, &body);
+	run_write(r, &w);
+	stream_put_end(&w);
+	serving_feed(v, buf_span(&body));
+	for (;;) {
+		NEED(serving_next(v, b->log, &in));
+		if (!in)
+			break;
+		NEED(log_begin(b->log));
+		NEED(intake_run(b->log, in));
+		box_fold(b);
+		/* As the layer above does, which reads that it is private. */
+		if (log_holds_space(b->log, &r->id.space))
+			NEED(log_close_space(b->log, &r->id.space, true));
+		NEED(log_commit(b->log));
+		serving_written(v);
+	}
+	NEED(serving_end(v, b->log));
+	NEED(serving_answer(v, b->log, out, &end));
+	assert_true(end);
+}
+
+static void shares_as_the_log_says(struct box *b, const struct pubkey *peer)
+{
+	b->o.peer = *peer;
+	b->o.ctx = b->log;
+	b->o.shares = as_the_log_says;
+}
+
+static void who_pushes_into_a_space_that_is_kept_back_does_not_see_whether_it_was_there(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf first = {0}, again = {0}, gap = {0}, shown = {0};
+	struct pubkey stranger = {"a peer that the rules don't know"};
+	struct run r, end;
+
+	run_make(&r, 8, 1, 100);
+	end = r;
+	end.entries += 4;
+	end.n -= 4;
+	shares_as_the_log_says(&f->a, &stranger);
+	shares_as_the_log_says(&f->b, &stranger);
+	push_to(&f->a, &r, &first); /* new to it, all of it */
+	push_to(&f->a, &r, &again); /* known */
+	push_to(&f->b, &end, &gap); /* refused: there is nothing that it could follow */
+	assert_int_equal(first.n, again.n);
+	assert_memory_equal(first.p, again.p, first.n);
+	assert_int_equal(first.n, gap.n);
+	assert_memory_equal(first.p, gap.p, first.n);
+	/* For whom it is, is told. */
+	NEED(log_begin(f->a.log));
+	NEED(log_share(f->a.log, &r.id.space, &stranger, true));
+	NEED(log_commit(f->a.log));
+	push_to(&f->a, &r, &shown);
+	assert_true(shown.n != first.n || memcmp(shown.p, first.p, first.n) != 0);
+	arena_release(&r.arena);
+}
+
 static void more_than_the_limit_of_an_exchange_is_left_for_later(void **state)
 {
 	struct fixture *f = *state;
@@ -1096,6 +1164,7 @@ int main(void)
 		T(cut_at_any_byte_what_came_whole_is_kept_and_the_rest_follows),
 		T(a_bit_flipped_anywhere_is_noticed_and_nothing_false_is_stored),
 		T(what_is_not_shared_is_not_even_named),
+		T(who_pushes_into_a_space_that_is_kept_back_does_not_see_whether_it_was_there),
 		T(what_is_not_followed_is_not_asked_for_nor_taken),
 		T(who_is_called_learns_of_a_space_of_the_caller),
 		T(a_space_of_several_boxes_is_offered_whole),
