@@ -41,7 +41,7 @@ struct app {
 	struct writer *writer;
 	struct sync *sync; /* NULL when not serving */
 	int http_port;	   /* of the pages at the plain door; 0 when not serving */
-	_Atomic bool ending;   /* a backup that runs is broken off */
+	_Atomic bool ending;   /* backups and questions to peers are broken off */
 	struct partial_thread *partial; /* appliance/partial/; NULL when not serving */
 	struct files_thread *files; /* appliance/files/; likewise */
 	struct offers *offers; /* appliance/update/offer.h; likewise */

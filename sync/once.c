@@ -133,7 +133,8 @@ static struct error *keep(const struct sync_keep *at,
 					    .env = at->env,
 					    .peer = at->peer,
 					    .address = at->address,
-					    .name = at->name},
+					    .name = at->name,
+					    .ending = at->ending},
 		   fd);
 }
 
@@ -159,7 +160,8 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 						.env = at->env,
 						.peer = at->peer,
 						.address = at->address,
-						.name = at->name},
+						.name = at->name,
+						.ending = at->ending},
 		       &c));
 	client_expect(c, HELD_BODY);
 	buf_add_span(&piece, question);

@@ -85,6 +85,7 @@ struct sync_keep {
 	const char *name;
 	struct pubkey peer;
 	const char *address; /* "ADDR:PORT" */
+	const _Atomic bool *ending; /* as in sync/peer/client.h: then ERR_STOPPED. NULL: never */
 };
 /* The file from its beginning. ERR_DENIED (it does not keep any for us), ERR_LIMIT, ERR_NET. */
 struct error *sync_keep_put(const struct sync_keep *at, int fd) MUST;

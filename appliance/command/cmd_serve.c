@@ -406,6 +406,8 @@ static void stop(struct daemon *d)
 	commit_stop(d->commit);
 	watchdog_stop(d->watchdog);
 	/* Commands and pages that wait for an exchange would be waited for. */
+	if (d->app)
+		d->app->ending = true;
 	sync_stopping(d->app ? d->app->sync : NULL);
 	if (d->app)
 		sieves_stop(d->app->sieves);

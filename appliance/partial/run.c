@@ -179,7 +179,7 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 	char address[PEER_ADDRESS];
 	struct error *e = NULL;
 
-	if (peer_terms_over(peer->until_ms, env_now(k->at.env)))
+	if (k->t->app->ending || peer_terms_over(peer->until_ms, env_now(k->at.env)))
 		return NULL;
 	k->at.peer = peer->key;
 	k->proved = 0;
@@ -201,7 +201,10 @@ static struct error *prove(struct partial_thread *t, struct pass *p)
 {
 	struct asking k = {.t = t,
 			   .p = p,
-			   .at = {.env = t->app->env, .self = t->app->self, .name = t->app->name}};
+			   .at = {.env = t->app->env,
+				  .self = t->app->self,
+				  .name = t->app->name,
+				  .ending = &t->app->ending}};
 
 	p->safe = calloc(n_ops(p) + 1, sizeof(*p->safe));
 	if (!p->safe)

@@ -172,7 +172,9 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 static struct error *prove(struct file_pass *p)
 {
 	struct app *a = p->t->app;
-	struct asking k = {.p = p, .at = {.env = a->env, .self = a->self, .name = a->name}};
+	struct asking k = {
+		.p = p,
+		.at = {.env = a->env, .self = a->self, .name = a->name, .ending = &a->ending}};
 
 	if (!p->n)
 		return NULL;

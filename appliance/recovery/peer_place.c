@@ -15,7 +15,10 @@ static struct error *peer_of(struct app *app, const char *key, struct pubkey *re
 
 struct error *peer_place_back_up(struct app *app, const char *key)
 {
-	struct sync_keep at = {.env = app->env, .self = app->self, .name = app->name};
+	struct sync_keep at = {.env = app->env,
+			       .self = app->self,
+			       .name = app->name,
+			       .ending = &app->ending};
 	_cleanup_(closep) int fd = -1;
 	struct backup_made made;
 	char address[PEER_ADDRESS];
@@ -30,7 +33,10 @@ struct error *peer_place_back_up(struct app *app, const char *key)
 
 struct error *peer_place_fetch(struct app *app, const char *key, int *ret_fd)
 {
-	struct sync_keep at = {.env = app->env, .self = app->self, .name = app->name};
+	struct sync_keep at = {.env = app->env,
+			       .self = app->self,
+			       .name = app->name,
+			       .ending = &app->ending};
 	_cleanup_(closep) int fd = -1;
 	char address[PEER_ADDRESS];
 

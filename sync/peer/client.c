@@ -24,6 +24,7 @@ struct client {
 	char url[400];
 	const struct env *env;
 	int64_t stall_ms;
+	const _Atomic bool *ending; /* may be NULL */
 	char who[16], address[96]; /* for the sentences */
 	pthread_t thread;
 	bool started;
@@ -127,6 +128,7 @@ static int watch(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ult
 	bool stop;
 
 	pthread_mutex_lock(&c->lock);
+	c->cancelled |= c->ending && *c->ending;
 	now = env_mono(c->env);
 	spent = now - c->began_ms;
 	c->stalled =
@@ -263,6 +265,11 @@ static bool set_options(struct client *c, const struct client_options *o)
 	       curl_easy_setopt(h, CURLOPT_READDATA, c) == CURLE_OK;
 }
 
+static struct error *stopped(void)
+{
+	return error_new(ERR_STOPPED, N_("The exchange was broken off here."));
+}
+
 static void prepare_curl(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -279,12 +286,14 @@ struct error *client_new(const struct client_options *o, struct client **ret)
 	pthread_once(&once, prepare_curl);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->moved, NULL);
+	ENSURE(!o->ending || !*o->ending, stopped());
 	TRY(address_parse(o->address, &a));
 	ENSURE(a.host[0] && a.port,
 	       error_new(ERR_INVALID, N_("\"%s\" names no box to connect to."), o->address));
 	address_url(&a, c->url, sizeof(c->url));
 	c->env = o->env;
 	c->stall_ms = o->stall_ms ? o->stall_ms : CLIENT_STALL_MS;
+	c->ending = o->ending;
 	c->answer_most = CLIENT_ANSWER;
 	snprintf(c->who, sizeof(c->who), "%.12s", ID_SHORT(&o->peer));
 	snprintf(c->address, sizeof(c->address), "%s", o->address);
@@ -467,7 +476,7 @@ bool client_met(struct client *c)
 static struct error *broken(struct client *c)
 {
 	if (c->cancelled)
-		return error_new(ERR_STOPPED, N_("The exchange was broken off here."));
+		return stopped();
 	if (c->stalled)
 		return error_new(ERR_TIMEOUT,
 				 N_("Box %s at %s stopped answering. It is tried again."), c->who,

@@ -42,6 +42,9 @@ struct client_options {
 	const char *successor; /* sync/peer/successor.h; said in a GET. NULL or "": none */
 	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */
 	const uint8_t *claim; /* PEER_CLAIM bytes, shown with every request; NULL: none */
+	/* Whoever waits for it is to end: requests are broken off within about a second, as by
+	 * client_cancel. Lives as long as the client; NULL: never. */
+	const _Atomic bool *ending;
 };
 
 struct client;

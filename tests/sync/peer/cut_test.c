@@ -4,6 +4,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/net_box.h"
 #include "sync/peer/address.h"
+#include "sync/peer/client.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,7 @@ struct relay {
 	pthread_t thread;
 	atomic_bool stop;
 	atomic_long left; /* bytes until it cuts; negative: never */
+	atomic_bool stalls; /* … or until it brings nothing any more */
 	atomic_int cuts;
 };
 
@@ -49,7 +51,7 @@ static bool carry(struct relay *r, int from, int to)
 			return false;
 	if (atomic_load(&r->left) == 0) {
 		atomic_fetch_add(&r->cuts, 1);
-		return false;
+		return atomic_load(&r->stalls);
 	}
 	return true;
 }
@@ -60,6 +62,10 @@ static void relay_one(struct relay *r, int a)
 	struct pollfd fds[2] = {{a, POLLIN, 0}, {b, POLLIN, 0}};
 
 	while (b >= 0 && !atomic_load(&r->stop)) {
+		if (atomic_load(&r->stalls) && atomic_load(&r->left) == 0) {
+			poll(NULL, 0, 20);
+			continue;
+		}
 		if (poll(fds, 2, 100) <= 0)
 			continue;
 		if ((fds[0].revents && !carry(r, a, b)) || (fds[1].revents && !carry(r, b, a)))
@@ -236,9 +242,62 @@ static void what_came_whole_before_the_cut_is_kept(void **state)
 	pair_close(&p);
 }
 
+struct question {
+	struct sync_keep at;
+	struct buf answer;
+	struct error *err;
+};
+
+static void *ask_for_proof(void *arg)
+{
+	static const uint8_t long_one[100000];
+	struct question *q = arg;
+
+	q->err = sync_held(&q->at, span_of(long_one, sizeof(long_one)), &q->answer);
+	return NULL;
+}
+
+/* A box that stops answering would be waited for for two minutes. */
+static void a_question_that_is_not_answered_is_broken_off_when_the_box_is_to_stop(void **state)
+{
+	_Atomic bool ending = false;
+	struct question q = {.err = NULL};
+	struct sync_options o;
+	char address[40];
+	pthread_t thread;
+	struct pair p;
+	int64_t began;
+
+	pair_open(&p);
+	o = net_box_options(&p.b, NULL, false);
+	snprintf(address, sizeof(address), "127.0.0.1:%d", p.relay.port);
+	q.at = (struct sync_keep){.env = o.env,
+				  .self = p.b.self,
+				  .name = "B",
+				  .peer = *net_box_key(&p.a),
+				  .address = address,
+				  .ending = &ending};
+	atomic_store(&p.relay.stalls, true);
+	atomic_store(&p.relay.left, 20000); /* behind both sides' certificates */
+	assert_int_equal(pthread_create(&thread, NULL, ask_for_proof, &q), 0);
+	for (int i = 0; i < 1000 && !atomic_load(&p.relay.cuts); i++)
+		poll(NULL, 0, 20);
+	assert_int_equal(atomic_load(&p.relay.cuts), 1);
+	began = env_mono(o.env);
+	ending = true;
+	pthread_join(thread, NULL);
+	assert_true(env_mono(o.env) - began < CLIENT_STALL_MS / 4);
+	assert_fails(q.err, ERR_STOPPED);
+	/* And no other one is begun. */
+	assert_fails(sync_held(&q.at, span_str("again"), &q.answer), ERR_STOPPED);
+	buf_release(&q.answer);
+	pair_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_question_that_is_not_answered_is_broken_off_when_the_box_is_to_stop),
 		cmocka_unit_test(a_first_sync_cut_anywhere_is_finished_later),
 		cmocka_unit_test(giving_and_taking_cut_anywhere_is_finished_later),
 		cmocka_unit_test(what_came_whole_before_the_cut_is_kept),
