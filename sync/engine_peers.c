@@ -262,7 +262,8 @@ static struct error *write_outcome(struct sync_writing *w, void *arg)
 	if (job->note)
 		TRY(peer_note(w->local, &note));
 	for (size_t i = 0; i < o->n_theirs; i++)
-		TRY(known_met(w->local, w->log, &o->key, &o->theirs[i], job->now));
+		TRY(known_met(w->local, w->log, &o->key, &o->theirs[i],
+			      o->report->peer_incarnation, job->now));
 	return job->receipt ? receipt_put(w->local, &r) : NULL;
 }
 

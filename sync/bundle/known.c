@@ -116,8 +116,12 @@ enum known_verdict known_weigh(const struct known *stored, const struct known *c
 {
 	bool back, on;
 
+	if (stored->serial == KNOWN_OF_SEVERAL)
+		return KNOWN_LOWER;
 	if (!stored->incarnation)
 		return covers(claimed, stored) ? KNOWN_REPLACE : KNOWN_LOWER;
+	if (stored->incarnation == claimed->incarnation && !stored->serial)
+		return covers(claimed, stored) ? KNOWN_REPLACE : KNOWN_IGNORE;
 	if (stored->incarnation == claimed->incarnation)
 		return claimed->serial > stored->serial ? KNOWN_REPLACE : KNOWN_IGNORE;
 	on = knows(claimed, peer, stored->incarnation);
@@ -129,8 +133,12 @@ enum known_verdict known_weigh(const struct known *stored, const struct known *c
 
 void known_lower(const struct known *x, const struct known *y, struct arena *a, struct known *ret)
 {
+	bool was_met = x->incarnation && !x->serial;
 	struct known k = {.when_ms = y->when_ms};
 	size_t n = x->n_missing + y->n_missing;
+
+	if (was_met || x->serial == KNOWN_OF_SEVERAL)
+		k.serial = KNOWN_OF_SEVERAL;
 
 	if (n > KNOWN_WISHES) {
 		*ret = k;

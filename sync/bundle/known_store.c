@@ -12,14 +12,26 @@ const char *const known_migrations[] = {
 };
 const int known_migrations_n = ARRAY_LEN(known_migrations);
 
-enum { KNOWN_OF, KNOWN_DIGEST, KNOWN_WHEN, KNOWN_PUT, KNOWN_FORGET, SERIAL_UP, SERIAL, STMTS };
+enum {
+	KNOWN_OF,
+	KNOWN_DIGEST,
+	KNOWN_WHEN,
+	KNOWN_PUT,
+	KNOWN_FORGET,
+	KNOWN_FORGET_OTHERS,
+	SERIAL_UP,
+	SERIAL,
+	STMTS
+};
 static const char *const sql[] = {
 	[KNOWN_OF] = "SELECT incarnation, serial, when_ms, frames FROM known WHERE peer=?1"
 		     " ORDER BY space",
-	[KNOWN_DIGEST] = "SELECT count(*) FROM known WHERE peer=?1 AND space=?2 AND digest=?3",
+	[KNOWN_DIGEST] = "SELECT count(*) FROM known WHERE peer=?1 AND space=?2 AND digest=?3"
+			 " AND incarnation IN (?4, iif(?4=0, incarnation, ?4))",
 	[KNOWN_WHEN] = "SELECT when_ms FROM known WHERE peer=?1 AND space=?2",
 	[KNOWN_PUT] = "INSERT OR REPLACE INTO known VALUES (?1,?2,?3,?4,?5,?6,?7)",
 	[KNOWN_FORGET] = "DELETE FROM known WHERE peer=?1",
+	[KNOWN_FORGET_OTHERS] = "DELETE FROM known WHERE peer=?1 AND incarnation<>?2",
 	[SERIAL_UP] = "UPDATE known_serial SET serial=serial+1",
 	[SERIAL] = "SELECT serial FROM known_serial",
 };
@@ -46,9 +58,14 @@ static struct error *load(struct db *local, const struct pubkey *peer, struct ar
 		TRY(db_step(local, st, &row));
 		if (!row)
 			return NULL;
-		k->incarnation = (uint64_t)db_int(st, 0);
-		k->serial = (uint64_t)db_int(st, 1);
-		k->when_ms = db_int(st, 2);
+		/* Rows of two incarnations are never kept side by side, but for those of which it is
+		 * not known. */
+		if (db_int(st, 0))
+			k->incarnation = (uint64_t)db_int(st, 0);
+		if ((uint64_t)db_int(st, 1) > k->serial)
+			k->serial = (uint64_t)db_int(st, 1);
+		if (db_int(st, 2) > k->when_ms)
+			k->when_ms = db_int(st, 2);
 		e = known_parse(db_blob(st, 3), a, k);
 		if (e) {
 			sqlite3_reset(st);
@@ -136,17 +153,19 @@ struct error *known_claimed(struct db *local, const struct bundle_claim *c, int6
 }
 
 struct error *known_met(struct db *local, struct log_store *log, const struct pubkey *peer,
-			const struct space_digest *theirs, int64_t now_ms)
+			const struct space_digest *theirs, uint64_t incarnation, int64_t now_ms)
 {
 	_cleanup_(arena_release) struct arena a = {0};
-	struct known k = {.when_ms = now_ms};
+	struct known k = {.incarnation = incarnation, .when_ms = now_ms};
 	struct hash ours;
 	struct db_stmts *s;
 	int64_t same, when;
 
 	TRY(statements(local, &s));
-	TRY(db_number(local, s, KNOWN_DIGEST, 0, &same, "kkk", peer, &theirs->space,
-		      &theirs->heads));
+	if (incarnation)
+		TRY(db_do(local, s, KNOWN_FORGET_OTHERS, "ki", peer, (int64_t)incarnation));
+	TRY(db_number(local, s, KNOWN_DIGEST, 0, &same, "kkki", peer, &theirs->space,
+		      &theirs->heads, (int64_t)incarnation));
 	if (same)
 		return NULL;
 	TRY(heads_collect(log, &theirs->space, &a, &k.heads, &k.n_heads));

@@ -35,6 +35,7 @@ struct sync_report {
 	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
 	uint32_t keeps_days;   /* it says that it keeps payloads of so many days; 0: of all */
 	uint8_t clock_said;    /* enum hello_clock: what they say vouches for theirs */
+	uint64_t peer_incarnation; /* in which they write now; 0: they did not say */
 	char peer_name[LIMIT_NAME + 1];
 	/* A signed receipt (sync/peer/receipt.h) was made of it, under this number. */
 	bool signed_too;

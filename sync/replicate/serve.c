@@ -122,7 +122,8 @@ static struct error *say_status(const struct session_options *o, struct log_stor
 	TRY(heads_all(log, status_shares, (void *)o, rows, ARRAY_LEN(rows), &n));
 	for (size_t i = 0; i < n; i++)
 		TRY(pasts_digest(o->pasts, log, &rows[i].space, &rows[i]));
-	stream_put_greeting(w, env_now(o->env), o->name, ABILITIES & ~o->without, o->clock);
+	stream_put_greeting(w, env_now(o->env), o->name, ABILITIES & ~o->without, o->clock,
+			    log_incarnation(log));
 	if (keep_is_partial(&o->keep)) {
 		bool wanting = false;
 

@@ -226,6 +226,7 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		snprintf(s->report.peer_name, sizeof(s->report.peer_name), "%s", f->hello.name);
 		s->abilities = f->hello.abilities & ~s->o.without;
 		s->report.clock_said = f->hello.clock;
+		s->report.peer_incarnation = f->hello.incarnation;
 		return NULL;
 	}
 	if (f->type == FRAME_PARTIAL) {

@@ -162,6 +162,7 @@ struct frame {
 			char name[LIMIT_NAME + 1]; /* one clean line, whatever came */
 			uint32_t abilities;	   /* enum ability; unknown bits may be set */
 			uint8_t clock;		   /* enum hello_clock: what vouches for clock_ms */
+			uint64_t incarnation;	   /* in which it writes now; 0: unsaid */
 		} hello;
 		struct range_frame ranges;
 		struct {
@@ -224,7 +225,7 @@ void stream_begin(struct stream_writer *w, struct buf *out);
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name);
 /* With what this box can do. */
 void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
-			 uint32_t abilities, enum hello_clock clock);
+			 uint32_t abilities, enum hello_clock clock, uint64_t incarnation);
 /* A body that ranges.h made. */
 void stream_put_ranges(struct stream_writer *w, struct span body);
 /* n: at most SINCE_ROWS. */

@@ -84,14 +84,19 @@ static struct error *read_hello(struct stream_reader *r, struct reader *b)
 {
 	struct frame *f = &r->frame;
 	struct span name;
+	uint8_t clock = HELLO_CLOCK_UNSAID;
 
 	f->hello.clock_ms = (int64_t)reader_u64(b);
 	name = read_short_text(b);
 	line_clean(name, f->hello.name, sizeof(f->hello.name));
 	if (!b->failed && b->rest.n >= 4)
 		f->hello.abilities = reader_u32(b);
-	if (!b->failed && b->rest.n >= 1 && b->rest.p[0] <= HELLO_CLOCK_UNSURE)
-		f->hello.clock = reader_u8(b);
+	if (!b->failed && b->rest.n >= 1)
+		clock = reader_u8(b);
+	if (clock <= HELLO_CLOCK_UNSURE)
+		f->hello.clock = clock;
+	if (!b->failed && b->rest.n >= 8)
+		f->hello.incarnation = reader_u64(b);
 	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
 	return NULL;
 }

@@ -52,19 +52,21 @@ static void put_short_text(struct buf *out, const char *s)
 
 void stream_put_hello(struct stream_writer *w, int64_t clock_ms, const char *name)
 {
-	stream_put_greeting(w, clock_ms, name, 0, HELLO_CLOCK_UNSAID);
+	stream_put_greeting(w, clock_ms, name, 0, HELLO_CLOCK_UNSAID, 0);
 }
 
 void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *name,
-			 uint32_t abilities, enum hello_clock clock)
+			 uint32_t abilities, enum hello_clock clock, uint64_t incarnation)
 {
 	frame_open(w, FRAME_HELLO);
 	buf_u64(w->out, (uint64_t)clock_ms);
 	put_short_text(w->out, name);
-	if (abilities || clock)
+	if (abilities || clock || incarnation)
 		buf_u32(w->out, abilities);
-	if (clock)
+	if (clock || incarnation)
 		buf_u8(w->out, (uint8_t)clock);
+	if (incarnation)
+		buf_u64(w->out, incarnation);
 	frame_close(w);
 }
 

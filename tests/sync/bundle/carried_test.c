@@ -326,7 +326,66 @@ static void old_sticks_and_copies_never_make_us_believe_more(void **state)
 	assert_int_equal(lower.n_heads, 1);
 	assert_int_equal(lower.heads[0].seq, 5);
 	assert_int_equal(lower.incarnation, 0);
+	/* Met in an incarnation: claims of that one are believed when they say no less. */
+	met.incarnation = 10;
+	assert_int_equal(known_weigh(&met, &a, &peer), KNOWN_REPLACE);
+	assert_int_equal(known_weigh(&met, &b, &peer), KNOWN_IGNORE);
+	met.incarnation = 12;
+	assert_int_equal(known_weigh(&met, &a, &peer), KNOWN_IGNORE);
+	/* Which of the two is later does not show when one is read again, either. */
+	met.incarnation = 10;
+	assert_int_equal(known_weigh(&met, &d, &peer), KNOWN_LOWER);
+	known_lower(&met, &d, &arena, &lower);
+	assert_int_equal(known_weigh(&lower, &a, &peer), KNOWN_LOWER);
+	assert_int_equal(known_weigh(&lower, &d, &peer), KNOWN_LOWER);
 	arena_release(&arena);
+}
+
+/* A stick lay in a drawer; meanwhile its writer was set back, and was met. */
+static void an_old_stick_counts_for_nothing_once_its_writer_was_met_as_set_back(void **state)
+{
+	struct town t = {.read = 0};
+	_cleanup_(arena_release) struct arena a = {0};
+	_cleanup_(buf_release) struct buf frames = {0};
+	struct stream_writer w = {.out = &frames};
+	const struct pubkey peer = {{2}};
+	struct carrier *us;
+	struct space_digest theirs;
+	struct bundle_claim claim = {.writer = peer, .incarnation = 10, .serial = 9};
+	struct head *ours, rows[2];
+	struct log_id lost;
+	struct known k;
+	size_t n;
+
+	town_open(&t, 1);
+	us = &t.c[0];
+	NEED(heads_space_digest(us->box.log, &t.space, &theirs));
+	NEED(heads_collect(us->box.log, &t.space, &a, &ours, &n));
+	assert_true(n > 0 && n < 10);
+	NEED(db_begin(us->local));
+	NEED(known_met(us->local, us->box.log, &peer, &theirs, 11, 1));
+	NEED(known_get(us->local, &peer, &a, &k));
+	assert_int_equal(k.incarnation, 11);
+	assert_int_equal(k.n_heads, n);
+	/* On the stick it held all that, and a log that it lost. */
+	rows[0] = rows[1] = ours[0];
+	rows[1].id.incarnation++;
+	lost = rows[1].id;
+	heads_sort(rows, 2);
+	stream_put_heads(&w, &t.space, rows, 2);
+	claim.frames = buf_span(&frames);
+	for (int i = 0; i < 3; i++) {
+		NEED(known_claimed(us->local, &claim, 2));
+		NEED(known_get(us->local, &peer, &a, &k));
+		assert_null(heads_find(k.heads, k.n_heads, &lost));
+	}
+	/* Met again, in another incarnation yet. */
+	NEED(known_met(us->local, us->box.log, &peer, &theirs, 12, 3));
+	NEED(known_get(us->local, &peer, &a, &k));
+	assert_int_equal(k.incarnation, 12);
+	assert_int_equal(k.n_heads, n);
+	NEED(db_commit(us->local));
+	town_close(&t);
 }
 
 /* A peer that says with each claim that it lacks something else fills no disk: then nothing is known of it,
@@ -402,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_sticks_and_copies_never_make_us_believe_more),
+		cmocka_unit_test(an_old_stick_counts_for_nothing_once_its_writer_was_met_as_set_back),
 		cmocka_unit_test(what_is_known_of_a_peer_does_not_grow_without_end),
 		cmocka_unit_test(a_claim_counts_only_over_the_heads_that_were_signed),
 		cmocka_unit_test(boxes_that_never_meet_end_alike_by_sticks_alone),
