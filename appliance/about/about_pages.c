@@ -3,11 +3,12 @@
 #include "appliance/http/authority.h"
 #include "sync/base/file.h"
 #include "sync/base/line.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include "version.h" /* made by the Makefile */
 #include <sys/stat.h>
 
-enum { PARTS_MAX = 4 * 1024 * 1024, TEXT_MAX = 1024 * 1024, PART_NAME = 100 };
+enum { PARTS_MAX = 4 * 1024 * 1024, TEXT_MAX = 1024 * 1024, PART_NAME = 100, COMMON_MAX = 64 };
 
 static char *shared(struct request *r, const char *path)
 {
@@ -124,6 +125,31 @@ static json_t *part_json(struct request *r, const json_t *p)
 			 read ? arena_printf(request_arena(r), "/about/parts/%s", name) : "");
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The licences that copyright files only name: "GPL-2", "Apache-2.0". */
+static json_t *common_json(struct request *r)
+{
+	const char *names[COMMON_MAX];
+	DIR *d = opendir(shared(r, "common-licenses"));
+	json_t *list = json_array();
+	struct dirent *f;
+	size_t n = 0;
+
+	while (d && n < COMMON_MAX && (f = readdir(d)))
+		if (name_ok(f->d_name))
+			names[n++] = arena_str(request_arena(r), f->d_name);
+	if (d)
+		closedir(d);
+	qsort(names, n, sizeof(names[0]), by_name);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_pack("{s:s}", "name", names[i]));
+	return list;
+}
+
 static struct error *parts_page(struct request *r)
 {
 	_cleanup_(buf_release) struct buf b = {0};
@@ -142,7 +168,8 @@ static struct error *parts_page(struct request *r)
 	}
 	return respond_page(
 		r, "about_parts", request_text(r, N_("What the box is made of")),
-		json_pack("{s:o, s:b}", "parts", list, "source", there(source_path(r))));
+		json_pack("{s:o, s:o, s:b}", "parts", list, "common", common_json(r),
+				      "source", there(source_path(r))));
 }
 
 static struct error *part_page(struct request *r)

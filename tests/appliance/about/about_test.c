@@ -78,6 +78,7 @@ static void every_part_stands_there_with_its_licence(void **state)
 	expect(&s, "/about", 200, "href=\"/about/parts\"");
 	expect(&s, "/about/parts", 200, "href=\"/about/parts/zstd\"");
 	expect(&s, "/about/parts", 200, "1.5.7 · BSD-3-clause");
+	expect(&s, "/about/parts", 200, "href=\"/about/parts/GPL-2\"");
 	expect(&s, "/about/parts/zstd", 200, "Copyright &lt;2016&gt; Yann ? Collet");
 	expect(&s, "/about/parts/GPL-2", 200, "Everyone is permitted");
 	expect(&s, "/about/parts/secret", 404, "");
