@@ -179,11 +179,13 @@ struct visitor *guard_enter(struct listener *l, int fd)
 	return v;
 }
 
-void guard_leave(struct visitor *v)
+bool guard_leave(struct visitor *v)
 {
 	struct listener *l = v->l;
+	bool stalled;
 
 	pthread_mutex_lock(&l->lock);
+	stalled = v->stalled;
 	if (v->next)
 		v->next->prev = v->prev;
 	if (v->prev)
@@ -192,6 +194,7 @@ void guard_leave(struct visitor *v)
 		l->visitors = v->next;
 	pthread_mutex_unlock(&l->lock);
 	free(v);
+	return stalled;
 }
 
 /* The peer's requests in hand, and the oldest of them. With the lock. */

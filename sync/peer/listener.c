@@ -21,14 +21,14 @@ static void noticed(void *cls, struct MHD_Connection *c, void **socket_context,
 	} else if (v) {
 		struct sync_report sum = v->sum;
 		struct pubkey key = v->key;
-		bool known = v->known, stalled = v->stalled;
+		bool known = v->known, stalled;
 		/* They come every minute: a closed door is no news. */
 		bool in_vain = v->closed && !sum.received && !sum.filled && !sum.sent;
 		char error[PEER_ERROR];
 
 		memcpy(error, v->error, sizeof(error));
 		*socket_context = NULL;
-		guard_leave(v);
+		stalled = guard_leave(v);
 		if (stalled && l->o.misdeed)
 			l->o.misdeed(l->o.ctx, &key, MISDEED_STALL, "");
 		if (known && !in_vain)

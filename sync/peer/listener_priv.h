@@ -53,7 +53,8 @@ struct listener {
 struct error *guard_start(struct listener *l) MUST;
 void guard_stop(struct listener *l);
 struct visitor *guard_enter(struct listener *l, int fd);
-void guard_leave(struct visitor *v);
+/* Frees it. true: it was cut off, for it stalled. */
+bool guard_leave(struct visitor *v);
 /* May a connection from there come now? */
 bool guard_accepts(struct listener *l, const struct sockaddr *from);
 /* A request of this approved peer begins. When it has too many in hand the oldest is cut. */
