@@ -35,6 +35,6 @@ if command -v groff >/dev/null; then
 fi
 if [ "${BUILD##*/}" = release ] && command -v make >/dev/null; then
 	ok "it is installed where it is told" make -s -C "$SOURCE" install DESTDIR="$T/root" prefix=/opt
-	is "with its manual page, and nothing else" "$(cd "$T/root" && find . -type f | sort | tr '\n' ' ')" "./opt/bin/lliure ./opt/share/man/man1/lliure.1 "
+	is "with its manual page and its source, and nothing else" "$(cd "$T/root" && find . -type f | sort | tr '\n' ' ')" "./opt/bin/lliure ./opt/share/lliure/source.tar.gz ./opt/share/man/man1/lliure.1 "
 fi
 finish
