@@ -2,7 +2,7 @@
 /* The table of lights, and what each finds. */
 #include "appliance/health/health_priv.h"
 #include "appliance/recovery/recovery.h"
-#include "appliance/update/update.h"
+#include "appliance/update/offer.h"
 
 #define MB ((uint64_t)1000 * 1000)
 
@@ -337,10 +337,20 @@ static struct error *look_peers(struct looking *l, struct light *ret)
 static struct error *look_updates(struct looking *l, struct light *ret)
 {
 	struct update_state u;
+	struct offer_file f;
 	const char *action = NULL;
+	bool waits = false;
 
 	update_state_read(l->app, &u);
 	ret->url = u.box ? "/admin/update" : NULL;
+	if (u.last.stage == UPDATE_NONE || u.last.stage == UPDATE_DONE)
+		TRY(offer_waits(l->conn, &f, &waits));
+	if (u.box && waits) {
+		SAY(ret, HEALTH_ATTENTION, N_("A newer system is here and was found good: version %s."),
+		    f.version);
+		ret->action = N_("Install it when nobody needs the box for some minutes.");
+		return NULL;
+	}
 	ret->says = update_says(&u, &ret->state, &action);
 	ret->action = action;
 	return NULL;

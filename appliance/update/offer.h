@@ -90,6 +90,8 @@ struct error *offer_file_each(struct conn *c, offer_file_fn *fn, void *ctx) MUST
 struct error *offer_file_get(struct conn *c, const struct hash *blob, struct offer_file *ret) MUST;
 /* On the writer. Another of the same state makes room, when that is one that holds a file. */
 struct error *offer_file_put(struct conn *c, const struct offer_file *f) MUST;
+/* A good one that waits for a volunteer: nobody installs it otherwise. false: there is none. */
+struct error *offer_waits(struct conn *c, struct offer_file *ret, bool *ret_any) MUST;
 struct error *offer_file_forget(struct conn *c, const struct hash *blob) MUST;
 
 /* --- judging: pure, offer_rules.c --- */

@@ -73,6 +73,16 @@ struct error *offer_of_state(struct conn *c, enum offer_state state, struct offe
 	return NULL;
 }
 
+struct error *offer_waits(struct conn *c, struct offer_file *ret, bool *ret_any)
+{
+	struct offer_plan p;
+
+	TRY(offer_plan_get(c, &p));
+	TRY(offer_of_state(c, OFFER_READY, ret, ret_any));
+	*ret_any = *ret_any && p.how == OFFER_BY_HAND;
+	return NULL;
+}
+
 static struct error *add_heard(void *ctx, const struct offer_heard *h)
 {
 	struct offer_all *a = ctx;

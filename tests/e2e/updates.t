@@ -118,6 +118,7 @@ before=$(find "$T/a/update" -type f -size +150k -printf %s)
 echo 100000000 >"$T/rate"
 ok "after the plug was pulled it goes on by itself, and is found good" eval 'serve_box a && until_ok 20 state_is a 2026.12.1 ready'
 ok "from where it was" test "$before" -lt "$(stat -c %s "$T/2026.12.1.raucb")"
+ok "its health says that it waits" eval '"$LLIURE" health --data "$T/a" | grep -q "found good: version 2026.12.1"'
 is "nothing is installed by itself" "$(test -e "$(folder a)/installed"; echo $?)" 1
 sign_in a
 ok "a volunteer installs it" eval 'act install 2026.12.1 && until_ok 20 restarted a'

@@ -180,6 +180,11 @@ static struct error *put_job(struct conn *c, void *arg)
 	return offer_file_put(c, arg);
 }
 
+static struct error *plan_job(struct conn *c, void *arg)
+{
+	return offer_plan_set(c, arg);
+}
+
 static struct error *count(void *ctx, const struct offer_file *f)
 {
 	(void)f;
@@ -213,6 +218,17 @@ static void what_is_remembered_is_bounded(void **state)
 	assert_int_equal(n, OFFER_REMEMBERED + 1);
 	assert_ok(offer_file_get(c, &f.blob, &got));
 	assert_int_equal(got.state, OFFER_READY);
+	/* A good one waits for a volunteer, unless the box is to install it by itself. */
+	{
+		struct offer_plan p = {.how = OFFER_FIRST, .peers = 1};
+		bool waits;
+
+		assert_ok(offer_waits(c, &got, &waits));
+		assert_true(waits);
+		assert_ok(writer_run(s.app->writer, plan_job, &p));
+		assert_ok(offer_waits(c, &got, &waits));
+		assert_false(waits);
+	}
 	/* Who wants another one gives the first up, and what came of it goes. */
 	f.state = OFFER_WANTED;
 	f.blob.b[2] = 1;
