@@ -4,7 +4,7 @@
  * verdicts to the writer, so that no core waits for a commit. What is on its way there is left out
  * of the next fetch (`ahead`).
  *
- * The verifying threads are a little nicer than the rest: what is vouched for is already shown, and
+ * The verifying threads are nicer than the rest: what is vouched for is already shown, and
  * a page should not wait for the audit of a first sync.
  */
 #include "sync/engine_priv.h"
