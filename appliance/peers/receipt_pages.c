@@ -219,9 +219,21 @@ static json_t *refusals_json(const struct paper *p)
 	return list;
 }
 
+/* Entries that came and were here: else it is a riddle where they went. What was refused has its own
+ * sentences, and may be among them. */
+static uint64_t had_already(const struct paper *p, int i)
+{
+	uint64_t came = 0, used = p->body.fresh[i] + p->body.filled[i];
+
+	for (size_t k = 0; k < p->body.n_spaces; k++)
+		came += p->body.spaces[k].entries[1 - i];
+	return p->body.n_refusals || came < used ? 0 : came - used;
+}
+
 static void say_new(const struct paper *p, json_t *list, int i)
 {
 	const char *who = p->name[i];
+	uint64_t had = had_already(p, i);
 
 	say(p, list,
 	    p->body.fresh[i] == 1
@@ -232,6 +244,11 @@ static void say_new(const struct paper *p, json_t *list, int i)
 		say(p, list,
 		    error_new(ERR_INTERNAL, N_("Contents that had been missing at %s: %s."), who,
 			      number(p, p->body.filled[i])));
+	if (had == 1)
+		say(p, list, error_new(ERR_INTERNAL, N_("One entry was at %s already."), who));
+	else if (had)
+		say(p, list,
+		    error_new(ERR_INTERNAL, N_("At %s already: %s entries."), who, number(p, had)));
 }
 
 static json_t *moved_json(const struct paper *p)
