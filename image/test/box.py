@@ -56,7 +56,7 @@ class Box:
         self.qmp_path, self.events_path = f"{folder}/{name}.qmp", f"{folder}/{name}.events"
         self.http, self.https = free_port(), free_port()
         self.process, self.power, self.jar = None, threading.Lock(), http.cookiejar.CookieJar()
-        self.extra, self.boots, self.retries, self.write_log = [], 0, 0, None
+        self.extra, self.boots, self.retries, self.write_log, self.card = [], 0, 0, None, True
         if shell:  # of an image with image/test/shell in it
             self.extra = ["-chardev", f"socket,id=sh,path={folder}/{name}.sh,server=on,wait=off", "-serial", "chardev:sh"]
         self.drive = f"if=none,id=d,file={self.disk},format=qcow2,cache=writeback"
@@ -87,6 +87,9 @@ class Box:
                   *self.drives(), "-device", "virtio-blk-pci,drive=d,bootindex=0",
                   "-netdev", net, "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci",
                   "-device", "virtio-balloon-pci,id=balloon"]
+        if not self.card:
+            at = common.index("-netdev")
+            del common[at:at + 4]
         if self.arch == "arm64":
             return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-bios",
                     "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"] + common + self.extra

@@ -14,6 +14,7 @@ and SEED choose.
   watchdog  the daemon hangs, the kernel crashes, the machine hangs
   refused   updates that must not be installed
   data      a full data partition; one with errors; one that can't be read
+  alone     no network at all, and what the button says of it
   wear      bytes written by an idle box, and by posts
 """
 import concurrent.futures
@@ -324,6 +325,22 @@ def open_sum(raw, start, size):
         return h.hexdigest()
 
 
+def alone(t, image, folder):
+    """Nobody reaches it but who stands before it: by the screen, and by the button, which says what to do."""
+    b = Box(folder, image, name="alone", shell=True)
+    b.card = False
+    b.on()
+    t.ok("without any network a box starts, and its screen says the code", people.code_on_console(b, 120))
+    page = ("bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; printf \"GET / HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n\" >&3; "
+            "timeout 30 cat <&3'")
+    t.ok("it serves its page to itself", "This box is new" in b.sh(page), b.sh(page)[-800:])
+    t.ok("a healthy start is committed", b.wait_state(lambda s: s["n"] == "0", 240), b.state())
+    b.hold_power_key(0.3)
+    t.ok("a short press of the button says that it is on no network, and what to do",
+         b.wait_console("It is on no network", 60) and b.wait_console("Plug in a cable", 5), b.console()[-1500:])
+    b.cut()
+
+
 def wear(t, image, folder):
     b = Box(folder, image, name="wear")
     b.comes_up("first start")
@@ -537,7 +554,7 @@ def late(t, image, folder):
         os.unlink(raw)
 
 
-PARTS = {f.__name__: f for f in (kills, cuts, first, install, root, factory, late, watchdog, refused, data, wear)}
+PARTS = {f.__name__: f for f in (kills, cuts, first, install, root, factory, late, watchdog, refused, data, alone, wear)}
 
 
 def main():

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""twins.py IMAGE: two boxes fresh from the same image on one network. They find each other by mDNS though both
-are called alike at first, volunteers compare the number and connect them, a post crosses each way, and one of
-them gets another name."""
+"""twins.py IMAGE: two boxes fresh from the same image on one network, with the same name. They find each other by
+mDNS, one yields its name and says so, volunteers compare the number and connect them, a post crosses each way, and
+one of them gets another name."""
 import json
 import os
 import shutil
@@ -64,6 +64,13 @@ def found(b, key):
     return page(b, "/admin/peers.json", key).get("found") or None
 
 
+def yields(b, key):
+    """Its page says that its name was another's already."""
+    names = page(b, "/admin/network.json", key).get("names", {})
+    _, body, _ = b.get("/admin/network", secure=True, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    return names.get("renamed") and "is called ateneu.local already" in body and "give one of the two devices another name" in body
+
+
 def shows(b, topic, text):
     status, body, _ = b.get(f"/topic/{topic}.json", timeout=60)
     return status == 200 and text in body
@@ -103,9 +110,12 @@ def renamed(t, b, net):
 def all_of_it(t, one, two):
     one.comes_up("first start")
     two.comes_up("first start")
-    people.found(one, "Ateneu")
-    people.found(two, "Biblioteca")
+    for b in (one, two):
+        people.found(b, "Ateneu")
     keys = [people.token(b) for b in (one, two)]
+    said = until(120, lambda: [b for b, k in ((one, keys[0]), (two, keys[1])) if yields(b, k)])
+    t.ok("of two boxes of one name one answers to another, and its page says what to do", said and len(said) == 1,
+         [page(b, "/admin/network.json", k).get("names") for b, k in ((one, keys[0]), (two, keys[1]))])
     seen = [until(180, lambda b=b, k=k: found(b, k)) for b, k in ((one, keys[0]), (two, keys[1]))]
     t.ok("each box finds the other by mDNS", all(seen), seen)
     if not all(seen):
