@@ -216,6 +216,10 @@ def watchdog(t, image, folder):
     people.found(b)
     t.ok("the machine's watchdog is fed", "/dev/watchdog" in b.sh("ls -l /proc/1/fd | grep -o /dev/watchdog.*"),
          b.sh("dmesg | grep -i -e watchdog -e i6300; ls /dev/watch*"))
+    b.sh("kill -KILL $(systemctl show -P MainPID lliure.service)")
+    time.sleep(2)
+    b.began = time.monotonic()
+    t.ok("a daemon that is killed is started again", b.wait_page(200), b.console()[-1000:])
     b.sh("kill -STOP $(systemctl show -P MainPID lliure.service)")
     began = b.began = time.monotonic()
     time.sleep(5)
@@ -226,6 +230,7 @@ def watchdog(t, image, folder):
         t.ok("the daemon is frozen", True)
     seconds = b.wait_page(400)
     t.ok("a daemon that hangs is started again", seconds, b.console()[-1000:])
+    t.ok("and the machine is not", b.console().count("System A on") == 1, b.console()[-1000:])
     say(f"frozen daemon: {time.monotonic() - began:.0f} s until the page is there again")
     for what, command, limit in (
             ("the kernel crashes", "echo c >/proc/sysrq-trigger", 200),

@@ -80,6 +80,7 @@ def updates(t, b, bundles):
     before = give_update(b, broken, browser=True)
     last = people.wait_update(b, 300, before)
     t.ok("a system that crashes is taken back by itself", last.get("back"), last)
+    t.ok("at the tenth end of its daemon", b.console().count("crashes on purpose") == 10, b.console()[-1500:])
     page = b.get("/admin/update", secure=True)[1]
     t.ok("and the page says why", last.get("why") == "crash" and "ended again and again" in page, last)
     t.ok("the former one runs", people.update_state(b).get("version") == version, people.update_state(b))
