@@ -160,8 +160,10 @@ static struct error *open_with_its_key(const char *dir, const struct env *env,
 struct error *app_open_telling(const char *dir, const struct env *env, const struct app_told *told,
 			       struct app **ret)
 {
-	struct error *e = open_with_its_key(dir, env, told, ret);
+	struct error *e;
 
+	ballast_make_room(dir);
+	e = open_with_its_key(dir, env, told, ret);
 	if (error_is(e, ERR_FULL) && ballast_throw_out(dir)) {
 		error_free(e);
 		e = open_with_its_key(dir, env, told, ret);

@@ -11,5 +11,7 @@
 /* Makes it when it is not there and there is room for many of it. What fails is tried at the next
  * start. */
 void ballast_take_in(const char *dir);
+/* Throws it out where there is less room than the writer wants: a start writes, too. */
+void ballast_make_room(const char *dir);
 /* false: there was none. */
 bool ballast_throw_out(const char *dir);

@@ -119,6 +119,13 @@ if [ "$(id -u)" = 0 ] && mkdir -p "$T/disk" && mount -t tmpfs -o size=96m tmpfs 
 	rm "$T/disk/one" "$T/disk/two"
 	ok "with room again it starts as ever" start_box d --box "$T/root"
 	ok "and keeps some again" test -s "$T/disk/d/ballast"
+	# A plug is pulled, and what is left is enough to open everything and too little for a start to write.
+	kill -KILL "${daemon[d]}"
+	wait "${daemon[d]}" 2>/dev/null || true
+	fill one
+	truncate -s -64K "$T/disk/one"
+	ok "with a little room left it starts, too" start_box d --box "$T/root"
+	ok "for it threw out what it kept" test ! -e "$T/disk/d/ballast"
 	stop_box d
 else
 	note "nothing can be mounted here: the full disk was not tried"
