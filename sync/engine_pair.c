@@ -170,6 +170,14 @@ struct error *sync_pair_begin(struct sync *s, const struct pubkey *key, const ch
 	return err;
 }
 
+void sync_pair_call(struct sync *s, const struct pubkey *key, const char *address)
+{
+	pthread_mutex_lock(&s->lock);
+	pairs_call_at(s->pairs, key, address);
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
 void sync_pair_look(struct sync *s, const struct pubkey *key, struct pair_view *ret)
 {
 	pthread_mutex_lock(&s->lock);

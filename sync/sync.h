@@ -127,6 +127,8 @@ void sync_twin_at(struct sync *s, const char *address);
  * called at `address` (may be "") until the number is there, and may call itself. ERR_RATE. */
 struct error *sync_pair_begin(struct sync *s, const struct pubkey *key, const char *address,
 			      bool anew) MUST;
+/* A volunteer says where that box is. */
+void sync_pair_call(struct sync *s, const struct pubkey *key, const char *address);
 void sync_pair_look(struct sync *s, const struct pubkey *key, struct pair_view *ret);
 
 /* Boxes seen on the local network, newest first; hints, never trust. */

@@ -193,6 +193,8 @@ static struct error *number_anew(struct request *r)
 	       error_new(ERR_BUSY, N_("This box does not meet other boxes at the moment. Compare"
 				      " the whole key.")));
 	TRY(sync_pair_begin(a->sync, &key, addr, !*addr));
+	if (*addr)
+		sync_pair_call(a->sync, &key, addr);
 	return respond_done(r, request_local_path(r, request_field(r, "next"), next),
 			    json_object());
 }

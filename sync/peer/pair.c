@@ -226,13 +226,24 @@ struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char 
 
 	forget_old(p, env_mono(p->env));
 	a = find(p, key);
-	if (a && address && *address)
+	if (a && address && !a->address[0])
 		snprintf(a->address, sizeof(a->address), "%s", address);
 	if (a && !anew)
 		return NULL;
 	if (a)
 		memcpy(known, a->address, sizeof(known));
-	return begin(p, key, address && *address ? address : known);
+	return begin(p, key, *known || !address ? known : address);
+}
+
+void pairs_call_at(struct pairs *p, const struct pubkey *key, const char *address)
+{
+	struct attempt *a = find(p, key);
+
+	if (!a)
+		return;
+	snprintf(a->address, sizeof(a->address), "%s", address);
+	a->call_at = env_mono(p->env);
+	a->error[0] = 0;
 }
 
 void pairs_look(struct pairs *p, const struct pubkey *key, struct pair_view *ret)

@@ -62,9 +62,12 @@ void pairs_free(struct pairs *p);
 
 /* A volunteer opened the page for this key, or (anew) asks for another number. An attempt that is
  * there stays as it is unless anew, also when it is over: what begins one is an act. address (may
- * be NULL or ""): where the box may be called. ERR_RATE: too many were begun. */
+ * be NULL or ""): where the box may be called, unless that is known already. ERR_RATE: too many were
+ * begun. */
 struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char *address,
 			  bool anew) MUST;
+/* A volunteer says where the box is: it is called there at once, and no more where it was before. */
+void pairs_call_at(struct pairs *p, const struct pubkey *key, const char *address);
 
 enum pair_state {
 	PAIR_NONE,   /* nobody has begun one within the last hour */

@@ -395,6 +395,12 @@ static void serve_rubbish(struct server *s, struct line *l, const char *path)
 	serve_body(l, span_of(bytes, sizeof(bytes)));
 }
 
+/* A stranger to it, who asks for something that it never heard of. */
+static void serve_older(struct server *s, struct line *l, const char *path)
+{
+	line_text(l, "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\nConnection: close\r\n\r\n{}\n");
+}
+
 /* Says nothing, for as long as they wait. */
 static void serve_stall(struct server *s, struct line *l, const char *path)
 {
@@ -410,6 +416,7 @@ static const struct {
 	{"serve-endless", serve_endless},
 	{"serve-rubbish", serve_rubbish},
 	{"serve-stall", serve_stall},
+	{"serve-older", serve_older},
 };
 
 /* Is the request here whole? Its body has a length, or comes in chunks and ends with an empty one. */

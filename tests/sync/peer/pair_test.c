@@ -369,6 +369,11 @@ static void a_box_is_called_until_the_number_is_there(void **state)
 	assert_false(pairs_next(w->a.pairs, &call)); /* seldom */
 	pass(w, PAIR_LATER_MS);
 	assert_true(pairs_next(w->a.pairs, &call));
+	/* what a page knows does not replace what a volunteer says */
+	pairs_call_at(w->a.pairs, &w->b.key, "192.0.2.2:8443");
+	begin(&w->a, &w->b);
+	assert_true(pairs_next(w->a.pairs, &call));
+	assert_string_equal(call.address, "192.0.2.2:8443");
 	swap(&w->a, &w->b);
 	assert_false(look(&w->a, &w->b).older); /* it was updated */
 	swap(&w->a, &w->b);
