@@ -73,6 +73,11 @@ struct draft {
 	int64_t time;		     /* 0: now */
 	json_t *take_body;	     /* the type's own fields; consumed, also on failure */
 };
+/* Of one that was perhaps never submitted, for the writer took nothing: its body goes. */
+static inline void draft_release(struct draft *d)
+{
+	json_decref(STEAL(d->take_body));
+}
 /* Check as any box will (role under the current rules, the type's check), write the op with
  * `seen` and `rules` filled in, append, and fold. Joins several heads of the rules first. */
 struct error *community_submit(struct conn *c, struct draft *d, struct hash *ret_id) MUST;

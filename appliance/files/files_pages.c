@@ -316,6 +316,7 @@ static struct error *hide(struct request *r)
 	bool hides = hidden && strcmp(hidden, "0") != 0;
 	struct file_place p;
 	struct acting k = {.draft = {.type = "file.hide", .author = request_viewer(r)->secret}};
+	struct error *e;
 
 	TRY(file_of_path(r, &p));
 	ENSURE(moderates(r, &p.space.id),
@@ -325,7 +326,9 @@ static struct error *hide(struct request *r)
 	k.draft.space = p.space.id;
 	k.draft.object = &p.file.id;
 	k.draft.take_body = json_pack("{s:b}", "hidden", hides);
-	TRY(request_write(r, submit_job, &k));
+	e = request_write(r, submit_job, &k);
+	draft_release(&k.draft);
+	TRY(e);
 	return respond_done_saying(r, file_url(r, &p.file),
 				   hides ? N_("The file is hidden: only moderators see it.")
 					 : N_("The file is shown again."),

@@ -244,10 +244,9 @@ static struct error *save(struct request *r, const struct sending *s, const stru
 				 .object = s->place ? &s->place->file.id : NULL,
 				 .author = request_viewer(r)->secret,
 				 .take_body = body};
-	if (e)
-		json_decref(body);
-	else
+	if (!e)
 		e = request_write(r, save_job, &k);
+	draft_release(&k.draft);
 	if (e && c->outside)
 		error_free(request_write(r, tidy_job, &k));
 	TRY(e);

@@ -226,8 +226,12 @@ static struct error *act_job(struct conn *c, void *arg)
 
 struct error *act_write(struct request *r, struct act *a)
 {
+	struct error *e;
+
 	a->draft.author = request_viewer(r)->secret;
-	return request_write(r, act_job, a);
+	e = request_write(r, act_job, a);
+	draft_release(&a->draft);
+	return e;
 }
 
 struct error *writing_limit(struct request *r)

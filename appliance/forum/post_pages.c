@@ -137,6 +137,7 @@ static struct error *change(struct request *r, const struct post_here *h, const 
 			  .object = &h->post.topic,
 			  .author = request_viewer(r)->secret};
 	struct changes ch = {.id = h->post.rev};
+	struct error *e;
 
 	TRY(writing_limit(r));
 	if (strcmp(text, h->post.text) != 0) {
@@ -149,7 +150,10 @@ static struct error *change(struct request *r, const struct post_here *h, const 
 		ch.title.type = "topic.set";
 		ch.title.take_body = json_pack("{s:s}", "title", title);
 	}
-	TRY(request_write(r, change_job, &ch));
+	e = request_write(r, change_job, &ch);
+	draft_release(&ch.text);
+	draft_release(&ch.title);
+	TRY(e);
 	*ret = ch.id;
 	return NULL;
 }

@@ -144,8 +144,10 @@ static struct error *save(struct request *r, const struct library_place *p, cons
 				   .object = d ? &d->id : NULL,
 				   .author = request_viewer(r)->secret,
 				   .take_body = body_of(d, f)}};
+	struct error *e = request_write(r, save_job, &s);
 
-	TRY(request_write(r, save_job, &s));
+	draft_release(&s.draft);
+	TRY(e);
 	*ret_id = s.id;
 	return NULL;
 }
@@ -255,6 +257,7 @@ struct error *library_hide(struct request *r)
 	const struct viewer *v = request_viewer(r);
 	const char *hidden = request_field(r, "hidden");
 	struct save s = {.draft = {.type = "doc.hide", .author = v->secret}};
+	struct error *e;
 	struct hash id;
 	struct doc d;
 
@@ -268,7 +271,9 @@ struct error *library_hide(struct request *r)
 	s.draft.space = d.space;
 	s.draft.object = &d.id;
 	s.draft.take_body = json_pack("{s:b}", "hidden", hidden && strcmp(hidden, "0") != 0);
-	TRY(request_write(r, save_job, &s));
+	e = request_write(r, save_job, &s);
+	draft_release(&s.draft);
+	TRY(e);
 	return respond_done_saying(r, "/library", N_("Saved."),
 				   json_pack("{s:s}", "id", ID(&s.id)));
 }
