@@ -26,7 +26,8 @@ static void read_version(const char *path, char out[UPDATE_VERSION])
 
 void update_state_read(struct app *a, struct update_state *ret)
 {
-	struct update_state u = {.box = box_has_helper(a->box.helper)};
+	struct update_state u = {.box = box_has_helper(a->box.helper),
+				 .now_ms = env_now(a->env)};
 	struct error *e;
 
 	if (u.box) {
@@ -37,6 +38,25 @@ void update_state_read(struct app *a, struct update_state *ret)
 		error_free(e); /* then nothing is known of it */
 	}
 	*ret = u;
+}
+
+bool update_is_trouble(const struct update_state *u)
+{
+	static const int64_t week = INT64_C(7) * 24 * 3600 * 1000;
+
+	if (u->last.stage != UPDATE_FAILED && u->last.stage != UPDATE_ROLLED_BACK)
+		return false;
+	return !u->last.when_ms || u->now_ms - u->last.when_ms < week;
+}
+
+/* What was taken back says what happened, and needs nobody, unless a disk is at its end. */
+static const char *action_of(const struct outcome *o)
+{
+	if (o->stage == UPDATE_ROLLED_BACK && o->why != WHY_ROOT && o->why != WHY_DATA)
+		return N_("Nothing need be done: the box runs as before, and a newer update may go well. "
+			  "If that one does not either, tell those who make this system.");
+	return o->why == WHY_DATA ? N_("Make a backup now, and look at the health page.")
+				  : update_why_text(o->why);
 }
 
 struct error *update_says(const struct update_state *u, enum health_state *ret_state,
@@ -58,15 +78,17 @@ struct error *update_says(const struct update_state *u, enum health_state *ret_s
 				 u->last.file);
 	case UPDATE_RESTARTING:
 		return error_new(ERR_INTERNAL, N_("The new system is being tried out."));
-	case UPDATE_REFUSED:
 	case UPDATE_FAILED:
 	case UPDATE_ROLLED_BACK:
+		if (!update_is_trouble(u))
+			break;
 		*ret_state = HEALTH_ATTENTION;
-		*ret_action = update_why_text(u->last.why);
+		*ret_action = action_of(&u->last);
 		return error_new(ERR_INTERNAL, N_("The last update (%s) was not taken."),
 				 *u->last.version ? u->last.version : u->last.file);
 	default:
-		return error_new(ERR_INTERNAL, N_("The system is version %s."),
-				 *u->version ? u->version : "?");
+		break;
 	}
+	return error_new(ERR_INTERNAL, N_("The system is version %s."),
+			 *u->version ? u->version : "?");
 }

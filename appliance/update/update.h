@@ -15,7 +15,11 @@ struct update_state {
 	bool box;		      /* this machine's system is updated from here */
 	char version[UPDATE_VERSION]; /* what runs; "" not known */
 	struct outcome last;
+	int64_t now_ms;
 };
+/* Did the last one go wrong, lately? One that was refused changed nothing, and its page says so; what went
+ * wrong is told for a week. */
+bool update_is_trouble(const struct update_state *u);
 /* What is known now; never fails. */
 void update_state_read(struct app *a, struct update_state *ret);
 /* Its sentence, and what to do (a message id, or NULL). The error is yours. */

@@ -47,9 +47,8 @@ enum update_stage { UPDATE_STAGES(UPDATE_ENUM_ROW) UPDATE_STAGES_N };
 	  N_("The update can't read what this box has stored: it is from an earlier series."))     \
 	X(WHY_ROOM, "room", N_("There is no room to install it. Free some space and try again."))  \
 	X(WHY_INSTALL, "install",                                                                  \
-	  N_("It could not be written. If this happens again, the disk may be at its end: look "   \
-	     "at "                                                                                 \
-	     "the health page."))                                                                  \
+	  N_("It could not be written. Fetch the file again, for it may be damaged inside. If "    \
+	     "this happens again, the disk may be at its end: look at the health page."))          \
 	X(WHY_CUT_OFF, "cut-off",                                                                  \
 	  N_("The power went, or the box was stopped, before it was done. Nothing was changed. "   \
 	     "Try "                                                                                \

@@ -132,6 +132,13 @@ static void temperature_and_updates_follow_the_machine(void **state)
 	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
 	put(&s, "state/lliure/update", "stage=rolled-back\nwhy=page\nversion=2026.12.1\n");
 	expect(&s, "updates", HEALTH_ATTENTION, "2026.12.1");
+	put(&s, "state/lliure/update", "stage=failed\nwhy=install\nversion=2026.12.1\n");
+	expect(&s, "updates", HEALTH_ATTENTION, "2026.12.1");
+	/* Refused: nothing was changed. And what went wrong long ago is no news. */
+	put(&s, "state/lliure/update", "stage=refused\nwhy=older\nversion=2026.10.1\n");
+	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
+	put(&s, "state/lliure/update", "stage=rolled-back\nwhy=page\nversion=2026.12.1\nwhen=1000\n");
+	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
 	end(&s);
 	site_close(&s);
 }

@@ -305,6 +305,26 @@ static void a_try_that_was_cut_off_stays_open_until_it_is_tried_again(void **sta
 	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
 }
 
+/* It was good, and then three plugs were pulled: the boot loader took the former one, which is healthy. */
+static void a_good_system_that_is_left_later_is_told_as_taken_back(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(install(b, "new.raucb"), 0);
+	b->show = "running=B\nnext=B\ngood=B\ntry=-\nok=AB\nn=0\narmed=-0\n";
+	put(b->dir, "os-release", "VERSION_ID=2026.11.25\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_DONE, WHY_NOTHING);
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_DONE, WHY_NOTHING);
+	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=AB\nn=0\narmed=-0\n";
+	put(b->dir, "os-release", "VERSION_ID=2026.11.20\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
+}
+
 static void a_new_system_whose_daemon_crashes_is_given_up_and_any_other_starts_again(void **state)
 {
 	struct box *b = *state;
@@ -704,6 +724,7 @@ int main(void)
 		CASE(a_healthy_new_system_closes_the_outcome),
 		CASE(a_new_system_that_is_not_well_is_given_up_and_the_former_says_why),
 		CASE(a_try_that_was_cut_off_stays_open_until_it_is_tried_again),
+		CASE(a_good_system_that_is_left_later_is_told_as_taken_back),
 		CASE(a_new_system_whose_daemon_crashes_is_given_up_and_any_other_starts_again),
 		CASE(a_damaged_system_is_left_where_there_is_another),
 		CASE(a_system_that_was_healthy_once_is_not_given_up),
