@@ -49,7 +49,7 @@ ok "b's page shows a" within 15 sees b "$key_a"
 ok "a's volunteer signs in" sign_in a
 ok "and b's" sign_in b
 digits() { curl_in "$1" -b "$NET_DIR/$1.jar" "http://localhost:8080/admin/peers/$2/approve.json" | json pairing.number 2>/dev/null; }
-both() { number=$(digits a "$key_b") && [ ${#number} = 7 ] && [ "$number" = "$(digits b "$key_a")" ]; }
+both() { local there; there=$(digits b "$key_a"); number=$(digits a "$key_b") && [ ${#number} = 7 ] && [ "$number" = "$there" ]; }
 ok "there is no number while one volunteer alone looks" eval '! digits a "$key_b"'
 ok "both pages show the same six digits" within 20 both
 note "after ${took:-?} ms"
