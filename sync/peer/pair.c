@@ -195,12 +195,14 @@ static void forget_old(struct pairs *p, int64_t now)
 			i++;
 }
 
-static struct error *begin(struct pairs *p, const struct pubkey *key, const char *address)
+/* now: the one that forget_old was told, so that what counts for both is the same hour. */
+static struct error *begin(struct pairs *p, const struct pubkey *key, const char *address,
+			   int64_t now)
 {
-	int64_t now = env_mono(p->env);
-	struct attempt *a;
+	struct attempt *a = find(p, key);
 
-	ENSURE(!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS,
+	ENSURE((!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS) &&
+		       (a || p->n < PAIR_AN_HOUR),
 	       error_new(ERR_RATE,
 			 N_("Numbers were begun so often in this hour that no more are for a "
 			    "while: who "
@@ -208,10 +210,8 @@ static struct error *begin(struct pairs *p, const struct pubkey *key, const char
 			    "compare the whole key.")));
 	p->begun[p->next] = now ? now : 1;
 	p->next = (p->next + 1) % PAIR_AN_HOUR;
-	a = find(p, key);
 	if (!a)
-		a = &p->attempts[p->n++]; /* there is room: each of them was begun within the hour
-					   */
+		a = &p->attempts[p->n++];
 	*a = (struct attempt){.key = *key, .began_ms = now, .call_at = now};
 	snprintf(a->address, sizeof(a->address), "%s", address);
 	env_random(p->env, a->nonce, sizeof(a->nonce));
@@ -221,10 +221,11 @@ static struct error *begin(struct pairs *p, const struct pubkey *key, const char
 
 struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char *address, bool anew)
 {
+	int64_t now = env_mono(p->env);
 	char known[PEER_ADDRESS] = "";
 	struct attempt *a;
 
-	forget_old(p, env_mono(p->env));
+	forget_old(p, now);
 	a = find(p, key);
 	if (a && address && !a->address[0])
 		snprintf(a->address, sizeof(a->address), "%s", address);
@@ -232,7 +233,7 @@ struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char 
 		return NULL;
 	if (a)
 		memcpy(known, a->address, sizeof(known));
-	return begin(p, key, *known || !address ? known : address);
+	return begin(p, key, *known || !address ? known : address, now);
 }
 
 void pairs_call_at(struct pairs *p, const struct pubkey *key, const char *address)

@@ -16,6 +16,11 @@ struct world {
 	struct box a, b, m;
 };
 
+static void pairs_freep(struct pairs **p)
+{
+	pairs_free(*p);
+}
+
 static struct pubkey key_of(unsigned n)
 {
 	_cleanup_(secret_freep) struct secret *s = test_key(n);
@@ -345,6 +350,38 @@ static void attempts_are_counted_over_all_keys(void **state)
 	assert_fails(pairs_begin(w->a.pairs, &w->m.key, NULL, false), ERR_RATE);
 }
 
+/* A clock that goes on each time that somebody looks at it. */
+static int64_t ticks;
+static int64_t ticking_mono(void *ctx)
+{
+	(void)ctx;
+	return ticks++;
+}
+
+static void the_hour_may_end_between_two_looks_at_the_clock(void **state)
+{
+	struct world *w = *state;
+	struct env env = w->a.env.env;
+	_cleanup_(pairs_freep) struct pairs *p = NULL;
+	struct pubkey key;
+	struct pair_view v;
+
+	env.mono_ms = ticking_mono;
+	p = pairs_new(&env, &w->a.key);
+	for (unsigned i = 0; i < PAIR_AN_HOUR; i++) {
+		ticks = 1000;
+		key = key_of(50 + i);
+		assert_ok(pairs_begin(p, &key, NULL, false));
+	}
+	ticks = 1000 + 3600000 - 1;
+	assert_fails(pairs_begin(p, &w->b.key, NULL, false), ERR_RATE);
+	pairs_look(p, &w->b.key, &v);
+	assert_int_equal(v.state, PAIR_NONE);
+	assert_ok(pairs_begin(p, &w->b.key, NULL, false)); /* now it has ended */
+	pairs_look(p, &w->b.key, &v);
+	assert_int_equal(v.state, PAIR_WAITS);
+}
+
 static void a_box_is_called_until_the_number_is_there(void **state)
 {
 	struct world *w = *state;
@@ -535,6 +572,7 @@ int main(void)
 		IN_WORLD(an_answer_that_was_lost_is_asked_for_again),
 		IN_WORLD(an_attempt_ends),
 		IN_WORLD(attempts_are_counted_over_all_keys),
+		IN_WORLD(the_hour_may_end_between_two_looks_at_the_clock),
 		IN_WORLD(a_box_is_called_until_the_number_is_there),
 		cmocka_unit_test(the_sums_are_those_of_the_vectors),
 		cmocka_unit_test(the_words_are_those_of_the_vectors),
