@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/page/markdown_priv.h"
 #include "appliance/page/mustache.h"
+#include <strings.h>
 
 static void cmark_node_freep(cmark_node **n)
 {
@@ -164,6 +165,28 @@ static void tidy_link(cmark_node *n)
 	drop(n);
 }
 
+/* Whoever reads a page asks for its pictures without wanting to, as whoever is signed in. So only
+ * what is a picture, or a page of a file, is asked for, by an address that can't climb out of
+ * there: browsers take %2e for a dot. */
+static bool is_picture_here(struct span url)
+{
+	static const char *const places[] = {"/file/", "/static/"};
+	bool in = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		in |= url.n > strlen(places[i]) &&
+		      memcmp(url.p, places[i], strlen(places[i])) == 0;
+	for (size_t i = 0; i < url.n; i++) {
+		struct span rest = span_of(url.p + i, url.n - i);
+
+		if (rest.n >= 2 && memcmp(rest.p, "..", 2) == 0)
+			return false;
+		if (rest.n >= 3 && strncasecmp((const char *)rest.p, "%2e", 3) == 0)
+			return false;
+	}
+	return in;
+}
+
 static void put_picture(cmark_node *n, struct span url, struct span alt)
 {
 	_cleanup_(buf_release) struct buf tag = {0};
@@ -185,13 +208,13 @@ static void tidy_picture(cmark_node *n, bool in_link)
 	enum link_kind kind = markdown_link_kind(cmark_node_get_url(n));
 
 	markdown_put_text(&alt, n);
-	if (kind == LINK_HERE && url.n) {
+	if (kind == LINK_HERE && is_picture_here(url)) {
 		put_picture(n, url, buf_span(&alt));
 	} else {
 		struct span words = alt.n ? buf_span(&alt) : url;
 		cmark_node *text = new_text(words), *anchor;
 
-		if (kind == LINK_OUTSIDE && !in_link) {
+		if ((kind == LINK_OUTSIDE || kind == LINK_HERE) && url.n && !in_link) {
 			anchor = new_anchor(kind, url);
 			cmark_node_append_child(anchor, text);
 			text = anchor;

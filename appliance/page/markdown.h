@@ -7,8 +7,10 @@
  * - Links lead to http, https, mailto and addresses within this box. Any other scheme: the words
  *   stay, the link goes. Links to outside get rel="nofollow noopener". An address that stands alone
  *   in the text (https://…) becomes a link.
- * - A picture of this box is shown. One from elsewhere becomes a link with its description, because
- *   to load it would tell its server who reads here, and would fail without the internet.
+ * - A picture under /file/ or /static/ of this box is shown. One from elsewhere becomes a link with
+ *   its description, because to load it would tell its server who reads here, and would fail
+ *   without the internet; one at another address of this box, because who reads would ask for it
+ *   unwittingly, with the rights of who is signed in.
  * - Headings are moved down so that the page keeps its one <h1>.
  *
  * None of these functions fails: a text that is longer than LIMIT_TEXT, not UTF-8 (bad bytes become

@@ -63,8 +63,8 @@ static void makes_addresses_in_the_text_into_links(void **state)
 
 static void loads_no_picture_from_elsewhere(void **state)
 {
-	assert_html("![our garden](/blob/abc)",
-		    "<p><img src=\"/blob/abc\" alt=\"our garden\" loading=\"lazy\"></p>\n");
+	assert_html("![our garden](/file/abc/get)",
+		    "<p><img src=\"/file/abc/get\" alt=\"our garden\" loading=\"lazy\"></p>\n");
 	assert_html("![a *cat*](https://example.org/cat.png)",
 		    "<p><a href=\"https://example.org/cat.png\" rel=\"nofollow noopener\">a "
 		    "cat</a></p>\n");
@@ -74,9 +74,47 @@ static void loads_no_picture_from_elsewhere(void **state)
 	assert_html("[![cat](http://e.org/c.png)](https://e.org)",
 		    "<p><a href=\"https://e.org\" rel=\"nofollow noopener\">cat</a></p>\n");
 	assert_html("![x](data:image/png;base64,AAAA)", "<p>x</p>\n");
-	assert_html("![\"><script>](/a\"onerror=x)",
-		    "<p><img src=\"/a%22onerror=x\" alt=\"&quot;&gt;&lt;script&gt;\" "
+	assert_html("![\"><script>](/static/a\"onerror=x)",
+		    "<p><img src=\"/static/a%22onerror=x\" alt=\"&quot;&gt;&lt;script&gt;\" "
 		    "loading=\"lazy\"></p>\n");
+}
+
+static void a_picture_asks_for_nothing_but_pictures(void **state)
+{
+	static const char *const bad[] = {
+		"/admin/peers/aaaa/number",
+		"/admin/peers/aaaa/approve?addr=10.0.0.1:8443",
+		"/ADMIN",
+		"/",
+		"/file",
+		"/files/new",
+		"/library/a/b",
+		"/sign-out",
+		"admin",
+		"../admin",
+		"./file/abc/get",
+		"?whole=",
+		"/file/../admin/peers/aaaa/number",
+		"/file/x/..%2fadmin",
+		"/file/%2e%2E/admin",
+		"/file/.%2e/admin",
+		"/static/&#46;&#46;/admin",
+		"/static/\\../admin",
+		"/static/%2E./admin",
+	};
+	char text[200];
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_(buf_release) struct buf out = {0};
+
+		snprintf(text, sizeof(text), "![x](%s) [![y](%s)](/z)", bad[i], bad[i]);
+		markdown_html(span_str(text), 1, &out);
+		if (strstr(buf_str(&out), "<img"))
+			fail_msg("%s gives %s", bad[i], buf_str(&out));
+	}
+	assert_html("![the number](/admin/x)", "<p><a href=\"/admin/x\">the number</a></p>\n");
+	assert_html("[![y](/admin/x)](/z)", "<p><a href=\"/z\">y</a></p>\n");
+	assert_html("![x]()", "<p>x</p>\n");
 }
 
 static void shows_raw_html_as_text(void **state)
@@ -340,6 +378,7 @@ int main(void)
 		cmocka_unit_test(marks_links_to_outside),
 		cmocka_unit_test(makes_addresses_in_the_text_into_links),
 		cmocka_unit_test(loads_no_picture_from_elsewhere),
+		cmocka_unit_test(a_picture_asks_for_nothing_but_pictures),
 		cmocka_unit_test(shows_raw_html_as_text),
 		cmocka_unit_test(every_known_attack_comes_out_inert),
 		cmocka_unit_test(takes_bounded_time_on_every_known_pathological_text),
