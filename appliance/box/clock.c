@@ -73,6 +73,9 @@ struct error *box_clock_push(struct app *a)
 	if (!a->clock || !box_has_helper(a->box.helper))
 		return NULL;
 	s = clock_env_state(a->clock);
+	/* Nor is it set by what fewer peers say than agree: it would be known for ever after. */
+	if (s.quality == CLOCK_FROM_PEERS && !s.agreed)
+		return NULL;
 	if (!box_clock_due(s.told ? CLOCK_TOLD : s.quality, s.offset_ms, env_now(&env_system)))
 		return NULL;
 	snprintf(text, sizeof(text), "%lld", (long long)(env_now(&env_system) + s.offset_ms));

@@ -55,6 +55,11 @@ void clock_was_told(struct clock *c, int64_t time_ms, int64_t mono)
 	c->told_now = false;
 }
 
+int64_t clock_of_told(const struct clock *c, int64_t mono)
+{
+	return moved_on(c->told, c->told_mono, mono);
+}
+
 void clock_forget_told(struct clock *c)
 {
 	c->told = 0;

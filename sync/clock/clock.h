@@ -62,6 +62,8 @@ void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
 bool clock_told(struct clock *c, int64_t time_ms, int64_t mono);
 /* A person had said so before a restart: it is at least as late. 0: nobody had. */
 void clock_was_told(struct clock *c, int64_t time_ms, int64_t mono);
+/* What was told, and what passed since; 0: nothing was. */
+int64_t clock_of_told(const struct clock *c, int64_t mono);
 void clock_forget_told(struct clock *c);
 /* An approved peer said its time. The one heard longest ago gives way. */
 void clock_heard(struct clock *c, const struct pubkey *key, int64_t said_ms, int64_t mono);

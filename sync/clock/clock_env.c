@@ -11,6 +11,7 @@
 
 enum {
 	KEEP_EVERY_MS = 600000, /* a card is not worn out for it */
+	WROTE_BEYOND_MS = 2 * KEEP_EVERY_MS,
 	ASK_EVERY_MS = 10000,
 };
 
@@ -22,6 +23,7 @@ struct clock_env {
 	pthread_mutex_t lock;
 	struct clock clock;
 	enum clock_quality quality;
+	bool agreed;	      /* several peers say so */
 	int64_t last, offset; /* last told */
 	int64_t asked_mono, kept_mono;
 };
@@ -67,14 +69,16 @@ static int64_t told_in_file(const char *path)
 	return told;
 }
 
-/* With the lock. A full disk: what was kept before stays. */
+/* With the lock. A full disk: what was kept before stays. now: the guess itself, not what was told last. */
 static void keep(struct clock_env *c, int64_t now, int64_t mono)
 {
 	_cleanup_(buf_release) struct buf text = {0};
-	int64_t told = c->clock.told ? now : 0;
+	bool by_few = c->quality == CLOCK_FROM_PEERS && !c->agreed;
+	int64_t told = !c->clock.told ? 0 : !by_few ? now : clock_of_told(&c->clock, mono);
 
-	/* Nor may what a person said, who can mistype. */
-	if (told)
+	/* Nor may what a person said, who can mistype, nor what one peer said, who could say it again after
+	 * each start. */
+	if (told || by_few)
 		now = clock_floor(&c->clock, mono);
 	/* What nothing confirms may be a clock gone mad: it must not be known for ever after. */
 	if (c->quality == CLOCK_UNSURE && c->clock.known && now - c->clock.known > CLOCK_LEAP_MS)
@@ -90,25 +94,27 @@ static void keep(struct clock_env *c, int64_t now, int64_t mono)
 
 static int64_t tell(struct clock_env *c)
 {
-	int64_t system = env_now(c->under), mono = env_mono(c->under), now;
+	int64_t system = env_now(c->under), mono = env_mono(c->under), now, guess;
 	enum clock_quality before = c->quality;
+	bool was_agreed = c->agreed, better;
 
 	if (mono - c->asked_mono >= ASK_EVERY_MS || !c->asked_mono) {
 		clock_synced(&c->clock, c->synced());
 		c->asked_mono = mono;
 	}
-	now = clock_now(&c->clock, system, mono, &c->quality);
-	if (now < c->last && !(c->quality == CLOCK_SURE && before != CLOCK_SURE))
+	guess = now = clock_now(&c->clock, system, mono, &c->quality);
+	c->agreed = c->quality == CLOCK_FROM_PEERS && clock_agreed(&c->clock, mono);
+	better = (c->quality == CLOCK_SURE && before != CLOCK_SURE) || (c->agreed && !was_agreed);
+	if (now < c->last && !better)
 		now = c->last;
 	c->last = now;
 	c->offset = now - system;
-	if (c->quality == CLOCK_SURE ||
-	    (c->quality == CLOCK_FROM_PEERS && clock_agreed(&c->clock, mono))) {
-		clock_seen(&c->clock, now, mono);
+	if (c->quality == CLOCK_SURE || c->agreed) {
+		clock_seen(&c->clock, guess, mono);
 		clock_forget_told(&c->clock);
 	}
-	if (c->quality != before || mono - c->kept_mono >= KEEP_EVERY_MS)
-		keep(c, now, mono);
+	if (c->quality != before || c->agreed != was_agreed || mono - c->kept_mono >= KEEP_EVERY_MS)
+		keep(c, guess, mono);
 	return now;
 }
 
@@ -175,7 +181,8 @@ void clock_env_free(struct clock_env *c)
 {
 	if (!c)
 		return;
-	keep(c, tell(c), env_mono(c->under));
+	c->kept_mono = INT64_MIN / 2;
+	tell(c); /* and keeps */
 	pthread_mutex_destroy(&c->lock);
 	free(c->path);
 	free(c);
@@ -202,7 +209,8 @@ bool clock_env_told(struct clock_env *c, int64_t time_ms)
 	taken = clock_told(&c->clock, time_ms, mono);
 	if (taken) {
 		c->last = 0;
-		keep(c, tell(c), mono);
+		c->kept_mono = INT64_MIN / 2;
+		tell(c); /* and keeps */
 	}
 	pthread_mutex_unlock(&c->lock);
 	return taken;
@@ -211,7 +219,7 @@ bool clock_env_told(struct clock_env *c, int64_t time_ms)
 void clock_env_wrote(struct clock_env *c, int64_t time_ms)
 {
 	pthread_mutex_lock(&c->lock);
-	if (!c->clock.known || time_ms - c->clock.known <= CLOCK_LEAP_MS)
+	if (!c->clock.known || time_ms - c->clock.known <= WROTE_BEYOND_MS)
 		clock_seen(&c->clock, time_ms, env_mono(c->under));
 	pthread_mutex_unlock(&c->lock);
 }
@@ -230,7 +238,7 @@ struct clock_state clock_env_state(struct clock_env *c)
 
 	pthread_mutex_lock(&c->lock);
 	tell(c);
-	s = (struct clock_state){c->quality, c->offset, c->clock.told != 0};
+	s = (struct clock_state){c->quality, c->offset, c->clock.told != 0, c->agreed};
 	pthread_mutex_unlock(&c->lock);
 	return s;
 }

@@ -2,8 +2,8 @@
 /*
  * The clock of a running box: clock.h around the system's, as a struct env that everything else is
  * given. What it knows is kept in a small file, so that a box whose clock begins at 1970 goes on
- * from where it was. Never goes back within a run, except when the system's clock becomes SURE or a
- * person says so. Any thread.
+ * from where it was. Never goes back within a run, except when the system's clock becomes SURE, a
+ * person says so, or enough peers agree where fewer had said something. Any thread.
  */
 #pragma once
 #include "sync/base/env.h"
@@ -23,8 +23,8 @@ void clock_env_seen(struct clock_env *c, int64_t time_ms);
 /* A person tells the time. false: earlier than what is known, not taken. It is kept apart from that in
  * the file, so that a mistyped year does not stay known for ever. */
 bool clock_env_told(struct clock_env *c, int64_t time_ms);
-/* An own entry says that time: it was. Not believed when it is more than CLOCK_LEAP_MS beyond what was
- * known, for then our clock had gone mad when it was written. */
+/* An own entry says that time: it was. Not believed when it is later than what was known by more than the
+ * time between two writings of the file: then something that is not to be known dated it. */
 void clock_env_wrote(struct clock_env *c, int64_t time_ms);
 /* An approved peer's clock is that much ahead of ours. */
 void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahead_ms);
@@ -32,6 +32,7 @@ struct clock_state {
 	enum clock_quality quality;
 	int64_t offset_ms; /* ours minus the system's */
 	bool told;	   /* it rests on a person's word, perhaps of before the restart */
+	bool agreed;	   /* by CLOCK_QUORUM peers or more */
 };
 struct clock_state clock_env_state(struct clock_env *c);
 /* What a run left in its file, for a command beside it. false: nothing. */

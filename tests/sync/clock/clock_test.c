@@ -132,6 +132,64 @@ static void a_machine_s_own_clock_counts_when_it_went_on(void **state)
 	test_dir_remove(dir);
 }
 
+static int64_t days_ahead(struct clock_env *c)
+{
+	return (env_now(clock_env_get(c)) - NOW) / DAY;
+}
+
+/* After every start it is the first, and says the most that it may: what it said is not known afterwards. */
+static void one_peer_moves_it_no_further_at_the_next_start(void **state)
+{
+	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	struct pubkey k = box(1);
+	struct test_env under;
+	struct clock_env *c;
+
+	snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
+	assert_ok(file_write(path, span_str(text), 0600));
+	rtc = 0;
+	for (int start = 0; start < 5; start++) {
+		test_env_init(&under, NOW + 60000, 1);
+		c = clock_env_new(path, &under.env, never_synced, own_clock);
+		assert_int_equal(days_ahead(c), 0);
+		clock_env_heard(c, &k, CLOCK_LEAP_MS - 120000);
+		assert_int_equal(days_ahead(c), 399);
+		clock_env_wrote(c, env_now(clock_env_get(c))); /* what it wrote meanwhile, at the next start */
+		assert_false(clock_env_state(c).agreed);
+		clock_env_free(c);
+	}
+	free(path);
+	test_dir_remove(dir);
+}
+
+static void an_honest_quorum_takes_back_what_one_said_first(void **state)
+{
+	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	struct pubkey k = box(9);
+	struct test_env under;
+	struct clock_env *c;
+
+	snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
+	assert_ok(file_write(path, span_str(text), 0600));
+	rtc = 0;
+	test_env_init(&under, NOW + 60000, 1);
+	c = clock_env_new(path, &under.env, never_synced, own_clock);
+	clock_env_heard(c, &k, CLOCK_LEAP_MS - 120000);
+	assert_int_equal(days_ahead(c), 399);
+	for (int i = 1; i < 8; i++) {
+		k = box(i);
+		clock_env_heard(c, &k, NOW + 60000 - env_now(clock_env_get(c)));
+	}
+	assert_int_equal(days_ahead(c), 0);
+	assert_true(clock_env_state(c).agreed);
+	clock_env_free(c);
+	c = clock_env_new(path, &under.env, never_synced, own_clock);
+	assert_int_equal(days_ahead(c), 0);
+	clock_env_free(c);
+	free(path);
+	test_dir_remove(dir);
+}
+
 static void one_peer_helps_only_a_clock_that_is_certainly_wrong(void **state)
 {
 	struct clock c = {0};
@@ -316,6 +374,8 @@ int main(void)
 		cmocka_unit_test(the_median_of_peers_counts_and_a_liar_does_not),
 		cmocka_unit_test(one_peer_helps_only_a_clock_that_is_certainly_wrong),
 		cmocka_unit_test(one_peer_helps_a_clock_that_stood),
+		cmocka_unit_test(one_peer_moves_it_no_further_at_the_next_start),
+		cmocka_unit_test(an_honest_quorum_takes_back_what_one_said_first),
 		cmocka_unit_test(a_machine_s_own_clock_counts_when_it_went_on),
 		cmocka_unit_test(what_was_heard_long_ago_does_not_count),
 		cmocka_unit_test(a_box_goes_on_after_a_power_cut_and_never_goes_back),
