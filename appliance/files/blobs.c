@@ -120,34 +120,36 @@ static bool any_space(const struct hash *spaces, size_t n, files_takes_fn *fn, v
 bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, files_takes_fn *takes,
 		      void *ctx)
 {
-	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
-	size_t n = 0, carried = 0;
-	bool wanted = false;
+	struct hash spaces[SPACES_NAMED];
+	size_t n = 0;
+	bool named, wanted = false;
 	struct error *e;
 
 	e = blob_shown_in(c, blob, size, spaces, SPACES_NAMED, &n);
-	if (!e)
-		e = carried_spaces(c, blob, size, spaces + n, &carried);
-	if (!e)
+	named = !e && any_space(spaces, n, takes, ctx);
+	if (!e && !named)
+		e = carried_in(c, blob, size, takes, ctx, &named);
+	if (!e && named)
 		e = is_wanted(c, blob, size, &wanted);
-	wanted = wanted && !e && has_room(c, size) && any_space(spaces, n + carried, takes, ctx);
+	wanted = wanted && !e && has_room(c, size);
 	error_free(e);
 	return wanted;
 }
 
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx)
 {
-	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
-	size_t n = 0, carried = 0;
+	struct hash spaces[SPACES_NAMED];
+	bool named;
+	size_t n = 0;
 	struct error *e;
 
 	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
-	if (!e)
-		e = carried_spaces(c, blob, 0, spaces + n, &carried);
-	if (!e)
-		return any_space(spaces, n + carried, gives, ctx);
+	named = !e && any_space(spaces, n, gives, ctx);
+	if (!e && !named)
+		e = carried_in(c, blob, 0, gives, ctx, &named);
+	named = named && !e;
 	error_free(e);
-	return false;
+	return named;
 }
 
 /* A blob that several versions name goes once: with the newest. */
@@ -186,20 +188,48 @@ bool files_keeps_blob(struct conn *c, const struct hash *blob, files_takes_fn *b
 
 /* --- what is not wanted here any more --------------------------------------------------------- */
 
-static struct error *is_loose(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
+struct keeping {
+	struct conn *c;
+	struct error *e;
+};
+
+static bool keeps_space(void *ctx, const struct hash *space)
 {
-	struct hash spaces[SPACES_NAMED + CARRIED_NAMED];
-	size_t n, carried;
-	struct keep keep;
-	bool fresh, kept = false;
+	struct keeping *k = ctx;
+	bool kept = true;
+
+	if (!k->e)
+		k->e = partial_keeps_space(k->c, space, &kept);
+	return kept;
+}
+
+static struct error *is_kept(struct conn *c, const struct hash *blob, bool *ret)
+{
+	struct hash spaces[SPACES_NAMED];
+	struct keeping k = {.c = c};
+	struct error *e = NULL;
+	size_t n;
 
 	TRY(blob_spaces(c, blob, spaces, SPACES_NAMED, &n));
-	TRY(carried_spaces(c, blob, 0, spaces + n, &carried));
-	for (size_t i = 0; i < n + carried && !kept; i++)
-		TRY(partial_keeps_space(c, &spaces[i], &kept));
+	*ret = any_space(spaces, n, keeps_space, &k);
+	if (!*ret && !k.e)
+		e = carried_in(c, blob, 0, keeps_space, &k, ret);
+	if (k.e)
+		error_replace(&e, k.e);
+	return e;
+}
+
+/* size: what lies there, for who names it may say anything. */
+static struct error *is_loose(struct conn *c, const struct hash *blob, uint64_t size, bool *ret)
+{
+	struct keep keep;
+	bool fresh, kept, needed;
+
+	TRY(blob_is_needed(c, blob, &needed));
+	TRY(is_kept(c, blob, &kept));
 	TRY(partial_choice(c, &keep));
 	TRY(wish_since(c, blob, env_now(c->env) - WISH_MS, &fresh));
-	*ret = n + carried && (!kept || (keep.blob_max && stored > keep.blob_max && !fresh));
+	*ret = needed && (!kept || (keep.blob_max && size > keep.blob_max && !fresh));
 	return NULL;
 }
 
@@ -207,22 +237,26 @@ struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64
 				 struct loose_blob *ret)
 {
 	struct named_blob next = {.num = before};
+	uint64_t size = 0;
 	bool loose = false;
 
 	do {
 		TRY(walk_before(c, blob_named_before, next.num, &next));
-		if (next.num && blob_has(blobs, &next.blob, NULL))
-			TRY(is_loose(c, &next.blob, next.stored, &loose));
+		if (next.num && blob_has(blobs, &next.blob, &size))
+			TRY(is_loose(c, &next.blob, size, &loose));
 	} while (next.num && !loose);
-	*ret = (struct loose_blob){next.num, next.blob, next.stored};
+	*ret = (struct loose_blob){next.num, next.blob, size};
 	return NULL;
 }
 
 struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struct loose_blob *l,
 			   bool *ret_gone)
 {
-	TRY(is_loose(c, &l->blob, l->stored, ret_gone));
-	*ret_gone = *ret_gone && blob_has(blobs, &l->blob, NULL);
+	uint64_t size;
+
+	*ret_gone = blob_has(blobs, &l->blob, &size);
+	if (*ret_gone)
+		TRY(is_loose(c, &l->blob, size, ret_gone));
 	if (!*ret_gone)
 		return NULL;
 	TRY(wish_forget(c, &l->blob));

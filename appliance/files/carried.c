@@ -31,6 +31,18 @@ static bool read_row(const json_t *row, struct carried_blob *ret)
 	       read_id(row, "op", &ret->op) && read_id(row, "blob", &ret->blob);
 }
 
+/* Twice the same says no more than once. */
+static bool is_said_before(const json_t *list, size_t i, const struct carried_blob *k)
+{
+	struct carried_blob other;
+
+	for (size_t j = 0; j < i; j++)
+		if (read_row(json_array_get(list, j), &other) && hash_eq(&other.op, &k->op) &&
+		    hash_eq(&other.blob, &k->blob))
+			return true;
+	return false;
+}
+
 struct error *carried_check(struct fold *f, const struct op *op)
 {
 	const json_t *list = json_object_get(op->body, "blobs");
@@ -42,7 +54,7 @@ struct error *carried_check(struct fold *f, const struct op *op)
 	ENSURE(op->by_appliance,
 	       error_new(ERR_DENIED, N_("Only a box itself tells others what to carry.")));
 	for (size_t i = 0; good && i < json_array_size(list); i++)
-		good = read_row(json_array_get(list, i), &k);
+		good = read_row(json_array_get(list, i), &k) && !is_said_before(list, i, &k);
 	ENSURE(good, error_new(ERR_INVALID, N_("A list of files to carry is malformed.")));
 	return NULL;
 }
@@ -103,22 +115,38 @@ struct error *carried_before(struct conn *c, int64_t before, struct carried_blob
 	return NULL;
 }
 
-struct error *carried_spaces(struct conn *c, const struct hash *blob, uint64_t stored,
-			     struct hash out[CARRIED_NAMED], size_t *ret_n)
+/* All are looked at, each space and op once: what others name, and erase again, hides no row. */
+struct error *carried_in(struct conn *c, const struct hash *blob, uint64_t stored,
+			 files_takes_fn *fn, void *ctx, bool *ret)
 {
-	struct carried_blob rows[CARRIED_NAMED];
-	size_t n, kept = 0;
+	struct carried_blob k = {.num = 0};
 
-	TRY(carried_rows_of(c, blob, stored, rows, &n));
-	for (size_t i = 0; i < n; i++) {
-		bool counts;
+	*ret = false;
+	for (;;) {
+		bool counts = false, done;
 
-		TRY(carried_counts(c, &rows[i], &counts));
-		if (counts)
-			out[kept++] = rows[i].space;
+		TRY(carried_need_after(c, blob, stored, &k, &k));
+		if (!k.num)
+			return NULL;
+		TRY(reads(c, &k.space, &done));
+		if (!done)
+			TRY(carried_counts(c, &k, &counts));
+		*ret = counts && (!fn || fn(ctx, &k.space));
+		if (*ret)
+			return NULL;
+		if (done || counts)
+			memset(&k.op, 0xff, sizeof(k.op)); /* on to the next space */
 	}
-	*ret_n = kept;
-	return NULL;
+}
+
+struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret)
+{
+	struct hash space;
+	size_t n;
+
+	TRY(blob_spaces(c, blob, &space, 1, &n));
+	*ret = n != 0;
+	return *ret ? NULL : carried_in(c, blob, 0, NULL, NULL, ret);
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */

@@ -86,21 +86,20 @@ struct error *carried_last(struct conn *c, int64_t *ret)
 	return db_number(c->view, stmts(c), CARRIED_LAST, 0, ret, "");
 }
 
-struct error *carried_rows_of(struct conn *c, const struct hash *blob, uint64_t stored,
-			      struct carried_blob out[CARRIED_NAMED], size_t *ret_n)
+struct error *carried_need_after(struct conn *c, const struct hash *blob, uint64_t stored,
+				 const struct carried_blob *after, struct carried_blob *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_SHOWS);
-	size_t n = 0;
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_NEEDS);
+	struct carried_blob next = {.num = 0};
 	bool row;
 
-	db_bind(st, "kii", blob, (int64_t)stored, (int64_t)CARRIED_NAMED);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
-		read_carried(st, &out[n++]);
+	db_bind(st, "kikk", blob, (int64_t)stored, &after->space, &after->op);
+	TRY(db_step(c->view, st, &row));
+	if (row) {
+		read_carried(st, &next);
+		sqlite3_reset(st);
 	}
-	*ret_n = n;
+	*ret = next;
 	return NULL;
 }
 
@@ -109,7 +108,7 @@ struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_f
 	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_OWED);
 	bool row;
 
-	db_bind(st, "k", space);
+	db_bind(st, "kk", space, conn_self(c));
 	for (;;) {
 		struct hash op, blob;
 		struct pubkey box;

@@ -31,7 +31,7 @@ enum files_sql {
 	CARRIED_OVER,
 	CARRIED_RESET,
 	CARRIED_BEFORE,
-	CARRIED_SHOWS,
+	CARRIED_NEEDS,
 	CARRIED_AFTER,
 	CARRIED_LAST,
 	CARRIED_OWED,
@@ -53,7 +53,7 @@ enum files_local_sql {
 	SENT_EACH,
 	FILES_LOCAL_SQL
 };
-enum { FILES_MIGRATIONS = 2, FILES_LOCAL_MIGRATIONS = 2 };
+enum { FILES_MIGRATIONS = 3, FILES_LOCAL_MIGRATIONS = 2 };
 extern const char *const files_migrations[FILES_MIGRATIONS];
 extern const char *const files_sql[FILES_SQL];
 extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
@@ -126,11 +126,12 @@ struct error *carried_row_before(struct conn *c, int64_t before, struct carried_
 /* The first numbered above `after`, any. */
 struct error *carried_row_after(struct conn *c, int64_t after, struct carried_blob *ret) MUST;
 struct error *carried_last(struct conn *c, int64_t *ret) MUST;
-/* Those that name the blob, not over, with at least `stored` bytes. */
-enum { CARRIED_NAMED = 16 };
-struct error *carried_rows_of(struct conn *c, const struct hash *blob, uint64_t stored,
-			      struct carried_blob out[CARRIED_NAMED], size_t *ret_n) MUST;
-/* Shown versions of the space, sealed, whose blob nobody has told carriers of. */
+/* Of those that name the blob, not over, with at least `stored` bytes: by space and op, the first
+ * behind that one. Each pair comes once, however many rows have it; *ret num 0: none. */
+struct error *carried_need_after(struct conn *c, const struct hash *blob, uint64_t stored,
+				 const struct carried_blob *after, struct carried_blob *ret) MUST;
+/* Shown versions of the space, sealed, whose blob neither their own box nor this one has told
+ * carriers of: what another has said it may push out again. */
 typedef struct error *owed_fn(void *ctx, const struct hash *op, const struct pubkey *box,
 			      const struct hash *blob, uint64_t stored);
 struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_fn *fn,
@@ -140,9 +141,11 @@ struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_f
 struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret) MUST;
 /* The newest below `before` that counts. */
 struct error *carried_before(struct conn *c, int64_t before, struct carried_blob *ret) MUST;
-/* Spaces in which it counts. */
-struct error *carried_spaces(struct conn *c, const struct hash *blob, uint64_t stored,
-			     struct hash out[CARRIED_NAMED], size_t *ret_n) MUST;
+/* Does one of at least `stored` bytes count in a space of which fn says yes? fn NULL: in any. */
+struct error *carried_in(struct conn *c, const struct hash *blob, uint64_t stored,
+			 files_takes_fn *fn, void *ctx, bool *ret) MUST;
+/* Does a version name the blob (as in blob_spaces), or count what was told to carriers? */
+struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret) MUST;
 /* Has this box something to tell carriers? Any conn. And, on the writer: tell it. */
 struct error *carried_owes(struct conn *c, bool *ret) MUST;
 struct error *carried_tell(struct conn *c) MUST;

@@ -212,11 +212,10 @@ static struct error *note_sent(void *ctx, const struct hash *blob)
 static struct error *tidy_job(struct conn *c, void *arg)
 {
 	struct save *s = arg;
-	struct hash space;
-	size_t n;
+	bool needed;
 
-	TRY(blob_spaces(c, &s->content->blob, &space, 1, &n));
-	if (!n)
+	TRY(blob_is_needed(c, &s->content->blob, &needed));
+	if (!needed)
 		TRY(blob_erase(s->app->blobs, &s->content->blob));
 	return sent_done(c, &s->content->blob);
 }

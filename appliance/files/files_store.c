@@ -31,6 +31,8 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE INDEX file_carried_kept ON file_carried(num) WHERE NOT over;"
 	"CREATE INDEX file_carried_box ON file_carried(space, box, start);"
 	"CREATE INDEX file_carried_room ON file_carried(space, box, start) WHERE NOT over;",
+	"DROP INDEX file_carried_blob;"
+	"CREATE INDEX file_carried_needs ON file_carried(blob, space, op) WHERE NOT over;",
 };
 
 const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
@@ -117,8 +119,9 @@ const char *const files_sql[FILES_SQL] = {
 	[CARRIED_BEFORE] =
 		"SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num < ?1 AND NOT over"
 		" ORDER BY num DESC LIMIT 1",
-	[CARRIED_SHOWS] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE blob = ?1 AND stored"
-			  " >= ?2 AND NOT over LIMIT ?3",
+	[CARRIED_NEEDS] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE blob = ?1 AND stored"
+			  " >= ?2 AND (space, op) > (?3, ?4) AND NOT over ORDER BY space, op"
+			  " LIMIT 1",
 	[CARRIED_AFTER] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num > ?1 ORDER BY num"
 			  " LIMIT 1",
 	[CARRIED_LAST] = "SELECT max(num) FROM file_carried",
@@ -126,7 +129,7 @@ const char *const files_sql[FILES_SQL] = {
 		"SELECT v.id, v.box, v.blob, v.stored FROM file_version v JOIN file f ON f.num ="
 		" v.file WHERE f.space = ?1 AND NOT f.hidden AND v.blob IS NOT NULL AND v.key IS"
 		" NOT NULL AND NOT EXISTS(SELECT 1 FROM file_carried k WHERE k.op = v.id AND k.blob"
-		" = v.blob) ORDER BY v.num DESC",
+		" = v.blob AND k.space = f.space AND k.box IN (v.box, ?2)) ORDER BY v.num DESC",
 	[CARRIED_DIGEST] = "SELECT said, op, box, blob, stored FROM file_carried WHERE space = ?1"
 			   " ORDER BY said, op, blob",
 };
@@ -589,11 +592,10 @@ struct error *sent_last(struct conn *c, int64_t *ret)
 
 static struct error *clear_sent(struct conn *c, struct blob_store *blobs, const struct hash *blob)
 {
-	struct hash space;
-	size_t named;
+	bool needed;
 
-	TRY(blob_spaces(c, blob, &space, 1, &named));
-	if (!named)
+	TRY(blob_is_needed(c, blob, &needed));
+	if (!needed)
 		TRY(blob_erase(blobs, blob));
 	return sent_done(c, blob);
 }

@@ -59,16 +59,14 @@ static struct error *clear_one(void *ctx, const struct left_blob *l)
 	struct conn *c = k->t->conn;
 	int64_t now = env_now(c->env);
 	struct left_blob went = *l;
-	struct hash space;
-	bool erased;
-	size_t named;
+	bool erased, needed;
 	struct error *e;
 
-	TRY(blob_spaces(c, &l->blob, &space, 1, &named));
+	TRY(blob_is_needed(c, &l->blob, &needed));
 	TRY(is_erased(c, &l->op, &erased));
-	if (named || !erased) {
-		/* It came back into the view, or another file has the same content. */
-		if (named)
+	if (needed || !erased) {
+		/* It came back into the view, or something else has the same content. */
+		if (needed)
 			buf_add(&k->forgotten, l, sizeof(*l));
 		return NULL;
 	}
@@ -172,9 +170,8 @@ static struct error *tell(struct files_thread *t)
 static struct error *clear_carried_one(struct files_thread *t, const struct carried_blob *k)
 {
 	struct erased_op gone;
-	struct hash spaces[CARRIED_NAMED];
 	struct error *e = k->over ? NULL : erased_get(t->conn, &k->op, &gone);
-	size_t n;
+	bool needed;
 
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
@@ -183,10 +180,8 @@ static struct error *clear_carried_one(struct files_thread *t, const struct carr
 	TRY(e);
 	if (!blob_has(t->app->blobs, &k->blob, NULL) && !blob_part(t->app->blobs, &k->blob))
 		return NULL;
-	TRY(blob_spaces(t->conn, &k->blob, spaces, 1, &n));
-	if (!n)
-		TRY(carried_spaces(t->conn, &k->blob, 0, spaces, &n));
-	return n ? NULL : blob_erase(t->app->blobs, &k->blob);
+	TRY(blob_is_needed(t->conn, &k->blob, &needed));
+	return needed ? NULL : blob_erase(t->app->blobs, &k->blob);
 }
 
 /* Only when something may have changed; and every hour, for a transfer that ran meanwhile. */

@@ -319,6 +319,91 @@ static void who_names_without_end_has_its_share_and_no_more(void **state)
 	world_release(&w);
 }
 
+static json_t *row(const struct hash *op, const struct hash *blob)
+{
+	return json_pack("{s:s, s:s, s:I}", "op", ID(op), "blob", ID(blob), "stored",
+			 (json_int_t)file_stored_size(SIZE));
+}
+
+static bool needs(struct box *b, const char *text)
+{
+	struct hash h = blob_of(text);
+	bool needed;
+
+	assert_ok(blob_is_needed(b->c, &h, &needed));
+	return needed;
+}
+
+/* b, who can read, names a's file many times with an op of its own, and erases that. */
+static void who_names_a_file_of_others_and_erases_takes_it_from_nobody(void **state)
+{
+	struct hash mine, h = blob_of("one");
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "one", "its key");
+	mine = send_file(&w, &w.b, "junk", "its own");
+	meet(&w.a, &w.b);
+	assert_fails(carry(&w, &w.b, NULL,
+			   json_pack("{s:[o, o]}", "blobs", row(&mine, &h), row(&mine, &h))),
+		     ERR_INVALID);
+	for (int i = 0; i < 20; i++)
+		assert_ok(carry(&w, &w.b, NULL, json_pack("{s:[o]}", "blobs", row(&mine, &h))));
+	meet(&w.b, &w.c);
+	assert_true(needs(&w.c, "one"));
+	assert_ok(box_erase(&w.b, &w.space, &mine, w.steward));
+	meet(&w.b, &w.c);
+	assert_false(needs(&w.c, "one"));
+	tell(&w.a);
+	meet_all(&w);
+	assert_true(needs(&w.c, "one"));
+	assert_true(wants(&w, &w.c, "one"));
+	assert_true(gives(&w.c, "one"));
+	world_release(&w);
+}
+
+/* b is faster than a with a's own rows, and then lets itself be pushed out. */
+static void what_others_say_of_a_file_is_told_by_its_box_too(void **state)
+{
+	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
+	struct hash op, h = blob_of("one");
+	struct world w;
+
+	world_init(&w, true);
+	op = send_file(&w, &w.a, "one", "its key");
+	meet(&w.a, &w.b);
+	assert_ok(carry(&w, &w.b, NULL, json_pack("{s:[o]}", "blobs", row(&op, &h))));
+	meet_all(&w);
+	tell(&w.a);
+	assert_ok(carry(&w, &w.b, NULL, list("new", most, 64)));
+	meet_all(&w);
+	assert_true(wants(&w, &w.c, "one"));
+	assert_true(gives(&w.c, "one"));
+	world_release(&w);
+}
+
+/* The same blob by a version in clear, which is erased: the private space needs it still. */
+static void what_is_carried_stays_when_a_version_elsewhere_is_erased(void **state)
+{
+	struct hash private, open, mine;
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "one", "its key");
+	tell(&w.a);
+	private = w.space;
+	assert_ok(box_found(&w.b, w.steward, &open));
+	w.space = open;
+	mine = send_file(&w, &w.b, "one", NULL);
+	meet_all(&w);
+	assert_ok(box_erase(&w.b, &open, &mine, w.steward));
+	meet_all(&w);
+	assert_true(needs(&w.c, "one"));
+	assert_false(needs(&w.b, "junk"));
+	w.space = private;
+	world_release(&w);
+}
+
 /* In a public space it would be one more way to name blobs: it says nothing there. */
 static void in_a_public_space_it_says_nothing(void **state)
 {
@@ -366,6 +451,9 @@ int main(void)
 		cmocka_unit_test(what_is_erased_is_neither_wanted_nor_given_any_more),
 		cmocka_unit_test(only_a_box_tells_and_only_what_makes_sense),
 		cmocka_unit_test(who_names_without_end_has_its_share_and_no_more),
+		cmocka_unit_test(who_names_a_file_of_others_and_erases_takes_it_from_nobody),
+		cmocka_unit_test(what_others_say_of_a_file_is_told_by_its_box_too),
+		cmocka_unit_test(what_is_carried_stays_when_a_version_elsewhere_is_erased),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
 	};
