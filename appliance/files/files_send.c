@@ -208,12 +208,16 @@ static struct error *note_sent(void *ctx, const struct hash *blob)
 	return writer_run(request_app(ctx)->writer, note_job, &name);
 }
 
-/* What was refused leaves nothing on the disk, unless another file has the same content. */
+/* What was refused leaves nothing on the disk, unless another file has the same content. The op may
+ * be in the log for all that, and the view behind it: then the note stays, and the next start looks
+ * again. */
 static struct error *tidy_job(struct conn *c, void *arg)
 {
 	struct save *s = arg;
 	bool needed;
 
+	if (conn_is_behind(c))
+		return NULL;
 	TRY(blob_is_needed(c, &s->content->blob, &needed));
 	if (!needed)
 		TRY(blob_erase(s->app->blobs, &s->content->blob));

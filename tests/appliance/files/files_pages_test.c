@@ -220,6 +220,94 @@ static void what_is_refused_at_the_end_leaves_nothing_and_is_sent_again(void **s
 	assert_int_equal(blobs_here(), before + 1);
 }
 
+/* A disk that is full in the moment when a note of what is sent goes, with the op's commit: the log
+ * has its op by then. There is room again as soon as that was given up. */
+static struct {
+	sqlite3_file *wal;
+	const sqlite3_io_methods *real;
+	sqlite3_io_methods full_disk;
+	bool armed, full;
+	int refused;
+} disk;
+
+static int write_or_full(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	if (!disk.full)
+		return disk.real->xWrite(f, p, n, at);
+	disk.refused++;
+	return SQLITE_FULL;
+}
+
+static void row_changed(void *ctx, int what, const char *db, const char *table, sqlite3_int64 row)
+{
+	(void)ctx, (void)db, (void)row;
+	if (disk.armed && what == SQLITE_DELETE && !strcmp(table, "file_sent"))
+		disk.full = true;
+}
+
+static void rolled_back(void *ctx)
+{
+	(void)ctx;
+	disk.armed = disk.armed && !disk.full;
+	disk.full = false;
+}
+
+static struct error *watch_disk(struct conn *c, void *arg)
+{
+	sqlite3_stmt *st = db_stmt(conn_local(c, &files_feature), SENT_LAST);
+	sqlite3 *sq = sqlite3_db_handle(st);
+
+	(void)arg;
+	sqlite3_file_control(sq, "main", SQLITE_FCNTL_JOURNAL_POINTER, &disk.wal);
+	disk.real = disk.wal->pMethods;
+	disk.full_disk = *disk.real;
+	disk.full_disk.xWrite = write_or_full;
+	disk.wal->pMethods = &disk.full_disk;
+	disk.armed = true;
+	sqlite3_update_hook(sq, row_changed, NULL);
+	sqlite3_rollback_hook(sq, rolled_back, NULL);
+	return NULL;
+}
+
+static struct error *leave_disk(struct conn *c, void *arg)
+{
+	sqlite3 *sq = sqlite3_db_handle(db_stmt(conn_local(c, &files_feature), SENT_LAST));
+
+	(void)arg;
+	disk.wal->pMethods = disk.real;
+	sqlite3_update_hook(sq, NULL, NULL);
+	sqlite3_rollback_hook(sq, NULL, NULL);
+	return NULL;
+}
+
+static void what_is_in_the_log_keeps_its_bytes_on_a_full_disk(void **state)
+{
+	_cleanup_(freep) uint8_t *bytes = large_pdf();
+	int before = blobs_here();
+	struct got g;
+
+	bytes[LARGE - 3] ^= 1;
+	assert_ok(writer_run_alone(site.app->writer, watch_disk, NULL));
+	_cleanup_(reply_release) struct reply full =
+		send_file(JOAN, "/files", "ple.pdf", bytes, LARGE, "Ple");
+	assert_ok(writer_run_alone(site.app->writer, leave_disk, NULL));
+	assert_true(disk.refused > 0);
+	assert_int_equal(full.status, 507);
+	assert_int_equal(blobs_here(), before + 1);
+	assert_int_not_equal(noted(), 0);
+	assert_ok(writer_follow(site.app->writer));
+	_cleanup_(reply_release) struct reply by_path =
+		site_ask(&site, NOBODY, "/library/ple.pdf", NULL);
+	assert_int_equal(by_path.status, 302);
+	_cleanup_(freep) char *path = NULL;
+	assert_true(asprintf(&path, "%s/get", by_path.location) > 0);
+	g = get(path, NULL);
+	assert_int_equal(g.status, 200);
+	assert_int_equal(g.body.n, LARGE);
+	assert_memory_equal(g.body.p, bytes, LARGE);
+	got_release(&g);
+}
+
 static void a_new_version_goes_on_from_the_newest_and_the_earlier_stays(void **state)
 {
 	_cleanup_(reply_release) struct reply w =
@@ -286,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_new_version_goes_on_from_the_newest_and_the_earlier_stays),
 		cmocka_unit_test(who_has_sent_a_day_s_share_goes_on_tomorrow_and_others_go_on),
 		cmocka_unit_test(what_is_refused_at_the_end_leaves_nothing_and_is_sent_again),
+		cmocka_unit_test(what_is_in_the_log_keeps_its_bytes_on_a_full_disk),
 		cmocka_unit_test(hidden_ones_are_for_moderators_and_erased_ones_for_nobody),
 	};
 
