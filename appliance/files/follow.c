@@ -106,9 +106,6 @@ static struct error *clear_erased(struct files_thread *t, bool *ret_waits)
 	struct clearing k = {.t = t};
 	struct error *e;
 
-	TRY(writer_run(t->app->writer, barrier_job, ret_waits));
-	if (*ret_waits)
-		return NULL;
 	e = left_each(t->conn, clear_one, &k);
 	if (!e && k.gone.n + k.forgotten.n)
 		e = writer_run(t->app->writer, note_job, &k);
@@ -256,16 +253,24 @@ static void wait_ms(struct files_thread *t, int ms, bool poked)
 		continue;
 }
 
+/* A view that is behind does not show all that is needed: nothing goes. */
+static struct error *clear(struct files_thread *t, bool *ret_waits)
+{
+	TRY(writer_run(t->app->writer, barrier_job, ret_waits));
+	if (*ret_waits)
+		return NULL;
+	TRY(clear_erased(t, ret_waits));
+	TRY(clear_sent(t, ret_waits));
+	TRY(clear_carried(t, ret_waits));
+	return tell(t);
+}
+
 static void look(struct files_thread *t, bool *ret_waits)
 {
-	struct error *e = clear_erased(t, ret_waits);
+	struct error *e;
 
-	if (!e)
-		e = clear_sent(t, ret_waits);
-	if (!e)
-		e = clear_carried(t, ret_waits);
-	if (!e)
-		e = tell(t);
+	*ret_waits = false;
+	e = clear(t, ret_waits);
 	*ret_waits |= e != NULL; /* a full disk, perhaps */
 	error_free(e);
 	ask(t);
