@@ -91,7 +91,7 @@ struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool 
 	struct error *e;
 
 	TRY(reads(c, &k->space, ret));
-	*ret = !*ret && !k->over;
+	*ret = !*ret && k->stage == CARRIED_KEPT;
 	if (!*ret)
 		return NULL;
 	e = erased_get(c, &k->op, &gone);

@@ -13,7 +13,7 @@ static void read_carried(sqlite3_stmt *st, struct carried_blob *ret)
 {
 	*ret = (struct carried_blob){.num = db_int(st, 0),
 				     .stored = (uint64_t)db_int(st, 6),
-				     .over = db_int(st, 7) != 0};
+				     .stage = (enum carried_stage)db_int(st, 7)};
 	db_id(st, 1, &ret->said);
 	db_id(st, 2, &ret->op);
 	db_id(st, 3, &ret->space);
@@ -56,13 +56,11 @@ struct error *carried_digest(struct conn *c, const struct hash *space, struct ha
 	}
 }
 
-static struct error *one_row(struct conn *c, int which, int64_t at, struct carried_blob *ret)
+static struct error *read_one(struct conn *c, sqlite3_stmt *st, struct carried_blob *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), which);
 	bool row;
 
 	*ret = (struct carried_blob){.num = 0};
-	db_bind(st, "i", at);
 	TRY(db_step(c->view, st, &row));
 	if (!row)
 		return NULL;
@@ -73,12 +71,24 @@ static struct error *one_row(struct conn *c, int which, int64_t at, struct carri
 
 struct error *carried_row_before(struct conn *c, int64_t before, struct carried_blob *ret)
 {
-	return one_row(c, CARRIED_BEFORE, before, ret);
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_BEFORE);
+
+	db_bind(st, "i", before);
+	return read_one(c, st, ret);
 }
 
-struct error *carried_row_after(struct conn *c, int64_t after, struct carried_blob *ret)
+struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_t after,
+				struct carried_blob *ret)
 {
-	return one_row(c, CARRIED_AFTER, after, ret);
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_AFTER);
+
+	db_bind(st, "ii", after, (int64_t)stage);
+	return read_one(c, st, ret);
+}
+
+struct error *carried_looked(struct conn *c, const struct carried_blob *k)
+{
+	return db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage);
 }
 
 struct error *carried_last(struct conn *c, int64_t *ret)
@@ -90,15 +100,10 @@ struct error *carried_need_after(struct conn *c, const struct hash *blob, uint64
 				 const struct carried_blob *after, struct carried_blob *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_NEEDS);
-	struct carried_blob next = {.num = 0};
-	bool row;
+	struct carried_blob next;
 
 	db_bind(st, "kikk", blob, (int64_t)stored, &after->space, &after->op);
-	TRY(db_step(c->view, st, &row));
-	if (row) {
-		read_carried(st, &next);
-		sqlite3_reset(st);
-	}
+	TRY(read_one(c, st, &next));
 	*ret = next;
 	return NULL;
 }

@@ -33,6 +33,7 @@ enum files_sql {
 	CARRIED_BEFORE,
 	CARRIED_NEEDS,
 	CARRIED_AFTER,
+	CARRIED_LOOKED,
 	CARRIED_LAST,
 	CARRIED_OWED,
 	CARRIED_DIGEST,
@@ -53,7 +54,7 @@ enum files_local_sql {
 	SENT_EACH,
 	FILES_LOCAL_SQL
 };
-enum { FILES_MIGRATIONS = 3, FILES_LOCAL_MIGRATIONS = 2 };
+enum { FILES_MIGRATIONS = 4, FILES_LOCAL_MIGRATIONS = 2 };
 extern const char *const files_migrations[FILES_MIGRATIONS];
 extern const char *const files_sql[FILES_SQL];
 extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
@@ -106,6 +107,13 @@ struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t st
 			    struct hash *out, size_t max, size_t *ret_n) MUST;
 /* --- blobs of private spaces, as boxes that only carry them are told (carried.c, carried_store.c)
  * --- */
+enum carried_stage {
+	CARRIED_KEPT,
+	CARRIED_OUT,   /* beyond what is kept for its box; its blob was not looked at yet */
+	CARRIED_SEEN,  /* looked at once; and twice more, for a transfer that ran meanwhile */
+	CARRIED_AGAIN, /* an hour passes between these two */
+	CARRIED_DONE,  /* what boxes agree on, and no more */
+};
 struct carried_blob {
 	int64_t num;
 	struct hash said; /* the op that names it */
@@ -113,7 +121,7 @@ struct carried_blob {
 	struct hash space, blob;
 	struct pubkey box; /* whose op it is */
 	uint64_t stored;
-	bool over; /* beyond what is kept for that box */
+	enum carried_stage stage;
 };
 extern const struct op_field carried_fields[];
 struct error *carried_check(struct fold *f, const struct op *op) MUST;
@@ -123,8 +131,11 @@ struct error *carried_reset(struct fold *f) MUST;
 struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
 /* The newest one numbered below `before` that is not over; *ret num 0: none. */
 struct error *carried_row_before(struct conn *c, int64_t before, struct carried_blob *ret) MUST;
-/* The first numbered above `after`, any. */
-struct error *carried_row_after(struct conn *c, int64_t after, struct carried_blob *ret) MUST;
+/* The first of that stage numbered above `after`. */
+struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_t after,
+				struct carried_blob *ret) MUST;
+/* On the writer: one that is not kept goes on to the next stage. */
+struct error *carried_looked(struct conn *c, const struct carried_blob *k) MUST;
 struct error *carried_last(struct conn *c, int64_t *ret) MUST;
 /* Of those that name the blob, not over, with at least `stored` bytes: by space and op, the first
  * behind that one. Each pair comes once, however many rows have it; *ret num 0: none. */

@@ -33,6 +33,9 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE INDEX file_carried_room ON file_carried(space, box, start) WHERE NOT over;",
 	"DROP INDEX file_carried_blob;"
 	"CREATE INDEX file_carried_needs ON file_carried(blob, space, op) WHERE NOT over;",
+	/* over: enum carried_stage */
+	"DROP INDEX file_carried_kept;"
+	"CREATE INDEX file_carried_stage ON file_carried(over, num);",
 };
 
 const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
@@ -117,13 +120,15 @@ const char *const files_sql[FILES_SQL] = {
 			 " over AND start < ?3",
 	[CARRIED_RESET] = "DELETE FROM file_carried WHERE said = ?1",
 	[CARRIED_BEFORE] =
-		"SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num < ?1 AND NOT over"
+		"SELECT " CARRIED_COLUMNS " FROM file_carried WHERE over = 0 AND num < ?1"
 		" ORDER BY num DESC LIMIT 1",
 	[CARRIED_NEEDS] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE blob = ?1 AND stored"
 			  " >= ?2 AND (space, op) > (?3, ?4) AND NOT over ORDER BY space, op"
 			  " LIMIT 1",
-	[CARRIED_AFTER] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE num > ?1 ORDER BY num"
-			  " LIMIT 1",
+	[CARRIED_AFTER] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE over = ?2 AND num >"
+			  " ?1 ORDER BY num LIMIT 1",
+	[CARRIED_LOOKED] = "UPDATE file_carried SET over = over + 1 WHERE num = ?1 AND blob = ?2"
+			   " AND over = ?3 AND over > 0",
 	[CARRIED_LAST] = "SELECT max(num) FROM file_carried",
 	[CARRIED_OWED] =
 		"SELECT v.id, v.box, v.blob, v.stored FROM file_version v JOIN file f ON f.num ="

@@ -17,6 +17,7 @@ enum {
 	AGAIN_MS = 2000,
 	ASK_FIRST_MS = 60 * 1000,
 	ASK_LAST_MS = 3600 * 1000,
+	LOOKED_AT_ONCE = 1000,
 	LEFT_MS = 24 * 3600 * 1000, /* a transfer that ran meanwhile may bring it back until then */
 };
 
@@ -28,8 +29,9 @@ struct files_thread {
 	pthread_cond_t wake;
 	bool poked, busy, waits, stop;
 	int64_t ask_at, ask_every; /* monotonic */
-	int64_t carried_erased, carried_last,
-		carried_at; /* when carried blobs were looked through */
+	int64_t carried_erased, carried_last;
+	int64_t carried_at; /* when all carried blobs are to be looked through again */
+	bool carried_busy;  /* one of them was in use */
 	bool told_wrongly;  /* told carriers in vain: no more in this run */
 	int64_t sent_last;  /* what was noted up to here was broken off; 0: all done */
 };
@@ -167,7 +169,7 @@ static struct error *tell(struct files_thread *t)
 static struct error *clear_carried_one(struct files_thread *t, const struct carried_blob *k)
 {
 	struct erased_op gone;
-	struct error *e = k->over ? NULL : erased_get(t->conn, &k->op, &gone);
+	struct error *e = k->stage != CARRIED_KEPT ? NULL : erased_get(t->conn, &k->op, &gone);
 	bool needed;
 
 	if (error_is(e, ERR_NOT_FOUND)) {
@@ -181,31 +183,70 @@ static struct error *clear_carried_one(struct files_thread *t, const struct carr
 	return needed ? NULL : blob_erase(t->app->blobs, &k->blob);
 }
 
-/* Only when something may have changed; and every hour, for a transfer that ran meanwhile. */
+static struct error *looked_job(struct conn *c, void *arg)
+{
+	const struct buf *seen = arg;
+	const struct carried_blob *k = (const struct carried_blob *)(void *)seen->p;
+
+	for (size_t i = 0; i < seen->n / sizeof(*k); i++)
+		TRY(carried_looked(c, &k[i]));
+	return NULL;
+}
+
+/* Those of a stage. What was pushed out goes on to the next one, so that no row is looked at for
+ * ever; a blob that is in use keeps its row where it is. */
+static struct error *look_through(struct files_thread *t, enum carried_stage stage, int64_t after,
+				  struct buf *seen, bool *io_busy)
+{
+	struct carried_blob k = {.num = after};
+
+	do {
+		struct error *e = NULL;
+
+		TRY(carried_row_after(t->conn, stage, k.num, &k));
+		if (k.num)
+			e = clear_carried_one(t, &k);
+		*io_busy |= error_is(e, ERR_BUSY);
+		if (error_is(e, ERR_BUSY))
+			error_replace(&e, NULL);
+		else if (k.num && stage != CARRIED_KEPT)
+			buf_add(seen, &k, sizeof(k));
+		TRY(e);
+		if (seen->n >= (k.num ? LOOKED_AT_ONCE * sizeof(k) : 1)) {
+			TRY(writer_run(t->app->writer, looked_job, seen));
+			buf_clear(seen);
+		}
+	} while (k.num);
+	return NULL;
+}
+
+/* Only when something may have changed: what was erased may be anybody's, what came in is at the
+ * end. And every hour, for a transfer that ran meanwhile; the last stage first, so that an hour is
+ * between two. */
 static struct error *clear_carried(struct files_thread *t, bool *io_waits)
 {
-	struct carried_blob k = {.num = 0};
+	_cleanup_(buf_release) struct buf seen = {0};
 	int64_t erased, last, now = env_mono(t->app->env);
+	bool hourly = now >= t->carried_at, all, busy = false;
 
 	TRY(erased_count(t->conn, &erased));
 	TRY(carried_last(t->conn, &last));
-	if (erased == t->carried_erased && last == t->carried_last && now < t->carried_at)
+	all = hourly || t->carried_busy || erased != t->carried_erased;
+	if (!all && last == t->carried_last)
 		return NULL;
-	for (;;) {
-		struct error *e;
-
-		TRY(carried_row_after(t->conn, k.num, &k));
-		if (!k.num)
-			break;
-		e = clear_carried_one(t, &k);
-		*io_waits |= error_is(e, ERR_BUSY);
-		if (error_is(e, ERR_BUSY))
-			error_replace(&e, NULL);
-		TRY(e);
+	if (hourly) {
+		TRY(look_through(t, CARRIED_AGAIN, 0, &seen, &busy));
+		TRY(look_through(t, CARRIED_SEEN, 0, &seen, &busy));
 	}
+	TRY(look_through(t, CARRIED_OUT, 0, &seen, &busy));
+	TRY(look_through(t, CARRIED_KEPT, all || last < t->carried_last ? 0 : t->carried_last,
+			 &seen, &busy));
 	t->carried_erased = erased;
 	t->carried_last = last;
-	t->carried_at = *io_waits ? now : now + ASK_LAST_MS;
+	t->carried_busy = busy;
+	*io_waits |= busy;
+	if (hourly)
+		t->carried_at = now + ASK_LAST_MS;
 	return NULL;
 }
 

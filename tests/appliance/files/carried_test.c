@@ -404,6 +404,51 @@ static void what_is_carried_stays_when_a_version_elsewhere_is_erased(void **stat
 	world_release(&w);
 }
 
+static int look(struct box *b, enum carried_stage stage)
+{
+	struct carried_blob k = {.num = 0};
+	int n = 0;
+
+	assert_ok(conn_begin(b->c));
+	for (;;) {
+		assert_ok(carried_row_after(b->c, stage, k.num, &k));
+		if (!k.num)
+			break;
+		assert_ok(carried_looked(b->c, &k));
+		n++;
+	}
+	assert_ok(box_commit(b, NULL));
+	return n;
+}
+
+/* And what was told stays what boxes agree on. */
+static void what_is_pushed_out_is_looked_at_three_times_and_no_more(void **state)
+{
+	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
+	int share = (int)(LIMIT_FILE_CARRIED / (uint64_t)most);
+	struct hash before, after;
+	struct world w;
+
+	world_init(&w, true);
+	assert_ok(carry(&w, &w.b, NULL, list("old", most, 64)));
+	meet_all(&w);
+	assert_ok(community_digest(w.c.c, &w.space, &before));
+	assert_int_equal(look(&w.c, CARRIED_KEPT), share);
+	assert_int_equal(look(&w.c, CARRIED_OUT), 64 - share);
+	assert_int_equal(look(&w.c, CARRIED_OUT), 0);
+	assert_int_equal(look(&w.c, CARRIED_SEEN), 64 - share);
+	assert_int_equal(look(&w.c, CARRIED_AGAIN), 64 - share);
+	for (enum carried_stage s = CARRIED_OUT; s < CARRIED_DONE; s++)
+		assert_int_equal(look(&w.c, s), 0);
+	assert_ok(community_digest(w.c.c, &w.space, &after));
+	assert_id_equal(&before, &after);
+	assert_int_equal(walked(&w, &w.c), share);
+	assert_ok(community_digest(w.b.c, &w.space, &after));
+	assert_ok(community_digest(w.a.c, &w.space, &before));
+	assert_id_equal(&before, &after);
+	world_release(&w);
+}
+
 /* In a public space it would be one more way to name blobs: it says nothing there. */
 static void in_a_public_space_it_says_nothing(void **state)
 {
@@ -454,6 +499,7 @@ int main(void)
 		cmocka_unit_test(who_names_a_file_of_others_and_erases_takes_it_from_nobody),
 		cmocka_unit_test(what_others_say_of_a_file_is_told_by_its_box_too),
 		cmocka_unit_test(what_is_carried_stays_when_a_version_elsewhere_is_erased),
+		cmocka_unit_test(what_is_pushed_out_is_looked_at_three_times_and_no_more),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
 	};
