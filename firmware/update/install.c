@@ -141,21 +141,35 @@ static int rauc_info(struct updater *u, run_fn *run, const char *conf, const cha
 	return run(u->ctx, argv, INFO_S, out);
 }
 
-/* Whether it may be installed, and what it is. */
+/* It was not begun, took too long, or was ended from outside: that says nothing about the bundle.
+ */
+static bool says_nothing(int status)
+{
+	return status < 0 || status == 255;
+}
+
+/* Whether it may be installed, and what it is. WHY_CUT_OFF: it could not be looked at. */
 static enum update_why check(struct updater *u, const char *conf, const char *file,
 			     struct outcome *o)
 {
 	_cleanup_(buf_release) struct buf said = {0};
 	struct update_here here;
 	struct bundle_info info;
+	int status;
 
-	if (rauc_info(u, u->run, conf, file, true, &said) != 0) {
+	status = rauc_info(u, u->run, conf, file, true, &said);
+	if (says_nothing(status))
+		return WHY_CUT_OFF;
+	if (status != 0) {
 		/* Read without its signature it is a bundle: then it is the signature. */
 		buf_clear(&said);
 		rauc_info(u, u->run_saying, conf, file, true, &said);
 		update_said(buf_span(&said), o->said);
 		buf_clear(&said);
-		return rauc_info(u, u->run, conf, file, false, &said) == 0 ? WHY_STRANGER : WHY_DAMAGED;
+		status = rauc_info(u, u->run, conf, file, false, &said);
+		if (says_nothing(status))
+			return WHY_CUT_OFF;
+		return status == 0 ? WHY_STRANGER : WHY_DAMAGED;
 	}
 	if (!bundle_info_parse(buf_span(&said), &info))
 		return WHY_DAMAGED;
@@ -187,9 +201,9 @@ int update_restart(struct updater *u)
 	return u->run(u->ctx, argv, 60, &out) ? 1 : 0;
 }
 
-/* The daemon's user owns the folder of bundles: what RAUC installed may be another file than the one
- * that was checked, with a good signature and an older system in it. What was written says RAUC's own
- * file on `state`, a value "bundle.version=" in the part of each slot. */
+/* The daemon's user owns the folder of bundles: what RAUC installed may be another file than the
+ * one that was checked, with a good signature and an older system in it. What was written says
+ * RAUC's own file on `state`, a value "bundle.version=" in the part of each slot. */
 static bool written_is(const struct updater *u, const char *version)
 {
 	_cleanup_(freep) char *path = path_join(u->state, "rauc.status");
@@ -245,7 +259,8 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 	return update_restart(u);
 }
 
-/* Nothing is installed, and nothing of it decides what may be: who looks is the daemon's own user. */
+/* Nothing is installed, and nothing of it decides what may be: who looks is the daemon's own user.
+ */
 int update_look(struct updater *u)
 {
 	_cleanup_(freep) char *file = NULL, *path = path_join(u->updates, UPDATE_LOOKED);
@@ -260,7 +275,9 @@ int update_look(struct updater *u)
 	buf_printf(&conf, "--conf=%s", u->conf);
 	update_running(u, o.before);
 	o.why = check(u, buf_str(&conf), file, &o);
-	o.stage = o.why == WHY_NOTHING ? UPDATE_DONE : UPDATE_REFUSED;
+	o.stage = o.why == WHY_NOTHING	 ? UPDATE_DONE
+		  : o.why == WHY_CUT_OFF ? UPDATE_FAILED
+					 : UPDATE_REFUSED;
 	o.when_ms = u->now_ms(u->ctx);
 	e = update_outcome_write(path, &o);
 	failed = e != NULL;

@@ -441,7 +441,9 @@ static void expect_looked(struct box *b, enum update_why why, const char *versio
 	assert_null(strstr(b->did, " install "));
 	assert_null(strstr(b->did, "reboot"));
 	assert_ok(update_outcome_read(path, &o));
-	assert_int_equal(o.stage, why == WHY_NOTHING ? UPDATE_DONE : UPDATE_REFUSED);
+	assert_int_equal(o.stage, why == WHY_NOTHING   ? UPDATE_DONE
+				  : why == WHY_CUT_OFF ? UPDATE_FAILED
+						       : UPDATE_REFUSED);
 	assert_string_equal(update_why_name(o.why), update_why_name(why));
 	assert_string_equal(o.version, version);
 	assert_string_equal(o.file, "new.raucb");
@@ -462,6 +464,13 @@ static void a_bundle_is_looked_at_without_being_installed(void **state)
 	expect_looked(b, WHY_STRANGER, "");
 	b->bare_status = 1;
 	expect_looked(b, WHY_DAMAGED, "");
+	/* What was not begun, or was killed, says nothing of the bundle. */
+	b->bare_status = 255;
+	expect_looked(b, WHY_CUT_OFF, "");
+	b->info_status = -1;
+	expect_looked(b, WHY_CUT_OFF, "");
+	b->info_status = -2;
+	expect_looked(b, WHY_CUT_OFF, "");
 	/* A file that the folder does not have the name of. */
 	put(b->tmp, "look-request", "../new.raucb");
 	assert_int_equal(update_look(&b->u), 2);
