@@ -102,7 +102,7 @@ static struct error *may_go_on(struct fetch *k)
 				      "update is fetched on when it is open.")));
 	ENSURE(ledger_left(k->s->ledger, &k->f->peer, LEDGER_BYTES) > 0 &&
 		       ledger_left(k->s->ledger, &k->f->peer, LEDGER_IN) > 0,
-	       error_new(ERR_BUSY, N_("The other box has brought as much as it may for now. The "
+	       error_new(ERR_RATE, N_("The other box has brought as much as it may for now. The "
 				      "update is fetched on tomorrow.")));
 	return NULL;
 }
@@ -158,7 +158,7 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 	TRY(take_err);
 	ENSURE(status == 200 || status == 206 || status == 416,
 	       status == 503 || status == 429
-		       ? error_new(ERR_BUSY, N_("The other box is busy, or its line is closed. "
+		       ? error_new(ERR_RATE, N_("The other box is busy, or its line is closed. "
 						"The update is fetched on later."))
 		       : error_new(ERR_NOT_FOUND,
 				   N_("The other box passes this update on no more.")));

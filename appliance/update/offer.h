@@ -12,9 +12,13 @@
  *                                      |  |                                             |
  *              a volunteer: DECLINED <-+  +-> BAD <--- refused, failed, taken back -----+--> RUNS
  *
+ * What was chosen by the plan and does not come, or not as what it was said to be, is LATER: for a
+ * day whatever else is offered goes before it, and before all that the same peer offers. A transfer
+ * that fails never makes a file BAD: only what the updater says of the bytes does.
+ *
  * A file that a volunteer brings begins as GIVEN. READY and RUNS are passed on. Of each state that
- * holds a file there is at most one row; BAD and DECLINED are remembered, so that the same is not
- * fetched again by itself.
+ * holds a file there is at most one row; BAD, DECLINED and LATER are remembered, so that the same
+ * is not fetched again by itself.
  */
 #pragma once
 #include "appliance/community/feature.h"
@@ -55,6 +59,8 @@ struct error *offer_hear(struct conn *c, const struct system_said *said, struct 
 
 /* On the writer: of peers that are no peers any more nothing is kept. */
 struct error *offer_heard_prune(struct conn *c) MUST;
+/* Who gave something else than it offered is not asked again by itself for a week. */
+struct error *offer_shunned(struct conn *c, const struct pubkey *peer, bool *ret) MUST;
 /* May this peer be told which system runs, and have its update? */
 bool offer_tells(struct conn *c, const struct pubkey *peer);
 
@@ -65,7 +71,8 @@ bool offer_tells(struct conn *c, const struct pubkey *peer);
 	X(OFFER_GIVEN, "given")                                                                    \
 	X(OFFER_RUNS, "runs")                                                                      \
 	X(OFFER_BAD, "bad")                                                                        \
-	X(OFFER_DECLINED, "declined")
+	X(OFFER_DECLINED, "declined")                                                              \
+	X(OFFER_LATER, "later")
 #define OFFER_ENUM_ROW(id, name) id,
 enum offer_state { OFFER_STATES(OFFER_ENUM_ROW) OFFER_STATES_N };
 #undef OFFER_ENUM_ROW

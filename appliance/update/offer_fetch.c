@@ -5,7 +5,14 @@
 #include "appliance/update/offer_priv.h"
 #include <sys/statvfs.h>
 
-enum { SHUN_MS = 7 * 24 * 3600 * 1000, LOOK_MOST_MS = 6 * 60 * 1000, LOOK_EVERY_MS = 100 };
+enum {
+	DAY_MS = 24 * 3600 * 1000,
+	SHUN_MS = 7 * DAY_MS,
+	LOOK_MOST_MS = 6 * 60 * 1000,
+	LOOK_EVERY_MS = 100,
+	ROUNDS = 3,	     /* so often is tried what does not come, or is not looked at */
+	COMES = 1024 * 1024, /* a round that brought so much is none in vain */
+};
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
@@ -22,12 +29,11 @@ static struct error *see_misdeed(void *ctx, const struct conduct *c)
 	return NULL;
 }
 
-/* Who gave something else than it offered is not asked again by itself for a week. */
-static struct error *is_shunned(struct offers *o, const struct pubkey *peer, bool *ret)
+struct error *offer_shunned(struct conn *c, const struct pubkey *peer, bool *ret)
 {
-	struct shunning k = {.since = env_now(o->app->env) - SHUN_MS};
+	struct shunning k = {.since = env_now(c->env) - SHUN_MS};
 
-	TRY(conduct_each(o->conn->local, peer, see_misdeed, &k));
+	TRY(conduct_each(c->local, peer, see_misdeed, &k));
 	*ret = k.found;
 	return NULL;
 }
@@ -61,59 +67,86 @@ static struct error *by_itself(struct offers *o, const struct offer_plan *p,
 	if (!*ret)
 		return NULL;
 	TRY(offer_file_each(o->conn, see_row, &k));
-	TRY(is_shunned(o, &said->key, &shunned));
+	TRY(offer_shunned(o->conn, &said->key, &shunned));
 	*ret = !k.found && !shunned;
 	return NULL;
 }
 
-static struct error *choose_of(struct offers *o, const struct update_state *u,
-			       const struct offer_all *all, const struct system_said **ret_best)
+struct choice {
+	const struct system_said *said;
+	int64_t since,
+		later; /* when it, or another of that peer, was put off last; 0: it was not */
+};
+
+static struct error *see_later(void *ctx, const struct offer_file *f)
+{
+	struct choice *k = ctx;
+
+	if (f->state == OFFER_LATER && f->when_ms > k->since && f->when_ms > k->later &&
+	    (hash_eq(&f->blob, &k->said->blob) || pubkey_eq(&f->peer, &k->said->key)))
+		k->later = f->when_ms;
+	return NULL;
+}
+
+/* What was not put off, then what was so longest ago: so nobody stands before the others for long.
+ */
+static bool is_better(const struct choice *a, const struct choice *b)
+{
+	if (!b->said || a->later != b->later)
+		return !b->said || a->later < b->later;
+	return version_compare(a->said->offer, b->said->offer) > 0;
+}
+
+static struct error *choose_of(struct offers *o, const char *version, const struct offer_all *all,
+			       struct choice *best)
 {
 	struct offer_plan p;
 
 	TRY(offer_plan_get(o->conn, &p));
 	for (size_t i = 0; i < all->n; i++) {
-		const struct system_said *said = &all->h[i].said;
+		struct choice one = {&all->h[i].said, env_now(o->app->env) - DAY_MS, 0};
 		bool may = false;
 
-		if (!offer_fits(offer_machine(), u->version, said) ||
-		    (*ret_best && version_compare(said->offer, (*ret_best)->offer) <= 0))
+		if (!offer_fits(offer_machine(), version, one.said))
 			continue;
-		TRY(by_itself(o, &p, all, said, &may));
-		if (may)
-			*ret_best = said;
+		TRY(by_itself(o, &p, all, one.said, &may));
+		if (!may)
+			continue;
+		TRY(offer_file_each(o->conn, see_later, &one));
+		if (is_better(&one, best))
+			*best = one;
 	}
 	return NULL;
 }
 
-/* What is newest, when it is newer than what is here already. */
 static struct error *want(struct offers *o, const struct system_said *best)
 {
-	struct offer_file f = {.blob = best->blob, .size = best->size, .peer = best->key}, ready;
-	bool any;
+	struct offer_file f = {.blob = best->blob, .size = best->size, .peer = best->key};
 
-	TRY(offer_of_state(o->conn, OFFER_READY, &ready, &any));
-	if (any && version_compare(best->offer, ready.version) <= 0)
-		return NULL;
 	snprintf(f.version, sizeof(f.version), "%s", best->offer);
 	return offer_row(o, &f, OFFER_WANTED);
 }
 
+/* Of what is newer than what runs, and than what is here already. */
 struct error *offer_choose(struct offers *o, const struct update_state *u)
 {
-	const struct system_said *best = NULL;
+	struct choice best = {.said = NULL};
 	struct offer_all all = {.n = 0};
-	struct offer_file f;
+	const char *version = u->version;
+	struct offer_file f, ready;
 	struct error *e;
 	bool any;
 
 	TRY(offer_of_state(o->conn, OFFER_WANTED, &f, &any));
 	if (any)
 		return NULL;
+	TRY(offer_of_state(o->conn, OFFER_READY, &ready, &any));
+	if (any && version_compare(ready.version, version) > 0)
+		version = ready.version;
 	TRY(offer_all_heard(o->conn, &all));
-	e = choose_of(o, u, &all, &best);
-	if (!e && best)
-		e = want(o, best);
+	e = choose_of(o, version, &all, &best);
+	if (!e && best.said)
+		e = want(o, best.said);
 	offer_all_release(&all);
 	return e;
 }
@@ -126,9 +159,10 @@ static struct error *nobody_has_it(void)
 
 /* --- fetching --------------------------------------------------------------------------------- */
 
-static struct error *disk_has_room(struct offers *o, const struct offer_file *f)
+static struct error *disk_has_room(struct offers *o, const struct system_said *said)
 {
-	uint64_t here = blob_part(o->store, &f->blob), left = f->size > here ? f->size - here : 0;
+	uint64_t here = blob_part(o->store, &said->blob);
+	uint64_t left = said->size > here ? said->size - here : 0;
 	uint64_t size, free_bytes;
 	struct statvfs v;
 
@@ -158,44 +192,58 @@ static struct error *address_of(struct offers *o, const struct pubkey *peer, cha
 	return NULL;
 }
 
-static struct error *fetch_from(struct offers *o, const struct offer_file *f,
-				const struct pubkey *peer)
+/* As long as this peer says that it is: what others say of its size is theirs. */
+static struct error *fetch_from(struct offers *o, const struct system_said *said)
 {
 	struct sync_fetch fetch = {
-		.peer = *peer, .blob = f->blob, .size = f->size, .store = o->store};
+		.peer = said->key, .blob = said->blob, .size = said->size, .store = o->store};
 	char address[PEER_ADDRESS];
 
-	TRY(address_of(o, peer, address));
+	TRY(disk_has_room(o, said));
+	TRY(address_of(o, &said->key, address));
 	fetch.address = address;
 	return sync_fetch_update(o->app->sync, &fetch);
 }
 
-/* The content was not what its hash says: what that peer says is worth nothing, others may have it.
- */
-static bool is_a_lie(const struct error *e)
+enum { FIRST_TURN, FAILED_TURN, TURNS };
+
+/* When it is asked for this file; TURNS: never. */
+static unsigned turn_of(struct offers *o, const struct offer_file *f,
+			const struct system_said *said)
 {
-	return error_is(e, ERR_CORRUPT) || error_is(e, ERR_LIMIT);
+	bool shunned = true;
+	struct error *e;
+
+	if (!*said->offer || !hash_eq(&said->blob, &f->blob))
+		return TURNS;
+	e = offer_shunned(o->conn, &said->key, &shunned);
+	shunned |= e != NULL;
+	error_free(e);
+	if (shunned)
+		return TURNS;
+	return pubkey_eq(&said->key, &o->failed) ? FAILED_TURN : FIRST_TURN;
 }
 
-/* From the first that has it whole. *ret_lies: all that could be asked gave something else. */
+/* From the first that has it whole. */
 static struct error *fetch_from_any(struct offers *o, const struct offer_file *f,
-				    const struct offer_all *all, bool *ret_lies)
+				    const struct offer_all *all)
 {
+	_cleanup_(freep) unsigned *turns = calloc(all->n + 1, sizeof(*turns));
 	struct error *last = nobody_has_it();
-	size_t asked = 0, lied = 0;
 
-	for (size_t i = 0; i < all->n && !offer_stops(o); i++) {
-		const struct system_said *said = &all->h[i].said;
-
-		if (!*said->offer || !hash_eq(&said->blob, &f->blob) || said->size != f->size)
-			continue;
-		asked++;
-		error_replace(&last, fetch_from(o, f, &said->key));
-		if (!last || error_is(last, ERR_STOPPED))
-			return last;
-		lied += is_a_lie(last);
-	}
-	*ret_lies = asked && lied == asked;
+	if (!turns)
+		abort();
+	for (size_t i = 0; i < all->n; i++) /* before any is asked: it changes with that */
+		turns[i] = turn_of(o, f, &all->h[i].said);
+	for (unsigned turn = 0; turn < TURNS; turn++)
+		for (size_t i = 0; i < all->n && !offer_stops(o); i++) {
+			if (turns[i] != turn)
+				continue;
+			error_replace(&last, fetch_from(o, &all->h[i].said));
+			if (!last || error_is(last, ERR_STOPPED))
+				return last;
+			o->failed = all->h[i].said.key;
+		}
 	return last;
 }
 
@@ -207,6 +255,12 @@ static bool rest(struct offers *o, int ms)
 
 	nanosleep(&t, NULL);
 	return offer_stops(o);
+}
+
+static struct error *not_looked_at(struct offers *o)
+{
+	o->unseen++;
+	return error_new(ERR_TIMEOUT, N_("The update could not be looked at. It is tried again."));
 }
 
 /* What the updater says of it; the file is there when it has looked. */
@@ -224,7 +278,7 @@ static struct error *wait_for_look(struct offers *o, const char *name, struct ou
 		}
 		ENSURE(!rest(o, LOOK_EVERY_MS), error_new(ERR_STOPPED, N_("Stopped.")));
 	}
-	return error_new(ERR_TIMEOUT, N_("The update could not be looked at. It is tried again."));
+	return not_looked_at(o);
 }
 
 static struct error *look_at(struct offers *o, const struct offer_file *f, struct outcome *ret)
@@ -255,6 +309,7 @@ static struct error *look(struct offers *o, struct offer_file *f)
 	struct outcome found = {.stage = UPDATE_NONE};
 
 	TRY(look_at(o, f, &found));
+	ENSURE(found.stage != UPDATE_FAILED, not_looked_at(o));
 	f->why = found.why;
 	if (version_ok(found.version))
 		snprintf(f->version, sizeof(f->version), "%s", found.version);
@@ -267,17 +322,18 @@ static struct error *look(struct offers *o, struct offer_file *f)
 
 /* --- the two together ------------------------------------------------------------------------- */
 
-static struct error *fetch(struct offers *o, struct offer_file *f, bool *ret_bad)
+static struct error *fetch(struct offers *o, struct offer_file *f)
 {
 	struct offer_all all = {.n = 0};
-	struct error *e;
+	struct error *e = NULL;
 
-	if (blob_has(o->store, &f->blob, NULL))
-		return NULL;
-	TRY(disk_has_room(o, f));
-	TRY(offer_all_heard(o->conn, &all));
-	e = fetch_from_any(o, f, &all, ret_bad);
-	offer_all_release(&all);
+	if (!blob_has(o->store, &f->blob, NULL)) {
+		TRY(offer_all_heard(o->conn, &all));
+		e = fetch_from_any(o, f, &all);
+		offer_all_release(&all);
+	}
+	if (!e)
+		blob_has(o->store, &f->blob, &f->size); /* not what somebody said */
 	return e;
 }
 
@@ -293,11 +349,59 @@ static struct error *still_wanted(struct offers *o, const struct offer_file *f, 
 	return e;
 }
 
+/* Nothing came, though our own line and disk would have had it. */
+static bool in_vain(struct offers *o, const struct offer_file *f, uint64_t before,
+		    const struct error *e)
+{
+	return !error_is(e, ERR_STOPPED) && !error_is(e, ERR_FULL) && !error_is(e, ERR_BUSY) &&
+	       offer_part(o, &f->blob) < before + COMES;
+}
+
+/* What a volunteer asked for stays wanted until it comes, or they ask for something else. */
+static struct error *put_off(struct offers *o, struct offer_file *f)
+{
+	bool wanted;
+
+	if (++o->rounds < ROUNDS || f->by_hand)
+		return NULL;
+	TRY(still_wanted(o, f, &wanted));
+	return wanted ? offer_row(o, f, OFFER_LATER) : NULL;
+}
+
+/* It is what the updater can't look at, whoever gave it. */
+static struct error *give_up_looking(struct offers *o, struct offer_file *f)
+{
+	o->unseen = 0;
+	f->why = WHY_DAMAGED;
+	TRY(offer_row(o, f, OFFER_BAD));
+	return blob_erase(o->store, &f->blob);
+}
+
+static struct error *bring(struct offers *o, struct offer_file *f)
+{
+	uint64_t before = offer_part(o, &f->blob);
+	struct error *e = fetch(o, f);
+	bool any;
+
+	if (e && in_vain(o, f, before, e))
+		error_free(put_off(o, f)); /* else at the next round */
+	else
+		o->rounds = 0;
+	TRY(e);
+	TRY(still_wanted(o, f, &any));
+	if (!any)
+		return NULL;
+	e = look(o, f);
+	if (o->unseen >= ROUNDS)
+		error_free(give_up_looking(o, f)); /* likewise */
+	return e;
+}
+
 struct error *offer_bring(struct offers *o, const struct update_state *u)
 {
 	struct offer_file f;
-	bool any, bad = false;
 	struct error *e;
+	bool any;
 
 	(void)u;
 	TRY(offer_of_state(o->conn, OFFER_WANTED, &f, &any));
@@ -305,16 +409,11 @@ struct error *offer_bring(struct offers *o, const struct update_state *u)
 		offer_note_problem(o, NULL);
 		return NULL;
 	}
-	e = fetch(o, &f, &bad);
-	if (e && bad) {
-		error_free(e);
-		f.why = WHY_DAMAGED;
-		return offer_row(o, &f, OFFER_BAD);
+	if (!hash_eq(&o->tried, &f.blob)) {
+		o->tried = f.blob;
+		o->rounds = o->unseen = 0;
 	}
-	if (!e)
-		e = still_wanted(o, &f, &any);
-	if (!e && any)
-		e = look(o, &f);
+	e = bring(o, &f);
 	offer_note_problem(o, error_is(e, ERR_STOPPED) ? NULL : error_copy(e));
 	error_free(e);
 	return NULL;

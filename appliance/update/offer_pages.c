@@ -107,7 +107,7 @@ static struct error *add_file(void *ctx, const struct offer_file *f)
 	struct showing *k = ctx;
 	json_t *row;
 
-	if (f->state == OFFER_GIVEN || f->state == OFFER_RUNS)
+	if (f->state == OFFER_GIVEN || f->state == OFFER_RUNS || f->state == OFFER_LATER)
 		return NULL;
 	row = file_json(k, f, offer_state_name(f->state));
 	if (f->state == OFFER_DECLINED && !json_is_true(json_object_get(row, "fetchable"))) {
@@ -137,7 +137,7 @@ static void add_offer(struct showing *k, const struct system_said *said)
 	if (!offer_fits(offer_machine(), k->u->version, said) || is_shown(k, &said->blob))
 		return;
 	e = offer_file_get(request_conn(k->r), &said->blob, &known);
-	if (!e)
+	if (!e && known.state != OFFER_LATER)
 		return; /* at the installer, or running */
 	error_free(e);
 	snprintf(f.version, sizeof(f.version), "%s", said->offer);
@@ -229,14 +229,21 @@ struct error *update_put_offers(struct request *r, const struct update_state *u,
 struct wanting {
 	struct hash blob;
 	struct offer_file f;
+	struct conn *c;
 	bool any;
 };
 
+/* The first; not of who is shunned, until a volunteer forgives it. */
 static struct error *find_offer(void *ctx, const struct offer_heard *h)
 {
 	struct wanting *k = ctx;
 
+	bool shunned;
+
 	if (k->any || !*h->said.offer || !hash_eq(&h->said.blob, &k->blob))
+		return NULL;
+	TRY(offer_shunned(k->c, &h->said.key, &shunned));
+	if (shunned)
 		return NULL;
 	k->any = true;
 	k->f = (struct offer_file){.blob = k->blob,
@@ -254,9 +261,10 @@ static struct error *want_job(struct conn *c, void *arg)
 	struct offer_file was;
 	struct error *e = offer_file_get(c, &k->blob, &was);
 
-	if (!e && was.state != OFFER_BAD && was.state != OFFER_DECLINED)
+	if (!e && was.state != OFFER_BAD && was.state != OFFER_DECLINED && was.state != OFFER_LATER)
 		return NULL; /* it is here, or comes already */
 	error_free(e);
+	k->c = c;
 	TRY(offer_heard_each(c, find_offer, k));
 	ENSURE(k->any,
 	       error_new(ERR_NOT_FOUND, N_("No connected house passes this update on now.")));

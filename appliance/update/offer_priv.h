@@ -11,6 +11,9 @@ struct offers {
 	pthread_t thread;
 	unsigned looks; /* the thread's, and the next */
 	bool soon;
+	struct hash tried;	 /* the thread's: what is wanted, */
+	unsigned rounds, unseen; /* and how often nothing came of it, or the updater said nothing */
+	struct pubkey failed;	 /* who was asked last and did not give it: is asked last */
 
 	pthread_mutex_t files; /* rows and files of the store, together; taken before `lock` */
 	pthread_mutex_t lock;  /* of what follows */

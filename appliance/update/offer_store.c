@@ -303,13 +303,16 @@ struct error *offer_file_put(struct conn *c, const struct offer_file *f)
 {
 	struct same_state k = {c, f};
 
-	if (f->state != OFFER_BAD && f->state != OFFER_DECLINED)
+	if (f->state != OFFER_BAD && f->state != OFFER_DECLINED && f->state != OFFER_LATER)
 		TRY(offer_file_each(c, make_room, &k));
 	TRY(db_do(c->local, stmts(c), FILE_PUT, "kisikisiii", &f->blob, (int64_t)f->size,
 		  f->version, (int64_t)f->state, offer_by_volunteer(f) ? NULL : &f->peer,
 		  (int64_t)f->why, f->name, f->when_ms, f->before_ms, (int64_t)f->by_hand));
-	return db_do(c->local, stmts(c), FILE_OLD, "iii", (int64_t)OFFER_BAD,
-		     (int64_t)OFFER_DECLINED, (int64_t)OFFER_REMEMBERED);
+	TRY(db_do(c->local, stmts(c), FILE_OLD, "iii", (int64_t)OFFER_BAD, (int64_t)OFFER_DECLINED,
+		  (int64_t)OFFER_REMEMBERED));
+	/* Apart, so that who offers much does not make the others be forgotten. */
+	return db_do(c->local, stmts(c), FILE_OLD, "iii", (int64_t)OFFER_LATER,
+		     (int64_t)OFFER_LATER, (int64_t)OFFER_REMEMBERED);
 }
 
 struct error *offer_file_forget(struct conn *c, const struct hash *blob)

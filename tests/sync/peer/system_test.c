@@ -366,7 +366,7 @@ static void neither_the_quota_nor_the_closed_line_is_passed(void **st)
 
 	open_two(&t);
 	ledger_charge(t.p.a.sync->ledger, net_box_key(&t.p.b), LEDGER_IN, UINT64_C(1) << 50);
-	assert_fails(fetch(&t, SIZE), ERR_BUSY);
+	assert_fails(fetch(&t, SIZE), ERR_RATE);
 	pthread_mutex_lock(&t.p.a.sync->lock);
 	t.p.a.sync->uplink = line;
 	pthread_mutex_unlock(&t.p.a.sync->lock);
