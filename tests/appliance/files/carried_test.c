@@ -449,6 +449,40 @@ static void what_is_pushed_out_is_looked_at_three_times_and_no_more(void **state
 	world_release(&w);
 }
 
+static struct error *sent_in(struct conn *c, struct blob_store *blobs, const char *text)
+{
+	struct hash h = blob_of(text);
+	int64_t last;
+
+	TRY(sent_add(c, &h));
+	TRY(sent_last(c, &last));
+	return sent_clear(c, blobs, last);
+}
+
+/* Somebody was sending it in, too, when the box stopped. */
+static void what_is_carried_stays_when_it_was_being_sent_in(void **state)
+{
+	static const char *const texts[] = {"one", "two"};
+	struct world w;
+
+	world_init(&w, true);
+	send_file(&w, &w.a, "one", "its key");
+	tell(&w.a);
+	meet_all(&w);
+	for (size_t i = 0; i < 2; i++) {
+		struct hash h = blob_of(texts[i]);
+		struct blob_writer *writer;
+
+		assert_ok(blob_writer_new(w.blobs, 100, &writer));
+		assert_ok(blob_write(writer, span_str(texts[i])));
+		assert_ok(blob_writer_finish(writer, &h, NULL));
+		assert_ok(conn_begin(w.c.c));
+		assert_ok(box_commit(&w.c, sent_in(w.c.c, w.blobs, texts[i])));
+		assert_int_equal(blob_has(w.blobs, &h, NULL), i == 0);
+	}
+	world_release(&w);
+}
+
 /* In a public space it would be one more way to name blobs: it says nothing there. */
 static void in_a_public_space_it_says_nothing(void **state)
 {
@@ -500,6 +534,7 @@ int main(void)
 		cmocka_unit_test(what_others_say_of_a_file_is_told_by_its_box_too),
 		cmocka_unit_test(what_is_carried_stays_when_a_version_elsewhere_is_erased),
 		cmocka_unit_test(what_is_pushed_out_is_looked_at_three_times_and_no_more),
+		cmocka_unit_test(what_is_carried_stays_when_it_was_being_sent_in),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
 	};
