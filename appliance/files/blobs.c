@@ -203,6 +203,7 @@ static bool keeps_space(void *ctx, const struct hash *space)
 	return kept;
 }
 
+/* Named in more spaces than are looked at: one of them is kept, perhaps. */
 static struct error *is_kept(struct conn *c, const struct hash *blob, bool *ret)
 {
 	struct hash spaces[SPACES_NAMED];
@@ -211,7 +212,7 @@ static struct error *is_kept(struct conn *c, const struct hash *blob, bool *ret)
 	size_t n;
 
 	TRY(blob_spaces(c, blob, spaces, SPACES_NAMED, &n));
-	*ret = any_space(spaces, n, keeps_space, &k);
+	*ret = n == SPACES_NAMED || any_space(spaces, n, keeps_space, &k);
 	if (!*ret && !k.e)
 		e = carried_in(c, blob, 0, keeps_space, &k, ret);
 	if (k.e)
@@ -229,7 +230,7 @@ static struct error *is_loose(struct conn *c, const struct hash *blob, uint64_t 
 	TRY(is_kept(c, blob, &kept));
 	TRY(partial_choice(c, &keep));
 	TRY(wish_since(c, blob, env_now(c->env) - WISH_MS, &fresh));
-	*ret = needed && (!kept || (keep.blob_max && size > keep.blob_max && !fresh));
+	*ret = needed && !fresh && (!kept || (keep.blob_max && size > keep.blob_max));
 	return NULL;
 }
 

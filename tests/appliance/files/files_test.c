@@ -292,6 +292,79 @@ static void of_what_somebody_brings_only_what_a_shown_file_names_is_taken(void *
 	world_release(&w);
 }
 
+static bool is_loose(struct world *w, struct blob_store *blobs, const struct hash *blob)
+{
+	struct loose_blob l;
+
+	assert_ok(files_loose_before(w->b.c, blobs, 0, &l));
+	if (l.num)
+		assert_id_equal(&l.blob, blob);
+	return l.num != 0;
+}
+
+static void keep_space(struct world *w, const struct hash *space, bool keep)
+{
+	assert_ok(conn_begin(w->b.c));
+	assert_ok(box_commit(&w->b, partial_keep_space(w->b.c, space, keep)));
+}
+
+static void what_was_asked_for_stays_a_month_in_a_space_that_is_not_kept(void **state)
+{
+	const int64_t month = (int64_t)30 * 24 * 3600 * 1000;
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
+	struct hash one = hash_bytes(span_str("one"));
+	struct loose_blob l = {.blob = one, .stored = 3};
+	struct world w;
+	bool gone;
+
+	world_init(&w);
+	assert_ok(blob_open(dir, &blobs));
+	put_blob(blobs, "one");
+	assert_ok(create(&w, large(100000, "one", "one.pdf")));
+	swap(&w);
+	assert_false(is_loose(&w, blobs, &one));
+	keep_space(&w, &w.space, false);
+	assert_true(is_loose(&w, blobs, &one));
+	assert_ok(conn_begin(w.b.c));
+	assert_ok(box_commit(&w.b, file_wish(w.b.c, &one)));
+	assert_false(is_loose(&w, blobs, &one));
+	test_env_pass(&w.b.env, month - 1);
+	assert_ok(conn_begin(w.b.c));
+	assert_ok(box_commit(&w.b, files_let_go(w.b.c, blobs, &l, &gone)));
+	assert_false(gone);
+	assert_true(blob_has(blobs, &one, NULL));
+	test_env_pass(&w.b.env, 1);
+	assert_true(is_loose(&w, blobs, &one));
+	world_release(&w);
+}
+
+static void one_space_of_many_that_is_kept_keeps_what_all_name(void **state)
+{
+	enum { SPACES = 17 };
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
+	struct hash one = hash_bytes(span_str("one")), spaces[SPACES];
+	struct world w;
+
+	world_init(&w);
+	assert_ok(blob_open(dir, &blobs));
+	put_blob(blobs, "one");
+	for (int i = 0; i < SPACES; i++) {
+		assert_ok(box_found(&w.b, w.steward, &spaces[i]));
+		assert_ok(box_submit(&w.b, &spaces[i], "file.create", NULL, w.steward,
+				     large(100000, "one", "one.pdf"), NULL));
+		keep_space(&w, &spaces[i], false);
+		assert_int_equal(is_loose(&w, blobs, &one), i < 15);
+	}
+	for (int i = 0; i < SPACES; i++) {
+		keep_space(&w, &spaces[i], true);
+		assert_false(is_loose(&w, blobs, &one));
+		keep_space(&w, &spaces[i], false);
+	}
+	world_release(&w);
+}
+
 static struct error *count_left(void *ctx, const struct left_blob *l)
 {
 	struct hash *last = ctx;
@@ -330,6 +403,8 @@ int main(void)
 		cmocka_unit_test(an_erased_version_keeps_its_place_and_nothing_else),
 		cmocka_unit_test(what_shown_files_name_is_wanted_the_newest_first),
 		cmocka_unit_test(of_what_somebody_brings_only_what_a_shown_file_names_is_taken),
+		cmocka_unit_test(what_was_asked_for_stays_a_month_in_a_space_that_is_not_kept),
+		cmocka_unit_test(one_space_of_many_that_is_kept_keeps_what_all_name),
 		cmocka_unit_test(the_name_of_an_erased_version_s_blob_is_kept_until_it_is_gone),
 	};
 
