@@ -202,18 +202,14 @@ static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
 			  &k->client);
 }
 
-struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
+/* Once. *ret_had: so much was here before it; whoever gave that. */
+static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint64_t *ret_had)
 {
 	struct fetch k = {.s = s, .f = f};
 	char proxy[UPLINK_PROXY];
 	struct error *err;
 	int status = 0;
 
-	if (blob_has(f->store, &f->blob, NULL))
-		return NULL;
-	pthread_mutex_lock(&s->lock);
-	s->fetch_stop = s->stop;
-	pthread_mutex_unlock(&s->lock);
 	TRY(may_go_on(&k));
 	TRY(connect_to(&k, proxy));
 	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
@@ -227,7 +223,26 @@ struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
 	}
 	client_free(k.client);
 	blob_writer_free(k.w); /* keeps what it has */
-	if (error_is(err, ERR_CORRUPT) || error_is(err, ERR_LIMIT))
+	*ret_had = k.have;
+	return err;
+}
+
+struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
+{
+	struct error *err;
+	uint64_t had = 0;
+
+	if (blob_has(f->store, &f->blob, NULL))
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	s->fetch_stop = s->stop;
+	pthread_mutex_unlock(&s->lock);
+	err = fetch_once(s, f, &had);
+	/* Another may have given the beginning, which is gone now: this one is asked for all of it.
+	 */
+	if (had && error_is(err, ERR_CORRUPT))
+		error_replace(&err, fetch_once(s, f, &had));
+	if (error_is(err, ERR_LIMIT) || (!had && error_is(err, ERR_CORRUPT)))
 		engine_misdeed(s, &f->peer, MISDEED_UPDATE, error_stored(err));
 	return err;
 }

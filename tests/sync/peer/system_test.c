@@ -330,6 +330,44 @@ static void what_is_another_file_costs_its_size_and_stands_in_the_record(void **
 	close_two(&t);
 }
 
+/* Rubbish that another one gave lies before what this one gives. */
+static void who_gives_the_rest_answers_for_its_own_bytes_alone(void **st)
+{
+	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+	struct two t;
+	uint64_t have;
+
+	for (size_t n = 32; n <= SIZE; n += SIZE - 32) {
+		open_two(&t);
+		assert_ok(blob_writer_resume(t.store, &t.b.blob, SIZE, &w, &have));
+		t.bytes.p[0] ^= 1;
+		assert_ok(blob_write(w, span_of(t.bytes.p, n)));
+		blob_writer_free(STEAL(w));
+		assert_ok(fetch(&t, SIZE));
+		assert_true(blob_has(t.store, &t.b.blob, NULL));
+		assert_false(has_misdeed(&t));
+		close_two(&t);
+	}
+}
+
+/* Its own rubbish is not forgiven for what lay there before. */
+static void a_whole_file_that_is_another_is_its_givers(void **st)
+{
+	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+	struct two t;
+	uint64_t have;
+
+	open_two(&t);
+	assert_ok(blob_writer_resume(t.store, &t.b.blob, SIZE, &w, &have));
+	assert_ok(blob_write(w, span_of(t.bytes.p, SIZE / 2)));
+	blob_writer_free(STEAL(w));
+	t.bytes.p[SIZE - 1] ^= 1;
+	assert_ok(file_write(t.b.path, buf_span(&t.bytes), 0600));
+	assert_fails(fetch(&t, SIZE), ERR_CORRUPT);
+	assert_true(has_misdeed(&t));
+	close_two(&t);
+}
+
 static void an_endless_one_is_broken_off(void **st)
 {
 	struct ledger_row row;
@@ -415,6 +453,8 @@ int main(void)
 		cmocka_unit_test(only_the_speaker_is_believed_about_itself),
 		cmocka_unit_test(an_update_is_fetched_and_gone_on_with),
 		cmocka_unit_test(what_is_another_file_costs_its_size_and_stands_in_the_record),
+		cmocka_unit_test(who_gives_the_rest_answers_for_its_own_bytes_alone),
+		cmocka_unit_test(a_whole_file_that_is_another_is_its_givers),
 		cmocka_unit_test(an_endless_one_is_broken_off),
 		cmocka_unit_test(what_is_passed_on_no_more_is_no_misdeed),
 		cmocka_unit_test(neither_the_quota_nor_the_closed_line_is_passed),
