@@ -446,4 +446,6 @@ struct error *view_make(struct conn *c) MUST; /* empty tables, inside a transact
  * shares c's other databases and their transactions, and is closed before c. */
 struct error *conn_beside(struct conn *c, struct conn **ret) MUST;
 /* --- rebuild.c --- */
+/* One that was begun and not ended lies there: the program ended in it. */
+bool rebuild_was_cut(const struct conn *c);
 struct error *rebuild_clear(struct conn *c) MUST; /* what was begun is given up, and its file deleted */

@@ -206,7 +206,9 @@ static struct error *catch_up_a_part(struct conn *c, bool *ret_more)
 enum { START_PIECES = 12, MANY_PARTS = 8 };
 
 /* An empty view of a large log is made beside: a new file takes it in much faster, and with far fewer
- * writes, than one that is committed with every part. Where there is no room for both, in parts. */
+ * writes, than one that is committed with every part. Where there is no room for both, in parts; also
+ * where that was tried and cut: it would be cut again, by whoever waits no longer, and nothing of it
+ * stays. */
 static struct error *make_beside(struct conn *c)
 {
 	struct error *err;
@@ -224,11 +226,12 @@ static struct error *make_beside(struct conn *c)
 }
 
 /* In parts: what was taken in before a cut is not taken in again. */
-static struct error *catch_up_at_opening(struct conn *c)
+static struct error *catch_up_at_opening(struct conn *c, bool was_cut)
 {
 	bool more = true;
 
-	TRY(make_beside(c));
+	if (!was_cut)
+		TRY(make_beside(c));
 	while (more)
 		TRY(catch_up_a_part(c, &more));
 	c->community->untidy = true; /* perhaps, and it is cheap to look */
@@ -240,18 +243,19 @@ static struct error *catch_up_at_opening(struct conn *c)
 static struct error *open_as_writer(struct conn *c)
 {
 	struct error *err = migrate_local(c);
+	bool was_cut = rebuild_was_cut(c);
 
 	TRY(err);
 	TRY(rebuild_clear(c));
 	error_free(open_view(c, CACHE_WRITER));
 	if (!c->view || !view_is_good(c))
 		TRY(make_view(c));
-	err = catch_up_at_opening(c);
+	err = catch_up_at_opening(c, was_cut);
 	/* A damaged view is no loss: it is made again, once. */
 	if (error_is(err, ERR_CORRUPT) || error_is(err, ERR_DB)) {
 		error_free(err);
 		TRY(make_view(c));
-		err = catch_up_at_opening(c);
+		err = catch_up_at_opening(c, was_cut);
 	}
 	TRY(err);
 	/* A box that was switched off between erasing and scrubbing has not done it. */

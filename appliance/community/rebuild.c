@@ -3,16 +3,31 @@
 #include "appliance/community/community_priv.h"
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
-struct error *rebuild_clear(struct conn *c)
+static char *path_beside(const struct conn *c)
 {
 	size_t n = strlen(c->community->view_path) + sizeof(VIEW_BESIDE);
-	_cleanup_(freep) char *path = malloc(n);
+	char *path = malloc(n);
 
 	if (!path)
 		abort();
-	conn_close(STEAL(c->community->next));
 	snprintf(path, n, "%s" VIEW_BESIDE, c->community->view_path);
+	return path;
+}
+
+bool rebuild_was_cut(const struct conn *c)
+{
+	_cleanup_(freep) char *path = path_beside(c);
+
+	return !access(path, F_OK);
+}
+
+struct error *rebuild_clear(struct conn *c)
+{
+	_cleanup_(freep) char *path = path_beside(c);
+
+	conn_close(STEAL(c->community->next));
 	return db_remove(path);
 }
 

@@ -2,6 +2,8 @@
 /* The order of an object's ops, what waits, and what goes again. */
 #include "tests/appliance/community/town.h"
 #include "sync/base/file.h"
+#include <errno.h>
+#include <sys/statvfs.h>
 
 static json_t *raw_post(struct town *t, const char *text, json_t *seen)
 {
@@ -534,6 +536,47 @@ static void what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start
 	town_close(&t);
 }
 
+static int asked_for_room; /* before a view is made beside another: nothing else here asks */
+
+int statvfs(const char *path, struct statvfs *ret)
+{
+	(void)path;
+	(void)ret;
+	asked_for_room++;
+	errno = ENOSYS;
+	return -1;
+}
+
+/* Making it beside is for large logs, and loses all that was done when it is cut: no second try. */
+static void a_view_whose_making_was_cut_is_made_in_parts(void **state)
+{
+	struct town t;
+	_cleanup_(freep) char *view = NULL, *beside = NULL;
+	struct hash before, after;
+	int asked;
+
+	town_open(&t);
+	before = box_digest(&t.a, &t.space);
+	asked = asked_for_room;
+	view = path_join(t.a.dir, "view.db");
+	beside = path_join(t.a.dir, "view.db.new");
+	/* As large as one of which the rest was cut away. */
+	assert_ok(db_exec(log_db(t.a.c->log),
+			  "INSERT OR REPLACE INTO meta VALUES('last_num', 1000000)"));
+	conn_close(t.a.c);
+	assert_ok(db_remove(view));
+	assert_ok(box_open(&t.a));
+	assert_int_equal(asked_for_room, asked + 1);
+	conn_close(t.a.c);
+	assert_ok(db_remove(view));
+	assert_ok(file_write(beside, span_str("half of a view"), 0600));
+	assert_ok(box_open(&t.a));
+	assert_int_equal(asked_for_room, asked + 1);
+	after = box_digest(&t.a, &t.space);
+	assert_id_equal(&before, &after);
+	town_close(&t);
+}
+
 static void what_is_undone_leaves_no_trace_in_memory_either(void **state)
 {
 	struct town t;
@@ -619,6 +662,7 @@ int main(void)
 		cmocka_unit_test(what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone),
 		cmocka_unit_test(a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it),
 		cmocka_unit_test(what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start),
+		cmocka_unit_test(a_view_whose_making_was_cut_is_made_in_parts),
 		cmocka_unit_test(what_is_undone_leaves_no_trace_in_memory_either),
 		cmocka_unit_test(a_space_is_found_by_its_first_letters),
 	};
