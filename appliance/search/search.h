@@ -19,7 +19,8 @@ struct app;
 extern const struct feature search_feature; /* after forum and library in appliance/features.c */
 
 enum { RESULTS_A_PAGE = 20, SEARCH_COUNT_MAX = 1000, LIMIT_QUERY = 200, QUERY_WORDS = 12 };
-/* What is weighed for one question: in a community of a million posts a common word is in most. */
+/* What is weighed for one question, of posts and of documents each: in a community of a million
+ * posts a common word is in most. */
 enum { SEARCH_WEIGHED_MAX = 20000 };
 
 /* --- the index, on the writer's conn --- */

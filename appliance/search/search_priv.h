@@ -50,7 +50,7 @@ struct error *rows_merge(struct conn *c, bool first, bool *ret_done) MUST;
 void rows_release_memory(struct conn *c);
 
 /* The SEARCH_COUNT_MAX rows that fit best, the best first; the same on every box with the same entries,
- * as long as no more than SEARCH_WEIGHED_MAX fit. */
+ * as long as no more than SEARCH_WEIGHED_MAX posts and as many documents fit. */
 struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t *ret_n) MUST;
 /* Where in these rows: a snippet each, in the arena; NULL: the row is gone meanwhile. */
 struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, const int64_t *rows,

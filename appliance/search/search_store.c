@@ -62,6 +62,22 @@ enum search_stmt {
 	SEARCH_STMTS
 };
 
+/* Rows that fit, of posts or of documents: a bound for each, or very many of the one would leave no room
+ * for the other. ?4: spaces that who asks does not see; their words must not even be counted. */
+#define WEIGHED(range)                                                                             \
+	"(SELECT rowid AS row, bm25(search_text, 4.0, 1.0) AS score"                               \
+	" FROM search_text WHERE search_text MATCH ?1 AND " range                                  \
+	" AND rowid NOT IN (SELECT post FROM search_changed)"                                      \
+	" AND rowid NOT IN (SELECT ?3 + d.num FROM search_doc_changed c"                           \
+	"  JOIN search_doc d ON d.id = c.id)"                                                      \
+	" AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"      \
+	"   WHERE p.num = search_text.rowid"                                                       \
+	"   AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"                         \
+	"  OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"                         \
+	"   WHERE s.num = search_text.rowid - ?3"                                                  \
+	"   AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"                       \
+	" ORDER BY rowid DESC LIMIT ?5)"
+
 /* SNIPPETS: the unary + keeps SQLite from looking each row up by itself, which would read the
  * words' lists once a row. */
 static const char *const sql[SEARCH_STMTS] = {
@@ -80,19 +96,8 @@ static const char *const sql[SEARCH_STMTS] = {
 	[DOC_ROW] = "SELECT num FROM search_doc WHERE id = ?1",
 	[DOC_ID] = "SELECT id FROM search_doc WHERE num = ?1",
 	[MERGE] = "INSERT INTO search_text(search_text, rank) VALUES('merge', ?1)",
-	[FIND] = "SELECT row FROM (SELECT rowid AS row, bm25(search_text, 4.0, 1.0) AS score"
-		 "  FROM search_text WHERE search_text MATCH ?1"
-		 "  AND rowid NOT IN (SELECT post FROM search_changed)"
-		 "  AND rowid NOT IN (SELECT ?3 + d.num FROM search_doc_changed c"
-		 "   JOIN search_doc d ON d.id = c.id)"
-		 /* ?4: spaces that who asks does not see; their words must not even be counted. */
-		 "  AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
-		 "    WHERE p.num = search_text.rowid"
-		 "    AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"
-		 "   OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"
-		 "    WHERE s.num = search_text.rowid - ?3"
-		 "    AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"
-		 "  ORDER BY rowid DESC LIMIT ?5)"
+	[FIND] = "SELECT row FROM (SELECT * FROM " WEIGHED("rowid < ?3")
+		 " UNION ALL SELECT * FROM " WEIGHED("rowid >= ?3") ")"
 		 /* All that fit are weighed, about 2 ms for a thousand: the first ones by this box's own
 		  * numbers would be others on the next box. Only of a word that is in very many posts those
 		  * that came here last are. Ties neither, nor by what one clock claims. */

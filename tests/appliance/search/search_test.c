@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/appliance/community/boxes.h"
-#include "appliance/search/search.h"
+#include "appliance/search/search_priv.h"
 #include "sync/base/arena.h"
 #include "sync/base/file.h"
 
@@ -481,6 +481,34 @@ static void the_best_is_found_among_however_many(void **state)
 	house_close(&h);
 }
 
+/* Of documents, which are numbered behind all posts, so many fit that nothing else would be weighed. */
+static void a_post_is_found_beside_however_many_documents(void **state)
+{
+	static const char *const many[] = {
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"
+		" INSERT INTO search_text(rowid, title, text)"
+		" SELECT ?1 + i, 'Full', 'la castanyada entre moltes altres coses' FROM n"};
+	int64_t rows[SEARCH_COUNT_MAX] = {0};
+	struct db_stmts *s;
+	struct conn *c;
+	struct house h;
+	size_t n;
+
+	house_open(&h, 10);
+	topic(&h, "Castanyada", "castanyada");
+	c = h.box.c;
+	assert_ok(search_catch_up(c));
+	assert_ok(db_prepare(c->view, many, 1, &s));
+	assert_ok(db_begin(c->view));
+	assert_ok(db_do(c->view, s, 0, "ii", DOC_ROWS, (int64_t)SEARCH_WEIGHED_MAX + 1));
+	assert_ok(db_commit(c->view));
+	assert_ok(rows_find(c, "castanyada", rows, &n));
+	assert_int_equal(n, SEARCH_COUNT_MAX);
+	assert_true(rows[0] < DOC_ROWS);
+	assert_true(rows[1] > DOC_ROWS);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +527,7 @@ int main(void)
 		cmocka_unit_test(an_old_version_that_was_erased_goes_too),
 		cmocka_unit_test(erasing_again_in_the_middle_of_a_merge_loses_nothing),
 		cmocka_unit_test(the_best_is_found_among_however_many),
+		cmocka_unit_test(a_post_is_found_beside_however_many_documents),
 	};
 
 	return run_group(tests);
