@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The rows of entries: storing and reading them. */
 #include "sync/log/log_priv.h"
+#include <assert.h>
 
 int64_t op_prefix(const struct hash *op_id)
 {
@@ -58,9 +59,19 @@ static struct error *note_named(struct log_store *l, const struct entry_bytes *r
 	return NULL;
 }
 
-static const uint8_t *mark_of(const struct entry_bytes *raw)
+/* Another one when a word of the header is another: each step can be taken back. Against disks, not
+ * against people. */
+static uint64_t mark_of(const struct entry_bytes *raw)
 {
-	return raw->b + ENTRY_HEADER - sizeof(((struct fresh_entry *)0)->mark);
+	uint64_t mark = 0, word;
+
+	static_assert(ENTRY_HEADER % sizeof(word) == 0, "the header is whole words");
+	for (size_t i = 0; i < ENTRY_HEADER; i += sizeof(word)) {
+		memcpy(&word, raw->b + i, sizeof(word));
+		mark = (mark ^ word) * 0x9e3779b97f4a7c15;
+		mark ^= mark >> 32;
+	}
+	return mark;
 }
 
 static void note_fresh(struct log_store *l, const struct new_entry *e, int64_t num)
@@ -80,7 +91,7 @@ static void note_fresh(struct log_store *l, const struct new_entry *e, int64_t n
 	at = &f->p[f->n++];
 	at->op_id = e->op_id;
 	at->hash = *e->hash;
-	memcpy(at->mark, mark_of(e->raw), sizeof(at->mark));
+	at->mark = mark_of(e->raw);
 }
 
 static const struct fresh_entry *find_fresh(const struct log_store *l, const struct stored *e)
@@ -91,7 +102,7 @@ static const struct fresh_entry *find_fresh(const struct log_store *l, const str
 	if (!f->n || e->num < f->first || e->num >= f->first + (int64_t)f->n)
 		return NULL;
 	at = (size_t)(e->num - f->first);
-	return memcmp(f->p[at].mark, mark_of(&e->raw), sizeof(f->p[at].mark)) ? NULL : &f->p[at];
+	return f->p[at].mark == mark_of(&e->raw) ? &f->p[at] : NULL;
 }
 
 struct error *entry_put(struct log_store *l, struct log_info *info, const struct new_entry *e,
@@ -245,7 +256,7 @@ static struct error *read_entry(struct log_store *l, sqlite3_stmt *st, struct st
 	if (e->state != PAYLOAD_HELD)
 		return NULL;
 	body = db_blob(st, 6);
-	h = fresh ? fields.payload_hash : hash_bytes(body);
+	h = hash_bytes(body);
 	if (body.n < ENTRY_SALT || !hash_eq(&h, &fields.payload_hash)) {
 		e->state = PAYLOAD_NOT_HELD;
 		return NULL;

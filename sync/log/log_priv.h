@@ -10,12 +10,13 @@
 #include "sync/base/buf.h"
 #include "sync/log/log.h"
 
-/* Entries that this transaction put, in order of their numbers: what was worked out and checked when
- * they came need not be once more when the view takes them in. */
+/* Entries that this transaction put, in order of their numbers: the hashes of their headers, which
+ * were worked out when they came, need not be once more when the view takes them in. What is read
+ * is looked at all the same: it may have been on the disk meanwhile, for the page cache is small. */
 enum { FRESH_MAX = 16384 };
 struct fresh_entry {
 	struct hash op_id, hash;
-	uint8_t mark[8]; /* the end of the header: that it is still the one */
+	uint64_t mark; /* of the header: that it is still the one, to the bit */
 };
 struct fresh {
 	int64_t first; /* number of the first */

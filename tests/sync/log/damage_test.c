@@ -127,6 +127,44 @@ static void flip(struct box *b, const char *column, int64_t num, int at)
 	buf_release(&sql);
 }
 
+static struct error *count_held(void *ctx, const struct stored *e)
+{
+	*(int *)ctx += e->state == PAYLOAD_HELD;
+	return NULL;
+}
+
+/* What was just put may have been on the disk since: a page cache is small. */
+static void a_byte_that_flips_before_the_commit_is_noticed(void **state)
+{
+	static struct made run;
+	struct ingest in = {.id = &run.id, .first = 1, .n = 6, .headers = run.raw};
+	struct secret *them = test_key(9);
+	struct error *refused = NULL;
+	struct ingest_result r;
+	int held = 0, all = 0;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	make_run(&run, them, 5, ana, 1, 6, "post");
+	in.payloads = run.payloads;
+	assert_ok(log_begin(b.l));
+	assert_ok(log_ingest(b.l, &in, &r, &refused));
+	assert_ok(refused);
+	assert_ok(log_arrivals(b.l, 0, 0, count_held, &held));
+	assert_int_equal(held, 6);
+	flip(&b, "body", 2, 20);
+	flip(&b, "header", 4, 100);
+	held = 0;
+	assert_ok(log_arrivals(b.l, 0, 0, count_held, &held));
+	assert_int_equal(held, 4);
+	assert_ok(log_arrivals(b.l, 0, 0, count_one, &all));
+	assert_int_equal(all, 5);
+	log_rollback(b.l);
+	secret_free(them);
+	box_release(&b);
+}
+
 static void a_flipped_byte_is_noticed_not_served_and_healed(void **state)
 {
 	struct secret *them = test_key(9);
@@ -298,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(erased_means_that_no_byte_is_left),
 		cmocka_unit_test(what_was_erased_is_never_taken_again),
+		cmocka_unit_test(a_byte_that_flips_before_the_commit_is_noticed),
 		cmocka_unit_test(a_flipped_byte_is_noticed_not_served_and_healed),
 		cmocka_unit_test(a_header_damaged_on_disk_is_replaced_by_the_true_one),
 		cmocka_unit_test(a_full_disk_is_a_clear_error_and_nothing_by_halves),
