@@ -54,7 +54,7 @@ printf 'root:x:0:0::/:/bin/sh\nlliure:x:990:990::/:/bin/sh\n' >"$root/etc/passwd
 printf 'root:x:0:\nlliure:x:990:\n' >"$root/etc/group"
 (cd "$root/etc/systemd/system" && systemd-analyze --root="$root" --man=no --recursive-errors=no verify \
 	lliure*.service lliure*.socket $(ls lliure*.timer 2>/dev/null) 2>&1) | grep '/lliure' |
-	grep -v "Unknown key \(name \)\?'RestartMode'" | result "systemd accepts the units" # the image's knows it, Debian 12's does not
+	grep -v "Unknown key \(name \)\?'\(RestartMode\|PrivatePIDs\)'" | result "systemd accepts the units" # the image's knows them, Debian 12's does not
 
 # A daemon that hangs each time, before it is ready or after, is ended so often within the interval that its
 # OnFailure= has a turn.
@@ -92,6 +92,15 @@ for unit in "$units"/*.service; do
 	unit=${unit##*/}
 	rows | grep -q "^${unit%.service} " || echo "${unit%.service} has no row"
 done | result "every unit has a bound"
+# Who has the daemon's user and reads anybody's bytes, or a key, reaches neither the daemon nor whom it asks.
+for unit in look button; do
+	for call in @debug process_vm_readv process_vm_writev pidfd_open pidfd_send_signal; do
+		grep -q "^SystemCallFilter=~.*$call\b" "$units/lliure-$unit.service" || echo "lliure-$unit may call $call"
+	done
+done | result "no unit with the daemon's user looks into the daemon"
+for line in RestrictAddressFamilies=none PrivatePIDs=yes PrivateNetwork=yes 'InaccessiblePaths=-/run/lliure-helper.sock -/run/dbus'; do
+	grep -qx "$line" "$units/lliure-look.service" || echo "lliure-look lacks $line"
+done | result "who looks at an update asks nobody"
 rows | while read -r unit most; do
 	systemd-analyze --root="$root" security --offline=yes --threshold="$most" --no-pager "${unit/@/@XX}.service" >"$root/said" 2>&1 ||
 		tail -n 1 "$root/said"
