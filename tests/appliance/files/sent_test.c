@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIZE = 200 * 1000, WAIT_MS = 20000 };
+enum { SIZE = 200 * 1000, WAIT_MS = 20000, LOOKED_MS = 1500 };
 /* Where it dies. */
 enum moment { NAMED, HERE, STORED };
 
@@ -200,6 +200,98 @@ static void what_is_sent_anew_in_this_run_is_left_alone(void **state)
 	app_close(app);
 }
 
+/* The disk of the view has room or not. */
+static struct {
+	sqlite3_file *wal;
+	const sqlite3_io_methods *real;
+	sqlite3_io_methods full;
+} view;
+
+static int no_room(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	(void)f, (void)p, (void)n, (void)at;
+	return SQLITE_FULL;
+}
+
+static struct error *fill_view(struct conn *c, void *arg)
+{
+	sqlite3 *sq = sqlite3_db_handle(db_stmt(conn_view(c, &files_feature), FILE_BY_ID));
+
+	(void)arg;
+	sqlite3_file_control(sq, "main", SQLITE_FCNTL_JOURNAL_POINTER, &view.wal);
+	view.real = view.wal->pMethods;
+	view.full = *view.real;
+	view.full.xWrite = no_room;
+	view.wal->pMethods = &view.full;
+	return NULL;
+}
+
+static struct error *free_view(struct conn *c, void *arg)
+{
+	(void)c, (void)arg;
+	view.wal->pMethods = view.real;
+	return NULL;
+}
+
+static struct error *found_private_job(struct conn *c, void *arg)
+{
+	struct sending *s = arg;
+
+	return community_found_private(c, "Ateneu", s->steward, "remei", &s->space);
+}
+
+/* The blob, and after it as much as pushes it out of the box's share. */
+static struct error *carry_job(struct conn *c, void *arg)
+{
+	struct sending *s = arg;
+	const uint64_t most = file_stored_size(LIMIT_UPLOAD);
+	json_t *rows = json_array();
+	struct draft d = {.type = "file.carry", .space = s->space};
+	struct hash id, blob = s->content.blob;
+
+	for (uint64_t sum = 0; sum <= LIMIT_FILE_CARRIED + most; sum += most) {
+		json_array_append_new(rows, json_pack("{s:s, s:s, s:I}", "op", ID(&blob), "blob",
+						      ID(&blob), "stored", (json_int_t)most));
+		blob.b[0]++;
+	}
+	d.take_body = json_pack("{s:o}", "blobs", rows);
+	return community_submit(c, &d, &id);
+}
+
+/* Pushed out of what is carried, and named by a version that the log alone has. */
+static void nothing_goes_while_the_view_is_behind(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *key_path = path_join(dir, "key");
+	_cleanup_(secret_freep) struct secret *key = test_key(500), *steward = test_key(501);
+	struct sending s = {.steward = steward};
+	struct content_from from = {
+		.size = SIZE, .name = "acta.pdf", .seal = true, .named = note, .ctx = &s};
+	struct files_thread *files;
+
+	assert_ok(secret_save(key_path, key));
+	assert_ok(app_open(dir, &env_system, &s.app));
+	assert_ok(writer_run(s.app->writer, found_private_job, &s));
+	from.fd = content_file(dir);
+	assert_ok(content_take(s.app->blobs, dir, &from, &s.content));
+	assert_ok(writer_run(s.app->writer, carry_job, &s));
+	assert_ok(writer_run_alone(s.app->writer, fill_view, NULL));
+	assert_ok(writer_run(s.app->writer, store_job, &s));
+	assert_ok(files_start(s.app, &files));
+	usleep(LOOKED_MS * 1000);
+	assert_int_equal(blobs_here(s.app), 1);
+	assert_ok(writer_run_alone(s.app->writer, free_view, NULL));
+	assert_ok(writer_follow(s.app->writer));
+	for (int ms = 0; ms < WAIT_MS && noted(s.app); ms += 20)
+		usleep(20 * 1000);
+	assert_int_equal(noted(s.app), 0);
+	assert_int_equal(blobs_here(s.app), 1);
+	files_stop(files);
+	content_release(&s.content);
+	close(from.fd);
+	app_close(s.app);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_note_without_a_blob_does_no_harm),
 		cmocka_unit_test(a_blob_whose_op_was_stored_stays),
 		cmocka_unit_test(what_is_sent_anew_in_this_run_is_left_alone),
+		cmocka_unit_test(nothing_goes_while_the_view_is_behind),
 	};
 
 	return run_group(tests);
