@@ -42,5 +42,3 @@ struct erased_at {
 typedef struct error *erased_at_fn(void *ctx, const struct erased_at *at);
 struct error *erased_where(struct conn *c, const struct hash *target, erased_at_fn *fn,
 			   void *ctx) MUST;
-/* When this box last said so of anything, by its own clock; 0: never. */
-struct error *erased_last(struct conn *c, int64_t *ret_ms) MUST;

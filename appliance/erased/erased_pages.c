@@ -87,7 +87,8 @@ static struct error *add_backup(void *ctx, const struct place *p)
 	struct listing *l = ctx;
 	struct expected *own = box_of(l, secret_pubkey(request_app(l->r)->self));
 
-	if (p->whole_ms && (!own || !own->gone_ms || p->forgot_ms < own->gone_ms))
+	/* (A box that only reads here never says that it is gone.) */
+	if (p->whole_ms && p->forgot_ms < (own && own->gone_ms ? own->gone_ms : l->op.erased_ms))
 		l->backups++;
 	return NULL;
 }

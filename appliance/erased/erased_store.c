@@ -9,14 +9,13 @@ static const char *const migrations[] = {
 	"CREATE INDEX erase_done_space ON erase_done(space, op, target);",
 };
 
-enum { DONE_ADD, DONE_RESET, DONE_BY, DONE_WHERE, DONE_LAST, DONE_DIGEST, STMTS };
+enum { DONE_ADD, DONE_RESET, DONE_BY, DONE_WHERE, DONE_DIGEST, STMTS };
 static const char *const sql[STMTS] = {
 	[DONE_ADD] = "INSERT OR REPLACE INTO erase_done VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DONE_RESET] = "DELETE FROM erase_done WHERE op = ?1",
 	[DONE_BY] = "SELECT 1 FROM erase_done WHERE target = ?1 AND box = ?2",
 	[DONE_WHERE] = "SELECT box, max(time) FROM erase_done WHERE target = ?1 GROUP BY box"
 		       " ORDER BY max(time), box",
-	[DONE_LAST] = "SELECT max(time) FROM erase_done WHERE box = ?1",
 	[DONE_DIGEST] = "SELECT op, target, box FROM erase_done WHERE space = ?1"
 			" ORDER BY op, target",
 };
@@ -108,11 +107,6 @@ struct error *done_by(struct conn *c, const struct hash *target, const struct pu
 	TRY(db_number(c->view, stmts(c), DONE_BY, 0, &one, "kk", target, box));
 	*ret = one != 0;
 	return NULL;
-}
-
-struct error *erased_last(struct conn *c, int64_t *ret_ms)
-{
-	return db_number(c->view, stmts(c), DONE_LAST, 0, ret_ms, "k", conn_self(c));
 }
 
 struct error *erased_where(struct conn *c, const struct hash *target, erased_at_fn *fn, void *ctx)

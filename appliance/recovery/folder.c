@@ -93,8 +93,9 @@ struct error *folder_back_up(struct app *app, const char *folder, enum backup_sc
 	int64_t now;
 
 	TRY(open_folder(folder, &dir));
-	e = write_part(app, dir, folder, scope);
+	/* When it began: what is erased while it is written may be in it. */
 	now = env_now(app->env);
+	e = write_part(app, dir, folder, scope);
 	backup_name(secret_pubkey(app->self), scope, now, name);
 	if (!e && (renameat(dir, part.s, dir, name) || fsync(dir)))
 		e = file_error(errno, folder);
@@ -106,8 +107,7 @@ struct error *folder_back_up(struct app *app, const char *folder, enum backup_sc
 	return NULL;
 }
 
-struct error *folder_forget(const struct pubkey *box, const char *folder, int64_t erased_ms,
-			    int64_t now_ms)
+struct error *folder_forget(const struct pubkey *box, const char *folder, const char *keep)
 {
 	_cleanup_(freep) char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
 	_cleanup_(closep) int dir = -1;
@@ -121,8 +121,7 @@ struct error *folder_forget(const struct pubkey *box, const char *folder, int64_
 	n = list(dir, box, names);
 	for (size_t i = 0; i < n; i++)
 		if (backup_name_parse(names[i], box, &scope, &when) && scope == BACKUP_WHOLE &&
-		    backup_may_hold(when, erased_ms, now_ms) && unlinkat(dir, names[i], 0) &&
-		    errno != ENOENT)
+		    strcmp(names[i], keep) && unlinkat(dir, names[i], 0) && errno != ENOENT)
 			return file_error(errno, names[i]);
 	return fsync(dir) ? file_error(errno, folder) : NULL;
 }

@@ -2,7 +2,6 @@
 /* The thread that makes backups by itself, and tries the newest out. */
 #include "appliance/box/box.h"
 #include "appliance/carry/stick.h"
-#include "appliance/erased/erased.h"
 #include "appliance/recovery/folder.h"
 #include "appliance/recovery/peer_place.h"
 #include "appliance/recovery/proof.h"
@@ -196,7 +195,7 @@ static struct error *find_newest(struct keeper *k, struct places *all, struct pr
 }
 
 /* Was it right? */
-static bool prove(struct keeper *k, struct places *all)
+static bool prove(struct keeper *k, struct places *all, char ret_of[RECOVERY_PLACE])
 {
 	struct proof_note n = {.state.proved_ms = env_now(k->app->env)};
 	struct recovery_state *s = &n.state;
@@ -210,6 +209,8 @@ static bool prove(struct keeper *k, struct places *all)
 		e = proof_run(k->app, fd, s->proof_of, &p);
 	if (e)
 		snprintf(s->proof_problem, sizeof(s->proof_problem), "%s", error_stored(e));
+	if (ret_of)
+		snprintf(ret_of, RECOVERY_PLACE, "%s", s->proof_of);
 	s->proof_entries = (int64_t)p.entries;
 	s->proof_compared = p.compared;
 	if (!error_is(e, ERR_STOPPED))
@@ -239,17 +240,17 @@ static bool proof_is_due(struct keeper *k, const struct places *all)
 /* --- what was erased -------------------------------------------------------------------------- */
 
 struct forget_note {
-	int64_t place, erased;
+	int64_t place, when, erasures;
 };
 
 static struct error *forget_job(struct conn *c, void *arg)
 {
 	const struct forget_note *n = arg;
 
-	return place_forgot(c, n->place, n->erased);
+	return place_forgot(c, n->place, n->when, n->erasures);
 }
 
-static struct error *forget_there(struct keeper *k, const struct place *p, int64_t erased)
+static struct error *forget_there(struct keeper *k, const struct place *p, const char *keep)
 {
 	char path[RECOVERY_PLACE];
 	struct error *e;
@@ -257,48 +258,52 @@ static struct error *forget_there(struct keeper *k, const struct place *p, int64
 	TRY(stick_path(k->app, p->where, path, sizeof(path)));
 	e = stick_open_for_writing(k->app, path);
 	if (!e)
-		e = folder_forget(secret_pubkey(k->app->self), path, erased, env_now(k->app->env));
+		e = folder_forget(secret_pubkey(k->app->self), path, keep);
 	stick_open_for_reading(k->app, path);
 	return e;
 }
 
-/* A whole backup was just made there: when it can be restored, those from before the erasing go. */
-static void forget(struct keeper *k, const struct place *p, int64_t erased)
+/* A whole backup was just made there, begun at that time after so many erasures: when it can be restored, the
+ * others go. */
+static void forget(struct keeper *k, const struct place *p, int64_t begun, int64_t erasures)
 {
-	struct forget_note n = {p->id, erased};
+	struct forget_note n = {p->id, begun, erasures};
+	char of[RECOVERY_PLACE];
 	struct place made = *p;
+	const char *name;
 	struct error *e;
 
 	made.small_ms = made.whole_ms = 1; /* there is something to find */
-	if (!prove(k, &(struct places){&made, 1}))
+	if (!prove(k, &(struct places){&made, 1}, of))
 		return;
-	e = forget_there(k, p, erased);
+	name = strrchr(of, '/');
+	e = name ? forget_there(k, p, name + 1) : error_new(ERR_INTERNAL, "-");
 	if (!e)
 		e = writer_run(k->app->writer, forget_job, &n);
 	error_free(e); /* it is tried again after the next one */
 }
 
-/* When this box last erased something; 0: never, or at a time that its clock has not reached. */
-static int64_t last_erased(struct keeper *k)
+/* -1: not known now. By their number, for no clock is to decide this. */
+static int64_t erasures_of(struct keeper *k)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
-	int64_t ms = 0;
+	int64_t n = 0;
 	struct error *e = app_conn(k->app, &c);
 
 	if (!e)
-		e = erased_last(c, &ms);
+		e = log_erasures(c->log, &n);
 	if (e)
-		ms = 0;
+		n = -1;
 	error_free(e);
-	return ms > env_now(k->app->env) ? 0 : ms;
+	return n;
 }
 
 /* --- a place ---------------------------------------------------------------------------------- */
 
-static void care_for(struct keeper *k, const struct place *p, bool now, int64_t erased)
+static void care_for(struct keeper *k, const struct place *p, bool now)
 {
-	int64_t t = env_now(k->app->env);
-	bool holds = erased > p->forgot_ms;
+	int64_t t = env_now(k->app->env), erasures = erasures_of(k);
+	bool holds = erasures >= 0 && erasures != p->erasures;
 
 	if (now || backup_due(t, p->small_ms, p->tried_ms, BACKUP_DAY_MS))
 		back_up(k, p, BACKUP_SMALL);
@@ -306,7 +311,7 @@ static void care_for(struct keeper *k, const struct place *p, bool now, int64_t 
 	if (p->kind == PLACE_FOLDER &&
 	    (now || backup_due(t, p->whole_ms, p->tried_ms, holds ? BACKUP_DAY_MS : BACKUP_WEEK_MS)) &&
 	    back_up(k, p, BACKUP_WHOLE) && holds)
-		forget(k, p, erased);
+		forget(k, p, t, erasures);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
@@ -320,12 +325,12 @@ static void look(struct keeper *k, bool want_backup, bool want_proof)
 		abort();
 	e = read_places(k, &all);
 	for (size_t i = 0; !e && i < all.n && !k->app->ending; i++)
-		care_for(k, &all.list[i], want_backup, last_erased(k));
+		care_for(k, &all.list[i], want_backup);
 	all.n = 0;
 	if (!e)
 		e = read_places(k, &all); /* what was just made counts */
 	if (!e && !k->app->ending && (want_proof || proof_is_due(k, &all)))
-		prove(k, &all);
+		prove(k, &all, NULL);
 	error_free(e);
 	free(all.list);
 }

@@ -76,20 +76,16 @@ int64_t backup_when_ms(int64_t when)
 	return (int64_t)timegm(&tm) * 1000;
 }
 
+/* More than any name says: those of the future keep their order, below all others. */
+#define ORDER_BELOW ((int64_t)1000000000000000)
+
 int64_t backup_order(int64_t when, int64_t now_ms)
 {
 	struct tm tm = name_time(now_ms);
 	int64_t now = ((tm.tm_year + 1900) * 10000LL + (tm.tm_mon + 1) * 100 + tm.tm_mday) * 1000000 +
 		      tm.tm_hour * 10000 + tm.tm_min * 100 + tm.tm_sec;
 
-	return when > now ? -when : when;
-}
-
-bool backup_may_hold(int64_t when, int64_t erased_ms, int64_t now_ms)
-{
-	int64_t made_s = backup_when_ms(when) / 1000;
-
-	return made_s <= erased_ms / 1000 || made_s > now_ms / 1000;
+	return when > now ? when - ORDER_BELOW : when;
 }
 
 void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,

@@ -31,9 +31,6 @@ int64_t backup_when_ms(int64_t when);
  * nor be what is tried out. */
 int64_t backup_order(int64_t when, int64_t now_ms);
 
-/* May a whole backup of that name hold what was erased at erased_ms? Unless it was made since. */
-bool backup_may_hold(int64_t when, int64_t erased_ms, int64_t now_ms);
-
 /* Of the names, mark those to remove: all but the newest BACKUP_KEEP_… of each scope, so that the one
  * that was made at now_ms always stays. Names that are not ours are never marked. */
 void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,

@@ -27,7 +27,8 @@ struct place {
 	/* the newest of each scope that is there, and the last try */
 	int64_t small_ms, whole_ms, tried_ms;
 	int64_t proved_ms; /* the newest there was restored, and was right; 0: never */
-	int64_t forgot_ms; /* no whole backup there holds what was erased until then */
+	/* No whole backup there holds what was erased until then, when the box had erased so often. */
+	int64_t forgot_ms, erasures;
 	char problem[RECOVERY_TEXT]; /* of the last try; "" when it went well */
 };
 typedef struct error *place_fn(void *ctx, const struct place *p);
@@ -43,8 +44,8 @@ struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, in
 /* On the writer: the newest backup there was tried out. */
 struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms) MUST;
 
-/* On the writer: whole backups that hold what was erased until then are gone from there. */
-struct error *place_forgot(struct conn *c, int64_t id, int64_t erased_ms) MUST;
+/* On the writer: the whole backups from before that moment are gone from there. */
+struct error *place_forgot(struct conn *c, int64_t id, int64_t when_ms, int64_t erasures) MUST;
 
 /* The last time a backup was tried out, and the last sheets. */
 struct recovery_state {

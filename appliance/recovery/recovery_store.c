@@ -16,7 +16,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE restored(id INTEGER PRIMARY KEY CHECK(id = 1), made INTEGER NOT NULL)"
 	" STRICT;",
 	"ALTER TABLE place ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE place ADD COLUMN forgot INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE place ADD COLUMN forgot INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE place ADD COLUMN erasures INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum {
@@ -45,7 +46,8 @@ enum {
 	DOUBTED_REMOVE,
 	STATEMENTS
 };
-#define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem, proved, forgot FROM place"
+#define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem, proved, forgot,"        \
+		" erasures FROM place"
 static const char *const sql[STATEMENTS] = {
 	[PLACE_EACH] = COLUMNS " ORDER BY id",
 	[PLACE_GET] = COLUMNS " WHERE id = ?1",
@@ -57,7 +59,7 @@ static const char *const sql[STATEMENTS] = {
 	[PLACE_SMALL] = "UPDATE place SET small = ?2 WHERE id = ?1",
 	[PLACE_WHOLE] = "UPDATE place SET whole = ?2 WHERE id = ?1",
 	[PLACE_PROVED] = "UPDATE place SET proved = ?2 WHERE id = ?1",
-	[PLACE_FORGOT] = "UPDATE place SET forgot = ?2 WHERE id = ?1",
+	[PLACE_FORGOT] = "UPDATE place SET forgot = ?2, erasures = ?3 WHERE id = ?1",
 	[PROOF_GET] = "SELECT at, name, problem, entries, compared FROM proof",
 	[PROOF_PUT] = "INSERT OR REPLACE INTO proof VALUES(1, ?1, ?2, ?3, ?4, ?5)",
 	[SHEETS_GET] = "SELECT at, name FROM sheets",
@@ -100,7 +102,8 @@ static void read_place(sqlite3_stmt *st, struct place *p)
 			    .whole_ms = db_int(st, 5),
 			    .tried_ms = db_int(st, 6),
 			    .proved_ms = db_int(st, 8),
-			    .forgot_ms = db_int(st, 9)};
+			    .forgot_ms = db_int(st, 9),
+			    .erasures = db_int(st, 10)};
 	snprintf(p->where, sizeof(p->where), "%s", db_text(st, 2));
 	snprintf(p->problem, sizeof(p->problem), "%s", db_text(st, 7));
 }
@@ -175,9 +178,9 @@ struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms)
 	return db_do(c->local, stmts(c), PLACE_PROVED, "ii", id, now_ms);
 }
 
-struct error *place_forgot(struct conn *c, int64_t id, int64_t erased_ms)
+struct error *place_forgot(struct conn *c, int64_t id, int64_t when_ms, int64_t erasures)
 {
-	return db_do(c->local, stmts(c), PLACE_FORGOT, "ii", id, erased_ms);
+	return db_do(c->local, stmts(c), PLACE_FORGOT, "iii", id, when_ms, erasures);
 }
 
 /* --- the trial, the sheets -------------------------------------------------------------------- */
