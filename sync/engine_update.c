@@ -114,6 +114,8 @@ static struct error *take(struct fetch *k, struct span bytes)
 	k->skip -= cut;
 	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_BYTES, bytes.n - cut);
 	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_IN, bytes.n);
+	if (!engine_near(k->s, &k->f->peer))
+		ledger_charge(k->s->ledger, &k->f->peer, LEDGER_LINE, bytes.n);
 	TRY(blob_write(k->w, span_of(bytes.p + cut, bytes.n - cut)));
 	k->since_look += bytes.n;
 	if (k->since_look < LOOK_EVERY)

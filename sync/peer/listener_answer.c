@@ -350,6 +350,9 @@ static bool passed(struct request *r, enum ledger_item way, uint64_t n)
 {
 	const struct listener_options *o = &r->l->o;
 
+	if (r->stranger) /* has no row: else as many keys as somebody makes fill the ledger */
+		return true;
+
 	if (o->ledger) {
 		ledger_charge(o->ledger, &r->peer, way, n);
 		if (!r->near)
@@ -481,8 +484,12 @@ static enum MHD_Result take_body(struct request *r, const char *data, size_t n)
 {
 	r->body += n;
 	atomic_fetch_add(&r->v->bytes, n);
-	if (!passed(r, LEDGER_IN, n) && !r->err)
-		r->err = line_closed();
+	if (!passed(r, LEDGER_IN, n) && !r->err) {
+		/* What came whole is kept. */
+		r->err = r->serving && r->fed ? with_reader(r, take_frames) : NULL;
+		if (!r->err)
+			r->err = line_closed();
+	}
 	if (!r->err && r->route && r->route->whole && r->body <= r->route->body_limit) {
 		buf_add(&r->whole, data, n);
 		return MHD_YES;

@@ -3,7 +3,9 @@
 #include "tests/lib/test.h"
 #include "tests/lib/net_box.h"
 #include "sync/peer/client.h"
+#include "sync/peer/ledger.h"
 #include "sync/peer/listener.h"
+#include "sync/peer/pair.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -195,6 +197,42 @@ static void a_stranger_is_told_so_and_noted(void **state)
 	    "HTTP/1.1 403", "approve");
 	ask(3, "GET /anything HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 403", "approve");
 	still_serves();
+	close_box();
+}
+
+static struct error *count_row(void *ctx, const struct ledger_row *r)
+{
+	++*(int *)ctx;
+	return NULL;
+}
+
+/* The ledger has room for so many peers: who makes keys without an end must not fill it. */
+static void a_stranger_has_no_row_in_the_ledger(void **state)
+{
+	struct pair_word w = {.form = PAIR_COMMITS, .commitment = {{1}}};
+	_cleanup_(buf_release) struct buf body = {0}, text = {0};
+	struct pubkey who = key_of(3), peer = key_of(2);
+	int strangers = 0, peers = 0;
+	char answer[3000];
+	struct visit v;
+
+	open_box();
+	pair_write(&w, &body);
+	buf_printf(&text, "POST /sync/1/pair HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", body.n);
+	buf_add_span(&text, buf_span(&body));
+	visit_as(&v, 3);
+	assert_true(say(&v, text.p, text.n));
+	hear(&v, answer, sizeof(answer));
+	leave(&v);
+	assert_non_null(strstr(answer, "HTTP/1.1 200"));
+	ask(3, "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+	    "HTTP/1.1 403", "approve");
+	still_serves();
+	net_box_stop(&box);
+	assert_ok(ledger_each(box.local, &who, count_row, &strangers));
+	assert_ok(ledger_each(box.local, &peer, count_row, &peers));
+	assert_int_equal(strangers, 0);
+	assert_true(peers > 0);
 	close_box();
 }
 
@@ -577,6 +615,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stranger_is_told_so_and_noted),
+		cmocka_unit_test(a_stranger_has_no_row_in_the_ledger),
 		cmocka_unit_test(without_a_certificate_nothing_is_told),
 		cmocka_unit_test(a_certificate_of_another_kind_is_refused),
 		cmocka_unit_test(older_tls_and_no_tls_are_refused),
