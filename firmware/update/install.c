@@ -148,8 +148,26 @@ static bool says_nothing(int status)
 	return status < 0 || status == 255;
 }
 
-/* Whether it may be installed, and what it is. WHY_CUT_OFF: it could not be looked at. */
-static enum update_why check(struct updater *u, const char *conf, const char *file,
+/* Read without its signature it is a bundle: then it is the signature. Anybody's bytes are read
+ * there: not as root. */
+static enum update_why without_signature(struct updater *u, const char *conf, const char *file)
+{
+	_cleanup_(buf_release) struct buf out = {0};
+	int status = rauc_info(u, u->run, conf, file, false, &out);
+
+	if (says_nothing(status))
+		return WHY_CUT_OFF;
+	return status == 0 ? WHY_STRANGER : WHY_DAMAGED;
+}
+
+static enum update_why by_its_words(const char *said)
+{
+	return strstr(said, "signature verification failed") ? WHY_STRANGER : WHY_DAMAGED;
+}
+
+/* Whether it may be installed, and what it is. `bare`: what is not signed is read, too, to tell
+ * what it is. WHY_CUT_OFF: it could not be looked at. */
+static enum update_why check(struct updater *u, const char *conf, const char *file, bool bare,
 			     struct outcome *o)
 {
 	_cleanup_(buf_release) struct buf said = {0};
@@ -161,15 +179,10 @@ static enum update_why check(struct updater *u, const char *conf, const char *fi
 	if (says_nothing(status))
 		return WHY_CUT_OFF;
 	if (status != 0) {
-		/* Read without its signature it is a bundle: then it is the signature. */
 		buf_clear(&said);
 		rauc_info(u, u->run_saying, conf, file, true, &said);
 		update_said(buf_span(&said), o->said);
-		buf_clear(&said);
-		status = rauc_info(u, u->run, conf, file, false, &said);
-		if (says_nothing(status))
-			return WHY_CUT_OFF;
-		return status == 0 ? WHY_STRANGER : WHY_DAMAGED;
+		return bare ? without_signature(u, conf, file) : by_its_words(buf_str(&said));
 	}
 	if (!bundle_info_parse(buf_span(&said), &info))
 		return WHY_DAMAGED;
@@ -274,7 +287,7 @@ int update_look(struct updater *u)
 	file = path_join(u->updates, o.file);
 	buf_printf(&conf, "--conf=%s", u->conf);
 	update_running(u, o.before);
-	o.why = check(u, buf_str(&conf), file, &o);
+	o.why = check(u, buf_str(&conf), file, true, &o);
 	o.stage = o.why == WHY_NOTHING	 ? UPDATE_DONE
 		  : o.why == WHY_CUT_OFF ? UPDATE_FAILED
 					 : UPDATE_REFUSED;
@@ -299,7 +312,7 @@ int update_install(struct updater *u)
 	update_running(u, o.before);
 	o.format = update_data_format(u);
 	update_note(u, &o, UPDATE_CHECKING, WHY_NOTHING);
-	why = check(u, buf_str(&conf), file, &o);
+	why = check(u, buf_str(&conf), file, false, &o);
 	if (why != WHY_NOTHING) {
 		update_note(u, &o, UPDATE_REFUSED, why);
 		return 1;

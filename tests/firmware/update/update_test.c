@@ -87,8 +87,8 @@ static int open_box(void **state)
 	b->info = "{\"compatible\":\"lliure-amd64\",\"version\":\"2026.11.25\",\"build\":\"format-"
 		  "7\"}";
 	b->show = "running=A\nnext=A\ngood=A\ntry=-\nok=AB\nn=0\narmed=-0\n";
-	b->u = (struct updater){b,	  play,	      play,    at_noon,	   b->state,
-				b->tmp,	  b->updates, b->data, b->release, b->conf};
+	b->u = (struct updater){b,	play,	    play,    at_noon,	 b->state,
+				b->tmp, b->updates, b->data, b->release, b->conf};
 	*state = b;
 	return 0;
 }
@@ -145,6 +145,7 @@ static void refuse(struct box *b, enum update_why why)
 	assert_int_equal(install(b, "new.raucb"), 1);
 	assert_null(strstr(b->did, " install "));
 	assert_null(strstr(b->did, "reboot"));
+	assert_null(strstr(b->did, "--no-verify")); /* as root nothing unsigned is read */
 	expect_outcome(b, UPDATE_REFUSED, why);
 	assert_true(there(b->updates, "new.raucb"));
 }
@@ -154,8 +155,10 @@ static void what_may_not_be_installed_is_refused_with_its_reason(void **state)
 	struct box *b = *state;
 
 	b->info_status = 1;
+	b->info = "signature verification failed: Verify error: self-signed certificate\n";
 	refuse(b, WHY_STRANGER); /* readable, but not signed by us */
-	b->bare_status = 1;
+	b->info =
+		"Invalid bundle format: Signature size (7957085066972966886) exceeds bundle size\n";
 	refuse(b, WHY_DAMAGED);
 	b->info_status = 0;
 	b->info = "{\"compatible\":\"lliure-arm64\",\"version\":\"2026.11.25\"}";
@@ -305,7 +308,8 @@ static void a_try_that_was_cut_off_stays_open_until_it_is_tried_again(void **sta
 	expect_outcome(b, UPDATE_ROLLED_BACK, WHY_START);
 }
 
-/* It was good, and then three plugs were pulled: the boot loader took the former one, which is healthy. */
+/* It was good, and then three plugs were pulled: the boot loader took the former one, which is
+ * healthy. */
 static void a_good_system_that_is_left_later_is_told_as_taken_back(void **state)
 {
 	struct box *b = *state;
@@ -517,9 +521,12 @@ static void earlier_outcomes_are_kept_the_newest_first(void **state)
 
 static void a_history_that_is_rubbish_is_none(void **state)
 {
-	static const char *const rubbish[] = {
-		"",	      "\n\n\n\n", "stage=installing\n\nstage=none\n", "\xff\xfe\n\n=\n\n==",
-		"stage=done", "stage=done\n\n\n\nwhy=page\nstage=refused\n\n"};
+	static const char *const rubbish[] = {"",
+					      "\n\n\n\n",
+					      "stage=installing\n\nstage=none\n",
+					      "\xff\xfe\n\n=\n\n==",
+					      "stage=done",
+					      "stage=done\n\n\n\nwhy=page\nstage=refused\n\n"};
 	static const size_t want[] = {0, 0, 0, 0, 1, 2};
 	struct box *b = *state;
 	struct outcome all[HISTORY_MOST];
@@ -541,7 +548,7 @@ static void a_history_that_is_rubbish_is_none(void **state)
 static void an_outcome_is_read_as_it_was_written(void **state)
 {
 	struct outcome o = {UPDATE_ROLLED_BACK, WHY_PAGE, "new.raucb", "2026.11.25",
-			    "2026.1.1",		7,	  12345,     "no loop"};
+			    "2026.1.1",		7,	  12345,       "no loop"};
 	struct outcome p;
 	char text[OUTCOME_MAX];
 	size_t n = update_outcome_format(&o, text);
@@ -659,6 +666,17 @@ static int real_info(void *ctx, const char *const *argv, int seconds, struct buf
 	return play(ctx, argv, seconds, out);
 }
 
+static int real_saying(void *ctx, const char *const *argv, int seconds, struct buf *out)
+{
+	struct box *b = ctx;
+	size_t n = strlen(b->did);
+
+	if (!argv[2] || strcmp(argv[2], "info") != 0)
+		return play(ctx, argv, seconds, out);
+	snprintf(b->did + n, sizeof(b->did) - n, "info %s\n", argv[5] ? argv[5] : "");
+	return helper_run_saying(NULL, argv, seconds, out);
+}
+
 static void cut(struct box *b, const char *file)
 {
 	_cleanup_(freep) char *path = path_join(b->updates, file);
@@ -693,6 +711,7 @@ static void hostile_bundles_are_refused_by_rauc_and_us(void **state)
 		return;
 	}
 	b->u.run = real_info;
+	b->u.run_saying = real_saying;
 	snprintf(conf, sizeof(conf),
 		 "[system]\ncompatible=lliure-amd64\nbootloader=custom\n[keyring]\npath=%s\n"
 		 "[handlers]\nbootloader-custom-backend=/bin/true\n[slot.rootfs.0]\ndevice=/dev/"
