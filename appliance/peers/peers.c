@@ -330,8 +330,19 @@ static struct error *hear_job(struct conn *c, void *arg)
 static void host_heard_system(void *ctx, const struct system_said *said, struct span body)
 {
 	struct app *a = ctx;
+	struct peers *p = a->peers;
 	struct hearing h = {said, body};
+	bool news = true;
+	struct error *e;
 
+	pthread_mutex_lock(&p->lock);
+	e = open_conn(p);
+	if (!e)
+		news = offer_is_news(p->conn, said);
+	pthread_mutex_unlock(&p->lock);
+	error_free(e);
+	if (!news)
+		return;
 	error_free(writer_run(a->writer, hear_job, &h)); /* it is said again */
 	offer_poke(a->offers);
 }

@@ -57,6 +57,10 @@ struct error *offer_heard_each(struct conn *c, offer_heard_fn *fn, void *ctx) MU
 /* On the writer: a peer says this now; `body` is how it said and signed it. */
 struct error *offer_hear(struct conn *c, const struct system_said *said, struct span body) MUST;
 
+/* Does it say something else than what is kept, or the same after ten minutes? Without that it need
+ * not be heard; `said` as system_read gave it. */
+bool offer_is_news(struct conn *c, const struct system_said *said);
+
 /* On the writer: of peers that are no peers any more nothing is kept. */
 struct error *offer_heard_prune(struct conn *c) MUST;
 /* Who gave something else than it offered is not asked again by itself for a week. */

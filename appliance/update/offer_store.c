@@ -3,7 +3,7 @@
 #include "appliance/recovery/recovery.h"
 #include "appliance/update/offer.h"
 
-enum { KEPT_WORDS = 24 };
+enum { KEPT_WORDS = 24, HEARD_AGAIN_MS = 10 * 60 * 1000 };
 
 static const char *const migrations[] = {
 	"CREATE TABLE update_heard(peer BLOB PRIMARY KEY, said BLOB NOT NULL,"
@@ -218,6 +218,28 @@ struct error *offer_hear(struct conn *c, const struct system_said *said, struct 
 	first = !said->since_ms ? 0 : goes_on ? was.first_ms : now;
 	return db_do(c->local, stmts(c), HEARD_PUT, "kbii", &said->key, body, first,
 		     said->since_ms ? now : 0);
+}
+
+bool offer_is_news(struct conn *c, const struct system_said *said)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), HEARD_GET);
+	struct offer_heard was = {.first_ms = 0};
+	int64_t now = env_now(c->env);
+	bool row = false, news = true;
+	struct error *e;
+
+	db_bind(st, "k", &said->key);
+	e = db_step(c->local, st, &row);
+	if (!e && row && read_heard(st, &was)) {
+		was.said.when_ms = said->when_ms;
+		/* Of who is not well no time is kept. */
+		news = memcmp(&was.said, said, sizeof(*said)) != 0 ||
+		       (said->since_ms &&
+			(was.last_ms > now || now - was.last_ms >= HEARD_AGAIN_MS));
+	}
+	sqlite3_reset(st);
+	error_free(e); /* then it is heard */
+	return news;
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

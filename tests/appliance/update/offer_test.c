@@ -175,6 +175,52 @@ static void how_long_is_counted_by_our_clock_and_begins_anew(void **state)
 	site_close(&s);
 }
 
+static bool is_news(struct site *s, struct hearing *h, int64_t when_ms)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	_cleanup_(buf_release) struct buf body = {0};
+	struct system_said said;
+
+	h->s.key = *secret_pubkey(h->who);
+	h->s.when_ms = when_ms;
+	system_make(h->who, &h->s, &body);
+	assert_ok(system_read(buf_span(&body), &said));
+	assert_ok(app_conn(s->app, &c));
+	return offer_is_news(c, &said);
+}
+
+static struct error *age_job(struct conn *c, void *arg)
+{
+	(void)arg;
+	return db_exec(c->local, "UPDATE update_heard SET last = last - 600000");
+}
+
+/* Each that is written is a commit, and wakes the thread up. */
+static void the_same_words_are_no_news_for_ten_minutes(void **state)
+{
+	struct hearing h = {test_key(90), {.machine = "lliure-amd64", .version = "2.1"}};
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	assert_ok(writer_run(s.app->writer, add_peer_job, &h));
+	assert_true(is_news(&s, &h, 1));
+	assert_ok(writer_run(s.app->writer, hear_job, &h));
+	assert_false(is_news(&s, &h, 2));
+	h.s.since_ms = 5;
+	assert_true(is_news(&s, &h, 3));
+	assert_ok(writer_run(s.app->writer, hear_job, &h));
+	assert_false(is_news(&s, &h, 4));
+	snprintf(h.s.version, sizeof(h.s.version), "2.2");
+	assert_true(is_news(&s, &h, 4));
+	snprintf(h.s.version, sizeof(h.s.version), "2.1");
+	assert_false(is_news(&s, &h, 5));
+	assert_ok(writer_run(s.app->writer, age_job, NULL));
+	assert_true(is_news(&s, &h, 6)); /* that it is still well counts */
+	secret_free(h.who);
+	site_close(&s);
+}
+
 static struct error *put_job(struct conn *c, void *arg)
 {
 	return offer_file_put(c, arg);
@@ -302,6 +348,7 @@ int main(void)
 		cmocka_unit_test(only_what_the_volunteers_chose),
 		cmocka_unit_test(only_newer_ones_for_this_machine_fit),
 		cmocka_unit_test(how_long_is_counted_by_our_clock_and_begins_anew),
+		cmocka_unit_test(the_same_words_are_no_news_for_ten_minutes),
 		cmocka_unit_test(what_is_remembered_is_bounded),
 		cmocka_unit_test(the_plan_is_a_volunteers),
 	};
