@@ -49,7 +49,8 @@ static const char *amount(struct request *r, enum ledger_item item, uint64_t n)
 {
 	if (n == UINT64_MAX)
 		return "";
-	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT || item == LEDGER_LINE)
+	if (item == LEDGER_BYTES || item == LEDGER_IN || item == LEDGER_OUT ||
+	    item == LEDGER_LINE || item == LEDGER_PROOFS)
 		return request_size_text(r, n);
 	return request_number_text(r, (int64_t)n);
 }
@@ -63,6 +64,7 @@ static const char *const item_msgids[LEDGER_ITEMS] = {
 	[LEDGER_IN] = N_("Came over the line"),
 	[LEDGER_OUT] = N_("Went over the line"),
 	[LEDGER_LINE] = N_("Of both, outside this network"),
+	[LEDGER_PROOFS] = N_("Read here for proofs"),
 };
 
 /* What it may in a day, and in all: the usual, or less by its terms. */

@@ -38,7 +38,9 @@
 	X(LEDGER_IN, "in", LIMIT_PEER_DAY_BYTES * 4, 0, 0, 0)                                      \
 	X(LEDGER_OUT, "out", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)                                    \
 	/* of both, what went over a line that may be counted: not with who is on this network */  \
-	X(LEDGER_LINE, "line", 0, 0, 0, 0)
+	X(LEDGER_LINE, "line", 0, 0, 0, 0)                                                         \
+	/* bytes that were read here to prove that they are held */                                \
+	X(LEDGER_PROOFS, "proofs", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)
 
 #define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
 enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };

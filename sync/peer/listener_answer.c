@@ -302,6 +302,20 @@ static bool keeps_blob(void *ctx, const struct pubkey *peer, const struct hash *
 	return host->keeps_blob && host->keeps_blob(host->ctx, peer, blob);
 }
 
+/* A question is short, and the answer, too: what costs is what is read between them. */
+static bool proves(void *ctx, uint64_t bytes)
+{
+	const struct request *r = ctx;
+	struct ledger *l = r->l->o.ledger;
+
+	if (!l)
+		return true;
+	if (ledger_left(l, &r->peer, LEDGER_PROOFS) < bytes)
+		return false;
+	ledger_charge(l, &r->peer, LEDGER_PROOFS, bytes);
+	return true;
+}
+
 /* What does not fit into the peer's quota stays with it until there is room again. */
 static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
 {
@@ -418,7 +432,8 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .shares = shares,
 					 .follows = follows,
 					 .blobs = r->l->o.blobs,
-					 .keeps_blob = keeps_blob};
+					 .keeps_blob = keeps_blob,
+					 .proves = proves};
 	if (r->l->o.host->clock_quality)
 		r->so.clock = hello_clock_of(r->l->o.host->clock_quality(r->l->o.host->ctx));
 	if (r->l->o.host->partial)

@@ -114,6 +114,7 @@ struct error *held_read(struct span bytes, struct arena *a, struct held_message 
 struct hashing {
 	struct hash_state st;
 	struct held_entry *entry;
+	const struct session_options *o; /* of who answers; NULL: it is our own question */
 	uint64_t bytes;
 	bool found;
 };
@@ -124,6 +125,8 @@ static struct error *hash_payload(void *ctx, const struct stored *e)
 	uint8_t id[LOG_ID_BYTES], seq[8];
 
 	if (e->state != PAYLOAD_HELD || h->bytes + e->payload.n > HELD_BYTES)
+		return NULL;
+	if (h->o && h->o->proves && !h->o->proves(h->o->ctx, e->payload.n))
 		return NULL;
 	log_id_write(&h->entry->id, id);
 	for (int i = 0; i < 8; i++)
@@ -154,12 +157,13 @@ static struct error *hash_one(struct log_store *log, struct hashing *h)
 }
 
 /* Over those with `held`; who does not hold one after all loses the mark. */
-static struct error *digest(struct log_store *log, const struct pubkey *asker,
-			    const struct pubkey *answerer, const struct hash *nonce,
-			    struct held_entry *e, size_t n, struct hash *ret)
+static struct error *digest(const struct session_options *o, struct log_store *log,
+			    const struct pubkey *asker, const struct pubkey *answerer,
+			    const struct hash *nonce, struct held_entry *e, size_t n,
+			    struct hash *ret)
 {
 	static const char label[] = "lliure-held-1";
-	struct hashing h = {.bytes = 0};
+	struct hashing h = {.o = o};
 
 	hash_init(&h.st);
 	hash_add(&h.st, label, sizeof(label) - 1);
@@ -202,7 +206,7 @@ struct error *held_answer(const struct session_options *o, struct log_store *log
 	for (size_t i = 0; i < m.n; i++)
 		m.e[i].held = (!o->shares || o->shares(o->ctx, &o->peer, &m.e[i].id.space)) &&
 			      (!o->follows || o->follows(o->ctx, &o->peer, &m.e[i].id.space));
-	TRY(digest(log, &o->peer, secret_pubkey(o->self), &m.proof, m.e, m.n, &proof));
+	TRY(digest(o, log, &o->peer, secret_pubkey(o->self), &m.proof, m.e, m.n, &proof));
 	stream_begin(&w, out);
 	if (keep_is_partial(&o->keep))
 		stream_put_partial(&w, &o->keep, false);
@@ -232,7 +236,7 @@ struct error *held_weigh(const struct pubkey *self, const struct pubkey *peer,
 		e[i].held = !(k < m.n && compare(&m.e[k], &e[i]) == 0);
 		before += e[i].held;
 	}
-	TRY(digest(log, self, peer, nonce, e, n, &proof));
+	TRY(digest(NULL, log, self, peer, nonce, e, n, &proof));
 	for (size_t i = 0; i < n; i++)
 		after += e[i].held;
 	/* What this box does not hold itself any more it can't check. */

@@ -9,6 +9,7 @@ enum { READ_AT_ONCE = 65536 };
 struct hashing {
 	struct hash_state st;
 	struct blob_store *blobs;
+	const struct session_options *o; /* of who answers; NULL: it is our own question */
 	uint64_t bytes;
 };
 
@@ -55,6 +56,8 @@ static bool hash_piece(struct hashing *h, const struct blob_piece *p)
 		error_free(e);
 		return false;
 	}
+	if (h->o && h->o->proves && !h->o->proves(h->o->ctx, p->n))
+		return false;
 	hash_add(&h->st, p->blob.b, sizeof(p->blob.b));
 	add_number(&h->st, p->at);
 	add_number(&h->st, p->n);
@@ -67,12 +70,12 @@ static bool hash_piece(struct hashing *h, const struct blob_piece *p)
 }
 
 /* Over those with `held`; who does not hold one after all loses the mark. */
-static struct hash digest(struct blob_store *blobs, const struct pubkey *asker,
-			  const struct pubkey *answerer, const struct hash *nonce,
-			  struct held_piece *p, size_t n)
+static struct hash digest(const struct session_options *o, struct blob_store *blobs,
+			  const struct pubkey *asker, const struct pubkey *answerer,
+			  const struct hash *nonce, struct held_piece *p, size_t n)
 {
 	static const char label[] = "lliure-held-pieces-1";
-	struct hashing h = {.blobs = blobs};
+	struct hashing h = {.blobs = blobs, .o = o};
 
 	hash_init(&h.st);
 	hash_add(&h.st, label, sizeof(label) - 1);
@@ -116,7 +119,7 @@ struct error *held_pieces_answer(const struct session_options *o, struct held_me
 	for (size_t i = 0; i < m->n_pieces; i++)
 		m->pieces[i].held = o->blobs && o->keeps_blob &&
 				    o->keeps_blob(o->ctx, &o->peer, &m->pieces[i].what.blob);
-	proof = digest(o->blobs, &o->peer, secret_pubkey(o->self), &m->proof, m->pieces,
+	proof = digest(o, o->blobs, &o->peer, secret_pubkey(o->self), &m->proof, m->pieces,
 		       m->n_pieces);
 	stream_begin(&w, out);
 	if (keep_is_partial(&o->keep))
@@ -153,7 +156,7 @@ struct error *held_pieces_weigh(const struct pubkey *self, const struct pubkey *
 			p[i].held = !same(&p[i].what, &m.pieces[k].what);
 		before += p[i].held;
 	}
-	proof = digest(blobs, self, peer, nonce, p, n);
+	proof = digest(NULL, blobs, self, peer, nonce, p, n);
 	for (size_t i = 0; i < n; i++)
 		after += p[i].held;
 	if (before == after && hash_eq(&proof, &m.proof))

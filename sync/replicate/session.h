@@ -89,6 +89,9 @@ struct session_options {
 	 * space that the peer may read? NULL: none is. */
 	struct blob_store *blobs;
 	bool (*keeps_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
+	/* May so many bytes be read for a proof? They count as read. What may not is not proved. NULL:
+	 * yes. */
+	bool (*proves)(void *ctx, uint64_t bytes);
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
 	/* The peer says that it holds so many entries of a space. NULL: nobody asks. */

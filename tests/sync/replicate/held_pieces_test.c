@@ -16,6 +16,7 @@ struct fixture {
 	struct hash blob[BLOBS];
 	struct session_options o; /* of the answerer */
 	const struct hash *not_kept;
+	uint64_t may_read;
 };
 
 static bool keeps(void *ctx, const struct pubkey *peer, const struct hash *blob)
@@ -213,6 +214,30 @@ static void what_is_more_than_one_answer_hashes_is_left_out(void **state)
 	assert_false(p[n - 1].held); /* all are alike: one that is left out leaves all out */
 }
 
+static bool proves(void *ctx, uint64_t bytes)
+{
+	struct fixture *f = ctx;
+
+	if (f->may_read < bytes)
+		return false;
+	f->may_read -= bytes;
+	return true;
+}
+
+static void who_has_read_enough_for_a_peer_proves_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct held_piece p[] = {piece(&f->blob[0], 0, SIZE), piece(&f->blob[1], 0, SIZE + 1),
+				 piece(&f->blob[1], 0, SIZE), piece(&f->blob[2], 0, SIZE),
+				 piece(&f->blob[2], 0, 100)};
+
+	f->o.proves = proves;
+	f->may_read = 2 * SIZE + 100;
+	assert_int_equal(proved(f, p, 5), 1 | 4 | 16);
+	assert_int_equal(f->may_read, 0); /* what is not there was not read */
+	assert_int_equal(proved(f, p, 5), 0);
+}
+
 static void a_torn_question_or_answer_is_malformed(void **state)
 {
 	struct fixture *f = *state;
@@ -251,6 +276,7 @@ int main(void)
 		TEST(a_partial_box_proves_nothing_to_others),
 		TEST(a_box_of_before_proves_nothing),
 		TEST(what_is_more_than_one_answer_hashes_is_left_out),
+		TEST(who_has_read_enough_for_a_peer_proves_no_more),
 		TEST(a_torn_question_or_answer_is_malformed),
 	};
 
