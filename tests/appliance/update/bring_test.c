@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One peer neither holds up what others offer, nor makes it bad. */
 #include "tests/appliance/site.h"
+#include "appliance/box/box.h"
 #include "appliance/peers/peers.h"
 #include "appliance/update/offer.h"
 #include "sync/sync.h"
@@ -11,7 +12,9 @@ enum { NEVER_GIVES, GIVES_MORE_THAN_IT_SAID };
 static struct {
 	struct pubkey liar;
 	struct app *app;
-	int does, asked_liar, asked_honest;
+	int does, asked_liar, asked_honest, looks, blamed;
+	enum update_stage found; /* by the updater */
+	enum update_why why;
 	uint64_t size; /* that the honest one was asked for */
 } played;
 
@@ -48,10 +51,32 @@ static struct error *played_address(struct app *a, struct conn *c, const struct 
 	return NULL;
 }
 
-#define sync_fetch_update played_fetch
-#define peers_reach_at	  played_address
+/* The updater, at once. */
+static struct error *played_look(const char *name)
+{
+	_cleanup_(freep) char *path = path_join(played.app->box.updates, UPDATE_LOOKED);
+	struct outcome o = {.stage = played.found, .why = played.why};
+
+	played.looks++;
+	snprintf(o.file, sizeof(o.file), "%s", name);
+	return update_outcome_write(path, &o);
+}
+
+static void played_misdeed(struct sync *s, const struct pubkey *peer, enum misdeed what,
+			   const char *words)
+{
+	(void)s, (void)peer, (void)what, (void)words;
+	played.blamed++;
+}
+
+#undef BOX_ASK
+#define BOX_ASK(socket, out, word, name) played_look(name)
+#define sync_misdeed			 played_misdeed
+#define sync_fetch_update		 played_fetch
+#define peers_reach_at			 played_address
 #include "appliance/update/offer_fetch.c"
 #undef sync_fetch_update
+#undef sync_misdeed
 #undef peers_reach_at
 
 /* --- the box ---------------------------------------------------------------------------------- */
@@ -229,12 +254,55 @@ static void by_hand_who_is_shunned_is_passed_over(void **state)
 	close_box(&b);
 }
 
+static struct hash put_blob(struct box *b)
+{
+	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+	struct hash blob;
+
+	assert_ok(blob_writer_new(b->o->store, 100, &w));
+	assert_ok(blob_write(w, span_str("a bundle that the updater dies of")));
+	assert_ok(blob_writer_finish(STEAL(w), &blob, NULL));
+	return blob;
+}
+
+/* A bundle that the updater dies of is not looked at for ever, and nobody is blamed for it; one
+ * that it refuses is its giver's. */
+static void what_can_not_be_looked_at_ends(void **state)
+{
+	struct offer_file f = {.version = "2026.12.1", .size = 1};
+	struct box b;
+
+	(void)state;
+	for (int refused = 0; refused < 2; refused++) {
+		open_box(&b, NEVER_GIVES, "2026.12.999", 9);
+		snprintf(b.s.app->box.updates, BOX_PATH, "%.200s/updates", b.s.dir);
+		assert_ok(dir_make(b.s.app->box.updates, 0755));
+		played.found = refused ? UPDATE_REFUSED : UPDATE_FAILED;
+		played.why = refused ? WHY_STRANGER : WHY_CUT_OFF;
+		f.blob = put_blob(&b);
+		f.peer = b.honest.s.key;
+		f.state = OFFER_WANTED;
+		assert_ok(writer_run(b.s.app->writer, put_job, &f));
+		looks(&b, refused ? 1 : ROUNDS - 1);
+		if (!refused) {
+			assert_int_equal(state_of(&b, &f.blob), OFFER_WANTED);
+			looks(&b, 1);
+		}
+		assert_int_equal(played.looks, refused ? 1 : ROUNDS);
+		assert_int_equal(state_of(&b, &f.blob), OFFER_BAD);
+		assert_int_equal(played.blamed, refused);
+		assert_false(blob_has(b.o->store, &f.blob, NULL));
+		close_box(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_never_comes_holds_nothing_up),
 		cmocka_unit_test(what_a_volunteer_asked_for_stays_wanted),
 		cmocka_unit_test(a_false_size_makes_nothing_bad),
+		cmocka_unit_test(what_can_not_be_looked_at_ends),
 		cmocka_unit_test(by_hand_who_is_shunned_is_passed_over),
 	};
 
