@@ -170,6 +170,24 @@ struct error *sync_pair_begin(struct sync *s, const struct pubkey *key, const ch
 	return err;
 }
 
+struct error *sync_pair_may_begin(struct sync *s)
+{
+	struct error *err;
+
+	pthread_mutex_lock(&s->lock);
+	err = pairs_may_begin(s->pairs);
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+void sync_pair_known_at(struct sync *s, const struct pubkey *key, const char *address)
+{
+	pthread_mutex_lock(&s->lock);
+	pairs_known_at(s->pairs, key, address);
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
 void sync_pair_call(struct sync *s, const struct pubkey *key, const char *address)
 {
 	pthread_mutex_lock(&s->lock);

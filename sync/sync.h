@@ -123,10 +123,13 @@ struct error *sync_audit(const struct sync_options *o) MUST;
 void sync_twin_at(struct sync *s, const char *address);
 
 /* The number that people compare before they approve each other's boxes (sync/peer/pair.h). A
- * volunteer opened the page for this key, or (anew) asks for another number; from then on the box is
+ * volunteer wants a number for this key, or (anew) another one; from then on the box is
  * called at `address` (may be "") until the number is there, and may call itself. ERR_RATE. */
 struct error *sync_pair_begin(struct sync *s, const struct pubkey *key, const char *address,
 			      bool anew) MUST;
+struct error *sync_pair_may_begin(struct sync *s) MUST; /* ERR_RATE */
+/* What this box knows by itself of where that one is: used when there is an attempt without it. */
+void sync_pair_known_at(struct sync *s, const struct pubkey *key, const char *address);
 /* A volunteer says where that box is. */
 void sync_pair_call(struct sync *s, const struct pubkey *key, const char *address);
 void sync_pair_look(struct sync *s, const struct pubkey *key, struct pair_view *ret);

@@ -28,23 +28,25 @@ static json_t *view_json(struct request *r, const struct number_page *n, const s
 	return o;
 }
 
-/* A page that was sent to this box names the address itself: it must not lead this box anywhere. */
-static struct error *begin(struct request *r, const struct number_page *n, struct pair_view *ret)
+/* To open a page begins nothing: a picture in a text, or a link that was sent, opens pages, too,
+ * and each attempt is one more draw for who stands between. Nor does an address that the page
+ * itself names lead this box anywhere. */
+static struct error *look(struct request *r, const struct number_page *n, struct pair_view *ret)
 {
 	const struct app *a = request_app(r);
 
 	ENSURE(a->sync,
 	       error_new(ERR_BUSY, N_("This box does not meet other boxes at the moment. Compare"
 				      " the whole key.")));
-	TRY(sync_pair_begin(a->sync, &n->key, n->address, false));
+	sync_pair_known_at(a->sync, &n->key, n->address);
 	sync_pair_look(a->sync, &n->key, ret);
-	return NULL;
+	return ret->state == PAIR_NONE ? sync_pair_may_begin(a->sync) : NULL;
 }
 
 void number_into(struct request *r, json_t *context, const struct number_page *n)
 {
 	struct pair_view v = {.state = PAIR_NONE};
-	struct error *e = begin(r, n, &v);
+	struct error *e = look(r, n, &v);
 	bool busy = v.state == PAIR_WAITS, still = request_query(r, "still") != NULL;
 	json_t *o = view_json(r, n, &v);
 
@@ -175,10 +177,10 @@ static struct error *number_page(struct request *r)
 			    context);
 }
 
-/* Another number, or the same one at an address that was typed. */
-static struct error *number_anew(struct request *r)
+/* A number; another one; or the same one at an address that was typed. */
+static struct error *number_wanted(struct request *r)
 {
-	const char *addr = request_field(r, "addr");
+	const char *addr = request_field(r, "addr"), *first = request_field(r, "begin");
 	const struct app *a = request_app(r);
 	const char *next;
 	struct pubkey key;
@@ -192,7 +194,7 @@ static struct error *number_anew(struct request *r)
 	ENSURE(a->sync,
 	       error_new(ERR_BUSY, N_("This box does not meet other boxes at the moment. Compare"
 				      " the whole key.")));
-	TRY(sync_pair_begin(a->sync, &key, addr, !*addr));
+	TRY(sync_pair_begin(a->sync, &key, addr, !*addr && !first));
 	if (*addr)
 		sync_pair_call(a->sync, &key, addr);
 	return respond_done(r, request_local_path(r, request_field(r, "next"), next),
@@ -201,6 +203,6 @@ static struct error *number_anew(struct request *r)
 
 const struct route number_routes[] = {
 	{"GET", "/admin/peers/:key/number", number_page, ROUTE_VOLUNTEER | ROUTE_FRESH},
-	{"POST", "/admin/peers/:key/number", number_anew, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"POST", "/admin/peers/:key/number", number_wanted, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{0},
 };

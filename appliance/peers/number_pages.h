@@ -5,9 +5,9 @@
 #include "appliance/peers/peers.h"
 
 /* What the template _pairing shows, and with it how the page loads itself again: context.pairing,
- * .refresh, .still. Loading the page is a volunteer's act: it begins an attempt where there is none
- * for this key. Of it the page shows the number alone, so context.compared is true when what
- * follows (the tick) is to be shown. */
+ * .refresh, .still. Loading the page begins no attempt: where there is none for this key it
+ * shows a button. Of an attempt the page shows the number alone, so context.compared is true when
+ * what follows (the tick) is to be shown. */
 struct number_page {
 	struct pubkey key;
 	const char *address; /* where the box is, as far as this one knows by itself; may be "" */

@@ -195,19 +195,30 @@ static void forget_old(struct pairs *p, int64_t now)
 			i++;
 }
 
+static struct error *may_begin(const struct pairs *p, int64_t now)
+{
+	ENSURE(!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS,
+	       error_new(ERR_RATE,
+			 N_("Numbers were begun so often in this hour that no more are for a "
+			    "while: who "
+			    "may try without an end finds one that is alike. Wait an hour, or "
+			    "compare the whole key.")));
+	return NULL;
+}
+
+struct error *pairs_may_begin(const struct pairs *p)
+{
+	return may_begin(p, env_mono(p->env));
+}
+
 /* now: the one that forget_old was told, so that what counts for both is the same hour. */
 static struct error *begin(struct pairs *p, const struct pubkey *key, const char *address,
 			   int64_t now)
 {
 	struct attempt *a = find(p, key);
 
-	ENSURE((!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS) &&
-		       (a || p->n < PAIR_AN_HOUR),
-	       error_new(ERR_RATE,
-			 N_("Numbers were begun so often in this hour that no more are for a "
-			    "while: who "
-			    "may try without an end finds one that is alike. Wait an hour, or "
-			    "compare the whole key.")));
+	TRY(may_begin(p, now));
+	ENSURE(a || p->n < PAIR_AN_HOUR, error_new(ERR_INTERNAL, "attempts without room"));
 	p->begun[p->next] = now ? now : 1;
 	p->next = (p->next + 1) % PAIR_AN_HOUR;
 	if (!a)
@@ -219,6 +230,14 @@ static struct error *begin(struct pairs *p, const struct pubkey *key, const char
 	return NULL;
 }
 
+void pairs_known_at(struct pairs *p, const struct pubkey *key, const char *address)
+{
+	struct attempt *a = find(p, key);
+
+	if (a && address && !a->address[0])
+		snprintf(a->address, sizeof(a->address), "%s", address);
+}
+
 struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char *address, bool anew)
 {
 	int64_t now = env_mono(p->env);
@@ -226,9 +245,8 @@ struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char 
 	struct attempt *a;
 
 	forget_old(p, now);
+	pairs_known_at(p, key, address);
 	a = find(p, key);
-	if (a && address && !a->address[0])
-		snprintf(a->address, sizeof(a->address), "%s", address);
 	if (a && !anew)
 		return NULL;
 	if (a)

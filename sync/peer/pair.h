@@ -60,12 +60,15 @@ struct pairs;
 struct pairs *pairs_new(const struct env *env, const struct pubkey *self);
 void pairs_free(struct pairs *p);
 
-/* A volunteer opened the page for this key, or (anew) asks for another number. An attempt that is
- * there stays as it is unless anew, also when it is over: what begins one is an act. address (may
+/* A volunteer wants a number for this key, or (anew) another one. An attempt that is there stays as
+ * it is unless anew, also when it is over: what begins one is an act. address (may
  * be NULL or ""): where the box may be called, unless that is known already. ERR_RATE: too many were
  * begun. */
 struct error *pairs_begin(struct pairs *p, const struct pubkey *key, const char *address,
 			  bool anew) MUST;
+struct error *pairs_may_begin(const struct pairs *p) MUST; /* ERR_RATE: not one more, now */
+/* Where the box is, as far as this one knows: for an attempt that is there and knows no address. */
+void pairs_known_at(struct pairs *p, const struct pubkey *key, const char *address);
 /* A volunteer says where the box is: it is called there at once, and no more where it was before. */
 void pairs_call_at(struct pairs *p, const struct pubkey *key, const char *address);
 

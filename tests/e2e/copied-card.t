@@ -88,7 +88,10 @@ number() { jar c "/admin/copy/$new.json" | json pairing.number 2>/dev/null; }
 sign_in b
 both() { local n there; there=$(jar b "/admin/peers/$(key_of c)/number.json" | json pairing.number 2>/dev/null); n=$(number) && [ ${#n} = 7 ] && [ "$n" = "$there" ]; }
 ok "nor with a tick" not act_signed_in c "/admin/copy/$new/approve" '{"same": "1"}'
-ok "both volunteers open the page of the number, and see one" until_ok 20 both
+ok "the page of its number begins nothing" eval '[ "$(jar c "/admin/copy/$new.json" | json pairing.none)" = True ]'
+ok "both volunteers want a number" eval 'act_signed_in c "/admin/peers/$new/number" "{\"begin\": \"1\"}" &&
+	act_signed_in b "/admin/peers/$(key_of c)/number" "{\"begin\": \"1\"}"'
+ok "and see one" until_ok 20 both
 ok "c approves" act_signed_in c "/admin/copy/$new/approve" "{\"same\": \"1\", \"number\": \"$(number)\"}"
 ok "and is not asked again" not offered
 ok "on the same terms as the old key" sh -c "'$LLIURE' peer terms '$new' --data '$T/c' | grep -q 2099-12-31"

@@ -155,13 +155,21 @@ knocks() { curl -sS -b "$T/jar.f" "$(url f /admin/peers.json)" | grep -q "$ka"; 
 approve() { curl -sS -o "$T/body" -w '%{http_code}' -b "$T/jar.$1" -d "csrf=$(csrf_of "$1")" "${@:3}" "$(url "$1" "/admin/peers/$2/approve")"; }
 sign_in a
 sign_in f
-is "the page of a box that a was told of waits" "$(on_a waits)" True
+begin() { act_signed_in "$1" "/admin/peers/$2/number" '{"begin": "1"}'; }
+without_token() { curl -sS -o /dev/null -w '%{http_code}' -b "$T/jar.a" "$@" "$(url a "/admin/peers/$kf/number")"; }
+is "to open the page of a box that a was told of begins nothing" "$(on_a none)" True
+is "nor does asking for the number's page, as a picture would" "$(without_token) $(on_a none)" "200 True"
+is "nor a form that another page sends" "$(without_token -d begin=1) $(on_a none)" "403 True"
+ok "but the button does" begin a "$kf"
+is "then it waits" "$(on_a waits)" True
 ok "and calls nobody whom only the address of the page names" eval '[ "$(on_a unknown)" = True ] && ! knocks'
 ok "until the volunteer says so" act_signed_in a "/admin/peers/$kf/number" "{\"addr\": \"$(sync_addr f)\"}"
 ok "then f's list shows who knocked" until_ok 20 knocks
 ok "and there is no number yet" not number
 is "nor is a tick enough" "$(approve a "$kf" -d same=1 -d "addr=$(sync_addr f)")" 400
-is "f's volunteer opens the same page" "$(on_f waits)" True
+is "f's volunteer opens the same page" "$(on_f none)" True
+ok "and presses the button" begin f "$ka"
+is "so f waits, too" "$(on_f waits)" True
 ok "a shows a number" until_ok 20 number
 number=$(number)
 is "f shows it, too" "$(on_f number)" "$number"
@@ -169,6 +177,8 @@ is "the tick for another number is refused" "$(approve a "$kf" -d same=1 -d "num
 is "with this one a approves" "$(approve a "$kf" -d same=1 -d "number=$number" -d "addr=$(sync_addr f)")" 303
 is "and so does f" "$(approve f "$ka" -d same=1 -d "number=$number")" 303
 is "the number stays for the other page" "$(on_a number)" "$number"
+ok "to press the first button again" begin a "$kf"
+is "begins nothing" "$(on_a number)" "$number"
 ok "they exchange" until_ok 10 "$LLIURE" sync "$kf" --data "$T/a"
 is "and it is known how that came" "$(peer_field a "$kf" how)" number
 ok "another one is asked for" act_signed_in a "/admin/peers/$kf/number" '{}'

@@ -17,7 +17,10 @@ again() { act_signed_in a "/admin/peers/$evil/number" "${1-$nothing}" >/dev/null
 is "a stranger is told that no volunteer looks" "$(tool ask)" "200 closed"
 sign_in a
 ok "and stands in the list of who knocked" until_ok 20 eval '[ "$(curl -sS -b "$T/jar.a" "$(url a /admin/peers.json)" | json knocks.0.name)" = Ombra ]'
-is "the volunteer opens its page" "$(page waits)" True
+is "the volunteer opens its page, which begins nothing" "$(page none)" True
+is "so the stranger hears nothing" "$(tool ask)" "200 closed"
+again '{"begin": "1"}'
+is "until the volunteer wants a number" "$(page waits)" True
 is "without a commitment it is told no nonce" "$(tool beg | tr '\n' ',')" "200 commits,400 without one,200 commits for its own,"
 is "nor is there a number" "$(page waits)" True
 again

@@ -50,7 +50,9 @@ ok "a's volunteer signs in" sign_in a
 ok "and b's" sign_in b
 digits() { curl_in "$1" -b "$NET_DIR/$1.jar" "http://localhost:8080/admin/peers/$2/approve.json" | json pairing.number 2>/dev/null; }
 both() { local there; there=$(digits b "$key_a"); number=$(digits a "$key_b") && [ ${#number} = 7 ] && [ "$number" = "$there" ]; }
-ok "there is no number while one volunteer alone looks" eval '! digits a "$key_b"'
+ok "there is no number while nobody wants one" eval '! digits a "$key_b"'
+ok "nor while one volunteer alone does" eval 'heavy a "/admin/peers/$key_b/number" begin=1 && ! digits a "$key_b"'
+ok "the other wants one, too" heavy b "/admin/peers/$key_a/number" begin=1
 ok "both pages show the same six digits" within 20 both
 note "after ${took:-?} ms"
 ok "a box is not approved by a token" eval '! api a "/admin/peers/$key_b/approve" "{\"same\":\"1\"}"'

@@ -16,6 +16,9 @@ leads() { ask "$@" -o /dev/null -w '%{redirect_url}' | sed 's|^http://localhost:
 key_of() { "$LLIURE" status --data "$NET_DIR/$1.data" --json | json appliance; }
 says() { local text=$1; shift; ask "$@" | grep -qF "$text"; }
 digits() { ask "$1" "$2" | sed -n 's|.*<p class="number big">\([^<]*\)</p>.*|\1|p'; }
+begin() { # BOX PATH KEY: its button
+	ask "$1" "/admin/peers/$3/number" -o /dev/null --data-urlencode "csrf=$(csrf "$1" "$2")" -d begin=1
+}
 connect() { # BOX PATH
 	ask "$1" "$2" -o /dev/null --data-urlencode "csrf=$(csrf "$1" "$2")" -d same=1 --data-urlencode "number=$number" -d addr=
 }
@@ -53,7 +56,9 @@ ask a /sign-in -o /dev/null --data-urlencode name=admin --data-urlencode "passwo
 new=$(key_of b)
 there=/admin/peers/$new/approve
 ok "the other house sees the new one by its name" within 20 says Nova a /admin/peers
-ok "no digits before both look" eval '[ -z "$(digits b "$page")" ]'
+ok "one wants the digits" begin b "$page" "$key"
+ok "there are none before both do" eval '[ -z "$(digits b "$page")" ]'
+ok "the other does" begin a "$there" "$new"
 there_are() { number=$(digits b "$page") && grep -qE '^[0-9]{3}.?[0-9]{3}$' <<<"$number" || { digits a "$there" >/dev/null; false; }; }
 ok "then the digits are there" within 20 there_are
 note "the digits: $number, after $took ms"

@@ -96,6 +96,10 @@ async function compare(A, B) {
 	const key = new URL(A.page.url()).pathname.split('/')[3];
 	const own = await (await B.context.request.get(B.base + '/admin/peers.json')).json();
 	const before = await A.page.locator('p.number.big').count(); /* the other kind's is good for a while */
+	if (!before) {
+		await A.see('before the number', 'Then let both show the number', 'Compare the whole key instead');
+		await A.click('button[name=begin]');
+	}
 	await A.see('connecting again', 'open the same page there', before ? 'On these terms' : 'Compare the whole key instead');
 	await A.go(`/admin/peers/${key}/approve?whole=`);
 	await A.see('by the whole key', 'Without a number the whole key must be right');
@@ -106,6 +110,10 @@ async function compare(A, B) {
 	await A.click('main p a[href*="/approve"]');
 	await B.go(`/admin/peers/${own.peers[0].key}`);
 	await B.click('a[href$="/number"]');
+	if (!before) {
+		await B.see('the page of the number there', 'Then let both show the number');
+		await B.click('button[name=begin]');
+	}
 	await A.page.waitForSelector('p.number.big');
 	await B.page.waitForSelector('p.number.big');
 	const [a, b] = await Promise.all([A, B].map((v) => v.page.locator('p.number.big').innerText()));
