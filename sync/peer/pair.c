@@ -2,7 +2,10 @@
 #include "sync/peer/pair.h"
 #include "sync/replicate/stream.h"
 
-enum { HOUR_MS = 3600000 };
+enum {
+	HOUR_MS = 3600000,
+	SPOKE = 64, /* keys that are remembered to have spoken of numbers, the newest */
+};
 
 /*
  *              begin                    the other's nonce
@@ -25,6 +28,7 @@ struct attempt {
 	bool heard;		  /* the other side holds ours */
 	bool broken;
 	bool anew, behind, older;
+	bool spoke; /* it has answered of numbers before */
 	int64_t call_at; /* monotonic */
 	char error[PEER_ERROR];
 };
@@ -36,6 +40,8 @@ struct pairs {
 	size_t n;
 	int64_t begun[PAIR_AN_HOUR]; /* when, the newest of them; 0: not yet */
 	size_t next;
+	struct pubkey spoke[SPOKE];
+	size_t spoken; /* so many in all */
 };
 
 static const struct hash nothing;
@@ -195,14 +201,35 @@ static void forget_old(struct pairs *p, int64_t now)
 			i++;
 }
 
-static struct error *may_begin(const struct pairs *p, int64_t now)
+/* So nobody who makes a box fall silent leads people to the whole key, as if that box were older. */
+static bool has_spoken(const struct pairs *p, const struct pubkey *key)
 {
-	ENSURE(!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS,
-	       error_new(ERR_RATE,
+	for (size_t i = 0; i < p->spoken && i < SPOKE; i++)
+		if (pubkey_eq(&p->spoke[i], key))
+			return true;
+	return false;
+}
+
+static void remember(struct pairs *p, struct attempt *a, const struct pubkey *key)
+{
+	if (a)
+		a->spoke = true;
+	if (!has_spoken(p, key))
+		p->spoke[p->spoken++ % SPOKE] = *key;
+}
+
+static struct error *too_often(void)
+{
+	return error_new(ERR_RATE,
 			 N_("Numbers were begun so often in this hour that no more are for a "
 			    "while: who "
 			    "may try without an end finds one that is alike. Wait an hour, or "
-			    "compare the whole key.")));
+			    "compare the whole key."));
+}
+
+static struct error *may_begin(const struct pairs *p, int64_t now)
+{
+	ENSURE(!p->begun[p->next] || now - p->begun[p->next] >= HOUR_MS, too_often());
 	return NULL;
 }
 
@@ -216,14 +243,15 @@ static struct error *begin(struct pairs *p, const struct pubkey *key, const char
 			   int64_t now)
 {
 	struct attempt *a = find(p, key);
+	bool spoke = a ? a->spoke : has_spoken(p, key);
 
 	TRY(may_begin(p, now));
-	ENSURE(a || p->n < PAIR_AN_HOUR, error_new(ERR_INTERNAL, "attempts without room"));
+	ENSURE(a || p->n < PAIR_AN_HOUR, too_often());
 	p->begun[p->next] = now ? now : 1;
 	p->next = (p->next + 1) % PAIR_AN_HOUR;
 	if (!a)
 		a = &p->attempts[p->n++];
-	*a = (struct attempt){.key = *key, .began_ms = now, .call_at = now};
+	*a = (struct attempt){.key = *key, .began_ms = now, .call_at = now, .spoke = spoke};
 	snprintf(a->address, sizeof(a->address), "%s", address);
 	env_random(p->env, a->nonce, sizeof(a->nonce));
 	a->ours = pair_commitment(&p->self, key, a->nonce);
@@ -325,6 +353,7 @@ void pairs_hear(struct pairs *p, const struct pubkey *key, const struct pair_wor
 	struct attempt *a = find(p, key);
 	struct hash revealed;
 
+	remember(p, a, key);
 	if (!is_open(p, a))
 		return;
 	a->older = false;
@@ -379,13 +408,27 @@ int64_t pairs_wait(struct pairs *p, int64_t most)
 	return most > 0 ? most : 0;
 }
 
+static void say_silenced(struct attempt *a)
+{
+	struct error *e = error_new(
+		ERR_DENIED,
+		N_("This box has spoken of numbers before, and now something answers in its place "
+		   "that it knows nothing of them. Somebody may stand between you: do not compare a "
+		   "key that came over the network."));
+
+	snprintf(a->error, sizeof(a->error), "%s", error_stored(e));
+	error_free(e);
+}
+
 void pairs_called(struct pairs *p, const struct pubkey *key, bool older, const char *error)
 {
 	struct attempt *a = find(p, key);
 
 	if (!a)
 		return;
-	a->older = older;
+	a->older = older && !a->spoke;
 	a->call_at = env_mono(p->env) + (older ? PAIR_LATER_MS : PAIR_CALL_MS);
 	snprintf(a->error, sizeof(a->error), "%s", error ? error : "");
+	if (older && a->spoke)
+		say_silenced(a);
 }

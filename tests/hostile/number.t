@@ -57,7 +57,8 @@ called() { # KIND: who answers at the address that the volunteer gave
 }
 gone() { kill $server; wait $server 2>/dev/null; }
 called serve-older
-ok "an older box has no number, and the page says so" until_ok 20 eval '[ "$(page older)" = True ]'
+ok "one that knew of numbers is not taken for an older one" until_ok 20 eval 'page error | grep -q "spoken of numbers before"'
+is "so nobody is led to compare its key" "$(page older)" False
 gone
 called serve-rubbish
 ok "one that says anything is none, either" until_ok 20 eval 'page error | grep -q .'

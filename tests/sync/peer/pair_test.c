@@ -419,6 +419,30 @@ static void a_box_is_called_until_the_number_is_there(void **state)
 	assert_int_equal(pairs_wait(w->a.pairs, 60000), 60000);
 }
 
+static void a_box_that_spoke_of_numbers_is_not_older(void **state)
+{
+	struct world *w = *state;
+
+	begin(&w->b, &w->a);
+	swap(&w->b, &w->a); /* it asks while nobody looks */
+	begin(&w->a, &w->b);
+	pairs_called(w->a.pairs, &w->b.key, true, NULL);
+	assert_false(look(&w->a, &w->b).older);
+	assert_non_null(strstr(look(&w->a, &w->b).error, "spoken of numbers before"));
+	for (unsigned i = 0; i < 100; i++) { /* strangers do not make it forget */
+		struct pubkey key = key_of(50 + i);
+		struct pair_word word = {.form = PAIR_CLOSED};
+
+		pairs_hear(w->a.pairs, &key, &word);
+	}
+	begin_anew(&w->a, &w->b);
+	pairs_called(w->a.pairs, &w->b.key, true, NULL);
+	assert_false(look(&w->a, &w->b).older);
+	begin(&w->a, &w->m);
+	pairs_called(w->a.pairs, &w->m.key, true, NULL); /* who never did */
+	assert_true(look(&w->a, &w->m).older);
+}
+
 /* --- the bytes --- */
 static json_t *doc;
 
@@ -574,6 +598,7 @@ int main(void)
 		IN_WORLD(attempts_are_counted_over_all_keys),
 		IN_WORLD(the_hour_may_end_between_two_looks_at_the_clock),
 		IN_WORLD(a_box_is_called_until_the_number_is_there),
+		IN_WORLD(a_box_that_spoke_of_numbers_is_not_older),
 		cmocka_unit_test(the_sums_are_those_of_the_vectors),
 		cmocka_unit_test(the_words_are_those_of_the_vectors),
 		cmocka_unit_test(two_keys_that_had_one_number_have_one_no_more),
