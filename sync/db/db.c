@@ -109,6 +109,26 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 	return db_exec(db, synchronous[mode]);
 }
 
+/* Once for each file (user_version says so), what was written into it before gap.c was there. */
+static struct error *clean_once(struct db *db)
+{
+	static const char *const sql[] = {"PRAGMA user_version"};
+	struct db_stmts *s;
+	int64_t done;
+	int rc;
+
+	TRY(db_prepare(db, sql, 1, &s));
+	TRY(db_number(db, s, 0, 0, &done, ""));
+	if (done || !db->gaps)
+		return NULL;
+	TRY(db_checkpoint(db, true));
+	rc = gaps_clean(db->sq, db->gaps);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
+	sqlite3_db_release_memory(db->sq); /* pages as they were before */
+	return db_exec(db, "PRAGMA user_version=1");
+}
+
 /* SQLite counts the bytes of all connections under one lock, at each allocation: nobody here asks. */
 static void count_no_bytes(void)
 {
@@ -139,6 +159,9 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 		return db_error(db, rc);
 	TRY(set_pragmas(db, mode, cache_kib));
 	TRY(db_prepare(db, own_sql, ARRAY_LEN(own_sql), &db->own));
+	/* Where a reader or the disk is in the way, the next one who opens it does it. */
+	if (mode != DB_READER)
+		error_free(clean_once(db));
 	*ret_db = STEAL(db);
 	return NULL;
 }

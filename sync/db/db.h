@@ -30,7 +30,9 @@ enum db_mode {
 
 struct db;
 
-/* Opens (a writer creates) the file. cache_kib bounds the page cache. */
+/* Opens (a writer creates) the file. cache_kib bounds the page cache. The first writer who opens a file
+ * that an older program wrote reads all of it, and wipes what db_checkpoint speaks of; where that can't
+ * be done (a reader is in the way for a quarter of a second, the disk fails), the next one does it. */
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db) MUST;
 /* For a file that came from elsewhere, before anything else is done with it: it is whole, and nothing
  * in it runs by itself (triggers, views, virtual tables). ERR_CORRUPT. */

@@ -22,6 +22,9 @@ struct gaps;
 /* From now on what the connection writes into its database's file has zeros between the cell
  * pointers and the cells of a page. SQLite's result code. Freed after the connection was closed. */
 int gaps_wipe(sqlite3 *sq, struct gaps **ret);
+/* The same, once, for what lies in the file. Nothing of it may be in the write-ahead log, and nobody
+ * else may write; there may be readers, who look at no gap. SQLite's result code. */
+int gaps_clean(sqlite3 *sq, const struct gaps *g);
 void gaps_free(struct gaps *g);
 /* The most pages that a file may have for that (128 GiB). */
 #define GAP_PAGES "33554431"

@@ -13,14 +13,20 @@
  * which rows moved, and holds for every way into the file. What lies in the write-ahead log goes
  * when it is emptied, and what is in the page cache goes with it (db_checkpoint).
  *
+ * What was written before that was so, or by another program, is wiped once for each file, in place:
+ * only the bytes of gaps are written, so a cut in the middle harms nothing, and it is begun again.
+ *
  * Only xWrite of this one open file is another; everything else is the VFS's own. A VFS of our own
  * would have to be registered for the whole process, and wrapped around whichever is the default.
  */
 #include "sync/db/db_priv.h"
+#include <stdlib.h>
 
 enum { PAGE_MIN = 512, PAGE_MAX = 65536, FIRST_PAGE_HEADER = 100 };
 /* https://www.sqlite.org/fileformat2.html#b_tree_pages */
 enum { INDEX_INNER = 2, TABLE_INNER = 5, INDEX_LEAF = 10, TABLE_LEAF = 13 };
+/* https://www.sqlite.org/fileformat2.html#the_database_header */
+enum { AT_PAGE_SIZE = 16, AT_AUTO_VACUUM = 52 };
 
 struct gaps {
 	sqlite3_io_methods methods; /* first: the open file points to it */
@@ -88,6 +94,57 @@ int gaps_wipe(sqlite3 *sq, struct gaps **ret)
 	file->pMethods = &g->methods;
 	*ret = g;
 	return SQLITE_OK;
+}
+
+/* --- what is there already --- */
+static int clean_page(const struct gaps *g, sqlite3_file *file, int n, sqlite3_int64 at,
+		      bool *ret_dirty)
+{
+	int rc = g->real->xRead(file, g->page, n, at);
+	size_t from, to;
+
+	if (rc != SQLITE_OK || !find_gap(g->page, (size_t)n, at == 0, &from, &to) ||
+	    is_clean(g->page + from, to - from))
+		return rc;
+	memset(g->page + from, 0, to - from);
+	*ret_dirty = true;
+	return g->real->xWrite(file, g->page + from, (int)(to - from), at + (sqlite3_int64)from);
+}
+
+/* The size of a page; 0: in a file of this kind not every gap is told from something else. */
+static int page_size(const uint8_t *header, sqlite3_int64 size)
+{
+	static const uint8_t none[4];
+	int n = (int)u16(header + AT_PAGE_SIZE);
+
+	n = n == 1 ? PAGE_MAX : n;
+	if (n < PAGE_MIN || size / n > strtoll(GAP_PAGES, NULL, 10))
+		return 0;
+	return memcmp(header + AT_AUTO_VACUUM, none, sizeof(none)) ? 0 : n;
+}
+
+int gaps_clean(sqlite3 *sq, const struct gaps *g)
+{
+	sqlite3_int64 size = 0;
+	sqlite3_file *file = NULL;
+	bool dirty = false;
+	int n, rc = sqlite3_file_control(sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc == SQLITE_OK)
+		rc = g->real->xFileSize(file, &size);
+	if (rc != SQLITE_OK || !size)
+		return rc;
+	rc = g->real->xRead(file, g->page, FIRST_PAGE_HEADER, 0);
+	if (rc != SQLITE_OK)
+		return rc;
+	n = page_size(g->page, size);
+	if (!n)
+		return SQLITE_CORRUPT;
+	for (sqlite3_int64 at = 0; at + n <= size && rc == SQLITE_OK; at += n)
+		rc = clean_page(g, file, n, at, &dirty);
+	if (rc != SQLITE_OK || !dirty)
+		return rc;
+	return g->real->xSync(file, SQLITE_SYNC_FULL);
 }
 
 void gaps_free(struct gaps *g)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/db/db_priv.h"
 
-enum { VET_CHECK, VET_ODD, VET_STMTS };
+enum { VET_CHECK, VET_ODD, VET_AUTO, VET_STMTS };
 static const char *const vet_sql[VET_STMTS] = {
 	[VET_CHECK] = "PRAGMA quick_check(1)",
 	[VET_ODD] = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')"
 		    " OR sql LIKE 'CREATE VIRTUAL%'",
+	/* Such a file has pages that gap.c could take for those of a table. */
+	[VET_AUTO] = "PRAGMA auto_vacuum",
 };
 
 static struct error *not_ours(const char *path, const char *words)
@@ -34,13 +36,15 @@ struct error *db_quick_check(struct db *db)
 static struct error *check(struct db *db)
 {
 	struct db_stmts *s;
-	int64_t odd;
+	int64_t odd, automatic;
 
 	TRY(db_exec(db, "PRAGMA cell_size_check=ON"));
 	TRY(db_quick_check(db));
 	TRY(db_prepare(db, vet_sql, VET_STMTS, &s));
 	TRY(db_number(db, s, VET_ODD, 0, &odd, ""));
 	ENSURE(!odd, not_ours(db_path(db), "schema"));
+	TRY(db_number(db, s, VET_AUTO, 0, &automatic, ""));
+	ENSURE(!automatic, not_ours(db_path(db), "auto_vacuum"));
 	return NULL;
 }
 

@@ -279,12 +279,25 @@ static void a_truncating_checkpoint_empties_the_log(void **state)
 	close_fixture(&f);
 }
 
+static void make_automatic(const char *path)
+{
+	sqlite3 *sq;
+
+	assert_int_equal(sqlite3_open(path, &sq), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(sq, "PRAGMA auto_vacuum=FULL; PRAGMA journal_mode=WAL;"
+					  "CREATE TABLE thing(id BLOB) STRICT",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(sq), SQLITE_OK);
+}
+
 static void a_file_from_elsewhere_is_looked_at_first(void **state)
 {
 	struct fixture f = open_fixture();
 	_cleanup_(freep) char *whole = path_join(f.dir, "whole.db");
 	_cleanup_(freep) char *runs = path_join(f.dir, "runs.db");
 	_cleanup_(freep) char *torn = path_join(f.dir, "torn.db");
+	_cleanup_(freep) char *automatic = path_join(f.dir, "automatic.db");
 	_cleanup_(buf_release) struct buf b = {0};
 
 	(void)state;
@@ -300,6 +313,8 @@ static void a_file_from_elsewhere_is_looked_at_first(void **state)
 				" DELETE FROM thing; END"));
 	assert_ok(db_backup(f.db, runs));
 	assert_fails(db_vet(runs), ERR_CORRUPT);
+	make_automatic(automatic);
+	assert_fails(db_vet(automatic), ERR_CORRUPT);
 	close_fixture(&f);
 }
 
