@@ -13,7 +13,8 @@ static const char *const ours[] = {
 	"proof.tmp",	"setup.tmp",	"clock",	    "clock.tmp",       "origin",
 	"format",	"format.tmp",
 	"running",	"running.tmp",	"sudden-ends",	    "sudden-ends.tmp",
-	"before",	"before.tmp",	"back",
+	"before",	"before.tmp",	"back",		    "network-before",  "update",
+	"ballast",	"view.db.new",	"view.db.new-wal",  "view.db.new-shm",
 };
 
 static bool is_ours(const char *name)
@@ -26,18 +27,19 @@ static bool is_ours(const char *name)
 
 static struct error *look_for_strangers(const char *dir)
 {
+	_cleanup_(freep) char *key = path_join(dir, "key");
 	DIR *d = opendir(dir);
 	struct error *e = NULL;
 	struct dirent *f;
+	struct stat st;
 
 	if (!d)
 		return file_error(errno, dir);
+	if (!lstat(key, &st))
+		e = error_new(ERR_EXISTS,
+			      N_("There is a box in %s already. Choose another folder."), dir);
 	while (!e && (f = readdir(d)))
-		if (!strcmp(f->d_name, "key"))
-			e = error_new(ERR_EXISTS,
-				      N_("There is a box in %s already. Choose another folder."),
-				      dir);
-		else if (!is_ours(f->d_name))
+		if (!is_ours(f->d_name))
 			e = error_new(
 				ERR_EXISTS,
 				N_("%s holds %s, which is not a box's. Choose an empty folder."),
