@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/erased/erased_priv.h"
 #include "appliance/search/search.h"
-#include "sync/base/cond.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 
 enum { QUIET_MS = 1000, AGAIN_MS = 2000 };
 
@@ -139,10 +138,7 @@ struct error *erased_acknowledge(struct conn *c, const struct erased_settled *pa
 struct erased_thread {
 	struct app *app;
 	struct erased_settled parts;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool poked, stop;
+	struct poked poked;
 };
 
 struct round {
@@ -156,14 +152,6 @@ static struct error *job(struct conn *c, void *arg)
 	struct round *r = arg;
 
 	return erased_acknowledge(c, r->parts, &r->after, &r->wait);
-}
-
-static void wait_ms(struct erased_thread *t, int ms)
-{
-	struct timespec until = cond_in_ms(ms);
-
-	while (!t->stop && pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
-		continue;
 }
 
 /* Is everything said? What fails (a full disk) is tried again. */
@@ -186,25 +174,11 @@ static void *erased_main(void *arg)
 {
 	struct erased_thread *t = arg;
 
-	pthread_mutex_lock(&t->lock);
-	while (!t->stop) {
-		bool done;
-
-		while (!t->poked && !t->stop)
-			pthread_cond_wait(&t->wake, &t->lock);
-		wait_ms(t, QUIET_MS);
-		t->poked = false;
-		if (t->stop)
-			break;
-		pthread_mutex_unlock(&t->lock);
-		done = rounds_done(t);
-		pthread_mutex_lock(&t->lock);
-		if (!done) {
-			t->poked = true;
-			wait_ms(t, AGAIN_MS);
+	while (poked_wait(&t->poked, -1, QUIET_MS))
+		if (!rounds_done(t)) {
+			poked_poke(&t->poked);
+			poked_rest(&t->poked, AGAIN_MS);
 		}
-	}
-	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
@@ -217,11 +191,9 @@ struct error *erased_start(struct app *a, const struct erased_settled *parts,
 		abort();
 	t->app = a;
 	t->parts = *parts;
-	t->poked = true; /* what was left when the box was last stopped */
-	pthread_mutex_init(&t->lock, NULL);
-	cond_init_monotonic(&t->wake);
-	if (pthread_create(&t->thread, NULL, erased_main, t)) {
-		free(t);
+	poked_init(&t->poked, true); /* what was left when the box was last stopped */
+	if (!poked_start(&t->poked, erased_main, t)) {
+		erased_stop(t);
 		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	}
 	*ret = t;
@@ -230,26 +202,15 @@ struct error *erased_start(struct app *a, const struct erased_settled *parts,
 
 void erased_poke(struct erased_thread *t)
 {
-	if (!t)
-		return;
-	pthread_mutex_lock(&t->lock);
-	if (!t->poked) {
-		t->poked = true;
-		pthread_cond_signal(&t->wake);
-	}
-	pthread_mutex_unlock(&t->lock);
+	if (t)
+		poked_poke(&t->poked);
 }
 
 void erased_stop(struct erased_thread *t)
 {
 	if (!t)
 		return;
-	pthread_mutex_lock(&t->lock);
-	t->stop = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
-	pthread_join(t->thread, NULL);
-	pthread_cond_destroy(&t->wake);
-	pthread_mutex_destroy(&t->lock);
+	poked_stop(&t->poked);
+	poked_free(&t->poked);
 	free(t);
 }

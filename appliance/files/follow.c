@@ -9,8 +9,7 @@
  */
 #include "appliance/files/files_priv.h"
 #include "appliance/partial/partial.h"
-#include "sync/base/cond.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 
 enum {
 	QUIET_MS = 500,
@@ -24,10 +23,8 @@ enum {
 struct files_thread {
 	struct app *app;
 	struct conn *conn;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool poked, busy, waits, stop;
+	struct poked poked;
+	bool waits; /* under its lock: something can't go yet */
 	int64_t ask_at, ask_every; /* monotonic */
 	int64_t carried_erased, carried_last;
 	int64_t carried_at; /* when all carried blobs are to be looked through again */
@@ -285,13 +282,11 @@ static void ask(struct files_thread *t)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static void wait_ms(struct files_thread *t, int ms, bool poked)
+static void set_waits(struct files_thread *t, bool waits)
 {
-	struct timespec until = cond_in_ms(ms);
-
-	while (!t->stop && !(poked && t->poked) &&
-	       pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
-		continue;
+	pthread_mutex_lock(&t->poked.lock);
+	t->waits = waits;
+	pthread_mutex_unlock(&t->poked.lock);
 }
 
 /* A view that is behind does not show all that is needed: nothing goes. */
@@ -320,24 +315,12 @@ static void look(struct files_thread *t, bool *ret_waits)
 static void *files_main(void *arg)
 {
 	struct files_thread *t = arg;
+	bool waits = false;
 
-	pthread_mutex_lock(&t->lock);
-	while (!t->stop) {
-		bool waits;
-
-		wait_ms(t, t->waits ? AGAIN_MS : ASK_FIRST_MS, true);
-		wait_ms(t, t->poked ? QUIET_MS : 0, false); /* a burst of commits is one look */
-		if (t->stop)
-			break;
-		t->poked = false;
-		t->busy = true;
-		pthread_mutex_unlock(&t->lock);
+	while (poked_wait(&t->poked, waits ? AGAIN_MS : ASK_FIRST_MS, QUIET_MS)) {
 		look(t, &waits);
-		pthread_mutex_lock(&t->lock);
-		t->busy = false;
-		t->waits = waits;
+		set_waits(t, waits);
 	}
-	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
@@ -349,21 +332,15 @@ struct error *files_start(struct app *app, struct files_thread **ret)
 	if (!t)
 		abort();
 	t->app = app;
-	t->poked = true; /* what a power cut broke off */
+	poked_init(&t->poked, true); /* what a power cut broke off */
 	e = app_conn(app, &t->conn);
 	if (!e)
 		e = sent_last(t->conn, &t->sent_last);
+	if (!e && !poked_start(&t->poked, files_main, t))
+		e = error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	if (e) {
-		conn_close(t->conn);
-		free(t);
+		files_stop(t);
 		return e;
-	}
-	pthread_mutex_init(&t->lock, NULL);
-	cond_init_monotonic(&t->wake);
-	if (pthread_create(&t->thread, NULL, files_main, t)) {
-		conn_close(t->conn);
-		free(t);
-		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	}
 	*ret = t;
 	return NULL;
@@ -371,12 +348,8 @@ struct error *files_start(struct app *app, struct files_thread **ret)
 
 void files_poke(struct files_thread *t)
 {
-	if (!t)
-		return;
-	pthread_mutex_lock(&t->lock);
-	t->poked = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
+	if (t)
+		poked_poke(&t->poked);
 }
 
 bool files_settled(struct files_thread *t)
@@ -385,9 +358,9 @@ bool files_settled(struct files_thread *t)
 
 	if (!t)
 		return true;
-	pthread_mutex_lock(&t->lock);
-	settled = !t->poked && !t->busy && !t->waits;
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&t->poked.lock);
+	settled = !t->poked.poked && !t->poked.busy && !t->waits;
+	pthread_mutex_unlock(&t->poked.lock);
 	return settled;
 }
 
@@ -395,13 +368,8 @@ void files_stop(struct files_thread *t)
 {
 	if (!t)
 		return;
-	pthread_mutex_lock(&t->lock);
-	t->stop = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
-	pthread_join(t->thread, NULL);
+	poked_stop(&t->poked);
 	conn_close(t->conn);
-	pthread_cond_destroy(&t->wake);
-	pthread_mutex_destroy(&t->lock);
+	poked_free(&t->poked);
 	free(t);
 }

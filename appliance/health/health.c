@@ -3,8 +3,7 @@
 #include "appliance/health/health_priv.h"
 #include "appliance/box/box.h"
 #include "appliance/box/clock.h"
-#include "sync/base/cond.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 #include <time.h>
 
 enum { LOOK_S = 60, SMART_S = 24 * 3600, LIGHT_S = 300, ENDS_MAX = 1024 };
@@ -12,11 +11,8 @@ enum { LOOK_S = 60, SMART_S = 24 * 3600, LIGHT_S = 300, ENDS_MAX = 1024 };
 struct health {
 	struct app *app;
 	const char *helper;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
-	struct gathered known;	 /* under the lock */
+	struct poked poked;	 /* by nobody */
+	struct gathered known;	 /* under its lock */
 	enum health_state shown; /* by the status light; HEALTH_UNKNOWN: nothing yet */
 };
 
@@ -28,9 +24,9 @@ void health_gathered(struct app *a, struct gathered *ret)
 		*ret = (struct gathered){.roots = {"/sys", "/proc"}};
 		return;
 	}
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->poked.lock);
 	*ret = h->known;
-	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->poked.lock);
 }
 
 /* --- ends that nobody asked for ----------------------------------------------------------------
@@ -88,9 +84,9 @@ static void look_at_power(struct health *h)
 	struct power_reading p;
 
 	power_read(&h->known.roots, &p);
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->poked.lock);
 	h->known.low_seen |= p.low || p.was_low;
-	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->poked.lock);
 }
 
 static void ask_disk(struct health *h)
@@ -107,9 +103,9 @@ static void ask_disk(struct health *h)
 		wear_read_smart(buf_str(&out), out.n, &w);
 	error_free(e); /* a disk that doesn't say stays unknown */
 	buf_release(&out);
-	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&h->poked.lock);
 	h->known.wear = w;
-	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->poked.lock);
 }
 
 static struct error *worst_now(struct health *h, enum health_state *ret)
@@ -139,22 +135,6 @@ static void show_light(struct health *h)
 	error_free(e);
 }
 
-/* Waits; true: it is time to stop. */
-static bool rest(struct health *h)
-{
-	struct timespec until;
-	bool stop;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_S;
-	pthread_mutex_lock(&h->lock);
-	while (!h->stop && pthread_cond_timedwait(&h->wake, &h->lock, &until) == 0)
-		;
-	stop = h->stop;
-	pthread_mutex_unlock(&h->lock);
-	return stop;
-}
-
 static void *health_thread(void *arg)
 {
 	struct health *h = arg;
@@ -168,7 +148,7 @@ static void *health_thread(void *arg)
 		if (round % (LIGHT_S / LOOK_S) == 0)
 			show_light(h);
 		round++;
-	} while (!rest(h));
+	} while (poked_rest(&h->poked, LOOK_S * 1000));
 	return NULL;
 }
 
@@ -182,8 +162,7 @@ struct error *health_start(struct app *a, struct health **ret)
 	h->app = a;
 	h->helper = a->box.helper;
 	h->known.roots = (struct health_roots){a->box.sys, a->box.proc};
-	pthread_mutex_init(&h->lock, NULL);
-	cond_init_monotonic(&h->wake);
+	poked_init(&h->poked, false);
 	e = note_start(h);
 	/* A full disk must not keep the box from serving. */
 	if (error_is(e, ERR_FULL)) {
@@ -191,7 +170,7 @@ struct error *health_start(struct app *a, struct health **ret)
 		e = NULL;
 	}
 	*ret = h;
-	if (!e && pthread_create(&h->thread, NULL, health_thread, h))
+	if (!e && !poked_start(&h->poked, health_thread, h))
 		e = error_new(ERR_NOMEM, N_("The box has run out of memory."));
 	if (e) {
 		*ret = NULL;
@@ -206,13 +185,8 @@ void health_stop(struct health *h)
 
 	if (!h)
 		return;
-	pthread_mutex_lock(&h->lock);
-	h->stop = true;
-	pthread_cond_signal(&h->wake);
-	pthread_mutex_unlock(&h->lock);
-	pthread_join(h->thread, NULL);
+	poked_stop(&h->poked);
 	unlink(running);
-	pthread_cond_destroy(&h->wake);
-	pthread_mutex_destroy(&h->lock);
+	poked_free(&h->poked);
 	free(h);
 }

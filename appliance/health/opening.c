@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/health/opening.h"
-#include "sync/base/cond.h"
+#include "sync/base/poked.h"
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
 struct opening {
 	struct opening_state state;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
+	struct poked poked; /* by nobody */
 };
 
 /* WATCHDOG too: a box that begins again after a change of its key was ready before. */
@@ -41,25 +38,12 @@ static void notify(void *ctx, const char *state)
 	sd_notify(0, state);
 }
 
-static bool rest(struct opening *o)
-{
-	struct timespec until = cond_in_ms(OPENING_ROUND_S * 1000);
-	bool stop;
-
-	pthread_mutex_lock(&o->lock);
-	while (!o->stop && pthread_cond_timedwait(&o->wake, &o->lock, &until) == 0)
-		;
-	stop = o->stop;
-	pthread_mutex_unlock(&o->lock);
-	return stop;
-}
-
 static void *opening_thread(void *arg)
 {
 	const struct opening_env env = {NULL, worked_ms, notify};
 	struct opening *o = arg;
 
-	while (!rest(o))
+	while (poked_rest(&o->poked, OPENING_ROUND_S * 1000))
 		opening_round(&env, &o->state);
 	return NULL;
 }
@@ -73,12 +57,8 @@ struct opening *opening_start(void)
 	o = calloc(1, sizeof(*o));
 	if (!o)
 		abort();
-	pthread_mutex_init(&o->lock, NULL);
-	cond_init_monotonic(&o->wake);
-	if (pthread_create(&o->thread, NULL, opening_thread, o)) {
-		free(o); /* then no more time is asked for */
-		return NULL;
-	}
+	poked_init(&o->poked, false);
+	poked_start(&o->poked, opening_thread, o); /* else no more time is asked for */
 	return o;
 }
 
@@ -86,12 +66,7 @@ void opening_stop(struct opening *o)
 {
 	if (!o)
 		return;
-	pthread_mutex_lock(&o->lock);
-	o->stop = true;
-	pthread_cond_signal(&o->wake);
-	pthread_mutex_unlock(&o->lock);
-	pthread_join(o->thread, NULL);
-	pthread_cond_destroy(&o->wake);
-	pthread_mutex_destroy(&o->lock);
+	poked_stop(&o->poked);
+	poked_free(&o->poked);
 	free(o);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/health/watchdog.h"
 #include "appliance/config/config.h"
-#include "sync/base/cond.h"
+#include "sync/base/poked.h"
 #include <curl/curl.h>
-#include <pthread.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -13,12 +12,9 @@ struct watchdog {
 	int port;
 	struct writer *writer;
 	int64_t wrote; /* when a row was written last, in seconds of the monotonic clock */
-	int64_t rest_ms;
+	int rest_ms;
 	struct watchdog_env env;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
+	struct poked poked; /* by nobody */
 };
 
 bool watchdog_round(const struct watchdog_env *e)
@@ -102,26 +98,13 @@ static void notify(void *ctx, const char *state)
 /* --- the thread --------------------------------------------------------------------------------
  */
 
-static bool rest(struct watchdog *w)
-{
-	struct timespec until = cond_in_ms(w->rest_ms);
-	bool stop;
-
-	pthread_mutex_lock(&w->lock);
-	while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
-		;
-	stop = w->stop;
-	pthread_mutex_unlock(&w->lock);
-	return stop;
-}
-
 static void *watchdog_thread(void *arg)
 {
 	struct watchdog *w = arg;
 
 	do
 		watchdog_round(&w->env);
-	while (!rest(w));
+	while (poked_rest(&w->poked, w->rest_ms));
 	return NULL;
 }
 
@@ -138,14 +121,10 @@ struct watchdog *watchdog_start(int port, struct writer *writer)
 		abort();
 	w->port = port;
 	w->writer = writer;
-	w->rest_ms = (int64_t)(usec / 4000);
+	w->rest_ms = (int)(usec / 4000);
 	w->env = (struct watchdog_env){w, serves, writes, notify};
-	pthread_mutex_init(&w->lock, NULL);
-	cond_init_monotonic(&w->wake);
-	if (pthread_create(&w->thread, NULL, watchdog_thread, w)) {
-		free(w); /* then nobody feeds it, and systemd begins again */
-		return NULL;
-	}
+	poked_init(&w->poked, false);
+	poked_start(&w->poked, watchdog_thread, w); /* else nobody feeds it, and systemd begins again */
 	return w;
 }
 
@@ -153,13 +132,8 @@ void watchdog_stop(struct watchdog *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
-	pthread_mutex_destroy(&w->lock);
+	poked_stop(&w->poked);
+	poked_free(&w->poked);
 	free(w);
 }
 

@@ -17,8 +17,8 @@
  */
 #include "appliance/app.h"
 #include "appliance/library/library_priv.h"
+#include "sync/base/poked.h"
 #include <git2.h>
-#include <pthread.h>
 
 enum { BATCH = 200 };
 
@@ -368,10 +368,8 @@ struct error *library_git_update(struct conn *c, const char *dir, const struct h
 
 struct library_git {
 	struct app *app;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool poked, busy, failed, stop;
+	struct poked poked;
+	bool failed;
 	struct library_stamp
 		stamp; /* of the view when the repositories were last brought up to date */
 };
@@ -413,7 +411,7 @@ static void update_all(struct library_git *g, struct conn *c)
 	g->stamp = now;
 	g->failed = false;
 	error_free(space_each(c, keep_space, all));
-	for (size_t i = 0; i < all->n && !g->stop; i++)
+	for (size_t i = 0; i < all->n && !poked_stops(&g->poked); i++)
 		note_fault(g, library_git_update(c, g->app->dir, &all->id[i]));
 	free(all);
 }
@@ -424,20 +422,10 @@ static void *git_thread(void *arg)
 	struct conn *c = NULL;
 
 	error_free(app_conn(g->app, &c));
-	pthread_mutex_lock(&g->lock);
-	while (c && !g->stop) {
-		while (!g->poked && !g->stop)
-			pthread_cond_wait(&g->wake, &g->lock);
-		g->poked = false;
-		g->busy = true;
-		pthread_mutex_unlock(&g->lock);
-		if (!g->stop)
-			update_all(g, c);
-		usleep(200 * 1000); /* a burst of commits is followed once */
-		pthread_mutex_lock(&g->lock);
-		g->busy = false;
+	while (c && poked_wait(&g->poked, -1, 0)) {
+		update_all(g, c);
+		poked_rest(&g->poked, 200); /* a burst of commits is followed once */
 	}
-	pthread_mutex_unlock(&g->lock);
 	conn_close(c);
 	return NULL;
 }
@@ -448,11 +436,9 @@ struct error *library_git_start(struct app *app, struct library_git **ret)
 
 	ENSURE(g, error_new(ERR_NOMEM, N_("The box has run out of memory.")));
 	g->app = app;
-	g->poked = true;
-	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->wake, NULL);
-	if (pthread_create(&g->thread, NULL, git_thread, g)) {
-		free(g);
+	poked_init(&g->poked, true);
+	if (!poked_start(&g->poked, git_thread, g)) {
+		library_git_stop(g);
 		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	}
 	*ret = g;
@@ -461,23 +447,19 @@ struct error *library_git_start(struct app *app, struct library_git **ret)
 
 void library_git_poke(struct library_git *g)
 {
-	pthread_mutex_lock(&g->lock);
-	g->poked = true;
-	pthread_cond_signal(&g->wake);
-	pthread_mutex_unlock(&g->lock);
+	poked_poke(&g->poked);
 }
 
 bool library_git_settled(struct library_git *g)
 {
-	bool settled;
+	bool settled, failed;
 
-	pthread_mutex_lock(&g->lock);
-	settled = !g->poked && !g->busy && !g->failed;
-	if (g->failed) { /* a disk that was full, perhaps */
-		g->poked = true;
-		pthread_cond_signal(&g->wake);
-	}
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_lock(&g->poked.lock);
+	failed = g->failed;
+	settled = !g->poked.poked && !g->poked.busy && !failed;
+	pthread_mutex_unlock(&g->poked.lock);
+	if (failed) /* a disk that was full, perhaps */
+		poked_poke(&g->poked);
 	return settled;
 }
 
@@ -485,12 +467,7 @@ void library_git_stop(struct library_git *g)
 {
 	if (!g)
 		return;
-	pthread_mutex_lock(&g->lock);
-	g->stop = true;
-	pthread_cond_signal(&g->wake);
-	pthread_mutex_unlock(&g->lock);
-	pthread_join(g->thread, NULL);
-	pthread_cond_destroy(&g->wake);
-	pthread_mutex_destroy(&g->lock);
+	poked_stop(&g->poked);
+	poked_free(&g->poked);
 	free(g);
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
 #include "appliance/partial/partial.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 
 struct partial_thread {
 	struct app *app;
 	struct conn *conn; /* reads, for this thread */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool poked, stop;
+	struct poked poked;
 	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
 };
 

@@ -9,7 +9,6 @@
  */
 #include "appliance/partial/partial_priv.h"
 #include "appliance/peers/peers.h"
-#include "sync/base/cond.h"
 
 enum {
 	QUIET_MS = 2000,
@@ -355,16 +354,6 @@ static struct error *look_after(struct partial_thread *t)
 	return NULL;
 }
 
-static bool stops(struct partial_thread *t)
-{
-	bool stop;
-
-	pthread_mutex_lock(&t->lock);
-	stop = t->stop;
-	pthread_mutex_unlock(&t->lock);
-	return stop;
-}
-
 /* What fails (a full disk) is tried again. */
 static void look(struct partial_thread *t)
 {
@@ -376,39 +365,19 @@ static void look(struct partial_thread *t)
 		e = partial_run_get(t->conn, &run);
 	if (run.state != PARTIAL_LOOKING && run.state != PARTIAL_LETTING_GO)
 		wait = true;
-	while (!e && !wait && !stops(t))
+	while (!e && !wait && !poked_stops(&t->poked))
 		e = one_pass(t, &wait);
 	error_free(e);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static void wait_ms(struct partial_thread *t, int ms, bool poked)
-{
-	struct timespec until = cond_in_ms(ms);
-
-	while (!t->stop && !(poked && t->poked) &&
-	       pthread_cond_timedwait(&t->wake, &t->lock, &until) == 0)
-		continue;
-}
-
 static void *partial_main(void *arg)
 {
 	struct partial_thread *t = arg;
 
-	pthread_mutex_lock(&t->lock);
-	while (!t->stop) {
-		wait_ms(t, LOOK_MS, true);
-		/* a burst of commits is one look */
-		wait_ms(t, t->poked ? QUIET_MS : 0, false);
-		t->poked = false;
-		if (t->stop)
-			break;
-		pthread_mutex_unlock(&t->lock);
+	while (poked_wait(&t->poked, LOOK_MS, QUIET_MS))
 		look(t);
-		pthread_mutex_lock(&t->lock);
-	}
-	pthread_mutex_unlock(&t->lock);
 	return NULL;
 }
 
@@ -420,18 +389,13 @@ struct error *partial_start(struct app *a, struct partial_thread **ret)
 	if (!t)
 		abort();
 	t->app = a;
-	t->poked = true; /* what a power cut broke off */
+	poked_init(&t->poked, true); /* what a power cut broke off */
 	e = app_conn(a, &t->conn);
+	if (!e && !poked_start(&t->poked, partial_main, t))
+		e = error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	if (e) {
-		free(t);
+		partial_end(t);
 		return e;
-	}
-	pthread_mutex_init(&t->lock, NULL);
-	cond_init_monotonic(&t->wake);
-	if (pthread_create(&t->thread, NULL, partial_main, t)) {
-		conn_close(t->conn);
-		free(t);
-		return error_new(ERR_NOMEM, N_("The box has run out of threads."));
 	}
 	*ret = t;
 	return NULL;
@@ -439,25 +403,16 @@ struct error *partial_start(struct app *a, struct partial_thread **ret)
 
 void partial_poke(struct partial_thread *t)
 {
-	if (!t)
-		return;
-	pthread_mutex_lock(&t->lock);
-	t->poked = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
+	if (t)
+		poked_poke(&t->poked);
 }
 
 void partial_end(struct partial_thread *t)
 {
 	if (!t)
 		return;
-	pthread_mutex_lock(&t->lock);
-	t->stop = true;
-	pthread_cond_signal(&t->wake);
-	pthread_mutex_unlock(&t->lock);
-	pthread_join(t->thread, NULL);
+	poked_stop(&t->poked);
 	conn_close(t->conn);
-	pthread_cond_destroy(&t->wake);
-	pthread_mutex_destroy(&t->lock);
+	poked_free(&t->poked);
 	free(t);
 }

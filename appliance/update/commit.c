@@ -2,8 +2,7 @@
 #include "appliance/update/commit.h"
 #include "appliance/box/box.h"
 #include "appliance/health/watchdog.h"
-#include "sync/base/cond.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,10 +16,8 @@ struct commit {
 	struct app *app;
 	int port;
 	bool thorough; /* an update has just been installed */
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop, done;
+	struct poked poked; /* by nobody */
+	bool done;	    /* under its lock */
 };
 
 enum update_why commit_check(const struct commit_checks *c)
@@ -132,21 +129,6 @@ static bool mounts(void *ctx)
 /* --- the thread --------------------------------------------------------------------------------
  */
 
-static bool rest(struct commit *m, int seconds)
-{
-	struct timespec until;
-	bool stop;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += seconds;
-	pthread_mutex_lock(&m->lock);
-	while (!m->stop && pthread_cond_timedwait(&m->wake, &m->lock, &until) == 0)
-		;
-	stop = m->stop;
-	pthread_mutex_unlock(&m->lock);
-	return stop;
-}
-
 static bool tell(struct commit *m, enum update_why why)
 {
 	struct error *e = why == WHY_NOTHING
@@ -164,13 +146,13 @@ static void *commit_thread(void *arg)
 	struct commit_checks checks = {m, page, data, network, air, mounts};
 	int waited = FIRST_S;
 
-	while (!rest(m, waited == FIRST_S ? FIRST_S : AGAIN_S)) {
+	while (poked_rest(&m->poked, 1000 * (waited == FIRST_S ? FIRST_S : AGAIN_S))) {
 		enum update_why why = commit_check(&checks);
 
 		if ((why == WHY_NOTHING || waited >= GIVE_UP_S) && tell(m, why)) {
-			pthread_mutex_lock(&m->lock);
+			pthread_mutex_lock(&m->poked.lock);
 			m->done = why == WHY_NOTHING;
-			pthread_mutex_unlock(&m->lock);
+			pthread_mutex_unlock(&m->poked.lock);
 			break;
 		}
 		waited += AGAIN_S;
@@ -198,12 +180,8 @@ struct commit *commit_start(const struct app_box *box, struct app *app, int port
 	if (!m)
 		abort();
 	*m = (struct commit){.box = box, .app = app, .port = port, .thorough = just_updated(box)};
-	pthread_mutex_init(&m->lock, NULL);
-	cond_init_monotonic(&m->wake);
-	if (pthread_create(&m->thread, NULL, commit_thread, m)) {
-		free(m); /* then nobody says that it is healthy */
-		return NULL;
-	}
+	poked_init(&m->poked, false);
+	poked_start(&m->poked, commit_thread, m); /* else nobody says that it is healthy */
 	return m;
 }
 
@@ -211,9 +189,9 @@ bool commit_done(struct commit *m)
 {
 	bool done;
 
-	pthread_mutex_lock(&m->lock);
+	pthread_mutex_lock(&m->poked.lock);
 	done = m->done;
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&m->poked.lock);
 	return done;
 }
 
@@ -221,12 +199,7 @@ void commit_stop(struct commit *m)
 {
 	if (!m)
 		return;
-	pthread_mutex_lock(&m->lock);
-	m->stop = true;
-	pthread_cond_signal(&m->wake);
-	pthread_mutex_unlock(&m->lock);
-	pthread_join(m->thread, NULL);
-	pthread_cond_destroy(&m->wake);
-	pthread_mutex_destroy(&m->lock);
+	poked_stop(&m->poked);
+	poked_free(&m->poked);
 	free(m);
 }

@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/update/offer_priv.h"
-#include "sync/base/cond.h"
 
 enum { FIRST_MS = 2000, SOON_MS = 2000, LOOK_MS = 60000, PRUNE_EVERY = 60 };
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-bool offer_stops(struct offers *o)
-{
-	bool stop;
-
-	pthread_mutex_lock(&o->lock);
-	stop = o->stop;
-	pthread_mutex_unlock(&o->lock);
-	return stop;
-}
-
 void offer_note_problem(struct offers *o, struct error *take_e)
 {
-	pthread_mutex_lock(&o->lock);
+	pthread_mutex_lock(&o->poked.lock);
 	snprintf(o->problem, sizeof(o->problem), "%s", take_e ? error_stored(take_e) : "");
-	pthread_mutex_unlock(&o->lock);
+	pthread_mutex_unlock(&o->poked.lock);
 	error_free(take_e);
 }
 
@@ -29,9 +18,9 @@ void offer_problem(struct offers *o, char *out, size_t size)
 	*out = 0;
 	if (!o)
 		return;
-	pthread_mutex_lock(&o->lock);
+	pthread_mutex_lock(&o->poked.lock);
 	snprintf(out, size, "%s", o->problem);
-	pthread_mutex_unlock(&o->lock);
+	pthread_mutex_unlock(&o->poked.lock);
 }
 
 uint64_t offer_part(struct offers *o, const struct hash *blob)
@@ -45,12 +34,8 @@ uint64_t offer_part(struct offers *o, const struct hash *blob)
 
 void offer_poke(struct offers *o)
 {
-	if (!o)
-		return;
-	pthread_mutex_lock(&o->lock);
-	o->poked = true;
-	pthread_cond_signal(&o->wake);
-	pthread_mutex_unlock(&o->lock);
+	if (o)
+		poked_poke(&o->poked);
 }
 
 /* --- one look --------------------------------------------------------------------------------- */
@@ -119,18 +104,10 @@ struct error *offer_look(struct offers *o)
 	TRY(offer_choose(o, &u));
 	TRY(offer_bring(o, &u));
 	say(o, &u);
-	return offer_stops(o) ? NULL : install_when_due(o, &u);
+	return poked_stops(&o->poked) ? NULL : install_when_due(o, &u);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
-
-static void wait_ms(struct offers *o, int ms)
-{
-	struct timespec until = cond_in_ms(ms);
-
-	while (!o->stop && !o->poked && pthread_cond_timedwait(&o->wake, &o->lock, &until) == 0)
-		continue;
-}
 
 /* What fails (a full disk, a helper that is away) is tried again at the next look. */
 static void *offer_main(void *arg)
@@ -138,18 +115,10 @@ static void *offer_main(void *arg)
 	struct offers *o = arg;
 	int ms = FIRST_MS;
 
-	pthread_mutex_lock(&o->lock);
-	while (!o->stop) {
-		wait_ms(o, ms);
-		o->poked = false;
-		if (o->stop)
-			break;
-		pthread_mutex_unlock(&o->lock);
+	while (poked_wait(&o->poked, ms, 0)) {
 		error_free(offer_look(o));
 		ms = o->soon ? SOON_MS : LOOK_MS;
-		pthread_mutex_lock(&o->lock);
 	}
-	pthread_mutex_unlock(&o->lock);
 	return NULL;
 }
 
@@ -163,8 +132,7 @@ struct error *offer_open(struct app *a, struct offers **ret)
 		abort();
 	o->app = a;
 	pthread_mutex_init(&o->files, NULL);
-	pthread_mutex_init(&o->lock, NULL);
-	cond_init_monotonic(&o->wake);
+	poked_init(&o->poked, false);
 	e = blob_open(dir, &o->store);
 	if (!e)
 		e = app_conn(a, &o->conn);
@@ -178,9 +146,8 @@ struct error *offer_open(struct app *a, struct offers **ret)
 
 struct error *offer_start(struct offers *o)
 {
-	ENSURE(pthread_create(&o->thread, NULL, offer_main, o) == 0,
+	ENSURE(poked_start(&o->poked, offer_main, o),
 	       error_new(ERR_NOMEM, N_("The box has run out of threads.")));
-	o->running = true;
 	return NULL;
 }
 
@@ -188,15 +155,10 @@ void offer_stop(struct offers *o)
 {
 	if (!o)
 		return;
-	pthread_mutex_lock(&o->lock);
-	o->stop = true;
-	pthread_cond_signal(&o->wake);
-	pthread_mutex_unlock(&o->lock);
+	poked_stopping(&o->poked);
 	if (o->app->sync)
 		sync_fetch_cancel(o->app->sync);
-	if (o->running)
-		pthread_join(o->thread, NULL);
-	o->running = false;
+	poked_stop(&o->poked);
 }
 
 void offer_free(struct offers *o)
@@ -206,8 +168,7 @@ void offer_free(struct offers *o)
 	offer_stop(o);
 	conn_close(o->conn);
 	blob_close(o->store);
-	pthread_cond_destroy(&o->wake);
-	pthread_mutex_destroy(&o->lock);
+	poked_free(&o->poked);
 	pthread_mutex_destroy(&o->files);
 	free(o);
 }

@@ -236,7 +236,7 @@ static struct error *fetch_from_any(struct offers *o, const struct offer_file *f
 	for (size_t i = 0; i < all->n; i++) /* before any is asked: it changes with that */
 		turns[i] = turn_of(o, f, &all->h[i].said);
 	for (unsigned turn = 0; turn < TURNS; turn++)
-		for (size_t i = 0; i < all->n && !offer_stops(o); i++) {
+		for (size_t i = 0; i < all->n && !poked_stops(&o->poked); i++) {
 			if (turns[i] != turn)
 				continue;
 			error_replace(&last, fetch_from(o, &all->h[i].said));
@@ -254,7 +254,7 @@ static bool rest(struct offers *o, int ms)
 	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
 
 	nanosleep(&t, NULL);
-	return offer_stops(o);
+	return poked_stops(&o->poked);
 }
 
 static struct error *not_looked_at(struct offers *o)

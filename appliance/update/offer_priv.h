@@ -2,27 +2,23 @@
 /* What the parts of passing updates on share. Included only inside appliance/update/. */
 #pragma once
 #include "appliance/update/offer.h"
-#include <pthread.h>
+#include "sync/base/poked.h"
 
 struct offers {
 	struct app *app;
 	struct blob_store *store; /* DATA/update */
 	struct conn *conn;	  /* the thread's; NULL until it is started */
-	pthread_t thread;
+	struct poked poked;
 	unsigned looks; /* the thread's, and the next */
 	bool soon;
 	struct hash tried;	 /* the thread's: what is wanted, */
 	unsigned rounds, unseen; /* and how often nothing came of it, or the updater said nothing */
 	struct pubkey failed;	 /* who was asked last and did not give it: is asked last */
 
-	pthread_mutex_t files; /* rows and files of the store, together; taken before `lock` */
-	pthread_mutex_t lock;  /* of what follows */
-	pthread_cond_t wake;
-	bool running, poked, stop;
-	char problem[400];
+	pthread_mutex_t files; /* rows and files of the store, together; taken before poked.lock */
+	char problem[400];     /* under poked.lock */
 };
 
-bool offer_stops(struct offers *o);
 /* Why what is wanted does not come; the error is consumed. NULL: it comes. */
 void offer_note_problem(struct offers *o, struct error *take_e);
 
