@@ -20,7 +20,8 @@ same_at() { curl -sS --fail --max-time 180 -H "Authorization: Bearer $(cat "$T/t
 synced() { "$LLIURE" sync --data "$T/b" && "$@"; }
 part_of() { find "$T/b/blobs/part" -type f -size +0 -printf '%s\n' 2>/dev/null | head -1; }
 blobs_of() { find "$T/$1/blobs" -type f ! -path "$T/$1/blobs/tmp/*" -printf '%f\n' | sort; }
-gone_at() { get_as "$1" "/erased/$2.json" | grep -q "$3"; }
+gone_at() { get_as "$1" "/erased/$2.json" | python3 -c 'import json,sys
+sys.exit(sys.argv[1] not in [b["key"] for b in json.load(sys.stdin)["gone"]])' "$3"; }
 digests_alike() { local a; a=$(digest_of a); [ -n "$a" ] && [ "$a" = "$(digest_of b)" ]; }
 
 head -c 3000 /dev/urandom | base64 >"$T/small.txt"
