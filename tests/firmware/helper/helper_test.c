@@ -1110,7 +1110,6 @@ int main(void)
 		CASE(an_update_is_a_file_of_one_folder),
 		CASE(a_reset_is_left_to_the_next_start),
 		CASE(a_reset_needs_somebody_at_the_box),
-		CASE(a_reset_needs_somebody_at_the_box),
 		CASE(the_light_shows_what_is_asked),
 		CASE(a_disk_says_how_worn_it_is),
 		CASE(every_verb_refuses_every_hostile_argument),
