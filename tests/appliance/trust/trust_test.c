@@ -315,8 +315,6 @@ static void circles_and_long_ways_end(void **state)
 	close_town(&t);
 }
 
-/* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
- * the community in which it vouched can disconnect the other all the same. */
 struct names {
 	char text[600];
 };
@@ -366,6 +364,8 @@ static void whom_the_chains_lead_to(void **state)
 	close_town(&t);
 }
 
+/* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
+ * the community in which it vouched can disconnect the other all the same. */
 static void where_this_box_may_not_write_any_more_nothing_holds_it_back(void **state)
 {
 	struct town t;
