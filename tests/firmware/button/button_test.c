@@ -219,6 +219,19 @@ static bool play_ask(void *ctx, const char *verb, const char *arg)
 	return true;
 }
 
+/* All that it reads lies in dir. */
+static void place_at(struct place *x, const char *dir)
+{
+	x->p = (struct button_place){x,	  play_run, play_ask, dir,
+				     dir, dir,	    open_memstream(&x->said, &x->said_n)};
+}
+
+static void place_end(struct place *x)
+{
+	fclose(x->p.screen);
+	free(x->said);
+}
+
 static void act(struct place *x, enum button_action a, const char *did, const char *said)
 {
 	x->did[0] = 0;
@@ -238,8 +251,7 @@ static void each_action_asks_for_what_it_says(void **state)
 
 	(void)state;
 	snprintf(code, sizeof(code), "%s.code", dir);
-	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
-				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
+	place_at(&x, dir);
 	act(&x, BUTTON_STATUS, "", "not set up yet");
 	assert_ok(file_write(code, span_str("abcde-fghij"), 0600));
 	act(&x, BUTTON_CODE, "reboot -;", "next start");
@@ -255,8 +267,7 @@ static void each_action_asks_for_what_it_says(void **state)
 	act(&x, BUTTON_NOTHING, "", "");
 	x.status = 1;
 	act(&x, BUTTON_CODE, "claim;", "does not answer");
-	fclose(x.p.screen);
-	free(x.said);
+	place_end(&x);
 }
 
 /* Whoever forgot the password, or had the settings forgotten, has no other way to the new one. */
@@ -273,15 +284,13 @@ static void the_state_tells_the_way_to_the_boxs_own_wifi(void **state)
 	assert_ok(network_label_put(dir, &w));
 	assert_ok(file_write(key, span_str("k"), 0600));
 	assert_ok(file_write(name, span_str("ateneu-nou\n"), 0600));
-	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
-				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
+	place_at(&x, dir);
 	act(&x, BUTTON_STATUS, "status;health;", "its Wi-Fi       lliure-1a2b");
 	assert_non_null(strstr(x.said, "the password    una clau nova\n"));
 	/* By the name that it has now: the service's own host name is that of its start. */
 	assert_true(strstr(x.said, "http://ateneu-nou.local\n") ||
 		    strstr(x.said, "It is on no network"));
-	fclose(x.p.screen);
-	free(x.said);
+	place_end(&x);
 }
 
 /* --- a device under a clock that the test moves ------------------------------------------------- */
@@ -332,13 +341,11 @@ static void play_script(const int (*script)[2], size_t n, const char *did)
 
 	assert_ok(file_write(key, span_str("k"), 0600));
 	assert_int_equal(pipe2(d.fds, O_NONBLOCK | O_CLOEXEC), 0);
-	x.p = (struct button_place){&x,	 play_run, play_ask, dir,
-				    dir, dir,	   open_memstream(&x.said, &x.said_n)};
+	place_at(&x, dir);
 	button_watch(&x.p, &c, d.fds, 1);
 	assert_string_equal(x.did, did);
 	close(d.fds[0]);
-	fclose(x.p.screen);
-	free(x.said);
+	place_end(&x);
 }
 #define PLAY(did, ...)                                                                             \
 	do {                                                                                       \
