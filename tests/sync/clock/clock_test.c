@@ -94,6 +94,15 @@ static void one_peer_helps_a_clock_that_stood(void **state)
 	expect(&c, NOW + 60000, 60000, NOW + 60000, CLOCK_UNSURE);
 }
 
+/* What the file of a box says that was switched off when its clock was right. */
+static void remembered(const char *path)
+{
+	char text[60];
+
+	snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
+	assert_ok(file_write(path, span_str(text), 0600));
+}
+
 static int64_t rtc;
 static int64_t own_clock(void)
 {
@@ -116,15 +125,14 @@ static int64_t told_by_one_peer(const char *path, int64_t hardware, const struct
 
 static void a_machine_s_own_clock_counts_when_it_went_on(void **state)
 {
-	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	char *dir = test_dir(), *path = path_join(dir, "clock");
 	struct test_env under;
 
 	test_env_init(&under, NOW + 60000, 1);
 	for (int i = 0; i < 3; i++) {
 		static const int64_t hardware[] = {0, Y1970, NOW + 60000};
 
-		snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
-		assert_ok(file_write(path, span_str(text), 0600));
+		remembered(path);
 		assert_int_equal(told_by_one_peer(path, hardware[i], &under.env),
 				 NOW + 60000 + (i < 2 ? 90 * DAY : 0));
 	}
@@ -140,13 +148,12 @@ static int64_t days_ahead(struct clock_env *c)
 /* After every start it is the first, and says the most that it may: what it said is not known afterwards. */
 static void one_peer_moves_it_no_further_at_the_next_start(void **state)
 {
-	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	char *dir = test_dir(), *path = path_join(dir, "clock");
 	struct pubkey k = box(1);
 	struct test_env under;
 	struct clock_env *c;
 
-	snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
-	assert_ok(file_write(path, span_str(text), 0600));
+	remembered(path);
 	rtc = 0;
 	for (int start = 0; start < 5; start++) {
 		test_env_init(&under, NOW + 60000, 1);
@@ -164,13 +171,12 @@ static void one_peer_moves_it_no_further_at_the_next_start(void **state)
 
 static void an_honest_quorum_takes_back_what_one_said_first(void **state)
 {
-	char *dir = test_dir(), *path = path_join(dir, "clock"), text[60];
+	char *dir = test_dir(), *path = path_join(dir, "clock");
 	struct pubkey k = box(9);
 	struct test_env under;
 	struct clock_env *c;
 
-	snprintf(text, sizeof(text), "%lld sure 0\n", (long long)NOW);
-	assert_ok(file_write(path, span_str(text), 0600));
+	remembered(path);
 	rtc = 0;
 	test_env_init(&under, NOW + 60000, 1);
 	c = clock_env_new(path, &under.env, never_synced, own_clock);
