@@ -6,8 +6,8 @@
  *		look();
  *
  * poked_wait and poked_rest belong to the thread itself; the others may be called from any, but for
- * poked_init, poked_start, poked_stop and poked_free, which are its owner's. The lock may be held for what the owner
- * tells others about the thread's work; it is taken last.
+ * poked_init, poked_start, poked_stop and poked_free, which are its owner's. The lock may be held
+ * for what the owner tells others about the thread's work; it is taken last.
  */
 #pragma once
 #include <pthread.h>
