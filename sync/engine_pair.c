@@ -41,7 +41,8 @@ static struct error *connect_to(struct calling *c, struct client **ret)
 				   .name = s->name,
 				   .knocks = true,
 				   .stall_ms = STALL_MS,
-				   .listen_port = s->listener ? listener_port(s->listener) : 0};
+				   .listen_port = s->listener ? listener_port(s->listener) : 0,
+				   .ending = &s->stop};
 
 	pthread_mutex_lock(&s->lock);
 	memcpy(c->proxy, s->uplink.proxy, sizeof(c->proxy));
@@ -98,18 +99,9 @@ static void call(struct sync *s, const struct pair_call *to)
 	struct client *client = NULL;
 	struct error *err = connect_to(&c, &client);
 
-	if (!err) {
-		pthread_mutex_lock(&s->lock);
-		s->pair_client = client;
-		if (s->stop)
-			client_cancel(client);
-		pthread_mutex_unlock(&s->lock);
+	if (!err)
 		err = talk(&c, client);
-		pthread_mutex_lock(&s->lock);
-		s->pair_client = NULL;
-		pthread_mutex_unlock(&s->lock);
-		client_free(client);
-	}
+	client_free(client);
 	pthread_mutex_lock(&s->lock);
 	pairs_called(s->pairs, &to->key, c.older, err && !c.older ? error_stored(err) : NULL);
 	pthread_mutex_unlock(&s->lock);

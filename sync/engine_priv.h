@@ -109,7 +109,8 @@ struct sync {
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t moved;
-	bool stop, seen_changed;
+	_Atomic bool stop; /* written with the lock; clients look at it without */
+	bool seen_changed;
 	struct schedule *schedule;
 	struct peer *peers; /* sorted by key; without those that are paused */
 	struct peer twin;   /* another box with our key; no address: none */
@@ -121,7 +122,6 @@ struct sync {
 	struct pairs *pairs;
 	pthread_t pairer; /* runs since somebody began the first attempt … */
 	bool pairing;	  /* … if somebody has */
-	struct client *pair_client; /* of the call in hand */
 	struct asking *asking;
 	struct knock knocks[KNOCKS];
 	size_t n_knocks;
@@ -140,8 +140,8 @@ struct sync {
 	uint64_t said_generation; /* rises with each statement that is new here */
 	bool say_anew;		  /* our own statement may have changed */
 	struct buf system;	  /* what we say of our system; empty: nothing */
-	struct client *fetching;  /* an update; NULL: none is being fetched */
-	bool fetch_stop;	  /* … and no more is wanted */
+	bool fetching;		  /* an update … */
+	_Atomic bool fetch_stop;  /* … and no more of it is wanted; as `stop` */
 	struct uplink uplink;
 	int64_t uplink_from; /* when it is looked at again */
 	struct heard heard[NEWS];

@@ -89,11 +89,6 @@ struct fetch {
 	uint64_t have, skip, since_look;
 };
 
-static struct error *stopped(void)
-{
-	return error_new(ERR_STOPPED, N_("Fetching the update was stopped."));
-}
-
 /* Both are as for any exchange: the volunteers' hours and budget, and what one peer may bring. */
 static struct error *may_go_on(struct fetch *k)
 {
@@ -167,25 +162,6 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 	return blob_writer_finish(STEAL(k->w), &got, NULL);
 }
 
-static bool begin(struct sync *s, struct client *c)
-{
-	bool may;
-
-	pthread_mutex_lock(&s->lock);
-	may = !s->stop && !s->fetch_stop && !s->fetching;
-	if (may)
-		s->fetching = c;
-	pthread_mutex_unlock(&s->lock);
-	return may;
-}
-
-static void end(struct sync *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->fetching = NULL;
-	pthread_mutex_unlock(&s->lock);
-}
-
 static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
 {
 	struct sync *s = k->s;
@@ -200,7 +176,8 @@ static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
 						   .peer = k->f->peer,
 						   .address = k->f->address,
 						   .proxy = near ? NULL : proxy,
-						   .name = s->name},
+						   .name = s->name,
+						   .ending = &s->fetch_stop},
 			  &k->client);
 }
 
@@ -215,18 +192,37 @@ static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint
 	TRY(may_go_on(&k));
 	TRY(connect_to(&k, proxy));
 	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
-	if (!err && !begin(s, k.client))
-		err = stopped();
 	if (!err) {
 		ledger_charge(s->ledger, &f->peer, LEDGER_BLOBS, 1);
 		err = receive(&k, &status);
 		err = settle(&k, err, status);
-		end(s);
 	}
 	client_free(k.client);
 	blob_writer_free(k.w); /* keeps what it has */
 	*ret_had = k.have;
 	return err;
+}
+
+/* One at a time. */
+static bool begin(struct sync *s)
+{
+	bool may;
+
+	pthread_mutex_lock(&s->lock);
+	may = !s->stop && !s->fetching;
+	if (may) {
+		s->fetching = true;
+		s->fetch_stop = false;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return may;
+}
+
+static void end(struct sync *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->fetching = false;
+	pthread_mutex_unlock(&s->lock);
 }
 
 struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
@@ -236,14 +232,13 @@ struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
 
 	if (blob_has(f->store, &f->blob, NULL))
 		return NULL;
-	pthread_mutex_lock(&s->lock);
-	s->fetch_stop = s->stop;
-	pthread_mutex_unlock(&s->lock);
+	ENSURE(begin(s), error_new(ERR_STOPPED, N_("Fetching the update was stopped.")));
 	err = fetch_once(s, f, &had);
 	/* Another may have given the beginning, which is gone now: this one is asked for all of it.
 	 */
 	if (had && error_is(err, ERR_CORRUPT))
 		error_replace(&err, fetch_once(s, f, &had));
+	end(s);
 	if (error_is(err, ERR_LIMIT) || (!had && error_is(err, ERR_CORRUPT)))
 		engine_misdeed(s, &f->peer, MISDEED_UPDATE, error_stored(err));
 	return err;
@@ -253,8 +248,6 @@ void sync_fetch_cancel(struct sync *s)
 {
 	pthread_mutex_lock(&s->lock);
 	s->fetch_stop = true;
-	if (s->fetching)
-		client_cancel(s->fetching);
 	pthread_mutex_unlock(&s->lock);
 }
 

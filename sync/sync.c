@@ -342,11 +342,7 @@ void sync_stopping(struct sync *s)
 	for (int i = 0; i < WORKERS; i++)
 		if (s->workers[i].running)
 			exchange_cancel(s->workers[i].running);
-	if (s->pair_client)
-		client_cancel(s->pair_client);
 	s->fetch_stop = true;
-	if (s->fetching)
-		client_cancel(s->fetching);
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
 }
