@@ -103,6 +103,21 @@ struct error *peers_may_see(struct conn *c, const struct pubkey *key, const stru
 	return NULL;
 }
 
+/* Until it is given back nobody else has it. NULL: it can't be opened, and is given back, too. */
+static struct conn *borrow(struct peers *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (!p->conn)
+		error_free(app_conn(p->app, &p->conn));
+	return p->conn;
+}
+
+static void give_back(struct peers *p)
+{
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* With the connection borrowed. */
 static struct error *read_ways(struct peers *p, const struct pubkey *key, const struct hash *space,
 			       unsigned *ret)
 {
@@ -111,8 +126,6 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 	unsigned ways;
 	bool may, kept, doubted;
 
-	if (!p->conn)
-		TRY(app_conn(p->app, &p->conn));
 	TRY(peer_get(p->conn->local, key, &peer));
 	TRY(peer_terms_get(p->conn->local, key, &t));
 	if (peer_terms_over(t.until_ms, env_now(p->app->env)))
@@ -133,34 +146,26 @@ unsigned peers_ways(struct app *a, const struct pubkey *peer, const struct hash 
 	unsigned ways = 0;
 
 	/* What can't be read, and who is not (any more) a peer, gets and gives nothing. */
-	pthread_mutex_lock(&p->lock);
-	error_free(read_ways(p, peer, space, &ways));
-	pthread_mutex_unlock(&p->lock);
+	if (borrow(p))
+		error_free(read_ways(p, peer, space, &ways));
+	give_back(p);
 	return ways;
-}
-
-static struct error *find_invite(struct peers *p, const struct pubkey *who,
-				 const uint8_t proof[PEER_CLAIM])
-{
-	struct invite i;
-
-	if (!p->conn)
-		TRY(app_conn(p->app, &p->conn));
-	return invite_match(p->conn->local, secret_pubkey(p->app->self), who, proof,
-			    env_now(p->app->env), &i);
 }
 
 bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM])
 {
-	struct peers *p = a->peers;
-	struct error *e;
-	bool has;
+	struct conn *c = borrow(a->peers);
+	struct invite i;
+	bool has = false;
 
-	pthread_mutex_lock(&p->lock);
-	e = find_invite(p, who, proof);
-	has = !e;
-	error_free(e);
-	pthread_mutex_unlock(&p->lock);
+	if (c) {
+		struct error *e = invite_match(c->local, secret_pubkey(a->self), who, proof,
+					       env_now(a->env), &i);
+
+		has = !e;
+		error_free(e);
+	}
+	give_back(a->peers);
 	return has;
 }
 
@@ -177,16 +182,11 @@ static bool host_follows(void *ctx, const struct pubkey *peer, const struct hash
 static uint32_t host_conflicts(void *ctx, const struct hash *space)
 {
 	struct peers *p = ((struct app *)ctx)->peers;
-	struct error *e = NULL;
 	int64_t n = 0;
 
-	pthread_mutex_lock(&p->lock);
-	if (!p->conn)
-		e = app_conn(p->app, &p->conn);
-	if (!e)
-		e = library_conflicts(p->conn, space, &n);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	if (borrow(p))
+		error_free(library_conflicts(p->conn, space, &n));
+	give_back(p);
 	return n > 0 && n < UINT32_MAX ? (uint32_t)n : 0;
 }
 
@@ -196,7 +196,7 @@ struct asking {
 	unsigned way;
 };
 
-/* With the lock held. */
+/* With the connection borrowed. */
 static bool goes_that_way(void *ctx, const struct hash *space)
 {
 	const struct asking *k = ctx;
@@ -204,11 +204,6 @@ static bool goes_that_way(void *ctx, const struct hash *space)
 
 	error_free(read_ways(k->p, k->peer, space, &ways));
 	return (ways & k->way) == k->way;
-}
-
-static struct error *open_conn(struct peers *p)
-{
-	return p->conn ? NULL : app_conn(p->app, &p->conn);
 }
 
 /* Who had none of what was asked for is asked from there on the next time: so for all in turn. */
@@ -230,11 +225,8 @@ static bool host_next_blob(void *ctx, const struct pubkey *peer, struct blob_wal
 	struct peers *p = a->peers;
 	struct asking k = {p, peer, PEER_TAKE};
 	bool any = false;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e) {
+	if (borrow(p)) {
 		int64_t *before = asked_up_to(p, peer);
 
 		if (!w->before)
@@ -242,8 +234,7 @@ static bool host_next_blob(void *ctx, const struct pubkey *peer, struct blob_wal
 		any = files_next_blob(p->conn, a->blobs, goes_that_way, &k, w, ret, ret_size);
 		*before = !any && w->missed ? w->before : 0;
 	}
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	return any;
 }
 
@@ -252,14 +243,10 @@ static bool host_gives_blob(void *ctx, const struct pubkey *peer, const struct h
 	struct peers *p = ((struct app *)ctx)->peers;
 	struct asking k = {p, peer, PEER_GIVE};
 	bool gives = false;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e)
+	if (borrow(p))
 		gives = files_names_blob(p->conn, blob, goes_that_way, &k);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	return gives;
 }
 
@@ -270,14 +257,10 @@ static bool host_keeps_blob(void *ctx, const struct pubkey *peer, const struct h
 	struct peers *p = a->peers;
 	struct asking k = {p, peer, PEER_GIVE | PEER_TAKE};
 	bool keeps = false;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e)
+	if (borrow(p))
 		keeps = files_keeps_blob(p->conn, blob, goes_that_way, &k);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	return keeps;
 }
 
@@ -286,14 +269,10 @@ static bool host_tells_system(void *ctx, const struct pubkey *peer)
 {
 	struct peers *p = ((struct app *)ctx)->peers;
 	bool tells = false;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e)
+	if (borrow(p))
 		tells = offer_tells(p->conn, peer);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	return tells;
 }
 
@@ -303,15 +282,11 @@ static bool host_gives_update(void *ctx, const struct pubkey *peer, const struct
 	struct app *a = ctx;
 	struct peers *p = a->peers;
 	bool gives = false;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e)
+	if (borrow(p))
 		gives = offer_tells(p->conn, peer) &&
 			offer_gives(a->offers, p->conn, blob, ret_fd, ret_size);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	return gives;
 }
 
@@ -333,14 +308,10 @@ static void host_heard_system(void *ctx, const struct system_said *said, struct 
 	struct peers *p = a->peers;
 	struct hearing h = {said, body};
 	bool news = true;
-	struct error *e;
 
-	pthread_mutex_lock(&p->lock);
-	e = open_conn(p);
-	if (!e)
+	if (borrow(p))
 		news = offer_is_news(p->conn, said);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	give_back(p);
 	if (!news)
 		return;
 	error_free(writer_run(a->writer, hear_job, &h)); /* it is said again */
@@ -430,15 +401,10 @@ static void host_keeps(void *ctx, struct keep *ret)
 	struct app *a = ctx;
 	struct peers *p = a->peers;
 	struct keep keep = {.payload_days = 0};
-	struct error *e = NULL;
 
-	pthread_mutex_lock(&p->lock);
-	if (!p->conn)
-		e = app_conn(a, &p->conn);
-	if (!e)
-		e = partial_choice(p->conn, &keep);
-	pthread_mutex_unlock(&p->lock);
-	error_free(e);
+	if (borrow(p))
+		error_free(partial_choice(p->conn, &keep));
+	give_back(p);
 	*ret = keep;
 }
 
