@@ -19,6 +19,16 @@ static inline bool keep_eq(const struct keep *a, const struct keep *b)
 	return a->payload_days == b->payload_days && a->blob_max == b->blob_max;
 }
 
+/* --- run.c --- */
+/* Is the peer to be asked now, under its terms? */
+bool partial_may_ask(const struct partial_thread *t, const struct peer *peer);
+/* On the writer: the run as it is now, with the problem (NULL: none) in it; *ret_same: nobody
+ * stopped it, or chose otherwise, while others were asked. */
+struct error *run_resume(struct conn *c, const struct partial_run *was, const char *problem,
+			 struct partial_run *ret, bool *ret_same) MUST;
+/* struct partial_at, one behind the other. */
+struct error *run_add_at(struct conn *c, const struct buf *at) MUST;
+
 /* --- run_files.c --- */
 /* The next files of a run that is done with messages; *ret_wait: nothing more to do now. */
 struct error *files_pass(struct partial_thread *t, const struct partial_run *run,

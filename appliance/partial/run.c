@@ -172,13 +172,18 @@ static size_t slice(const struct pass *p, size_t first)
 	return n;
 }
 
+bool partial_may_ask(const struct partial_thread *t, const struct peer *peer)
+{
+	return !t->app->ending && !peer_terms_over(peer->until_ms, env_now(t->app->env));
+}
+
 static struct error *ask_peer(void *ctx, const struct peer *peer)
 {
 	struct asking *k = ctx;
 	char address[PEER_ADDRESS];
 	struct error *e = NULL;
 
-	if (k->t->app->ending || peer_terms_over(peer->until_ms, env_now(k->at.env)))
+	if (!partial_may_ask(k->t, peer))
 		return NULL;
 	k->at.peer = peer->key;
 	k->proved = 0;
@@ -253,29 +258,44 @@ static void count(const struct pass *p, struct partial_run *r)
 	}
 }
 
+struct error *run_resume(struct conn *c, const struct partial_run *was, const char *problem,
+			 struct partial_run *ret, bool *ret_same)
+{
+	struct keep now;
+
+	TRY(partial_run_get(c, ret));
+	TRY(partial_choice(c, &now));
+	*ret_same = ret->state == was->state && ret->begun_ms == was->begun_ms &&
+		    ret->row == was->row && ret->file_row == was->file_row &&
+		    keep_eq(&now, &ret->keep);
+	snprintf(ret->problem, sizeof(ret->problem), "%s", problem ? problem : "");
+	return NULL;
+}
+
+struct error *run_add_at(struct conn *c, const struct buf *at)
+{
+	const struct partial_at *all = (const struct partial_at *)(void *)at->p;
+
+	for (size_t i = 0; i < at->n / sizeof(*all); i++)
+		TRY(at_add(c, &all[i]));
+	return NULL;
+}
+
 static struct error *record_job(struct conn *c, void *arg)
 {
 	struct pass *p = arg;
 	struct partial_run r;
-	struct keep now;
+	bool same;
 
-	TRY(partial_run_get(c, &r));
-	TRY(partial_choice(c, &now));
-	/* Somebody stopped it, or chose otherwise, while others were asked. */
-	if (r.state != p->run.state || r.begun_ms != p->run.begun_ms || r.row != p->run.row ||
-	    !keep_eq(&now, &r.keep))
+	TRY(run_resume(c, &p->run, p->problem, &r, &same));
+	if (!same)
 		return NULL;
-	snprintf(r.problem, sizeof(r.problem), "%s", p->problem ? p->problem : "");
 	if (p->problem)
 		return run_set(c, &r);
 	count(p, &r);
 	if (r.state == PARTIAL_LETTING_GO)
 		TRY(let_go(c, p, &r));
-	for (size_t i = 0; i < p->at.n / sizeof(struct partial_at); i++) {
-		const struct partial_at *at = (const struct partial_at *)(void *)p->at.p + i;
-
-		TRY(at_add(c, at));
-	}
+	TRY(run_add_at(c, &p->at));
 	r.row = p->row;
 	if (p->end)
 		r.file_row = INT64_MAX;

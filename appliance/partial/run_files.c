@@ -154,7 +154,7 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 	int64_t before = safe_files(k->p), proved;
 	struct error *e = NULL;
 
-	if (peer_terms_over(peer->until_ms, env_now(k->at.env)))
+	if (!partial_may_ask(k->p->t, peer))
 		return NULL;
 	k->at.peer = peer->key;
 	e = peers_reach_at(k->p->t->app, k->p->t->conn, &peer->key, address, sizeof(address));
@@ -206,20 +206,15 @@ static struct error *record_job(struct conn *c, void *arg)
 {
 	struct file_pass *p = arg;
 	struct partial_run r;
-	struct keep now;
+	bool same;
 
-	TRY(partial_run_get(c, &r));
-	TRY(partial_choice(c, &now));
-	/* Somebody stopped it, or chose otherwise, while others were asked. */
-	if (r.state != p->run.state || r.begun_ms != p->run.begun_ms ||
-	    r.file_row != p->run.file_row || !keep_eq(&now, &r.keep))
+	TRY(run_resume(c, &p->run, p->problem, &r, &same));
+	if (!same)
 		return NULL;
-	snprintf(r.problem, sizeof(r.problem), "%s", p->problem ? p->problem : "");
 	if (p->problem)
 		return run_set(c, &r);
 	TRY(count(c, p, &r));
-	for (size_t i = 0; i < p->at.n / sizeof(struct partial_at); i++)
-		TRY(at_add(c, (const struct partial_at *)(void *)p->at.p + i));
+	TRY(run_add_at(c, &p->at));
 	r.file_row = p->row;
 	if (p->end) {
 		r.state = r.state == PARTIAL_LOOKING ? PARTIAL_LOOKED : PARTIAL_DONE;
