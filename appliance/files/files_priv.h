@@ -96,6 +96,8 @@ struct error *sent_add(struct conn *c, const struct hash *blob) MUST;
 struct error *sent_done(struct conn *c, const struct hash *blob) MUST;
 /* So many were noted until now. */
 struct error *sent_last(struct conn *c, int64_t *ret) MUST;
+/* On the writer, not behind: it goes unless something needs it, and is noted no more. */
+struct error *sent_settle(struct conn *c, struct blob_store *blobs, const struct hash *blob) MUST;
 /* On the writer, not behind: of those up to `last`, what was broken off before a version named it
  * goes. */
 struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last) MUST;

@@ -214,14 +214,8 @@ static struct error *note_sent(void *ctx, const struct hash *blob)
 static struct error *tidy_job(struct conn *c, void *arg)
 {
 	struct save *s = arg;
-	bool needed;
 
-	if (conn_is_behind(c))
-		return NULL;
-	TRY(blob_is_needed(c, &s->content->blob, &needed));
-	if (!needed)
-		TRY(blob_erase(s->app->blobs, &s->content->blob));
-	return sent_done(c, &s->content->blob);
+	return conn_is_behind(c) ? NULL : sent_settle(c, s->app->blobs, &s->content->blob);
 }
 
 static struct error *save(struct request *r, const struct sending *s, const struct content *c,

@@ -595,7 +595,7 @@ struct error *sent_last(struct conn *c, int64_t *ret)
 	return db_number(c->local, local(c), SENT_LAST, 0, ret, "");
 }
 
-static struct error *clear_sent(struct conn *c, struct blob_store *blobs, const struct hash *blob)
+struct error *sent_settle(struct conn *c, struct blob_store *blobs, const struct hash *blob)
 {
 	bool needed;
 
@@ -622,6 +622,6 @@ struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last)
 			buf_add(&all, &blob, sizeof(blob));
 	}
 	for (size_t i = 0; i < all.n / sizeof(struct hash); i++)
-		TRY(clear_sent(c, blobs, (const struct hash *)(void *)all.p + i));
+		TRY(sent_settle(c, blobs, (const struct hash *)(void *)all.p + i));
 	return NULL;
 }
