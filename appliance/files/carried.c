@@ -85,20 +85,28 @@ static struct error *reads(struct conn *c, const struct hash *space, bool *ret)
 	return NULL;
 }
 
-struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret)
+struct error *file_op_erased(struct conn *c, const struct hash *op, bool *ret)
 {
 	struct erased_op gone;
-	struct error *e;
+	struct error *e = erased_get(c, op, &gone);
+
+	*ret = !e;
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, NULL);
+	return e;
+}
+
+struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret)
+{
+	bool erased;
 
 	TRY(reads(c, &k->space, ret));
 	*ret = !*ret && k->stage == CARRIED_KEPT;
 	if (!*ret)
 		return NULL;
-	e = erased_get(c, &k->op, &gone);
-	*ret = error_is(e, ERR_NOT_FOUND);
-	if (*ret)
-		error_replace(&e, NULL);
-	return e;
+	TRY(file_op_erased(c, &k->op, &erased));
+	*ret = !erased;
+	return NULL;
 }
 
 struct error *carried_before(struct conn *c, int64_t before, struct carried_blob *ret)

@@ -150,6 +150,8 @@ typedef struct error *owed_fn(void *ctx, const struct hash *op, const struct pub
 struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_fn *fn,
 				void *ctx) MUST;
 
+/* Was the op erased? */
+struct error *file_op_erased(struct conn *c, const struct hash *op, bool *ret) MUST;
 /* Does a row count on this box: it can't read the space, and what needs the blob was not erased? */
 struct error *carried_counts(struct conn *c, const struct carried_blob *k, bool *ret) MUST;
 /* The newest below `before` that counts. */

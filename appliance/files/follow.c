@@ -41,17 +41,6 @@ struct clearing {
 	bool waits;
 };
 
-static struct error *is_erased(struct conn *c, const struct hash *op, bool *ret)
-{
-	struct erased_op o;
-	struct error *e = erased_get(c, op, &o);
-
-	*ret = !e;
-	if (error_is(e, ERR_NOT_FOUND))
-		error_replace(&e, NULL);
-	return e;
-}
-
 static struct error *clear_one(void *ctx, const struct left_blob *l)
 {
 	struct clearing *k = ctx;
@@ -62,7 +51,7 @@ static struct error *clear_one(void *ctx, const struct left_blob *l)
 	struct error *e;
 
 	TRY(blob_is_needed(c, &l->blob, &needed));
-	TRY(is_erased(c, &l->op, &erased));
+	TRY(file_op_erased(c, &l->op, &erased));
 	if (needed || !erased) {
 		/* It came back into the view, or something else has the same content. */
 		if (needed)
@@ -165,15 +154,12 @@ static struct error *tell(struct files_thread *t)
  */
 static struct error *clear_carried_one(struct files_thread *t, const struct carried_blob *k)
 {
-	struct erased_op gone;
-	struct error *e = k->stage != CARRIED_KEPT ? NULL : erased_get(t->conn, &k->op, &gone);
-	bool needed;
+	bool goes = k->stage != CARRIED_KEPT, needed;
 
-	if (error_is(e, ERR_NOT_FOUND)) {
-		error_free(e);
+	if (!goes)
+		TRY(file_op_erased(t->conn, &k->op, &goes));
+	if (!goes)
 		return NULL;
-	}
-	TRY(e);
 	if (!blob_has(t->app->blobs, &k->blob, NULL) && !blob_part(t->app->blobs, &k->blob))
 		return NULL;
 	TRY(blob_is_needed(t->conn, &k->blob, &needed));
