@@ -357,14 +357,6 @@ static struct error *write_many(void *ctx, struct bundle_batch *b)
 	return t->host.write(t->host.ctx, commit_job, &(struct commit){t, b});
 }
 
-static bool keeps_space(void *ctx, const struct hash *space)
-{
-	bool kept = false;
-
-	error_free(partial_keeps_space(ctx, space, &kept));
-	return kept;
-}
-
 /* What names it came before it, but is perhaps not in the view yet. */
 static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
 {
@@ -374,7 +366,7 @@ static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
 	if (!e && !t->conn)
 		e = app_conn(t->app, &t->conn);
 	if (!e)
-		return files_wants_blob(t->conn, blob, size, keeps_space, t->conn);
+		return files_wants_blob(t->conn, blob, size, partial_takes, t->conn);
 	error_free(e);
 	return false;
 }

@@ -235,14 +235,6 @@ static struct error *clear_carried(struct files_thread *t, bool *io_waits)
 
 /* --- what is missing -------------------------------------------------------------------------- */
 
-static bool any_space(void *ctx, const struct hash *space)
-{
-	bool kept = false;
-
-	error_free(partial_keeps_space(((struct files_thread *)ctx)->conn, space, &kept));
-	return kept;
-}
-
 /* More seldom each time, until something comes in from outside. */
 static void ask(struct files_thread *t)
 {
@@ -253,7 +245,7 @@ static void ask(struct files_thread *t)
 
 	if (now < t->ask_at || !t->app->sync)
 		return;
-	if (!files_next_blob(t->conn, t->app->blobs, any_space, t, &w, &blob, &size)) {
+	if (!files_next_blob(t->conn, t->app->blobs, partial_takes, t->conn, &w, &blob, &size)) {
 		t->ask_every = 0;
 		t->ask_at = now + ASK_FIRST_MS;
 		return;

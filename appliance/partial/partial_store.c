@@ -123,6 +123,14 @@ struct error *partial_keeps_space(struct conn *c, const struct hash *space, bool
 	return NULL;
 }
 
+bool partial_takes(void *conn, const struct hash *space)
+{
+	bool kept = false;
+
+	error_free(partial_keeps_space(conn, space, &kept));
+	return kept;
+}
+
 struct error *partial_keep_space(struct conn *c, const struct hash *space, bool keep)
 {
 	return db_do(c->local, stmts(c), keep ? SPACE_KEEP : SPACE_DROP, "k", space);
