@@ -18,7 +18,7 @@ static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t
 
 	TRY(partial_choice(c, &keep));
 	*ret = !keep.blob_max || stored <= keep.blob_max;
-	return *ret ? NULL : wish_is(c, blob, ret);
+	return *ret ? NULL : wish_since(c, blob, -1, ret);
 }
 
 /* It is to leave some of the disk for what people write. */

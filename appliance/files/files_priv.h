@@ -45,7 +45,6 @@ enum files_local_sql {
 	LEFT_GONE,
 	LEFT_FORGET,
 	BLOB_WISH_ADD,
-	BLOB_WISH_IS,
 	BLOB_WISH_SINCE,
 	BLOB_WISH_FORGET,
 	SENT_ADD,
@@ -174,7 +173,6 @@ struct named_blob {
 struct error *blob_before(struct conn *c, int64_t before, struct named_blob *ret) MUST;
 /* The same, hidden ones, too; each blob once, with the newest of its versions. */
 struct error *blob_named_before(struct conn *c, int64_t before, struct named_blob *ret) MUST;
-struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret) MUST;
-/* Was it wished for after that time? */
+/* Was it wished for after that time (-1: at any)? */
 struct error *wish_since(struct conn *c, const struct hash *blob, int64_t since, bool *ret) MUST;
 struct error *wish_forget(struct conn *c, const struct hash *blob) MUST;

@@ -146,7 +146,6 @@ const char *const files_local_sql[FILES_LOCAL_SQL] = {
 	[LEFT_GONE] = "UPDATE file_left SET gone = ?3 WHERE op = ?1 AND blob = ?2",
 	[LEFT_FORGET] = "DELETE FROM file_left WHERE op = ?1 AND blob = ?2",
 	[BLOB_WISH_ADD] = "INSERT OR REPLACE INTO file_wish(blob, time) VALUES(?1, ?2)",
-	[BLOB_WISH_IS] = "SELECT 1 FROM file_wish WHERE blob = ?1",
 	[BLOB_WISH_SINCE] = "SELECT 1 FROM file_wish WHERE blob = ?1 AND time > ?2",
 	[BLOB_WISH_FORGET] = "DELETE FROM file_wish WHERE blob = ?1",
 	[SENT_ADD] = "INSERT OR REPLACE INTO file_sent(blob) VALUES(?1)",
@@ -553,15 +552,6 @@ struct error *left_forget(struct conn *c, const struct left_blob *l)
 struct error *file_wish(struct conn *c, const struct hash *blob)
 {
 	return db_do(c->local, local(c), BLOB_WISH_ADD, "ki", blob, env_now(c->env));
-}
-
-struct error *wish_is(struct conn *c, const struct hash *blob, bool *ret)
-{
-	int64_t one;
-
-	TRY(db_number(c->local, local(c), BLOB_WISH_IS, 0, &one, "k", blob));
-	*ret = one != 0;
-	return NULL;
 }
 
 struct error *wish_since(struct conn *c, const struct hash *blob, int64_t since, bool *ret)
