@@ -221,30 +221,33 @@ static struct error *is_kept(struct conn *c, const struct hash *blob, bool *ret)
 }
 
 /* size: what lies there, for who names it may say anything. */
-static struct error *is_loose(struct conn *c, const struct hash *blob, uint64_t size, bool *ret)
+static struct error *is_loose(struct conn *c, const struct keep *keep, const struct hash *blob,
+			      uint64_t size, bool *ret)
 {
-	struct keep keep;
-	bool fresh, kept, needed;
+	bool large = keep->blob_max && size > keep->blob_max, kept = false, fresh;
 
-	TRY(blob_is_needed(c, blob, &needed));
-	TRY(is_kept(c, blob, &kept));
-	TRY(partial_choice(c, &keep));
+	*ret = false;
+	if (!large)
+		TRY(is_kept(c, blob, &kept));
+	if (kept)
+		return NULL;
 	TRY(wish_since(c, blob, env_now(c->env) - WISH_MS, &fresh));
-	*ret = needed && !fresh && (!kept || (keep.blob_max && size > keep.blob_max));
-	return NULL;
+	return fresh ? NULL : blob_is_needed(c, blob, ret);
 }
 
 struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64_t before,
 				 struct loose_blob *ret)
 {
 	struct named_blob next = {.num = before};
+	struct keep keep;
 	uint64_t size = 0;
 	bool loose = false;
 
+	TRY(partial_choice(c, &keep));
 	do {
 		TRY(walk_before(c, blob_named_before, next.num, &next));
 		if (next.num && blob_has(blobs, &next.blob, &size))
-			TRY(is_loose(c, &next.blob, size, &loose));
+			TRY(is_loose(c, &keep, &next.blob, size, &loose));
 	} while (next.num && !loose);
 	*ret = (struct loose_blob){next.num, next.blob, size};
 	return NULL;
@@ -253,11 +256,13 @@ struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64
 struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struct loose_blob *l,
 			   bool *ret_gone)
 {
+	struct keep keep;
 	uint64_t size;
 
+	TRY(partial_choice(c, &keep));
 	*ret_gone = blob_has(blobs, &l->blob, &size);
 	if (*ret_gone)
-		TRY(is_loose(c, &l->blob, size, ret_gone));
+		TRY(is_loose(c, &keep, &l->blob, size, ret_gone));
 	if (!*ret_gone)
 		return NULL;
 	TRY(wish_forget(c, &l->blob));
