@@ -287,7 +287,7 @@ struct error *offer_settle(struct offers *o, const struct update_state *u)
 
 	TRY(offer_of_state(o->conn, OFFER_GIVEN, &f, &any));
 	if (!any || strcmp(f.name, last->file) != 0 || last->when_ms == f.before_ms ||
-	    (last->stage != UPDATE_DONE && last->stage < UPDATE_REFUSED))
+	    !update_ended(last->stage))
 		return NULL;
 	offer_unlink(o, f.name);
 	if (version_ok(last->version))

@@ -19,7 +19,7 @@ size_t update_history_parse(struct span text, struct outcome *out, size_t max)
 		size_t len = first_of(text);
 
 		update_outcome_parse(span_of(text.p, len), &out[n]);
-		n += out[n].stage == UPDATE_DONE || out[n].stage >= UPDATE_REFUSED;
+		n += update_ended(out[n].stage);
 		len += len < text.n;
 		text = span_of(text.p + len, text.n - len);
 	}

@@ -121,7 +121,7 @@ void update_note(const struct updater *u, struct outcome *o, enum update_stage s
 	o->when_ms = u->now_ms(u->ctx);
 	/* A page that shows an old outcome is no reason to leave the box without the update. */
 	error_free(update_outcome_write(path, o));
-	if (stage == UPDATE_DONE || stage >= UPDATE_REFUSED)
+	if (update_ended(stage))
 		error_free(update_history_add(history, o));
 }
 

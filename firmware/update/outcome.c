@@ -18,6 +18,11 @@ const char *update_stage_name(enum update_stage s)
 	return stages[s];
 }
 
+bool update_ended(enum update_stage s)
+{
+	return s >= UPDATE_DONE;
+}
+
 const char *update_why_name(enum update_why w)
 {
 	return whys[w].name;

@@ -79,6 +79,7 @@ enum update_why { UPDATE_REASONS(UPDATE_WHY_ROW) UPDATE_WHYS };
 #undef UPDATE_WHY_ROW
 
 const char *update_stage_name(enum update_stage s);
+bool update_ended(enum update_stage s); /* well or badly: nothing is at work any more */
 const char *update_why_name(enum update_why w);
 const char *update_why_text(enum update_why w); /* message id */
 /* By its name; WHY_INSTALL for one that is not known. */
