@@ -272,6 +272,18 @@ static int write_slot(struct updater *u, const char *conf, const char *file, str
 	return update_restart(u);
 }
 
+/* What the request asks for, and by which settings; false: nothing is asked for. */
+static bool begin(const struct updater *u, const char *request, struct outcome *o, char **ret_file,
+		  struct buf *ret_conf)
+{
+	if (!take_request(u, request, o->file))
+		return false;
+	*ret_file = path_join(u->updates, o->file);
+	buf_printf(ret_conf, "--conf=%s", u->conf);
+	update_running(u, o->before);
+	return true;
+}
+
 /* Nothing is installed, and nothing of it decides what may be: who looks is the daemon's own user.
  */
 int update_look(struct updater *u)
@@ -282,11 +294,8 @@ int update_look(struct updater *u)
 	struct error *e;
 	bool failed;
 
-	if (!take_request(u, "look-request", o.file))
+	if (!begin(u, "look-request", &o, &file, &conf))
 		return 2;
-	file = path_join(u->updates, o.file);
-	buf_printf(&conf, "--conf=%s", u->conf);
-	update_running(u, o.before);
 	o.why = check(u, buf_str(&conf), file, true, &o);
 	o.stage = o.why == WHY_NOTHING	 ? UPDATE_DONE
 		  : o.why == WHY_CUT_OFF ? UPDATE_FAILED
@@ -305,11 +314,8 @@ int update_install(struct updater *u)
 	struct outcome o = {.stage = UPDATE_NONE};
 	enum update_why why;
 
-	if (!take_request(u, "update-request", o.file))
+	if (!begin(u, "update-request", &o, &file, &conf))
 		return 2;
-	file = path_join(u->updates, o.file);
-	buf_printf(&conf, "--conf=%s", u->conf);
-	update_running(u, o.before);
 	o.format = update_data_format(u);
 	update_note(u, &o, UPDATE_CHECKING, WHY_NOTHING);
 	why = check(u, buf_str(&conf), file, false, &o);
