@@ -32,13 +32,10 @@ static bool read_row(const json_t *row, struct carried_blob *ret)
 }
 
 /* Twice the same says no more than once. */
-static bool is_said_before(const json_t *list, size_t i, const struct carried_blob *k)
+static bool is_said_before(const struct carried_blob *rows, size_t i)
 {
-	struct carried_blob other;
-
 	for (size_t j = 0; j < i; j++)
-		if (read_row(json_array_get(list, j), &other) && hash_eq(&other.op, &k->op) &&
-		    hash_eq(&other.blob, &k->blob))
+		if (hash_eq(&rows[j].op, &rows[i].op) && hash_eq(&rows[j].blob, &rows[i].blob))
 			return true;
 	return false;
 }
@@ -46,7 +43,7 @@ static bool is_said_before(const json_t *list, size_t i, const struct carried_bl
 struct error *carried_check(struct fold *f, const struct op *op)
 {
 	const json_t *list = json_object_get(op->body, "blobs");
-	struct carried_blob k;
+	struct carried_blob rows[TOLD_AT_ONCE];
 	bool good = json_is_array(list) && json_array_size(list) > 0 &&
 		    json_array_size(list) <= TOLD_AT_ONCE;
 
@@ -54,7 +51,7 @@ struct error *carried_check(struct fold *f, const struct op *op)
 	ENSURE(op->by_appliance,
 	       error_new(ERR_DENIED, N_("Only a box itself tells others what to carry.")));
 	for (size_t i = 0; good && i < json_array_size(list); i++)
-		good = read_row(json_array_get(list, i), &k) && !is_said_before(list, i, &k);
+		good = read_row(json_array_get(list, i), &rows[i]) && !is_said_before(rows, i);
 	ENSURE(good, error_new(ERR_INVALID, N_("A list of files to carry is malformed.")));
 	return NULL;
 }
