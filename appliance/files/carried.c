@@ -161,7 +161,7 @@ struct telling {
 	struct hash space;
 	struct buf writers; /* struct pubkey: boxes that may write */
 	bool carriers, keeper;
-	json_t *blobs;
+	json_t *blobs; /* NULL: only whether there are any */
 	size_t owed; /* those that one op has no room for, too */
 };
 
@@ -188,17 +188,18 @@ static bool writes(const struct telling *t, const struct pubkey *box)
 }
 
 /* Each box tells of its own, and a keeper of those that can't any more. */
-static struct error *owe(void *ctx, const struct hash *op, const struct pubkey *box,
-			 const struct hash *blob, uint64_t stored)
+static bool owe(void *ctx, const struct hash *op, const struct pubkey *box, const struct hash *blob,
+		uint64_t stored)
 {
 	struct telling *t = ctx;
 
 	if (!pubkey_eq(box, conn_self(t->c)) && (!t->keeper || writes(t, box)))
-		return NULL;
-	if (t->owed++ < TOLD_AT_ONCE)
+		return true;
+	if (t->blobs && t->owed < TOLD_AT_ONCE)
 		json_array_append_new(t->blobs, json_pack("{s:s, s:s, s:I}", "op", ID(op), "blob",
 							  ID(blob), "stored", (json_int_t)stored));
-	return NULL;
+	t->owed++;
+	return t->blobs;
 }
 
 static struct error *list_owed(struct telling *t, size_t *ret_n)
@@ -239,15 +240,14 @@ static struct error *tell_in_space(void *ctx, const struct space_info *s)
 	const struct in_spaces *k = ctx;
 	struct telling t = {.c = k->c, .space = s->id};
 	struct error *e;
-	size_t n = 0;
 
-	if (!s->is_private || !s->has_key)
+	if (!s->is_private || !s->has_key || (k->ret && *k->ret))
 		return NULL;
 	e = admitted_each(t.c, &s->id, see_box, &t);
 	if (!e && t.carriers && writes(&t, conn_self(t.c)))
-		e = k->ret ? list_owed(&t, &n) : tell(&t);
-	if (n)
-		*k->ret = true;
+		e = k->ret ? carried_owed_each(t.c, &t.space, owe, &t) : tell(&t);
+	if (k->ret)
+		*k->ret = t.owed != 0;
 	json_decref(t.blobs);
 	buf_release(&t.writers);
 	return e;

@@ -117,17 +117,15 @@ struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_f
 	for (;;) {
 		struct hash op, blob;
 		struct pubkey box;
-		struct error *e;
 
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return NULL;
 		if (!db_id(st, 0, &op) || !db_id(st, 1, &box) || !db_id(st, 2, &blob))
 			continue;
-		e = fn(ctx, &op, &box, &blob, (uint64_t)db_int(st, 3));
-		if (e) {
+		if (!fn(ctx, &op, &box, &blob, (uint64_t)db_int(st, 3))) {
 			sqlite3_reset(st);
-			return e;
+			return NULL;
 		}
 	}
 }

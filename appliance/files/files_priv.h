@@ -144,8 +144,8 @@ struct error *carried_need_after(struct conn *c, const struct hash *blob, uint64
 				 const struct carried_blob *after, struct carried_blob *ret) MUST;
 /* Shown versions of the space, sealed, whose blob neither their own box nor this one has told
  * carriers of: what another has said it may push out again. */
-typedef struct error *owed_fn(void *ctx, const struct hash *op, const struct pubkey *box,
-			      const struct hash *blob, uint64_t stored);
+typedef bool owed_fn(void *ctx, const struct hash *op, const struct pubkey *box,
+		     const struct hash *blob, uint64_t stored); /* false: that is enough */
 struct error *carried_owed_each(struct conn *c, const struct hash *space, owed_fn *fn,
 				void *ctx) MUST;
 
