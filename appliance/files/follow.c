@@ -10,6 +10,7 @@
 #include "appliance/files/files_priv.h"
 #include "appliance/partial/partial.h"
 #include "sync/base/poked.h"
+#include <stdatomic.h>
 
 enum {
 	QUIET_MS = 500,
@@ -24,7 +25,8 @@ struct files_thread {
 	struct app *app;
 	struct conn *conn;
 	struct poked poked;
-	bool waits; /* under its lock: something can't go yet */
+	bool waits;		   /* under its lock: something can't go yet */
+	_Atomic bool news;	   /* something was committed since it was looked at */
 	int64_t ask_at, ask_every; /* monotonic */
 	int64_t carried_erased, carried_last;
 	int64_t carried_at; /* when all carried blobs are to be looked through again */
@@ -233,6 +235,22 @@ static struct error *clear_carried(struct files_thread *t, bool *io_waits)
 	return NULL;
 }
 
+/* Neither changes unless something is committed, or an hour passes. */
+static struct error *follow_carried(struct files_thread *t, bool *io_waits)
+{
+	struct error *e;
+
+	if (!atomic_exchange(&t->news, false) && !t->carried_busy &&
+	    env_mono(t->app->env) < t->carried_at)
+		return NULL;
+	e = clear_carried(t, io_waits);
+	if (!e)
+		e = tell(t);
+	if (e)
+		atomic_store(&t->news, true);
+	return e;
+}
+
 /* --- what is missing -------------------------------------------------------------------------- */
 
 /* More seldom each time, until something comes in from outside. */
@@ -275,8 +293,7 @@ static struct error *clear(struct files_thread *t, bool *ret_waits)
 		return NULL;
 	TRY(clear_erased(t, ret_waits));
 	TRY(clear_sent(t, ret_waits));
-	TRY(clear_carried(t, ret_waits));
-	return tell(t);
+	return follow_carried(t, ret_waits);
 }
 
 static void look(struct files_thread *t, bool *ret_waits)
@@ -311,6 +328,7 @@ struct error *files_start(struct app *app, struct files_thread **ret)
 		abort();
 	t->app = app;
 	poked_init(&t->poked, true); /* what a power cut broke off */
+	atomic_init(&t->news, true);
 	e = app_conn(app, &t->conn);
 	if (!e)
 		e = sent_last(t->conn, &t->sent_last);
@@ -326,8 +344,10 @@ struct error *files_start(struct app *app, struct files_thread **ret)
 
 void files_poke(struct files_thread *t)
 {
-	if (t)
-		poked_poke(&t->poked);
+	if (!t)
+		return;
+	atomic_store(&t->news, true);
+	poked_poke(&t->poked);
 }
 
 bool files_settled(struct files_thread *t)
