@@ -4,17 +4,7 @@
 # folder, SQL is in *_store.c, every file names its licence, every header compiles alone.
 shopt -s lastpipe
 cd "${SOURCE:-$(dirname "$0")/..}" || exit 1
-n=0 bad=0
-none() { # none NAME: standard input must be empty
-	local found
-	found=$(cat)
-	n=$((n + 1))
-	if [ -z "$found" ]; then echo "ok $n - $1"; else
-		bad=1
-		echo "not ok $n - $1"
-		echo "$found" | head -20 | sed 's/^/# /'
-	fi
-}
+. tests/lib/tap.sh
 inc() { grep -rnE --include='*.[ch]' "$@"; }
 sources() { git ls-files '*.c' '*.h' 2>/dev/null | grep . || find sync appliance firmware tests -name '*.[ch]'; }
 
@@ -59,5 +49,4 @@ alone() {
 	done | xargs -P2 -I@ sh -c "echo '#include \"@\"' | gcc -fsyntax-only -std=gnu11 -D_GNU_SOURCE -I. $flags -x c - 2>&1 | grep -m1 error | sed 's|^|@: |'"
 }
 alone | none "every header compiles alone"
-echo "1..$n"
-exit $bad
+finish

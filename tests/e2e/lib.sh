@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# What the end-to-end tests share: TAP, a scratch folder, boxes that come and go. Sourced by bash.
-# Every box that a test starts ends with the test, however it ends.
+# What the end-to-end tests share beside tests/lib/tap.sh: boxes that come and go. Sourced by bash.
+# Every box that a test starts ends with the test, however it ends. KEEP=1: the scratch folder stays.
 
 : "${SOURCE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}"
 : "${BUILD:=$SOURCE/build/release}"
 : "${LLIURE:=$BUILD/lliure}"
-T=$(mktemp -d "${TMPDIR:-/tmp}/lliure-test.XXXXXX")
-tests=0
-failed=0
+. "$SOURCE/tests/lib/tap.sh"
 declare -A daemon
 
 cleanup() {
@@ -18,34 +16,6 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM
-
-# ok NAME COMMAND...: one test point; the command's output is shown when it fails.
-ok() {
-	local name=$1
-	shift
-	tests=$((tests + 1))
-	if "$@" >"$T/out" 2>&1; then
-		echo "ok $tests - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $name"
-		sed 's/^/# /' "$T/out" | tail -40
-	fi
-}
-is() { # is NAME GOT WANTED
-	tests=$((tests + 1))
-	if [ "$2" = "$3" ]; then
-		echo "ok $tests - $1"
-	else
-		failed=$((failed + 1))
-		echo "not ok $tests - $1"
-		printf '# got:    %s\n# wanted: %s\n' "$2" "$3" | cut -c1-400
-	fi
-}
-note() { echo "# $*"; }
-skip_all() { echo "1..0 # SKIP $*"; exit 0; }
-finish() { echo "1..$tests"; [ $failed = 0 ]; }
-not() { ! "$@"; }
 
 # until_ok SECONDS COMMAND...: try ten times a second. SECONDS is what a calm machine needs at the most; a busy one
 # is given PATIENCE times as long. Who succeeds does not wait for it.

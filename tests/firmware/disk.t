@@ -3,21 +3,8 @@
 # image/initrd/disk on made-up trees of /sys and disks that are files: of two disks of boxes in one machine that one
 # is taken, whole, which the boot loader read.
 cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
-if ! busybox true || ! command -v sfdisk >/dev/null; then
-	echo "1..0 # SKIP there is no busybox or sfdisk here"
-	exit 0
-fi
-T=$(mktemp -d)
-trap 'rm -rf "$T"' EXIT
-n=0 bad=0
-is() { # is NAME GOT WANTED
-	n=$((n + 1))
-	if [ "$2" = "$3" ]; then echo "ok $n - $1"; else
-		bad=1
-		echo "not ok $n - $1"
-		printf '# got    %s\n# wanted %s\n' "${2//$'\n'/ }" "${3//$'\n'/ }"
-	fi
-}
+. tests/lib/tap.sh
+busybox true && command -v sfdisk >/dev/null || skip_all "there is no busybox or sfdisk here"
 # As the build makes them: its own function, and its own names.
 eval "$(grep '^uuid() ' image/build)"
 factory=$(uuid "part esp")
@@ -95,5 +82,4 @@ is "nothing else is changed" "$(sfdisk -d "$T/dev/sda" | grep -v '^\(device\|lab
 is "and the table is whole" "$(sfdisk --verify "$T/dev/sda" 2>&1 | grep -c "^No errors detected")" 1
 disk 'find_disk A ""; own_number'
 is "it keeps the number" "$(disk 'find_disk A ""; number')" "$number"
-echo "1..$n"
-exit $bad
+finish

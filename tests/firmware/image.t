@@ -4,48 +4,37 @@
 # names is there. A mistake here would show itself after minutes of building, or in a box that does not start.
 cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
 shopt -s lastpipe
-n=0 bad=0
-result() { # result NAME: standard input must be empty
-	local said
-	said=$(cat)
-	n=$((n + 1))
-	if [ -z "$said" ]; then echo "ok $n - $1"; else
-		bad=1
-		echo "not ok $n - $1"
-		echo "$said" | head -20 | sed 's/^/# /'
-	fi
-}
-skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+. tests/lib/tap.sh
 files() { find image -type f ! -path '*/__pycache__/*' | sort; }
 first() { files | while read -r f; do head -n 1 "$f" | tr -d '\0' | grep -q "^#!.*$1" && echo "$f"; done; }
 
 # The first program and its parts are read by busybox, the last steps in the system by its sh.
 scripts="image/initrd/init image/initrd/disk image/initrd/mend image/initrd/name image/finish"
 if command -v busybox >/dev/null; then
-	for f in $scripts; do busybox sh -n "$f" 2>&1; done | result "busybox reads what it runs at the start"
+	for f in $scripts; do busybox sh -n "$f" 2>&1; done | none "busybox reads what it runs at the start"
 else
 	skip "busybox reads what it runs at the start" "there is no busybox here"
 fi
 {
 	for f in $scripts $(first '/sh$'); do sh -n "$f" 2>&1; done
 	for f in $(first bash); do bash -n "$f" 2>&1; done
-} | result "every script is one"
+} | none "every script is one"
 files | grep -v '^image/test/shell/' | while read -r f; do
 	[ ! -x "$f" ] || head -c 2 "$f" | grep -q '^#!' || echo "$f can be run, and does not say by what"
-done | result "what can be run says by what"
-python3 - $(first python; files | grep '\.py$') <<'P' 2>&1 | result "every program in Python is one"
+done | none "what can be run says by what"
+python3 - $(first python; files | grep '\.py$') <<'P' 2>&1 | none "every program in Python is one"
 import ast, sys
 for path in sys.argv[1:]:
     with open(path) as f:
         ast.parse(f.read(), path)
 P
-python3 - $(files | grep '\.conf$' | xargs grep -l '^<busconfig>') <<'P' 2>&1 | result "what the bus reads is XML"
+python3 - $(files | grep '\.conf$' | xargs grep -l '^<busconfig>') <<'P' 2>&1 | none "what the bus reads is XML"
 import sys, xml.dom.minidom
 for path in sys.argv[1:]:
     xml.dom.minidom.parse(path)
 P
 if command -v grub-script-check >/dev/null; then
-	cat firmware/boot/grub/decide.cfg firmware/boot/grub/grub.cfg | grub-script-check 2>&1 | result "GRUB reads its configuration"
+	cat firmware/boot/grub/decide.cfg firmware/boot/grub/grub.cfg | grub-script-check 2>&1 | none "GRUB reads its configuration"
 else
 	skip "GRUB reads its configuration" "there is no grub-script-check here"
 fi
@@ -53,30 +42,30 @@ fi
 modules=" $(sed -n 's/^grub="\(.*\)"$/\1/p' image/build) "
 sed -n 's/^insmod //p' firmware/boot/grub/grub.cfg | while read -r m; do
 	[[ $modules == *" $m "* ]] || echo "the build does not put $m into GRUB"
-done | result "every module that GRUB's configuration loads is put into it"
+done | none "every module that GRUB's configuration loads is put into it"
 sed -n 's/^\. \/\([a-z]*\)$/\1/p' image/initrd/init | while read -r part; do
 	grep -q "^cp .*image/initrd/$part .*\"\$I/\"" image/build || echo "/$part is not put into the initrd"
-done | result "every part of the first program is put into the initrd"
+done | none "every part of the first program is put into the initrd"
 # What it runs that is not busybox's.
 grep -ohE '\b(dmsetup|e2fsck|mke2fs|resize2fs|sfdisk|dumpe2fs|veritysetup)\b' image/initrd/init image/initrd/disk image/initrd/mend | sort -u |
 	while read -r program; do
 		grep -q "/$program\$" image/initrd/programs || echo "$program is not in the initrd"
-	done | result "every program that it runs is put into the initrd"
+	done | none "every program that it runs is put into the initrd"
 sed -n 's/^device=//p' image/files/etc/rauc/system.conf | while read -r d; do
 	grep -q "^for name in .*\b${d##*/}\b" image/initrd/init || echo "$d is not made"
-done | result "every slot of the installer is made by the first program"
+done | none "every slot of the installer is made by the first program"
 for list in image/packages.list image/firmware.list; do
 	sed 's/#.*//; s/\[[a-z0-9]*\]//' "$list" | grep -vE '^\s*$|^[a-z0-9][a-z0-9+.-]*\s*$' | sed "s|^|$list: |"
-done | result "lists name a package a line"
+done | none "lists name a package a line"
 grep -rhoE '\btests/[a-z0-9_/.-]*\.(t|c|py)\b' image firmware --include=* 2>/dev/null | sort -u | while read -r f; do
 	[ -e "$f" ] || echo "$f is named and not there"
-done | result "every test that is named is there"
-grep -rhoE '^Documentation=file://.*' image/files | result "no unit sends people to a file that is not on the box"
+done | none "every test that is named is there"
+grep -rhoE '^Documentation=file://.*' image/files | none "no unit sends people to a file that is not on the box"
 {
 	[ "$(grep -c '^	*warn_of_trial$' image/build)" = "$(grep -c 'step "done' image/build)" ] || echo "one way to the end does not"
-} | result "an image whose updates this machine's trial key signs says so, whichever way it ends"
+} | none "an image whose updates this machine's trial key signs says so, whichever way it ends"
 # A keyfile: RAUC would not start, and no update would ever be installed.
-python3 - image/files/etc/rauc/system.conf <<'P' 2>&1 | result "the installer's configuration names both systems, each with its two parts"
+python3 - image/files/etc/rauc/system.conf <<'P' 2>&1 | none "the installer's configuration names both systems, each with its two parts"
 import configparser, sys
 c = configparser.ConfigParser(delimiters="=")
 c.read(sys.argv[1])
@@ -88,14 +77,12 @@ for slot, (device, name) in want.items():
 P
 grep -oE 'lliure-[a-z]+(\.|@)' image/files/etc/polkit-1/rules.d/*.rules | sed 's/@$/@./' | sort -u | while read -r unit; do
 	[ -e "image/files/etc/systemd/system/${unit}service" ] || echo "the daemon could bring its own ${unit}service"
-done | result "every unit that the daemon may start has a file"
+done | none "every unit that the daemon may start has a file"
 for unit in user@.service user-runtime-dir@.service; do
 	grep -q "^[^#]* $unit" image/finish || grep -q "^	$unit" image/finish || echo "$unit is not masked"
-done | result "nobody has services outside the units of this tree"
-grep '^u ' image/files/usr/lib/sysusers.d/lliure.conf | grep -v ' /nonexistent$' | result "and the daemon's user has no home"
+done | none "nobody has services outside the units of this tree"
+grep '^u ' image/files/usr/lib/sysusers.d/lliure.conf | grep -v ' /nonexistent$' | none "and the daemon's user has no home"
 # The image has one name for all; each machine makes one of it, which firmware/network/label.h knows as nobody's.
-T=$(mktemp -d)
-trap 'rm -rf "$T"' EXIT
 mkdir -p "$T/one/lliure" "$T/two/lliure" "$T/named/lliure"
 echo ateneu >"$T/named/lliure/hostname"
 for m in one two named one; do sh -c '. image/initrd/name; name_it "$1"' name "$T/$m"; done
@@ -106,11 +93,11 @@ for m in one two named one; do sh -c '. image/initrd/name; name_it "$1"' name "$
 	done
 	! cmp -s "$T/one/machine-id" "$T/two/machine-id" || echo "two machines have one number"
 	[ "$(cat "$T/named/lliure/hostname")" = ateneu ] || echo "one with a name has lost it"
-} | result "two new machines have two names, and one with a name keeps it"
+} | none "two new machines have two names, and one with a name keeps it"
 {
 	grep -q '^find / -xdev -type f -perm /6000 -exec chmod ug-s' image/finish || echo "programs keep setuid"
 	grep -q 'mount -t squashfs -o ro,nosuid,nodev ' image/initrd/init || echo "the root is not nosuid"
-} | result "nobody becomes anybody else by running a program"
+} | none "nobody becomes anybody else by running a program"
 # The list of parts, of a made-up system with one installed package and one that is only taken apart.
 mkdir -p "$T/root/var/lib/dpkg" "$T/root/usr/share/doc/zstd" "$T/deb/DEBIAN"
 printf 'Package: zstd\nStatus: install ok installed\nArchitecture: amd64\nSource: libzstd\nVersion: 1.5.7-1\n\n' >"$T/root/var/lib/dpkg/status"
@@ -119,10 +106,10 @@ printf 'Package: grub-efi-amd64-bin\nArchitecture: amd64\nSource: grub2\nVersion
 if dpkg-deb -b "$T/deb" "$T/grub.deb" >/dev/null 2>&1; then
 	spdx() { SOURCE_DATE_EPOCH=1795000000 python3 image/spdx "$T/root" 1.0 "$T/spdx.json" "$T/grub.deb" 2>&1; }
 	said=$(spdx) && echo "it was made" >"$T/bad" || echo "$said" | grep -v 'no copyright file in the image: grub-efi-amd64-bin' >"$T/bad"
-	result "a part without its licence is not passed on" <"$T/bad"
+	none "a part without its licence is not passed on" <"$T/bad"
 	mkdir -p "$T/root/usr/share/doc/grub-efi-amd64-bin"
 	echo 'License: GPL-3+' >"$T/root/usr/share/doc/grub-efi-amd64-bin/copyright"
-	{ spdx && python3 - "$T/spdx.json"; } <<'P' 2>&1 | result "the list of parts is SPDX 2.3, with the boot loader and each licence"
+	{ spdx && python3 - "$T/spdx.json"; } <<'P' 2>&1 | none "the list of parts is SPDX 2.3, with the boot loader and each licence"
 import json, re, sys
 d = json.load(open(sys.argv[1]))
 parts = {p["name"]: p for p in d["packages"]}
@@ -159,6 +146,5 @@ fi
 	mkdir "$T/again" && tar -xzf "$T/one.tar.gz" -C "$T/again" &&
 		"$T/again/equipaments-lliures-1.0/image/source" "$T/three.tar.gz" 1.0 &&
 		tar -tzf "$T/three.tar.gz" | cmp - "$T/list"
-} 2>&1 | result "the source that the box gives is whole, the same twice, and gives itself again"
-echo "1..$n"
-exit $bad
+} 2>&1 | none "the source that the box gives is whole, the same twice, and gives itself again"
+finish

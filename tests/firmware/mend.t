@@ -3,26 +3,14 @@
 # image/initrd/mend on file systems that were damaged: what can be mended keeps its files, and what would be
 # mended to death is not touched.
 cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
-if ! busybox true || ! command -v debugfs >/dev/null; then
-	echo "1..0 # SKIP there is no busybox or debugfs here"
-	exit 0
-fi
-T=$(mktemp -d)
-trap 'rm -rf "$T"' EXIT
-n=0 bad=0
-ok() { # ok NAME COMMAND…
-	local name=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$T/said" 2>&1; then echo "ok $n - $name"; else
-		bad=1
-		echo "not ok $n - $name"
-		cat "$T/said" "$T"/fsck* | head -n 40 | sed 's/^/# /'
-	fi
-}
-not() { ! "$@"; }
-mend() { # as the initrd's shell runs it
+. tests/lib/tap.sh
+busybox true && command -v debugfs >/dev/null || skip_all "there is no busybox or debugfs here"
+mend() { # as the initrd's shell runs it; with what e2fsck said
+	local status
 	busybox sh -c 'say() { echo "$*"; }; . image/initrd/mend; mend "$1" "$2"' mend "$T/disk" "$T/fsck"
+	status=$?
+	cat "$T"/fsck*
+	return $status
 }
 noise() { # noise OFFSET SIZE…
 	while [ $# -gt 0 ]; do
@@ -32,7 +20,7 @@ noise() { # noise OFFSET SIZE…
 }
 fresh() { rm -f "$T/disk" "$T"/fsck*; cp --sparse=always "$T/whole" "$T/disk"; }
 files() {
-	rm -rf "$T/out" && mkdir "$T/out" && debugfs -R "rdump /box $T/out" "$T/disk" && diff -r "$T/box" "$T/out/box"
+	rm -rf "$T/files" && mkdir "$T/files" && debugfs -R "rdump /box $T/files" "$T/disk" && diff -r "$T/box" "$T/files/box"
 }
 same() { e2fsck -f -n "$T/disk" && files; }
 untouched() { # of a disk that was damaged: mend gives up, and not a byte is changed
@@ -83,5 +71,4 @@ debugfs -w -R "ssv state 0" "$T/disk" 2>/dev/null # as after a pulled plug
 ok "nor is one mended that would lose its root folder" not mend
 dd if="$T/whole" of="$T/disk" bs=256 count=1 skip=$((table * 16 + 1)) seek=$((table * 16 + 1)) conv=notrunc status=none
 ok "with its root given back it has all files" files
-echo "1..$n"
-exit $bad
+finish

@@ -4,17 +4,7 @@
 # is built, and none has more rights than its row here says (systemd-analyze security: 0 to 10).
 cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
 shopt -s lastpipe
-n=0 bad=0
-result() { # result NAME: standard input must be empty
-	local said
-	said=$(cat)
-	n=$((n + 1))
-	if [ -z "$said" ]; then echo "ok $n - $1"; else
-		bad=1
-		echo "not ok $n - $1"
-		echo "$said" | head -20 | sed 's/^/# /'
-	fi
-}
+. tests/lib/tap.sh
 units=image/files/etc/systemd/system
 
 grep -ho '^ExecStart=[^ ]*' $units/lliure*.service | sed 's/.*=//' | sort -u | while read -r program; do
@@ -23,27 +13,26 @@ grep -ho '^ExecStart=[^ ]*' $units/lliure*.service | sed 's/.*=//' | sort -u | w
 	lliure) ;;
 	lliure-*) [ -e "firmware/${name#lliure-}/main.c" ] || [ -e "image/files$program" ] || echo "$program is not built" ;;
 	esac
-done | result "every program that a unit starts is built"
+done | none "every program that a unit starts is built"
 
 grep -o '^enable lliure.*' image/files/etc/systemd/system-preset/10-lliure.preset | while read -r _ unit; do
 	[ -e "$units/$unit" ] || echo "$unit is enabled and not there"
-done | result "every unit that is enabled is there"
+done | none "every unit that is enabled is there"
 
 # A disk that hangs holds whoever asks it, and systemd gives a oneshot all the time of the world.
 grep -l '^Type=oneshot' $units/lliure*.service | while read -r unit; do
 	grep -q '^TimeoutStartSec=' "$unit" || echo "$unit has all the time of the world"
-done | result "what starts and ends has a time to do so"
+done | none "what starts and ends has a time to do so"
 for unit in crashed damaged; do
 	grep -q '^FailureAction=reboot-immediate$' "$units/lliure-$unit.service" || echo "lliure-$unit asks a disk that hangs again"
-done | result "and what restarts the machine does so at last without the disk"
+done | none "and what restarts the machine does so at last without the disk"
 
 if ! command -v systemd-analyze >/dev/null || [ ! -d /usr/lib/systemd/system ]; then
-	echo "ok $((n + 1)) - systemd accepts the units # SKIP there is no systemd here"
-	echo "1..$((n + 1))"
-	exit $bad
+	skip "systemd accepts the units" "there is no systemd here"
+	finish
+	exit
 fi
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+root=$T/root
 mkdir -p "$root/usr/lib/systemd" "$root/usr/bin" "$root/etc"
 cp -a /usr/lib/systemd/system "$root/usr/lib/systemd/"
 cp -a image/files/. "$root/"
@@ -54,7 +43,7 @@ printf 'root:x:0:0::/:/bin/sh\nlliure:x:990:990::/:/bin/sh\n' >"$root/etc/passwd
 printf 'root:x:0:\nlliure:x:990:\n' >"$root/etc/group"
 (cd "$root/etc/systemd/system" && systemd-analyze --root="$root" --man=no --recursive-errors=no verify \
 	lliure*.service lliure*.socket $(ls lliure*.timer 2>/dev/null) 2>&1) | grep '/lliure' |
-	grep -v "Unknown key \(name \)\?'\(RestartMode\|PrivatePIDs\)'" | result "systemd accepts the units" # the image's knows them, Debian 12's does not
+	grep -v "Unknown key \(name \)\?'\(RestartMode\|PrivatePIDs\)'" | none "systemd accepts the units" # the image's knows them, Debian 12's does not
 
 # A daemon that hangs each time, before it is ready or after, is ended so often within the interval that its
 # OnFailure= has a turn.
@@ -68,7 +57,7 @@ longest=$(us TimeoutStartSec)
 once=$((longest + $(us TimeoutAbortSec) + 2 * $(us TimeoutStopSec) + $(us RestartSec)))
 times=$(sed -n 's/^StartLimitBurst=//p' $units/lliure.service)
 { [ $((once * times)) -lt "$(us StartLimitIntervalSec)" ] || echo "$times times $once us do not fit"; } |
-	result "ten ends of a daemon that hangs fit into the interval"
+	none "ten ends of a daemon that hangs fit into the interval"
 
 # What each may be exposed to, in tenths. A new unit needs a row.
 rows() {
@@ -91,19 +80,18 @@ U
 for unit in "$units"/*.service; do
 	unit=${unit##*/}
 	rows | grep -q "^${unit%.service} " || echo "${unit%.service} has no row"
-done | result "every unit has a bound"
+done | none "every unit has a bound"
 # Who has the daemon's user and reads anybody's bytes, or a key, reaches neither the daemon nor whom it asks.
 for unit in look button; do
 	for call in @debug process_vm_readv process_vm_writev pidfd_open pidfd_send_signal; do
 		grep -q "^SystemCallFilter=~.*$call\b" "$units/lliure-$unit.service" || echo "lliure-$unit may call $call"
 	done
-done | result "no unit with the daemon's user looks into the daemon"
+done | none "no unit with the daemon's user looks into the daemon"
 for line in RestrictAddressFamilies=none PrivatePIDs=yes PrivateNetwork=yes 'InaccessiblePaths=-/run/lliure-helper.sock -/run/dbus'; do
 	grep -qx "$line" "$units/lliure-look.service" || echo "lliure-look lacks $line"
-done | result "who looks at an update asks nobody"
+done | none "who looks at an update asks nobody"
 rows | while read -r unit most; do
 	systemd-analyze --root="$root" security --offline=yes --threshold="$most" --no-pager "${unit/@/@XX}.service" >"$root/said" 2>&1 ||
 		tail -n 1 "$root/said"
-done | result "no unit has more rights than it needs"
-echo "1..$n"
-exit $bad
+done | none "no unit has more rights than it needs"
+finish

@@ -5,17 +5,7 @@
 cd "${SOURCE:-$(dirname "$0")/../../..}" || exit 1
 BUILD=${BUILD:-$PWD/build/release}
 BOOT=$BUILD/lliure-boot
-T=$(mktemp -d)
-trap 'rm -rf "$T"' EXIT
-n=0 bad=0
-is() { # is NAME GOT WANTED
-	n=$((n + 1))
-	if [ "$2" = "$3" ]; then echo "ok $n - $1"; else
-		bad=1
-		echo "not ok $n - $1"
-		printf '# got    %s\n# wanted %s\n' "${2//$'\n'/ }" "${3//$'\n'/ }"
-	fi
-}
+. tests/lib/tap.sh
 export LLIURE_BOOT_STATE=$T/state LLIURE_BOOT_CMDLINE=$T/cmdline
 status() { "$@" >/dev/null 2>&1; echo $?; }
 show() { $BOOT show | grep -v -e running -e next | sort | tr '\n' ' '; }
@@ -72,9 +62,9 @@ echo "lliure.slot=B" >"$T/cmdline"
 $BOOT try A
 
 if ! command -v grub-emu >/dev/null || ! command -v mcopy >/dev/null; then
-	echo "# skipped: grub-emu or mtools is not installed"
-	echo "1..$n"
-	exit $bad
+	note "skipped: grub-emu or mtools is not installed"
+	finish
+	exit
 fi
 is "GRUB's own tool reads the block" "$(grub-editenv "$T/state" list | sort | tr '\n' ' ')" "armed=A1 good=B n=0 ok=AB try=A "
 
@@ -133,5 +123,4 @@ echo "(hd0) $T/disk" >"$T/map"
 } >"$T/emu/grub.cfg"
 is "GRUB says which disk it read" "$(emu | sed -n 's/.*= //p')" "$number"
 is "and the system hears it" "$(grep -c 'linux .* lliure.esp=$number ' firmware/boot/grub/grub.cfg)" 1
-echo "1..$n"
-exit $bad
+finish
