@@ -291,7 +291,7 @@ static int64_t erasures_of(struct keeper *k)
 	struct error *e = app_conn(k->app, &c);
 
 	if (!e)
-		e = log_erasures(c->log, &n);
+		e = erased_count(c, &n);
 	if (e)
 		n = -1;
 	error_free(e);
@@ -300,9 +300,9 @@ static int64_t erasures_of(struct keeper *k)
 
 /* --- a place ---------------------------------------------------------------------------------- */
 
-static void care_for(struct keeper *k, const struct place *p, bool now)
+static void care_for(struct keeper *k, const struct place *p, bool now, int64_t erasures)
 {
-	int64_t t = env_now(k->app->env), erasures = erasures_of(k);
+	int64_t t = env_now(k->app->env);
 	bool holds = erasures >= 0 && erasures != p->erasures;
 
 	if (now || backup_due(t, p->small_ms, p->tried_ms, BACKUP_DAY_MS))
@@ -319,13 +319,14 @@ static void care_for(struct keeper *k, const struct place *p, bool now)
 static void look(struct keeper *k, bool want_backup, bool want_proof)
 {
 	struct places all = {calloc(RECOVERY_PLACES, sizeof(*all.list)), 0};
+	int64_t erasures = erasures_of(k); /* what is erased meanwhile has its turn another day */
 	struct error *e;
 
 	if (!all.list)
 		abort();
 	e = read_places(k, &all);
 	for (size_t i = 0; !e && i < all.n && !k->app->ending; i++)
-		care_for(k, &all.list[i], want_backup);
+		care_for(k, &all.list[i], want_backup, erasures);
 	all.n = 0;
 	if (!e)
 		e = read_places(k, &all); /* what was just made counts */

@@ -130,8 +130,3 @@ struct error *log_scrub(struct log_store *l)
 {
 	return db_checkpoint(l->db, true);
 }
-
-struct error *log_erasures(struct log_store *l, int64_t *ret)
-{
-	return db_number(l->db, l->s, ERASED_COUNT, 0, ret, "");
-}

@@ -252,8 +252,6 @@ struct owed_op {
 	struct hash op;
 	bool again;
 };
-/* How many ops were erased in this store and are not taken back. (R) */
-struct error *log_erasures(struct log_store *l, int64_t *ret) MUST;
 struct error *log_owe(struct log_store *l, const struct hash *op_id, bool again) MUST;
 struct error *log_owed_drop(struct log_store *l, const struct hash *op_id) MUST;
 /* In the order of their ids, those behind `after`, at most max. (R) */

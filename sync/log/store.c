@@ -116,7 +116,6 @@ static const char *const sql[LOG_STMTS] = {
 	[ERASED_DROP] = "DELETE FROM erased WHERE op=?1",
 	[ERASED_GET] = "SELECT 1 FROM erased WHERE op=?1",
 	[ERASED_ALL] = "SELECT op FROM erased",
-	[ERASED_COUNT] = "SELECT count(*) FROM erased",
 	[OWED_ADD] = "INSERT INTO owed VALUES (?1, ?2)"
 		     " ON CONFLICT(op) DO UPDATE SET again = max(again, excluded.again)",
 	[OWED_DROP] = "DELETE FROM owed WHERE op=?1",
