@@ -33,40 +33,45 @@ static struct error *open_folder(const char *folder, int *ret_fd)
 }
 
 /* Names that are ours, at most BACKUP_LIST; the rest can wait for the next time. */
-static size_t list(int dir, const struct pubkey *box, char names[][BACKUP_NAME])
+struct listed {
+	char names[BACKUP_LIST][BACKUP_NAME];
+	struct backup_dated dated[BACKUP_LIST];
+	size_t n;
+};
+
+/* Yours. */
+static struct listed *list(int dir, const struct pubkey *box, int64_t now_ms)
 {
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct listed *l = calloc(1, sizeof(*l));
 	enum backup_scope scope;
 	struct dirent *f;
 	int64_t when;
-	size_t n = 0;
 
-	while (d && n < BACKUP_LIST && (f = readdir(d)))
+	if (!l)
+		abort();
+	while (d && l->n < BACKUP_LIST && (f = readdir(d)))
 		if (strlen(f->d_name) < BACKUP_NAME &&
 		    backup_name_parse(f->d_name, box, &scope, &when))
-			snprintf(names[n++], BACKUP_NAME, "%.*s", BACKUP_NAME - 1, f->d_name);
+			snprintf(l->names[l->n++], BACKUP_NAME, "%.*s", BACKUP_NAME - 1, f->d_name);
 	if (d)
 		closedir(d);
 	else if (copy >= 0)
 		close(copy);
-	return n;
+	backup_dates(box, now_ms, l->names, l->n, l->dated);
+	return l;
 }
 
 static void rotate(int dir, const struct pubkey *box, int64_t now_ms)
 {
-	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	_cleanup_(freep) struct listed *l = list(dir, box, now_ms);
 	bool remove[BACKUP_LIST];
-	size_t n;
 
-	if (!names)
-		abort();
-	n = list(dir, box, names);
-	backup_rotate(box, now_ms, names, n, remove);
-	for (size_t i = 0; i < n; i++)
+	backup_rotate(l->dated, l->n, remove);
+	for (size_t i = 0; i < l->n; i++)
 		if (remove[i])
-			unlinkat(dir, names[i], 0);
-	free(names);
+			unlinkat(dir, l->names[i], 0);
 }
 
 static struct error *write_part(struct app *app, int dir, const char *folder,
@@ -109,50 +114,39 @@ struct error *folder_back_up(struct app *app, const char *folder, enum backup_sc
 
 struct error *folder_forget(const struct pubkey *box, const char *folder, const char *keep)
 {
-	_cleanup_(freep) char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	_cleanup_(freep) struct listed *l = NULL;
 	_cleanup_(closep) int dir = -1;
-	enum backup_scope scope;
-	int64_t when;
-	size_t n;
 
-	if (!names)
-		abort();
 	TRY(open_folder(folder, &dir));
-	n = list(dir, box, names);
-	for (size_t i = 0; i < n; i++)
-		if (backup_name_parse(names[i], box, &scope, &when) && scope == BACKUP_WHOLE &&
-		    strcmp(names[i], keep) && unlinkat(dir, names[i], 0) && errno != ENOENT)
-			return file_error(errno, names[i]);
+	l = list(dir, box, 0);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->dated[i].scope == BACKUP_WHOLE && strcmp(l->names[i], keep) &&
+		    unlinkat(dir, l->names[i], 0) && errno != ENOENT)
+			return file_error(errno, l->names[i]);
 	return fsync(dir) ? file_error(errno, folder) : NULL;
+}
+
+/* Of two of the same second the whole one. */
+static int64_t age(const struct backup_dated *d)
+{
+	return 2 * d->order + (d->scope == BACKUP_WHOLE);
 }
 
 struct error *folder_newest(const struct pubkey *box, const char *folder, int64_t now_ms,
 			    int *ret_fd, char ret_name[BACKUP_NAME], int64_t *ret_when)
 {
-	char(*names)[BACKUP_NAME] = calloc(BACKUP_LIST, BACKUP_NAME);
+	_cleanup_(freep) struct listed *l = NULL;
 	_cleanup_(closep) int dir = -1;
-	struct error *e = open_folder(folder, &dir);
-	size_t n = e || !names ? 0 : list(dir, box, names), best = n;
-	enum backup_scope scope;
-	int64_t when, order = 0;
+	size_t best = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!backup_name_parse(names[i], box, &scope, &when))
-			continue;
-		int64_t its = 2 * backup_order(when, now_ms) + (scope == BACKUP_WHOLE);
-
-		if (best == n || its > order) {
+	TRY(open_folder(folder, &dir));
+	l = list(dir, box, now_ms);
+	ENSURE(l->n, error_new(ERR_NOT_FOUND, N_("There is no backup in %s."), folder));
+	for (size_t i = 1; i < l->n; i++)
+		if (age(&l->dated[i]) > age(&l->dated[best]))
 			best = i;
-			order = its;
-			*ret_when = when;
-		}
-	}
-	if (!e && best == n)
-		e = error_new(ERR_NOT_FOUND, N_("There is no backup in %s."), folder);
-	if (!e)
-		snprintf(ret_name, BACKUP_NAME, "%s", names[best]);
-	free(names);
-	TRY(e);
+	snprintf(ret_name, BACKUP_NAME, "%s", l->names[best]);
+	*ret_when = l->dated[best].when;
 	*ret_fd = openat(dir, ret_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return *ret_fd < 0 ? file_error(errno, ret_name) : NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/recovery/plan.h"
+#include <inttypes.h>
 #include <time.h>
 
 static const char *const scopes[] = {[BACKUP_SMALL] = "small", [BACKUP_WHOLE] = "whole"};
@@ -12,25 +13,24 @@ bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every
 	return late && may_try;
 }
 
-static struct tm name_time(int64_t now_ms)
+int64_t backup_when(int64_t now_ms)
 {
 	time_t t = (time_t)(now_ms / 1000);
 	struct tm tm = {0};
 
 	if (!gmtime_r(&t, &tm) || tm.tm_year < 70 || tm.tm_year > 8099)
 		tm = (struct tm){.tm_year = 70, .tm_mday = 1};
-	return tm;
+	return ((tm.tm_year + 1900) * 10000LL + (tm.tm_mon + 1) * 100 + tm.tm_mday) * 1000000 +
+	       tm.tm_hour * 10000 + tm.tm_min * 100 + tm.tm_sec;
 }
 
 void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
 		 char out[BACKUP_NAME])
 {
-	struct tm tm = name_time(now_ms);
-	char when[32];
+	int64_t when = backup_when(now_ms);
 
-	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", &tm);
-	snprintf(out, BACKUP_NAME, "lliure-%.8s-%.5s-%.15s.backup", ID_SHORT(box), scopes[scope],
-		 when);
+	snprintf(out, BACKUP_NAME, "lliure-%.8s-%.5s-%08" PRId64 "-%06" PRId64 ".backup",
+		 ID_SHORT(box), scopes[scope], when / 1000000, when % 1000000);
 }
 
 /* "20261125-031007" */
@@ -79,30 +79,38 @@ int64_t backup_when_ms(int64_t when)
 /* More than any name says: those of the future keep their order, below all others. */
 #define ORDER_BELOW ((int64_t)1000000000000000)
 
-int64_t backup_order(int64_t when, int64_t now_ms)
+int64_t backup_order(int64_t when, int64_t now)
 {
-	struct tm tm = name_time(now_ms);
-	int64_t now = ((tm.tm_year + 1900) * 10000LL + (tm.tm_mon + 1) * 100 + tm.tm_mday) * 1000000 +
-		      tm.tm_hour * 10000 + tm.tm_min * 100 + tm.tm_sec;
-
 	return when > now ? when - ORDER_BELOW : when;
 }
 
-void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
-		   bool *ret_remove)
+/* Of the same scope, so many newer than the i-th. */
+static int newer(const struct backup_dated *d, size_t n, size_t i)
 {
-	for (size_t i = 0; i < n; i++) {
-		enum backup_scope scope, other;
-		int64_t when, its;
-		int newer = 0;
+	int found = 0;
 
-		ret_remove[i] = false;
-		if (!backup_name_parse(names[i], box, &scope, &when))
-			continue;
-		for (size_t k = 0; k < n; k++)
-			newer += backup_name_parse(names[k], box, &other, &its) && other == scope &&
-				 backup_order(its, now_ms) > backup_order(when, now_ms);
-		ret_remove[i] =
-			newer >= (scope == BACKUP_SMALL ? BACKUP_KEEP_SMALL : BACKUP_KEEP_WHOLE);
+	for (size_t k = 0; k < n; k++)
+		found += d[k].ours && d[k].scope == d[i].scope && d[k].order > d[i].order;
+	return found;
+}
+
+void backup_dates(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
+		  struct backup_dated *ret)
+{
+	int64_t now = backup_when(now_ms);
+
+	for (size_t i = 0; i < n; i++) {
+		struct backup_dated *d = &ret[i];
+
+		d->ours = backup_name_parse(names[i], box, &d->scope, &d->when);
+		d->order = d->ours ? backup_order(d->when, now) : 0;
 	}
+}
+
+void backup_rotate(const struct backup_dated *d, size_t n, bool *ret_remove)
+{
+	for (size_t i = 0; i < n; i++)
+		ret_remove[i] = d[i].ours &&
+				newer(d, n, i) >= (d[i].scope == BACKUP_SMALL ? BACKUP_KEEP_SMALL
+									       : BACKUP_KEEP_WHOLE);
 }

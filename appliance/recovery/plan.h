@@ -26,12 +26,23 @@ bool backup_name_parse(const char *name, const struct pubkey *box, enum backup_s
 /* The same time in milliseconds since 1970. */
 int64_t backup_when_ms(int64_t when);
 
-/* Grows from older to newer. A name that is dated later than now_ms was given by a clock that was wrong, or
- * by somebody else: it is older than any that is not, for it must neither push out what is made from now on
- * nor be what is tried out. */
-int64_t backup_order(int64_t when, int64_t now_ms);
+/* now_ms as a name says it. */
+int64_t backup_when(int64_t now_ms);
 
-/* Of the names, mark those to remove: all but the newest BACKUP_KEEP_… of each scope, so that the one
- * that was made at now_ms always stays. Names that are not ours are never marked. */
-void backup_rotate(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
-		   bool *ret_remove);
+/* Grows from older to newer. A name that is dated later than now (both as names say it) was given by a clock
+ * that was wrong, or by somebody else: it is older than any that is not, for it must neither push out what is
+ * made from now on nor be what is tried out. */
+int64_t backup_order(int64_t when, int64_t now);
+
+/* What the names say; of those that are not ours, nothing but that. */
+struct backup_dated {
+	bool ours;
+	enum backup_scope scope;
+	int64_t when, order;
+};
+void backup_dates(const struct pubkey *box, int64_t now_ms, char names[][BACKUP_NAME], size_t n,
+		  struct backup_dated *ret);
+
+/* Mark those to remove: all but the newest BACKUP_KEEP_… of each scope, so that the one that was made now
+ * always stays. Names that are not ours are never marked. */
+void backup_rotate(const struct backup_dated *d, size_t n, bool *ret_remove);
