@@ -2,6 +2,8 @@
 #define TEST_WITHOUT_CMOCKA
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
+#include <sys/socket.h>
+#include <sys/un.h>
 
 char *test_dir(void)
 {
@@ -69,6 +71,19 @@ static void fake_random(void *ctx, void *out, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		to[i] = (uint8_t)test_rand(ctx);
+}
+
+int test_listen_at(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	if (s < 0 || bind(s, (struct sockaddr *)&a, sizeof(a)) || listen(s, 8)) {
+		perror(path);
+		abort();
+	}
+	return s;
 }
 
 void test_unhex(const char *hex, void *out, size_t n)

@@ -24,6 +24,9 @@ DEFINE_CLEANUP(char *, test_dir_remove)
  * malloc'd, terminated. */
 char *test_source_file(const char *path, size_t *ret_n);
 
+/* A socket that listens at this path, as the root helper's does; aborts when it can't. Yours. */
+int test_listen_at(const char *path);
+
 /* Hexadecimal of exactly n bytes; aborts when it is anything else, so that a vector with a hole in it
  * does not pass. */
 void test_unhex(const char *hex, void *out, size_t n);

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Where the box stands and what the house speaks, with the real root helper on a played machine. */
+#include "tests/appliance/played_helper.h"
 #include "tests/appliance/site.h"
 #include "appliance/box/box.h"
 #include "appliance/box/zone.h"
-#include "firmware/helper/helper.h"
 #include "sync/peer/uplink.h"
-#include <pthread.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
 struct box {
 	struct site s;
-	struct helper h;
-	pthread_t thread;
-	int listener;
+	struct played_helper helper;
 };
 
 /* The machine's own clock is not set by a test. */
@@ -22,18 +17,6 @@ static bool synced(void *ctx)
 {
 	(void)ctx;
 	return true;
-}
-
-static void *helper_thread(void *arg)
-{
-	struct box *b = arg;
-	int sock;
-
-	while ((sock = accept(b->listener, NULL, NULL)) >= 0) {
-		helper_serve_one(&b->h, sock);
-		close(sock);
-	}
-	return NULL;
 }
 
 static void make_folder(struct box *b, const char *name)
@@ -45,7 +28,6 @@ static void make_folder(struct box *b, const char *name)
 
 static void open_box(struct box *b)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	static const struct helper_ops none = {.synced = synced};
 
 	memset(b, 0, sizeof(*b));
@@ -55,22 +37,16 @@ static void open_box(struct box *b)
 	make_folder(b, "state/lliure");
 	box_paths(b->s.dir, &b->s.app->box);
 	snprintf(b->s.app->box.zones, BOX_PATH, "/usr/share/zoneinfo");
-	b->h = (struct helper){.ops = &none,
-			       .uid = geteuid(),
-			       .state = b->s.app->box.state,
-			       .zones = "/usr/share/zoneinfo"};
-	b->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", b->s.app->box.helper);
-	assert_int_equal(bind(b->listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(b->listener, 8), 0);
-	assert_int_equal(pthread_create(&b->thread, NULL, helper_thread, b), 0);
+	b->helper.h = (struct helper){.ops = &none,
+				      .uid = geteuid(),
+				      .state = b->s.app->box.state,
+				      .zones = "/usr/share/zoneinfo"};
+	played_helper_start(&b->helper, b->s.app->box.helper);
 }
 
 static void close_box(struct box *b)
 {
-	shutdown(b->listener, SHUT_RDWR);
-	pthread_join(b->thread, NULL);
-	close(b->listener);
+	played_helper_stop(&b->helper);
 	site_close(&b->s);
 }
 

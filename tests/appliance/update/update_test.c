@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Updates as a volunteer meets them, with the real root helper on a played machine; the checks
  * before a system is kept; and that no older program opens newer data. */
+#include "tests/appliance/played_helper.h"
 #include "tests/appliance/site.h"
 #include "tests/lib/web.h"
 #include "appliance/box/box.h"
@@ -8,10 +9,6 @@
 #include "appliance/setup/lost.h"
 #include "appliance/update/commit.h"
 #include "appliance/update/update.h"
-#include "firmware/helper/helper.h"
-#include <pthread.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 /* --- a box with its helper ---------------------------------------------------------------------
  */
@@ -19,11 +16,9 @@
 struct box {
 	struct site s;
 	struct helper_ops ops;
-	struct helper h;
+	struct played_helper helper;
 	char did[1000];
 	pthread_mutex_t lock;
-	pthread_t thread;
-	int listener;
 };
 
 static int play(void *ctx, const char *const *argv, int seconds, struct buf *out)
@@ -41,18 +36,6 @@ static int play(void *ctx, const char *const *argv, int seconds, struct buf *out
 	return 0;
 }
 
-static void *helper_thread(void *arg)
-{
-	struct box *b = arg;
-	int sock;
-
-	while ((sock = accept(b->listener, NULL, NULL)) >= 0) {
-		helper_serve_one(&b->h, sock);
-		close(sock);
-	}
-	return NULL;
-}
-
 static void put(struct box *b, const char *path, const char *text)
 {
 	_cleanup_(freep) char *whole = path_join(b->s.dir, path), *folder = strdup(whole);
@@ -64,7 +47,6 @@ static void put(struct box *b, const char *path, const char *text)
 
 static void open_box(struct box *b)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	static char run[500];
 
 	memset(b, 0, sizeof(*b));
@@ -77,28 +59,22 @@ static void open_box(struct box *b)
 	box_paths(b->s.dir, &b->s.app->box);
 	snprintf(run, sizeof(run), "%s/run/lliure-update", b->s.dir);
 	b->ops = (struct helper_ops){.ctx = b, .run = play};
-	b->h = (struct helper){.ops = &b->ops,
-			       .uid = geteuid(),
-			       .sys = b->s.app->box.sys,
-			       .dev = "/dev",
-			       .proc = b->s.app->box.proc,
-			       .sticks = b->s.app->box.sticks,
-			       .state = b->s.app->box.state,
-			       .updates = b->s.app->box.updates,
-			       .run = run,
-			       .zones = "/usr/share/zoneinfo"};
-	b->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	snprintf(a.sun_path, sizeof(a.sun_path), "%.100s", b->s.app->box.helper);
-	assert_int_equal(bind(b->listener, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(b->listener, 8), 0);
-	assert_int_equal(pthread_create(&b->thread, NULL, helper_thread, b), 0);
+	b->helper.h = (struct helper){.ops = &b->ops,
+				      .uid = geteuid(),
+				      .sys = b->s.app->box.sys,
+				      .dev = "/dev",
+				      .proc = b->s.app->box.proc,
+				      .sticks = b->s.app->box.sticks,
+				      .state = b->s.app->box.state,
+				      .updates = b->s.app->box.updates,
+				      .run = run,
+				      .zones = "/usr/share/zoneinfo"};
+	played_helper_start(&b->helper, b->s.app->box.helper);
 }
 
 static void close_box(struct box *b)
 {
-	shutdown(b->listener, SHUT_RDWR);
-	pthread_join(b->thread, NULL);
-	close(b->listener);
+	played_helper_stop(&b->helper);
 	site_close(&b->s);
 	pthread_mutex_destroy(&b->lock);
 }

@@ -12,7 +12,6 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 /* --- a machine that remembers what was done to it ----------------------------------------------
@@ -768,18 +767,6 @@ static void every_fault_has_its_sentence(void **state)
 /* --- over the socket ---------------------------------------------------------------------------
  */
 
-static int listen_at(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-	assert_true(s >= 0);
-	assert_int_equal(bind(s, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(s, 4), 0);
-	return s;
-}
-
 struct listening {
 	struct machine *m;
 	int sock, calls;
@@ -802,7 +789,7 @@ static void the_daemon_asks_and_hears_the_sentence(void **state)
 {
 	struct machine *m = *state;
 	_cleanup_(freep) char *path = path_join(m->dir, "s");
-	struct listening l = {.m = m, .sock = listen_at(path), .calls = 3};
+	struct listening l = {.m = m, .sock = test_listen_at(path), .calls = 3};
 	struct buf out;
 	struct error *e;
 	pthread_t t;
@@ -828,7 +815,7 @@ static void nobody_but_the_daemon_is_heard(void **state)
 {
 	struct machine *m = *state;
 	_cleanup_(freep) char *path = path_join(m->dir, "s");
-	struct listening l = {.m = m, .sock = listen_at(path), .calls = 1};
+	struct listening l = {.m = m, .sock = test_listen_at(path), .calls = 1};
 	pthread_t t;
 
 	m->h.uid = geteuid() + 1; /* not even root */
