@@ -5,49 +5,20 @@
 enum { LOOK_EVERY = 1 << 20, DRIBBLE = 1 << 16 };
 
 /* --- what is said --- */
-static bool says_more(struct sync *s, const struct system_said *now)
-{
-	struct system_said was = {.size = 0}, is = *now;
-	struct error *err = s->system.n ? system_read(buf_span(&s->system), &was) : NULL;
-
-	error_free(err);
-	is.key = was.key;
-	is.when_ms = was.when_ms;
-	return memcmp(&is, &was, sizeof(is)) != 0;
-}
-
-/* What is not sent is empty, and what lies behind the texts, too: so that they can be compared. */
-static struct system_said as_it_is_read(const struct system_said *said)
-{
-	struct system_said own = {.since_ms = said->since_ms};
-
-	snprintf(own.machine, sizeof(own.machine), "%s", said->machine);
-	snprintf(own.version, sizeof(own.version), "%s", said->version);
-	snprintf(own.back, sizeof(own.back), "%s", said->back);
-	snprintf(own.offer, sizeof(own.offer), "%s", said->offer);
-	if (*own.back) {
-		snprintf(own.why, sizeof(own.why), "%s", said->why);
-		own.back_ms = said->back_ms;
-	}
-	if (*own.offer) {
-		own.blob = said->blob;
-		own.size = said->size;
-	}
-	return own;
-}
-
 void sync_system_is(struct sync *s, const struct system_said *said)
 {
-	struct system_said own = {.size = 0};
+	_cleanup_(buf_release) struct buf body = {0};
+	struct system_said own;
 
-	if (said)
-		own = as_it_is_read(said);
-	pthread_mutex_lock(&s->lock);
-	if (said ? says_more(s, &own) : s->system.n > 0) {
-		buf_clear(&s->system);
+	if (said) {
+		own = *said;
 		own.when_ms = env_now(s->o.env);
-		if (said)
-			system_make(s->o.self, &own, &s->system);
+		system_make(s->o.self, &own, &body);
+	}
+	pthread_mutex_lock(&s->lock);
+	if (!system_same(buf_span(&body), buf_span(&s->system))) {
+		buf_clear(&s->system);
+		buf_add_span(&s->system, buf_span(&body));
 		s->said_generation++;
 		for (size_t i = 0; i < s->n_peers; i++)
 			schedule_anew(s->schedule, &s->peers[i].key, env_mono(s->o.env));

@@ -6,7 +6,8 @@
 
 static const char signed_context[] = "lliure-system-1";
 
-enum { KIND = 1 };
+/* HEAD: kind, key and time, which begin each body; TAIL: the signature. */
+enum { KIND = 1, HEAD = 1 + 32 + 8, TAIL = 64 };
 
 static struct buf message_of(struct span said)
 {
@@ -48,6 +49,11 @@ void system_make(const struct secret *self, const struct system_said *s, struct 
 	m = message_of(span_of(out->p + from, out->n - from));
 	sig = sign(self, buf_span(&m));
 	buf_add(out, sig.b, sizeof(sig.b));
+}
+
+bool system_same(struct span a, struct span b)
+{
+	return a.n == b.n && (!a.n || !memcmp(a.p + HEAD, b.p + HEAD, a.n - HEAD - TAIL));
 }
 
 /* --- reading --- */

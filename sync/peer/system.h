@@ -36,6 +36,8 @@ struct system_said {
 /* The body of a frame, as it is signed and sent, appended; the key is the signer's. Texts are of
  * printable ASCII without spaces; machine and version are not empty. */
 void system_make(const struct secret *self, const struct system_said *s, struct buf *out);
+/* Do two bodies that were made here say the same, whoever says it and when? Empty: nothing is said. */
+bool system_same(struct span a, struct span b);
 /* Reads and checks one. ERR_MALFORMED, ERR_SIGNATURE, ERR_VERSION (a later kind: to be passed
  * over). */
 struct error *system_read(struct span body, struct system_said *ret) MUST;

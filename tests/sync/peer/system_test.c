@@ -45,6 +45,49 @@ static void is_read_as_it_was_said(void **st)
 	secret_free(self);
 }
 
+static bool says_the_same_as_the_example(const struct secret *self, const struct system_said *s)
+{
+	_cleanup_(buf_release) struct buf a = {0}, b = {0};
+	struct system_said first = example();
+
+	system_make(self, &first, &a);
+	system_make(self, s, &b);
+	return system_same(buf_span(&a), buf_span(&b));
+}
+
+static void the_time_of_a_statement_is_none_of_what_it_says(void **st)
+{
+	_cleanup_(buf_release) struct buf body = {0};
+	struct secret *self = test_key(1);
+	struct system_said s = example();
+
+	s.when_ms++;
+	memset(&s.key, 9, sizeof(s.key));
+	assert_true(says_the_same_as_the_example(self, &s));
+	s.machine[0] = 'L';
+	assert_false(says_the_same_as_the_example(self, &s));
+	s = example();
+	s.since_ms++;
+	assert_false(says_the_same_as_the_example(self, &s));
+	s = example();
+	s.back_ms++;
+	assert_false(says_the_same_as_the_example(self, &s));
+	s = example();
+	s.offer[0] = 0;
+	assert_false(says_the_same_as_the_example(self, &s));
+	s = example();
+	s.size++;
+	assert_false(says_the_same_as_the_example(self, &s));
+	/* What is not sent, and what lies behind the texts, says nothing. */
+	s = example();
+	memset(s.version + strlen(s.version) + 1, 'x', 3);
+	assert_true(says_the_same_as_the_example(self, &s));
+	system_make(self, &s, &body);
+	assert_false(system_same(buf_span(&body), (struct span){0}));
+	assert_true(system_same((struct span){0}, (struct span){0}));
+	secret_free(self);
+}
+
 /* PROTOCOL.md has it. */
 static void the_vector_of_the_protocol_holds(void **st)
 {
@@ -446,6 +489,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_read_as_it_was_said),
+		cmocka_unit_test(the_time_of_a_statement_is_none_of_what_it_says),
 		cmocka_unit_test(the_vector_of_the_protocol_holds),
 		cmocka_unit_test(a_changed_bit_or_a_missing_end_is_noticed),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
