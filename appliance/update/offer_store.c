@@ -110,10 +110,10 @@ struct error *offer_plan_set(struct conn *c, const struct offer_plan *p)
 
 /* --- what peers said -------------------------------------------------------------------------- */
 
-/* false: it can't be read, as after a change of kind. */
+/* Its signature was checked when it came. false: it can't be read, as after a change of kind. */
 static bool read_heard(sqlite3_stmt *st, struct offer_heard *ret)
 {
-	struct error *e = system_read(db_blob(st, 0), &ret->said);
+	struct error *e = system_peek(db_blob(st, 0), &ret->said);
 	bool ok = !e;
 
 	error_free(e);

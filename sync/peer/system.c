@@ -90,12 +90,12 @@ static struct error *malformed(void)
 			 N_("What the other box says of its system makes no sense."));
 }
 
-struct error *system_read(struct span body, struct system_said *ret)
+/* ret_said: what the signature is over. */
+static struct error *parse(struct span body, struct system_said *ret, struct span *ret_said,
+			   struct signature *ret_sig)
 {
-	_cleanup_(buf_release) struct buf m = {0};
 	struct system_said s = {.size = 0};
 	struct reader in = reader_of(body);
-	struct signature sig;
 	uint8_t kind = reader_u8(&in);
 
 	ENSURE(reader_ok(&in) && kind >= KIND && body.n <= SYSTEM_BODY, malformed());
@@ -111,9 +111,30 @@ struct error *system_read(struct span body, struct system_said *ret)
 		s.back_ms = (int64_t)reader_u64(&in);
 	}
 	take_offer(&in, &s);
-	m = message_of(span_of(body.p, body.n - in.rest.n));
-	reader_copy(&in, sig.b, sizeof(sig.b));
+	*ret_said = span_of(body.p, body.n - in.rest.n);
+	reader_copy(&in, ret_sig->b, sizeof(ret_sig->b));
 	ENSURE(reader_at_end(&in), malformed());
+	*ret = s;
+	return NULL;
+}
+
+struct error *system_peek(struct span body, struct system_said *ret)
+{
+	struct signature sig;
+	struct span said;
+
+	return parse(body, ret, &said, &sig);
+}
+
+struct error *system_read(struct span body, struct system_said *ret)
+{
+	_cleanup_(buf_release) struct buf m = {0};
+	struct system_said s;
+	struct signature sig;
+	struct span said;
+
+	TRY(parse(body, &s, &said, &sig));
+	m = message_of(said);
 	ENSURE(verify(&s.key, buf_span(&m), &sig),
 	       error_new(ERR_SIGNATURE,
 			 N_("What is said of the system of box %s is not signed by it."),

@@ -41,3 +41,5 @@ bool system_same(struct span a, struct span b);
 /* Reads and checks one. ERR_MALFORMED, ERR_SIGNATURE, ERR_VERSION (a later kind: to be passed
  * over). */
 struct error *system_read(struct span body, struct system_said *ret) MUST;
+/* The same without checking the signature, of one that was checked before. */
+struct error *system_peek(struct span body, struct system_said *ret) MUST;

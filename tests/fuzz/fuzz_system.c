@@ -13,7 +13,7 @@ static void texts_are_plain(const char *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct outcome all[HISTORY_MOST];
-	struct system_said said;
+	struct system_said said, peeked;
 	struct error *e;
 	size_t n;
 
@@ -27,8 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		texts_are_plain(said.offer);
 		FUZZ_CHECK(*said.machine && *said.version && size <= SYSTEM_BODY);
 		FUZZ_CHECK(!*said.offer == !said.size);
+		must(system_peek(span_of(data, size), &peeked));
+		FUZZ_CHECK(memcmp(&peeked, &said, sizeof(said)) == 0);
 	}
 	theirs(e);
+	theirs(system_peek(span_of(data, size), &peeked));
 	n = update_history_parse(span_of(data, size), all, HISTORY_MOST);
 	FUZZ_CHECK(n <= HISTORY_MOST);
 	for (size_t i = 0; i < n; i++)

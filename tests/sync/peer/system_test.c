@@ -35,6 +35,9 @@ static void is_read_as_it_was_said(void **st)
 	assert_ok(system_read(buf_span(&body), &got));
 	s.key = *secret_pubkey(self);
 	assert_memory_equal(&got, &s, sizeof(s));
+	memset(&got, 0, sizeof(got));
+	assert_ok(system_peek(buf_span(&body), &got));
+	assert_memory_equal(&got, &s, sizeof(s));
 	/* Who has given nothing up and has nothing to give says less. */
 	buf_clear(&body);
 	s = (struct system_said){.machine = "m", .version = "1", .when_ms = 5};
