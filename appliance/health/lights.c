@@ -343,9 +343,7 @@ static struct error *look_updates(struct looking *l, struct light *ret)
 
 	update_state_read(l->app, &u);
 	ret->url = u.box ? "/admin/update" : NULL;
-	if (u.last.stage == UPDATE_NONE || u.last.stage == UPDATE_DONE || u.last.stage == UPDATE_REFUSED ||
-	    ((u.last.stage == UPDATE_FAILED || u.last.stage == UPDATE_ROLLED_BACK) &&
-	     !update_is_trouble(&u)))
+	if (!update_is_at_work(&u) && !update_is_trouble(&u))
 		TRY(offer_waits(l->conn, &f, &waits));
 	if (u.box && waits) {
 		SAY(ret, HEALTH_ATTENTION, N_("A newer system is here and was found good: version %s."),

@@ -80,12 +80,6 @@ static struct error *install_when_due(struct offers *o, const struct update_stat
 	return may ? offer_install(o, &f.blob) : NULL;
 }
 
-static bool is_at_work(const struct update_state *u)
-{
-	return u->last.stage == UPDATE_CHECKING || u->last.stage == UPDATE_INSTALLING ||
-	       u->last.stage == UPDATE_RESTARTING;
-}
-
 struct error *offer_look(struct offers *o)
 {
 	struct update_state u;
@@ -98,7 +92,7 @@ struct error *offer_look(struct offers *o)
 	TRY(offer_settle(o, &u));
 	TRY(offer_tidy(o, &u));
 	say(o, &u);
-	o->soon = is_at_work(&u); /* what becomes of it is to be told */
+	o->soon = update_is_at_work(&u); /* what becomes of it is to be told */
 	if (o->soon || !o->app->sync)
 		return NULL;
 	TRY(offer_choose(o, &u));

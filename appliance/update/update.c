@@ -40,6 +40,12 @@ void update_state_read(struct app *a, struct update_state *ret)
 	*ret = u;
 }
 
+bool update_is_at_work(const struct update_state *u)
+{
+	return u->last.stage == UPDATE_CHECKING || u->last.stage == UPDATE_INSTALLING ||
+	       u->last.stage == UPDATE_RESTARTING;
+}
+
 bool update_is_trouble(const struct update_state *u)
 {
 	static const int64_t week = INT64_C(7) * 24 * 3600 * 1000;

@@ -17,6 +17,8 @@ struct update_state {
 	struct outcome last;
 	int64_t now_ms;
 };
+/* Is one being checked, installed or tried out? */
+bool update_is_at_work(const struct update_state *u);
 /* Did the last one go wrong, lately? One that was refused changed nothing, and its page says so; what went
  * wrong is told for a week. */
 bool update_is_trouble(const struct update_state *u);
