@@ -106,6 +106,8 @@ struct error *offer_waits(struct conn *c, struct offer_file *ret, bool *ret_any)
 struct error *offer_file_forget(struct conn *c, const struct hash *blob) MUST;
 
 /* --- judging: pure, offer_rules.c --- */
+/* Does a row of this state hold a file? The others are only remembered. */
+bool offer_holds(enum offer_state s);
 /* Is it an update for this machine, newer than what runs? */
 bool offer_fits(const char *machine, const char *version, const struct system_said *said);
 /* "lliure-amd64"; "" for a kind of machine that there is no image of. */

@@ -10,16 +10,6 @@
 
 enum { COPY = 1 << 18, BLOBS = 16 };
 
-static const enum offer_state holding[] = {OFFER_WANTED, OFFER_READY, OFFER_GIVEN, OFFER_RUNS};
-
-static bool holds(enum offer_state s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(holding); i++)
-		if (holding[i] == s)
-			return true;
-	return false;
-}
-
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static struct error *put_job(struct conn *c, void *arg)
@@ -333,7 +323,7 @@ static struct error *weigh_row(void *ctx, const struct offer_file *f)
 {
 	struct tidying *k = ctx;
 
-	if (!holds(f->state)) {
+	if (!offer_holds(f->state)) {
 		if (blob_has(k->o->store, &f->blob, NULL) || blob_part(k->o->store, &f->blob))
 			error_free(blob_erase(k->o->store, &f->blob)); /* in use: next time */
 	} else if (of_no_use(k, f)) {

@@ -15,6 +15,11 @@ const char *offer_machine(void)
 					       : "";
 }
 
+bool offer_holds(enum offer_state s)
+{
+	return s == OFFER_WANTED || s == OFFER_READY || s == OFFER_GIVEN || s == OFFER_RUNS;
+}
+
 bool offer_fits(const char *machine, const char *version, const struct system_said *said)
 {
 	return *machine && !strcmp(said->machine, machine) && version_ok(said->offer) &&

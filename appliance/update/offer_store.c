@@ -325,7 +325,7 @@ struct error *offer_file_put(struct conn *c, const struct offer_file *f)
 {
 	struct same_state k = {c, f};
 
-	if (f->state != OFFER_BAD && f->state != OFFER_DECLINED && f->state != OFFER_LATER)
+	if (offer_holds(f->state))
 		TRY(offer_file_each(c, make_room, &k));
 	TRY(db_do(c->local, stmts(c), FILE_PUT, "kisikisiii", &f->blob, (int64_t)f->size,
 		  f->version, (int64_t)f->state, offer_by_volunteer(f) ? NULL : &f->peer,
