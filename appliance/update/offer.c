@@ -96,7 +96,7 @@ struct error *offer_look(struct offers *o)
 	if (o->soon || !o->app->sync)
 		return NULL;
 	TRY(offer_choose(o, &u));
-	TRY(offer_bring(o, &u));
+	TRY(offer_bring(o));
 	say(o, &u);
 	return poked_stops(&o->poked) ? NULL : install_when_due(o, &u);
 }

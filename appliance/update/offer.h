@@ -114,7 +114,6 @@ bool offer_fits(const char *machine, const char *version, const struct system_sa
 const char *offer_machine(void);
 struct offer_weighed {
 	size_t well; /* peers with which this version has run well for as long as the plan says */
-	size_t runs; /* all that say that they are well with it */
 	bool taken_back; /* a peer says that it gave it up */
 	bool may;	 /* the plan says that it is installed by itself */
 };

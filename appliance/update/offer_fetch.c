@@ -397,13 +397,12 @@ static struct error *bring(struct offers *o, struct offer_file *f)
 	return e;
 }
 
-struct error *offer_bring(struct offers *o, const struct update_state *u)
+struct error *offer_bring(struct offers *o)
 {
 	struct offer_file f;
 	struct error *e;
 	bool any;
 
-	(void)u;
 	TRY(offer_of_state(o->conn, OFFER_WANTED, &f, &any));
 	if (!any) {
 		offer_note_problem(o, NULL);

@@ -29,7 +29,7 @@ struct error *offer_row(struct offers *o, struct offer_file *f, enum offer_state
 	return writer_run(o->app->writer, put_job, f);
 }
 
-struct error *offer_drop_row(struct offers *o, const struct hash *blob)
+static struct error *drop_row(struct offers *o, const struct hash *blob)
 {
 	struct hash copy = *blob;
 
@@ -360,7 +360,7 @@ static struct error *tidy(struct tidying *k)
 {
 	TRY(offer_file_each(k->o->conn, weigh_row, k));
 	for (size_t i = 0; i < k->n_gone; i++) {
-		TRY(offer_drop_row(k->o, &k->gone[i]));
+		TRY(drop_row(k->o, &k->gone[i]));
 		error_free(blob_erase(k->o->store, &k->gone[i]));
 	}
 	return blob_each(k->o->store, erase_stray, k);

@@ -24,12 +24,11 @@ void offer_note_problem(struct offers *o, struct error *take_e);
 
 /* Write one row, on the writer. */
 struct error *offer_row(struct offers *o, struct offer_file *f, enum offer_state state);
-struct error *offer_drop_row(struct offers *o, const struct hash *blob);
 
 /* --- offer_fetch.c: what is wanted comes, and is looked at --- */
 /* Choose by the plan what is wanted, when nothing is. */
 struct error *offer_choose(struct offers *o, const struct update_state *u) MUST;
-struct error *offer_bring(struct offers *o, const struct update_state *u) MUST;
+struct error *offer_bring(struct offers *o) MUST;
 
 /* --- offer_keep.c: what is here --- */
 /* What became of what was given to the updater. */

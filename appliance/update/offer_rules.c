@@ -42,7 +42,6 @@ struct offer_weighed offer_weigh(const struct offer_plan *p, const char *version
 	for (size_t i = 0; i < n; i++) {
 		int64_t well = well_for(&h[i], version);
 
-		w.runs += well >= 0;
 		w.well += well >= (int64_t)p->days * DAY_MS;
 		w.taken_back |= !strcmp(h[i].said.back, version);
 	}

@@ -154,7 +154,7 @@ static void looks(struct box *b, int n)
 	for (int i = 0; i < n; i++) {
 		assert_ok(offer_tidy(b->o, &b->u));
 		assert_ok(offer_choose(b->o, &b->u));
-		assert_ok(offer_bring(b->o, &b->u));
+		assert_ok(offer_bring(b->o));
 		usleep(2000); /* so that no two are put off in the same moment */
 	}
 }
