@@ -44,6 +44,7 @@ const struct route *const route_tables[] = {
 	conduct_routes, reach_routes,
 	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
 	member_routes, moderation_routes, peers_routes, peer_routes, invite_routes, number_routes, search_routes,
+	address_routes,
 	conduct_routes,
 	portal_routes, network_routes,
 	place_routes,

@@ -376,27 +376,31 @@ static struct error *write_try(struct sync_writing *w, void *arg)
 	return address_put(w->local, &t->key, &t->known);
 }
 
+/* The row of an address. One that is not there yet takes the place of the least promising of those that
+ * no volunteer set. */
+static struct known_address *row_of(struct reach *r, const char *address)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (strcmp(r->known[i].address, address) == 0)
+			return &r->known[i];
+	if (r->n < KNOWN_ADDRESSES)
+		i = r->n++;
+	else
+		while (r->known[--i].source == ADDRESS_BY_HAND)
+			; /* there are fewer of these */
+	r->known[i] = (struct known_address){.source = ADDRESS_MET};
+	snprintf(r->known[i].address, sizeof(r->known[i].address), "%s", address);
+	return &r->known[i];
+}
+
 /* The row as it is after a try, and whether that is worth a write. */
 static bool after_try(struct reach *r, const char *address, bool ok, int64_t now,
 		      struct known_address *ret)
 {
-	struct known_address *a = NULL, old;
+	struct known_address *a = row_of(r, address), old = *a;
 
-	for (size_t i = 0; i < r->n; i++)
-		if (strcmp(r->known[i].address, address) == 0)
-			a = &r->known[i];
-	if (!a && r->n < KNOWN_ADDRESSES) {
-		a = &r->known[r->n++];
-		*a = (struct known_address){.source = ADDRESS_MET};
-		snprintf(a->address, sizeof(a->address), "%s", address);
-	}
-	if (!a)
-		a = &r->known[r->n - 1]; /* the least promising */
-	if (strcmp(a->address, address) != 0) {
-		*a = (struct known_address){.source = ADDRESS_MET};
-		snprintf(a->address, sizeof(a->address), "%s", address);
-	}
-	old = *a;
 	a->last_try_ms = now;
 	a->failures = ok ? 0 : a->failures + 1;
 	if (ok)
@@ -406,15 +410,27 @@ static bool after_try(struct reach *r, const char *address, bool ok, int64_t now
 		  : old.failures < FAILURES_NOTED;
 }
 
+/* Where a peer is announced to be, and is not, is nothing to remember: who announces it may be anybody. */
+static bool worth_knowing(const struct reach *r, const struct peer *p, const char *address, bool ok)
+{
+	bool known = ok || strcmp(p->address, address) == 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		known |= strcmp(r->known[i].address, address) == 0;
+	return known;
+}
+
 void engine_tried(struct sync *s, const struct pubkey *key, const char *address, bool ok)
 {
 	struct trying t = {.key = *key};
+	const struct peer *p;
 	bool write = false;
 	struct reach *r;
 
 	pthread_mutex_lock(&s->lock);
-	r = engine_peer(s, key) ? reach_of(s, key, true) : NULL;
-	if (r)
+	p = engine_peer(s, key);
+	r = p ? reach_of(s, key, true) : NULL;
+	if (r && worth_knowing(r, p, address, ok))
 		write = after_try(r, address, ok, env_now(s->o.env), &t.known);
 	if (write) {
 		addresses_order(r->known, r->n);

@@ -16,6 +16,7 @@ struct error *cmd_digest(struct command_run *run) MUST;
 struct error *cmd_peer_add(struct command_run *run) MUST;
 struct error *cmd_peer_list(struct command_run *run) MUST;
 struct error *cmd_peer_remove(struct command_run *run) MUST;
+struct error *cmd_peer_address(struct command_run *run) MUST;
 struct error *cmd_peer_still(struct command_run *run) MUST;
 struct error *cmd_peer_conduct(struct command_run *run) MUST;
 struct error *cmd_reach(struct command_run *run) MUST;

@@ -178,7 +178,7 @@ struct error *cmd_peer_accept(struct command_run *run)
 
 	TRY(read_invitation(run, &i));
 	TRY(app_conn(run->app, &c));
-	peer_terms_default(&terms);
+	TRY(peer_terms_get(c->local, &i.key, &terms)); /* it may be a peer already */
 	TRY(read_terms(run, c, &terms, &any));
 	TRY(peers_accept(run->app, &i, &what));
 	peers_key_start(&i.key, start);

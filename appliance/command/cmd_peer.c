@@ -16,6 +16,7 @@ static struct error *parse_key(const char *text, struct pubkey *ret)
 struct error *cmd_peer_add(struct command_run *run)
 {
 	struct peers_approval what = {.address = run->args[0],
+				      .by_hand = true,
 				      .name = command_option(run, "--name"),
 				      .read_only = command_option(run, "--read-only") != NULL};
 
@@ -23,6 +24,22 @@ struct error *cmd_peer_add(struct command_run *run)
 	TRY(peers_approve(run->app, &what));
 	fprintf(run->out, "Added %s. The other box must add this one too, by its key:\n%s\n",
 		ID_SHORT(&what.key), ID(secret_pubkey(run->app->self)));
+	return NULL;
+}
+
+struct error *cmd_peer_address(struct command_run *run)
+{
+	const char *address = run->args[1];
+	struct pubkey key;
+
+	TRY(parse_key(run->args[0], &key));
+	if (command_option(run, "--forget"))
+		TRY(peers_forget_address(run->app, &key, address));
+	else
+		TRY(peers_set_address(run->app, &key, address));
+	fprintf(run->out, command_option(run, "--forget") ? "%s is not looked for at %s any more.\n"
+							  : "%s is looked for at %s first.\n",
+		ID_SHORT(&key), address);
 	return NULL;
 }
 

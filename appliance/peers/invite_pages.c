@@ -298,6 +298,7 @@ static struct error *take_invitation(struct request *r)
 	const char *error;
 	struct error *e = read_invitation(r, &i);
 	char text[INVITE_TEXT + 1];
+	bool known;
 	int status;
 
 	if (!e && pubkey_eq(&i.key, secret_pubkey(request_app(r)->self)))
@@ -312,6 +313,7 @@ static struct error *take_invitation(struct request *r)
 	snprintf(c.name, sizeof(c.name), "%s", i.name);
 	if (i.addresses)
 		snprintf(c.address, sizeof(c.address), "%s", i.address[0]);
+	TRY(candidate_known(r, &c, &known));
 	return show_candidate(r, &c);
 }
 

@@ -161,6 +161,25 @@ static void look_on_network(struct request *r, struct looking *l)
 		}
 }
 
+struct error *candidate_known(struct request *r, struct candidate *c, bool *ret)
+{
+	struct peer p;
+	struct error *e = peer_get(request_conn(r)->local, &c->key, &p);
+
+	*ret = !e;
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	if (*p.name)
+		memcpy(c->name, p.name, sizeof(c->name));
+	if (!*c->invitation)
+		memcpy(c->address, p.address, sizeof(c->address));
+	c->read_only = p.read_only;
+	return NULL;
+}
+
 static struct error *look_in_invitation(struct candidate *c)
 {
 	struct invitation i;
@@ -191,7 +210,9 @@ static struct error *find_candidate(struct request *r, struct candidate *ret)
 	c.invitation = invitation ? invitation : "";
 	if (*c.invitation) {
 		TRY(look_in_invitation(&c));
+		TRY(candidate_known(r, &c, &l.here));
 	} else {
+		TRY(candidate_known(r, &c, &l.here));
 		look_on_network(r, &l);
 		TRY(knock_each(conn->local, look_at_knock, &l));
 		TRY(former_each(conn->local, look_at_former, &l));
@@ -223,12 +244,14 @@ static bool field_set(struct request *r, const char *name)
 	return said && *said == '1';
 }
 
-static struct error *read_candidate_terms(struct request *r, struct peer_terms *ret)
+/* On top of those that it has: of one that is no peer these are the default. */
+static struct error *read_candidate_terms(struct request *r, const struct pubkey *key,
+					  struct peer_terms *ret)
 {
-	struct peer_terms none;
+	struct peer_terms was;
 
-	peer_terms_default(&none);
-	return terms_read(r, &none, ret);
+	TRY(peer_terms_get(request_conn(r)->local, key, &was));
+	return terms_read(r, &was, ret);
 }
 
 /* How it is to be shown that it is the house that is meant: an invitation says so, else a number, or
@@ -267,14 +290,14 @@ struct error *show_candidate(struct request *r, const struct candidate *c)
 	struct peer_terms terms;
 	json_t *context, *form;
 	const char *error = c->error;
-	struct error *e = read_candidate_terms(r, &terms);
+	struct error *e = read_candidate_terms(r, &c->key, &terms);
 
-	if (e) { /* what was typed can't be shown as terms: the default ones, and why */
+	if (e) { /* what was typed can't be shown as terms: those that hold, and why */
 		error = request_error_text(r, e);
-		peer_terms_default(&terms);
+		TRY(peer_terms_get(request_conn(r)->local, &c->key, &terms));
 	}
 	form = json_pack("{s:b, s:b}", "same", field_set(r, "same"), "read_only",
-			 field_set(r, "read_only"));
+			 c->sent ? field_set(r, "read_only") : c->read_only);
 	if (error)
 		json_object_set_new(form, "error", json_string(error));
 	context = json_pack("{s:o, s:o, s:o}", "peer", candidate_json(r, c), "form", form, "action",
@@ -295,9 +318,13 @@ struct error *show_candidate(struct request *r, const struct candidate *c)
 static struct error *approve_page(struct request *r)
 {
 	struct candidate c;
+	bool known;
 
 	TRY(find_candidate(r, &c));
-	return show_candidate(r, &c);
+	TRY(candidate_known(r, &c, &known));
+	if (!known)
+		return show_candidate(r, &c);
+	return show_peer_address(r, &c.key, request_query(r, "addr"), NULL, 200);
 }
 
 static struct error *do_approve(struct request *r, const struct candidate *c, enum peer_how how)
@@ -305,6 +332,8 @@ static struct error *do_approve(struct request *r, const struct candidate *c, en
 	struct peer_terms terms;
 	struct peers_approval what = {.key = c->key,
 				      .address = c->address,
+				      .by_hand = !*c->invitation && *c->address &&
+						 strcmp(c->address, c->known) != 0,
 				      .name = c->name,
 				      .read_only = field_set(r, "read_only"),
 				      .steward = request_viewer(r)->secret,
@@ -312,7 +341,7 @@ static struct error *do_approve(struct request *r, const struct candidate *c, en
 				      .how = how};
 	struct invitation i;
 
-	TRY(read_candidate_terms(r, &terms));
+	TRY(read_candidate_terms(r, &c->key, &terms));
 	if (!*c->invitation)
 		return peers_approve(request_app(r), &what);
 	TRY(invitation_read(span_str(c->invitation), &i));
@@ -326,6 +355,7 @@ static struct error *approve(struct request *r)
 	struct error *e;
 
 	TRY(find_candidate(r, &c));
+	c.sent = true;
 	if (terms_preview_asked(r))
 		return show_candidate(r, &c);
 	if (!*c.invitation)
@@ -447,6 +477,7 @@ static struct error *fill_peer(struct request *r, json_t *context, const struct 
 
 	TRY(peer_json(r, p, &peer));
 	json_object_set_new(context, "peer", peer);
+	TRY(addresses_into(r, context, p));
 	TRY(chains_into(r, context, &p->key));
 	TRY(vouched_into(r, context, &p->key));
 	return terms_into(r, context, &p->key, t, preview);
@@ -465,6 +496,29 @@ static struct error *show_peer(struct request *r, const struct peer *p, const st
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
 	return respond_page_status(r, status, "admin_peer_view", peers_name_of(r, p->name, &p->key),
+				   context);
+}
+
+struct error *show_peer_address(struct request *r, const struct pubkey *key, const char *address,
+				const char *error, int status)
+{
+	json_t *context, *form = json_pack("{s:s}", "addr", address ? address : "");
+	struct peer_terms t;
+	struct error *e;
+	struct peer p;
+
+	TRY(peer_get(request_conn(r)->local, key, &p));
+	TRY(peer_terms_get(request_conn(r)->local, key, &t));
+	context = json_pack("{s:{s:b}}", "form", "read_only", p.read_only);
+	if (error)
+		json_object_set_new(form, "error", json_string(error));
+	json_object_set_new(context, "address_form", form);
+	e = fill_peer(r, context, &p, &t, false);
+	if (e) {
+		json_decref(context);
+		return e;
+	}
+	return respond_page_status(r, status, "admin_peer_view", peers_name_of(r, p.name, &p.key),
 				   context);
 }
 

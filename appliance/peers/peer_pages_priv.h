@@ -41,10 +41,23 @@ struct candidate {
 	char known[PEER_ADDRESS]; /* what this box knows of it by itself; "": nothing */
 	const char *invitation;
 	const char *whole; /* its key as it was typed beside an address; NULL: it was not */
+	bool read_only;	   /* as it is to be shown while the form was not sent */
+	bool sent;	   /* the form was */
 	const char *error;
 	int status;
 };
 struct error *show_candidate(struct request *r, const struct candidate *c) MUST;
+/* It is a peer already: its own name, address and way of reading in place of what was heard. False: it
+ * is not. */
+struct error *candidate_known(struct request *r, struct candidate *c, bool *ret) MUST;
+/* The page of a peer, with this in the field of another address and a word about it (NULL: none). */
+struct error *show_peer_address(struct request *r, const struct pubkey *key, const char *address,
+				const char *error, int status) MUST;
+
+/* --- address_pages.c --- */
+/* context.addresses[]. */
+struct error *addresses_into(struct request *r, json_t *context, const struct peer *p) MUST;
+
 /* Where the volunteer reaches this box's pages, another box may reach its listener: "HOST:PORT", or "" when
  * they sit at the box itself. */
 const char *peers_own_address(struct request *r);

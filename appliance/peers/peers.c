@@ -491,20 +491,6 @@ struct approve_job {
 	struct conn *conn;
 };
 
-bool peers_address_ok(const char *s)
-{
-	const char *colon = strrchr(s, ':');
-	char *end;
-	long port;
-
-	if (!colon || colon == s || strlen(s) >= sizeof(((struct peer *)0)->address))
-		return false;
-	port = strtol(colon + 1, &end, 10);
-	return colon[1] && !*end && port > 0 && port < 65536 &&
-	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]%") ==
-		       strlen(s);
-}
-
 /* The steward signs where they are one, else this appliance where it is a keeper. */
 static struct error *admit_to_space(struct approve_job *j, const struct hash *space)
 {
@@ -553,7 +539,8 @@ static void fill_peer(const struct approve_job *j, struct peer *p)
 
 	if (what->address && *what->address)
 		snprintf(p->address, sizeof(p->address), "%s", what->address);
-	if (what->name && *what->name)
+	/* An invitation says what its box calls itself: a name that it has here already stays. */
+	if (what->name && *what->name && !(what->claim && *p->name))
 		snprintf(p->name, sizeof(p->name), "%s", what->name);
 	p->read_only = what->read_only;
 	p->has_claim = what->claim != NULL;
@@ -574,13 +561,15 @@ static struct error *approve_job(struct conn *c, void *arg)
 	fill_peer(j, &p);
 	j->name = *p.name ? p.name : ID_SHORT(&p.key);
 	TRY(peer_put(c->local, &p));
+	if (j->what->by_hand && *p.address)
+		TRY(address_by_hand(c->local, &p.key, p.address));
 	if (j->what->terms)
 		TRY(peer_terms_put(c->local, &p.key, j->what->terms));
 	TRY(peer_terms_get(c->local, &p.key, &j->terms));
 	return p.read_only ? NULL : admit_to_spaces(j);
 }
 
-static void tell_sync(struct app *a)
+void peers_tell_sync(struct app *a)
 {
 	if (a->sync)
 		sync_peers_changed(a->sync);
@@ -593,10 +582,8 @@ struct error *peers_approve_in(struct app *a, struct conn *c, const struct peers
 	ENSURE(!pubkey_eq(&what->key, secret_pubkey(a->self)),
 	       error_new(ERR_INVALID,
 			 N_("That is this box's own key. Ask the other box for its key.")));
-	ENSURE(!what->address || !*what->address || peers_address_ok(what->address),
-	       error_new(ERR_INVALID,
-			 N_("“%s” is not an address. It looks like 192.168.1.20:8443."),
-			 what->address));
+	if (what->address && *what->address)
+		TRY(peers_check_address(what->address));
 	return approve_job(c, &j);
 }
 
@@ -623,7 +610,7 @@ struct error *peers_approve(struct app *a, const struct peers_approval *what)
 	struct approve_call call = {a, what};
 
 	TRY(writer_run(a->writer, approve_call, &call));
-	tell_sync(a);
+	peers_tell_sync(a);
 	return NULL;
 }
 
@@ -643,7 +630,7 @@ struct error *peers_still(struct app *a, const struct pubkey *key)
 	if (error_is(e, ERR_NOT_FOUND))
 		error_replace(&e, not_approved(key));
 	TRY(e);
-	tell_sync(a);
+	peers_tell_sync(a);
 	return NULL;
 }
 
@@ -689,7 +676,7 @@ struct error *peers_set_terms(struct app *a, const struct pubkey *key, const str
 	struct terms_job job = {a, key, t, read_only, steward};
 
 	TRY(writer_run(a->writer, terms_job, &job));
-	tell_sync(a);
+	peers_tell_sync(a);
 	return NULL;
 }
 
@@ -749,7 +736,7 @@ struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 	struct withdraw_job j = {a, what};
 
 	TRY(writer_run(a->writer, withdraw_job, &j));
-	tell_sync(a);
+	peers_tell_sync(a);
 	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }
 

@@ -20,6 +20,7 @@ struct error *peers_may_see(struct conn *c, const struct pubkey *key, const stru
 struct peers_approval {
 	struct pubkey key;
 	const char *address; /* "ADDR:PORT"; NULL or "" when only mDNS knows where it is */
+	bool by_hand;	     /* the address was typed by somebody who knows it */
 	const char *name;    /* NULL: as it calls itself */
 	bool read_only;	     /* it may read from us; its logs are not admitted to our spaces */
 	const struct secret *steward;	/* who signs the admission; NULL: this appliance */
@@ -42,6 +43,18 @@ struct error *peers_still(struct app *a, const struct pubkey *key) MUST;
  * backup, until peers_still. */
 struct error *peers_set_terms(struct app *a, const struct pubkey *key, const struct peer_terms *t,
 			      const bool *read_only, const struct secret *steward) MUST;
+
+/* --- where a peer is: peers_addresses.c. ERR_NOT_FOUND when it is no peer. --- */
+/* A volunteer says so: it is tried first. ERR_INVALID; ERR_LIMIT (LIMIT_BY_HAND). */
+struct error *peers_set_address(struct app *a, const struct pubkey *key, const char *address) MUST;
+/* It is not there any more, whoever said so: until it is said again. ERR_NOT_FOUND also when it is none
+ * of its addresses. */
+struct error *peers_forget_address(struct app *a, const struct pubkey *key,
+				   const char *address) MUST;
+/* What is known, the most promising first; also what only the table of peers knows. */
+enum { PEERS_ADDRESSES = KNOWN_ADDRESSES + 1 };
+struct error *peers_addresses(struct conn *c, const struct peer *p,
+			      struct known_address out[PEERS_ADDRESSES], size_t *ret_n) MUST;
 
 /* The first sixteen letters of a key, "abcd efgh ijkl mnop": for people who compare it in a call with
  * who reads it from its own page. To find another key that begins so takes 2^80 tries. */

@@ -221,6 +221,16 @@ const char *peers_invite_file(struct app *a, const struct invite *i, error_trans
 
 /* --- accepting one of another box's ----------------------------------------------------------- */
 
+/* Where else it says it is, until it says so itself. */
+static struct error *others_job(struct conn *c, void *arg)
+{
+	const struct invitation *i = arg;
+
+	for (size_t n = 0; n < i->addresses; n++)
+		TRY(address_stated(c->local, &i->key, i->address[n]));
+	return NULL;
+}
+
 struct error *peers_accept(struct app *a, const struct invitation *i,
 			   const struct peers_approval *what)
 {
@@ -235,7 +245,12 @@ struct error *peers_accept(struct app *a, const struct invitation *i,
 		full.address = i->addresses ? i->address[0] : "";
 	if (!full.name || !*full.name)
 		full.name = i->name;
-	return peers_approve(a, &full);
+	TRY(peers_approve(a, &full));
+	if (i->addresses < 2)
+		return NULL;
+	TRY(writer_run(a->writer, others_job, (void *)(uintptr_t)i));
+	peers_tell_sync(a);
+	return NULL;
 }
 
 /* --- who was invited knocks ------------------------------------------------------------------- */

@@ -296,6 +296,7 @@ static struct error *peers_add(struct request *r)
 	struct candidate c = {.status = 200, .invitation = "", .whole = key};
 	struct error *e = NULL;
 	const char *error;
+	bool known;
 	int status;
 
 	addr = addr ? addr : "";
@@ -318,6 +319,13 @@ static struct error *peers_add(struct request *r)
 				  json_pack("{s:s, s:s, s:s}", "addr", addr, "key", key ? key : "",
 					    "error", error));
 	TRY(e);
+	TRY(candidate_known(r, &c, &known));
+	if (known) /* its key was compared once: what is left to say is where it is */
+		return show_peer_address(
+			r, &c.key, addr,
+			request_text(r, N_("This house is connected already. Save the address here, "
+					   "and all else stays as it is.")),
+			200);
 	snprintf(c.address, sizeof(c.address), "%s", addr);
 	return show_candidate(r, &c);
 }

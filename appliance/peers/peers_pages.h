@@ -4,3 +4,4 @@
 #include "appliance/http/http.h"
 
 extern const struct route peers_routes[], peer_routes[], invite_routes[], number_routes[];
+extern const struct route address_routes[];

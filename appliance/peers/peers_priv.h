@@ -6,6 +6,10 @@
 /* peers_approve inside a job of the writer; the caller tells sync afterwards. */
 struct error *peers_approve_in(struct app *a, struct conn *c,
 			       const struct peers_approval *what) MUST;
+/* ERR_INVALID, in words for who typed it. */
+struct error *peers_check_address(const char *address) MUST;
+/* Something changed about peers: the engine looks again. */
+void peers_tell_sync(struct app *a);
 /* Does this box show the proof of an invitation of ours that is open? By the engine's connection.
  */
 bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM]);

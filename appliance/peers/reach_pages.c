@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/reach_pages.h"
 #include "appliance/page/language.h"
+#include "appliance/peers/peers.h"
 #include "appliance/peers/reach.h"
 #include <inttypes.h>
 
@@ -19,28 +20,20 @@ static const char *date_or_nothing(struct request *r, int64_t ms)
 /* --- where they are --- */
 static struct error *addresses_json(struct request *r, const struct peer *p, json_t **ret)
 {
-	struct known_address list[KNOWN_ADDRESSES];
-	json_t *rows = json_array();
+	struct known_address list[PEERS_ADDRESSES];
+	json_t *rows;
 	size_t n;
-	struct error *e = address_list(request_conn(r)->local, &p->key, list, &n);
-	bool listed = false;
 
-	for (size_t i = 0; !e && i < n; i++) {
-		listed |= strcmp(list[i].address, p->address) == 0;
+	TRY(peers_addresses(request_conn(r), p, list, &n));
+	rows = json_array();
+	for (size_t i = 0; i < n; i++)
 		json_array_append_new(rows,
 				      json_pack("{s:s, s:s, s:b, s:b}", "address", list[i].address,
 						"ok_text", date_or_nothing(r, list[i].last_ok_ms),
 						"fails", list[i].failures > 0, "stated",
 						list[i].source == ADDRESS_STATED));
-	}
-	if (!e && !listed && *p->address)
-		json_array_append_new(rows, json_pack("{s:s, s:s, s:b, s:b}", "address", p->address,
-						      "ok_text", "", "fails", 0, "stated", 0));
-	if (e)
-		json_decref(rows);
-	else
-		*ret = rows;
-	return e;
+	*ret = rows;
+	return NULL;
 }
 
 static struct error *heard_json(struct request *r, const struct pubkey *key, json_t **ret)

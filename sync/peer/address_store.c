@@ -20,6 +20,8 @@ enum {
 	ADDRESS_OF,
 	ADDRESS_PUT,
 	ADDRESS_ADD,
+	ADDRESS_HAND,
+	ADDRESS_HANDS,
 	ADDRESS_REMOVE,
 	ADDRESS_UNSAY,
 	ADDRESS_CLEAR,
@@ -35,8 +37,14 @@ static const char *const sql[] = {
 	[STATEMENT_REMOVE] = "DELETE FROM statement WHERE key=?1",
 	[ADDRESS_OF] = "SELECT address, source, failures, last_ok_ms, last_try_ms FROM address"
 		       " WHERE key=?1",
-	[ADDRESS_PUT] = "INSERT OR REPLACE INTO address VALUES (?1,?2,?3,?4,?5,?6)",
+	[ADDRESS_PUT] = "INSERT INTO address VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT(key, address)"
+			" DO UPDATE SET source=min(source, excluded.source),"
+			"  failures=excluded.failures, last_ok_ms=excluded.last_ok_ms,"
+			"  last_try_ms=excluded.last_try_ms",
 	[ADDRESS_ADD] = "INSERT OR IGNORE INTO address VALUES (?1,?2,1,0,0,0)",
+	[ADDRESS_HAND] = "INSERT INTO address VALUES (?1,?2,0,0,0,0) ON CONFLICT(key, address)"
+			 " DO UPDATE SET source=0, failures=0, last_try_ms=0",
+	[ADDRESS_HANDS] = "SELECT count(*) FROM address WHERE key=?1 AND source=0 AND address<>?2",
 	[ADDRESS_REMOVE] = "DELETE FROM address WHERE key=?1 AND address=?2",
 	/* What it said before and says no more, unless it has worked. */
 	[ADDRESS_UNSAY] = "DELETE FROM address WHERE key=?1 AND source=1 AND last_ok_ms=0",
@@ -117,7 +125,6 @@ static struct error *read_all(struct db *local, struct db_stmts *s, const struct
 		if (n < KNOWN_ADDRESSES * 4)
 			out[n++] = a;
 	}
-	addresses_order(out, n);
 	*ret_n = n;
 	return NULL;
 }
@@ -131,7 +138,7 @@ struct error *address_list(struct db *local, const struct pubkey *key,
 
 	TRY(statements(local, &s));
 	TRY(read_all(local, s, key, all, &n));
-	n = n < KNOWN_ADDRESSES ? n : KNOWN_ADDRESSES;
+	n = addresses_keep(all, n, KNOWN_ADDRESSES);
 	memcpy(out, all, n * sizeof(*all));
 	*ret_n = n;
 	return NULL;
@@ -147,8 +154,40 @@ struct error *address_put(struct db *local, const struct pubkey *key, const stru
 	TRY(db_do(local, s, ADDRESS_PUT, "ksiiii", key, a->address, (int64_t)a->source,
 		  (int64_t)a->failures, a->last_ok_ms, a->last_try_ms));
 	TRY(read_all(local, s, key, all, &n));
-	for (size_t i = KNOWN_ADDRESSES * 2; i < n; i++)
+	for (size_t i = addresses_keep(all, n, KNOWN_ADDRESSES * 2); i < n; i++)
 		TRY(db_do(local, s, ADDRESS_REMOVE, "ks", key, all[i].address));
+	return NULL;
+}
+
+struct error *address_by_hand(struct db *local, const struct pubkey *key, const char *address)
+{
+	struct db_stmts *s;
+	int64_t others;
+
+	TRY(statements(local, &s));
+	TRY(db_number(local, s, ADDRESS_HANDS, 0, &others, "ks", key, address));
+	ENSURE(others < LIMIT_BY_HAND,
+	       error_new(ERR_LIMIT, N_("This house has as many addresses as there may be. Forget "
+				       "one of them first.")));
+	return db_do(local, s, ADDRESS_HAND, "ks", key, address);
+}
+
+struct error *address_stated(struct db *local, const struct pubkey *key, const char *address)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	return db_do(local, s, ADDRESS_ADD, "ks", key, address);
+}
+
+struct error *address_remove(struct db *local, const struct pubkey *key, const char *address)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	TRY(db_do(local, s, ADDRESS_REMOVE, "ks", key, address));
+	ENSURE(db_changes(local) > 0,
+	       error_new(ERR_NOT_FOUND, N_("This house is not known to be at “%s”."), address));
 	return NULL;
 }
 

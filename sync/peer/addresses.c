@@ -270,6 +270,8 @@ static int compare_promise(const void *va, const void *vb)
 
 	if (promise(a) != promise(b))
 		return promise(a) - promise(b);
+	if ((a->source == ADDRESS_BY_HAND) != (b->source == ADDRESS_BY_HAND))
+		return a->source == ADDRESS_BY_HAND ? -1 : 1;
 	if (a->failures != b->failures)
 		return a->failures < b->failures ? -1 : 1;
 	if (a->last_ok_ms != b->last_ok_ms)
@@ -283,4 +285,17 @@ void addresses_order(struct known_address *a, size_t n)
 {
 	if (n)
 		qsort(a, n, sizeof(*a), compare_promise);
+}
+
+size_t addresses_keep(struct known_address *a, size_t n, size_t most)
+{
+	addresses_order(a, n);
+	for (size_t i = n; i-- > 0 && n > most;)
+		if (a[i].source != ADDRESS_BY_HAND) {
+			struct known_address gone = a[i];
+
+			memmove(&a[i], &a[i + 1], (n - i - 1) * sizeof(*a));
+			a[--n] = gone;
+		}
+	return n < most ? n : most;
 }

@@ -63,10 +63,16 @@ struct known_address {
 	unsigned failures;		 /* in a row */
 	int64_t last_ok_ms, last_try_ms; /* 0: never */
 };
-enum { KNOWN_ADDRESSES = 8 };
+enum {
+	KNOWN_ADDRESSES = 8,
+	LIMIT_BY_HAND = 4, /* of them, those that a volunteer set for one peer */
+};
 /* The most promising first: what a volunteer has just set; what worked lately; what is new; then
- * what failed, seldom before often. */
+ * what failed, seldom before often. Of each of these, what a volunteer set before what was heard. */
 void addresses_order(struct known_address *a, size_t n);
+/* In order, and at most `most` of them, which is at least LIMIT_BY_HAND: what was set by hand stays,
+ * whatever else is heard. Returns how many; those that go are behind them, in no order. */
+size_t addresses_keep(struct known_address *a, size_t n, size_t most);
 
 /* --- address_store.c: in local.db --- */
 extern const char *const address_migrations[]; /* db_migrate(local, "address", …) */
@@ -81,9 +87,18 @@ struct error *statement_put(struct db *local, const struct statement *s, struct 
 /* The addresses of a peer, in order; at most KNOWN_ADDRESSES. */
 struct error *address_list(struct db *local, const struct pubkey *key,
 			   struct known_address out[KNOWN_ADDRESSES], size_t *ret_n) MUST;
-/* Keep what is known of one; the least promising goes when there are too many. On the writer. */
+/* Keep what is known of one; the least promising goes when there are too many. What was set by hand
+ * stays so. On the writer. */
 struct error *address_put(struct db *local, const struct pubkey *key,
 			  const struct known_address *a) MUST;
+/* A volunteer says that it is there: tried first, whatever became of it before, and forgotten only
+ * by address_remove. ERR_LIMIT: LIMIT_BY_HAND are there. On the writer. */
+struct error *address_by_hand(struct db *local, const struct pubkey *key, const char *address) MUST;
+/* It is one of those where the peer is (as an invitation says): until its own statement comes. On the
+ * writer. */
+struct error *address_stated(struct db *local, const struct pubkey *key, const char *address) MUST;
+/* Until it is set or heard again. ERR_NOT_FOUND. On the writer. */
+struct error *address_remove(struct db *local, const struct pubkey *key, const char *address) MUST;
 /* A peer was removed. On the writer. */
 struct error *address_forget(struct db *local, const struct pubkey *key) MUST;
 

@@ -21,6 +21,7 @@ struct row {
 	char hint[PEER_ADDRESS]; /* where it came from last */
 	struct seen_box box;
 	bool seen, listed;
+	bool moved;		   /* `fixed` is another one, and not tried yet */
 	bool asked, running_asked; /* a person waits: for the next exchange, for this one */
 	int64_t due;		   /* when WAITING */
 	int64_t not_before;	   /* failures, courtesy */
@@ -174,6 +175,7 @@ void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int6
 		s->rows[i]->listed = false;
 	for (size_t i = 0; i < n; i++) {
 		struct row *r = find(s, &peers[i].key);
+		bool was_here = r;
 
 		if (!r && s->n < LIMIT_PEERS) {
 			r = calloc(1, sizeof(*r));
@@ -187,6 +189,7 @@ void schedule_peers(struct schedule *s, const struct peer *peers, size_t n, int6
 			continue;
 		r->listed = true;
 		if (strcmp(r->fixed, peers[i].address) != 0) {
+			r->moved = was_here;
 			snprintf(r->fixed, sizeof(r->fixed), "%s", peers[i].address);
 			r->not_before = now;
 			r->failures = r->address = r->tried = 0;
@@ -266,11 +269,13 @@ void schedule_addresses(struct schedule *s, const struct pubkey *key,
 	struct row *r = find(s, key);
 	const char *all[ADDRESSES];
 	char current[PEER_ADDRESS];
-	bool news = false;
+	bool news;
 	unsigned count;
 
 	if (!r)
 		return;
+	news = r->moved;
+	r->moved = false;
 	n = n < SCHEDULE_KNOWN ? n : SCHEDULE_KNOWN;
 	for (size_t i = 0; i < n; i++)
 		news |= !has_address(r, addresses[i]);

@@ -121,9 +121,13 @@ static void the_most_promising_address_is_tried_first(void **st)
 		{"worked long ago:1", ADDRESS_MET, 0, 10, 10},
 		{"worked lately:1", ADDRESS_STATED, 0, 80, 80},
 		{"by hand:1", ADDRESS_BY_HAND, 0, 0, 0},
+		{"by hand, worked:1", ADDRESS_BY_HAND, 0, 5, 5},
+		{"by hand, failed:1", ADDRESS_BY_HAND, 2, 0, 90},
 	};
-	static const char *const want[] = {"by hand:1", "worked lately:1", "worked long ago:1",
-					   "stated:1",	"failed:1",	   "often failed:1"};
+	static const char *const want[] = {
+		"by hand:1",	     "by hand, worked:1", "worked lately:1",
+		"worked long ago:1", "stated:1",	  "by hand, failed:1",
+		"failed:1",	     "often failed:1"};
 
 	addresses_order(a, ARRAY_LEN(a));
 	for (size_t i = 0; i < ARRAY_LEN(a); i++)
@@ -178,6 +182,49 @@ static void the_newer_statement_counts_and_what_worked_stays(void **st)
 	assert_ok(address_forget(db, &key));
 	assert_ok(address_list(db, &key, list, &n));
 	assert_int_equal(n, 0);
+}
+
+/* A house may say that it is at many places: what a volunteer set is none the less known, and tried. */
+static void what_was_set_by_hand_is_not_pushed_out(void **st)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	struct known_address list[KNOWN_ADDRESSES], met = {"", ADDRESS_MET, 0, 5, 5};
+	struct known_address failed = {"set.example.org:1", ADDRESS_MET, 9, 0, 90};
+	struct pubkey key = key_of(1);
+	char address[20];
+	size_t n, hand = 0;
+
+	open_db(dir, &db);
+	assert_ok(address_by_hand(db, &key, failed.address));
+	assert_ok(address_put(db, &key, &failed)); /* as one that was met, by who did not know */
+	for (int i = 0; i < 40; i++) {
+		snprintf(met.address, sizeof(met.address), "10.1.0.%d:1", i);
+		assert_ok(address_put(db, &key, &met));
+	}
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, KNOWN_ADDRESSES);
+	for (size_t i = 0; i < n; i++)
+		hand += list[i].source == ADDRESS_BY_HAND;
+	assert_int_equal(hand, 1);
+	assert_string_equal(list[n - 1].address, failed.address); /* it has failed, though */
+	/* set again, it is tried first again */
+	assert_ok(address_by_hand(db, &key, failed.address));
+	assert_ok(address_list(db, &key, list, &n));
+	assert_string_equal(list[0].address, failed.address);
+	for (int i = 1; i < LIMIT_BY_HAND; i++) {
+		snprintf(address, sizeof(address), "set%d:1", i);
+		assert_ok(address_by_hand(db, &key, address));
+	}
+	assert_fails(address_by_hand(db, &key, "one too many:1"), ERR_LIMIT);
+	assert_ok(address_by_hand(db, &key, address)); /* it is there */
+	assert_ok(address_remove(db, &key, address));
+	assert_fails(address_remove(db, &key, address), ERR_NOT_FOUND);
+	assert_ok(address_by_hand(db, &key, "one more:1"));
+	assert_ok(address_list(db, &key, list, &n));
+	assert_int_equal(n, KNOWN_ADDRESSES);
+	for (size_t i = 0; i < LIMIT_BY_HAND; i++)
+		assert_int_equal(list[i].source, ADDRESS_BY_HAND);
 }
 
 /* --- hours and bytes --- */
@@ -384,6 +431,31 @@ static void what_came_through_another_is_said_so(void **st)
 	close_three(&t);
 }
 
+/* Anybody on a network can announce that a peer is there: what does not answer is tried, and not kept. */
+static void where_a_peer_was_only_announced_is_not_kept(void **st)
+{
+	struct pubkey key = key_of(9);
+	char *dir = test_dir();
+	struct reach *r;
+	struct net_box b;
+
+	net_box_open(&b, dir, "Ateneu", 1);
+	net_box_peer(&b, &key, "192.0.2.1:1");
+	net_box_start(&b, NULL, false);
+	engine_tried(b.sync, &key, "192.0.2.66:1", false);
+	engine_tried(b.sync, &key, "192.0.2.1:1", false);
+	engine_tried(b.sync, &key, "192.0.2.7:1", true);
+	pthread_mutex_lock(&b.sync->lock);
+	r = engine_reach(b.sync, &key);
+	assert_non_null(r);
+	assert_int_equal(r->n, 2);
+	assert_string_equal(r->known[0].address, "192.0.2.7:1");
+	assert_string_equal(r->known[1].address, "192.0.2.1:1");
+	pthread_mutex_unlock(&b.sync->lock);
+	net_box_close(&b);
+	test_dir_remove(dir);
+}
+
 /* One commit for each box at most, however often a peer says in one request that it has moved; and what
  * it says of boxes that are no peers is not even checked. */
 static void a_flood_of_statements_costs_one_commit(void **st)
@@ -432,6 +504,8 @@ int main(void)
 		cmocka_unit_test(a_machine_says_what_it_listens_on),
 		cmocka_unit_test(the_most_promising_address_is_tried_first),
 		cmocka_unit_test(the_newer_statement_counts_and_what_worked_stays),
+		cmocka_unit_test(what_was_set_by_hand_is_not_pushed_out),
+		cmocka_unit_test(where_a_peer_was_only_announced_is_not_kept),
 		cmocka_unit_test(a_line_is_open_at_its_hours_and_until_its_bytes_are_used),
 		cmocka_unit_test(settings_of_the_line_are_checked_and_kept),
 		cmocka_unit_test(who_moved_is_found_again_through_a_peer_of_both),

@@ -515,6 +515,31 @@ static void random_events_keep_the_invariants(void **state)
 	schedule_free(f.s);
 }
 
+static void an_address_that_was_set_is_tried_before_what_worked(void **state)
+{
+	static const char old[1][PEER_ADDRESS] = {"10.0.0.9:1"};
+	static const char both[2][PEER_ADDRESS] = {"set.example.org:1", "10.0.0.9:1"};
+	struct peer p = peer_of(1, "10.0.0.9:1");
+	struct schedule_job job;
+	struct fixture f;
+
+	set_up(&f);
+	schedule_peers(f.s, &p, 1, f.now);
+	schedule_addresses(f.s, &p.key, old, 1, f.now);
+	job = due(&f, 0, 0);
+	assert_string_equal(job.address, "10.0.0.9:1");
+	done(&f, &job, true);
+	p = peer_of(1, "set.example.org:1");
+	schedule_peers(f.s, &p, 1, f.now);
+	schedule_addresses(f.s, &p.key, both, 2, f.now);
+	job = due(&f, 0, SCHEDULE_COURTESY);
+	assert_string_equal(job.address, "set.example.org:1");
+	done(&f, &job, false);
+	job = due(&f, 0, 0);
+	assert_string_equal(job.address, "10.0.0.9:1");
+	schedule_free(f.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +560,7 @@ int main(void)
 		cmocka_unit_test(a_closed_line_is_for_the_neighbours_only),
 		cmocka_unit_test(who_drags_on_is_kept_out_of_the_quick_lane),
 		cmocka_unit_test(what_is_settled_is_looked_at_anew_when_it_may_differ),
+		cmocka_unit_test(an_address_that_was_set_is_tried_before_what_worked),
 		cmocka_unit_test(random_events_keep_the_invariants),
 	};
 
