@@ -170,6 +170,7 @@ struct error *app_open_telling(const char *dir, const struct env *env, const str
 	}
 	TRY(e);
 	ballast_take_in(dir);
+	writer_keep_reserve((*ret)->writer);
 	return NULL;
 }
 

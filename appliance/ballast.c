@@ -2,33 +2,46 @@
 #include "appliance/ballast.h"
 #include "sync/base/file.h"
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define MB ((uint64_t)1024 * 1024)
-enum { BALLAST_MB = 8, ROOM_MB = 64, LEAST_MB = 6 };
+enum { BALLAST_MB = 8, RESERVE_MB = 8, ROOM_MB = 64, LEAST_MB = 6 };
 
-static bool has_room(const char *dir, uint64_t mb)
+/* A disk that does not say how much is free has enough. */
+static uint64_t free_on(const char *dir)
 {
 	struct statvfs fs;
 
-	return statvfs(dir, &fs) || (uint64_t)fs.f_bavail * fs.f_frsize >= mb * MB;
+	return statvfs(dir, &fs) ? UINT64_MAX : (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+/* A file of that size, all of it on the disk; one that is shorter grows. */
+static bool keep(const char *dir, const char *name, uint64_t size)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 || posix_fallocate(fd, 0, (off_t)size) == 0)
+		return fd >= 0;
+	unlink(path);
+	return false;
 }
 
 void ballast_take_in(const char *dir)
 {
 	_cleanup_(freep) char *path = path_join(dir, "ballast");
-	_cleanup_(closep) int fd = -1;
 
-	if (access(path, F_OK) == 0 || !has_room(dir, ROOM_MB))
+	if (free_on(dir) < ROOM_MB * MB)
 		return;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd >= 0 && posix_fallocate(fd, 0, (off_t)(BALLAST_MB * MB)))
-		unlink(path);
+	if (access(path, F_OK))
+		keep(dir, "ballast", BALLAST_MB * MB);
+	keep(dir, "reserve", RESERVE_MB * MB);
 }
 
 void ballast_make_room(const char *dir)
 {
-	if (!has_room(dir, LEAST_MB))
+	if (free_on(dir) < LEAST_MB * MB)
 		ballast_throw_out(dir);
 }
 
@@ -37,4 +50,25 @@ bool ballast_throw_out(const char *dir)
 	_cleanup_(freep) char *path = path_join(dir, "ballast");
 
 	return unlink(path) == 0;
+}
+
+bool reserve_take_in(const char *dir)
+{
+	return free_on(dir) >= ROOM_MB * MB && keep(dir, "reserve", RESERVE_MB * MB);
+}
+
+bool reserve_let_go(const char *dir, uint64_t room)
+{
+	_cleanup_(freep) char *path = path_join(dir, "reserve");
+	_cleanup_(closep) int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	uint64_t there = free_on(dir), needs = room > there ? room - there : 0;
+	struct stat st;
+
+	if (fd < 0 || !needs || fstat(fd, &st))
+		return !needs;
+	if ((uint64_t)st.st_size <= needs)
+		unlink(path);
+	else if (ftruncate(fd, st.st_size - (off_t)needs))
+		return false;
+	return free_on(dir) >= room;
 }

@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * DIR/ballast: room that is kept on a disk which is all the box's own. On a full disk a database with a
- * write-ahead log can't even be opened for reading; then this file is thrown out, and what is stored
- * can be read and removed again. The writer stops before (writer.c); what fills a disk all the same is
- * a file that was being sent, or a fault. Under the folder's lock.
+ * Room that is kept on a disk which is all the box's own, in two files. Under the folder's lock.
+ *
+ * DIR/ballast is kept for opening. On a full disk a database with a write-ahead log can't even be
+ * opened for reading; then this file is thrown out, and what is stored can be read and removed
+ * again. The writer stops before (writer.c); what fills a disk all the same is a file that was
+ * being sent, or a fault.
+ *
+ * DIR/reserve is kept for the volunteers. To make room they must sign in and erase, and both are
+ * written down first: a disk that is full to the last byte would be a locked door before the only
+ * people who can help. (Sessions in memory alone would open that door on a room in which nothing
+ * can be moved.) It is let go from its end, as much at a time as one act needs, and made whole
+ * again when there is room for many of it.
  */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
-/* Makes it when it is not there and there is room for many of it. What fails is tried at the next
- * start. */
+/* Makes both when they are not there and there is room for many of them. What fails is tried at the
+ * next start. */
 void ballast_take_in(const char *dir);
 /* Throws it out where there is less room than the writer wants: a start writes, too. */
 void ballast_make_room(const char *dir);
 /* false: there was none. */
 bool ballast_throw_out(const char *dir);
+
+/* Let so much of the reserve go that `room` bytes are free for the box, or all there is. False:
+ * that was not enough. */
+bool reserve_let_go(const char *dir, uint64_t room);
+/* Make it whole again where there is room for many of it. False: there is not, or it failed. */
+bool reserve_take_in(const char *dir);

@@ -52,6 +52,10 @@ void conn_undo(struct conn *c);
 /* Outside a transaction: what was erased since the last time goes out of the files' free bytes,
  * too. ERR_BUSY while readers are in the way: then again, later. */
 struct error *conn_scrub(struct conn *c) MUST;
+/* Outside a transaction: the write-ahead logs are emptied into the files, for the room that they take.
+ * What conn_scrub says of readers holds here, too. */
+struct error *conn_settle(struct conn *c) MUST;
+uint64_t conn_ahead(const struct conn *c); /* bytes of the write-ahead logs; any thread */
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */

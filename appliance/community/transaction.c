@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The three databases as one: transactions, parts of them, and scrubbing. */
 #include "appliance/community/community_priv.h"
+#include <limits.h>
+#include <sys/stat.h>
 
 /* A view that is being made beside another is one transaction from its beginning to its end: a page
  * of its indices that many entries fall on is written once and not with each part. */
@@ -86,13 +88,33 @@ void conn_undo(struct conn *c)
 	db_undo(c->local);
 }
 
+struct error *conn_settle(struct conn *c)
+{
+	TRY(log_scrub(c->log));
+	TRY(db_checkpoint(c->view, true));
+	return db_checkpoint(c->local, true);
+}
+
+static uint64_t ahead_of(const char *path)
+{
+	char wal[PATH_MAX];
+	struct stat st;
+
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	return stat(wal, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+uint64_t conn_ahead(const struct conn *c)
+{
+	return ahead_of(db_path(log_db(c->log))) + ahead_of(c->community->view_path) +
+	       ahead_of(db_path(c->local));
+}
+
 struct error *conn_scrub(struct conn *c)
 {
 	if (!c->community->scrub)
 		return NULL;
-	TRY(log_scrub(c->log));
-	TRY(db_checkpoint(c->view, true));
-	TRY(db_checkpoint(c->local, true));
+	TRY(conn_settle(c));
 	/* A view that is being made may have taken the words before they were erased: they are gone
 	 * when it is ready. */
 	ENSURE(!c->community->next,

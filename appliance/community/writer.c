@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/community/writer.h"
+#include "appliance/ballast.h"
 #include "sync/base/cond.h"
 #include <errno.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct job {
 
 struct writer {
 	struct conn *conn;
+	char *dir;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more, answered;
@@ -29,6 +31,9 @@ struct writer {
 	/* By the monotonic clock, in ms: since when something waits to be done, 0: nothing does;
 	 * when the next piece of it may be done, and what comes before it. */
 	int64_t behind_since, piece_from;
+	/* Some of the reserve was let go; when to look again whether it can be made whole. */
+	_Atomic bool reserve_used;
+	_Atomic int64_t reserve_at;
 };
 
 /* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
@@ -248,6 +253,13 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+}
+
 struct error *writer_start(struct conn *take_conn, struct writer **ret)
 {
 	struct writer *w = calloc(1, sizeof(*w));
@@ -256,6 +268,7 @@ struct error *writer_start(struct conn *take_conn, struct writer **ret)
 	if (!w)
 		abort();
 	w->conn = take_conn;
+	w->dir = folder_of(db_path(take_conn->local));
 	w->last = &w->first;
 	pthread_mutex_init(&w->lock, NULL);
 	cond_init_monotonic(&w->more);
@@ -264,6 +277,7 @@ struct error *writer_start(struct conn *take_conn, struct writer **ret)
 	rc = pthread_create(&w->thread, NULL, writer_main, w);
 	if (rc) {
 		conn_close(take_conn);
+		free(w->dir);
 		free(w);
 		return error_new(ERR_INTERNAL, N_("The writing thread could not be started: %s."),
 				 strerror(rc));
@@ -285,24 +299,8 @@ void writer_stop(struct writer *w)
 	pthread_cond_destroy(&w->more);
 	pthread_cond_destroy(&w->answered);
 	pthread_mutex_destroy(&w->lock);
+	free(w->dir);
 	free(w);
-}
-
-/* Below this much room nothing more is taken in: a WAL database on a full disk can't even be opened
- * for reading. What the write-ahead logs of one group may grow by, with a margin. */
-enum { ROOM_KEPT = 4 * 1024 * 1024 };
-
-static struct error *check_room(struct writer *w)
-{
-	struct statvfs fs;
-
-	ENSURE(statvfs(db_path(w->conn->local), &fs) ||
-		       (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM_KEPT,
-	       error_new(ERR_FULL,
-			 N_("There is no room left on this box's disk. What was saved is safe, and"
-			    " can be read. A volunteer can make room or put in a larger disk; then"
-			    " send this again.")));
-	return NULL;
 }
 
 static struct error *run_and_wait(struct writer *w, struct job *j)
@@ -321,16 +319,124 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
 	return j->err;
 }
 
+/* --- room ------------------------------------------------------------------------------------- */
+
+/* Below WRITER_ROOM nothing more is taken in: a WAL database on a full disk can't even be opened for
+ * reading. It is what the write-ahead logs of one group may grow by, with a margin. What frees room
+ * needs some first, and goes on below it: a volunteer's act finds ROOM_CARE, if need be in the reserve
+ * (ballast.h), of which nothing is left for the others to grow into; the threads that carry such acts
+ * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH. */
+enum {
+	ROOM_CARE = 2 * 1024 * 1024,
+	ROOM_TIDIES = 256 * 1024,
+	LOGS_WORTH = 512 * 1024,
+	RESERVE_LOOK_MS = 1000 /* is there room to make it whole again? */
+};
+
+static bool has_room(struct writer *w, uint64_t room)
+{
+	struct statvfs fs;
+
+	return statvfs(w->dir, &fs) || (uint64_t)fs.f_bavail * fs.f_frsize >= room;
+}
+
+static struct error *settle_job(struct conn *c, void *arg)
+{
+	(void)arg;
+	return conn_settle(c);
+}
+
+/* Readers in the way, or no room even for that: then they stay. */
+static void empty_logs(struct writer *w)
+{
+	if (conn_ahead(w->conn) >= LOGS_WORTH)
+		error_free(writer_run_alone(w, settle_job, NULL));
+}
+
+/* Before a write, when there is plenty again. */
+static void mend_reserve(struct writer *w)
+{
+	int64_t now = now_ms();
+
+	if (!atomic_load(&w->reserve_used) || now < atomic_load(&w->reserve_at))
+		return;
+	atomic_store(&w->reserve_at, now + RESERVE_LOOK_MS);
+	if (reserve_take_in(w->dir))
+		atomic_store(&w->reserve_used, false);
+}
+
+static struct error *find_room(struct writer *w, uint64_t room)
+{
+	if (has_room(w, room))
+		return NULL;
+	empty_logs(w);
+	ENSURE(has_room(w, room),
+	       error_new(ERR_FULL,
+			 N_("There is no room left on this box's disk. What was saved is safe, and"
+			    " can be read. A volunteer can make room or put in a larger disk; then"
+			    " send this again.")));
+	return NULL;
+}
+
+static struct error *find_room_for_care(struct writer *w)
+{
+	struct error *e = find_room(w, ROOM_CARE);
+
+	if (!e)
+		return NULL;
+	error_free(e);
+	atomic_store(&w->reserve_used, true);
+	ENSURE(reserve_let_go(w->dir, ROOM_CARE) || has_room(w, ROOM_TIDIES),
+	       error_new(ERR_FULL,
+			 N_("The disk of this box is full to the last byte. What was saved is safe, and"
+			    " can be read. Switch the box off and on again: it keeps a little room for"
+			    " that moment. If you still can't sign in then, it needs a larger disk.")));
+	return NULL;
+}
+
+void writer_keep_reserve(struct writer *w)
+{
+	atomic_store(&w->reserve_used, true); /* perhaps, and it is cheap to look */
+}
+
+bool writer_has_room(struct writer *w)
+{
+	return has_room(w, WRITER_ROOM);
+}
+
+static struct error *run_growing(struct writer *w, struct job *j)
+{
+	mend_reserve(w);
+	TRY(find_room(w, WRITER_ROOM));
+	return run_and_wait(w, j);
+}
+
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
 {
-	TRY(check_room(w));
-	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
+	return run_growing(w, &(struct job){.fn = fn, .arg = arg});
 }
 
 struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg)
 {
-	TRY(check_room(w));
-	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_LARGE});
+	return run_growing(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_LARGE});
+}
+
+struct error *writer_run_tidying(struct writer *w, write_fn *fn, void *arg)
+{
+	TRY(find_room(w, ROOM_TIDIES));
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
+}
+
+struct error *writer_run_care(struct writer *w, write_fn *fn, void *arg)
+{
+	struct error *e;
+
+	TRY(find_room_for_care(w));
+	e = run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
+	/* What it took in the write-ahead logs is there for the next one. */
+	if (!has_room(w, WRITER_ROOM))
+		empty_logs(w);
+	return e;
 }
 
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg)

@@ -13,6 +13,9 @@
 #include "appliance/community/community.h"
 
 struct writer;
+
+enum { WRITER_ROOM = 4 * 1024 * 1024 }; /* with less free on the disk nothing more is taken in */
+
 typedef struct error *write_fn(struct conn *c, void *arg);
 
 /* Takes the conn (opened as a writer), which from now on belongs to the writer's thread. */
@@ -23,6 +26,16 @@ void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
 /* The same, in a group of its own. */
 struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg) MUST;
+/* The same for what frees room, or writes down that it was freed, in the background: it goes on with
+ * the little that is there. */
+struct error *writer_run_tidying(struct writer *w, write_fn *fn, void *arg) MUST;
+/* The same for what a volunteer does to make room, and what they need for it (to sign in): also on a
+ * disk that is full to the last byte, where the reserve gives way (appliance/ballast.h). For nobody
+ * else, and for nothing that grows. */
+struct error *writer_run_care(struct writer *w, write_fn *fn, void *arg) MUST;
+/* From now on there is to be one, as soon as there is room for it: where the disk is the box's own. */
+void writer_keep_reserve(struct writer *w);
+bool writer_has_room(struct writer *w); /* may others write, too? any thread */
 /* The same outside a transaction, alone: for what makes its own. */
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Do what was put off during a sync (community_take_in) now, before something is compared that pages show. */

@@ -161,7 +161,7 @@ static bool rounds_done(struct erased_thread *t)
 	bool wait = false, more = true;
 
 	while (more) {
-		struct error *e = writer_run(t->app->writer, job, &r);
+		struct error *e = writer_run_tidying(t->app->writer, job, &r);
 
 		wait |= r.wait || e;
 		more = !r.wait && !e && !hash_is_zero(&r.after);

@@ -358,7 +358,7 @@ static struct error *erase(struct request *r)
 	       error_new(ERR_DENIED, N_("Only who sent it and moderators may erase it.")));
 	k.space = p.space.id;
 	k.keep = file_version_keep(request_conn(r), &v);
-	e = request_write(r, erase_job, &k);
+	e = request_write_care(r, request_viewer(r)->volunteer, erase_job, &k);
 	json_decref(k.keep);
 	TRY(e);
 	return respond_done_saying(

@@ -98,7 +98,7 @@ static struct error *clear_erased(struct files_thread *t, bool *ret_waits)
 
 	e = left_each(t->conn, clear_one, &k);
 	if (!e && k.gone.n + k.forgotten.n)
-		e = writer_run(t->app->writer, note_job, &k);
+		e = writer_run_tidying(t->app->writer, note_job, &k);
 	buf_release(&k.gone);
 	buf_release(&k.forgotten);
 	*ret_waits = k.waits;
@@ -124,7 +124,7 @@ static struct error *clear_sent(struct files_thread *t, bool *io_waits)
 {
 	if (!t->sent_last)
 		return NULL;
-	TRY(writer_run(t->app->writer, sent_job, t));
+	TRY(writer_run_tidying(t->app->writer, sent_job, t));
 	*io_waits |= t->sent_last != 0;
 	return NULL;
 }
@@ -198,7 +198,7 @@ static struct error *look_through(struct files_thread *t, enum carried_stage sta
 			buf_add(seen, &k, sizeof(k));
 		TRY(e);
 		if (seen->n >= (k.num ? LOOKED_AT_ONCE * sizeof(k) : 1)) {
-			TRY(writer_run(t->app->writer, looked_job, seen));
+			TRY(writer_run_tidying(t->app->writer, looked_job, seen));
 			buf_clear(seen);
 		}
 	} while (k.num);
@@ -288,7 +288,7 @@ static void set_waits(struct files_thread *t, bool waits)
 /* A view that is behind does not show all that is needed: nothing goes. */
 static struct error *clear(struct files_thread *t, bool *ret_waits)
 {
-	TRY(writer_run(t->app->writer, barrier_job, ret_waits));
+	TRY(writer_run_tidying(t->app->writer, barrier_job, ret_waits));
 	if (*ret_waits)
 		return NULL;
 	TRY(clear_erased(t, ret_waits));

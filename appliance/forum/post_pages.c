@@ -260,7 +260,8 @@ struct error *post_post_erase(struct request *r)
 	struct post_here h;
 
 	TRY(moderated(r, true, &h));
-	TRY(request_write(r, erase_job, &(struct erasing){&h, request_viewer(r)->secret}));
+	TRY(request_write_care(r, request_viewer(r)->volunteer, erase_job,
+			       &(struct erasing){&h, request_viewer(r)->secret}));
 	return respond_done_saying(r, topic_url(r, &h.topic.id), N_("The message is erased."),
 				   json_pack("{s:s}", "id", ID(&h.post.id)));
 }

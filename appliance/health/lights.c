@@ -207,7 +207,11 @@ static struct error *look_space(struct looking *l, struct light *ret)
 	}
 	number(free, (int64_t)(r.free / MB));
 	number(percent, (int64_t)(r.free * 100 / r.size));
-	if (r.free < ROOM_ACT || r.free_files < 2)
+	if (r.free < WRITER_ROOM)
+		SAY(ret, HEALTH_ACT,
+		    N_("The disk is full: nobody can write any more. What was saved is safe, and "
+		       "volunteers can still sign in and make room."));
+	else if (r.free < ROOM_ACT || r.free_files < 2)
 		SAY(ret, HEALTH_ACT, N_("Only %s MB are free: soon nobody can write any more."),
 		    free);
 	else if (r.free < ROOM_ATTENTION)
@@ -217,9 +221,10 @@ static struct error *look_space(struct looking *l, struct light *ret)
 		SAY(ret, HEALTH_OK, N_("%s %% of the disk is free."), percent);
 	if (ret->state != HEALTH_OK) {
 		ret->action =
-			N_("Ask for a larger card or disk. Nothing that was saved is lost when "
+			N_("Erase files that nobody needs, let old messages go that other houses "
+			   "hold, or ask for a larger card or disk. Nothing that was saved is lost when "
 			   "it is full.");
-		ret->url = "/admin#storage";
+		ret->url = "/admin/keep";
 	}
 	return NULL;
 }

@@ -165,6 +165,10 @@ const char *url_encode(struct arena *a, const char *s);
 
 /* Run a job on the writer and wait for its commit. */
 struct error *request_write(struct request *r, write_fn *fn, void *arg) MUST;
+/* The same for what makes room and for what must be done before: when a volunteer asks, it is done on
+ * a full disk, too (writer_run_care). */
+struct error *request_write_care(struct request *r, bool volunteer, write_fn *fn,
+				 void *arg) MUST;
 
 /* --- answering: exactly one of these, or an error --- */
 /* Fill the template with the page's own context (consumed) joined by the common part; as JSON when

@@ -521,10 +521,16 @@ const char *url_encode(struct arena *a, const char *s)
 
 struct error *request_write(struct request *r, write_fn *fn, void *arg)
 {
+	return request_write_care(r, false, fn, arg);
+}
+
+struct error *request_write_care(struct request *r, bool volunteer, write_fn *fn, void *arg)
+{
+	struct writer *w = r->server->app->writer;
 	struct error *e;
 
 	pool_blocks(r->server->pool);
-	e = writer_run(r->server->app->writer, fn, arg);
+	e = volunteer ? writer_run_care(w, fn, arg) : writer_run(w, fn, arg);
 	pool_goes_on(r->server->pool);
 	return e;
 }

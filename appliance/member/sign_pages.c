@@ -122,7 +122,7 @@ static struct error *begin_session(struct request *r, const struct account *a,
 	struct error *e;
 
 	ticket_new(request_app(r)->env, "session", cookie, &n.ticket);
-	e = request_write(r, enter, &n);
+	e = request_write_care(r, a->volunteer, enter, &n);
 	if (!e)
 		respond_session_cookie(r, cookie, (int64_t)SESSION_DAYS * 86400);
 	crypto_wipe(cookie, sizeof(cookie));
@@ -158,6 +158,18 @@ static struct error *open_account(struct request *r, const char *name, const cha
 	return e;
 }
 
+/* Who can make room on a full disk is led there at once. */
+static struct error *welcome(struct request *r, const struct account *a)
+{
+	if (a->volunteer && !writer_has_room(request_app(r)->writer))
+		return respond_done_saying(r, "/admin/health",
+					   N_("Welcome. You are signed in, and the disk of this box is "
+					      "full: see under “Room on the disk” what to do."),
+					   NULL);
+	return respond_done_saying(r, request_local_path(r, request_field(r, "next"), "/"),
+				   N_("Welcome. You are signed in."), NULL);
+}
+
 struct error *post_sign_in(struct request *r)
 {
 	_cleanup_(secret_freep) struct secret *secret = NULL;
@@ -171,8 +183,7 @@ struct error *post_sign_in(struct request *r)
 	if (!e)
 		e = begin_session(r, &a, secret);
 	if (!e)
-		return respond_done_saying(r, request_local_path(r, request_field(r, "next"), "/"),
-					   N_("Welcome. You are signed in."), NULL);
+		return welcome(r, &a);
 	if (!respond_form_error(r, e, &text, &status))
 		return e;
 	return show_sign_in(r, status, name, text);
@@ -195,7 +206,7 @@ struct error *post_sign_out(struct request *r)
 	struct ending n = {v->account, v->session};
 
 	if (v->session)
-		TRY(request_write(r, leave, &n));
+		TRY(request_write_care(r, v->volunteer, leave, &n));
 	respond_session_cookie(r, "", 0);
 	return respond_done_saying(r, "/", N_("You are signed out."), NULL);
 }

@@ -338,7 +338,7 @@ static struct error *post_reject(struct request *r)
 	ENSURE(strlen(d.reason) <= LIMIT_REASON,
 	       error_new(ERR_INVALID, N_("The reason is too long: at most 200 letters.")));
 	d.id = h.id;
-	TRY(request_write(r, settle_job, &d));
+	TRY(request_write_care(r, request_viewer(r)->volunteer, settle_job, &d));
 	return respond_done_saying(r, "/admin/held", N_("The message is not published."),
 				   json_pack("{s:s}", "state", "rejected"));
 }

@@ -255,7 +255,7 @@ static struct error *choose(struct request *r)
 	struct error *e = read_choice(r, &k.keep);
 
 	if (!e)
-		e = request_write(r, choose_job, &k);
+		e = request_write_care(r, request_viewer(r)->volunteer, choose_job, &k);
 	if (e && respond_form_error(r, e, &text, &status))
 		return show(r, status, typed(r, text));
 	TRY(e);
@@ -289,7 +289,7 @@ static struct error *stop_job(struct conn *c, void *arg)
 static struct error *act(struct request *r, write_fn *job, const char *words)
 {
 	TRY(request_limit(r, "keep", 20, 20));
-	TRY(request_write(r, job, NULL));
+	TRY(request_write_care(r, request_viewer(r)->volunteer, job, NULL));
 	partial_poke(request_app(r)->partial);
 	return respond_done_saying(r, "/admin/keep#room", words, NULL);
 }

@@ -306,7 +306,7 @@ static struct error *record_job(struct conn *c, void *arg)
 static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 {
 	struct pass p = {.app = t->app};
-	struct error *e = writer_run(t->app->writer, gather_job, &p);
+	struct error *e = writer_run_tidying(t->app->writer, gather_job, &p);
 
 	*ret_wait = p.idle;
 	if (!e && p.files)
@@ -314,7 +314,7 @@ static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 	if (!e && !p.idle)
 		e = prove(t, &p);
 	if (!e && !p.idle)
-		e = writer_run(t->app->writer, record_job, &p);
+		e = writer_run_tidying(t->app->writer, record_job, &p);
 	*ret_wait |= p.problem != NULL;
 	buf_release(&p.ops);
 	buf_release(&p.at);

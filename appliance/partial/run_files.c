@@ -233,7 +233,7 @@ struct error *files_pass(struct partial_thread *t, const struct partial_run *run
 	if (!e)
 		e = prove(&p);
 	if (!e)
-		e = writer_run(t->app->writer, record_job, &p);
+		e = writer_run_tidying(t->app->writer, record_job, &p);
 	buf_release(&p.at);
 	*ret_wait |= p.end || p.problem;
 	return e;

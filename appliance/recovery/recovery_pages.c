@@ -314,7 +314,7 @@ static struct error *remove_place(struct request *r)
 {
 	struct act a = {.id = strtoll(request_param(r, "id"), NULL, 10)};
 
-	TRY(request_write(r, remove_job, &a));
+	TRY(request_write_care(r, request_viewer(r)->volunteer, remove_job, &a));
 	return respond_done_saying(r, "/admin/recovery",
 				   N_("No more backups go there. Those that are there stay."),
 				   NULL);

@@ -15,6 +15,7 @@ static const char *const ours[] = {
 	"running",	"running.tmp",	"sudden-ends",	    "sudden-ends.tmp",
 	"before",	"before.tmp",	"back",		    "network-before",  "update",
 	"ballast",	"view.db.new",	"view.db.new-wal",  "view.db.new-shm",
+	"reserve",
 };
 
 static bool is_ours(const char *name)

@@ -318,7 +318,7 @@ static struct error *cancel(struct request *r)
 	struct error *e = blob_of(r, &blob);
 
 	if (!e)
-		e = request_write(r, decline_job, &blob);
+		e = request_write_care(r, request_viewer(r)->volunteer, decline_job, &blob);
 	if (e)
 		return update_show_error(r, e);
 	if (a->sync)
