@@ -113,6 +113,7 @@ static void add_report(struct sync_report *sum, const struct sync_report *r)
 	sum->not_admitted += r->not_admitted;
 	sum->bytes_in += r->bytes_in;
 	sum->cut |= r->cut;
+	sum->parts = r->parts > sum->parts ? r->parts : sum->parts;
 	sum->new_incarnation |= r->new_incarnation;
 	if (*r->peer_name)
 		snprintf(sum->peer_name, sizeof(sum->peer_name), "%s", r->peer_name);

@@ -43,7 +43,19 @@ static void say_refused(struct request *r, json_t *list, const struct sync_repor
 			    error_new(f->why, refusal_msgid(f->why, f->by_peer),
 				      ID_SHORT(&f->id.appliance)));
 	}
-	if (x->cut)
+	if (x->parts > 1 && x->cut)
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("There were several files in one, and not all of them were whole. "
+				 "What was whole was taken; bring it again if something is "
+				 "missing.")));
+	else if (x->parts > 1)
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("There were %s files in one, one behind the other. All of them "
+				 "were read."),
+			      request_number_text(r, (int64_t)x->parts)));
+	else if (x->cut)
 		say(r, list,
 		    error_new(ERR_INTERNAL,
 			      N_("The file was cut off or damaged on the way. What was whole in it "

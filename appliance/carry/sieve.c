@@ -214,7 +214,8 @@ struct error *sieve_parse_summary(struct span json, struct sieve_summary *ret)
 	json_t *o = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
 	const json_t *w = json_object_get(o, "walls");
 	const char *name = json_string_value(json_object_get(o, "name"));
-	struct sieve_summary s = {.bytes = number(o, "bytes"),
+	struct sieve_summary s = {.parts = number(o, "parts"),
+				  .bytes = number(o, "bytes"),
 				  .frames = number(o, "frames"),
 				  .entries = number(o, "entries"),
 				  .payloads = number(o, "payloads"),

@@ -7,6 +7,7 @@
  *   open file ----- descriptor 0 -----> frames whose check and body hold
  *   socket <------- descriptor 1 ------ the same frames, and nothing else; or a summary
  *
+ * What is whole behind a fault is handed on, too, as a stream of its own behind a frame that can't hold.
  * It runs this program again (struct sieve_how), so nothing of the daemon's memory is in it. What
  * comes out is verified as if it came over the network: the sieve adds a wall, not trust.
  */
@@ -56,7 +57,8 @@ struct sieve_log {
 /* What is in a bundle, as far as it can be read; nothing of it is verified but the claim. */
 struct sieve_summary {
 	uint64_t bytes, frames, entries, payloads, forks, blobs, logs_n, spaces_n;
-	bool whole;    /* it ended with its END, and nothing followed */
+	uint64_t parts; /* bundles that stand in it, one behind the other */
+	bool whole;    /* it ended with its END, and so did each before it */
 	bool damaged;  /* something in it is not what was written; else it is only cut off */
 	bool has_name; /* it says who wrote it: */
 	char name[LIMIT_NAME + 1];

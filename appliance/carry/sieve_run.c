@@ -5,41 +5,21 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
-enum { HEAD = 5, CHECK = 16 };
-
 /* --- frames from a file ----------------------------------------------------------------------- */
+
+enum { PIECE = 256 * 1024 };
 
 struct strainer {
 	int in;
 	uint64_t left; /* bytes of the file, as it was when it was opened */
 	struct stream_reader *reader;
-	struct buf raw; /* the frame in hand, as it came */
-	bool ended, damaged;
+	uint8_t begin[STREAM_MAGIC]; /* what it begins with */
+	size_t begin_n;
+	bool broken;  /* something is wrong behind the frame handed out last */
+	bool damaged; /* something was wrong, and more than that the file ends early */
+	bool whole;
 	uint64_t bytes;
 };
-
-/* Exactly n bytes, appended to raw. False: the file is over. */
-static bool take(struct strainer *s, size_t n)
-{
-	uint8_t *to = buf_reserve(&s->raw, n);
-
-	if (n > s->left)
-		return false;
-	while (n) {
-		ssize_t got = read(s->in, to, n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		to += got;
-		n -= (size_t)got;
-		s->raw.n += (size_t)got;
-		s->left -= (uint64_t)got;
-		s->bytes += (uint64_t)got;
-	}
-	return true;
-}
 
 static void strainer_init(struct strainer *s, int in)
 {
@@ -54,54 +34,63 @@ static void strainer_init(struct strainer *s, int in)
 	if (fstat(in, &st) == 0 && S_ISREG(st.st_mode))
 		s->left = (uint64_t)st.st_size;
 	s->reader = stream_reader_new(all);
+	stream_salvage(s->reader);
 }
 
 static void strainer_release(struct strainer *s)
 {
 	stream_reader_free(s->reader);
-	buf_release(&s->raw);
 }
 
-/* Feed the reader what is in hand. False: it does not hold. *ret_frame NULL: of a kind that is not
- * known here, or only the magic. */
-static bool hold(struct strainer *s, const struct frame **ret_frame)
+/* False: the file is over. */
+static bool feed(struct strainer *s)
 {
-	struct error *e;
+	uint8_t piece[PIECE];
+	size_t most = s->left < PIECE ? (size_t)s->left : PIECE;
+	ssize_t n;
 
-	stream_feed(s->reader, buf_span(&s->raw));
-	e = stream_next(s->reader, ret_frame);
-	s->damaged |= e != NULL;
-	error_free(e);
-	return !s->damaged;
+	do
+		n = read(s->in, piece, most);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	for (ssize_t i = 0; i < n && s->begin_n < STREAM_MAGIC; i++)
+		s->begin[s->begin_n++] = piece[i];
+	s->left -= (uint64_t)n;
+	s->bytes += (uint64_t)n;
+	stream_feed(s->reader, span_of(piece, (size_t)n));
+	return true;
 }
 
-static bool strain_magic(struct strainer *s)
+/* The next whole frame; NULL: there is none. */
+static const struct frame *strain(struct strainer *s)
 {
 	const struct frame *f;
 
-	return take(s, STREAM_MAGIC) && hold(s, &f);
-}
+	for (;;) {
+		struct error *e = stream_next(s->reader, &f);
+		bool at_end = false;
 
-/* The next whole frame; its bytes in s->raw. False: there is none. */
-static bool strain(struct strainer *s, const struct frame **ret_frame)
-{
-	uint32_t n;
-
-	buf_clear(&s->raw);
-	if (!take(s, HEAD)) {
-		s->damaged |= s->ended && s->raw.n > 0;
-		return false;
+		if (!e && f) {
+			s->damaged |= s->broken;
+			return f;
+		}
+		if (!e && feed(s))
+			continue;
+		if (!e) {
+			at_end = true;
+			e = stream_finish(s->reader);
+		}
+		if (!e) {
+			s->whole = !s->damaged;
+			return NULL;
+		}
+		error_free(e);
+		s->broken = true;
+		s->damaged |= !at_end;
+		if (!stream_seek(s->reader))
+			return NULL;
 	}
-	n = (uint32_t)s->raw.p[1] | (uint32_t)s->raw.p[2] << 8 | (uint32_t)s->raw.p[3] << 16 |
-	    (uint32_t)s->raw.p[4] << 24;
-	if (n > LIMIT_FRAME) {
-		s->damaged = true;
-		return false;
-	}
-	if (!take(s, n + CHECK) || !hold(s, ret_frame))
-		return false;
-	s->ended |= *ret_frame && (*ret_frame)->type == FRAME_END;
-	return true;
 }
 
 /* --- the frames again ------------------------------------------------------------------------- */
@@ -121,46 +110,81 @@ static bool write_all(int fd, struct span s)
 	return true;
 }
 
-static bool emit_frames(struct strainer *s, int out)
-{
-	_cleanup_(buf_release) struct buf end = {0};
+struct emitting {
+	struct strainer s;
+	int out;
 	struct stream_writer w;
-	const struct frame *f;
-	uint64_t frames = 0;
+	bool begun;
+	unsigned parts; /* whose beginning was handed on */
+};
 
-	while (strain(s, &f)) {
-		if (!f || f->type == FRAME_END)
-			continue;
-		if (!write_all(out, buf_span(&s->raw)))
-			return false;
-		frames++;
-	}
-	/* What does not hold is not handed on; but that it was there is: a frame that can't hold.
-	 */
-	if (s->damaged)
-		return write_all(out, span_of((const uint8_t[HEAD + CHECK]){0}, HEAD + CHECK));
-	/* One end of our own: of kinds that are not known here some may have been left out. */
-	if (!s->ended)
+/* What it begins with goes as it is: what that is, the reader says. */
+static bool emit_beginning(struct emitting *m)
+{
+	struct span begin = span_of(m->s.begin, m->s.begin_n);
+	_cleanup_(buf_release) struct buf magic = {0};
+
+	if (m->begun)
 		return true;
-	stream_begin(&w, &end);
-	buf_clear(&end);
-	w.frames = frames;
-	stream_put_end(&w);
-	return write_all(out, buf_span(&end));
+	m->begun = true;
+	stream_begin(&m->w, &magic);
+	m->parts = span_eq(begin, buf_span(&magic));
+	return write_all(m->out, begin);
+}
+
+/* What does not hold is not handed on; but that it was there is: a frame that can't hold. */
+static bool emit_fault(struct emitting *m)
+{
+	static const uint8_t broken[FRAME_OVERHEAD];
+
+	return !m->parts || write_all(m->out, span_of(broken, sizeof(broken)));
+}
+
+static bool emit_magic(struct emitting *m)
+{
+	_cleanup_(buf_release) struct buf magic = {0};
+
+	m->parts = stream_parts(m->s.reader);
+	stream_begin(&m->w, &magic);
+	return write_all(m->out, buf_span(&magic));
+}
+
+/* An end of our own: of kinds that are not known here some may have been left out. */
+static bool emit_end(struct emitting *m)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+
+	m->w.out = &b;
+	stream_put_end(&m->w);
+	return write_all(m->out, buf_span(&b));
+}
+
+static bool emit_frame(struct emitting *m, const struct frame *f)
+{
+	if (!emit_beginning(m) || (m->s.broken && !emit_fault(m)))
+		return false;
+	m->s.broken = false;
+	if (m->parts != stream_parts(m->s.reader) && !emit_magic(m))
+		return false;
+	if (f->type == FRAME_END)
+		return emit_end(m);
+	m->w.frames++;
+	return write_all(m->out, stream_raw(m->s.reader));
 }
 
 bool sieve_frames(int in, int out)
 {
-	struct strainer s;
+	struct emitting m = {.out = out};
+	const struct frame *f;
 	bool ok = true;
 
-	strainer_init(&s, in);
-	if (strain_magic(&s))
-		ok = write_all(out, buf_span(&s.raw)) && emit_frames(&s, out);
-	else
-		ok = write_all(out,
-			       buf_span(&s.raw)); /* what these eight bytes are, the reader says */
-	strainer_release(&s);
+	strainer_init(&m.s, in);
+	while (ok && (f = strain(&m.s)))
+		ok = emit_frame(&m, f);
+	ok = ok && emit_beginning(&m);
+	if (ok && m.s.broken && m.s.damaged)
+		ok = emit_fault(&m);
+	strainer_release(&m.s);
 	return ok;
 }
 
@@ -170,6 +194,7 @@ struct summing {
 	struct sieve_summary sum;
 	struct buf logs; /* struct sieve_log */
 	struct claim_reader claim;
+	unsigned part; /* of the file, that it is about */
 };
 
 static void sum_space(struct sieve_summary *sum, const struct hash *space)
@@ -248,7 +273,8 @@ static json_t *summary_json(const struct summing *m, struct walls w)
 {
 	const struct sieve_summary *s = &m->sum;
 	json_t *o =
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:I, s:o}", "bytes",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:I, s:o}", "parts",
+			  (json_int_t)s->parts, "bytes",
 			  (json_int_t)s->bytes, "frames", (json_int_t)s->frames, "entries",
 			  (json_int_t)s->entries, "payloads", (json_int_t)s->payloads, "forks",
 			  (json_int_t)s->forks, "blobs", (json_int_t)s->blobs, "logs",
@@ -279,13 +305,17 @@ bool sieve_summarize(int in, struct walls walls, struct buf *out)
 	char *text;
 
 	strainer_init(&s, in);
-	if (strain_magic(&s))
-		while (strain(&s, &f))
-			if (f)
-				sum_frame(&m, f);
+	while ((f = strain(&s))) {
+		if (m.part != stream_parts(s.reader))
+			claim_reader_release(&m.claim);
+		m.part = stream_parts(s.reader);
+		sum_frame(&m, f);
+		s.broken = false;
+	}
 	m.sum.bytes = s.bytes;
-	m.sum.whole = s.ended && !s.damaged;
+	m.sum.whole = s.whole;
 	m.sum.damaged = s.damaged;
+	m.sum.parts = m.part;
 	o = summary_json(&m, walls);
 	text = json_dumps(o, JSON_COMPACT);
 	if (text)

@@ -154,8 +154,8 @@ struct error *cmd_bundle_import(struct command_run *run)
 
 static json_t *summary_json(const struct sieve_summary *s, uint64_t news)
 {
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "from", s->name,
-			      "entries", (json_int_t)s->entries, "new", (json_int_t)news, "logs",
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:I}", "from", s->name,
+			      "parts", (json_int_t)s->parts, "entries", (json_int_t)s->entries, "new", (json_int_t)news, "logs",
 			      (json_int_t)s->logs_n, "spaces", (json_int_t)s->spaces_n, "files",
 			      (json_int_t)s->blobs, "bytes", (json_int_t)s->bytes, "whole",
 			      s->whole, "damaged", s->damaged, "time_ms", (json_int_t)s->time_ms);
@@ -178,9 +178,12 @@ static void print_summary(FILE *out, const struct sieve_summary *s, uint64_t new
 		(unsigned long long)s->entries, (unsigned long long)s->logs_n,
 		(unsigned long long)s->spaces_n, (unsigned long long)s->blobs,
 		(unsigned long long)news);
+	if (s->parts > 1)
+		fprintf(out, "It holds %llu bundles, one behind the other.\n",
+			(unsigned long long)s->parts);
 	fprintf(out, "%s\n",
 		s->whole     ? "It is whole."
-		: s->damaged ? "It is damaged; what is before the damage can be taken in."
+		: s->damaged ? "It is damaged; what is whole in it can be taken in."
 			     : "It is cut off; what came whole can be taken in.");
 }
 

@@ -2,7 +2,8 @@
 /*
  * A bundle: the stream of PROTOCOL.md section 5 in a file, for a USB stick, a visitor's phone, or a
  * backup. Writing is streamed, fsynced and renamed into place; reading holds one frame at a time,
- * asks nothing of the file but its bytes, and takes in what is whole before the first fault.
+ * asks nothing of the file but its bytes, and takes in what is whole: also behind a fault (sync/
+ * replicate/stream.h, stream_seek), and of several bundles that stand one behind the other.
  */
 #pragma once
 #include "sync/blob/blob.h"
@@ -84,9 +85,9 @@ struct bundle_import {
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 /* Read the bundle. Logs that were not admitted at their turn are tried again in further passes as
- * long as passes admit more (a pipe is read once). Returns this box's fault, or the bundle's, after
- * everything that came whole before it was taken in: ERR_MALFORMED "… is cut off after N entries
- * …". *ret is filled in either case. */
+ * long as passes admit more (a pipe is read once). Returns this box's fault, or the bundle's first, after
+ * everything in it that is whole was taken in: ERR_MALFORMED "… is cut off after N entries …".
+ * *ret is filled in either case. */
 struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char *name,
 			       struct sync_report *ret) MUST;
 struct error *bundle_import(const struct bundle_import *x, const char *path,

@@ -35,6 +35,7 @@ void claim_sign(const struct bundle_claim *c, const struct secret *writer, struc
 void claim_reader_release(struct claim_reader *r)
 {
 	buf_release(&r->frames);
+	*r = (struct claim_reader){.too_large = false};
 }
 
 /* The frame again, byte for byte: these two have one encoding each. */

@@ -33,7 +33,7 @@ struct claim_reader {
 	struct stream_writer w;
 	bool too_large;
 };
-void claim_reader_release(struct claim_reader *r);
+void claim_reader_release(struct claim_reader *r); /* empty again */
 /* A frame of the bundle. True when it was a CLAIM whose signature holds over what came before it:
  * *ret is it; its frames are borrowed from the reader. */
 bool claim_read(struct claim_reader *r, const struct frame *f, struct bundle_claim *ret);

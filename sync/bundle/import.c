@@ -16,8 +16,12 @@ struct bundle_batch {
 	struct claim_reader claim;
 	const struct frame *stash; /* came behind the frames of a batch */
 	bool opened;		   /* fd is ours to close */
+	bool cut_off;		   /* the first fault is that it ends early */
 	int pass;
 	uint64_t entries;	  /* that came whole, in this pass */
+	struct error *fault;	  /* of the bundle: the first of this pass; NULL: none so far */
+	uint64_t entries_before;  /* it */
+	unsigned part;		  /* of the file, that `claim` is about */
 	struct buf waiting, next; /* struct log_id: not admitted in the pass before, in this one */
 	/* the blob in hand */
 	struct blob_writer *blob;
@@ -158,95 +162,150 @@ static bool is_ours(const struct error *e)
 	       !error_is(e, ERR_VERSION);
 }
 
-/* A fault of the bundle, said with what was good before it. */
-static struct error *blame(struct bundle_batch *im, struct error *take_why)
+/* What was wrong, said with what was good; NULL: nothing was. */
+static struct error *verdict(struct bundle_batch *im)
 {
-	char count[24], why[ERROR_ARG_MAX];
-	enum error_code code = error_code(take_why);
+	char before[24], all[24], why[ERROR_ARG_MAX];
+	enum error_code code = error_code(im->fault);
+	_cleanup_(error_freep) struct error *e = STEAL(im->fault);
 
-	if (is_ours(take_why))
-		return take_why;
-	im->report->cut = true;
-	snprintf(count, sizeof(count), "%" PRIu64, im->entries);
-	error_text(take_why, NULL, NULL, why, sizeof(why));
-	error_free(take_why);
-	return error_new(code,
-			 N_("%s: damaged after %s entries; what came before is kept. "
-			    "%s"),
-			 im->name, count, why);
+	if (!e)
+		return NULL;
+	snprintf(before, sizeof(before), "%" PRIu64, im->entries_before);
+	snprintf(all, sizeof(all), "%" PRIu64, im->entries);
+	error_text(e, NULL, NULL, why, sizeof(why));
+	if (im->report->parts > 1)
+		return error_new(code,
+				 N_("%s: several files, one behind the other, and not all of them "
+				    "are whole. What is whole in them was taken, %s entries. %s"),
+				 im->name, all, why);
+	if (im->entries > im->entries_before)
+		return error_new(code,
+				 N_("%s: damaged after %s entries; what is whole before and behind "
+				    "that was taken, %s entries in all. %s"),
+				 im->name, before, all, why);
+	if (im->cut_off)
+		return error_new(code,
+				 N_("%s: cut off after %s entries. What came whole is kept; copy "
+				    "the file again for the rest."),
+				 im->name, all);
+	return error_new(code, N_("%s: damaged after %s entries; what came before is kept. %s"),
+			 im->name, before, why);
 }
 
-static struct error *cut_off(struct bundle_batch *im)
+/* A fault of the bundle: what is whole behind it counts, too. *ret_over: nothing is. */
+static struct error *go_on_behind(struct bundle_batch *im, struct error *take_fault, bool *ret_over)
 {
-	char count[24];
-
-	snprintf(count, sizeof(count), "%" PRIu64, im->entries);
-	return error_new(ERR_MALFORMED,
-			 N_("%s: cut off after %s entries. What came whole is kept; "
-			    "copy the file again for the rest."),
-			 im->name, count);
+	if (is_ours(take_fault))
+		return take_fault;
+	im->report->cut = true;
+	if (im->fault) {
+		error_free(take_fault);
+	} else {
+		im->fault = take_fault;
+		im->entries_before = im->entries;
+	}
+	*ret_over = !stream_seek(im->in.reader);
+	return NULL;
 }
 
 static struct error *import_claim(struct bundle_batch *im, const struct frame *f)
 {
 	struct bundle_claim c;
 
+	if (im->part != stream_parts(im->in.reader))
+		claim_reader_release(&im->claim);
+	im->part = stream_parts(im->in.reader);
 	if (im->pass > 1 || !im->x->claimed || !claim_read(&im->claim, f, &c))
 		return NULL;
 	return im->x->claimed(im->x->ctx, &c);
 }
 
-/* All frames that are here whole. */
-static struct error *import_frames(struct bundle_batch *im)
+static struct error *import_frame(struct bundle_batch *im, const struct frame *f, bool batch)
+{
+	if (batch)
+		return import_batch(im);
+	if (f->type == FRAME_BLOB)
+		return import_blob(im, f);
+	if (f->type == FRAME_HELLO)
+		snprintf(im->report->peer_name, sizeof(im->report->peer_name), "%s",
+			 f->hello.name);
+	return import_claim(im, f);
+}
+
+/* All frames that are here whole. *ret_over: no more can be read. */
+static struct error *import_frames(struct bundle_batch *im, bool *ret_over)
 {
 	const struct frame *f;
 	bool batch = false;
 
-	for (;;) {
+	while (!*ret_over) {
 		struct error *e = im->stash ? NULL : inlet_next(&im->in, &f, &batch);
 
-		if (e)
-			return blame(im, e);
+		if (e) {
+			TRY(go_on_behind(im, e, ret_over));
+			continue;
+		}
 		if (im->stash) {
 			f = STEAL(im->stash);
 			batch = false;
 		}
 		if (!f)
 			return NULL;
-		if (batch)
-			TRY(import_batch(im));
-		else if (f->type == FRAME_BLOB)
-			TRY(import_blob(im, f));
-		else if (f->type == FRAME_HELLO)
-			snprintf(im->report->peer_name, sizeof(im->report->peer_name), "%s",
-				 f->hello.name);
-		else
-			TRY(import_claim(im, f));
+		TRY(import_frame(im, f, batch));
 	}
+	return NULL;
 }
 
-static struct error *import_pass(struct bundle_batch *im, uint64_t total)
+/* No more bytes come: in what waits for the end of a torn frame something whole may stand. */
+static struct error *import_rest(struct bundle_batch *im)
+{
+	bool over = false;
+
+	while (!over) {
+		struct error *e = stream_finish(im->in.reader);
+
+		if (!e)
+			return NULL;
+		im->cut_off |= !im->fault;
+		TRY(go_on_behind(im, e, &over));
+		TRY(import_frames(im, &over));
+	}
+	return NULL;
+}
+
+static void begin_pass(struct bundle_batch *im)
 {
 	static const unsigned expect = FRAME_BIT(FRAME_ENTRIES) | FRAME_BIT(FRAME_FORK) |
 				       FRAME_BIT(FRAME_BLOB) | FRAME_BIT(FRAME_HELLO) |
 				       FRAME_BIT(FRAME_DIGESTS) | FRAME_BIT(FRAME_HEADS) |
 				       FRAME_BIT(FRAME_NOTE) | FRAME_BIT(FRAME_MISSING) |
 				       FRAME_BIT(FRAME_CLAIM) | FRAME_BIT(FRAME_LOCATOR);
-	enum { PIECE = 1024 * 1024 };
-	_cleanup_(freep) uint8_t *piece = malloc(PIECE);
-	uint64_t done = 0;
-	struct error *e;
 
-	if (!piece)
-		abort();
 	inlet_begin(&im->in, expect);
+	stream_salvage(im->in.reader);
 	if (im->x->tally) {
 		tally_release(im->x->tally);
 		*im->x->tally = (struct wire_tally){0};
 	}
+	error_free(STEAL(im->fault));
 	im->stash = NULL;
 	im->entries = 0;
-	for (;;) {
+	im->cut_off = im->report->cut = false;
+}
+
+/* Read the file once, as far as anything can be read. The error is this box's. */
+static struct error *import_pass(struct bundle_batch *im, uint64_t total)
+{
+	enum { PIECE = 1024 * 1024 };
+	_cleanup_(freep) uint8_t *piece = malloc(PIECE);
+	uint64_t done = 0;
+	bool over = false;
+
+	if (!piece)
+		abort();
+	begin_pass(im);
+	while (!over) {
 		ssize_t n = read(im->fd, piece, PIECE);
 
 		if (n < 0 && errno == EINTR)
@@ -255,15 +314,14 @@ static struct error *import_pass(struct bundle_batch *im, uint64_t total)
 		if (n == 0)
 			break;
 		inlet_feed(&im->in, span_of(piece, (size_t)n));
-		TRY(import_frames(im));
+		TRY(import_frames(im, &over));
 		done += (uint64_t)n;
 		if (im->x->progress)
 			im->x->progress(im->x->ctx, done, total);
 	}
-	e = stream_finish(im->in.reader);
-	im->report->cut = e != NULL;
-	error_free(e);
-	return im->report->cut ? cut_off(im) : NULL;
+	TRY(over ? NULL : import_rest(im));
+	im->report->parts = stream_parts(im->in.reader);
+	return NULL;
 }
 
 static bool rewound(struct bundle_batch *im)
@@ -306,14 +364,12 @@ static struct error *import_passes(struct bundle_batch *im, uint64_t total)
 		before = im->report->received;
 		im->pass++;
 		e = import_pass(im, total);
-		if (is_ours(e)) {
+		if (e) {
 			error_free(first);
 			return e;
 		}
 		if (im->pass == 1)
-			first = e;
-		else
-			error_free(e);
+			first = verdict(im);
 	} while (another_pass(im, before));
 	return first;
 }
@@ -332,6 +388,7 @@ struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char
 			  fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	blob_writer_free(im.blob);
 	inlet_release(&im.in);
+	error_free(im.fault);
 	claim_reader_release(&im.claim);
 	if (im.opened)
 		close(im.fd);

@@ -31,6 +31,7 @@ struct sync_report {
 	bool twins;	       /* somebody else writes with our key */
 	bool equal;	       /* both sides held the same at the end */
 	bool cut;	       /* the answer or the file ended early */
+	unsigned parts;	       /* bundles in the file, one behind the other */
 	bool unknown_spaces;   /* the peer carries spaces that we do not follow */
 	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
 	uint32_t keeps_days;   /* it says that it keeps payloads of so many days; 0: of all */

@@ -285,6 +285,21 @@ struct error *stream_next(struct stream_reader *r, const struct frame **ret_fram
 /* After the last byte: NULL when the stream ended whole (FRAME_END seen and nothing behind it),
  * ERR_MALFORMED "cut off" otherwise. */
 struct error *stream_finish(struct stream_reader *r) MUST;
-/* Frames handed out or skipped so far; bytes that whole frames took. */
+/* Frames of this stream handed out or skipped so far; bytes that were read or passed over. */
 uint64_t stream_frames(const struct stream_reader *r);
 uint64_t stream_offset(const struct stream_reader *r);
+/* The bytes of the frame handed out last, with its check. Borrowed as the frame is. */
+struct span stream_raw(const struct stream_reader *r);
+
+/* --- files that were damaged on their way: PROTOCOL.md section 9 ---
+ * From now on several streams may follow one another, and a fault need not be the end. */
+void stream_salvage(struct stream_reader *r);
+/* After an error of stream_next, or of stream_finish behind the last byte: look for the next place
+ * where it can go on, a stream's beginning or a frame of entries, a fork or a blob, and call
+ * stream_next (and at the end stream_finish) again. False: there is no more to look through, or too
+ * much is wrong; the error stays.
+ * A frame that only looks like one costs its check, so faults are counted; bytes passed over, too. */
+enum { SALVAGE_FAULTS = 64, SALVAGE_PASSED = 256 * 1024 * 1024 };
+bool stream_seek(struct stream_reader *r);
+/* Streams whose beginning was read. */
+unsigned stream_parts(const struct stream_reader *r);

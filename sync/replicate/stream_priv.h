@@ -65,6 +65,14 @@ static inline void store32(uint8_t *p, uint32_t v)
 		p[i] = (uint8_t)v;
 }
 
+/* The first place in these bytes where a stream, or a frame that carries something, may begin. Not
+ * found: nothing begins before `at`, and what is behind it is too little to tell. Pure. */
+struct stream_place {
+	size_t at;
+	bool found, magic;
+};
+struct stream_place stream_look(struct span bytes);
+
 /* --- a row of heads, without its space --- */
 static inline bool head_ok(const struct head *h)
 {

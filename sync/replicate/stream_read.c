@@ -12,6 +12,10 @@ struct stream_reader {
 	uint64_t frames;
 	unsigned expect;
 	bool begun, ended;
+	bool salvage, seeking;
+	bool lost;	 /* frames before this one, so that they can't be counted */
+	unsigned parts, faults;
+	uint64_t passed; /* bytes that were looked through for a place to go on */
 	struct error *failed; /* what every later call says */
 	struct frame frame;
 	struct arena arena; /* what the frame's arrays live in, until the next call */
@@ -355,7 +359,8 @@ static struct error *read_claim(struct stream_reader *r, struct reader *b)
 static struct error *read_end(struct stream_reader *r, struct reader *b)
 {
 	r->frame.end_frames = reader_u64(b);
-	ENSURE(r->frame.end_frames == r->frames, malformed("frames are missing from its middle"));
+	ENSURE(r->lost || r->frame.end_frames == r->frames,
+	       malformed("frames are missing from its middle"));
 	r->ended = true;
 	return NULL;
 }
@@ -519,12 +524,17 @@ static struct error *read_body(struct stream_reader *r, enum frame_type type, st
 	return NULL;
 }
 
+static void pass(struct stream_reader *r, size_t n)
+{
+	r->pos += n;
+	r->offset += n;
+}
+
 /* Forget the frame handed out last, and move what waits to the front now and then. */
 static void let_go(struct stream_reader *r)
 {
 	arena_release(&r->arena);
-	r->pos += r->taken;
-	r->offset += r->taken;
+	pass(r, r->taken);
 	r->taken = 0;
 	if (r->pos == r->in.n) {
 		buf_clear(&r->in);
@@ -549,8 +559,10 @@ static struct error *read_magic(struct stream_reader *r, bool *ret_more)
 	*ret_more = look < STREAM_MAGIC;
 	if (!*ret_more) {
 		r->begun = true;
-		r->pos += STREAM_MAGIC;
-		r->offset += STREAM_MAGIC;
+		r->lost = false;
+		r->frames = 0;
+		r->parts++;
+		pass(r, STREAM_MAGIC);
 	}
 	return NULL;
 }
@@ -582,11 +594,40 @@ static struct error *read_frame(struct stream_reader *r, bool *ret_whole, bool *
 	return NULL;
 }
 
+/* Behind an END: does another stream begin, as far as it is here? */
+static bool follows(const struct stream_reader *r)
+{
+	size_t have = r->in.n - r->pos;
+
+	return r->ended && have &&
+	       memcmp(r->in.p + r->pos, stream_magic, have < STREAM_MAGIC ? have : STREAM_MAGIC) ==
+		       0;
+}
+
+/* *ret_more: nothing to go on with is here yet. */
+static struct error *seek(struct stream_reader *r, bool *ret_more)
+{
+	struct stream_place p = stream_look(span_of(r->in.p + r->pos, r->in.n - r->pos));
+
+	pass(r, p.at);
+	r->passed += p.at;
+	ENSURE(r->passed <= SALVAGE_PASSED, malformed("too much of it is something else"));
+	r->seeking = !p.found;
+	r->begun = !p.magic;
+	r->lost = true;
+	*ret_more = r->seeking;
+	return NULL;
+}
+
 static struct error *next(struct stream_reader *r, const struct frame **ret_frame)
 {
 	bool more = false, whole, known;
 
 	let_go(r);
+	if (r->seeking)
+		TRY(seek(r, &more));
+	if (r->salvage && follows(r))
+		r->begun = r->ended = false;
 	if (!r->begun)
 		TRY(read_magic(r, &more));
 	while (!more) {
@@ -623,4 +664,43 @@ struct error *stream_finish(struct stream_reader *r)
 	       error_new(ERR_MALFORMED, N_("The stream is cut off before its end. What came whole "
 					   "is kept; try again for the rest.")));
 	return NULL;
+}
+
+/* --- after a fault --- */
+
+void stream_salvage(struct stream_reader *r)
+{
+	r->salvage = true;
+}
+
+unsigned stream_parts(const struct stream_reader *r)
+{
+	return r->parts;
+}
+
+struct span stream_raw(const struct stream_reader *r)
+{
+	return span_of(r->in.p + r->pos, r->taken);
+}
+
+bool stream_seek(struct stream_reader *r)
+{
+	bool at_end = !r->failed, may_begin;
+	size_t step;
+
+	if (!r->salvage || r->seeking || r->faults == SALVAGE_FAULTS)
+		return false;
+	let_go(r);
+	/* Here is what was just tried, unless something follows an END, or a stream begins where a
+	 * frame was looked for. */
+	may_begin = r->pos < r->in.n && r->begun && r->in.p[r->pos] == stream_magic[0];
+	step = r->ended || may_begin ? 0 : 1;
+	if (at_end && r->in.n - r->pos <= step)
+		return false;
+	error_free(STEAL(r->failed));
+	r->faults++;
+	r->seeking = true;
+	r->ended = false;
+	pass(r, step);
+	return true;
 }

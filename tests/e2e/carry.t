@@ -65,6 +65,12 @@ open(sys.argv[2], "wb").write(b)
 PY
 ok "a flipped bit is seen" says 0 'damaged' bundle check b "$T/flip"
 ok "and said when it is taken in" says 1 'damaged after' bundle import b "$T/flip"
+cat "$T/torn" "$T/a1" >"$T/double"
+ok "a torn one with a whole one behind it is checked" says 0 'holds 2 bundles' bundle check b "$T/double"
+ok "and said when it is taken in" says 1 'several files' bundle import b "$T/double"
+cat "$T/a1" "$T/a1" >"$T/double"
+ok "one that was written twice is whole" says 0 'It is whole' bundle check b "$T/double"
+ok "and no failure" bundle import b "$T/double"
 head -c 100000 /dev/urandom >"$T/noise"
 ok "noise is no bundle" says 1 'not a bundle' bundle check b "$T/noise"
 python3 - "$T/claim" <<'PY'

@@ -47,6 +47,40 @@ UNUSED static void frames_build(struct buf *out, const uint8_t *data, size_t siz
 		frame_put(out, FRAME_END, span_of(count, 8));
 }
 
+/* The same as a file that had a hard life. When the first byte has bit 7: a count (at most 16) of
+ * what happened to it, each a byte and two that say where; then as above. */
+enum { LIFE = 0x80, LIFE_CUT = 0, LIFE_AGAIN, LIFE_FLIP, LIFE_RESUMED };
+
+UNUSED static void frame_life(struct buf *out, const struct buf *whole, uint8_t kind, size_t at)
+{
+	size_t from = whole->n ? at % whole->n : 0;
+
+	if (kind % 4 == LIFE_CUT)
+		out->n = out->n ? at % out->n : 0;
+	else if (kind % 4 == LIFE_AGAIN)
+		buf_add_span(out, buf_span(whole));
+	else if (kind % 4 == LIFE_RESUMED)
+		buf_add(out, whole->p + from, whole->n - from);
+	else if (out->n)
+		out->p[at % out->n] ^= (uint8_t)(1 << kind / 4 % 8);
+}
+
+UNUSED static void frames_build_file(struct buf *out, const uint8_t *data, size_t size)
+{
+	_cleanup_(buf_release) struct buf rest = {0}, whole = {0};
+	struct reader r = reader_of(span_of(data, size));
+	uint8_t mode = reader_u8(&r), n = mode & LIFE ? reader_u8(&r) % 17 : 0;
+	struct span life = reader_bytes(&r, (size_t)n * 3);
+
+	buf_u8(&rest, mode & (uint8_t)~LIFE);
+	buf_add_span(&rest, r.rest);
+	frames_build(&whole, rest.p, rest.n);
+	buf_add_span(out, buf_span(&whole));
+	for (size_t i = 0; i < life.n; i += 3)
+		frame_life(out, &whole, life.p[i],
+			   (size_t)life.p[i + 1] | (size_t)life.p[i + 2] << 8);
+}
+
 /* The other way round. The end becomes the bit. */
 UNUSED static void frames_pack(struct buf *out, struct span stream)
 {

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	self = fuzz_self();
 	l = fuzz_store(secret_pubkey(self));
 	fuzz_fill(l);
-	frames_build(&file, data, size);
+	frames_build_file(&file, data, size);
 	FUZZ_CHECK(write(fd, file.p, file.n) == (ssize_t)file.n);
 	FUZZ_CHECK(lseek(fd, 0, SEEK_SET) == 0);
 	x.self = self;

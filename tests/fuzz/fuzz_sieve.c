@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What passes the sieve is a clean beginning of a stream, passes it again unchanged, and is summed
- * up in words that can be read. */
+/* What passes the sieve is clean streams with marks between, passes it again unchanged, and is
+ * summed up in words that can be read. */
 #include "tests/fuzz/frames.h"
 #include "appliance/carry/sieve.h"
 #include <sys/mman.h>
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf file = {0}, once = {0}, twice = {0};
 
 	must(crypto_init());
-	frames_build(&file, data, size);
+	frames_build_file(&file, data, size);
 	strained(buf_span(&file), &once);
 	strained(buf_span(&once), &twice);
 	FUZZ_CHECK(once.n == twice.n && (!once.n || memcmp(once.p, twice.p, once.n) == 0));

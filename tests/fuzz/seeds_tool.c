@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Wrote the seeds of the targets stream, status, heads and bundle: seeds_tool tests/fuzz/corpus. */
+/* Wrote the seeds of stream, status, heads, bundle, torn ones of sieve: seeds_tool tests/fuzz/corpus */
 #define TEST_WITHOUT_CMOCKA
 #include "sync/base/file.h"
 #include "tests/fuzz/frames.h"
@@ -26,6 +26,29 @@ static void save(const char *corpus, const char *target, const char *name, const
 	buf_add_span(&packed, buf_span(stream));
 	must(file_write(path, buf_span(&packed), 0644));
 	buf_release(&packed);
+}
+
+/* The same as a file that was torn, flipped and written again: frames.h. */
+static void save_torn(const char *corpus, const char *target, const struct buf *stream)
+{
+	static const uint8_t life[][3] = {{LIFE_CUT, 0x90, 1},	   {LIFE_AGAIN, 0, 0},
+					  {LIFE_FLIP, 0xf0, 4},	   {LIFE_RESUMED, 0x40, 2},
+					  {LIFE_CUT, 0xff, 0x1f}, {LIFE_AGAIN, 0, 0}};
+	struct buf packed = {0}, out = {0};
+	char path[4096];
+
+	frames_pack(&packed, buf_span(stream));
+	for (size_t n = 1; n <= ARRAY_LEN(life); n++) {
+		buf_clear(&out);
+		buf_u8(&out, packed.p[0] | LIFE);
+		buf_u8(&out, (uint8_t)n);
+		buf_add(&out, life, n * 3);
+		buf_add(&out, packed.p + 1, packed.n - 1);
+		snprintf(path, sizeof(path), "%s/%s/torn-%zu", corpus, target, n);
+		must(file_write(path, buf_span(&out), 0644));
+	}
+	buf_release(&packed);
+	buf_release(&out);
 }
 
 static void put_run(struct stream_writer *w, const struct fuzz_run *r, size_t first, size_t last,
@@ -170,6 +193,8 @@ int main(int argc, char **argv)
 	stream_put_blob(&w, &same.id.space, 9, 0, span_str("some file"));
 	stream_put_end(&w);
 	save(argv[1], "bundle", "bundle", &b);
+	save_torn(argv[1], "bundle", &b);
+	save_torn(argv[1], "sieve", &b);
 	buf_release(&b);
 	return 0;
 }

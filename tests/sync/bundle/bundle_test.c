@@ -237,6 +237,182 @@ static void files_travel_in_pieces_and_a_broken_one_is_continued(void **state)
 	blob_close(sb);
 }
 
+/* --- several in one file, torn and whole --- */
+
+static void put_in_file(struct fixture *f, struct span a, struct span b, struct span c)
+{
+	_cleanup_(buf_release) struct buf all = {0};
+
+	buf_add_span(&all, a);
+	buf_add_span(&all, b);
+	buf_add_span(&all, c);
+	assert_ok(file_write(f->file, buf_span(&all), 0644));
+}
+
+static void one_that_was_written_twice_is_whole_and_its_copies_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_int_equal(r.parts, 1);
+	put_in_file(f, buf_span(&whole), buf_span(&whole), buf_span(&whole));
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_int_equal(r.parts, 3);
+	assert_int_equal(r.known, 33);
+	assert_false(r.cut);
+	assert_string_equal(r.peer_name, "Ateneu");
+}
+
+static void a_torn_one_with_a_whole_one_behind_it_gives_the_whole_one(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	for (size_t cut = 1; cut < whole.n; cut += 1 + cut / 20) {
+		char name[24];
+		struct box c;
+		struct error *e;
+
+		snprintf(name, sizeof(name), "c%zu", cut);
+		put_in_file(f, span_of(whole.p, cut), buf_span(&whole), span_of(NULL, 0));
+		box_init(&c, &f->env, f->dir, name, 3);
+		e = import_to(&c, f->file, NULL, &r);
+		assert_true(error_is(e, ERR_MALFORMED) || error_is(e, ERR_LIMIT) ||
+			    error_is(e, ERR_VERSION));
+		assert_non_null(strstr(error_english(e), cut < 8 ? "damaged" : "several files"));
+		assert_true(r.cut);
+		assert_int_equal(r.received, 11);
+		assert_same(&f->a, &c);
+		error_free(e);
+		box_release(&c);
+	}
+}
+
+/* A hole in the middle loses the frames that it is in, and nothing else: of another log all comes. */
+static void behind_a_hole_reading_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *da = path_join(f->dir, "blobs-a");
+	_cleanup_(freep) char *db = path_join(f->dir, "blobs-b");
+	_cleanup_(buf_release) struct buf whole = {0};
+	_cleanup_(blob_closep) struct blob_store *sa = NULL, *sb = NULL;
+	struct hash small;
+	struct sync_report r;
+	struct error *e;
+
+	assert_ok(blob_open(da, &sa));
+	assert_ok(blob_open(db, &sb));
+	write_n(f, &f->a, 10);
+	small = put_blob(sa, 5000);
+	export_from(f, &f->a, sa);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	memset(whole.p + 300, 0, 900); /* in the entries */
+	assert_ok(file_write(f->file, buf_span(&whole), 0644));
+	e = import_to(&f->b, f->file, sb, &r);
+	assert_true(error_is(e, ERR_MALFORMED));
+	error_free(e);
+	assert_true(r.cut);
+	assert_int_equal(r.blobs, 1);
+	assert_true(blob_has(sb, &small, NULL));
+}
+
+/* Bytes of frames that hold and stand alone: what a reader could take at most. */
+static void add_piece(struct fixture *f, struct buf *out, struct span whole, bool *ret_whole)
+{
+	size_t from = 0, to = whole.n;
+
+	switch (test_below(&f->env, 5)) {
+	case 0: /* the beginning */
+		to = test_below(&f->env, whole.n);
+		break;
+	case 1: /* a download that was resumed at a wrong place */
+		from = test_below(&f->env, whole.n);
+		break;
+	case 2: { /* a sector of rubbish */
+		uint8_t noise[512];
+
+		for (size_t i = 0; i < sizeof(noise); i++)
+			noise[i] = (uint8_t)test_rand(&f->env);
+		buf_add(out, noise, test_below(&f->env, 2) ? sizeof(noise) : 3);
+		return;
+	}
+	case 3: { /* flipped */
+		size_t at = out->n + test_below(&f->env, whole.n);
+
+		buf_add_span(out, whole);
+		out->p[at] ^= (uint8_t)(1 << test_below(&f->env, 8));
+		return;
+	}
+	default:
+		*ret_whole = true;
+	}
+	buf_add(out, whole.p + from, to - from);
+}
+
+static void of_any_tears_and_doublings_what_is_whole_is_taken_and_nothing_else(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+	int with_whole = 0;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	for (int round = 0; round < 150; round++) {
+		_cleanup_(buf_release) struct buf file = {0};
+		struct error *fault = NULL;
+		struct verify_report v;
+		bool is_whole = false;
+		char name[24];
+		struct box c;
+
+		for (int pieces = 1 + (int)test_below(&f->env, 6); pieces > 0; pieces--)
+			add_piece(f, &file, buf_span(&whole), &is_whole);
+		assert_ok(file_write(f->file, buf_span(&file), 0644));
+		snprintf(name, sizeof(name), "c%d", round);
+		box_init(&c, &f->env, f->dir, name, 3);
+		error_free(import_to(&c, f->file, NULL, &r));
+		if (is_whole)
+			assert_same(&f->a, &c);
+		with_whole += is_whole;
+		assert_true(r.received <= 11);
+		assert_ok(log_verify(c.log, NULL, NULL, &v, &fault));
+		assert_ok(fault);
+		box_release(&c);
+	}
+	assert_in_range(with_whole, 20, 140);
+}
+
+/* Beginnings without end, each of which looks like a frame of four megabytes. */
+static void what_only_looks_like_a_bundle_costs_little(void **state)
+{
+	static const uint8_t bait[] = {'L', 'L', 'I', 'U', 'R', 'E', 0, 1, 1, 0, 0, 0x40, 0, 1, 0};
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf file = {0};
+	struct sync_report r;
+	int64_t began = env_mono(&env_system);
+
+	while (file.n < 6 * 1024 * 1024)
+		buf_add(&file, bait, sizeof(bait));
+	assert_ok(file_write(f->file, buf_span(&file), 0644));
+	assert_fails(import_to(&f->b, f->file, NULL, &r), ERR_MALFORMED);
+	assert_int_equal(r.received, 0);
+	assert_in_range(r.parts, 1, SALVAGE_FAULTS + 1);
+	assert_true(env_mono(&env_system) - began < 30000);
+}
+
+/* --- which files --- */
+
 struct wanting {
 	struct box *b;
 	struct hash blob; /* the only one */
@@ -313,6 +489,11 @@ int main(void)
 		T(only_what_the_other_lacks_is_written),
 		T(cut_off_anywhere_it_gives_what_is_whole_and_says_so),
 		T(a_flipped_bit_is_named_and_nothing_false_is_taken),
+		T(one_that_was_written_twice_is_whole_and_its_copies_are_counted),
+		T(a_torn_one_with_a_whole_one_behind_it_gives_the_whole_one),
+		T(behind_a_hole_reading_goes_on),
+		T(of_any_tears_and_doublings_what_is_whole_is_taken_and_nothing_else),
+		T(what_only_looks_like_a_bundle_costs_little),
 		T(admissions_that_come_behind_are_caught_up_in_a_second_pass),
 		T(files_travel_in_pieces_and_a_broken_one_is_continued),
 		T(only_wanted_files_are_taken),
