@@ -60,6 +60,17 @@ def until(seconds, what):
         time.sleep(2)
 
 
+def page_of(b, path):
+    """As page, for who is signed in."""
+    status, body, _ = b.get(f"{path}.json", secure=True, timeout=60)
+    return json.loads(body) if status == 200 else {}
+
+
+def number(b, peer):
+    """The number that this box shows for its volunteers to compare."""
+    return page_of(b, f"{peer}/approve").get("pairing", {}).get("number")
+
+
 def found(b, key):
     return page(b, "/admin/peers.json", key).get("found") or None
 
@@ -120,10 +131,15 @@ def all_of_it(t, one, two):
     t.ok("each box finds the other by mDNS", all(seen), seen)
     if not all(seen):
         return
-    t.ok("and both show the same number to compare", seen[0][0]["number"] == seen[1][0]["number"], seen)
-    for b, s in ((one, seen[0]), (two, seen[1])):
-        people.form(b, f"/admin/peers/{s[0]['key']}/approve", same="1")
-    t.ok("their volunteers connect them", True)
+    pages = [f"/admin/peers/{s[0]['key']}" for s in seen]
+    for b, p in zip((one, two), pages):
+        people.form(b, f"{p}/number", page=f"{p}/approve", begin="1")
+    numbers = until(60, lambda: all(n := [number(b, p) for b, p in zip((one, two), pages)]) and n)
+    t.ok("when both volunteers want it, both show the same number to compare",
+         numbers and numbers[0] == numbers[1], [page_of(b, f"{p}/approve") for b, p in zip((one, two), pages)])
+    for b, p in zip((one, two), pages):
+        people.form(b, f"{p}/approve", same="1", number=number(b, p))
+    t.ok("with it they connect them", True)
     began = time.monotonic()
     topic = write(one, keys[0], "/forum/general/topics", title="Entre dues cases", text="Comencem aquí.")["id"]
     crossed = until(180, lambda: shows(two, topic, "Comencem aquí."))
