@@ -220,9 +220,12 @@ def update_state(box):
 
 def wait_update(box, seconds, before=None, good=lambda last: last.get("done") or last.get("ended")):
     """Until an update that was given after `before` has ended one way or the other."""
-    end = until(seconds)
+    end, began, stage = until(seconds), time.monotonic(), None
     while time.monotonic() < end:
         last = update_state(box).get("last") or {}
+        if last.get("when") != before and last.get("stage") not in (None, stage):
+            stage = last["stage"]
+            say(f"the update is {stage} after {time.monotonic() - began:.0f} s")
         if last.get("when") != before and good(last):
             return last
         time.sleep(3)
