@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The rows of what carriers are told of; the statements are in files_store.c. */
 #include "appliance/files/files_priv.h"
-
-enum { CARRIED_DIGEST_COLUMNS = 5 };
+#include "appliance/community/rows.h"
 
 static struct db_stmts *stmts(struct conn *c)
 {
@@ -44,16 +43,9 @@ struct error *carried_reset(struct fold *f)
 struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_DIGEST);
-	bool row;
 
 	db_bind(st, "k", space);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		for (int col = 0; col < CARRIED_DIGEST_COLUMNS; col++)
-			digest_column(h, st, col);
-	}
+	return digest_rows_text(c->view, st, h);
 }
 
 static struct error *read_one(struct conn *c, sqlite3_stmt *st, struct carried_blob *ret)

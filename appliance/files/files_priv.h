@@ -60,8 +60,6 @@ extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
 extern const char *const files_local_sql[FILES_LOCAL_SQL];
 struct error *files_reset(struct fold *f) MUST;
 struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
-/* A column of the current row as bytes, its length before it, so that no two rows read alike. */
-void digest_column(struct hash_state *h, sqlite3_stmt *st, int col);
 
 /* --- on the writer, while folding (files_store.c) --- */
 struct error *file_add(struct fold *f, const struct op *op, const char *path,

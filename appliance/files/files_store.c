@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The tables of files, in view.db and local.db. */
 #include "appliance/files/files_priv.h"
+#include "appliance/community/rows.h"
 
 /* file_version.num grows and is never used twice; inside a file it grows in fold order. `box` is
  * where the op is carried, and no part of what all boxes agree on. */
@@ -138,7 +139,6 @@ const char *const files_sql[FILES_SQL] = {
 	[CARRIED_DIGEST] = "SELECT said, op, box, blob, stored FROM file_carried WHERE space = ?1"
 			   " ORDER BY said, op, blob",
 };
-enum { DIGEST_COLUMNS = 16 };
 
 const char *const files_local_sql[FILES_LOCAL_SQL] = {
 	[LEFT_ADD] = "INSERT OR IGNORE INTO file_left(op, blob, gone) VALUES(?1, ?2, 0)",
@@ -429,30 +429,13 @@ struct error *files_sent_since(struct conn *c, const struct pubkey *author, int6
 	return db_number(c->view, stmts(c), VERSION_SENT, 0, ret, "ki", author, since);
 }
 
-void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
-{
-	struct span s = db_blob(st, col);
-	uint8_t n[8];
-
-	for (int i = 0; i < 8; i++)
-		n[i] = (uint8_t)((uint64_t)s.n >> (8 * i));
-	hash_add(h, n, sizeof(n));
-	hash_add(h, s.p, s.n);
-}
-
 struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_DIGEST);
-	bool row;
 
 	db_bind(st, "k", space);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return carried_digest(c, space, h);
-		for (int col = 0; col < DIGEST_COLUMNS; col++)
-			digest_column(h, st, col);
-	}
+	TRY(digest_rows_text(c->view, st, h));
+	return carried_digest(c, space, h);
 }
 
 /* --- blobs ------------------------------------------------------------------------------------ */

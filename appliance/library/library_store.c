@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The library's tables in view.db. */
 #include "appliance/library/library_priv.h"
+#include "appliance/community/rows.h"
 
 /* doc.path and doc.title are those of the newest head. revision.num grows and is never used twice,
  * so that what follows the library can go on where it stopped; inside a document it grows in fold
@@ -367,31 +368,12 @@ struct error *library_since(struct conn *c, struct arena *a, const struct hash *
 	}
 }
 
-static void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
-{
-	struct span s = db_blob(st, col);
-	uint8_t n[8];
-
-	for (int i = 0; i < 8; i++)
-		n[i] = (uint8_t)((uint64_t)s.n >> (8 * i));
-	hash_add(h, n, sizeof(n));
-	hash_add(h, s.p, s.n);
-}
-
-/* Every column as text or bytes, with its length before it, so that no two rows read alike. */
 struct error *library_digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), DIGEST);
-	bool row;
 
 	db_bind(st, "k", space);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		for (int col = 0; col < 11; col++)
-			digest_column(h, st, col);
-	}
+	return digest_rows_text(c->view, st, h);
 }
 
 struct error *library_stamp(struct conn *c, struct library_stamp *ret)
