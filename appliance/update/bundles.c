@@ -93,14 +93,18 @@ size_t update_on_sticks(struct app *a, struct update_file *out, size_t max)
 /* --- putting it before the helper --------------------------------------------------------------
  */
 
-static struct error *copy_to(int from, int to, const char *name)
+struct error *update_put(int from, const char *path, const char *name)
 {
 	_cleanup_(freep) uint8_t *part = malloc(COPY);
+	_cleanup_(closep) int to = -1;
 	off_t at = 0;
 	ssize_t n;
 
 	if (!part)
 		abort();
+	unlink(path);
+	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ENSURE(to >= 0, file_error(errno, name));
 	while ((n = pread(from, part, COPY, at)) > 0) {
 		TRY(fd_write_all(to, span_of(part, (size_t)n), name));
 		at += n;
@@ -136,14 +140,7 @@ struct error *update_may_begin(struct app *a)
 /* Kept, to be passed on if it is good; or, where nothing is (a test, the first run), only put there. */
 static struct error *put_there(struct app *a, int fd, const char *name, const char *path)
 {
-	_cleanup_(closep) int to = -1;
-
-	if (a->offers)
-		return offer_take_in(a->offers, fd, name);
-	unlink(path);
-	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ENSURE(to >= 0, file_error(errno, name));
-	return copy_to(fd, to, name);
+	return a->offers ? offer_take_in(a->offers, fd, name) : update_put(fd, path, name);
 }
 
 struct error *update_ask(struct app *a, int fd, const char *name)

@@ -106,28 +106,11 @@ void offer_all_release(struct offer_all *a)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static struct error *copy_to(int from, int to, const char *name)
-{
-	_cleanup_(freep) uint8_t *part = malloc(COPY);
-	off_t at = 0;
-	ssize_t n;
-
-	if (!part)
-		abort();
-	while ((n = pread(from, part, COPY, at)) > 0) {
-		TRY(fd_write_all(to, span_of(part, (size_t)n), name));
-		at += n;
-	}
-	ENSURE(n == 0 && fsync(to) == 0, file_error(errno, name));
-	return NULL;
-}
-
 /* Another name of the same file where the disk can do that: it has the room once. */
 struct error *offer_link(struct offers *o, const struct hash *blob, const char *name)
 {
 	_cleanup_(freep) char *path = path_join(o->app->box.updates, name);
 	_cleanup_(closep) int from = -1;
-	_cleanup_(closep) int to = -1;
 	uint64_t size;
 	char self[40];
 
@@ -136,9 +119,7 @@ struct error *offer_link(struct offers *o, const struct hash *blob, const char *
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", from);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
 		return NULL;
-	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	ENSURE(to >= 0, file_error(errno, name));
-	return copy_to(from, to, name);
+	return update_put(from, path, name);
 }
 
 void offer_unlink(struct offers *o, const char *name)

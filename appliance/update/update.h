@@ -40,6 +40,9 @@ size_t update_on_sticks(struct app *a, struct update_file *out, size_t max);
  * installed; what comes of it stands in the state. ERR_NOT_FOUND: this is no box; ERR_BUSY: one
  * is being installed. */
 struct error *update_ask(struct app *a, int fd, const char *name) MUST;
+/* Of that, the file only: copied to the path, durably, instead of what was there. name is what people
+ * are told. ERR_LIMIT above LIMIT_UPLOAD. */
+struct error *update_put(int from, const char *path, const char *name) MUST;
 /* ERR_NOT_FOUND, ERR_BUSY: as above. */
 struct error *update_may_begin(struct app *a) MUST;
 struct error *update_ask_stick(struct app *a, const char *stick, const char *name) MUST;
