@@ -67,24 +67,14 @@ static const char *const item_msgids[LEDGER_ITEMS] = {
 	[LEDGER_PROOFS] = N_("Read here for proofs"),
 };
 
-/* What it may in a day, and in all: the usual, or less by its terms. */
-static uint64_t most_in_day(const struct page *p, enum ledger_item item)
+static uint64_t most_of(const struct page *p, enum ledger_item item, bool total)
 {
-	uint64_t usual = ledger_quota(item, false, false, p->times), give = p->terms.give_bytes;
-
-	return item == LEDGER_OUT && give && give < usual ? give : usual;
-}
-
-static uint64_t most_in_all(const struct page *p, enum ledger_item item)
-{
-	uint64_t usual = ledger_quota(item, false, true, p->times), take = p->terms.take_bytes;
-
-	return item == LEDGER_BYTES && take && take < usual ? take : usual;
+	return ledger_most(item, total, p->times, p->terms.take_bytes, p->terms.give_bytes);
 }
 
 static void add_row(struct page *p, enum ledger_item item, uint64_t day, uint64_t total, bool full)
 {
-	uint64_t most_day = most_in_day(p, item), most = most_in_all(p, item);
+	uint64_t most_day = most_of(p, item, false), most = most_of(p, item, true);
 	json_t *row = json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:b}", "text", request_text(p->r, item_msgids[item]),
 		"today_text", amount(p->r, item, day), "day_most_text",
@@ -108,7 +98,7 @@ static struct error *add_cost(void *ctx, const struct ledger_row *row)
 	for (int i = 0; i < LEDGER_ITEMS; i++) {
 		enum ledger_item item = (enum ledger_item)i;
 		uint64_t day = today ? row->today.n[i] : 0;
-		uint64_t most_day = most_in_day(p, item), most = most_in_all(p, item);
+		uint64_t most_day = most_of(p, item, false), most = most_of(p, item, true);
 		/* a frame may not have fitted */
 		bool full = day >= most_day - most_day / 20 || row->total.n[i] >= most - most / 20;
 

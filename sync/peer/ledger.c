@@ -20,11 +20,28 @@ const char *ledger_item_name(int item)
 	return item == LEDGER_DISK ? "disk" : items[item].name;
 }
 
-uint64_t ledger_quota(enum ledger_item item, bool space, bool total, unsigned times)
+static uint64_t quota_of(enum ledger_item item, bool space, bool total, unsigned times)
 {
 	uint64_t usual = items[item].quota[space][total];
 
 	return usual && times ? usual * times : UINT64_MAX;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t ledger_most(enum ledger_item item, bool total, unsigned times, uint64_t take_bytes,
+		     uint64_t give_bytes)
+{
+	uint64_t most = quota_of(item, false, total, times);
+
+	if (total && item == LEDGER_BYTES && take_bytes)
+		most = least(most, take_bytes);
+	if (!total && item == LEDGER_OUT && give_bytes)
+		most = least(most, give_bytes);
+	return most;
 }
 
 struct ledger *ledger_new(const struct env *env)
@@ -157,31 +174,37 @@ void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item
 	pthread_mutex_unlock(&l->lock);
 }
 
+void ledger_passed(struct ledger *l, const struct pubkey *peer, enum ledger_item way, uint64_t n,
+		   bool near)
+{
+	if (!l)
+		return;
+	ledger_charge(l, peer, way, n);
+	if (!near)
+		ledger_charge(l, peer, LEDGER_LINE, n);
+}
+
 static uint64_t left_of(uint64_t used, uint64_t quota)
 {
 	return quota == UINT64_MAX ? UINT64_MAX : used < quota ? quota - used : 0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+/* Of a line that belongs to a peer whose own line is `whole`. */
+static uint64_t most_of(const struct ledger_line *line, const struct ledger_line *whole,
+			enum ledger_item item, bool total)
 {
-	return a < b ? a : b;
+	return line == whole ? ledger_most(item, total, whole->times, whole->take_bytes,
+					   whole->give_bytes)
+			     : quota_of(item, true, total, whole->times);
 }
 
-/* Of a line that belongs to a peer whose own line is `whole`. */
 static uint64_t line_left(const struct ledger_line *line, const struct ledger_line *whole,
 			  enum ledger_item item)
 {
 	const struct ledger_row *r = &line->row;
-	bool space = line != whole;
-	uint64_t left =
-		least(left_of(r->today.n[item], ledger_quota(item, space, false, whole->times)),
-		      left_of(r->total.n[item], ledger_quota(item, space, true, whole->times)));
 
-	if (!space && item == LEDGER_BYTES && whole->take_bytes)
-		left = least(left, left_of(r->total.n[item], whole->take_bytes));
-	if (!space && item == LEDGER_OUT && whole->give_bytes)
-		left = least(left, left_of(r->today.n[item], whole->give_bytes));
-	return left;
+	return least(left_of(r->today.n[item], most_of(line, whole, item, false)),
+		     left_of(r->total.n[item], most_of(line, whole, item, true)));
 }
 
 void ledger_set_folder(struct ledger *l, const char *path)

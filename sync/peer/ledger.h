@@ -63,7 +63,10 @@ struct ledger_row {
 /* How much more than usual a peer may bring; 0: as much as it likes. The bucket of requests stays
  * as it is. */
 enum { LEDGER_TIMES_MOST = 1000 };
-uint64_t ledger_quota(enum ledger_item item, bool space, bool total, unsigned times);
+/* What a peer may in a day, or in all: the usual quota so many times, or less by what its terms say (see
+ * ledger_set). UINT64_MAX: no quota. */
+uint64_t ledger_most(enum ledger_item item, bool total, unsigned times, uint64_t take_bytes,
+		     uint64_t give_bytes);
 
 struct ledger;
 struct ledger *ledger_new(const struct env *env);
@@ -77,6 +80,10 @@ bool ledger_keeps_disk(uint64_t size, uint64_t free_bytes);
 
 /* Charge without asking. */
 void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n);
+/* Bytes that went over the line, LEDGER_IN or LEDGER_OUT; near: with a peer on this network, so that no
+ * counted line was used. Without a ledger nothing is counted. */
+void ledger_passed(struct ledger *l, const struct pubkey *peer, enum ledger_item way, uint64_t n,
+		   bool near);
 /* How much is left until the nearest quota of the peer; UINT64_MAX: no quota. */
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item);
 /* The first sequence as the ledger counts: payloads that follow the headers of a log that is here begin
