@@ -58,6 +58,7 @@ struct fetch {
 	struct client *client;
 	struct blob_writer *w;
 	uint64_t have, skip, since_look;
+	bool near; /* on this network */
 };
 
 /* Both are as for any exchange: the volunteers' hours and budget, and what one peer may bring. */
@@ -79,9 +80,7 @@ static struct error *take(struct fetch *k, struct span bytes)
 
 	k->skip -= cut;
 	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_BYTES, bytes.n - cut);
-	ledger_charge(k->s->ledger, &k->f->peer, LEDGER_IN, bytes.n);
-	if (!engine_near(k->s, &k->f->peer))
-		ledger_charge(k->s->ledger, &k->f->peer, LEDGER_LINE, bytes.n);
+	ledger_passed(k->s->ledger, &k->f->peer, LEDGER_IN, bytes.n, k->near);
 	TRY(blob_write(k->w, span_of(bytes.p + cut, bytes.n - cut)));
 	k->since_look += bytes.n;
 	if (k->since_look < LOOK_EVERY)
@@ -136,17 +135,16 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
 {
 	struct sync *s = k->s;
-	bool near;
 
 	pthread_mutex_lock(&s->lock);
-	near = schedule_is_near(s->schedule, &k->f->peer);
+	k->near = schedule_is_near(s->schedule, &k->f->peer);
 	memcpy(proxy, s->uplink.proxy, UPLINK_PROXY);
 	pthread_mutex_unlock(&s->lock);
 	return client_new(&(struct client_options){.tls = s->tls,
 						   .env = s->o.env,
 						   .peer = k->f->peer,
 						   .address = k->f->address,
-						   .proxy = near ? NULL : proxy,
+						   .proxy = k->near ? NULL : proxy,
 						   .name = s->name,
 						   .ending = &s->fetch_stop},
 			  &k->client);

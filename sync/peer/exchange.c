@@ -212,11 +212,7 @@ bool exchange_closed(const struct exchange *x)
 static void passed(struct exchange *x, enum ledger_item way, uint64_t n)
 {
 	x->passed += n;
-	if (!x->o.ledger)
-		return;
-	ledger_charge(x->o.ledger, &x->o.to.peer, way, n);
-	if (!x->o.near)
-		ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_LINE, n);
+	ledger_passed(x->o.ledger, &x->o.to.peer, way, n, x->o.near);
 }
 
 static struct error *look_at_line(struct exchange *x)

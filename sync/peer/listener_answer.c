@@ -366,12 +366,7 @@ static bool passed(struct request *r, enum ledger_item way, uint64_t n)
 
 	if (r->stranger) /* has no row: else as many keys as somebody makes fill the ledger */
 		return true;
-
-	if (o->ledger) {
-		ledger_charge(o->ledger, &r->peer, way, n);
-		if (!r->near)
-			ledger_charge(o->ledger, &r->peer, LEDGER_LINE, n);
-	}
+	ledger_passed(o->ledger, &r->peer, way, n, r->near);
 	r->passed += n;
 	if (!o->closed || r->passed < LEDGER_LOOK)
 		return true;
