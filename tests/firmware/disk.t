@@ -82,4 +82,43 @@ is "nothing else is changed" "$(sfdisk -d "$T/dev/sda" | grep -v '^\(device\|lab
 is "and the table is whole" "$(sfdisk --verify "$T/dev/sda" 2>&1 | grep -c "^No errors detected")" 1
 disk 'find_disk A ""; own_number'
 is "it keeps the number" "$(disk 'find_disk A ""; number')" "$number"
+
+# --- waiting: a disk that is hidden comes after so many seconds, of a clock that takes no time,
+# and that are fewer here ---
+hide() { mkdir -p "$T/hidden" && mv "$T"/sys/class/block/"$1"* "$T/hidden/"; }
+wait_for() { # wait_for ESP SECONDS: the disk or what is returned, after how long; what is said is in $T/said
+	disk "NAMED_S=20 ANY_S=8 DAMAGED_S=6 t=0; say() { echo \"\$t: \$*\"; }; drivers() { :; }; seconds() { echo \$t; }
+		nap() { t=\$((t + 1)); [ \$t != $2 ] || mv $T/hidden/* $T/sys/class/block/; }
+		await_disk A '$1' >$T/said 2>&1; r=\$?; [ \$r = 0 ] && echo \$disk \$t || echo \$r \$others \$t"
+}
+
+fresh
+box_disk sda sda "$old"
+hide sda
+is "a disk that is slow is waited for" "$(wait_for "$old" 18)" "sda 18"
+is "it is said for how long" "$(cat "$T/said")" "5: Waiting for this box's own disk (5a5a5a5a), 15 seconds more."
+hide sda
+is "in the end it is not there" "$(wait_for "$old" 5000)" "1 20"
+is "without a word of the boot loader, too, and sooner" "$(wait_for "" 5000)" "1 8"
+mv "$T"/hidden/* "$T/sys/class/block/"
+box_disk sdb sdb "$new"
+hide sdb
+is "a disk of another box that is there at once is left alone" "$(wait_for "$new" 9)" "sdb 9"
+ok "it is said whose it is" grep -q "The disk that is there (sda) is another box's" "$T/said"
+hide sdb
+is "also when the own one does not come at all" "$(wait_for "$new" 5000)" "3 sda 20"
+box_disk sdc sdc "$factory"
+is "and a new disk, that has no box yet" "$(wait_for "$new" 5000)" "3 sda sdc 20"
+
+fresh
+box_disk sda sda "$old"
+rm -rf "$T/hidden"
+printf 'bad table' | dd of="$T/dev/sda" bs=1 seek=1044 conv=notrunc 2>/dev/null
+is "the only disk, when its table is damaged, is taken" "$(wait_for "$new" 5000)" "sda 6"
+ok "which is said" grep -q "table of partitions of sda is damaged" "$T/said"
+is "the table is mended" "$(sfdisk --verify "$T/dev/sda" 2>&1 | grep -c "corrupt")" 0
+is "with the number that it had" "$(disk 'find_disk A '$old'; number')" "$old"
+printf 'bad table' | dd of="$T/dev/sda" bs=1 seek=1044 conv=notrunc 2>/dev/null
+box_disk sdb sdb "$factory"
+is "of two none is, for nobody knows which" "$(wait_for "$new" 5000)" "3 sda sdb 20"
 finish
