@@ -159,6 +159,9 @@ static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint
 	int status = 0;
 
 	TRY(may_go_on(&k));
+	ENSURE(ledger_left(s->ledger, &f->peer, LEDGER_BLOBS) > 0,
+	       error_new(ERR_RATE, N_("The other box has brought as much as it may for now. The "
+				      "update is fetched on tomorrow.")));
 	TRY(connect_to(&k, proxy));
 	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
 	if (!err) {

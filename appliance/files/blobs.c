@@ -81,6 +81,8 @@ static struct error *next_blob(struct conn *c, struct blob_store *blobs, files_t
 		w->before = ret->num;
 		if (blob_has(blobs, &ret->blob, NULL) || !takes(ctx, &ret->space))
 			continue;
+		if (w->room && !w->room(w->room_ctx, &ret->space, &ret->blob, ret->stored))
+			continue;
 		TRY(is_wanted(c, &ret->blob, ret->stored, &wanted));
 		if (wanted && has_room(c, ret->stored))
 			return NULL;
@@ -105,6 +107,7 @@ bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *t
 		return false;
 	}
 	w->last = *ret = next.blob;
+	w->space = next.space;
 	*ret_size = next.stored;
 	return true;
 }

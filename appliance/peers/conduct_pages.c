@@ -13,6 +13,7 @@ struct page {
 	struct request *r;
 	struct peer peer;
 	json_t *misdeeds, *costs, *kept;
+	json_t *spaces; /* what it brought, by community */
 	bool full; /* a quota is reached */
 	unsigned times;
 	struct peer_terms terms;
@@ -87,20 +88,65 @@ static void add_row(struct page *p, enum ledger_item item, uint64_t day, uint64_
 		json_array_append_new(p->costs, row);
 }
 
+static bool is_today(const struct page *p, const struct ledger_row *row)
+{
+	return row->day == env_now(request_app(p->r)->env) / 86400000;
+}
+
+/* Near enough to it that a frame or a file may not have fitted. */
+static bool is_full(uint64_t n, uint64_t most)
+{
+	return n >= most - most / 20;
+}
+
+static bool space_is_full(const struct page *p, const struct ledger_row *row)
+{
+	bool full = false;
+
+	for (int i = 0; i < LEDGER_ITEMS; i++) {
+		enum ledger_item item = (enum ledger_item)i;
+		uint64_t day = is_today(p, row) ? row->today.n[i] : 0;
+
+		full |= is_full(day, ledger_most_in(item, false, p->times)) ||
+			is_full(row->total.n[i], ledger_most_in(item, true, p->times));
+	}
+	return full;
+}
+
+/* Of a community that the volunteer may not see, that it is one. */
+static struct error *add_space(struct page *p, const struct ledger_row *row)
+{
+	struct space_info space = {.name = ""};
+	struct error *e = space_get(request_conn(p->r), &row->space, &space);
+	bool full = space_is_full(p, row);
+
+	if (e && !error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	p->full |= full;
+	json_array_append_new(
+		p->spaces,
+		json_pack("{s:s, s:s, s:s, s:I, s:b}", "name", space.name, "kept_text",
+			  amount(p->r, LEDGER_BYTES, row->total.n[LEDGER_BYTES]), "most_text",
+			  amount(p->r, LEDGER_BYTES,
+				 ledger_most_in(LEDGER_BYTES, true, p->times)),
+			  "files", (json_int_t)row->total.n[LEDGER_BLOBS], "full", full));
+	return NULL;
+}
+
 static struct error *add_cost(void *ctx, const struct ledger_row *row)
 {
 	static const struct hash of_peer;
 	struct page *p = ctx;
-	bool today = row->day == env_now(request_app(p->r)->env) / 86400000;
+	bool today = is_today(p, row);
 
 	if (!hash_eq(&row->space, &of_peer))
-		return NULL;
+		return add_space(p, row);
 	for (int i = 0; i < LEDGER_ITEMS; i++) {
 		enum ledger_item item = (enum ledger_item)i;
 		uint64_t day = today ? row->today.n[i] : 0;
 		uint64_t most_day = most_of(p, item, false), most = most_of(p, item, true);
-		/* a frame may not have fitted */
-		bool full = day >= most_day - most_day / 20 || row->total.n[i] >= most - most / 20;
+		bool full = is_full(day, most_day) || is_full(row->total.n[i], most);
 
 		p->full |= full;
 		add_row(p, item, day, row->total.n[i], full);
@@ -139,17 +185,19 @@ static struct error *conduct_page(struct request *r)
 	TRY(find_peer(r, &p.peer));
 	p.misdeeds = json_array();
 	p.costs = json_array();
+	p.spaces = json_array();
 	e = gather(&p, &paused);
 	if (e) {
 		json_decref(p.misdeeds);
 		json_decref(p.costs);
+		json_decref(p.spaces);
 		json_decref(p.kept);
 		return e;
 	}
-	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o}", "peer",
+	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o}", "peer",
 			    "name", *p.peer.name ? p.peer.name : ID_SHORT(&p.peer.key), "key",
 			    ID(&p.peer.key), "short", ID_SHORT(&p.peer.key), "misdeeds", p.misdeeds,
-			    "costs", p.costs, "kept", p.kept ? p.kept : json_null(), "odd",
+			    "costs", p.costs, "spaces", p.spaces, "kept", p.kept ? p.kept : json_null(), "odd",
 			    json_array_size(p.misdeeds) > 0, "full", p.full, "paused", paused != 0,
 			    "paused_text", paused ? request_date_text(r, paused) : "", "form",
 			    allowance_json(&p));

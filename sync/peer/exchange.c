@@ -117,19 +117,32 @@ static void unused(void *ctx, const struct log_id *log, const struct ingest *run
 				 ledger_unbegun(x->o.log, run, entries), entries, bytes);
 }
 
-static bool blob_room(const struct exchange *x)
+static uint64_t left_in(const struct exchange *x, const struct hash *space, enum ledger_item item)
 {
-	return !x->o.ledger || (ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0 &&
-				ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES) > 0);
+	return x->o.ledger ? ledger_left_in(x->o.ledger, &x->o.to.peer, space, item) : UINT64_MAX;
+}
+
+/* One that is longer than what is left is not begun: of what would come of it nothing could be used. */
+static bool blob_room(void *ctx, const struct hash *space, const struct hash *blob, uint64_t size)
+{
+	const struct exchange *x = ctx;
+	uint64_t have = blob_part(x->o.blobs, blob), left = left_in(x, space, LEDGER_BYTES);
+
+	return left > 0 && left_in(x, space, LEDGER_BLOBS) > 0 &&
+	       (have >= size || size - have <= left);
 }
 
 static bool next_blob(void *ctx, struct hash *ret)
 {
 	struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
+	bool any = x->o.blobs && host->next_blob &&
+		   (!x->o.ledger || ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0);
 
-	return blob_room(x) && x->o.blobs && host->next_blob &&
-	       host->next_blob(host->ctx, &x->o.to.peer, &x->walk, ret, &x->blob_size);
+	x->walk.room = blob_room;
+	x->walk.room_ctx = x;
+	return any && host->next_blob(host->ctx, &x->o.to.peer, &x->walk, ret, &x->blob_size) &&
+	       blob_room(x, &x->walk.space, ret, x->blob_size);
 }
 
 static void announced(void *ctx, const struct space_count *count)
@@ -353,7 +366,8 @@ static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uin
 		cut = skip < s.n ? (size_t)skip : s.n;
 		skip -= cut;
 		if (x->o.ledger)
-			ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BYTES, s.n);
+			ledger_charge_in(x->o.ledger, &x->o.to.peer, &x->walk.space, LEDGER_BYTES,
+					 s.n);
 		TRY(blob_write(w, span_of(s.p + cut, s.n - cut)));
 		passed(x, LEDGER_IN, s.n);
 		TRY(look_at_line(x));
@@ -361,13 +375,14 @@ static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uin
 	return client_result(x->client, ret_status);
 }
 
-static uint64_t blob_limit(const struct exchange *x, uint64_t most)
+/* How long it may get, with what is here of it: `most`, or less when others of this peer have used the
+ * room meanwhile. */
+static uint64_t blob_limit(const struct exchange *x, const struct hash *blob, uint64_t most)
 {
-	uint64_t left = UINT64_MAX;
+	uint64_t left = left_in(x, &x->walk.space, LEDGER_BYTES);
+	uint64_t have = blob_part(x->o.blobs, blob);
 
-	if (x->o.ledger)
-		left = ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES);
-	return left < most ? left : most;
+	return left < most && have + left < most ? have + left : most;
 }
 
 /* A blob that can't be had is no reason to end the exchange; a connection that broke is. */
@@ -376,7 +391,7 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	struct blob_writer *w;
 	struct hash got;
 	uint64_t most = x->blob_size < LIMIT_UPLOAD ? x->blob_size : LIMIT_UPLOAD;
-	uint64_t have, size, limit = blob_limit(x, most);
+	uint64_t have, size, limit = blob_limit(x, hash, most);
 	char path[128];
 	int status = 0;
 	struct error *err;
@@ -384,7 +399,7 @@ static struct error *do_blob(struct exchange *x, const struct hash *hash)
 	TRY(blob_writer_resume(x->o.blobs, hash, limit, &w, &have));
 	client_expect(x->client, most + CLIENT_ANSWER);
 	if (x->o.ledger)
-		ledger_charge(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS, 1);
+		ledger_charge_in(x->o.ledger, &x->o.to.peer, &x->walk.space, LEDGER_BLOBS, 1);
 	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(hash));
 	err = client_request(x->client, "GET", path, false, have);
 	if (!err)

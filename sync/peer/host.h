@@ -28,7 +28,12 @@ enum twin_sign {
 struct blob_walk {
 	int64_t before;	  /* those numbered lower are still to be looked at; 0: all */
 	struct hash last; /* the one named last */
+	struct hash space; /* the space that names it: what it costs is counted there */
 	unsigned missed;  /* so many in a row the peer had not */
+	/* The exchange's: may the peer bring one of that size in this space now? What it may not is
+	 * passed over, for another space may name it, too, or tomorrow there is room. NULL: always. */
+	bool (*room)(void *ctx, const struct hash *space, const struct hash *blob, uint64_t size);
+	void *room_ctx;
 };
 
 /* Every function may be called from any thread of the engine. */
@@ -45,8 +50,8 @@ struct sync_host {
 	 * it if it is one of ours. true: it is a peer now. May wait. NULL: we invite nobody. */
 	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
 	/* A blob that is named here and not held, and that this peer may have; each is named once
-	 * in an exchange. *w is the host's, zero as the exchange begins; of more than *ret_size bytes
-	 * nothing is taken. NULL: none is ever wanted. */
+	 * in an exchange. *w is the host's, zero but for `room` as the exchange begins; of more than
+	 * *ret_size bytes nothing is taken. NULL: none is ever wanted. */
 	bool (*next_blob)(void *ctx, const struct pubkey *peer, struct blob_walk *w,
 			  struct hash *ret, uint64_t *ret_size);
 	/* May this approved peer have this blob from us? NULL: yes. */

@@ -44,6 +44,11 @@ uint64_t ledger_most(enum ledger_item item, bool total, unsigned times, uint64_t
 	return most;
 }
 
+uint64_t ledger_most_in(enum ledger_item item, bool total, unsigned times)
+{
+	return quota_of(item, true, total, times);
+}
+
 struct ledger *ledger_new(const struct env *env)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
@@ -161,17 +166,26 @@ static void add(struct ledger *l, struct ledger_line *line, enum ledger_item ite
 	line->changed = l->changed = true;
 }
 
-void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n)
+void ledger_charge_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+		      enum ledger_item item, uint64_t n)
 {
-	struct ledger_line *line;
+	const struct hash *both[] = {&of_peer, space};
 
 	if (!n)
 		return;
 	pthread_mutex_lock(&l->lock);
-	line = ledger_line(l, peer, &of_peer);
-	if (line)
-		add(l, line, item, n);
+	for (int i = 0; i < 2 && both[i]; i++) {
+		struct ledger_line *line = ledger_line(l, peer, both[i]);
+
+		if (line)
+			add(l, line, item, n);
+	}
 	pthread_mutex_unlock(&l->lock);
+}
+
+void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n)
+{
+	ledger_charge_in(l, peer, NULL, item, n);
 }
 
 void ledger_passed(struct ledger *l, const struct pubkey *peer, enum ledger_item way, uint64_t n,
@@ -195,7 +209,7 @@ static uint64_t most_of(const struct ledger_line *line, const struct ledger_line
 {
 	return line == whole ? ledger_most(item, total, whole->times, whole->take_bytes,
 					   whole->give_bytes)
-			     : quota_of(item, true, total, whole->times);
+			     : ledger_most_in(item, total, whole->times);
 }
 
 static uint64_t line_left(const struct ledger_line *line, const struct ledger_line *whole,
@@ -231,19 +245,27 @@ static bool disk_is_nearly_full(const struct ledger *l)
 				 (uint64_t)fs.f_bavail * fs.f_frsize);
 }
 
-uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item)
+/* space NULL: of the peer alone. */
+uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+			enum ledger_item item)
 {
-	const struct ledger_line *line;
+	const struct ledger_line *whole, *line;
 	uint64_t left = 0;
 
 	pthread_mutex_lock(&l->lock);
-	line = ledger_line(l, peer, &of_peer);
-	if (line)
-		left = line_left(line, line, item);
+	whole = ledger_line(l, peer, &of_peer);
+	line = space ? ledger_line(l, peer, space) : whole;
+	if (whole && line)
+		left = least(line_left(whole, whole, item), line_left(line, whole, item));
 	if (item == LEDGER_BYTES && disk_is_nearly_full(l))
 		left = 0;
 	pthread_mutex_unlock(&l->lock);
 	return left;
+}
+
+uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item)
+{
+	return ledger_left_in(l, peer, NULL, item);
 }
 
 uint64_t ledger_first(struct log_store *log, const struct ingest *run)

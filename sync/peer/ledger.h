@@ -32,7 +32,8 @@
 	  LIMIT_PEER_DAY_ENTRIES / 2, LIMIT_PEER_ENTRIES / 2)                                      \
 	X(LEDGER_LOGS, "logs", LIMIT_PEER_DAY_LOGS, LIMIT_PEER_LOGS, LIMIT_PEER_DAY_LOGS / 2,      \
 	  LIMIT_PEER_LOGS / 2)                                                                     \
-	X(LEDGER_BLOBS, "files", LIMIT_PEER_DAY_BLOBS, LIMIT_PEER_BLOBS, 0, 0)                     \
+	X(LEDGER_BLOBS, "files", LIMIT_PEER_DAY_BLOBS, LIMIT_PEER_BLOBS, LIMIT_PEER_DAY_BLOBS / 2, \
+	  LIMIT_PEER_BLOBS / 2)                                                                    \
 	X(LEDGER_REQUESTS, "requests", LIMIT_PEER_DAY_REQUESTS, 0, 0, 0)                           \
 	/* bytes over the line */                                                                  \
 	X(LEDGER_IN, "in", LIMIT_PEER_DAY_BYTES * 4, 0, 0, 0)                                      \
@@ -67,6 +68,8 @@ enum { LEDGER_TIMES_MOST = 1000 };
  * ledger_set). UINT64_MAX: no quota. */
 uint64_t ledger_most(enum ledger_item item, bool total, unsigned times, uint64_t take_bytes,
 		     uint64_t give_bytes);
+/* The same of what it brings in one space. */
+uint64_t ledger_most_in(enum ledger_item item, bool total, unsigned times);
 
 struct ledger;
 struct ledger *ledger_new(const struct env *env);
@@ -86,6 +89,13 @@ void ledger_passed(struct ledger *l, const struct pubkey *peer, enum ledger_item
 		   bool near);
 /* How much is left until the nearest quota of the peer; UINT64_MAX: no quota. */
 uint64_t ledger_left(struct ledger *l, const struct pubkey *peer, enum ledger_item item);
+/* The same of what it brings in one space: the nearest of the peer's quotas and of its in that space; 0
+ * when it brings something in as many others as it may. */
+uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+			enum ledger_item item);
+/* Charge the peer, and what it brings in this space. */
+void ledger_charge_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+		      enum ledger_item item, uint64_t n);
 /* The first sequence as the ledger counts: payloads that follow the headers of a log that is here begin
  * no log. */
 uint64_t ledger_first(struct log_store *log, const struct ingest *run);
@@ -101,7 +111,7 @@ void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct 
 size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t entries);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`
  * divides how fast the bucket fills: 1 as usual, more for who misbehaved. */
-enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_BLOB = 1 };
+enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_FILE = 1 };
 bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight,
 		    unsigned patience);
 

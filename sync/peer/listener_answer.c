@@ -378,7 +378,7 @@ static bool passed(struct request *r, enum ledger_item way, uint64_t n)
 static struct error *pay(struct request *r)
 {
 	const struct listener_options *o = &r->l->o;
-	bool blob = r->route->answer == answer_blob;
+	bool file = r->route->answer == answer_blob || r->route->answer == answer_update;
 
 	r->may_give = UINT64_MAX;
 	r->near = o->near && o->near(o->ctx, &r->peer);
@@ -386,7 +386,7 @@ static struct error *pay(struct request *r)
 	ENSURE(!r->v->closed, line_closed());
 	if (!o->ledger)
 		return NULL;
-	if (!ledger_request(o->ledger, &r->peer, blob ? LEDGER_REQUEST_BLOB : LEDGER_REQUEST,
+	if (!ledger_request(o->ledger, &r->peer, file ? LEDGER_REQUEST_FILE : LEDGER_REQUEST,
 			    o->patience(o->ctx, &r->peer))) {
 		r->misdeeds |= 1u << MISDEED_FLOOD;
 		return error_new(ERR_RATE, N_("This comes too fast. Ask again later."));

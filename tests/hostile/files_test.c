@@ -1,20 +1,41 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Files from a hostile peer: one that never ends, and one that is another; and a receipt that never
+/* Files from a hostile peer: one that never ends, one that is another, ones that are more than it may
+ * bring, in all and in one space; a peer that asks for more than it is given; and a receipt that never
  * ends. */
 #include "tests/lib/test.h"
 #include "tests/hostile/evil.h"
+#include "sync/peer/client.h"
 #include "sync/peer/receipt_talk.h"
+#include "sync/engine_priv.h"
 #include "tests/lib/net_box.h"
 #include <fcntl.h>
 
-enum { ALLOWED = 8 << 20 };
+enum { ALLOWED = 8 << 20, FILES = 20, FILE_SIZE = 1 << 20 };
+
+/* --- files that are what they are said to be: the n-th begins with n --- */
+static uint8_t content[FILE_SIZE];
+static struct hash files[FILES];
+
+static void make_file(unsigned n)
+{
+	content[0] = (uint8_t)n;
+}
+
+static void name_files(void)
+{
+	for (unsigned i = 0; i < FILES; i++) {
+		make_file(i);
+		files[i] = hash_bytes(span_of(content, sizeof(content)));
+	}
+}
 
 /* --- a peer that answers --- */
 struct peer_of_files {
 	struct evil evil;
 	int fd, port;
 	pthread_t thread;
-	bool endless, signs_for_ever;
+	bool endless, honest, signs_for_ever;
+	atomic_int asked; /* for files */
 	uint64_t gave;
 };
 
@@ -43,10 +64,25 @@ static void answer_without_end(struct peer_of_files *p, struct line *l)
 		p->gave += sizeof(piece);
 }
 
-static void answer_file(struct peer_of_files *p, struct line *l)
+static void answer_honestly(struct peer_of_files *p, struct line *l, const char *id)
 {
+	char head[100];
+
+	for (unsigned i = 0; i < FILES; i++)
+		if (strncmp(id, ID(&files[i]), 52) == 0)
+			make_file(i);
+	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", FILE_SIZE);
+	if (line_text(l, head) && line_say(l, content, sizeof(content)))
+		p->gave += sizeof(content);
+}
+
+static void answer_file(struct peer_of_files *p, struct line *l, const char *id)
+{
+	atomic_fetch_add(&p->asked, 1);
 	if (p->endless)
 		answer_without_end(p, l);
+	else if (p->honest)
+		answer_honestly(p, l, id);
 	else
 		line_text(l, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
 }
@@ -68,7 +104,7 @@ static void answer_line(struct peer_of_files *p, int fd)
 		if (strncmp(text, "GET " SYNC_PATH_STATUS, 18) == 0)
 			answer_status(&l);
 		else if (strncmp(text, "GET " SYNC_PATH_BLOB, 17) == 0)
-			answer_file(p, &l);
+			answer_file(p, &l, text + 4 + strlen(SYNC_PATH_BLOB));
 		else if (p->signs_for_ever &&
 			 strncmp(text, "POST " SYNC_PATH_RECEIPT, 20) == 0)
 			answer_without_end(p, &l);
@@ -110,16 +146,37 @@ static void peer_stop(struct peer_of_files *p)
 
 /* --- a box that wants a file --- */
 static struct hash wanted;
+static uint64_t wanted_size;
 static atomic_int asked;
 static struct net_box box;
 static char *dir;
 
+/* Names a file once, as often as it is asked; or, with `many`, one file after the other, by turns in
+ * two spaces, and heeds what there is room for. */
+static bool many;
+
+static struct hash space_of(unsigned n)
+{
+	return (struct hash){{(uint8_t)(1 + n % 2)}};
+}
+
 static bool next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w, struct hash *ret,
 		      uint64_t *ret_size)
 {
+	unsigned n = (unsigned)atomic_fetch_add(&asked, 1);
+
 	*ret = wanted;
-	*ret_size = LIMIT_UPLOAD;
-	return atomic_fetch_add(&asked, 1) == 0;
+	*ret_size = wanted_size;
+	if (!many)
+		return n == 0;
+	for (; n < FILES; n = (unsigned)atomic_fetch_add(&asked, 1)) {
+		*ret = files[n];
+		*ret_size = FILE_SIZE;
+		w->space = space_of(n);
+		if (w->room(w->room_ctx, &w->space, ret, FILE_SIZE))
+			return true;
+	}
+	return false;
 }
 
 static struct error *terms_job(struct sync_writing *w, void *arg)
@@ -128,6 +185,27 @@ static struct error *terms_job(struct sync_writing *w, void *arg)
 
 	peer_terms_default(&t);
 	t.take_bytes = ALLOWED;
+	t.give_bytes = ALLOWED;
+	return peer_terms_put(w->local, arg, &t);
+}
+
+/* What it brought before in one space: nearly all that it may. */
+static uint64_t brought;
+
+static struct error *brought_job(struct sync_writing *w, void *arg)
+{
+	_cleanup_(ledger_freep) struct ledger *l = ledger_new(&env_system);
+	struct hash space = space_of(0);
+
+	ledger_charge_in(l, arg, &space, LEDGER_BYTES, brought);
+	return ledger_save(l, w->local);
+}
+
+static struct error *no_terms(struct sync_writing *w, void *arg)
+{
+	struct peer_terms t;
+
+	peer_terms_default(&t);
 	return peer_terms_put(w->local, arg, &t);
 }
 
@@ -140,12 +218,15 @@ static void open_box(struct peer_of_files *p)
 	dir = test_dir();
 	wanted = hash_bytes(span_str("what is wanted"));
 	atomic_store(&asked, 0);
+	many = p->honest;
 	net_box_open(&box, dir, "Ateneu", 1);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", p->port);
 	net_box_peer(&box, peer, address);
 	o = net_box_options(&box, NULL, false);
 	o.host.next_blob = next_blob;
-	assert_ok(o.host.write(o.host.ctx, terms_job, (void *)peer));
+	assert_ok(o.host.write(o.host.ctx, brought ? no_terms : terms_job, (void *)(uintptr_t)peer));
+	if (brought)
+		assert_ok(o.host.write(o.host.ctx, brought_job, (void *)(uintptr_t)peer));
 	assert_ok(sync_start(&o, &box.sync));
 }
 
@@ -171,29 +252,182 @@ static struct error *add_size(void *ctx, const struct hash *h, uint64_t size)
 	return NULL;
 }
 
-static void nothing_is_kept(void)
+static uint64_t kept(void)
 {
 	_cleanup_(blob_closep) struct blob_store *s = NULL;
-	uint64_t kept = 0;
+	uint64_t bytes = 0;
 
 	assert_ok(blob_open(box.blob_dir, &s));
-	assert_ok(blob_each(s, add_size, &kept));
-	assert_int_equal(kept, 0);
+	assert_ok(blob_each(s, add_size, &bytes));
+	return bytes;
 }
 
-static void a_file_that_never_ends_costs_at_most_the_quota(void **state)
+static void close_both(struct peer_of_files *p)
+{
+	peer_stop(p);
+	net_box_close(&box);
+	test_dir_remove(dir);
+	brought = 0;
+}
+
+static void a_file_that_never_ends_costs_at_most_what_it_was_said_to_have(void **state)
 {
 	struct peer_of_files p = {.endless = true};
 
+	wanted_size = ALLOWED;
 	peer_start(&p);
 	open_box(&p);
 	error_free(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
-	assert_true(misdeeds(&p) & (1u << MISDEED_QUOTA | 1u << MISDEED_BLOB));
-	nothing_is_kept();
-	peer_stop(&p);
-	assert_true(p.gave < ALLOWED * 3);
-	net_box_close(&box);
-	test_dir_remove(dir);
+	assert_true(misdeeds(&p) & 1u << MISDEED_BLOB);
+	assert_int_equal(kept(), 0);
+	close_both(&p);
+	assert_in_range(p.gave, 1, ALLOWED * 3);
+}
+
+/* Of what would come of it nothing could be used. */
+static void a_file_that_is_said_to_be_beyond_the_quota_is_not_asked_for(void **state)
+{
+	struct peer_of_files p = {.endless = true};
+
+	wanted_size = ALLOWED + 1;
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(misdeeds(&p), 0); /* another may have written that op */
+	assert_int_equal(atomic_load(&p.asked), 0);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+static void many_files_cost_at_most_the_quota(void **state)
+{
+	struct peer_of_files p = {.honest = true};
+	struct ledger_row row = {.day = 0};
+
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	ledger_get(box.sync->ledger, secret_pubkey(p.evil.self), &row);
+	assert_int_equal(row.total.n[LEDGER_BYTES], ALLOWED);
+	assert_int_equal(row.total.n[LEDGER_BLOBS], ALLOWED / FILE_SIZE);
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(kept(), ALLOWED);
+	assert_int_equal(atomic_load(&p.asked), ALLOWED / FILE_SIZE);
+	close_both(&p);
+}
+
+/* One space is full, of which somebody writes without end: the files of the other come all the same. */
+static void what_is_over_in_one_space_leaves_the_others_their_room(void **state)
+{
+	struct peer_of_files p = {.honest = true};
+
+	brought = ledger_most_in(LEDGER_BYTES, false, 1) - 3 * FILE_SIZE - 1;
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(kept(), (FILES / 2 + 3) * (uint64_t)FILE_SIZE);
+	assert_int_equal(atomic_load(&p.asked), FILES / 2 + 3);
+	close_both(&p);
+}
+
+/* --- a peer that asks --- */
+static void put_file(void)
+{
+	_cleanup_(blob_closep) struct blob_store *s = NULL;
+	struct blob_writer *w;
+	struct hash got;
+
+	make_file(0);
+	assert_ok(blob_open(box.blob_dir, &s));
+	assert_ok(blob_writer_new(s, FILE_SIZE, &w));
+	assert_ok(blob_write(w, span_of(content, sizeof(content))));
+	assert_ok(blob_writer_finish(w, &got, NULL));
+	assert_id_equal(&got, &files[0]);
+}
+
+/* One file, again and again: so many bytes came until the box had enough. *ret_last: what it said. */
+static uint64_t ask_for_ever(struct peer_of_files *p, int *ret_last)
+{
+	_cleanup_(client_freep) struct client *c = NULL;
+	_cleanup_(buf_release) struct buf bytes = {0};
+	char address[40], path[128];
+	uint64_t came = 0;
+
+	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
+	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(&files[0]));
+	assert_ok(client_new(&(struct client_options){.tls = p->evil.tls,
+						      .env = &env_system,
+						      .peer = *net_box_key(&box),
+						      .address = address,
+						      .name = "Evil"},
+			     &c));
+	*ret_last = 200;
+	for (int i = 0; i < 3 * FILES && *ret_last == 200; i++) {
+		struct error *err = client_request(c, "GET", path, false, 0);
+
+		while (!err && client_receive(c, true, &bytes))
+			came += bytes.n;
+		if (!err)
+			err = client_result(c, ret_last);
+		error_free(err); /* cut off where the quota ended: asked again */
+	}
+	return came;
+}
+
+static void who_asks_without_end_is_given_at_most_its_quota(void **state)
+{
+	struct peer_of_files p = {.endless = true};
+	struct sync_options o;
+	struct ledger_row row;
+	uint64_t came;
+	int last;
+
+	peer_start(&p);
+	dir = test_dir();
+	net_box_open(&box, dir, "Ateneu", 1);
+	net_box_peer(&box, secret_pubkey(p.evil.self), NULL);
+	o = net_box_options(&box, "127.0.0.1:0", false);
+	assert_ok(o.host.write(o.host.ctx, terms_job, (void *)(uintptr_t)secret_pubkey(p.evil.self)));
+	put_file();
+	assert_ok(sync_start(&o, &box.sync));
+	came = ask_for_ever(&p, &last);
+	assert_int_equal(last, 413);
+	assert_in_range(came, ALLOWED - FILE_SIZE, ALLOWED);
+	ledger_get(box.sync->ledger, secret_pubkey(p.evil.self), &row);
+	assert_in_range(row.today.n[LEDGER_OUT], came, ALLOWED + 64 * 1024);
+	close_both(&p);
+}
+
+/* More than 300 ordinary requests at once are too many; of files it is ten times as many, and an update
+ * of the system is one. */
+static void an_update_counts_as_a_file(void **state)
+{
+	_cleanup_(client_freep) struct client *c = NULL;
+	struct peer_of_files p = {.endless = true};
+	char address[40], path[128];
+	int status = 404, n = 0;
+
+	peer_start(&p);
+	dir = test_dir();
+	net_box_open(&box, dir, "Ateneu", 1);
+	net_box_peer(&box, secret_pubkey(p.evil.self), NULL);
+	net_box_start(&box, "127.0.0.1:0", false);
+	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
+	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_UPDATE, ID(&files[0]));
+	assert_ok(client_new(&(struct client_options){.tls = p.evil.tls,
+						      .env = &env_system,
+						      .peer = *net_box_key(&box),
+						      .address = address,
+						      .name = "Evil"},
+			     &c));
+	for (; n < 700 && status == 404; n++) {
+		assert_ok(client_request(c, "GET", path, false, 0));
+		assert_ok(client_result(c, &status));
+	}
+	assert_int_equal(status, 404); /* there is none */
+	client_free(STEAL(c));
+	close_both(&p);
 }
 
 static void another_file_than_the_one_asked_for_is_noted(void **state)
@@ -204,10 +438,8 @@ static void another_file_than_the_one_asked_for_is_noted(void **state)
 	open_box(&p);
 	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
 	assert_true(misdeeds(&p) & 1u << MISDEED_BLOB);
-	nothing_is_kept();
-	peer_stop(&p);
-	net_box_close(&box);
-	test_dir_remove(dir);
+	assert_int_equal(kept(), 0);
+	close_both(&p);
 }
 
 /* The exchange is over all the same, and its thread is free for others. */
@@ -250,11 +482,17 @@ static void a_peer_that_knows_no_receipts_is_no_failure_and_leaves_none(void **s
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_that_never_ends_costs_at_most_the_quota),
+		cmocka_unit_test(a_file_that_never_ends_costs_at_most_what_it_was_said_to_have),
+		cmocka_unit_test(a_file_that_is_said_to_be_beyond_the_quota_is_not_asked_for),
+		cmocka_unit_test(many_files_cost_at_most_the_quota),
+		cmocka_unit_test(what_is_over_in_one_space_leaves_the_others_their_room),
+		cmocka_unit_test(who_asks_without_end_is_given_at_most_its_quota),
+		cmocka_unit_test(an_update_counts_as_a_file),
 		cmocka_unit_test(another_file_than_the_one_asked_for_is_noted),
 		cmocka_unit_test(a_receipt_that_never_ends_holds_nobody_up),
 		cmocka_unit_test(a_peer_that_knows_no_receipts_is_no_failure_and_leaves_none),
 	};
 
+	name_files();
 	return run_group(tests);
 }

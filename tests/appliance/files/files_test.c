@@ -264,6 +264,49 @@ static void what_shown_files_name_is_wanted_the_newest_first(void **state)
 	world_release(&w);
 }
 
+struct bound {
+	uint64_t most;
+	struct hash space;
+};
+
+static bool no_more_than(void *ctx, const struct hash *space, const struct hash *blob, uint64_t size)
+{
+	const struct bound *b = ctx;
+
+	return hash_eq(space, &b->space) && size <= b->most;
+}
+
+/* It is passed over and not missed: there will be room, or what is smaller has it. */
+static void what_there_is_no_room_for_is_passed_over(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
+	struct bound bound = {.most = 100000};
+	struct blob_walk walk = {.room = no_more_than, .room_ctx = &bound};
+	struct hash one = hash_bytes(span_str("one")), got;
+	struct world w;
+	uint64_t size;
+
+	world_init(&w);
+	bound.space = w.space;
+	assert_ok(blob_open(dir, &blobs));
+	assert_ok(create(&w, large(100000, "one", "one.pdf")));
+	for (int i = 0; i < 20; i++) {
+		char name[20];
+
+		snprintf(name, sizeof(name), "%d.pdf", i);
+		assert_ok(create(&w, large(200000, name, name)));
+	}
+	swap(&w);
+	assert_true(files_next_blob(w.b.c, blobs, all, NULL, &walk, &got, &size));
+	assert_id_equal(&got, &one);
+	assert_id_equal(&walk.space, &w.space);
+	put_blob(blobs, "one");
+	assert_false(files_next_blob(w.b.c, blobs, all, NULL, &walk, &got, &size));
+	assert_int_equal(walk.missed, 0);
+	world_release(&w);
+}
+
 static void of_what_somebody_brings_only_what_a_shown_file_names_is_taken(void **state)
 {
 	struct hash one = hash_bytes(span_str("one")), other = hash_bytes(span_str("other")), id;
@@ -402,6 +445,7 @@ int main(void)
 		cmocka_unit_test(two_who_send_at_once_leave_two_heads_and_the_next_joins_them),
 		cmocka_unit_test(an_erased_version_keeps_its_place_and_nothing_else),
 		cmocka_unit_test(what_shown_files_name_is_wanted_the_newest_first),
+		cmocka_unit_test(what_there_is_no_room_for_is_passed_over),
 		cmocka_unit_test(of_what_somebody_brings_only_what_a_shown_file_names_is_taken),
 		cmocka_unit_test(what_was_asked_for_stays_a_month_in_a_space_that_is_not_kept),
 		cmocka_unit_test(one_space_of_many_that_is_kept_keeps_what_all_name),

@@ -192,6 +192,41 @@ static void one_space_takes_half_of_what_its_peer_may(void **state)
 	assert_int_equal(ledger_room(l, &peer, &other, 2, 4096, 1000), LEDGER_ITEMS);
 }
 
+static void one_space_takes_half_of_the_files_and_of_their_bytes(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id one = log_of(1, 1), other = log_of(2, 1);
+	const uint64_t big = 64 << 20;
+	struct test_env t;
+	unsigned n = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	assert_int_equal(ledger_left_in(l, &peer, &one.space, LEDGER_BLOBS), LIMIT_PEER_DAY_BLOBS / 2);
+	for (; ledger_left_in(l, &peer, &one.space, LEDGER_BYTES) >= big; n++) {
+		ledger_charge_in(l, &peer, &one.space, LEDGER_BLOBS, 1);
+		ledger_charge_in(l, &peer, &one.space, LEDGER_BYTES, big);
+	}
+	assert_int_equal(n, LIMIT_PEER_DAY_BYTES / 2 / big);
+	assert_int_equal(ledger_left_in(l, &peer, &one.space, LEDGER_BLOBS),
+			 LIMIT_PEER_DAY_BLOBS / 2 - n);
+	/* entries and files share one bound, and the other space has as much of its own */
+	assert_int_equal(ledger_room(l, &peer, &one, 2, 1, big), LEDGER_BYTES);
+	assert_int_equal(ledger_left_in(l, &peer, &other.space, LEDGER_BYTES),
+			 LIMIT_PEER_DAY_BYTES / 2);
+	ledger_charge_in(l, &peer, &other.space, LEDGER_BYTES, LIMIT_PEER_DAY_BYTES / 2 - 5);
+	assert_int_equal(ledger_left_in(l, &peer, &other.space, LEDGER_BYTES), 5);
+	assert_int_equal(ledger_left(l, &peer, LEDGER_BYTES), 5);
+	/* in as many spaces as it may, and no more */
+	for (uint8_t i = 3; i < 3 + LIMIT_PEER_SPACES; i++) {
+		struct log_id more = log_of(i, 1);
+
+		n += ledger_left_in(l, &peer, &more.space, LEDGER_BLOBS) > 0;
+	}
+	assert_int_equal(n, LIMIT_PEER_DAY_BYTES / 2 / big + LIMIT_PEER_SPACES - 2);
+}
+
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -517,6 +552,7 @@ int main(void)
 		cmocka_unit_test(payloads_have_room_when_the_logs_of_a_day_are_there),
 		cmocka_unit_test(the_last_eighth_of_a_disk_is_not_for_peers),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
+		cmocka_unit_test(one_space_takes_half_of_the_files_and_of_their_bytes),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
