@@ -65,6 +65,9 @@ bool offer_is_news(struct conn *c, const struct system_said *said);
 struct error *offer_heard_prune(struct conn *c) MUST;
 /* Who gave something else than it offered is not asked again by itself for a week. */
 struct error *offer_shunned(struct conn *c, const struct pubkey *peer, bool *ret) MUST;
+/* … until when; 0: it is asked. */
+struct error *offer_shunned_until(struct conn *c, const struct pubkey *peer,
+				  int64_t *ret_ms) MUST;
 /* May this peer be told which system runs, and have its update? */
 bool offer_tells(struct conn *c, const struct pubkey *peer);
 

@@ -16,25 +16,31 @@ enum {
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
-struct shunning {
-	int64_t since;
-	bool found;
-};
 
 static struct error *see_misdeed(void *ctx, const struct conduct *c)
 {
-	struct shunning *k = ctx;
+	int64_t *last = ctx;
 
-	k->found |= c->what == MISDEED_UPDATE && c->count && c->last_ms > k->since;
+	if (c->what == MISDEED_UPDATE && c->count && c->last_ms > *last)
+		*last = c->last_ms;
+	return NULL;
+}
+
+struct error *offer_shunned_until(struct conn *c, const struct pubkey *peer, int64_t *ret_ms)
+{
+	int64_t last = env_now(c->env) - SHUN_MS, none = last;
+
+	TRY(conduct_each(c->local, peer, see_misdeed, &last));
+	*ret_ms = last > none ? last + SHUN_MS : 0;
 	return NULL;
 }
 
 struct error *offer_shunned(struct conn *c, const struct pubkey *peer, bool *ret)
 {
-	struct shunning k = {.since = env_now(c->env) - SHUN_MS};
+	int64_t until;
 
-	TRY(conduct_each(c->local, peer, see_misdeed, &k));
-	*ret = k.found;
+	TRY(offer_shunned_until(c, peer, &until));
+	*ret = until != 0;
 	return NULL;
 }
 
@@ -187,7 +193,9 @@ static struct error *address_of(struct offers *o, const struct pubkey *peer, cha
 		return e;
 	error_replace(&e, address_list(o->conn->local, peer, known, &n));
 	TRY(e);
-	ENSURE(n, nobody_has_it());
+	ENSURE(n, error_new(ERR_NET, N_("A connected house has this update, but this box knows no "
+					"address at which it can be reached. Give one on its page, or "
+					"bring the update on a stick.")));
 	memcpy(out, known[0].address, PEER_ADDRESS);
 	return NULL;
 }

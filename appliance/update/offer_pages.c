@@ -37,6 +37,58 @@ static const char *houses_with(struct showing *k, const struct hash *blob)
 	return list;
 }
 
+/* Somebody has it, and all who do gave something of no use lately: who is asked first again, and when.
+ * until_ms 0: it is not so. */
+struct withheld {
+	struct pubkey peer;
+	int64_t until_ms;
+	bool asked; /* there is one that is asked */
+};
+
+static struct error *see_withheld(struct conn *c, const struct system_said *said,
+				  const struct hash *blob, struct withheld *io)
+{
+	int64_t until;
+
+	if (!*said->offer || !hash_eq(&said->blob, blob))
+		return NULL;
+	TRY(offer_shunned_until(c, &said->key, &until));
+	io->asked |= !until;
+	if (until && (!io->until_ms || until < io->until_ms)) {
+		io->peer = said->key;
+		io->until_ms = until;
+	}
+	if (io->asked)
+		io->until_ms = 0;
+	return NULL;
+}
+
+static struct error *is_withheld(struct request *r, const struct withheld *w)
+{
+	return error_new(ERR_NOT_FOUND,
+			 N_("“%s” has this update, but something else that it gave was of no use: it "
+			    "is asked again on %s. To have it asked now, forgive it on its page."),
+			 house_of(r, &w->peer), request_date_text(r, w->until_ms));
+}
+
+static struct error *put_withheld(struct showing *k, const struct hash *blob, json_t *row)
+{
+	struct withheld w = {.until_ms = 0};
+	struct request *r = k->r;
+
+	for (size_t i = 0; i < k->all.n; i++)
+		TRY(see_withheld(request_conn(r), &k->all.h[i].said, blob, &w));
+	if (!w.until_ms)
+		return NULL;
+	json_object_set_new(row, "withheld",
+			    json_pack("{s:s, s:s}", "text", request_error_text(r, is_withheld(r, &w)),
+				      "url", arena_printf(request_arena(r), "/admin/peers/%s",
+							  ID(&w.peer))));
+	json_object_set_new(row, "fetchable", json_false());
+	json_object_set_new(row, "problem", json_null());
+	return NULL;
+}
+
 /* What stands in the way of what is wanted, or NULL. */
 static json_t *problem_json(struct request *r)
 {
@@ -71,7 +123,8 @@ static json_t *file_json(struct showing *k, const struct offer_file *f, const ch
 {
 	static const char *const flags[] = {"offered", "wanted", "ready", "bad", "declined"};
 	static const char *const absent[] = {"part_text", "percent", "all",   "problem",
-					     "text",	  "house",   "tried", "when_text"};
+					     "text",	  "house",   "tried", "when_text",
+					     "withheld"};
 	const char *houses = houses_with(k, &f->blob);
 	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "blob", ID(&f->blob), "version",
 				*f->version ? f->version : "?", "state", state, "size_text",
@@ -125,23 +178,26 @@ static struct error *add_file(void *ctx, const struct offer_file *f)
 				    json_string(request_date_text(k->r, f->when_ms)));
 	}
 	json_array_append_new(k->files, row);
-	return NULL;
+	return put_withheld(k, &f->blob, row);
 }
 
-static void add_offer(struct showing *k, const struct system_said *said)
+static struct error *add_offer(struct showing *k, const struct system_said *said)
 {
 	struct offer_file f = {.blob = said->blob, .size = said->size, .peer = said->key};
 	struct offer_file known;
 	struct error *e;
+	json_t *row;
 
 	if (!offer_fits(offer_machine(), k->u->version, said) || is_shown(k, &said->blob))
-		return;
+		return NULL;
 	e = offer_file_get(request_conn(k->r), &said->blob, &known);
 	if (!e && known.state != OFFER_LATER)
-		return; /* at the installer, or running */
+		return NULL; /* at the installer, or running */
 	error_free(e);
 	snprintf(f.version, sizeof(f.version), "%s", said->offer);
-	json_array_append_new(k->files, file_json(k, &f, "offered"));
+	row = file_json(k, &f, "offered");
+	json_array_append_new(k->files, row);
+	return put_withheld(k, &f.blob, row);
 }
 
 static void add_house(struct showing *k, const struct offer_heard *h)
@@ -168,9 +224,12 @@ static void add_house(struct showing *k, const struct offer_heard *h)
 
 /* --- the plan, and what became of earlier ones ------------------------------------------------ */
 
-static json_t *plan_json(const struct offer_plan *p)
+static json_t *plan_json(const struct offer_plan *p, size_t heard)
 {
-	return json_pack("{s:b, s:b, s:b, s:i, s:i, s:i, s:b, s:b}", "by_hand",
+	bool too_few = p->how == OFFER_AFTER && heard < (size_t)p->peers;
+
+	return json_pack("{s:i, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:b, s:b}", "heard", (int)heard,
+			 "too_few", too_few, "by_hand",
 			 p->how == OFFER_BY_HAND, "first", p->how == OFFER_FIRST, "after",
 			 p->how == OFFER_AFTER, "peers", p->peers, "days", p->days, "hour", p->hour,
 			 "ahead", p->ahead, "tells", p->tells);
@@ -208,11 +267,11 @@ struct error *update_put_offers(struct request *r, const struct update_state *u,
 	json_object_set_new(context, "elsewhere", k.elsewhere);
 	json_object_set_new(context, "history", history_json(r));
 	TRY(offer_plan_get(c, &k.plan));
-	json_object_set_new(context, "plan", plan_json(&k.plan));
 	TRY(offer_all_heard(c, &k.all));
+	json_object_set_new(context, "plan", plan_json(&k.plan, k.all.n));
 	e = offer_file_each(c, add_file, &k);
 	for (size_t i = 0; !e && i < k.all.n && u->box; i++) {
-		add_offer(&k, &k.all.h[i].said);
+		e = add_offer(&k, &k.all.h[i].said);
 		add_house(&k, &k.all.h[i]);
 	}
 	offer_all_release(&k.all);
@@ -231,6 +290,7 @@ struct wanting {
 	struct offer_file f;
 	struct conn *c;
 	bool any;
+	struct withheld withheld;
 };
 
 /* The first; not of who is shunned, until a volunteer forgives it. */
@@ -238,12 +298,10 @@ static struct error *find_offer(void *ctx, const struct offer_heard *h)
 {
 	struct wanting *k = ctx;
 
-	bool shunned;
-
-	if (k->any || !*h->said.offer || !hash_eq(&h->said.blob, &k->blob))
+	if (k->any)
 		return NULL;
-	TRY(offer_shunned(k->c, &h->said.key, &shunned));
-	if (shunned)
+	TRY(see_withheld(k->c, &h->said, &k->blob, &k->withheld));
+	if (!k->withheld.asked)
 		return NULL;
 	k->any = true;
 	k->f = (struct offer_file){.blob = k->blob,
@@ -289,6 +347,8 @@ static struct error *fetch(struct request *r)
 
 	if (!e)
 		e = request_write(r, want_job, &k);
+	if (e && k.withheld.until_ms)
+		error_replace(&e, is_withheld(r, &k.withheld));
 	if (e)
 		return update_show_error(r, e);
 	offer_poke(request_app(r)->offers);

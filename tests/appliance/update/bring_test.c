@@ -254,6 +254,32 @@ static void by_hand_who_is_shunned_is_passed_over(void **state)
 	close_box(&b);
 }
 
+/* Only who is shunned has it: who that is, why nobody is asked, and until when. */
+static void who_is_shunned_and_has_it_is_named(void **state)
+{
+	char form[100];
+	struct reply r;
+	struct box b;
+
+	(void)state;
+	open_box(&b, GIVES_MORE_THAN_IT_SAID, "2026.12.999", 9);
+	snprintf(b.s.app->box.helper, BOX_PATH, "%.200s", b.s.dir); /* a machine that is updated */
+	assert_ok(writer_run(b.s.app->writer, note_lie, &played.liar));
+	site_sign_in(&b.s, VOL, "vol");
+	snprintf(form, sizeof(form), "blob=%s", ID(&b.liar.s.blob));
+	r = site_ask(&b.s, VOL, "/admin/update/fetch", form);
+	assert_non_null(strstr(buf_str(&r.body), "has this update, but something else"));
+	assert_non_null(strstr(buf_str(&r.body), "it is asked again on"));
+	assert_null(strstr(buf_str(&r.body), "No connected house"));
+	reply_release(&r);
+	memset(b.liar.s.blob.b, 8, sizeof(b.liar.s.blob.b)); /* that nobody has */
+	snprintf(form, sizeof(form), "blob=%s", ID(&b.liar.s.blob));
+	r = site_ask(&b.s, VOL, "/admin/update/fetch", form);
+	assert_non_null(strstr(buf_str(&r.body), "No connected house passes this update on now"));
+	reply_release(&r);
+	close_box(&b);
+}
+
 static struct hash put_blob(struct box *b)
 {
 	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
@@ -304,6 +330,7 @@ int main(void)
 		cmocka_unit_test(a_false_size_makes_nothing_bad),
 		cmocka_unit_test(what_can_not_be_looked_at_ends),
 		cmocka_unit_test(by_hand_who_is_shunned_is_passed_over),
+		cmocka_unit_test(who_is_shunned_and_has_it_is_named),
 	};
 
 	return run_group(tests);
