@@ -29,6 +29,7 @@ struct carry_plan {
 	bool known_only; /* ERR_NOT_FOUND when it isn't known what the receiver holds */
 	bool files;	 /* uploaded files of its spaces, too, the newest first … */
 	uint64_t room;	 /* … as many as fit when it is to have so many bytes; 0: any */
+	bool newest;	 /* of each log the newest entries only, when all have no room */
 	bool receipt;	 /* sign one of it */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total); /* true: give up */
 	void *ctx;
@@ -39,16 +40,22 @@ struct carry_plan {
 struct carry_written {
 	struct bundle_totals n;
 	bool everything; /* nothing was known of the receiver, or there is none */
+	bool newest_only; /* older entries had no room */
 	struct hash receipt; /* zero: none */
 };
 /* Any thread, not the writer's. From the descriptor's current position. */
 struct error *carry_write(struct app *a, const struct carry_plan *plan, int fd,
 			  struct carry_written *ret) MUST;
+struct carry_size {
+	uint64_t bytes;	 /* of the file: entries, and the files that go along */
+	uint64_t entries; /* bytes of the entries, of all if they have room or not */
+	bool newest_only, all_files;
+};
 struct error *carry_estimate(struct app *a, const struct carry_plan *plan,
-			     uint64_t *ret_bytes) MUST;
+			     struct carry_size *ret) MUST;
 
 enum carry_from {
-	CARRY_VISITOR,	/* spaces that are here already, and no files */
+	CARRY_VISITOR,	/* spaces that are here already */
 	CARRY_VOLUNTEER /* and spaces that a peer founded */
 };
 struct carry_taking {
@@ -89,6 +96,13 @@ enum carry_kind {
 enum carry_state { CARRY_WAITS = 1, CARRY_RUNS, CARRY_DONE, CARRY_FAILED };
 enum { CARRY_ID = BASE32_KEY_LEN + 1, STICK_ID = 9, CARRY_JOBS = 64 };
 
+/* What visitors take along: by how much room their phones have. */
+enum carry_choice {
+	CARRY_WORDS, /* no uploaded files */
+	CARRY_SOME,  /* the newest files, as many as fit */
+	CARRY_MORE,
+	CARRY_CHOICES
+};
 struct carry_job {
 	char id[CARRY_ID]; /* a secret: who knows it may look */
 	enum carry_kind kind;
@@ -96,6 +110,7 @@ struct carry_job {
 	uint64_t done, total; /* bytes */
 	char stick[STICK_ID];
 	struct pubkey receiver;	   /* of what is written; zero: everything, for anybody */
+	enum carry_choice choice;  /* of what is prepared */
 	char name[CARRY_NAME];	   /* of the file that was written */
 	struct sync_report report; /* of what was taken */
 	struct carry_written written;
@@ -163,15 +178,27 @@ struct error *carry_ask(struct carry *c, enum carry_kind kind, const char *stick
 /* A visitor's file, consumed in any case. ERR_RATE: enough for today; ERR_BUSY: too many wait. */
 struct error *carry_phone(struct carry *c, int take_fd, uint64_t size, char ret_id[CARRY_ID]) MUST;
 
-/* The file that visitors take along. */
+/* The files that visitors take along. Each is made when somebody
+ * asks for it, and stays for an hour behind the last who fetched it, also when a newer one took its
+ * place: a download that broke off goes on. */
+/* What the other house's form takes is the most that makes sense. */
+#define CARRY_PHONE_SOME ((uint64_t)50 * 1000 * 1000)
+#define CARRY_PHONE_MOST ((uint64_t)250 * 1000 * 1000)
 struct carry_download {
+	enum carry_choice choice;
 	char name[CARRY_NAME];
 	char etag[20];
-	uint64_t size, entries;
+	uint64_t size, entries, blobs;
+	bool newest_only, all_files;
+	bool offered;	/* there is something in it that the smaller ones have not */
+	uint64_t about; /* bytes that it will have, when it is not made yet */
 	bool ready, preparing, failed; /* failed: there is nothing, or no room for it */
+	unsigned percent;	       /* while preparing */
 };
-/* Asks for a newer one when what is there is old. */
-void carry_download(struct carry *c, struct carry_download *ret);
+/* All of them. Asks for newer words when those are old. */
+void carry_downloads(struct carry *c, struct carry_download ret[CARRY_CHOICES]);
+/* Have it made, unless it is there and fresh. ERR_BUSY, ERR_NOT_FOUND: not offered. */
+struct error *carry_download_ask(struct carry *c, enum carry_choice choice) MUST;
 /* An open file of that name, yours; ERR_NOT_FOUND when it has given way to a newer, or when
  * something that is in it was erased. */
 struct error *carry_download_open(struct carry *c, struct conn *conn, const char *name, int *ret_fd,

@@ -68,6 +68,7 @@ struct writing {
 	struct wire_tally tally;
 	struct buf files; /* struct blob_chosen */
 	struct blob_store *chosen; /* shows only those */
+	struct carry_size size;
 	bool everything;
 	uint64_t total;
 };
@@ -130,23 +131,22 @@ static bool travels(void *ctx, const struct hash *space)
 static struct error *choose_files(struct writing *w)
 {
 	struct blob_walk walk = {.before = 0};
-	struct blob_chosen f;
 	uint64_t left = UINT64_MAX;
+	struct blob_chosen f;
 	size_t n = 0;
 
+	w->size.all_files = true;
 	if (!w->plan->files)
 		return NULL;
 	if (w->plan->room) {
-		uint64_t entries;
-
-		TRY(bundle_estimate(&w->x, &entries));
-		left = entries < w->plan->room ? w->plan->room - entries : 0;
+		left = w->size.bytes < w->plan->room ? w->plan->room - w->size.bytes : 0;
 		left -= left / 32; /* it was an estimate */
 	}
 	while (n < FILES_MOST &&
 	       files_next_held(w->conn, w->app->blobs, travels, w, &walk, &f.hash, &f.size)) {
 		uint64_t takes = f.size + f.size / 1024 + FILE_COST;
 
+		w->size.all_files &= takes <= left;
 		if (takes > left)
 			continue;
 		left -= takes;
@@ -156,6 +156,76 @@ static struct error *choose_files(struct writing *w)
 	w->x.blobs = w->chosen = blob_choice(
 		w->app->blobs, (const struct blob_chosen *)(void *)w->files.p, n);
 	return NULL;
+}
+
+/* --- of each log the newest only -------------------------------------------------------------- */
+
+struct logs {
+	struct writing *w;
+	struct buf infos; /* struct log_info, of what travels and is live */
+};
+
+static struct error *add_log(void *ctx, const struct log_info *info)
+{
+	struct logs *l = ctx;
+
+	if (info->live && travels(l->w, &info->id.space))
+		buf_add(&l->infos, info, sizeof(*info));
+	return NULL;
+}
+
+/* As if the receiver held all but the last `keep` of each log. */
+static void suppose(struct writing *w, const struct log_info *infos, size_t n, uint64_t keep,
+		    struct head *have)
+{
+	w->x.have = have;
+	w->x.n_have = 0;
+	for (size_t i = 0; i < n; i++)
+		if (infos[i].live > keep)
+			have[w->x.n_have++] =
+				(struct head){.id = infos[i].id, .seq = infos[i].live - keep};
+	heads_sort(have, w->x.n_have);
+}
+
+/* Who holds what is before it goes on from there; who does not refuses it, for it would be a gap. */
+static struct error *leave_out_old(struct writing *w, const struct log_info *infos, size_t n)
+{
+	struct head *have = arena_array(&w->arena, struct head, n + 1);
+	uint64_t keep = 0, bytes;
+
+	for (size_t i = 0; i < n; i++)
+		keep = infos[i].live > keep ? infos[i].live : keep;
+	do {
+		keep /= 2;
+		suppose(w, infos, n, keep, have);
+		TRY(bundle_estimate(&w->x, &bytes));
+	} while (keep > 1 && bytes > w->plan->room / 32 * 31);
+	for (size_t i = 0; i < w->x.n_have; i++) {
+		struct log_info info;
+
+		TRY(log_info_get(w->conn->log, &have[i].id, &info));
+		TRY(log_hash_at(w->conn->log, info.num, have[i].seq, &have[i].hash));
+	}
+	w->size.newest_only = true;
+	w->size.bytes = bytes;
+	return NULL;
+}
+
+static struct error *choose_entries(struct writing *w)
+{
+	struct logs l = {.w = w};
+	struct error *e;
+
+	TRY(bundle_estimate(&w->x, &w->size.entries));
+	w->size.bytes = w->size.entries;
+	if (!w->plan->newest || w->size.entries <= w->plan->room)
+		return NULL;
+	e = log_each(w->conn->log, NULL, add_log, &l);
+	if (!e)
+		e = leave_out_old(w, (const struct log_info *)(void *)l.infos.p,
+				  l.infos.n / sizeof(struct log_info));
+	buf_release(&l.infos);
+	return e;
 }
 
 static struct error *begin(struct writing *w)
@@ -177,6 +247,7 @@ static struct error *begin(struct writing *w)
 	ENSURE(w->x.n_spaces,
 	       error_new(ERR_NOT_FOUND, N_("There is nothing here that may travel.")));
 	TRY(look_up(w));
+	TRY(choose_entries(w));
 	return choose_files(w);
 }
 
@@ -220,6 +291,7 @@ static struct error *write_out(struct writing *w, int fd, struct carry_written *
 	TRY(bundle_estimate(&w->x, &w->total));
 	TRY(bundle_write(&w->x, fd, &ret->n));
 	ret->everything = w->everything;
+	ret->newest_only = w->size.newest_only;
 	if (w->plan->settle)
 		TRY(w->plan->settle(w->plan->settle_ctx));
 	if (w->plan->receipt)
@@ -237,13 +309,15 @@ struct error *carry_write(struct app *a, const struct carry_plan *plan, int fd,
 	return e;
 }
 
-struct error *carry_estimate(struct app *a, const struct carry_plan *plan, uint64_t *ret_bytes)
+struct error *carry_estimate(struct app *a, const struct carry_plan *plan, struct carry_size *ret)
 {
 	struct writing w = {.app = a, .plan = plan};
 	struct error *e = begin(&w);
 
 	if (!e)
-		e = bundle_estimate(&w.x, ret_bytes);
+		e = bundle_estimate(&w.x, &w.size.bytes);
+	if (!e)
+		*ret = w.size;
 	release(&w);
 	return e;
 }
@@ -469,9 +543,7 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 		e = sieve_start(a->sieves, what->fd, SIEVE_FRAMES, &t.sieve);
 	if (!e)
 		e = bundle_import_fd(&(struct bundle_import){.self = a->self,
-							     .blobs = what->from == CARRY_VISITOR
-									      ? NULL
-									      : a->blobs,
+							     .blobs = a->blobs,
 							     .ctx = &t,
 							     .write_many = write_many,
 							     .wants = wants_file,

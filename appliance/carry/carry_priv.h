@@ -11,7 +11,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { FRESH_MS_DOWNLOAD = 60000, DAY_MS = 24 * 3600 * 1000 };
+enum {
+	FRESH_MS_WORDS = 60000,
+	FRESH_MS_FILES = 600000, /* they cost the card more */
+	KEPT_MS_DOWNLOAD = 3600 * 1000,
+	DAY_MS = 24 * 3600 * 1000,
+	DOWNLOADS = 2 /* of each choice: the newest, and the one before, that somebody may be fetching */
+};
 
 struct job {
 	struct carry_job view;
@@ -22,6 +28,21 @@ struct known_stick {
 	struct stick_place place;
 	struct carry_stick view;
 	bool here;
+};
+/* A file without a name, so that it goes with the process. */
+struct download {
+	struct carry_download view;
+	int fd;		 /* -1: none */
+	uint64_t erased; /* carry_erased when it was made … */
+	int64_t change;	 /* … and log_change */
+	int64_t made;	 /* monotonic; of what did not change: when that was seen */
+	int64_t fetched; /* monotonic, last */
+};
+struct preparing {
+	char job[CARRY_ID]; /* "" none */
+	bool failed;
+	uint64_t about;
+	bool offered, all_files;
 };
 struct carry {
 	struct app *app;
@@ -36,11 +57,8 @@ struct carry {
 	struct job jobs[CARRY_JOBS];
 	uint64_t next_order;
 	struct known_stick sticks[CARRY_STICKS];
-	struct carry_download download;
-	int download_fd;	  /* without a name, so that it goes with the process; -1 */
-	uint64_t download_erased; /* carry_erased then */
-	int64_t download_from;	  /* monotonic: when it was made */
-	int64_t download_change;  /* log_change then */
+	struct download downloads[CARRY_CHOICES][DOWNLOADS];
+	struct preparing preparing[CARRY_CHOICES];
 	uint64_t day_bytes;
 	int64_t day_from;
 };
@@ -49,6 +67,11 @@ struct carry {
 struct job *job_new(struct carry *c, enum carry_kind kind); /* with the lock; NULL: all are taken */
 struct known_stick *stick_find(struct carry *c, const char *id); /* with the lock; NULL */
 bool job_progress(void *ctx, uint64_t done, uint64_t total);	 /* ctx: struct doing */
+
+/* --- carry_download.c: with the lock --- */
+void downloads_init(struct carry *c);
+void downloads_expire(struct carry *c);
+void downloads_release(struct carry *c);
 
 /* One thing that is being done, on the worker. */
 struct doing {
@@ -61,10 +84,8 @@ struct doing {
 };
 
 /* --- carry_tasks.c: without the lock --- */
-/* How many contents were erased here, ever: what was made when there were fewer may hold some. */
-struct error *carry_erased(struct log_store *log, uint64_t *ret) MUST;
 struct error *task_check(struct doing *d) MUST;
 struct error *task_take_stick(struct doing *d) MUST;
 struct error *task_write_stick(struct doing *d) MUST;
 struct error *task_take_phone(struct doing *d) MUST;
-struct error *task_prepare(struct doing *d) MUST;
+struct error *task_prepare(struct doing *d) MUST; /* carry_download.c */

@@ -2,9 +2,6 @@
 /* What the worker does, one thing after the other, without the lock. */
 #include "appliance/carry/carry_priv.h"
 #include <errno.h>
-#include <sys/statvfs.h>
-
-#define ROOM_LEFT ((uint64_t)256 * 1024 * 1024) /* that a download must leave on the disk */
 
 static struct error *write_record(struct conn *c, void *arg)
 {
@@ -266,13 +263,13 @@ static struct error *write_stick(struct doing *d)
 				  .progress = job_progress,
 				  .ctx = d};
 	struct stick_room room;
-	uint64_t bytes;
+	struct carry_size size;
 
 	TRY(stick_open(&d->place, &root));
 	TRY(stick_room(root, &room));
 	plan.room = room.bytes < room.file_max ? room.bytes : room.file_max;
-	TRY(carry_estimate(d->c->app, &plan, &bytes));
-	TRY(fits(&room, bytes));
+	TRY(carry_estimate(d->c->app, &plan, &size));
+	TRY(fits(&room, size.bytes));
 	carry_name(d->c->app->name, plan.receiver, env_now(d->c->app->env), d->view.name);
 	TRY(write_file(d, root, &plan));
 	remove_older(d, root);
@@ -295,93 +292,5 @@ struct error *task_write_stick(struct doing *d)
 				   .error = e ? error_stored(e) : ""};
 
 	record(d, &rec);
-	return e;
-}
-
-/* --- the file that visitors take along
- * ------------------------------------------------------------ */
-
-static struct error *count_erased(void *ctx, const struct log_info *info)
-{
-	*(uint64_t *)ctx += info->head - info->held - info->missing;
-	return NULL;
-}
-
-struct error *carry_erased(struct log_store *log, uint64_t *ret)
-{
-	*ret = 0;
-	return log_each(log, NULL, count_erased, ret);
-}
-
-static struct error *prepare(struct doing *d, int fd, struct carry_download *ret)
-{
-	struct app *a = d->c->app;
-	struct carry_plan plan = {.progress = job_progress, .ctx = d};
-	struct carry_written w;
-	struct statvfs room;
-	uint64_t bytes;
-	uint8_t tag[8];
-
-	TRY(carry_estimate(a, &plan, &bytes));
-	ENSURE(fstatvfs(fd, &room) == 0 &&
-		       (uint64_t)room.f_bavail * room.f_frsize > bytes + ROOM_LEFT,
-	       error_new(ERR_FULL, N_("There is too little room on this box to make a file of its "
-				      "news.")));
-	TRY(carry_write(a, &plan, fd, &w));
-	carry_name(a->name, NULL, env_now(a->env), ret->name);
-	crypto_random(tag, sizeof(tag));
-	for (size_t i = 0; i < sizeof(tag); i++)
-		snprintf(ret->etag + i * 2, 3, "%02x", tag[i]);
-	ret->size = w.n.bytes;
-	ret->entries = w.n.entries;
-	ret->ready = true;
-	return NULL;
-}
-
-/* Nothing changed since it was made, or was made anew. */
-static struct error *prepare_new(struct doing *d, int64_t change, uint64_t erased)
-{
-	struct carry_download new = {.ready = false};
-	struct carry *c = d->c;
-	struct error *e;
-	int fd, old;
-
-	TRY(file_nameless(c->app->dir, &fd));
-	e = prepare(d, fd, &new);
-	if (e) {
-		close(fd);
-		return e;
-	}
-	pthread_mutex_lock(&c->lock);
-	old = c->download_fd;
-	c->download = new;
-	c->download_fd = fd;
-	c->download_change = change;
-	c->download_erased = erased;
-	pthread_mutex_unlock(&c->lock);
-	if (old >= 0)
-		close(old);
-	return NULL;
-}
-
-struct error *task_prepare(struct doing *d)
-{
-	struct carry *c = d->c;
-	int64_t change = log_change(d->conn->log);
-	struct error *e;
-	uint64_t erased;
-	bool same;
-
-	e = carry_erased(d->conn->log, &erased);
-	pthread_mutex_lock(&c->lock);
-	same = c->download.ready && c->download_change == change && c->download_erased == erased;
-	pthread_mutex_unlock(&c->lock);
-	if (!e && !same)
-		e = prepare_new(d, change, erased);
-	pthread_mutex_lock(&c->lock);
-	c->download.preparing = false;
-	c->download.failed = e != NULL;
-	c->download_from = env_mono(c->app->env);
-	pthread_mutex_unlock(&c->lock);
 	return e;
 }

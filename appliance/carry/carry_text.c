@@ -17,7 +17,7 @@ static void say_taken(struct request *r, json_t *list, const struct sync_report 
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were new here."),
 			      request_number_text(r, (int64_t)news)));
-	else if (!x->not_admitted) /* what is not known here would have been new */
+	else if (!x->not_admitted && !x->blobs) /* what is not known here would have been new */
 		say(r, list, error_new(ERR_INTERNAL, N_("Nothing in it was new here.")));
 	if (x->known == 1)
 		say(r, list, error_new(ERR_INTERNAL, N_("One was here already.")));
@@ -25,6 +25,12 @@ static void say_taken(struct request *r, json_t *list, const struct sync_report 
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s were here already."),
 			      request_number_text(r, (int64_t)x->known)));
+	if (x->blobs == 1)
+		say(r, list, error_new(ERR_INTERNAL, N_("One file of the library came along.")));
+	else if (x->blobs)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("%s files of the library came along."),
+			      request_number_text(r, (int64_t)x->blobs)));
 }
 
 static void say_refused(struct request *r, json_t *list, const struct sync_report *x)
@@ -89,6 +95,12 @@ static json_t *written_json(struct request *r, const struct carry_job *j)
 		    error_new(ERR_INTERNAL,
 			      N_("The other house holds everything already, as far as is known. "
 				 "What this house holds was written, so that it knows, too.")));
+	if (j->written.n.blobs == 1)
+		say(r, list, error_new(ERR_INTERNAL, N_("One file of the library is in it.")));
+	else if (j->written.n.blobs)
+		say(r, list,
+		    error_new(ERR_INTERNAL, N_("%s files of the library are in it."),
+			      request_number_text(r, (int64_t)j->written.n.blobs)));
 	return list;
 }
 

@@ -322,6 +322,7 @@ static void look_around(struct carry *c, struct usb *usb)
 	n += stick_mounted_here(usb, c->app, now + n, CARRY_STICKS - n);
 	pthread_mutex_lock(&c->lock);
 	compare(c, now, n);
+	downloads_expire(c);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -364,58 +365,6 @@ size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS])
 	return n;
 }
 
-/* --- the file that visitors take along ----------------------------------------------------------
- */
-
-void carry_download(struct carry *c, struct carry_download *ret)
-{
-	int64_t now = env_mono(c->app->env);
-
-	pthread_mutex_lock(&c->lock);
-	if (!c->download.preparing &&
-	    (!c->download.ready || now - c->download_from > FRESH_MS_DOWNLOAD))
-		c->download.preparing = job_new(c, CARRY_PREPARE) != NULL;
-	*ret = c->download;
-	pthread_mutex_unlock(&c->lock);
-}
-
-/* With the lock. A descriptor of its own for each reader: they share no position. */
-static int reopen(const struct carry *c)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", c->download_fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static void forget_download(struct carry *c)
-{
-	if (c->download_fd >= 0)
-		close(c->download_fd);
-	c->download_fd = -1;
-	c->download.ready = false;
-}
-
-struct error *carry_download_open(struct carry *c, struct conn *conn, const char *name, int *ret_fd,
-				  struct carry_download *ret)
-{
-	uint64_t erased;
-	int fd = -1;
-
-	TRY(carry_erased(conn->log, &erased));
-	pthread_mutex_lock(&c->lock);
-	if (c->download.ready && erased != c->download_erased)
-		forget_download(c);
-	if (c->download.ready && strcmp(c->download.name, name) == 0)
-		fd = reopen(c);
-	*ret = c->download;
-	pthread_mutex_unlock(&c->lock);
-	ENSURE(fd >= 0, error_new(ERR_NOT_FOUND, N_("This file has given way to a newer one. Go "
-						    "back and load the page again.")));
-	*ret_fd = fd;
-	return NULL;
-}
-
 /* --- starting and stopping ---------------------------------------------------------------------
  */
 
@@ -441,7 +390,7 @@ struct error *carry_start(struct app *a, const char *sticks_dir, struct carry **
 	for (size_t i = 0; i < CARRY_JOBS; i++)
 		c->jobs[i].fd = -1;
 	c->sticks_dir = sticks_dir ? realpath(sticks_dir, NULL) : NULL;
-	c->download_fd = -1;
+	downloads_init(c);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->moved, NULL);
 	e = sticks_dir && !c->sticks_dir ? file_error(errno, sticks_dir) : begin(c);
@@ -478,6 +427,6 @@ void carry_stop(struct carry *c)
 	pthread_cond_destroy(&c->moved);
 	pthread_mutex_destroy(&c->lock);
 	free(c->sticks_dir);
-	forget_download(c);
+	downloads_release(c);
 	free(c);
 }

@@ -154,6 +154,39 @@ ok "the volunteer sees what was brought, and nobody's address" eval 'admin b | g
 ok "nothing of it lies about" eval '! ls -A "$T/b" | grep -q spool'
 ok "strangers do not see the volunteer's page" eval '[ "$(curl -sS -o /dev/null -w "%{http_code}" "$(url b /admin/carry.json)")" = 401 ]'
 
+# --- files of the library in a pocket ---
+(printf '%%PDF-1.7\n'; head -c 3000000 /dev/urandom) >"$T/report.pdf"
+report=$(curl -sS --fail-with-body --max-time 180 -H 'Accept: application/json' -H "Authorization: Bearer $ta" -F title=Report \
+	-F "file=@$T/report.pdf" "$(url a /files)" | json id)
+stop_box a
+stop_box b
+ok "a starts again" start_box a --sticks "$T/usb-a"
+ok "b starts again" start_box b --sticks "$T/usb-b"
+more() { get a /carry.json | json "more.0.$1"; }
+offers() { [ "$(more choice)" = some ]; }
+ok "a file with files is offered" until_ok 20 offers
+is "and not made before somebody asks" "$(more make)" True
+is "its size is said before" "$(more size_text)" "$(get a /carry | grep -o 'About [0-9.]* MB' | cut -d' ' -f2-)"
+ok "the words have no file in them" eval 'ready a && [ "$(get a /carry.json | json download.size)" -lt 1000000 ]'
+# Every browser, also an old one, sends this form.
+is "a button asks for it" "$(curl -sS -o /dev/null -w '%{http_code}' -d choice=some "$(url a /carry/make)")" 303
+ok "it is made" until_ok 20 eval '[ "$(more ready)" = True ]'
+link=$(more url)
+curl -sS -o "$T/pocket.lliure" "$(url a "$link")"
+is "as long as it was said to be" "$(stat -c %s "$T/pocket.lliure")" "$(more size)"
+curl -sS -r 2000000- -o "$T/rest" "$(url a "$link")"
+ok "and can be resumed" eval 'tail -c +2000001 "$T/pocket.lliure" | cmp - "$T/rest"'
+ok "news comes in meanwhile" post_json a "/forum/$forum/topics" "$ta" '{"title":"Dilluns","text":"Tanquem."}'
+is "it can still be resumed then" "$(curl -sS -r 2000000- -o /dev/null -w '%{http_code}' "$(url a "$link")")" 206
+is "what is no choice is refused" "$(curl -sS -o /dev/null -w '%{http_code}' -d choice=nothing "$(url a /carry/make)")" 400
+head -c 2000000 "$T/pocket.lliure" >"$T/cut.lliure"
+ok "a torn one brings the words" eval 'brought b "$T/cut.lliure" | grep -q "cut off"'
+same_file() { curl -sS --fail --max-time 180 -H "Authorization: Bearer $(cat "$T/b.token")" -o "$T/got" "$(url b "/file/$report/get")" && cmp "$T/got" "$T/report.pdf"; }
+ok "the whole one the file" eval 'brought b "$T/pocket.lliure" | grep -q "One file of the library came along"'
+ok "which is to be had at b" until_ok 10 same_file
+last_receipt() { admin "$1" | json records.0.receipt_url; }
+ok "b signed for it as for a stick" eval 'curl -sS -H "Authorization: Bearer $(cat "$T/b.token")" "$(url b "$(last_receipt b)")" | grep -q "took in"'
+
 # --- what was erased ---
 id=$(get a "/forum/$forum.json" | python3 -c 'import json,sys; print([t["id"] for t in json.load(sys.stdin)["topics"] if t["title"] == "Diumenge"][0])')
 link=$(get a /carry.json | json download.url)
