@@ -56,10 +56,21 @@ struct recovery_state {
 	bool proof_compared;
 	int64_t sheets_ms; /* 0: never */
 	char sheets_set[9];
+	int64_t checked_ms; /* two sheets of that set were seen to fit; 0: never */
 };
 struct error *recovery_state(struct conn *c, struct recovery_state *ret) MUST;
 struct error *recovery_note_proof(struct conn *c, const struct recovery_state *s) MUST;
 struct error *recovery_note_sheets(struct conn *c, const char *set, int64_t now_ms) MUST;
+/* The sets that were printed here, by name: the newest RECOVERY_SETS are remembered. */
+enum { RECOVERY_SETS = 64 };
+struct recovery_set {
+	int64_t printed_ms; /* 0: not known here */
+	int64_t checked_ms; /* 0: never */
+	bool newest;
+};
+struct error *recovery_set_get(struct conn *c, const char *set, struct recovery_set *ret) MUST;
+/* On the writer: two of its sheets were seen to be this box's key. */
+struct error *recovery_note_checked(struct conn *c, const char *set, int64_t now_ms) MUST;
 
 /* Peers whose backup this box keeps. */
 struct error *keep_allow(struct conn *c, const struct pubkey *peer, bool allow) MUST;

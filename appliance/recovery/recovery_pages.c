@@ -8,6 +8,7 @@
 #include "sync/peer/keep.h"
 
 enum { FOLDERS = 32 };
+#define SHEETS_OLD_MS ((int64_t)365 * 24 * 3600 * 1000)
 
 struct listing {
 	struct request *r;
@@ -185,9 +186,12 @@ static json_t *proof_json(struct request *r, const struct recovery_state *s)
 
 static json_t *sheets_json(struct request *r, const struct recovery_state *s)
 {
-	json_t *o = json_pack("{s:s}", "set", s->sheets_set);
+	int64_t last = s->checked_ms > s->sheets_ms ? s->checked_ms : s->sheets_ms;
+	json_t *o = json_pack("{s:s, s:b}", "set", s->sheets_set, "old",
+			      env_now(request_app(r)->env) - last > SHEETS_OLD_MS);
 
 	set_date(r, o, "date", s->sheets_ms);
+	set_date(r, o, "checked", s->checked_ms);
 	return o;
 }
 
@@ -413,6 +417,8 @@ const struct route recovery_routes[] = {
 	{"POST", "/admin/recovery/kept/:key/remove", remove_kept, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"GET", "/admin/recovery/sheets", sheets_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/sheets", sheets_print, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"GET", "/admin/recovery/sheets/check", sheets_check_page, ROUTE_VOLUNTEER},
+	{"POST", "/admin/recovery/sheets/check", sheets_check, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"GET", "/admin/recovery/replace", replace_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/replace", replace_do, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{0},

@@ -18,6 +18,10 @@ static const char *const migrations[] = {
 	"ALTER TABLE place ADD COLUMN proved INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE place ADD COLUMN forgot INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE place ADD COLUMN erasures INTEGER NOT NULL DEFAULT 0;",
+	"CREATE TABLE sheet_set(num INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+	" at INTEGER NOT NULL, checked INTEGER NOT NULL) STRICT;"
+	"INSERT INTO sheet_set(name, at, checked) SELECT name, at, 0 FROM sheets;"
+	"DROP TABLE sheets;",
 };
 
 enum {
@@ -35,6 +39,9 @@ enum {
 	PROOF_PUT,
 	SHEETS_GET,
 	SHEETS_PUT,
+	SHEETS_FORGET,
+	SHEETS_CHECKED,
+	SHEETS_OF_SET,
 	KEEPS_GET,
 	KEEPS_ADD,
 	KEEPS_REMOVE,
@@ -62,8 +69,12 @@ static const char *const sql[STATEMENTS] = {
 	[PLACE_FORGOT] = "UPDATE place SET forgot = ?2, erasures = ?3 WHERE id = ?1",
 	[PROOF_GET] = "SELECT at, name, problem, entries, compared FROM proof",
 	[PROOF_PUT] = "INSERT OR REPLACE INTO proof VALUES(1, ?1, ?2, ?3, ?4, ?5)",
-	[SHEETS_GET] = "SELECT at, name FROM sheets",
-	[SHEETS_PUT] = "INSERT OR REPLACE INTO sheets VALUES(1, ?1, ?2)",
+	[SHEETS_GET] = "SELECT at, name, checked FROM sheet_set ORDER BY num DESC LIMIT 1",
+	[SHEETS_PUT] = "INSERT OR REPLACE INTO sheet_set(name, at, checked) VALUES(?2, ?1, 0)",
+	[SHEETS_FORGET] = "DELETE FROM sheet_set WHERE num <= (SELECT max(num) FROM sheet_set) - ?1",
+	[SHEETS_CHECKED] = "UPDATE sheet_set SET checked = ?2 WHERE name = ?1",
+	[SHEETS_OF_SET] = "SELECT at, checked, num = (SELECT max(num) FROM sheet_set) FROM sheet_set"
+			  " WHERE name = ?1",
 	[KEEPS_GET] = "SELECT 1 FROM keeps WHERE peer = ?1",
 	[KEEPS_ADD] = "INSERT OR IGNORE INTO keeps VALUES(?1)",
 	[KEEPS_REMOVE] = "DELETE FROM keeps WHERE peer = ?1",
@@ -205,6 +216,7 @@ struct error *recovery_state(struct conn *c, struct recovery_state *ret)
 	if (row) {
 		s.sheets_ms = db_int(st, 0);
 		snprintf(s.sheets_set, sizeof(s.sheets_set), "%s", db_text(st, 1));
+		s.checked_ms = db_int(st, 2);
 		sqlite3_reset(st);
 	}
 	*ret = s;
@@ -219,7 +231,30 @@ struct error *recovery_note_proof(struct conn *c, const struct recovery_state *s
 
 struct error *recovery_note_sheets(struct conn *c, const char *set, int64_t now_ms)
 {
-	return db_do(c->local, stmts(c), SHEETS_PUT, "is", now_ms, set);
+	TRY(db_do(c->local, stmts(c), SHEETS_PUT, "is", now_ms, set));
+	return db_do(c->local, stmts(c), SHEETS_FORGET, "i", (int64_t)RECOVERY_SETS);
+}
+
+struct error *recovery_set_get(struct conn *c, const char *set, struct recovery_set *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), SHEETS_OF_SET);
+	bool row;
+
+	*ret = (struct recovery_set){.printed_ms = 0};
+	db_bind(st, "s", set);
+	TRY(db_step(c->local, st, &row));
+	if (row)
+		*ret = (struct recovery_set){.printed_ms = db_int(st, 0),
+					     .checked_ms = db_int(st, 1),
+					     .newest = db_int(st, 2) != 0};
+	if (row)
+		sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *recovery_note_checked(struct conn *c, const char *set, int64_t now_ms)
+{
+	return db_do(c->local, stmts(c), SHEETS_CHECKED, "si", set, now_ms);
 }
 
 /* --- what is kept for peers ------------------------------------------------------------------- */
