@@ -6,6 +6,7 @@
 #include "appliance/migration.h"
 #include "appliance/page/language.h"
 #include "appliance/peers/peers.h"
+#include "appliance/recovery/ask.h"
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -85,6 +86,7 @@ static struct error *open_parts(const char *dir, const struct env *env, struct s
 	a->password_cost = password_cost_default;
 	a->sieves = sieves_new("/proc/self/exe");
 	a->peers = peers_new(a);
+	a->ask = ask_new(a);
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
 	TRY(app_read_name(a));
@@ -207,6 +209,7 @@ void app_close(struct app *a)
 		return;
 	/* Nobody asks for anything any more. The writer's connection is the last to be closed: the one that may
 	 * checkpoint. */
+	ask_free(a->ask);
 	peers_free(a->peers);
 	if (a->writer)
 		writer_stop(a->writer);

@@ -20,6 +20,7 @@
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
 #include "appliance/partial/partial.h"
+#include "appliance/recovery/ask.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/search/search.h"
 #include "appliance/setup/folder.h"
@@ -418,6 +419,7 @@ static void stop(struct daemon *d)
 		health_stop(STEAL(d->app->health));
 		network_stop(STEAL(d->app->network));
 		keeper_stop(STEAL(d->app->keeper));
+		ask_stop(d->app->ask); /* it asks sync */
 		struct sync *s = d->app->sync;
 
 		writer_on_commit(d->app->writer, NULL, NULL);

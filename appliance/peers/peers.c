@@ -812,12 +812,12 @@ static struct error *keep_first(void *ctx, const struct receipt *r)
 }
 
 /* The daemon's engine does it, and leaves a receipt. */
-static struct error *sync_in_daemon(struct app *a, const struct pubkey *key,
+static struct error *sync_in_daemon(struct app *a, const struct pubkey *key, int timeout_ms,
 				    struct sync_report *ret)
 {
 	_cleanup_(conn_closep) struct conn *c = NULL;
 
-	TRY(sync_now(a->sync, key, 120 * 1000));
+	TRY(sync_now(a->sync, key, timeout_ms));
 	TRY(app_conn(a, &c));
 	return receipt_each(c->local, key, 1, keep_first, ret);
 }
@@ -841,12 +841,13 @@ struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey 
 	return NULL;
 }
 
-struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret)
+struct error *peers_sync_within(struct app *a, const struct pubkey *key, int timeout_ms,
+				struct sync_report *ret)
 {
 	struct sync_report report = {0};
 
 	if (a->sync) {
-		TRY(sync_in_daemon(a, key, &report));
+		TRY(sync_in_daemon(a, key, timeout_ms, &report));
 	} else {
 		struct app_paths paths;
 		struct sync_options o = app_sync_options(a, &paths);
@@ -855,4 +856,9 @@ struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct syn
 	}
 	*ret = report;
 	return NULL;
+}
+
+struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret)
+{
+	return peers_sync_within(a, key, 120 * 1000, ret);
 }

@@ -131,6 +131,9 @@ struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey 
 			     size_t size) MUST;
 /* One exchange now; waits for its end. */
 struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret) MUST;
+/* The same, and no longer than that; the exchange may go on. ERR_TIMEOUT. */
+struct error *peers_sync_within(struct app *a, const struct pubkey *key, int timeout_ms,
+				struct sync_report *ret) MUST;
 
 /* What moved, in words: sentences in the reader's language (translate NULL: English), up to
  * PEERS_SENTENCES of them, in the arena. Returns how many. */

@@ -11,3 +11,4 @@ struct error *sheets_check(struct request *r) MUST;
 /* replace_pages.c */
 struct error *replace_page(struct request *r) MUST;
 struct error *replace_do(struct request *r) MUST;
+struct error *replace_again(struct request *r) MUST;

@@ -421,5 +421,6 @@ const struct route recovery_routes[] = {
 	{"POST", "/admin/recovery/sheets/check", sheets_check, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{"GET", "/admin/recovery/replace", replace_page, ROUTE_VOLUNTEER},
 	{"POST", "/admin/recovery/replace", replace_do, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"POST", "/admin/recovery/replace/again", replace_again, ROUTE_VOLUNTEER},
 	{0},
 };

@@ -144,6 +144,12 @@ static struct error *change_peers(struct replacing *x)
 	return trust_withdraw(x->conn, secret_pubkey(x->app->self), &w->lost, &vouched);
 }
 
+static struct error *no_steward(void)
+{
+	return error_new(ERR_DENIED, N_("Only a steward of the community can sign a new box in and"
+					" the lost one out."));
+}
+
 static struct error *replace_job(struct conn *c, void *arg)
 {
 	struct replacing *x = arg;
@@ -154,25 +160,61 @@ static struct error *replace_job(struct conn *c, void *arg)
 	TRY(space_each(c, add_space, x));
 	for (size_t i = 0; i < x->n; i++)
 		TRY(replace_in(x, i));
-	ENSURE(x->done.spaces,
-	       error_new(ERR_DENIED, N_("Only a steward of the community can sign a new box in and"
-					" the lost one out.")));
+	ENSURE(x->done.spaces, no_steward());
 	return change_peers(x);
+}
+
+static struct error *check_boxes(const struct app *a, const struct replace *what)
+{
+	ENSURE(!pubkey_eq(&what->lost, secret_pubkey(a->self)) &&
+		       !pubkey_eq(&what->lost, &what->successor),
+	       error_new(ERR_INVALID, N_("The lost box and the new one must be two boxes, and"
+					 " the lost one can't be this one.")));
+	return NULL;
+}
+
+struct checking {
+	struct conn *conn;
+	const struct replace *what;
+	bool may;
+};
+
+static struct error *check_space(void *ctx, const struct space_info *s)
+{
+	struct checking *k = ctx;
+	struct standing standing = {.what = k->what};
+	enum role role = ROLE_NONE;
+
+	TRY(admitted_each(k->conn, &s->id, look, &standing));
+	if (k->what->steward)
+		TRY(role_now(k->conn, &s->id, secret_pubkey(k->what->steward), &role));
+	k->may |= standing.is_there && role == ROLE_STEWARD;
+	return NULL;
+}
+
+struct error *replace_check(struct app *a, const struct replace *what)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct checking k = {.what = what};
+
+	TRY(check_boxes(a, what));
+	TRY(app_conn(a, &c));
+	k.conn = c;
+	TRY(space_each(c, check_space, &k));
+	ENSURE(k.may, no_steward());
+	return NULL;
 }
 
 struct error *replace_box(struct app *a, const struct replace *what, struct replace_done *ret)
 {
 	struct replacing *x = calloc(1, sizeof(*x));
-	const struct pubkey *self = secret_pubkey(a->self);
 	struct error *e;
 
 	if (!x)
 		abort();
 	*x = (struct replacing){.app = a, .what = what};
-	if (pubkey_eq(&what->lost, self) || pubkey_eq(&what->lost, &what->successor))
-		e = error_new(ERR_INVALID, N_("The lost box and the new one must be two boxes, and"
-					      " the lost one can't be this one."));
-	else
+	e = check_boxes(a, what);
+	if (!e)
 		e = writer_run(a->writer, replace_job, x);
 	if (!e)
 		*ret = x->done;

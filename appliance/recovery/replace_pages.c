@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* "Replace a lost box": for stewards, when there are neither sheets nor a backup. */
 #include "appliance/peers/peers.h"
+#include "appliance/recovery/ask.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/replace.h"
 
@@ -149,9 +150,64 @@ static struct error *show(struct request *r, int status, const char *problem)
 				   request_text(r, N_("Replace a lost box")), context);
 }
 
+/* --- asking the other houses first ------------------------------------------------------------ */
+
+static json_t *house_json(struct request *r, const struct ask_house *h)
+{
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s}", "name", h->name, "short",
+			 ID_SHORT(&h->key), "waits", h->state == ASK_WAITS, "runs",
+			 h->state == ASK_RUNS, "gave", h->state == ASK_GAVE, "missed",
+			 h->state == ASK_MISSED, "why",
+			 h->state == ASK_MISSED ? request_stored_text(r, h->why) : "");
+}
+
+/* As a peer, or as its communities call it. */
+static const char *name_of(struct request *r, const struct pubkey *key)
+{
+	char name[LIMIT_NAME + 1];
+
+	return arena_str(request_arena(r), peers_known_name(request_conn(r), key, name)
+						   ? name
+						   : ID_SHORT(key));
+}
+
+static struct error *show_asking(struct request *r, const struct ask_round *round)
+{
+	bool still = request_query(r, "still") != NULL;
+	json_t *houses = json_array();
+	json_int_t missed = 0;
+	json_t *asking;
+
+	for (size_t i = 0; i < round->n; i++) {
+		missed += round->house[i].state == ASK_MISSED;
+		json_array_append_new(houses, house_json(r, &round->house[i]));
+	}
+	asking = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:b}", "name",
+			   name_of(r, &round->lost), "short", ID_SHORT(&round->lost), "lost",
+			   ID(&round->lost), "successor", ID(&round->successor), "houses", houses,
+			   "entries", (json_int_t)round->entries, "came",
+			   (json_int_t)(round->entries > round->before ? round->entries - round->before
+								       : 0),
+			   "missed", missed, "over", round->over);
+	return respond_page(r, "admin_replace", request_text(r, N_("Replace a lost box")),
+			    json_pack("{s:o, s:b, s:b}", "asking", asking, "refresh",
+				      !round->over && !still, "still", !round->over && still));
+}
+
 struct error *replace_page(struct request *r)
 {
+	struct ask_round round;
+
+	if (ask_look(request_app(r)->ask, request_arena(r), &round))
+		return show_asking(r, &round);
 	return show(r, 200, NULL);
+}
+
+/* Other boxes are chosen. */
+struct error *replace_again(struct request *r)
+{
+	ask_forget(request_app(r)->ask);
+	return respond_done(r, "/admin/recovery/replace", NULL);
 }
 
 /* --- doing it --------------------------------------------------------------------------------- */
@@ -219,19 +275,42 @@ static struct error *show_done(struct request *r, const struct replace *w,
 	return respond_page(r, "admin_replace", request_text(r, N_("Replace a lost box")), context);
 }
 
+static bool goes_on(struct request *r)
+{
+	const char *field = request_field(r, "go");
+
+	return field && *field == '1';
+}
+
+static struct error *sign_it(struct request *r, const struct replace *w, struct replace_done *ret)
+{
+	struct error *e;
+
+	request_blocks(r);
+	e = replace_box(request_app(r), w, ret);
+	request_goes_on(r);
+	TRY(e);
+	ask_forget(request_app(r)->ask);
+	return NULL;
+}
+
 struct error *replace_do(struct request *r)
 {
 	struct replace w = {.steward = request_viewer(r)->secret};
 	struct replace_done done;
 	const char *text;
 	int status;
+	bool asks = false;
 	struct error *e = read_form(r, &w);
 
-	if (!e) {
-		request_blocks(r);
-		e = replace_box(request_app(r), &w, &done);
-		request_goes_on(r);
-	}
+	if (!e)
+		e = replace_check(request_app(r), &w);
+	if (!e && !goes_on(r))
+		e = ask_begin(request_app(r)->ask, &w.lost, &w.successor, &asks);
+	if (!e && asks)
+		return respond_done(r, "/admin/recovery/replace", NULL);
+	if (!e)
+		e = sign_it(r, &w, &done);
 	if (!e)
 		return show_done(r, &w, &done);
 	if (!respond_form_error(r, e, &text, &status))
