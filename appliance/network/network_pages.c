@@ -268,8 +268,7 @@ static struct error *first_page(struct request *r)
 		return respond_page(r, "admin_network_first",
 				    request_text(r, N_("The Wi-Fi of the house")), page);
 	json_decref(page);
-	return respond_done_saying(r, "/admin", N_("The box is running, and you are signed in."),
-				   NULL);
+	return respond_done(r, "/admin", NULL); /* what is to be said was said by who led here */
 }
 
 const char *network_first_page(const struct app *a)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* One box: approving it on terms, its page, and the end of it. */
+#include "appliance/network/network_pages.h"
 #include "appliance/peers/number_pages.h"
 #include "appliance/peers/peer_pages_priv.h"
 #include "appliance/peers/peers_pages.h"
@@ -254,21 +255,35 @@ static struct error *read_candidate_terms(struct request *r, const struct pubkey
 	return terms_read(r, &was, ret);
 }
 
+/* In the first run (setup/seen.c): the Wi-Fi comes after the house, for who changes it may lose the page.
+ * NULL: this is not the first run, or there is no Wi-Fi to speak of. */
+static const char *first_run_goes_on(struct request *r)
+{
+	const char *field = request_field(r, "first"), *first = field ? field : request_query(r, "first");
+
+	return first && *first == '1' && request_app(r)->network
+		       ? network_first_page(request_app(r))
+		       : NULL;
+}
+
 /* How it is to be shown that it is the house that is meant: an invitation says so, else a number, or
  * the whole key. */
 static void compare_into(struct request *r, json_t *context, const struct candidate *c)
 {
 	const char *here = arena_printf(request_arena(r), "/admin/peers/%s/approve", ID(&c->key));
 	const char *whole = c->whole ? c->whole : request_field(r, "whole");
-	bool elsewhere = strcmp(c->address, c->known) != 0;
+	const char *later = first_run_goes_on(r);
 
-	if (elsewhere)
-		here = arena_printf(request_arena(r), "%s?addr=%s", here,
+	here = arena_printf(request_arena(r), "%s?%s", here, later ? "first=1&" : "");
+	if (strcmp(c->address, c->known) != 0)
+		here = arena_printf(request_arena(r), "%saddr=%s&", here,
 				    url_encode(request_arena(r), c->address));
-	json_object_set_new(context, "number_url", json_string(here));
 	json_object_set_new(context, "key_url",
-			    json_string(arena_printf(request_arena(r), "%s%cwhole=", here,
-						     elsewhere ? '&' : '?')));
+			    json_string(arena_printf(request_arena(r), "%swhole=", here)));
+	here = arena_printf(request_arena(r), "%.*s", (int)strlen(here) - 1, here);
+	json_object_set_new(context, "number_url", json_string(here));
+	if (later)
+		json_object_set_new(context, "later_url", json_string(later));
 	if (*c->invitation) {
 		json_object_set_new(context, "invitation", json_string(c->invitation));
 		json_object_set_new(context, "compared", json_true());
@@ -351,6 +366,7 @@ static struct error *do_approve(struct request *r, const struct candidate *c, en
 static struct error *approve(struct request *r)
 {
 	enum peer_how how = PEER_BY_ACCEPTING;
+	const char *next = first_run_goes_on(r);
 	struct candidate c;
 	struct error *e;
 
@@ -366,8 +382,10 @@ static struct error *approve(struct request *r)
 	if (e && respond_form_error(r, e, &c.error, &c.status))
 		return show_candidate(r, &c);
 	TRY(e);
+	if (!next)
+		next = arena_printf(request_arena(r), "/admin/peers/%s", ID(&c.key));
 	return respond_done_saying(
-		r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&c.key)),
+		r, next,
 		*c.invitation ? N_("The invitation is accepted. The boxes meet by themselves.")
 			      : N_("The box is approved. Its house must approve this one too, if "
 				   "it has not yet."),

@@ -49,5 +49,6 @@ const char *setup_met(struct request *r)
 
 	if (!meet || !addr || !id_parse(meet, key.b) || !peers_address_ok(addr))
 		return NULL;
-	return arena_printf(a, "/admin/peers/%s/approve?addr=%s", ID(&key), url_encode(a, addr));
+	return arena_printf(a, "/admin/peers/%s/approve?addr=%s&first=1", ID(&key),
+			    url_encode(a, addr));
 }

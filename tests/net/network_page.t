@@ -50,6 +50,13 @@ ok "and nobody else's" says names.renamed False
 ok "a stranger does not see it" sh -c '! '"$(declare -f net_in)"'; NET_DIR=$1; ! net_in box curl -sSf -o /dev/null http://localhost/admin/network.json' - "$NET_DIR"
 led() { box -o /dev/null -w '%{redirect_url}' "$here$1" | grep -qx "$here$2"; }
 ok "without a radio the question after the first run is passed by" led /admin/network/first /admin
+# Who joins another house in the first run compares the digits first, and goes on to the Wi-Fi, connected or not.
+"$LLIURE" init --data "$NET_DIR/other.data" --name Altra --admin Ada --password-file "$NET_DIR/password" >/dev/null
+other=$("$LLIURE" status --data "$NET_DIR/other.data" --json | json appliance)
+ok "who connects in the first run may go on without, to the Wi-Fi" eval 'box "$here/admin/peers/$other/approve?addr=10.77.0.9:8443&first=1" | grep -q "href=\"/admin/network/first\">Connect later"'
+ok "and else not" eval '! box "$here/admin/peers/$other/approve?addr=10.77.0.9:8443" | grep -q "/admin/network/first"'
+to=$(box -o "$NET_DIR/answer" -w '%{redirect_url}' --data-urlencode "csrf=$(csrf)" -d first=1 -d addr=10.77.0.9:8443 -d same=1 -d "whole=$other" "$here/admin/peers/$other/approve")
+ok "who has connected goes on to it, too" eval '[ "$to" = "$here/admin/network/first" ] || { grep -i error "$NET_DIR/answer"; false; }'
 ok "a mistake comes back with its sentence" gets 400 /admin/network wifi=off wired=fixed address=10.77.0.0
 ok "the one that fits" answer_says 'address of the whole network'
 ok "nothing is tried then" says trial.state idle
