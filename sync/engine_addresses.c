@@ -210,14 +210,12 @@ static bool may_tell(struct sync *s, const struct reach *r, const struct pubkey 
 	return engine_peer(s, &r->key) && statement_is_for(&said, reader);
 }
 
-bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf *out)
+/* Then it counts as told. */
+static bool is_due(struct sync *s, const struct pubkey *reader, bool always)
 {
-	struct sync *s = ctx;
 	int64_t now = env_mono(s->o.env);
-	const struct sync_host *host = &s->o.host;
-	bool due, system = host->tells_system && host->tells_system(host->ctx, reader);
-	struct stream_writer w;
 	struct reach *to;
+	bool due;
 
 	pthread_mutex_lock(&s->lock);
 	to = engine_peer(s, reader) ? reach_of(s, reader, true) : NULL;
@@ -226,17 +224,32 @@ bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf
 	if (due) {
 		to->told_generation = s->said_generation;
 		to->told_at = now ? now : 1;
-		stream_begin(&w, out);
-		for (size_t i = 0; i < s->n_reaches; i++)
-			if (may_tell(s, &s->reaches[i], reader) &&
-			    out->n + s->reaches[i].said.n < LIMIT_STATUS - STATEMENT_ROOM)
-				stream_put_addresses(&w, buf_span(&s->reaches[i].said));
-		if (system)
-			engine_tell_system(s, &w);
-		stream_put_end(&w);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return due;
+}
+
+bool engine_tell(void *ctx, const struct pubkey *reader, bool always, struct buf *out)
+{
+	struct sync *s = ctx;
+	const struct sync_host *host = &s->o.host;
+	struct stream_writer w;
+	bool system;
+
+	if (!is_due(s, reader, always))
+		return false;
+	system = host->tells_system && host->tells_system(host->ctx, reader); /* may wait */
+	pthread_mutex_lock(&s->lock);
+	stream_begin(&w, out);
+	for (size_t i = 0; i < s->n_reaches; i++)
+		if (may_tell(s, &s->reaches[i], reader) &&
+		    out->n + s->reaches[i].said.n < LIMIT_STATUS - STATEMENT_ROOM)
+			stream_put_addresses(&w, buf_span(&s->reaches[i].said));
+	if (system)
+		engine_tell_system(s, &w);
+	stream_put_end(&w);
+	pthread_mutex_unlock(&s->lock);
+	return true;
 }
 
 /* --- what we are told --- */
