@@ -16,21 +16,6 @@ struct calling {
 	bool older; /* it knows of no such request */
 };
 
-static bool is_near(struct sync *s, const struct pubkey *key)
-{
-	struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
-	bool near = false;
-	size_t n;
-
-	if (!found)
-		abort();
-	n = sync_found(s, found, LIMIT_DISCOVERED);
-	for (size_t i = 0; i < n; i++)
-		near |= pubkey_eq(&found[i].key, key);
-	free(found);
-	return near;
-}
-
 static struct error *connect_to(struct calling *c, struct client **ret)
 {
 	struct sync *s = c->s;
@@ -47,25 +32,21 @@ static struct error *connect_to(struct calling *c, struct client **ret)
 	pthread_mutex_lock(&s->lock);
 	memcpy(c->proxy, s->uplink.proxy, sizeof(c->proxy));
 	pthread_mutex_unlock(&s->lock);
-	o.proxy = is_near(s, &c->to.key) ? NULL : c->proxy;
+	if (!s->discovery || !discovery_sees(s->discovery, &c->to.key))
+		o.proxy = c->proxy;
 	return client_new(&o, ret);
 }
 
 /* One request and its answer. *ret_word only when there is one. */
-static struct error *swap_words(struct calling *c, struct client *client, struct buf *body,
+static struct error *swap_words(struct calling *c, struct client *client, struct buf *io_body,
 				struct pair_word *ret_word)
 {
-	_cleanup_(buf_release) struct buf answer = {0}, piece = {0};
 	int status;
 
-	client_expect(client, PAIR_BODY);
-	TRY(client_post(client, SYNC_PATH_PAIR, body));
-	while (client_receive(client, true, &piece))
-		buf_add_span(&answer, buf_span(&piece));
-	TRY(client_result(client, &status));
+	TRY(client_ask(client, SYNC_PATH_PAIR, io_body, PAIR_BODY, &status));
 	c->older = status == 403 || status == 404;
 	ENSURE(status == 200, error_new(ERR_BUSY, N_("The other box is busy. It is asked again.")));
-	return pair_read(buf_span(&answer), ret_word);
+	return pair_read(buf_span(io_body), ret_word);
 }
 
 /* Until there is nothing new to say. */

@@ -152,7 +152,6 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
 	_cleanup_(client_freep) struct client *c = NULL;
-	_cleanup_(buf_release) struct buf piece = {0};
 	int status;
 
 	TRY(tls_identity_new(at->self, &tls));
@@ -163,12 +162,9 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 						.name = at->name,
 						.ending = at->ending},
 		       &c));
-	client_expect(c, HELD_BODY);
-	buf_add_span(&piece, question);
-	TRY(client_post(c, SYNC_PATH_HELD, &piece));
-	while (client_receive(c, true, &piece))
-		buf_add_span(answer, buf_span(&piece));
-	TRY(client_result(c, &status));
+	buf_clear(answer);
+	buf_add_span(answer, question);
+	TRY(client_ask(c, SYNC_PATH_HELD, answer, HELD_BODY, &status));
 	ENSURE(status != 404 && status != 405,
 	       error_new(ERR_VERSION, N_("The other box has an older version that can't prove what "
 					 "it holds.")));

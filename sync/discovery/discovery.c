@@ -500,6 +500,16 @@ bool discovery_twin(struct discovery *d, struct seen_box *ret)
 	return found;
 }
 
+bool discovery_sees(struct discovery *d, const struct pubkey *key)
+{
+	bool sees;
+
+	pthread_mutex_lock(&d->lock);
+	sees = seen_has(&d->seen, key);
+	pthread_mutex_unlock(&d->lock);
+	return sees;
+}
+
 size_t discovery_list(struct discovery *d, struct seen_box *out, size_t max)
 {
 	size_t n;

@@ -51,5 +51,7 @@ void discovery_stop(struct discovery *d);
 void discovery_announce(struct discovery *d, const uint8_t digest[DISCOVERY_DIGEST]);
 /* Another machine that announces our own key: a copy of us, or a prank. Any thread. */
 bool discovery_twin(struct discovery *d, struct seen_box *ret);
+/* Is a box of that key seen? Any thread. */
+bool discovery_sees(struct discovery *d, const struct pubkey *key);
 /* The boxes seen, newest first, one row a key. Any thread. */
 size_t discovery_list(struct discovery *d, struct seen_box *out, size_t max);

@@ -115,6 +115,14 @@ size_t seen_boxes(const struct seen_table *t, const struct pubkey *self, struct 
 	return n;
 }
 
+bool seen_has(const struct seen_table *t, const struct pubkey *key)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->rows[i]->known && pubkey_eq(&t->rows[i]->txt.key, key))
+			return true;
+	return false;
+}
+
 bool seen_twin(const struct seen_table *t, const struct pubkey *self, struct seen_box *ret)
 {
 	bool found = false;

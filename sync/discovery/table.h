@@ -40,6 +40,7 @@ void seen_clear(struct seen_table *t);
 size_t seen_boxes(const struct seen_table *t, const struct pubkey *self, struct seen_box *out,
 		  size_t max);
 
+bool seen_has(const struct seen_table *t, const struct pubkey *key);
 /* One that has the key `self` and is not announced by this machine. */
 bool seen_twin(const struct seen_table *t, const struct pubkey *self, struct seen_box *ret);
 

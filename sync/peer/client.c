@@ -536,3 +536,16 @@ struct error *client_result(struct client *c, int *ret_status)
 	pthread_mutex_unlock(&c->lock);
 	return err;
 }
+
+struct error *client_ask(struct client *c, const char *path, struct buf *io_bytes, uint64_t most,
+			 int *ret_status)
+{
+	_cleanup_(buf_release) struct buf piece = {0};
+
+	client_expect(c, most);
+	TRY(client_post(c, path, io_bytes));
+	/* To the end, or the transfer waits for us, and we for it. */
+	while (client_receive(c, true, &piece))
+		buf_add_span(io_bytes, buf_span(&piece));
+	return client_result(c, ret_status);
+}

@@ -60,6 +60,10 @@ struct error *client_request(struct client *c, const char *method, const char *p
 /* POST a body that is here whole, taken from *io_bytes: it goes out with its length, in one piece
  * with the head, which is shorter and sooner there. */
 struct error *client_post(struct client *c, const char *path, struct buf *io_bytes) MUST;
+/* The whole of such a request: *io_bytes goes out, and what is answered with status 200, at most so many
+ * bytes of it, comes back in its place. As client_result. */
+struct error *client_ask(struct client *c, const char *path, struct buf *io_bytes, uint64_t most,
+			 int *ret_status) MUST;
 /* The longest answer to the next request; CLIENT_ANSWER when it is not said. */
 #define CLIENT_ANSWER ((uint64_t)64 * 1024 * 1024)
 void client_expect(struct client *c, uint64_t bytes);

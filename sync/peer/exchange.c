@@ -456,21 +456,16 @@ static void make_receipt(struct exchange *x)
 /* --- where boxes are --- */
 static struct error *swap_addresses(struct exchange *x, struct buf *body)
 {
-	_cleanup_(buf_release) struct buf answer = {0};
 	int status;
 
 	x->report.bytes_out += body->n;
 	passed(x, LEDGER_OUT, body->n);
-	client_expect(x->client, LIMIT_STATUS);
-	TRY(client_post(x->client, SYNC_PATH_ADDRESSES, body));
-	while (client_receive(x->client, true, &x->bytes))
-		buf_add_span(&answer, buf_span(&x->bytes));
-	TRY(client_result(x->client, &status));
-	x->report.bytes_in += answer.n;
-	passed(x, LEDGER_IN, answer.n);
+	TRY(client_ask(x->client, SYNC_PATH_ADDRESSES, body, LIMIT_STATUS, &status));
+	x->report.bytes_in += body->n;
+	passed(x, LEDGER_IN, body->n);
 	if (status != 200) /* it is older, or busy */
 		return NULL;
-	return x->o.told(x->o.ctx, buf_span(&answer), address_is_loopback(x->o.to.address));
+	return x->o.told(x->o.ctx, buf_span(body), address_is_loopback(x->o.to.address));
 }
 
 /* The exchange has done its work: what goes wrong here is tried again with the next. */

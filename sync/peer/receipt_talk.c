@@ -67,19 +67,12 @@ static void make_claim(const struct receipt_asking *q, struct arena *a, struct b
 
 static struct error *exchange_bodies(struct client *c, struct buf *io_body)
 {
-	_cleanup_(buf_release) struct buf piece = {0}, answer = {0};
 	int status;
 
-	client_expect(c, RECEIPT_BODY);
-	TRY(client_post(c, SYNC_PATH_RECEIPT, io_body));
-	/* To the end, or the transfer waits for us, and we for it. */
-	while (client_receive(c, true, &piece))
-		buf_add_span(&answer, buf_span(&piece));
-	TRY(client_result(c, &status));
+	TRY(client_ask(c, SYNC_PATH_RECEIPT, io_body, RECEIPT_BODY, &status));
 	ENSURE(status != 404, error_new(ERR_NOT_FOUND, N_("The other box knows no receipts.")));
 	ENSURE(status == 200,
 	       error_new(ERR_NET, N_("The other box did not sign the receipt.")));
-	buf_add_span(io_body, buf_span(&answer));
 	return NULL;
 }
 

@@ -37,16 +37,13 @@ static void begin(struct act *a, const char *address)
 /* 0: no answer. *ret_word only with 200. */
 static int say(struct act *a, const struct pair_word *w, struct pair_word *ret_word)
 {
-	_cleanup_(buf_release) struct buf body = {0}, answer = {0}, piece = {0};
+	_cleanup_(buf_release) struct buf body = {0};
 	int status = 0;
 
 	pair_write(w, &body);
-	evil_must(client_post(a->client, SYNC_PATH_PAIR, &body));
-	while (client_receive(a->client, true, &piece))
-		buf_add_span(&answer, buf_span(&piece));
-	error_free(client_result(a->client, &status));
+	error_free(client_ask(a->client, SYNC_PATH_PAIR, &body, CLIENT_ANSWER, &status));
 	if (status == 200)
-		evil_must(pair_read(buf_span(&answer), ret_word));
+		evil_must(pair_read(buf_span(&body), ret_word));
 	return status;
 }
 
