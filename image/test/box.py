@@ -5,6 +5,7 @@ import http.client
 import http.cookiejar
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -93,7 +94,7 @@ class Box:
         if self.arch == "arm64":
             return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-bios",
                     "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"] + common + self.extra
-        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt",
+        return ["qemu-system-x86_64", "-M", "q35", "-cpu", "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq",
                 "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={self.code}",
                 "-drive", f"if=pflash,unit=1,format=raw,file={self.folder}/{self.name}.vars",
                 "-device", "i6300esb", "-action", "watchdog=reset"] + common + self.extra
@@ -240,7 +241,10 @@ class Box:
             s.sendall(f'{command}\necho {mark[:9]}""{mark[9:]}\n'.encode())
             try:
                 while mark.encode() not in heard:
-                    heard += s.recv(65536)
+                    got = s.recv(65536)
+                    if not got:
+                        raise Fault(f"the machine went off: {heard[-500:]}")
+                    heard += got
             except TimeoutError:
                 raise Fault(f"the shell does not answer: {heard[-500:]}")
         lines = heard.decode(errors="replace").replace("\r", "").split("\n")
@@ -296,6 +300,18 @@ class Box:
             if 0 < stats.get("stat-available-memory", 0) < 1 << 40:
                 return stats["stat-total-memory"] / 2**20, stats["stat-available-memory"] / 2**20
         return None
+
+    def processor(self):
+        """Seconds of processor that its machines took until now, those that ended and the one that runs."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = ended.ru_utime + ended.ru_stime
+        try:
+            with open(f"/proc/{self.process.pid}/stat") as f:
+                words = f.read().rpartition(") ")[2].split()
+            seconds += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        except (AttributeError, OSError):
+            pass
+        return seconds
 
     def written(self):
         """(bytes, writes, flushes) of the disk since it was switched on."""
@@ -381,11 +397,12 @@ class Tap:
         self.n = self.bad = 0
 
     def ok(self, name, good, why=""):
+        """`why` is asked for only when it is not good, where it is a function."""
         self.n += 1
         self.bad += not good
         print(f"{'ok' if good else 'not ok'} {self.n} - {name}", flush=True)
         if not good and why:
-            lines = str(why).splitlines()
+            lines = str(why() if callable(why) else why).splitlines()
             for line in lines if len(lines) < 30 else lines[:5] + ["…"] + lines[-24:]:
                 print(f"#   {line}", flush=True)
         return good
