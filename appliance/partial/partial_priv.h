@@ -29,6 +29,33 @@ struct error *run_resume(struct conn *c, const struct partial_run *was, const ch
 /* struct partial_at, one behind the other. */
 struct error *run_add_at(struct conn *c, const struct buf *at) MUST;
 
+/* One pass over messages: gathered, asked about, recorded. Zeroed is empty. */
+struct pass {
+	struct partial_run run;
+	struct buf ops; /* struct loose_op, those that fall out, sorted by place */
+	bool idle;	/* there is nothing to do */
+	bool files;	/* messages are done; files come now */
+	bool end;	/* the last messages */
+	bool *safe;	/* each proved */
+	bool answered;	/* somebody did */
+	struct buf at;	/* struct partial_at */
+	int64_t row;
+	const char *problem;
+};
+static inline size_t pass_n(const struct pass *p)
+{
+	return p->ops.n / sizeof(struct loose_op);
+}
+static inline struct loose_op *pass_ops(const struct pass *p)
+{
+	return (struct loose_op *)(void *)p->ops.p;
+}
+void pass_release(struct pass *p);
+/* Jobs for the writer, each in one transaction; arg: the pass. What falls out next, nothing proved yet: a
+ * run is about the choice as it was, another choice ends it. And what came of asking. */
+struct error *pass_gather(struct conn *c, void *arg) MUST;
+struct error *pass_record(struct conn *c, void *arg) MUST;
+
 /* --- run_files.c --- */
 /* The next files of a run that is done with messages; *ret_wait: nothing more to do now. */
 struct error *files_pass(struct partial_thread *t, const struct partial_run *run,

@@ -103,10 +103,27 @@ struct error *partial_choice(struct conn *c, struct keep *ret)
 	return NULL;
 }
 
+/* A run that goes on is about the choice as it was, and so is what others proved meanwhile: who chooses
+ * otherwise and back again has told everybody in between that it keeps everything, and they may have
+ * relied on that. */
+static struct error *end_run(struct conn *c)
+{
+	struct partial_run r;
+
+	TRY(partial_run_get(c, &r));
+	if (r.state != PARTIAL_LOOKING && r.state != PARTIAL_LETTING_GO)
+		return NULL;
+	return partial_stop(c);
+}
+
 struct error *partial_choose(struct conn *c, const struct keep *k)
 {
 	char days[24], size[24];
+	struct keep was;
 
+	TRY(partial_choice(c, &was));
+	if (!keep_eq(&was, k))
+		TRY(end_run(c));
 	snprintf(days, sizeof(days), "%u", k->payload_days);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)k->blob_max);
 	TRY(config_set(c, SETTING_KEEP_DAYS, days));
@@ -133,6 +150,11 @@ bool partial_takes(void *conn, const struct hash *space)
 
 struct error *partial_keep_space(struct conn *c, const struct hash *space, bool keep)
 {
+	bool was;
+
+	TRY(partial_keeps_space(c, space, &was));
+	if (was != keep)
+		TRY(end_run(c));
 	return db_do(c->local, stmts(c), keep ? SPACE_KEEP : SPACE_DROP, "k", space);
 }
 

@@ -17,25 +17,11 @@ enum {
 	VISIT = 300,		 /* objects of one pass */
 };
 
-struct pass {
-	struct app *app;
-	struct partial_run run;
-	struct buf ops; /* struct loose_op, those that fall out, sorted by place */
-	bool idle, files, end, answered;
-	int64_t row;
-	bool *safe;    /* each proved */
-	struct buf at; /* struct partial_at */
-	const char *problem;
-};
-
-static size_t n_ops(const struct pass *p)
+void pass_release(struct pass *p)
 {
-	return p->ops.n / sizeof(struct loose_op);
-}
-
-static struct loose_op *ops_of(const struct pass *p)
-{
-	return (struct loose_op *)(void *)p->ops.p;
+	buf_release(&p->ops);
+	buf_release(&p->at);
+	free(STEAL(p->safe));
 }
 
 /* --- gathering, on the writer ----------------------------------------------------------------- */
@@ -77,8 +63,7 @@ static int by_place(const void *a, const void *b)
 	return d ? d : (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* A run is about the choice as it was; another choice ends it. */
-static struct error *gather_job(struct conn *c, void *arg)
+struct error *pass_gather(struct conn *c, void *arg)
 {
 	struct pass *p = arg;
 	struct keep now;
@@ -97,11 +82,14 @@ static struct error *gather_job(struct conn *c, void *arg)
 	if (p->files)
 		return NULL;
 	p->row = p->run.row;
-	for (int i = 0; more && i < VISIT && n_ops(p) < HELD_ENTRIES; i++)
+	for (int i = 0; more && i < VISIT && pass_n(p) < HELD_ENTRIES; i++)
 		TRY(gather_object(c, p, &more));
 	p->end = !more;
-	if (n_ops(p))
-		qsort(p->ops.p, n_ops(p), sizeof(struct loose_op), by_place);
+	if (pass_n(p))
+		qsort(p->ops.p, pass_n(p), sizeof(struct loose_op), by_place);
+	p->safe = calloc(pass_n(p) + 1, sizeof(*p->safe));
+	if (!p->safe)
+		abort();
 	return NULL;
 }
 
@@ -123,10 +111,10 @@ static size_t unproved(const struct asking *k, struct held_entry *e, size_t *whi
 	for (size_t i = k->first; i < k->first + k->n; i++) {
 		/* a private space is named to no box that it did not admit */
 		if (k->p->safe[i] ||
-		    !(peers_ways(k->t->app, &k->at.peer, &ops_of(k->p)[i].space) & PEER_GIVE))
+		    !(peers_ways(k->t->app, &k->at.peer, &pass_ops(k->p)[i].space) & PEER_GIVE))
 			continue;
 		which[n] = i;
-		e[n++] = (struct held_entry){.id = ops_of(k->p)[i].log, .seq = ops_of(k->p)[i].seq};
+		e[n++] = (struct held_entry){.id = pass_ops(k->p)[i].log, .seq = pass_ops(k->p)[i].seq};
 	}
 	return n;
 }
@@ -163,8 +151,8 @@ static size_t slice(const struct pass *p, size_t first)
 	uint64_t bytes = 0;
 	size_t n = 0;
 
-	while (first + n < n_ops(p) && n < HELD_ENTRIES) {
-		bytes += ops_of(p)[first + n].bytes;
+	while (first + n < pass_n(p) && n < HELD_ENTRIES) {
+		bytes += pass_ops(p)[first + n].bytes;
 		if (n && bytes > HELD_BYTES)
 			break;
 		n++;
@@ -189,7 +177,7 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 	k->proved = 0;
 	e = peers_reach_at(k->t->app, k->t->conn, &peer->key, address, sizeof(address));
 	k->at.address = address;
-	for (size_t at = 0; !e && at < n_ops(k->p); at += k->n) {
+	for (size_t at = 0; !e && at < pass_n(k->p); at += k->n) {
 		k->first = at;
 		k->n = slice(k->p, at);
 		e = ask_slice(k);
@@ -210,10 +198,7 @@ static struct error *prove(struct partial_thread *t, struct pass *p)
 				  .name = t->app->name,
 				  .ending = &t->app->ending}};
 
-	p->safe = calloc(n_ops(p) + 1, sizeof(*p->safe));
-	if (!p->safe)
-		abort();
-	if (!n_ops(p)) {
+	if (!pass_n(p)) {
 		p->answered = true;
 		return NULL;
 	}
@@ -230,9 +215,9 @@ static struct error *let_go(struct conn *c, struct pass *p, struct partial_run *
 	_cleanup_(buf_release) struct buf ids = {0};
 	struct loosened went;
 
-	for (size_t i = 0; i < n_ops(p); i++)
+	for (size_t i = 0; i < pass_n(p); i++)
 		if (p->safe[i]) {
-			const struct loose_op *op = &ops_of(p)[i];
+			const struct loose_op *op = &pass_ops(p)[i];
 
 			buf_add(&ids, &op->id, sizeof(op->id));
 			TRY(gone_add(c, &op->object, &op->id));
@@ -246,8 +231,8 @@ static struct error *let_go(struct conn *c, struct pass *p, struct partial_run *
 
 static void count(const struct pass *p, struct partial_run *r)
 {
-	for (size_t i = 0; i < n_ops(p); i++) {
-		const struct loose_op *op = &ops_of(p)[i];
+	for (size_t i = 0; i < pass_n(p); i++) {
+		const struct loose_op *op = &pass_ops(p)[i];
 
 		r->ops++;
 		r->bytes += (int64_t)op->bytes;
@@ -281,7 +266,7 @@ struct error *run_add_at(struct conn *c, const struct buf *at)
 	return NULL;
 }
 
-static struct error *record_job(struct conn *c, void *arg)
+struct error *pass_record(struct conn *c, void *arg)
 {
 	struct pass *p = arg;
 	struct partial_run r;
@@ -305,8 +290,8 @@ static struct error *record_job(struct conn *c, void *arg)
 /* *ret_wait: nothing more to do now. */
 static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 {
-	struct pass p = {.app = t->app};
-	struct error *e = writer_run_tidying(t->app->writer, gather_job, &p);
+	struct pass p = {.idle = false};
+	struct error *e = writer_run_tidying(t->app->writer, pass_gather, &p);
 
 	*ret_wait = p.idle;
 	if (!e && p.files)
@@ -314,11 +299,9 @@ static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 	if (!e && !p.idle)
 		e = prove(t, &p);
 	if (!e && !p.idle)
-		e = writer_run_tidying(t->app->writer, record_job, &p);
+		e = writer_run_tidying(t->app->writer, pass_record, &p);
 	*ret_wait |= p.problem != NULL;
-	buf_release(&p.ops);
-	buf_release(&p.at);
-	free(p.safe);
+	pass_release(&p);
 	return e;
 }
 

@@ -365,6 +365,43 @@ static void a_run_is_about_the_choice_that_was_shown(void **state)
 	assert_ok(conn_commit(c));
 }
 
+/* In between it was one that keeps everything, and others may have let go of the same because of that. */
+static void who_chooses_otherwise_and_back_lets_nothing_go_by_older_proofs(void **state)
+{
+	struct fixture *f = *state;
+	struct conn *c = f->t.b.c;
+	const struct keep all = {.payload_days = 0}, part = {.payload_days = 1};
+	_cleanup_(pass_release) struct pass p = {.idle = false};
+	struct hash before = box_digest(&f->t.b, &f->t.space), after;
+	struct partial_run r;
+
+	test_env_pass(&f->t.b.env, (int64_t)100 * 86400000);
+	assert_ok(conn_begin(c));
+	assert_ok(partial_choose(c, &part));
+	assert_ok(partial_look(c));
+	assert_ok(partial_run_get(c, &r));
+	r.state = PARTIAL_LOOKED;
+	assert_ok(run_set(c, &r));
+	assert_ok(partial_let_go(c));
+	assert_ok(pass_gather(c, &p));
+	assert_ok(conn_commit(c));
+	assert_true(pass_n(&p) > POSTS / 2);
+	for (size_t i = 0; i < pass_n(&p); i++)
+		p.safe[i] = p.answered = true;
+	assert_ok(conn_begin(c));
+	assert_ok(partial_choose(c, &all));
+	assert_ok(conn_commit(c));
+	assert_ok(conn_begin(c));
+	assert_ok(partial_choose(c, &part));
+	assert_ok(pass_record(c, &p));
+	assert_ok(conn_commit(c));
+	after = box_digest(&f->t.b, &f->t.space);
+	assert_id_equal(&after, &before);
+	assert_ok(partial_run_get(c, &r));
+	assert_int_equal(r.state, PARTIAL_DONE);
+	assert_int_equal(r.ops, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -379,6 +416,7 @@ int main(void)
 		T(a_wish_waits_until_all_is_here),
 		T(only_so_much_is_waited_for),
 		T(a_run_is_about_the_choice_that_was_shown),
+		T(who_chooses_otherwise_and_back_lets_nothing_go_by_older_proofs),
 	};
 
 	return run_group(tests);
