@@ -437,6 +437,9 @@ struct error *catch_up_lazily(struct conn *c, size_t spare) MUST;
 /* The next CATCH_UP_PART arrivals, and tidy behind the last; nothing is written into the log but what
  * it must know (who may). */
 struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;
+/* --- loose.c --- */
+/* In a transaction, of a view that was just opened: it is without what the log let go of last. */
+struct error *community_without_dropped(struct conn *c) MUST;
 /* --- conn.c --- */
 /* So many arrivals are taken into a view in one transaction while it is caught up with a whole log. */
 enum { CATCH_UP_PART = 8192 };

@@ -202,6 +202,19 @@ static struct error *catch_up_a_part(struct conn *c, bool *ret_more)
 	return err;
 }
 
+static struct error *go_without_dropped(struct conn *c)
+{
+	struct error *err = conn_begin(c);
+
+	if (!err)
+		err = community_without_dropped(c);
+	if (!err)
+		err = conn_commit(c);
+	if (err)
+		conn_rollback(c);
+	return err;
+}
+
 /* So much of what was put off is done before the box serves anybody (a second's work); the rest after it. */
 enum { START_PIECES = 12, MANY_PARTS = 8 };
 
@@ -234,6 +247,7 @@ static struct error *catch_up_at_opening(struct conn *c, bool was_cut)
 		TRY(make_beside(c));
 	while (more)
 		TRY(catch_up_a_part(c, &more));
+	TRY(go_without_dropped(c));
 	c->community->untidy = true; /* perhaps, and it is cheap to look */
 	for (int i = 0; i < START_PIECES && conn_is_behind(c); i++)
 		TRY(conn_follow(c));

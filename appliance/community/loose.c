@@ -3,8 +3,9 @@
  * Letting go of payloads that other boxes hold. The view is then what it would be if they had never
  * been fetched: invariant 1 of community.h, for "held" is a part of what it is a function of.
  *
- * A power cut between the commits of log.db and of the view leaves the view with more than the log
- * holds. That harms nothing (what it shows is true), and the next run lets go of it again.
+ * A power cut may leave the view with more than the log holds: it is committed behind it, and made durable
+ * later. No arrival tells it. So the log remembers what it let go of last, and the view is without that
+ * again when it opens (community_without_dropped).
  */
 #include "appliance/community/community_priv.h"
 
@@ -95,6 +96,15 @@ static struct error *count_loose(void *ctx, const struct loose_op *op)
 	return NULL;
 }
 
+static struct error *without(struct batch *b, struct op_rec *r)
+{
+	TRY(batch_dirty(b, r->object));
+	r->kind = OP_NOT_HELD;
+	r->object = 0;
+	r->nseen = 0;
+	return rec_set(b->c, r);
+}
+
 static struct error *let_one_go(struct batch *b, const struct hash *id, struct loosened *io)
 {
 	struct op_rec r;
@@ -114,13 +124,9 @@ static struct error *let_one_go(struct batch *b, const struct hash *id, struct l
 			return NULL;
 	}
 	TRY(log_drop(b->c->log, id, &bytes));
-	TRY(batch_dirty(b, r.object));
-	r.kind = OP_NOT_HELD;
-	r.object = 0;
-	r.nseen = 0;
 	io->ops++;
 	io->bytes += bytes;
-	return rec_set(b->c, &r);
+	return without(b, &r);
 }
 
 struct error *community_repaint(struct conn *c)
@@ -150,6 +156,59 @@ struct error *community_let_go(struct conn *c, const struct hash *ops, size_t n,
 	batch_release(&b);
 	TRY(e);
 	if (!ret->ops)
+		return NULL;
+	TRY(scrub_features(c));
+	return community_repaint(c);
+}
+
+/* --- after a power cut --- */
+static struct error *is_here(struct conn *c, const struct op_rec *r, bool *ret)
+{
+	enum op_kind kind;
+	json_t *body;
+	struct op op;
+
+	TRY(rec_parse(c, r, &op, &body, &kind));
+	json_decref(body);
+	*ret = kind != OP_NOT_HELD;
+	return NULL;
+}
+
+static struct error *all_without(struct batch *b, const struct hash *ops, size_t n, size_t *ret_went)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct op_rec r;
+		bool here;
+
+		TRY(rec_find(b->c, &ops[i], &r));
+		if (!r.num || !may_be_loose(&r))
+			continue;
+		TRY(is_here(b->c, &r, &here));
+		if (here)
+			continue;
+		TRY(without(b, &r));
+		++*ret_went;
+	}
+	return batch_finish(b);
+}
+
+struct error *community_without_dropped(struct conn *c)
+{
+	_cleanup_(freep) struct hash *ops = calloc(LOG_DROPPED, sizeof(*ops));
+	struct batch b = {.c = c};
+	size_t n, went = 0;
+	struct error *e;
+
+	if (!ops)
+		abort();
+	TRY(log_dropped(c->log, ops, &n));
+	if (!n)
+		return NULL;
+	TRY(memory_load(c));
+	e = all_without(&b, ops, n, &went);
+	batch_release(&b);
+	TRY(e);
+	if (!went)
 		return NULL;
 	TRY(scrub_features(c));
 	return community_repaint(c);

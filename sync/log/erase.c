@@ -84,6 +84,27 @@ struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *
 		TRY(drop_place(l, &p, &bytes));
 	}
 	*ret_bytes = bytes;
+	if (!places.n)
+		return NULL;
+	TRY(db_do(l->db, l->s, DROPPED_ADD, "k", op_id));
+	return db_do(l->db, l->s, DROPPED_TRIM, "i", (int64_t)LOG_DROPPED);
+}
+
+struct error *log_dropped(struct log_store *l, struct hash out[LOG_DROPPED], size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(l->s, DROPPED_ALL);
+	size_t n = 0;
+	bool row;
+
+	db_bind(st, "i", (int64_t)LOG_DROPPED);
+	for (;;) {
+		TRY(db_step(l->db, st, &row));
+		if (!row)
+			break;
+		if (db_id(st, 0, &out[n]))
+			n++;
+	}
+	*ret_n = n;
 	return NULL;
 }
 
