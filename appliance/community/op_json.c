@@ -198,9 +198,12 @@ static json_t *take_value(struct plain *j, int depth)
 
 json_t *op_json_plain(struct span payload)
 {
-	struct plain j = {.p = payload.p, .end = payload.p + payload.n};
+	struct plain j = {.p = payload.p};
 	json_t *v;
 
+	if (!payload.n)
+		return NULL;
+	j.end = payload.p + payload.n;
 	skip_space(&j);
 	if (j.p == j.end || *j.p != '{')
 		return NULL;
