@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The lives of boxes: opened, crashed, full, restored, copied, and their clocks. */
 #include "tests/sim/world.h"
+#include "appliance/config/config.h"
 #include "appliance/forum/forum.h"
 #include "appliance/erased/erased.h"
 #include "appliance/library/library.h"
+#include "appliance/partial/partial.h"
 #include "appliance/search/search.h"
 #include "sync/base/file.h"
 #include <assert.h>
@@ -16,6 +18,7 @@ static void wipe(struct world *w, int box)
 	disk_power_on(w->at[box].disk);
 	disk_wipe(w->at[box].disk);
 	files_wipe(w, box);
+	w->disks_lost++;
 	w->tally.wiped++;
 	sim_say(&w->s, "box %d begins with an empty disk", box);
 }
@@ -79,6 +82,7 @@ static void open_damaged(struct world *w, int box, struct error *take_err)
 static void forgets(struct world *w, int box)
 {
 	w->at[box].lives++;
+	w->disks_lost++;
 	free(STEAL(w->at[box].said_gone));
 }
 
@@ -116,6 +120,7 @@ void world_open(struct world *w, int box)
 	files_open(w, box);
 	quota_open(w, box);
 	timetable_anew(w, box);
+	partials_open(w, box);
 	sim_say(&w->s, "box %d is up, incarnation %016llx", box,
 		(unsigned long long)log_incarnation(b->c->log));
 	if (w->n_spaces)
@@ -127,6 +132,8 @@ void world_down(struct world *w, int box, bool crash)
 	struct box *b = &w->s.box[box];
 
 	calls_break(w, box);
+	partials_down(w, box);
+	numbers_down(w, box);
 	w->at[box].up = false;
 	pasts_free(STEAL(w->at[box].pasts));
 	blob_close(STEAL(w->at[box].blobs));
@@ -219,9 +226,11 @@ void world_link(struct world *w, int a, int b)
 }
 
 /* What the acts of people are about. */
-static const struct feature *const few_features[] = {&forum_feature, &library_feature, NULL};
+static const struct feature *const few_features[] = {&forum_feature, &library_feature, &config_feature,
+						     &partial_feature, NULL};
 static const struct feature *const erasing_features[] = {
-	&forum_feature, &library_feature, &erased_feature, &search_feature, NULL};
+	&forum_feature,	  &library_feature, &config_feature, &erased_feature,
+	&partial_feature, &search_feature,  NULL};
 
 static const struct feature *const *features_of(const struct world *w)
 {
@@ -289,11 +298,40 @@ static bool is_held(struct world *w, const struct hash *op)
 	return found;
 }
 
+static struct error *see_state(void *ctx, const struct stored *e)
+{
+	enum payload_at *at = ctx;
+
+	if (e->state == PAYLOAD_HELD)
+		*at = PAYLOAD_IS_HELD;
+	else if (e->state == PAYLOAD_ERASED && *at == PAYLOAD_ABSENT)
+		*at = PAYLOAD_WAS_ERASED;
+	return NULL;
+}
+
+enum payload_at payload_at(struct world *w, int box, const struct hash *op)
+{
+	enum payload_at at = PAYLOAD_ABSENT;
+
+	if (w->s.box[box].c)
+		NEED(&w->s, log_op(w->s.box[box].c->log, op, see_state, &at));
+	return at;
+}
+
+static bool is_read(struct world *w, const struct hash *op)
+{
+	for (int i = 0; i < w->s.n; i++)
+		if (!w->at[i].hostile && payload_at(w, i, op))
+			return true;
+	return false;
+}
+
 void world_note_lost(struct world *w, int box)
 {
 	for (int k = 0; k < w->s.ops_n; k++) {
 		struct sim_op *op = &w->s.ops[k];
 
+		op->bare |= !is_read(w, &op->id);
 		if (op->lost || is_held(w, &op->id))
 			continue;
 		op->lost = true;
@@ -471,6 +509,7 @@ void world_heal(struct world *w)
 		NEED(&w->s, catch_up(w->s.box[i].c));
 		files_verify(w, i);
 	}
+	partials_heal(w);
 	quotas_lift(w);
 	sim_say(&w->s, "the storm is over");
 }

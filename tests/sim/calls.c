@@ -107,6 +107,7 @@ static struct session_options options(struct call *c, int k)
 		.unused = unused,
 		.next_blob = next_file,
 		.pasts = w->at[d->self].pasts,
+		.keep = w->at[d->self].keep,
 		.tally = &c->tally[k],
 	};
 }
@@ -297,6 +298,8 @@ static void request(struct call *c, const struct session_action *act)
 	if (strcmp(act->path, SYNC_PATH_STATUS) == 0) {
 		err = serve_status(&c->so, log_of(c, c->server), &c->out);
 		c->whole = true;
+		if (w->at[c->server].hostile && !c->clean)
+			hostile_bend(w, &c->out);
 		if (err)
 			call_failed(c, c->server, err);
 		return;
@@ -510,12 +513,13 @@ static void next_piece(struct call *c, struct buf *copy)
 	}
 }
 
+/* What an honest box sends is looked at; what a hostile one does it may have changed. */
 static void tap(struct call *c, int from, struct stream_reader *r)
 {
 	if (!c->w->at[from].hostile)
 		sent_see(c->w, from, r, buf_span(&c->out));
-	else
-		return;
+	else if (!c->clean)
+		hostile_bend(c->w, &c->out);
 }
 
 static bool to_server(struct call *c)

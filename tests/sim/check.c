@@ -153,6 +153,20 @@ static bool can_read(struct world *w, int box)
 	return !info.is_private || info.has_key;
 }
 
+/* Its heads are everybody's, its pages what its own log says. */
+static void check_part(struct world *w, int box, const struct space_digest *first,
+		       const struct space_digest *mine, const struct hash *pages)
+{
+	struct hash anew = shown_anew(w, box);
+
+	if (hash_eq(&first->heads, &mine->heads) && hash_eq(&anew, pages))
+		return;
+	sim_say(&w->s, "box %d, a partial one: heads %s, pages %s", box,
+		hash_eq(&first->heads, &mine->heads) ? "same" : "differ",
+		hash_eq(&anew, pages) ? "same" : "differ");
+	sim_die(&w->s, "a partial box is not like the others", NULL, __FILE__, __LINE__);
+}
+
 static void check_same(struct world *w, const char *when)
 {
 	struct space_digest first, other;
@@ -167,6 +181,10 @@ static void check_same(struct world *w, const char *when)
 			continue;
 		NEED(&w->s, heads_space_digest(w->s.box[i].c->log, &w->s.space, &other));
 		mine = shown(w, i);
+		if (keep_is_partial(&w->at[i].keep)) {
+			check_part(w, i, &first, &other, &mine);
+			continue;
+		}
 		reads = can_read(w, i);
 		if (reads && reader < 0)
 			reader = i;
@@ -217,6 +235,19 @@ static bool is_with_withdrawn(struct world *w, const struct sim_op *op)
 	return false;
 }
 
+/* Its content, too, unless somebody tried to erase it, or the last copy went with a disk. */
+static void check_content(struct world *w, const struct sim_op *op, int base)
+{
+	if (op->bare || op->erasing || payload_at(w, base, &op->id) != PAYLOAD_ABSENT)
+		return;
+	sim_say(&w->s, "op %s of box %d, space %d, is here without its content", ID_SHORT(&op->id),
+		op->box, space_at(w, &op->space));
+	for (int i = 0; i < w->s.n; i++)
+		if (payload_at(w, i, &op->id) == PAYLOAD_IS_HELD)
+			sim_say(&w->s, "  box %d holds it", i);
+	sim_die(&w->s, "the content of an acknowledged op is lost", NULL, __FILE__, __LINE__);
+}
+
 static void check_kept(struct world *w)
 {
 	for (int k = 0; k < w->s.ops_n; k++) {
@@ -227,7 +258,11 @@ static void check_kept(struct world *w)
 		if (op->lost || w->at[op->box].hostile)
 			continue;
 		NEED(&w->s, log_op(w->s.box[base].c->log, &op->id, see_live, &live));
-		if (live || is_with_withdrawn(w, op))
+		if (is_with_withdrawn(w, op))
+			continue;
+		if (live)
+			check_content(w, op, base);
+		if (live)
 			continue;
 		sim_say(&w->s, "op %s of box %d, space %d, is gone", ID_SHORT(&op->id), op->box,
 			space_at(w, &op->space));
@@ -340,7 +375,7 @@ static void check_logs(struct world *w)
 }
 
 /* --- and again --- */
-static void check_spaces(struct world *w, const char *when)
+void world_check_spaces(struct world *w, const char *when)
 {
 	for (int i = 0; i < w->s.n; i++)
 		if (w->s.box[i].c)
@@ -358,7 +393,7 @@ static void check_rebuilt(struct world *w)
 	if (w->at[i].hostile)
 		return;
 	NEED(&w->s, community_rebuild(w->s.box[i].c));
-	check_spaces(w, "after a rebuild");
+	world_check_spaces(w, "after a rebuild");
 }
 
 static void check_whole(struct world *w)
@@ -375,7 +410,7 @@ static void check_whole(struct world *w)
 
 void world_check(struct world *w)
 {
-	check_spaces(w, "at the end");
+	world_check_spaces(w, "at the end");
 	check_kept(w);
 	for (int k = 0; k < w->n_spaces; k++) {
 		world_enter(w, k);
@@ -396,6 +431,6 @@ void world_check(struct world *w)
 	if (sim_chance(&w->s, 25)) {
 		world_down(w, 0, true);
 		world_open(w, 0);
-		check_spaces(w, "after the last power cut");
+		world_check_spaces(w, "after the last power cut");
 	}
 }

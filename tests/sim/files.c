@@ -42,6 +42,8 @@ void files_wipe(struct world *w, int box)
 {
 	if (!w->files)
 		return;
+	for (int i = 0; i < w->n_files; i++)
+		w->file[i].hurt = true;
 	files_release(w, box);
 	files_open(w, box);
 }
@@ -94,7 +96,7 @@ void files_scratch(struct world *w, int box)
 
 	if (!w->n_files)
 		return;
-	const struct file_of *f = &w->file[sim_below(&w->s, (uint64_t)w->n_files)];
+	struct file_of *f = &w->file[sim_below(&w->s, (uint64_t)w->n_files)];
 	uint64_t at = sim_below(&w->s, f->size);
 
 	snprintf(path, sizeof(path), "%s/%.2s/%s", w->at[box].blob_dir, ID(&f->hash),
@@ -106,6 +108,7 @@ void files_scratch(struct world *w, int box)
 		byte ^= 1;
 		if (pwrite(fd, &byte, 1, (off_t)at) != 1)
 			abort();
+		f->hurt = true;
 		sim_say(&w->s, "a bit of file %s flips on box %d", ID_SHORT(&f->hash), box);
 	}
 	close(fd);
@@ -141,6 +144,8 @@ bool files_next(struct world *w, int box, int *io_at, struct hash *ret)
 	while (*io_at < w->n_files) {
 		const struct file_of *f = &w->file[(*io_at)++];
 
+		if (w->at[box].keep.blob_max && f->size > w->at[box].keep.blob_max)
+			continue;
 		if (blob_has(w->at[box].blobs, &f->hash, &size) || !wants(w, box, f))
 			continue;
 		*ret = f->hash;
@@ -200,7 +205,7 @@ void files_check(struct world *w)
 	for (int k = 0; k < w->n_files; k++) {
 		const struct file_of *f = &w->file[k];
 
-		if (!somebody_has(w, f))
+		if (!somebody_has(w, f) && f->hurt)
 			continue;
 		for (int i = 0; i < w->s.n; i++)
 			if (box_takes_part(w, i, f->space) && wants(w, i, f))

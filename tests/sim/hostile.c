@@ -325,7 +325,7 @@ static void put_odd_frame(struct world *w, int box, struct stream_writer *s)
 	struct hostile *h = w->at[box].own;
 	struct fork_proof proof;
 
-	switch (sim_below(&w->s, 5)) {
+	switch (sim_below(&w->s, 8)) {
 	case 0:
 		stream_put_locator(s, &id, &sample, 1);
 		break;
@@ -338,6 +338,11 @@ static void put_odd_frame(struct world *w, int box, struct stream_writer *s)
 	case 3:
 		stream_put_result(s, test_rand(&w->s.rand), 1, test_rand(&w->s.rand));
 		break;
+	case 4:
+	case 5:
+	case 6:
+		hostile_put_odd(w, box, s);
+		break;
 	default:
 		/* Two headers that are no fork, in a frame that says so. */
 		memset(&proof, 0, sizeof(proof));
@@ -345,6 +350,13 @@ static void put_odd_frame(struct world *w, int box, struct stream_writer *s)
 			proof = (struct fork_proof){h->branch[0].e[0].raw, h->branch[0].e[1].raw};
 		stream_put_fork(s, &proof);
 	}
+}
+
+void hostile_again(struct world *w, int box, struct buf *out)
+{
+	const struct buf *old = &w->at[box].own->kept[sim_below(&w->s, KEPT)];
+
+	buf_add_span(out, buf_span(old));
 }
 
 static void rubbish(struct world *w, int box, struct buf *out)
@@ -402,6 +414,8 @@ bool hostile_answer(struct world *w, int box, const char *path, struct buf *out)
 	}
 	stream_begin(&s, out);
 	stream_put_hello(&s, sim_odd_time(&w->s), "\xe2\x80\xaeodd");
+	if (sim_chance(&w->s, 40))
+		hostile_put_odd(w, box, &s);
 	stream_put_digests(&s, &digest, 1);
 	stream_put_end(&s);
 	return true;
@@ -418,12 +432,21 @@ void hostile_act(struct world *w, int box)
 	world_enter(w, (int)sim_below(&w->s, (uint64_t)w->n_spaces));
 	if (!w->at[victim].up || w->at[victim].hostile || w->s.apart[box] != w->s.apart[victim])
 		return;
+	if (sim_chance(&w->s, 25)) {
+		hostile_lies(w, box, victim);
+		return;
+	}
 	w->tally.hostile++;
 	if (push) {
 		make_stream(w, box, false, &out);
 	} else {
 		stream_begin(&s, &out);
-		put_lies(w, &s);
+		if (sim_chance(&w->s, 50))
+			put_lies(w, &s);
+		else
+			hostile_put_question(w, box, &s);
+		if (sim_chance(&w->s, 20))
+			hostile_put_odd(w, box, &s);
 		stream_put_end(&s);
 	}
 	sim_say(&w->s, "box %d, hostile, %s %zu bytes to box %d", box,

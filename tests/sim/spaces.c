@@ -134,7 +134,9 @@ void spaces_link(struct world *w)
 			if (w->at[i].hostile || !w->at[i].wants[k] || i == s->founder)
 				continue;
 			world_link(w, s->sealed ? s->founder : last, i);
-			last = i;
+			/* (what a box does not keep comes through none of it) */
+			if (!keep_is_partial(&w->at[i].keep))
+				last = i;
 		}
 	}
 }

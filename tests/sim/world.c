@@ -183,7 +183,11 @@ static void somebody_calls(struct world *w, int unused, void *arg)
 	to = any_link(w, box);
 	if (w->at[box].timetable)
 		return;
-	if (to >= 0 && w->at[box].up && w->at[to].up && w->s.apart[box] == w->s.apart[to])
+	if (to < 0 || !w->at[box].up || !w->at[to].up || w->s.apart[box] != w->s.apart[to])
+		return;
+	if (sim_chance(&w->s, 10))
+		numbers_meet(w, box, to);
+	else
 		call_start(w, box, to);
 }
 
@@ -287,6 +291,7 @@ struct world *world_new(uint64_t seed, bool trace)
 	w->quotas = sim_chance(s, 30);
 	w->timetables = sim_chance(s, 30);
 	w->announced = sim_chance(s, 50);
+	w->partials = sim_chance(s, 30);
 	n = draw_size(w);
 	/* The hours of a large one are long: only where there is time, and not the largest. */
 	w->timetables &= n <= 16 || (n <= 24 && s->seed > SUITE);
@@ -308,6 +313,7 @@ void world_free(struct world *w)
 		files_release(w, i);
 		ledger_free(w->at[i].ledger);
 		pasts_free(w->at[i].pasts);
+		numbers_down(w, i);
 		schedule_free(w->at[i].timetable);
 		free(w->at[i].said_gone);
 		free(w->at[i].brought);
@@ -358,6 +364,7 @@ struct hash world_run(struct world *w)
 	world_later(w, 1000, something_fails, -1, NULL);
 	world_later(w, 1000, somebody_tidies, -1, NULL);
 	timetables_begin(w);
+	partials_begin(w);
 	for (int i = 0; i < w->s.n; i++)
 		if (w->at[i].hostile)
 			world_later(w, soon(w, pace(w)), hostile_moves, i, NULL);
@@ -367,6 +374,8 @@ struct hash world_run(struct world *w)
 	spaces_link(w);
 	timetables_settle(w);
 	settle(w);
+	if (partials_end(w))
+		settle(w);
 	world_check(w);
 	return hash_final(&w->trace);
 }

@@ -13,6 +13,7 @@
 #pragma once
 #include "sync/blob/blob.h"
 #include "sync/peer/ledger.h"
+#include "sync/peer/pair.h"
 #include "sync/peer/schedule.h"
 #include "tests/appliance/community/sim.h"
 #include "tests/sim/disk.h"
@@ -53,6 +54,10 @@ struct site {
 	uint8_t told[DISCOVERY_DIGEST]; /* what it announces */
 	bool has_told;
 	int64_t told_at;
+	struct keep keep; /* what it keeps, as its disk says */
+	struct letting *letting; /* a pass that asks others; NULL: none */
+	bool turns;		 /* letting go has its turn from time to time */
+	struct pairs *pairs;	 /* numbers that people compare; NULL before the first */
 };
 
 struct space_of {
@@ -65,6 +70,7 @@ struct file_of {
 	struct hash hash, op;
 	uint64_t size;
 	int space;
+	bool hurt; /* a copy was scratched, or went with a disk */
 };
 /* A receipt that both ends have signed and stored. */
 struct paper {
@@ -74,6 +80,7 @@ struct paper {
 };
 
 struct call;
+struct letting;
 struct bundle {
 	struct buf bytes;
 	bool honest; /* the box that wrote it */
@@ -101,6 +108,9 @@ struct world {
 	struct file_of file[BLOBS];
 	int n_files;
 	bool files, quotas, timetables, announced, began;
+	bool partials; /* some boxes keep a part only */
+	struct letting *lettings;
+	unsigned disks_lost; /* so often a box lost what it had */
 	struct paper *papers;
 	size_t n_papers;
 	bool views;  /* world_check_views after every event */
@@ -113,7 +123,7 @@ struct world {
 		uint64_t acts, calls, broken, pieces, received, forks, carried, incarnations,
 			crashes, disk_faults, full, forgot, wiped, restores, clones, bundles,
 			audited_bad, hostile, proved, lost, readers, receipts, gone, files,
-			no_room, planned;
+			no_room, planned, asked, let_go, files_gone, bent, numbers, claims;
 	} tally;
 };
 
@@ -147,6 +157,9 @@ int world_add(struct world *w, unsigned key, bool hostile);
 void world_link(struct world *w, int a, int b);
 /* One fault, drawn. */
 void world_fault(struct world *w);
+/* What the box has of an op's content. */
+enum payload_at { PAYLOAD_ABSENT, PAYLOAD_WAS_ERASED, PAYLOAD_IS_HELD };
+enum payload_at payload_at(struct world *w, int box, const struct hash *op);
 /* Of what was acknowledged, what no honest box holds any more is lost, by a disk or a restore. */
 void world_note_lost(struct world *w, int box);
 void world_heal(struct world *w);
@@ -183,6 +196,22 @@ struct paper_of {
 /* Both sign what moved. false: a disk failed, and the box with it. */
 bool paper_sign(struct world *w, const struct paper_of *p);
 void papers_check(struct world *w);
+
+/* --- partial.c: boxes that keep a part, and let go of what others hold --- */
+void partials_begin(struct world *w);
+void partials_open(struct world *w, int box);
+void partials_down(struct world *w, int box);
+void partials_heal(struct world *w);
+/* What holds while some keep a part only; then all keep everything. false: none did. */
+bool partials_end(struct world *w);
+/* The honest side of a proof. */
+struct error *partial_answers(struct world *w, int box, int asker, struct span question,
+			      struct buf *out) MUST;
+
+/* --- numbers.c: that people compare --- */
+void numbers_meet(struct world *w, int a, int b);
+void numbers_down(struct world *w, int box);
+void numbers_lie(struct world *w, int box, int victim);
 
 /* --- tidy.c: erased bytes --- */
 /* What the writer and the threads beside it do when there is time: what is erased goes from the
@@ -231,6 +260,18 @@ bool hostile_answer(struct world *w, int box, const char *path, struct buf *out)
 /* It keeps what passes by. */
 void hostile_keep(struct world *w, int box, struct span bytes);
 
+/* Something that it kept. */
+void hostile_again(struct world *w, int box, struct buf *out);
+
+/* --- lies.c: frames, and what else a hostile box says --- */
+/* One frame of the stream, perhaps, says something else, and its check is right. */
+void hostile_bend(struct world *w, struct buf *b);
+void hostile_put_question(struct world *w, int box, struct stream_writer *s);
+void hostile_put_odd(struct world *w, int box, struct stream_writer *s);
+/* A proof that proves nothing; nothing at all is no answer. */
+void hostile_proves(struct world *w, int box, int asker, struct span question, struct buf *out);
+void hostile_lies(struct world *w, int box, int victim);
+
 /* --- sent.c --- */
 struct sent *sent_new(void);
 void sent_free(struct sent *s);
@@ -239,5 +280,6 @@ void sent_see(struct world *w, int box, struct stream_reader *r, struct span byt
 
 /* --- check.c --- */
 void world_check(struct world *w);
+void world_check_spaces(struct world *w, const char *when);
 void world_check_bounds(struct world *w);
 void world_check_views(struct world *w);

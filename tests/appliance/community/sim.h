@@ -12,6 +12,8 @@ struct sim_op {
 	enum sim_kind kind;
 	int box;   /* that acknowledged it */
 	bool lost; /* it may be missing: its box's disk went */
+	bool bare; /* its content may be */
+	bool erasing; /* somebody tried to erase it */
 	int word;  /* the number in its text, of six digits; 0: it has none */
 	struct hash space;
 };

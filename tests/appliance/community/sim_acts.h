@@ -195,6 +195,13 @@ static void write_doc(struct sim *s, int box)
 		sim_note(s, SIM_OTHER, &id, &doc->id);
 }
 
+/* A topic is a post, too. */
+static void sim_erasing(struct sim *s, const struct hash *id)
+{
+	for (int i = 0; i < s->ops_n; i++)
+		s->ops[i].erasing |= hash_eq(&s->ops[i].id, id);
+}
+
 static void erase_by(struct sim *s, int box, const struct secret *who)
 {
 	struct sim_op *op = sim_any(s, sim_chance(s, 80) ? SIM_POST : SIM_OTHER);
@@ -202,6 +209,7 @@ static void erase_by(struct sim *s, int box, const struct secret *who)
 
 	if (!op)
 		return;
+	sim_erasing(s, &op->id);
 	err = box_erase(&s->box[box], &s->space, &op->id, who);
 	if (sim_disk_failed(s, box, err))
 		return;
@@ -408,6 +416,7 @@ static json_t *sim_odd_body(struct sim *s)
 	case 4:
 		return json_pack("{s:s,s:s}", "type", "post.create", "text", "about nothing");
 	case 5:
+		sim_erasing(s, &post->id);
 		return json_pack("{s:s,s:s,s:o,s:s,s:o}", "type", "erase", "object", ID(&topic->id),
 				 "seen", sim_odd_ids(s), "target", ID(&post->id), "after",
 				 sim_odd_ids(s));
