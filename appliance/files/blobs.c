@@ -4,10 +4,7 @@
 #include "appliance/partial/partial.h"
 #include <sys/statvfs.h>
 
-enum {
-	MISSED_MOST = 16, /* a peer that has none of so many in a row is asked no more */
-	SPACES_NAMED = 16,
-};
+enum { MISSED_MOST = 16 }; /* a peer that has none of so many in a row is asked no more */
 #define WISH_MS                                                                                    \
 	((int64_t)30 * 24 * 3600 * 1000) /* what somebody asked for is not let go of so long */
 
@@ -112,24 +109,12 @@ bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *t
 	return true;
 }
 
-static bool any_space(const struct hash *spaces, size_t n, files_takes_fn *fn, void *ctx)
-{
-	for (size_t i = 0; i < n; i++)
-		if (fn(ctx, &spaces[i]))
-			return true;
-	return false;
-}
-
 bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, files_takes_fn *takes,
 		      void *ctx)
 {
-	struct hash spaces[SPACES_NAMED];
-	size_t n = 0;
 	bool named, wanted = false;
-	struct error *e;
+	struct error *e = blob_shown_in(c, blob, size, takes, ctx, &named);
 
-	e = blob_shown_in(c, blob, size, spaces, SPACES_NAMED, &n);
-	named = !e && any_space(spaces, n, takes, ctx);
 	if (!e && !named)
 		e = carried_in(c, blob, size, takes, ctx, &named);
 	if (!e && named)
@@ -141,16 +126,12 @@ bool files_wants_blob(struct conn *c, const struct hash *blob, uint64_t size, fi
 
 bool files_names_blob(struct conn *c, const struct hash *blob, files_takes_fn *gives, void *ctx)
 {
-	struct hash spaces[SPACES_NAMED];
 	bool named;
-	size_t n = 0;
-	struct error *e;
+	struct error *e = blob_named_in(c, blob, gives, ctx, &named);
 
-	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
-	named = !e && any_space(spaces, n, gives, ctx);
 	if (!e && !named)
 		e = carried_in(c, blob, 0, gives, ctx, &named);
-	named = named && !e;
+	named = !e && named;
 	error_free(e);
 	return named;
 }
@@ -178,15 +159,12 @@ bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *g
 
 bool files_keeps_blob(struct conn *c, const struct hash *blob, files_takes_fn *both, void *ctx)
 {
-	struct hash spaces[SPACES_NAMED];
-	struct error *e;
-	size_t n = 0;
+	bool named;
+	struct error *e = blob_named_in(c, blob, both, ctx, &named);
 
-	e = blob_spaces(c, blob, spaces, SPACES_NAMED, &n);
-	if (!e)
-		return any_space(spaces, n, both, ctx);
+	named = !e && named;
 	error_free(e);
-	return false;
+	return named;
 }
 
 /* --- what is not wanted here any more --------------------------------------------------------- */
@@ -206,18 +184,13 @@ static bool keeps_space(void *ctx, const struct hash *space)
 	return kept;
 }
 
-/* Named in more spaces than are looked at: one of them is kept, perhaps. */
 static struct error *is_kept(struct conn *c, const struct hash *blob, bool *ret)
 {
-	struct hash spaces[SPACES_NAMED];
 	struct keeping k = {.c = c};
-	struct error *e = NULL;
-	size_t n;
+	struct error *e;
 
-	TRY(blob_spaces(c, blob, spaces, SPACES_NAMED, &n));
-	*ret = n == SPACES_NAMED || any_space(spaces, n, keeps_space, &k);
-	if (!*ret && !k.e)
-		e = carried_in(c, blob, 0, keeps_space, &k, ret);
+	TRY(blob_named_in(c, blob, keeps_space, &k, ret));
+	e = *ret || k.e ? NULL : carried_in(c, blob, 0, keeps_space, &k, ret);
 	if (k.e)
 		error_replace(&e, k.e);
 	return e;

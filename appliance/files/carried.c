@@ -146,11 +146,7 @@ struct error *carried_in(struct conn *c, const struct hash *blob, uint64_t store
 
 struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret)
 {
-	struct hash space;
-	size_t n;
-
-	TRY(blob_spaces(c, blob, &space, 1, &n));
-	*ret = n != 0;
+	TRY(blob_named_in(c, blob, NULL, NULL, ret));
 	return *ret ? NULL : carried_in(c, blob, 0, NULL, NULL, ret);
 }
 

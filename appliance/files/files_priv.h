@@ -98,12 +98,13 @@ struct error *sent_settle(struct conn *c, struct blob_store *blobs, const struct
 /* On the writer, not behind: of those up to `last`, what was broken off before a version named it
  * goes. */
 struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last) MUST;
-/* Spaces of the versions that name it (hidden files' too, erased ones' not), at most max. */
-struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
-			  size_t *ret_n) MUST;
+/* Does a version name it (a hidden file's, too, an erased one not) in a space of which fn says yes?
+ * fn NULL: in any. */
+struct error *blob_named_in(struct conn *c, const struct hash *blob, files_takes_fn *fn, void *ctx,
+			    bool *ret) MUST;
 /* Of shown files only, whose version says that it has at least `stored` bytes. */
 struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
-			    struct hash *out, size_t max, size_t *ret_n) MUST;
+			    files_takes_fn *fn, void *ctx, bool *ret) MUST;
 /* --- blobs of private spaces, as boxes that only carry them are told (carried.c, carried_store.c)
  * --- */
 enum carried_stage {
@@ -156,7 +157,7 @@ struct error *carried_before(struct conn *c, int64_t before, struct carried_blob
 /* Does one of at least `stored` bytes count in a space of which fn says yes? fn NULL: in any. */
 struct error *carried_in(struct conn *c, const struct hash *blob, uint64_t stored,
 			 files_takes_fn *fn, void *ctx, bool *ret) MUST;
-/* Does a version name the blob (as in blob_spaces), or count what was told to carriers? */
+/* Does a version name the blob (as in blob_named_in), or count what was told to carriers? */
 struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret) MUST;
 /* Has this box something to tell carriers? Any conn. And, on the writer: tell it. */
 struct error *carried_owes(struct conn *c, bool *ret) MUST;

@@ -91,9 +91,9 @@ const char *const files_sql[FILES_SQL] = {
 	[VERSION_BLOBS] = "SELECT v.id, v.blob FROM file_version v JOIN file f ON f.num = v.file"
 			  " WHERE f.id = ?1 AND v.blob IS NOT NULL",
 	[VERSION_NAMES] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
-			  "v.file WHERE v.blob = ?1 LIMIT ?2",
+			  "v.file WHERE v.blob = ?1",
 	[VERSION_SHOWS] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
-			  "v.file WHERE v.blob = ?1 AND v.stored >= ?3 AND NOT f.hidden LIMIT ?2",
+			  "v.file WHERE v.blob = ?1 AND v.stored >= ?2 AND NOT f.hidden",
 	[VERSION_WANTED] = "SELECT v.num, v.blob, v.stored, f.space FROM file_version v"
 			   " JOIN file f ON f.num = v.file WHERE v.blob IS NOT NULL AND v.num < ?1"
 			   " AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
@@ -440,37 +440,42 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 
 /* --- blobs ------------------------------------------------------------------------------------ */
 
-static struct error *read_spaces(struct conn *c, sqlite3_stmt *st, struct hash *out, size_t *ret_n)
+/* Each space once, until fn says yes. All of them: whoever names a blob in many spaces hides none. */
+static struct error *any_space(struct conn *c, sqlite3_stmt *st, files_takes_fn *fn, void *ctx,
+			       bool *ret)
 {
-	size_t n = 0;
-	bool row;
-
+	*ret = false;
 	for (;;) {
+		struct hash space;
+		bool row;
+
 		TRY(db_step(c->view, st, &row));
 		if (!row)
-			break;
-		n += db_id(st, 0, &out[n]);
+			return NULL;
+		*ret = db_id(st, 0, &space) && (!fn || fn(ctx, &space));
+		if (*ret) {
+			sqlite3_reset(st);
+			return NULL;
+		}
 	}
-	*ret_n = n;
-	return NULL;
 }
 
-struct error *blob_spaces(struct conn *c, const struct hash *blob, struct hash *out, size_t max,
-			  size_t *ret_n)
+struct error *blob_named_in(struct conn *c, const struct hash *blob, files_takes_fn *fn, void *ctx,
+			    bool *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_NAMES);
 
-	db_bind(st, "ki", blob, (int64_t)max);
-	return read_spaces(c, st, out, ret_n);
+	db_bind(st, "k", blob);
+	return any_space(c, st, fn, ctx, ret);
 }
 
 struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
-			    struct hash *out, size_t max, size_t *ret_n)
+			    files_takes_fn *fn, void *ctx, bool *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_SHOWS);
 
-	db_bind(st, "kii", blob, (int64_t)max, (int64_t)stored);
-	return read_spaces(c, st, out, ret_n);
+	db_bind(st, "ki", blob, (int64_t)stored);
+	return any_space(c, st, fn, ctx, ret);
 }
 
 static struct error *one_named(struct conn *c, int which, int64_t before, struct named_blob *ret)
