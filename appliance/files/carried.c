@@ -61,7 +61,10 @@ struct error *carried_apply(struct fold *f, const struct op *op)
 	const json_t *list = json_object_get(op->body, "blobs");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		struct carried_blob k = {.said = op->id, .box = op->author};
+		struct carried_blob k = {.said = op->id,
+					 .box = op->author,
+					 .time = op->time,
+					 .place = (unsigned)i};
 
 		if (read_row(json_array_get(list, i), &k))
 			TRY(carried_add(f, &k));

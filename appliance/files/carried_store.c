@@ -20,32 +20,55 @@ static void read_carried(sqlite3_stmt *st, struct carried_blob *ret)
 	db_id(st, 5, &ret->blob);
 }
 
-/* Each row is marked `over` once, so what a box names beyond its share costs those who look no
- * time. */
+/* The oldest go while there are too many. Each goes once, so what a box names beyond its share costs
+ * those who look no time. */
+static struct error *push_out(struct fold *f, const struct pubkey *box)
+{
+	struct db_stmts *s = stmts(f->conn);
+	struct db *db = f->conn->view;
+
+	for (;;) {
+		sqlite3_stmt *st = db_stmt(s, CARRIED_OLDEST);
+		struct carried_blob k = {.num = 0};
+		bool row;
+
+		db_bind(st, "kki", &f->space, box, (int64_t)LIMIT_FILE_CARRIED);
+		TRY(db_step(db, st, &row));
+		if (!row)
+			return NULL;
+		k.num = db_int(st, 0);
+		k.stored = (uint64_t)db_int(st, 1);
+		k.time = db_int(st, 2);
+		k.place = (unsigned)db_int(st, 4);
+		db_id(st, 3, &k.said);
+		sqlite3_reset(st);
+		TRY(db_do(db, s, CARRIED_OUT_ROW, "i", k.num));
+		TRY(db_do(db, s, CARRIED_OUT_BOX, "kkiiki", &f->space, box, (int64_t)k.stored,
+			  k.time, &k.said, (int64_t)k.place));
+	}
+}
+
 struct error *carried_add(struct fold *f, const struct carried_blob *k)
 {
 	struct db_stmts *s = stmts(f->conn);
 	struct db *db = f->conn->view;
-	int64_t start;
+	int64_t late;
 
-	TRY(db_number(db, s, CARRIED_TOP, 0, &start, "kk", &f->space, &k->box));
-	TRY(db_do(db, s, CARRIED_ADD, "kkkkkii", &k->said, &k->op, &f->space, &k->box, &k->blob,
-		  (int64_t)k->stored, start));
-	return db_do(db, s, CARRIED_OVER, "kki", &f->space, &k->box,
-		     start + (int64_t)k->stored - (int64_t)LIMIT_FILE_CARRIED);
+	TRY(db_do(db, s, CARRIED_BOX, "kk", &f->space, &k->box));
+	TRY(db_number(db, s, CARRIED_LATE, 0, &late, "kkiki", &f->space, &k->box, k->time, &k->said,
+		      (int64_t)k->place));
+	TRY(db_do(db, s, CARRIED_ADD, "kkkkkiiii", &k->said, &k->op, &f->space, &k->box, &k->blob,
+		  (int64_t)k->stored, k->time, (int64_t)k->place, late));
+	if (late)
+		return NULL;
+	TRY(db_do(db, s, CARRIED_MORE, "kki", &f->space, &k->box, (int64_t)k->stored));
+	return push_out(f, &k->box);
 }
 
 struct error *carried_reset(struct fold *f)
 {
+	TRY(db_do(f->conn->view, stmts(f->conn), CARRIED_LESS, "k", &f->object));
 	return db_do(f->conn->view, stmts(f->conn), CARRIED_RESET, "k", &f->object);
-}
-
-struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h)
-{
-	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_DIGEST);
-
-	db_bind(st, "k", space);
-	return digest_rows_text(c->view, st, h);
 }
 
 static struct error *read_one(struct conn *c, sqlite3_stmt *st, struct carried_blob *ret)
@@ -80,7 +103,12 @@ struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_
 
 struct error *carried_looked(struct conn *c, const struct carried_blob *k)
 {
-	return db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage);
+	TRY(db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage));
+	if (k->stage != CARRIED_AGAIN)
+		return NULL;
+	TRY(db_do(c->view, stmts(c), CARRIED_SAME, "ii", k->num, (int64_t)CARRIED_DONE));
+	return db_do(c->view, stmts(c), CARRIED_FORGET, "iik", k->num, (int64_t)CARRIED_DONE,
+		     conn_self(c));
 }
 
 struct error *carried_last(struct conn *c, int64_t *ret)

@@ -27,16 +27,22 @@ enum files_sql {
 	FILE_PARENT_EACH,
 	FILE_DIGEST,
 	CARRIED_ADD,
-	CARRIED_TOP,
-	CARRIED_OVER,
+	CARRIED_BOX,
+	CARRIED_LATE,
+	CARRIED_MORE,
+	CARRIED_OLDEST,
+	CARRIED_OUT_BOX,
+	CARRIED_OUT_ROW,
+	CARRIED_LESS,
 	CARRIED_RESET,
 	CARRIED_BEFORE,
 	CARRIED_NEEDS,
 	CARRIED_AFTER,
 	CARRIED_LOOKED,
+	CARRIED_SAME,
+	CARRIED_FORGET,
 	CARRIED_LAST,
 	CARRIED_OWED,
-	CARRIED_DIGEST,
 	FILES_SQL
 };
 enum files_local_sql {
@@ -53,7 +59,7 @@ enum files_local_sql {
 	SENT_EACH,
 	FILES_LOCAL_SQL
 };
-enum { FILES_MIGRATIONS = 4, FILES_LOCAL_MIGRATIONS = 2 };
+enum { FILES_MIGRATIONS = 3, FILES_LOCAL_MIGRATIONS = 2 };
 extern const char *const files_migrations[FILES_MIGRATIONS];
 extern const char *const files_sql[FILES_SQL];
 extern const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS];
@@ -112,7 +118,7 @@ enum carried_stage {
 	CARRIED_OUT,   /* beyond what is kept for its box; its blob was not looked at yet */
 	CARRIED_SEEN,  /* looked at once; and twice more, for a transfer that ran meanwhile */
 	CARRIED_AGAIN, /* an hour passes between these two */
-	CARRIED_DONE,  /* what boxes agree on, and no more */
+	CARRIED_DONE,  /* stays only where it says what was told already */
 };
 struct carried_blob {
 	int64_t num;
@@ -121,20 +127,24 @@ struct carried_blob {
 	struct hash space, blob;
 	struct pubkey box; /* whose op it is */
 	uint64_t stored;
+	int64_t time; /* of `said`; and the row's place in it */
+	unsigned place;
 	enum carried_stage stage;
 };
 extern const struct op_field carried_fields[];
 struct error *carried_check(struct fold *f, const struct op *op) MUST;
 struct error *carried_apply(struct fold *f, const struct op *op) MUST;
+/* Rows of one box in one space have LIMIT_FILE_CARRIED bytes at most, by (time, said, place) the last
+ * ones: which that are follows from the ops alone, in whatever order they come. */
 struct error *carried_add(struct fold *f, const struct carried_blob *k) MUST;
 struct error *carried_reset(struct fold *f) MUST;
-struct error *carried_digest(struct conn *c, const struct hash *space, struct hash_state *h) MUST;
 /* The newest one numbered below `before` that is not over; *ret num 0: none. */
 struct error *carried_row_before(struct conn *c, int64_t before, struct carried_blob *ret) MUST;
 /* The first of that stage numbered above `after`. */
 struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_t after,
 				struct carried_blob *ret) MUST;
-/* On the writer: one that is not kept goes on to the next stage. */
+/* On the writer: one that is not kept goes on to the next stage, and at the last one out of the view,
+ * unless it says what this box or a version's own has told of a version that is here. */
 struct error *carried_looked(struct conn *c, const struct carried_blob *k) MUST;
 struct error *carried_last(struct conn *c, int64_t *ret) MUST;
 /* Of those that name the blob, not over, with at least `stored` bytes: by space and op, the first

@@ -21,22 +21,23 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE TABLE file_parent(file INTEGER NOT NULL, parent BLOB NOT NULL, child INTEGER "
 	"NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(file, parent, child)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX file_parent_child ON file_parent(child, place);",
-	/* What `file.carry` ops say. start: bytes that this box of this space has named before;
-	 * over: so many were named behind it that it is not kept any more. */
+	/* What `file.carry` ops say. The rows of a box in a space are in the order (time, said, place);
+	 * over: enum carried_stage. */
 	"CREATE TABLE file_carried(num INTEGER PRIMARY KEY AUTOINCREMENT, said BLOB NOT NULL,"
 	" op BLOB NOT NULL, space BLOB NOT NULL, box BLOB NOT NULL, blob BLOB NOT NULL,"
-	" stored INTEGER NOT NULL, start INTEGER NOT NULL, over INTEGER NOT NULL) STRICT;"
+	" stored INTEGER NOT NULL, time INTEGER NOT NULL, place INTEGER NOT NULL,"
+	" over INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX file_carried_said ON file_carried(said);"
 	"CREATE INDEX file_carried_op ON file_carried(op);"
-	"CREATE INDEX file_carried_blob ON file_carried(blob);"
-	"CREATE INDEX file_carried_kept ON file_carried(num) WHERE NOT over;"
-	"CREATE INDEX file_carried_box ON file_carried(space, box, start);"
-	"CREATE INDEX file_carried_room ON file_carried(space, box, start) WHERE NOT over;",
-	"DROP INDEX file_carried_blob;"
-	"CREATE INDEX file_carried_needs ON file_carried(blob, space, op) WHERE NOT over;",
-	/* over: enum carried_stage */
-	"DROP INDEX file_carried_kept;"
-	"CREATE INDEX file_carried_stage ON file_carried(over, num);",
+	"CREATE INDEX file_carried_needs ON file_carried(blob, space, op) WHERE NOT over;"
+	"CREATE INDEX file_carried_stage ON file_carried(over, num);"
+	"CREATE INDEX file_carried_kept ON file_carried(space, box, time, said, place)"
+	" WHERE NOT over;",
+	/* kept: bytes of a box's rows that are not over. The newest that had no room: neither it nor
+	 * what is before it ever has, in whatever order they come. */
+	"CREATE TABLE file_carried_box(space BLOB NOT NULL, box BLOB NOT NULL, kept INTEGER NOT NULL,"
+	" time INTEGER NOT NULL, said BLOB NOT NULL, place INTEGER NOT NULL,"
+	" PRIMARY KEY(space, box)) STRICT, WITHOUT ROWID;",
 };
 
 const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
@@ -113,12 +114,25 @@ const char *const files_sql[FILES_SQL] = {
 			"v.kind, v.size, v.content, v.blob, v.key, v.sha256, v.head, v.erased"
 			" FROM file f JOIN file_version v ON v.file = f.num WHERE f.space = ?1"
 			" ORDER BY f.id, v.num",
-	[CARRIED_ADD] = "INSERT INTO file_carried(said, op, space, box, blob, stored, start, over)"
-			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
-	[CARRIED_TOP] = "SELECT start + stored FROM file_carried WHERE space = ?1 AND box = ?2"
-			" ORDER BY start DESC LIMIT 1",
-	[CARRIED_OVER] = "UPDATE file_carried SET over = 1 WHERE space = ?1 AND box = ?2 AND NOT"
-			 " over AND start < ?3",
+	[CARRIED_ADD] = "INSERT INTO file_carried(said, op, space, box, blob, stored, time, place,"
+			" over) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[CARRIED_BOX] = "INSERT OR IGNORE INTO file_carried_box(space, box, kept, time, said, place)"
+			" VALUES(?1, ?2, 0, -9223372036854775808, x'', 0)",
+	[CARRIED_LATE] = "SELECT (?3, ?4, ?5) <= (time, said, place) FROM file_carried_box"
+			 " WHERE space = ?1 AND box = ?2",
+	[CARRIED_MORE] = "UPDATE file_carried_box SET kept = kept + ?3 WHERE space = ?1 AND box = ?2",
+	[CARRIED_OLDEST] =
+		"SELECT k.num, k.stored, k.time, k.said, k.place FROM file_carried_box b"
+		" JOIN file_carried k ON k.space = b.space AND k.box = b.box AND NOT k.over"
+		" WHERE b.space = ?1 AND b.box = ?2 AND b.kept > ?3"
+		" ORDER BY k.time, k.said, k.place LIMIT 1",
+	[CARRIED_OUT_BOX] = "UPDATE file_carried_box SET kept = kept - ?3, time = ?4, said = ?5,"
+			    " place = ?6 WHERE space = ?1 AND box = ?2",
+	[CARRIED_OUT_ROW] = "UPDATE file_carried SET over = 1 WHERE num = ?1",
+	[CARRIED_LESS] =
+		"UPDATE file_carried_box SET kept = kept - (SELECT coalesce(sum(stored), 0)"
+		" FROM file_carried WHERE said = ?1 AND NOT over)"
+		" WHERE (space, box) IN (SELECT space, box FROM file_carried WHERE said = ?1)",
 	[CARRIED_RESET] = "DELETE FROM file_carried WHERE said = ?1",
 	[CARRIED_BEFORE] =
 		"SELECT " CARRIED_COLUMNS " FROM file_carried WHERE over = 0 AND num < ?1"
@@ -130,14 +144,21 @@ const char *const files_sql[FILES_SQL] = {
 			  " ?1 ORDER BY num LIMIT 1",
 	[CARRIED_LOOKED] = "UPDATE file_carried SET over = over + 1 WHERE num = ?1 AND blob = ?2"
 			   " AND over = ?3 AND over > 0",
+	/* Of those that nobody looks at any more: a box that tells must know what it and the box of a
+	 * version have told, once. */
+	[CARRIED_SAME] =
+		"DELETE FROM file_carried WHERE num <> ?1 AND over = ?2 AND (op, blob, space, box) ="
+		" (SELECT op, blob, space, box FROM file_carried WHERE num = ?1 AND over = ?2)",
+	[CARRIED_FORGET] =
+		"DELETE FROM file_carried WHERE num = ?1 AND over = ?2 AND NOT EXISTS(SELECT 1 FROM"
+		" file_version v WHERE v.id = file_carried.op AND v.blob = file_carried.blob"
+		" AND file_carried.box IN (v.box, ?3))",
 	[CARRIED_LAST] = "SELECT max(num) FROM file_carried",
 	[CARRIED_OWED] =
 		"SELECT v.id, v.box, v.blob, v.stored FROM file_version v JOIN file f ON f.num ="
 		" v.file WHERE f.space = ?1 AND NOT f.hidden AND v.blob IS NOT NULL AND v.key IS"
 		" NOT NULL AND NOT EXISTS(SELECT 1 FROM file_carried k WHERE k.op = v.id AND k.blob"
 		" = v.blob AND k.space = f.space AND k.box IN (v.box, ?2)) ORDER BY v.num DESC",
-	[CARRIED_DIGEST] = "SELECT said, op, box, blob, stored FROM file_carried WHERE space = ?1"
-			   " ORDER BY said, op, blob",
 };
 
 const char *const files_local_sql[FILES_LOCAL_SQL] = {
@@ -435,7 +456,7 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 
 	db_bind(st, "k", space);
 	TRY(digest_rows_text(c->view, st, h));
-	return carried_digest(c, space, h);
+	return NULL;
 }
 
 /* --- blobs ------------------------------------------------------------------------------------ */

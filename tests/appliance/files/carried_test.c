@@ -310,6 +310,7 @@ static void who_names_without_end_has_its_share_and_no_more(void **state)
 	tell(&w.a);
 	meet_all(&w);
 	assert_ok(carry(&w, &w.b, NULL, list("old", most, 64)));
+	test_env_pass(&w.b.env, 1);
 	assert_ok(carry(&w, &w.b, NULL, list("new", most, 64)));
 	meet_all(&w);
 	assert_int_equal(walked(&w, &w.c), share + 1);
@@ -427,8 +428,24 @@ static int look(struct box *b, enum carried_stage stage)
 	return n;
 }
 
-/* And what was told stays what boxes agree on. */
-static void what_is_pushed_out_is_looked_at_three_times_and_no_more(void **state)
+static int64_t rows(struct box *b)
+{
+	static const char *const sql[] = {"SELECT count(*) FROM file_carried"};
+	struct db_stmts *s;
+	int64_t n;
+
+	assert_ok(db_prepare(b->c->view, sql, 1, &s));
+	assert_ok(db_number(b->c->view, s, 0, -1, &n, ""));
+	return n;
+}
+
+static void look_to_the_end(struct box *b)
+{
+	for (enum carried_stage s = CARRIED_OUT; s < CARRIED_DONE; s++)
+		look(b, s);
+}
+
+static void what_is_pushed_out_is_looked_at_three_times_and_goes(void **state)
 {
 	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
 	int share = (int)(LIMIT_FILE_CARRIED / (uint64_t)most);
@@ -443,15 +460,168 @@ static void what_is_pushed_out_is_looked_at_three_times_and_no_more(void **state
 	assert_int_equal(look(&w.c, CARRIED_OUT), 64 - share);
 	assert_int_equal(look(&w.c, CARRIED_OUT), 0);
 	assert_int_equal(look(&w.c, CARRIED_SEEN), 64 - share);
+	assert_int_equal(rows(&w.c), 64);
 	assert_int_equal(look(&w.c, CARRIED_AGAIN), 64 - share);
-	for (enum carried_stage s = CARRIED_OUT; s < CARRIED_DONE; s++)
+	for (enum carried_stage s = CARRIED_OUT; s <= CARRIED_DONE; s++)
 		assert_int_equal(look(&w.c, s), 0);
+	assert_int_equal(rows(&w.c), share);
 	assert_ok(community_digest(w.c.c, &w.space, &after));
 	assert_id_equal(&before, &after);
 	assert_int_equal(walked(&w, &w.c), share);
 	assert_ok(community_digest(w.b.c, &w.space, &after));
 	assert_ok(community_digest(w.a.c, &w.space, &before));
 	assert_id_equal(&before, &after);
+	/* and not again because all is made anew */
+	assert_ok(community_rebuild(w.c.c));
+	assert_int_equal(rows(&w.c), 64);
+	look_to_the_end(&w.c);
+	assert_int_equal(rows(&w.c), share);
+	world_release(&w);
+}
+
+/* However long a box names and names again. On one that reads, too, and that still knows what it told. */
+static void rows_that_are_over_do_not_grow(void **state)
+{
+	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
+	int share = (int)(LIMIT_FILE_CARRIED / (uint64_t)most);
+	struct hash op, h = blob_of("one");
+	struct world w;
+	int64_t told;
+
+	world_init(&w, true);
+	op = send_file(&w, &w.b, "one", "its key");
+	meet_all(&w);
+	for (int i = 0; i < 6; i++) {
+		char text[20];
+
+		snprintf(text, sizeof(text), "round-%d", i);
+		test_env_pass(&w.b.env, 1);
+		assert_ok(carry(&w, &w.b, NULL, json_pack("{s:[o]}", "blobs", row(&op, &h))));
+		test_env_pass(&w.b.env, 1);
+		assert_ok(carry(&w, &w.b, NULL, list(text, most, 64)));
+		meet_all(&w);
+		look_to_the_end(&w.a);
+		look_to_the_end(&w.b);
+		look_to_the_end(&w.c);
+		assert_int_equal(rows(&w.c), share);
+		assert_int_equal(rows(&w.a), share + 1);
+		assert_int_equal(rows(&w.b), share + 1);
+	}
+	told = entries(&w, &w.b);
+	tell(&w.b);
+	assert_int_equal(entries(&w, &w.b), told);
+	world_release(&w);
+}
+
+/* --- in whatever order they come --- */
+
+struct shipping {
+	struct box *to;
+	struct test_env *dice;
+	bool all;
+};
+
+/* Headers come first, in their order; payloads when they like. */
+static struct error *ship(void *ctx, const struct stored *e)
+{
+	struct shipping *k = ctx;
+	const struct log_id id = entry_log(&e->raw);
+	bool whole = k->all || test_below(k->dice, 4) == 0;
+	struct ingest_payload p = {whole ? e->state : PAYLOAD_NOT_HELD, e->salt, e->payload};
+	struct ingest in = {.id = &id, .first = e->seq, .headers = &e->raw, .payloads = &p, .n = 1};
+	struct ingest_result r;
+	struct error *refused = NULL;
+
+	TRY(log_ingest(k->to->c->log, &in, &r, &refused));
+	return refused;
+}
+
+static void ship_all(struct box *from, struct box *to, struct test_env *dice, bool all)
+{
+	struct shipping k = {to, dice, all};
+	bool more = true;
+
+	assert_ok(conn_begin(to->c));
+	assert_ok(log_arrivals(from->c->log, 0, 0, ship, &k));
+	while (more)
+		assert_ok(community_catch_up(to->c, 0, &more));
+	assert_ok(conn_commit(to->c));
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct hash));
+}
+
+/* What counts on a carrier, in one number. */
+static struct hash counted(struct box *b, size_t *ret_n)
+{
+	_cleanup_(buf_release) struct buf ops = {0};
+	struct carried_blob k = {.num = INT64_MAX};
+
+	for (;;) {
+		assert_ok(carried_before(b->c, k.num, &k));
+		if (!k.num)
+			break;
+		buf_add(&ops, &k.op, sizeof(k.op));
+	}
+	*ret_n = ops.n / sizeof(k.op);
+	qsort(ops.p, *ret_n, sizeof(k.op), by_bytes);
+	return hash_bytes(buf_span(&ops));
+}
+
+static void name_at_random(struct world *w, struct test_env *dice)
+{
+	for (int i = 0; i < 14; i++) {
+		int64_t size = (int64_t)(1 + test_below(dice, 200)) << 20;
+		char text[20];
+
+		snprintf(text, sizeof(text), "of-%d", i);
+		/* also a clock that jumps back, and one that stands */
+		test_env_pass(&w->b.env, (int64_t)test_below(dice, 3) * 1000 - 1000);
+		assert_ok(carry(w, &w->b, NULL, list(text, size, 1 + (int)test_below(dice, 12))));
+	}
+}
+
+static void what_counts_follows_from_the_ops_in_whatever_order_they_come(void **state)
+{
+	enum { BOXES = 5 };
+	struct box boxes[BOXES];
+	struct test_env dice;
+	struct hash want, digest;
+	struct world w;
+	size_t n, all = 0;
+
+	test_env_init(&dice, NOW_MS, 7);
+	world_init(&w, true);
+	name_at_random(&w, &dice);
+	meet(&w.a, &w.b);
+	meet(&w.b, &w.c);
+	want = counted(&w.c, &n);
+	assert_true(n > 10);
+	assert_ok(community_digest(w.c.c, &w.space, &digest));
+	for (int i = 0; i < BOXES; i++) {
+		struct hash got, same;
+		int64_t before;
+
+		box_init(&boxes[i], 10 + (unsigned)i, NOW_MS);
+		assert_ok(box_open(&boxes[i]));
+		for (int round = 0; round < 12; round++) {
+			ship_all(&w.c, &boxes[i], &dice, round == 11);
+			if (test_below(&dice, 2)) /* some have gone before others come */
+				look_to_the_end(&boxes[i]);
+		}
+		before = rows(&boxes[i]);
+		all = all > (size_t)before ? all : (size_t)before;
+		look_to_the_end(&boxes[i]);
+		got = counted(&boxes[i], &n);
+		assert_id_equal(&got, &want);
+		assert_int_equal(rows(&boxes[i]), n);
+		assert_ok(community_digest(boxes[i].c, &w.space, &same));
+		assert_id_equal(&same, &digest);
+		box_release(&boxes[i]);
+	}
+	assert_true(all > n); /* something was pushed out */
 	world_release(&w);
 }
 
@@ -539,7 +709,9 @@ int main(void)
 		cmocka_unit_test(who_names_a_file_of_others_and_erases_takes_it_from_nobody),
 		cmocka_unit_test(what_others_say_of_a_file_is_told_by_its_box_too),
 		cmocka_unit_test(what_is_carried_stays_when_a_version_elsewhere_is_erased),
-		cmocka_unit_test(what_is_pushed_out_is_looked_at_three_times_and_no_more),
+		cmocka_unit_test(what_is_pushed_out_is_looked_at_three_times_and_goes),
+		cmocka_unit_test(rows_that_are_over_do_not_grow),
+		cmocka_unit_test(what_counts_follows_from_the_ops_in_whatever_order_they_come),
 		cmocka_unit_test(what_is_carried_stays_when_it_was_being_sent_in),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
