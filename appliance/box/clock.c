@@ -3,7 +3,6 @@
 #include "appliance/box/box.h"
 
 #define AHEAD_MS INT64_C(60000)
-#define BUILT_MS INT64_C(1735689600000) /* 2025: what is earlier, no clock that runs can say */
 
 struct newest {
 	struct app *app;
@@ -56,10 +55,21 @@ struct error *box_clock_begin(struct app *a)
 	return NULL;
 }
 
+struct clock_state box_clock_state(struct app *a)
+{
+	_cleanup_(freep) char *path = path_join(a->dir, "clock");
+	struct clock_state s = {.quality = CLOCK_UNSURE};
+	int64_t known;
+
+	if (a->clock)
+		return clock_env_state(a->clock);
+	return clock_file_read(path, &s, &known) ? s : (struct clock_state){.quality = CLOCK_UNSURE};
+}
+
 bool box_clock_due(enum clock_quality q, int64_t offset_ms, int64_t now_ms)
 {
 	/* Nobody can set the system's clock back, so that a year mistyped must not get there. */
-	if (q == CLOCK_TOLD && offset_ms > CLOCK_LEAP_MS && now_ms >= BUILT_MS)
+	if (q == CLOCK_TOLD && offset_ms > CLOCK_LEAP_MS && now_ms >= LIMIT_TIME_FIRST)
 		return false;
 	return (q == CLOCK_FROM_PEERS || q == CLOCK_FROM_SEEN || q == CLOCK_TOLD) &&
 	       offset_ms > AHEAD_MS;

@@ -8,6 +8,8 @@
 #pragma once
 #include "appliance/app.h"
 
+/* How sure the box is of the time: the daemon that runs, else the last that ran. Any thread. */
+struct clock_state box_clock_state(struct app *a);
 /* Tell the box's clock of its own newest entry. Once, when the box is opened; only
  * when nothing else is remembered. */
 struct error *box_clock_begin(struct app *a) MUST;

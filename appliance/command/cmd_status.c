@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/command/cmd.h"
+#include "appliance/box/clock.h"
 #include "appliance/carry/sieve.h"
 
 struct status {
@@ -69,17 +70,10 @@ static void print_words(FILE *out, const json_t *status)
 	}
 }
 
-/* How sure the box is of the time: of the one that runs, else of the last that ran. */
 static json_t *clock_json(struct app *a)
 {
-	_cleanup_(freep) char *path = path_join(a->dir, "clock");
-	struct clock_state s = {.quality = CLOCK_UNSURE};
-	int64_t known;
+	struct clock_state s = box_clock_state(a);
 
-	if (a->clock)
-		s = clock_env_state(a->clock);
-	else if (!clock_file_read(path, &s, &known))
-		s.offset_ms = 0;
 	return json_pack("{s:s, s:I}", "quality", clock_quality_name(s.quality), "offset_ms",
 			 (json_int_t)s.offset_ms);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The table of lights, and what each finds. */
 #include "appliance/health/health_priv.h"
+#include "appliance/box/clock.h"
 #include "appliance/recovery/recovery.h"
 #include "appliance/update/offer.h"
 
@@ -233,15 +234,7 @@ static struct error *look_space(struct looking *l, struct light *ret)
 
 static struct error *look_clock(struct looking *l, struct light *ret)
 {
-	_cleanup_(freep) char *path = path_join(l->app->dir, "clock");
-	struct clock_state s = {.quality = CLOCK_UNSURE};
-	int64_t known;
-
-	if (l->app->clock)
-		s = clock_env_state(l->app->clock);
-	else if (!clock_file_read(path, &s, &known))
-		s.quality = CLOCK_UNSURE;
-	switch (s.quality) {
+	switch (box_clock_state(l->app).quality) {
 	case CLOCK_SURE:
 		SAY(ret, HEALTH_OK, N_("The clock is right: the internet's time keeps it."));
 		break;

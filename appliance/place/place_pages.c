@@ -9,7 +9,6 @@
 #include <time.h>
 
 #define PAGE	   "/admin/place"
-#define TOLD_FIRST INT64_C(1735689600000) /* 2025 */
 #define TOLD_END   INT64_C(4102444800000) /* 2100 */
 
 static const char *typed(struct request *r, const char *name, const char *otherwise)
@@ -166,7 +165,7 @@ static struct error *tell(struct request *r)
 	struct app *a = request_app(r);
 	int64_t ms;
 
-	ENSURE(read_moment(typed(r, "date", ""), typed(r, "time", ""), &ms) && ms >= TOLD_FIRST &&
+	ENSURE(read_moment(typed(r, "date", ""), typed(r, "time", ""), &ms) && ms >= LIMIT_TIME_FIRST &&
 		       ms < TOLD_END,
 	       error_new(ERR_INVALID, N_("Write the date as 2026-11-26 and the time as 14:05.")));
 	ENSURE(a->clock, error_new(ERR_NOT_FOUND, N_("This box has its time from its system.")));

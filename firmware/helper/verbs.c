@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "firmware/helper/helper_priv.h"
+#include "sync/base/limits.h"
 #include "sync/base/line.h"
 
-#define YEAR_2025 INT64_C(1735689600000)
 #define YEAR_2100 INT64_C(4102444800000)
 
 const struct verb verbs[] = {
@@ -13,7 +13,7 @@ const struct verb verbs[] = {
 	{"time-zone", act_time_zone, {{ARG_ZONE}}, "where the box stands"},
 	{"clock",
 	 act_clock,
-	 {{ARG_NUMBER, .min = YEAR_2025, .max = YEAR_2100}},
+	 {{ARG_NUMBER, .min = LIMIT_TIME_FIRST, .max = YEAR_2100}},
 	 "set the system's clock, forward, to milliseconds since 1970"},
 	{"mount",
 	 act_mount,

@@ -68,3 +68,6 @@ enum {
  * so many bytes. */
 #define LIMIT_FILE_CARRIED ((uint64_t)4 << 30)
 #define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)
+/* No clock that runs is before 2025, and what a person or a program says is earlier is a mistake. In
+ * milliseconds since 1970. */
+#define LIMIT_TIME_FIRST 1735689600000LL
