@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A line that is counted: budget and hours, of this box and of single peers. */
+#include "sync/base/day.h"
 #include "sync/engine_priv.h"
 
-enum { LOOK_AGAIN_MS = 30000, DAY_MS = 86400000 };
+enum { LOOK_AGAIN_MS = 30000 };
 
 struct error *engine_load_uplink(struct sync *s)
 {
@@ -19,7 +20,7 @@ static int64_t wait_of(const struct sync *s, const struct allowance *a, uint64_t
 {
 	int64_t now = env_now(s->o.env);
 
-	return allowance_wait(a, used, minute_of_day(now), DAY_MS - now % DAY_MS);
+	return allowance_wait(a, used, minute_of_day(now), day_left(now));
 }
 
 static int64_t uplink_wait(struct sync *s)

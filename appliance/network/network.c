@@ -7,6 +7,7 @@
 #include "firmware/network/label.h"
 #include "firmware/portal/portal.h"
 #include "sync/base/cond.h"
+#include "sync/base/day.h"
 #include "sync/base/file.h"
 #include <pthread.h>
 #include <time.h>

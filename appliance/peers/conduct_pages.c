@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/conduct_pages.h"
 #include "appliance/peers/conduct.h"
+#include "sync/base/day.h"
 #include <inttypes.h>
 
 /* How much more than usual a volunteer can allow, as the form names it. */
@@ -90,7 +91,7 @@ static void add_row(struct page *p, enum ledger_item item, uint64_t day, uint64_
 
 static bool is_today(const struct page *p, const struct ledger_row *row)
 {
-	return row->day == env_now(request_app(p->r)->env) / 86400000;
+	return row->day == day_of(env_now(request_app(p->r)->env));
 }
 
 /* Near enough to it that a frame or a file may not have fitted. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/reach.h"
+#include "sync/base/day.h"
 
 static struct error *tell(struct app *a, struct error *e)
 {
@@ -68,7 +69,7 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 
 struct error *reach_used(struct conn *c, uint64_t *ret)
 {
-	struct sum sum = {.c = c, .day = env_now(c->env) / 86400000};
+	struct sum sum = {.c = c, .day = day_of(env_now(c->env))};
 
 	TRY(peer_each(c->local, add_peer, &sum));
 	*ret = sum.bytes;

@@ -3,6 +3,7 @@
 #include "appliance/page/language.h"
 #include "appliance/peers/peers.h"
 #include "appliance/peers/reach.h"
+#include "sync/base/day.h"
 #include <inttypes.h>
 
 enum { MB = 1000000 };
@@ -124,7 +125,7 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 		return e;
 	}
 	wait = u.metered
-		       ? allowance_wait(&u.all, used, minute_of_day(now), 86400000 - now % 86400000)
+		       ? allowance_wait(&u.all, used, minute_of_day(now), day_left(now))
 		       : 0;
 	return respond_page_status(
 		r, status, "admin_reach", request_text(r, N_("How other boxes are reached")),

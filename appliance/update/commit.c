@@ -2,6 +2,7 @@
 #include "appliance/update/commit.h"
 #include "appliance/box/box.h"
 #include "appliance/health/watchdog.h"
+#include "sync/base/day.h"
 #include "sync/base/poked.h"
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/update/offer_priv.h"
+#include "sync/base/day.h"
 
 enum { FIRST_MS = 2000, SOON_MS = 2000, LOOK_MS = 60000, PRUNE_EVERY = 60 };
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/ledger_priv.h"
+#include "sync/base/day.h"
 #include "sync/base/limits.h"
 #include <string.h>
 #include <sys/statvfs.h>
 
-enum { DAY_MS = 86400000, THOUSAND = 1000 };
+enum { DAY_MS = 86400000, MINUTE_MS = 60000, THOUSAND = 1000 };
 
 struct item_row {
 	const char *name;
@@ -56,6 +57,7 @@ struct ledger *ledger_new(const struct env *env)
 	if (!l)
 		abort();
 	l->env = env;
+	l->day_minute = -1;
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
 }
@@ -96,9 +98,16 @@ static size_t place(const struct ledger *l, const struct pubkey *peer, const str
 	return low;
 }
 
-static int64_t today(const struct ledger *l)
+/* Asked for with every count: reckoned once a minute, for days begin with one. */
+static int64_t today(struct ledger *l)
 {
-	return env_now(l->env) / DAY_MS;
+	int64_t now = env_now(l->env), minute = now / MINUTE_MS;
+
+	if (minute != l->day_minute) {
+		l->day_minute = minute;
+		l->day = day_of(now);
+	}
+	return l->day;
 }
 
 static struct ledger_line *insert(struct ledger *l, size_t at, const struct pubkey *peer,

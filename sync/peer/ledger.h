@@ -57,7 +57,7 @@ struct ledger_counts {
 struct ledger_row {
 	struct pubkey peer;
 	struct hash space; /* zero: all of this peer */
-	int64_t day;	   /* of `today`, in days since 1970 by our clock */
+	int64_t day;	   /* of `today`, in days since 1970 by our clock and time zone (base/day.h) */
 	struct ledger_counts today, total;
 };
 

@@ -22,6 +22,7 @@ struct ledger {
 	char *folder; /* on the disk that is to keep some room, or NULL */
 	size_t n, room, peers; /* peers: lines of whole peers among them */
 	bool changed;
+	int64_t day, day_minute; /* the day, and the minute in which it was reckoned */
 };
 
 /* The line, made when it is not there; NULL: there are too many. With the lock. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/uplink.h"
 #include "sync/peer/address.h"
-#include <time.h>
 
 enum { MINUTE_MS = 60000, DAY_MINUTES = 1440 };
 
@@ -20,15 +19,6 @@ int64_t allowance_wait(const struct allowance *a, uint64_t used, int minute, int
 	int64_t bytes = a->day_bytes && used >= a->day_bytes ? left_ms : 0;
 
 	return hours > bytes ? hours : bytes;
-}
-
-int minute_of_day(int64_t now_ms)
-{
-	time_t t = (time_t)(now_ms / 1000);
-	struct tm tm = {0};
-
-	localtime_r(&t, &tm);
-	return tm.tm_hour * 60 + tm.tm_min;
 }
 
 static bool proxy_ok(const char *text)

@@ -29,8 +29,6 @@ struct uplink {
 /* How long nothing may go over it, in milliseconds; 0: it may. `minute`: of the day, 0 to 1439, in
  * the box's zone; used: today; left_ms: of the day that `used` belongs to. Pure. */
 int64_t allowance_wait(const struct allowance *a, uint64_t used, int minute, int64_t left_ms);
-/* The minute of the day at that time, in the machine's zone. */
-int minute_of_day(int64_t now_ms);
 /* ERR_INVALID, with a sentence: hours, proxy or addresses that are none. */
 struct error *uplink_check(const struct uplink *l) MUST;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Where the box stands and what the house speaks, with the real root helper on a played machine. */
+#include "sync/base/day.h"
 #include "tests/appliance/played_helper.h"
 #include "tests/appliance/site.h"
 #include "appliance/box/box.h"

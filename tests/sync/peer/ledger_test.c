@@ -5,6 +5,7 @@
 #include "sync/base/limits.h"
 #include "sync/peer/conduct.h"
 #include "sync/peer/ledger.h"
+#include <time.h>
 
 enum { DAY = 86400000, HOUR = 3600000 };
 
@@ -543,6 +544,35 @@ static void the_record_is_bounded_and_says_what_is_new(void **state)
 	assert_int_equal(since, 0);
 }
 
+/* As a contract's day, and the hours beside it: the box's, not Greenwich's. */
+static void the_day_is_that_of_the_boxs_time_zone(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct test_env t;
+
+	(void)state;
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	/* 24 October 2026, 23:58 there; the day after has 25 hours. */
+	test_env_init(&t, INT64_C(1792879080000), 1);
+	l = ledger_new(&t.env);
+	ledger_charge(l, &peer, LEDGER_BYTES, 5);
+	test_env_pass(&t, HOUR / 60);
+	assert_int_equal(ledger_today(l, LEDGER_BYTES), 5);
+	test_env_pass(&t, HOUR / 60);
+	assert_int_equal(ledger_today(l, LEDGER_BYTES), 0);
+	ledger_charge(l, &peer, LEDGER_BYTES, 7);
+	test_env_pass(&t, 3 * HOUR); /* midnight at Greenwich is nobody's */
+	assert_int_equal(ledger_today(l, LEDGER_BYTES), 7);
+	test_env_pass(&t, 22 * HOUR - 1);
+	assert_int_equal(ledger_today(l, LEDGER_BYTES), 7);
+	test_env_pass(&t, 1);
+	assert_int_equal(ledger_today(l, LEDGER_BYTES), 0);
+	unsetenv("TZ");
+	tzset();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -556,6 +586,7 @@ int main(void)
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
+		cmocka_unit_test(the_day_is_that_of_the_boxs_time_zone),
 		cmocka_unit_test(a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not),
 		cmocka_unit_test(the_ledger_outlives_a_restart),
 		cmocka_unit_test(what_is_not_taken_is_given_back),
