@@ -153,6 +153,43 @@ struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret)
 	return *ret ? NULL : carried_in(c, blob, 0, NULL, NULL, ret);
 }
 
+struct counting {
+	struct conn *c;
+	struct blob_store *blobs;
+	struct hash last; /* each content once */
+	struct files_carried *n;
+};
+
+static struct error *count_carried(void *ctx, const struct carried_blob *k)
+{
+	struct counting *t = ctx;
+	bool counts;
+	uint64_t size;
+
+	if (hash_eq(&t->last, &k->blob))
+		return NULL;
+	TRY(carried_counts(t->c, k, &counts));
+	if (!counts)
+		return NULL;
+	t->last = k->blob;
+	if (blob_has(t->blobs, &k->blob, &size)) {
+		t->n->here++;
+		t->n->bytes += size;
+	} else {
+		t->n->missing++;
+	}
+	return NULL;
+}
+
+struct error *files_carried_count(struct conn *c, struct blob_store *blobs, const struct hash *space,
+				  struct files_carried *ret)
+{
+	struct counting t = {.c = c, .blobs = blobs, .n = ret};
+
+	*ret = (struct files_carried){.here = 0};
+	return carried_each_in(c, space, count_carried, &t);
+}
+
 /* --- telling ---------------------------------------------------------------------------------- */
 
 struct telling {

@@ -101,6 +101,28 @@ struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_
 	return read_one(c, st, ret);
 }
 
+struct error *carried_each_in(struct conn *c, const struct hash *space, carried_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_IN);
+	bool row;
+
+	db_bind(st, "k", space);
+	for (;;) {
+		struct carried_blob k;
+		struct error *e;
+
+		TRY(db_step(c->view, st, &row));
+		if (!row)
+			return NULL;
+		read_carried(st, &k);
+		e = fn(ctx, &k);
+		if (e) {
+			sqlite3_reset(st);
+			return e;
+		}
+	}
+}
+
 struct error *carried_looked(struct conn *c, const struct carried_blob *k)
 {
 	TRY(db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage));

@@ -102,6 +102,12 @@ struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struc
  * behind *w, the newest first, each once. false: none. */
 bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *gives, void *ctx,
 		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size);
+/* What this box carries of a space that it can't read: files that count, each content once. */
+struct files_carried {
+	uint64_t here, bytes, missing;
+};
+struct error *files_carried_count(struct conn *c, struct blob_store *blobs,
+				  const struct hash *space, struct files_carried *ret) MUST;
 /* Whether a version's content is here, and if not, why. */
 enum file_here {
 	FILE_HERE,

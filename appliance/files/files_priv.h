@@ -37,6 +37,7 @@ enum files_sql {
 	CARRIED_RESET,
 	CARRIED_BEFORE,
 	CARRIED_NEEDS,
+	CARRIED_IN,
 	CARRIED_AFTER,
 	CARRIED_LOOKED,
 	CARRIED_SAME,
@@ -146,6 +147,10 @@ struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_
 /* On the writer: one that is not kept goes on to the next stage, and at the last one out of the view,
  * unless it says what this box or a version's own has told of a version that is here. */
 struct error *carried_looked(struct conn *c, const struct carried_blob *k) MUST;
+/* Those of the space that are kept, by blob. */
+typedef struct error *carried_fn(void *ctx, const struct carried_blob *k);
+struct error *carried_each_in(struct conn *c, const struct hash *space, carried_fn *fn,
+			      void *ctx) MUST;
 struct error *carried_last(struct conn *c, int64_t *ret) MUST;
 /* Of those that name the blob, not over, with at least `stored` bytes: by space and op, the first
  * behind that one. Each pair comes once, however many rows have it; *ret num 0: none. */

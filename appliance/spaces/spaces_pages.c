@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/spaces/spaces_pages.h"
+#include "appliance/files/files.h"
 #include "appliance/member/account.h"
 #include "appliance/peers/peers.h"
 #include "appliance/spaces/spaces.h"
@@ -71,6 +72,21 @@ static const char *url_of(struct request *r, const struct here *h, const char *m
 	return arena_printf(request_arena(r), "/admin/spaces/%s%s", ID(&h->s.id), more);
 }
 
+/* What this box keeps for others without being able to look at it. */
+static json_t *carried_json(struct request *r, const struct here *h)
+{
+	struct files_carried n;
+	struct error *e = files_carried_count(request_conn(r), request_app(r)->blobs, &h->s.id, &n);
+
+	if (e) {
+		error_free(e);
+		return json_null();
+	}
+	return json_pack("{s:I, s:I, s:s, s:I}", "files", (json_int_t)n.here, "bytes",
+			 (json_int_t)n.bytes, "size_text", request_size_text(r, n.bytes), "missing",
+			 (json_int_t)n.missing);
+}
+
 static json_t *space_json(struct request *r, const struct here *h)
 {
 	const struct space_info *s = &h->s;
@@ -80,6 +96,7 @@ static json_t *space_json(struct request *r, const struct here *h)
 			      "keyless", keyless, "unopened", (json_int_t)s->unopened);
 
 	json_object_set_new(o, "name", h->seen ? json_string(s->name) : json_null());
+	json_object_set_new(o, "carried", keyless ? carried_json(r, h) : json_null());
 	return o;
 }
 

@@ -39,6 +39,11 @@ ok "c holds both" until_ok 30 holds_as_many c 2
 ok "so does d" until_ok 30 holds_as_many d 2
 ok "and neither a word of them" not grep -rlaE 'canary-of|Codes|Gone' "$T/c" "$T/d"
 is "a carrier shows none" "$(curl -sS -o /dev/null -w '%{http_code}' "$(url c "/file/$(cat "$T/codes")")")" 404
+token_of c >"$T/token.c"
+carries() { [ "$(get_as c "/admin/spaces/$(get_as c /admin/spaces.json | python3 -c 'import json,sys
+print([s["url"] for s in json.load(sys.stdin)["spaces"] if s["keyless"]][0].split("/")[-1])').json" | json "space.carried.$1")" = "$2" ]; }
+ok "but how many it carries" carries files 2
+ok "all of them" carries missing 0
 ok "c's files are what they are named" "$LLIURE" verify --data "$T/c"
 
 rev=$(get_as a "/file/$(cat "$T/gone").json" | json heads.0.rev)

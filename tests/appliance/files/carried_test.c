@@ -479,7 +479,7 @@ static void what_is_pushed_out_is_looked_at_three_times_and_goes(void **state)
 	world_release(&w);
 }
 
-/* However long a box names and names again. On one that reads, too, and that still knows what it told. */
+/* However long a box names; on one that reads, too, which still knows what it told. */
 static void rows_that_are_over_do_not_grow(void **state)
 {
 	const int64_t most = (int64_t)file_stored_size(LIMIT_UPLOAD);
@@ -660,6 +660,34 @@ static void what_is_carried_stays_when_it_was_being_sent_in(void **state)
 }
 
 /* In a public space it would be one more way to name blobs: it says nothing there. */
+static void a_carrier_knows_how_much_it_carries(void **state)
+{
+	struct files_carried n;
+	struct blob_writer *writer;
+	struct hash op;
+	struct world w;
+
+	world_init(&w, true);
+	op = send_file(&w, &w.a, "one", "its key");
+	send_file(&w, &w.a, "two", "its key");
+	tell(&w.a);
+	meet_all(&w);
+	assert_ok(files_carried_count(w.c.c, w.blobs, &w.space, &n));
+	assert_true(n.here == 0 && n.bytes == 0 && n.missing == 2);
+	assert_ok(blob_writer_new(w.blobs, 100, &writer));
+	assert_ok(blob_write(writer, span_str("one")));
+	assert_ok(blob_writer_finish(writer, &(struct hash){{0}}, &n.bytes));
+	assert_ok(files_carried_count(w.c.c, w.blobs, &w.space, &n));
+	assert_true(n.here == 1 && n.bytes == 3 && n.missing == 1);
+	assert_ok(files_carried_count(w.b.c, w.blobs, &w.space, &n));
+	assert_true(n.here == 0 && n.missing == 0); /* who reads carries nothing */
+	assert_ok(box_erase(&w.b, &w.space, &op, w.steward));
+	meet_all(&w);
+	assert_ok(files_carried_count(w.c.c, w.blobs, &w.space, &n));
+	assert_true(n.here == 0 && n.missing == 1);
+	world_release(&w);
+}
+
 static void in_a_public_space_it_says_nothing(void **state)
 {
 	struct world w;
@@ -713,6 +741,7 @@ int main(void)
 		cmocka_unit_test(rows_that_are_over_do_not_grow),
 		cmocka_unit_test(what_counts_follows_from_the_ops_in_whatever_order_they_come),
 		cmocka_unit_test(what_is_carried_stays_when_it_was_being_sent_in),
+		cmocka_unit_test(a_carrier_knows_how_much_it_carries),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
 	};
