@@ -2,7 +2,9 @@
 #include "firmware/update/update_priv.h"
 #include "firmware/helper/helper.h"
 #include "firmware/update/history.h"
+#include <errno.h>
 #include <jansson.h>
+#include <sys/file.h>
 
 enum {
 	INFO_S = 300,
@@ -307,13 +309,35 @@ int update_look(struct updater *u)
 	return failed;
 }
 
+/* A lock, which a process that ended holds no more, however it ended. */
+static int hold(const struct updater *u, int how)
+{
+	_cleanup_(freep) char *path = path_join(u->tmp, "under-way");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && flock(fd, how | LOCK_NB) != 0) {
+		close(fd);
+		fd = -EWOULDBLOCK;
+	}
+	return fd;
+}
+
+bool update_under_way(const struct updater *u)
+{
+	_cleanup_(closep) int fd = hold(u, LOCK_SH);
+
+	return fd == -EWOULDBLOCK;
+}
+
 int update_install(struct updater *u)
 {
+	_cleanup_(closep) int held = hold(u, LOCK_EX);
 	_cleanup_(buf_release) struct buf conf = {0};
 	_cleanup_(freep) char *file = NULL;
 	struct outcome o = {.stage = UPDATE_NONE};
 	enum update_why why;
 
+	(void)held; /* without it the page may call it cut off; it is done all the same */
 	if (!begin(u, "update-request", &o, &file, &conf))
 		return 2;
 	o.format = update_data_format(u);

@@ -67,12 +67,15 @@ static bool close_outcome(struct updater *u, const struct boot_now *now)
 	else if (o.stage == UPDATE_RESTARTING && now->armed == '-')
 		update_note(u, &o, UPDATE_ROLLED_BACK, take_why(u->state, WHY_START));
 	else if (o.stage == UPDATE_DONE && version_compare(running, o.version) < 0)
-		/* Committed, and then the boot loader went back: three starts in a row came to nothing. */
+		/* Committed, and then the boot loader went back: three starts in a row came to
+		 * nothing. */
 		update_note(u, &o, UPDATE_ROLLED_BACK, take_why(u->state, WHY_START));
-	else if (o.stage == UPDATE_CHECKING || o.stage == UPDATE_INSTALLING)
-		update_note(u, &o, UPDATE_FAILED, WHY_CUT_OFF);
-	else
+	else if (o.stage == UPDATE_CHECKING || o.stage == UPDATE_INSTALLING) {
+		if (!update_under_way(u))
+			update_note(u, &o, UPDATE_FAILED, WHY_CUT_OFF);
+	} else {
 		return o.stage == UPDATE_RESTARTING && now->armed != now->running;
+	}
 	return false;
 }
 

@@ -13,6 +13,9 @@ int update_data_format(const struct updater *u);
 /* Write the outcome down, now. */
 void update_note(const struct updater *u, struct outcome *o, enum update_stage stage,
 		 enum update_why why);
+/* Is an update being checked or installed now, since this start? Then its outcome is open, not cut
+ * off. */
+bool update_under_way(const struct updater *u);
 /* What `lliure-boot show` prints: "running=B", "armed=B1" (or "-0"). */
 struct boot_now {
 	char running, armed;

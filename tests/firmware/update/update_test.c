@@ -15,7 +15,27 @@ struct box {
 	const char *info, *show; /* what `rauc info` and `lliure-boot show` print */
 	const char *words;	 /* of `rauc install` */
 	int info_status, bare_status, install_status, healthy_status;
+	enum update_stage meanwhile; /* the daemon calls the system healthy in this stage */
 };
+
+static void expect_outcome(struct box *b, enum update_stage stage, enum update_why why)
+{
+	_cleanup_(freep) char *path = path_join(b->state, "update");
+	struct outcome o = {.stage = UPDATE_NONE};
+
+	assert_ok(update_outcome_read(path, &o));
+	assert_string_equal(update_stage_name(o.stage), update_stage_name(stage));
+	assert_string_equal(update_why_name(o.why), update_why_name(why));
+}
+
+static void called_healthy_in(struct box *b, enum update_stage stage)
+{
+	if (b->meanwhile != stage)
+		return;
+	b->meanwhile = UPDATE_NONE;
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, stage, WHY_NOTHING);
+}
 
 static int play(void *ctx, const char *const *argv, int seconds, struct buf *out)
 {
@@ -32,10 +52,12 @@ static int play(void *ctx, const char *const *argv, int seconds, struct buf *out
 	if (strstr(buf_str(&line), "--no-verify"))
 		return b->bare_status;
 	if (strstr(buf_str(&line), " info ")) {
+		called_healthy_in(b, UPDATE_CHECKING);
 		buf_puts(out, b->info ? b->info : "");
 		return b->info_status;
 	}
 	if (strstr(buf_str(&line), " install ")) {
+		called_healthy_in(b, UPDATE_INSTALLING);
 		buf_puts(out, b->words ? b->words : "");
 		return b->install_status;
 	}
@@ -102,16 +124,6 @@ static int close_box(void **state)
 		free(b->conf);
 	free(b);
 	return 0;
-}
-
-static void expect_outcome(struct box *b, enum update_stage stage, enum update_why why)
-{
-	_cleanup_(freep) char *path = path_join(b->state, "update");
-	struct outcome o = {.stage = UPDATE_NONE};
-
-	assert_ok(update_outcome_read(path, &o));
-	assert_string_equal(update_stage_name(o.stage), update_stage_name(stage));
-	assert_string_equal(update_why_name(o.why), update_why_name(why));
 }
 
 static int install(struct box *b, const char *file)
@@ -426,6 +438,26 @@ static void an_install_that_was_cut_off_says_so(void **state)
 {
 	struct box *b = *state;
 
+	put(b->state, "update", "stage=installing\nfile=new.raucb\nversion=2026.11.25\n");
+	assert_int_equal(update_healthy(&b->u), 0);
+	expect_outcome(b, UPDATE_FAILED, WHY_CUT_OFF);
+}
+
+/* A slow start is called healthy only when somebody has already given it an update. */
+static void an_install_that_goes_on_is_not_called_cut_off(void **state)
+{
+	struct box *b = *state;
+
+	b->meanwhile = UPDATE_CHECKING;
+	assert_int_equal(install(b, "new.raucb"), 0);
+	assert_int_equal(b->meanwhile, UPDATE_NONE);
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	put(b->updates, "new.raucb", "bundle");
+	b->meanwhile = UPDATE_INSTALLING;
+	assert_int_equal(install(b, "new.raucb"), 0);
+	assert_int_equal(b->meanwhile, UPDATE_NONE);
+	expect_outcome(b, UPDATE_RESTARTING, WHY_NOTHING);
+	/* Ended without a word, in the same start. */
 	put(b->state, "update", "stage=installing\nfile=new.raucb\nversion=2026.11.25\n");
 	assert_int_equal(update_healthy(&b->u), 0);
 	expect_outcome(b, UPDATE_FAILED, WHY_CUT_OFF);
@@ -759,6 +791,7 @@ int main(void)
 		CASE(a_former_system_that_cant_read_the_data_does_not_come_back),
 		CASE(newer_data_commit_the_system_that_made_them),
 		CASE(an_install_that_was_cut_off_says_so),
+		CASE(an_install_that_goes_on_is_not_called_cut_off),
 		CASE(a_bundle_is_looked_at_without_being_installed),
 		CASE(earlier_outcomes_are_kept_the_newest_first),
 		CASE(a_history_that_is_rubbish_is_none),
