@@ -226,7 +226,7 @@ net_avahi() { # NAME
 	net_in "$1" test -S /run/dbus/system_bus_socket 2>/dev/null && [ -e "$NET_DIR/$1.dbus.conf" ] ||
 		net_dbus "$1" || return 1
 	# the image's own, with the name and the link of this box
-	sed "s/^\[server\]/&\nhost-name=${NET_AVAHI_NAME:-$1}\nallow-interfaces=eth0/" \
+	sed "s/^\[server\]/&\nhost-name=${NET_AVAHI_NAME:-$1}\nallow-interfaces=${NET_AVAHI_LINKS:-eth0}/" \
 		"${SOURCE:?}/image/files/etc/avahi/avahi-daemon.conf" >"$NET_DIR/$1.avahi.conf"
 	net_bg "$1" avahi-daemon -f "$NET_DIR/$1.avahi.conf" --no-drop-root --no-chroot --no-rlimits
 	for _ in $(seq 600); do
