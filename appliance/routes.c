@@ -28,24 +28,14 @@
 #include "appliance/update/update_pages.h"
 
 const struct route *const route_tables[] = {
-	about_routes,
-	admin_routes,
-	copy_routes,
-	erased_routes,
-	files_routes,
-	health_routes,
-	update_routes,  offer_routes,
-	receipt_routes,
-	authority_routes,
-	forum_routes,
-	library_routes,
-	library_clone_routes,
-	member_routes, moderation_routes, peers_routes, search_routes,
+	about_routes, admin_routes, copy_routes, erased_routes, files_routes, health_routes,
+	update_routes, offer_routes,
+	receipt_routes, authority_routes, forum_routes,
+	library_routes, library_clone_routes,
+	member_routes, moderation_routes,
+	peers_routes, peer_routes, invite_routes, number_routes, address_routes,
 	conduct_routes, reach_routes,
-	admin_routes,  authority_routes,  forum_routes, library_routes, library_clone_routes,
-	member_routes, moderation_routes, peers_routes, peer_routes, invite_routes, number_routes, search_routes,
-	address_routes,
-	conduct_routes,
+	search_routes,
 	portal_routes, network_routes,
 	place_routes,
 	carry_routes,  stick_routes,
@@ -58,6 +48,7 @@ const struct route *const route_tables[] = {
 
 page_hook_fn *const page_hooks[] = {
 	moderation_page_hook,
+	health_page_hook,
 	coming_page_hook,
 	NULL,
 };

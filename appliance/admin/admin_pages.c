@@ -62,7 +62,7 @@ static int64_t folder_bytes(const char *dir, int depth)
 	return sum;
 }
 
-static json_t *storage_json(struct request *r, bool *ret_low)
+static json_t *storage_json(struct request *r)
 {
 	struct app *a = request_app(r);
 	struct statvfs fs = {0};
@@ -71,10 +71,9 @@ static json_t *storage_json(struct request *r, bool *ret_low)
 	if (statvfs(a->dir, &fs))
 		return json_pack("{s:s, s:s, s:b}", "used_text", "?", "free_text", "?", "low", 0);
 	room = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-	*ret_low = room < LOW_ROOM;
 	return json_pack("{s:s, s:s, s:b}", "used_text",
 			 request_size_text(r, (uint64_t)folder_bytes(a->dir, 5)), "free_text",
-			 request_size_text(r, (uint64_t)room), "low", *ret_low);
+			 request_size_text(r, (uint64_t)room), "low", room < LOW_ROOM);
 }
 
 /* --- pages ------------------------------------------------------------------------------------ */
@@ -147,6 +146,25 @@ static struct error *warn_of_keys(const struct warnings *w)
 	return NULL;
 }
 
+/* Lights that are red, by their names: "act now: Power, Room on the disk". */
+static void warn_of_health(const struct warnings *w, const json_t *health)
+{
+	struct arena *arena = request_arena(w->r);
+	const char *names = "";
+	const json_t *light;
+	size_t i;
+
+	json_array_foreach(json_object_get(health, "lights"), i, light)
+		names = arena_printf(arena, "%s%s%s", names, *names ? ", " : "",
+				     json_string_value(json_object_get(light, "title")));
+	if (json_is_true(json_object_get(health, "act")))
+		warn_in(w, true,
+			request_error_text(w->r, error_new(ERR_INTERNAL,
+							   N_("The health of the box: act now (%s)."),
+							   names)),
+			"/admin/health");
+}
+
 static struct error *warn_of_others(const struct warnings *w, const struct overview *o)
 {
 	struct conn *c = request_conn(w->r);
@@ -169,27 +187,23 @@ static struct error *warn_of_others(const struct warnings *w, const struct overv
 	if (unsure_of_time(a))
 		warn(w, false,
 		     N_("This box is not sure of the time: nothing confirms its clock. Dates of "
-			"what is written here may be wrong; nothing else is. It mends itself when "
-			"the internet or connected houses tell the time."),
-		     NULL);
+			"what is written here may be wrong; nothing else is. Tell it the time, or "
+			"wait until the internet or connected houses do."),
+		     "/admin/place#clock");
 	return NULL;
 }
 
 static struct error *fill_admin(struct request *r, json_t *context, const struct overview *o)
 {
 	struct warnings w = {r, json_object_get(context, "warnings")};
-	json_t *storage, *health;
-	bool low = false;
+	json_t *health;
 
-	storage = storage_json(r, &low);
-	json_object_set_new(context, "storage", storage);
-	TRY(warn_of_keys(&w));
-	if (low)
-		warn(&w, true, N_("Little room is left on this box's disk."), "/admin#storage");
-	TRY(warn_of_others(&w, o));
+	json_object_set_new(context, "storage", storage_json(r));
 	TRY(health_summary(r, &health));
 	json_object_set_new(context, "health", health);
-	return NULL;
+	TRY(warn_of_keys(&w));
+	warn_of_health(&w, health);
+	return warn_of_others(&w, o);
 }
 
 static struct error *admin_page(struct request *r)

@@ -401,7 +401,7 @@ void writer_keep_reserve(struct writer *w)
 
 bool writer_has_room(struct writer *w)
 {
-	return has_room(w, WRITER_ROOM);
+	return !w || has_room(w, WRITER_ROOM);
 }
 
 static struct error *run_growing(struct writer *w, struct job *j)

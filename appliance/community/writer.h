@@ -35,7 +35,8 @@ struct error *writer_run_tidying(struct writer *w, write_fn *fn, void *arg) MUST
 struct error *writer_run_care(struct writer *w, write_fn *fn, void *arg) MUST;
 /* From now on there is to be one, as soon as there is room for it: where the disk is the box's own. */
 void writer_keep_reserve(struct writer *w);
-bool writer_has_room(struct writer *w); /* may others write, too? any thread */
+/* May others write, too? Any thread; NULL: there is nothing to write to. */
+bool writer_has_room(struct writer *w);
 /* The same outside a transaction, alone: for what makes its own. */
 struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg) MUST;
 /* Do what was put off during a sync (community_take_in) now, before something is compared that pages show. */

@@ -55,6 +55,13 @@ struct error *health_summary(struct request *r, json_t **ret)
 	return NULL;
 }
 
+struct error *health_page_hook(struct request *r, json_t *page)
+{
+	if (!writer_has_room(request_app(r)->writer))
+		json_object_set_new(page, "full", json_true());
+	return NULL;
+}
+
 static struct error *health_page(struct request *r)
 {
 	struct app *a = request_app(r);

@@ -82,7 +82,8 @@ static const char *cache_key(struct request *r)
 {
 	if (!r->read_only || request_has_identity(r) || flash_waits(r) || request_query(r, "lang"))
 		return NULL;
-	return arena_printf(&r->arena, "%d %d %s %.*s %s", r->door, r->json, request_lang(r),
+	return arena_printf(&r->arena, "%d %d %d %s %.*s %s", r->door, r->json,
+			    writer_has_room(r->server->app->writer), request_lang(r),
 			    (int)r->head.host.n, (const char *)r->head.host.p, r->target);
 }
 

@@ -55,8 +55,7 @@ bool update_is_trouble(const struct update_state *u)
 	return !u->last.when_ms || u->now_ms - u->last.when_ms < week;
 }
 
-/* What was taken back says what happened, and needs nobody, unless a disk is at its end. */
-static const char *action_of(const struct outcome *o)
+const char *update_action(const struct outcome *o)
 {
 	if (o->stage == UPDATE_ROLLED_BACK && o->why != WHY_ROOT && o->why != WHY_DATA)
 		return N_("Nothing need be done: the box runs as before, and a newer update may go well. "
@@ -89,7 +88,7 @@ struct error *update_says(const struct update_state *u, enum health_state *ret_s
 		if (!update_is_trouble(u))
 			break;
 		*ret_state = HEALTH_ATTENTION;
-		*ret_action = action_of(&u->last);
+		*ret_action = update_action(&u->last);
 		return error_new(ERR_INTERNAL, N_("The last update (%s) was not taken."),
 				 *u->last.version ? u->last.version : u->last.file);
 	default:

@@ -24,6 +24,9 @@ bool update_is_at_work(const struct update_state *u);
 bool update_is_trouble(const struct update_state *u);
 /* What is known now; never fails. */
 void update_state_read(struct app *a, struct update_state *ret);
+/* What to do about one that ended badly (a message id). One that was taken back needs nobody, unless a
+ * disk is at its end. */
+const char *update_action(const struct outcome *o);
 /* Its sentence, and what to do (a message id, or NULL). The error is yours. */
 struct error *update_says(const struct update_state *u, enum health_state *ret_state,
 			  const char **ret_action) MUST;

@@ -34,6 +34,8 @@ static json_t *last_json(struct request *r, const struct outcome *o)
 	if (ended)
 		json_object_set_new(j, "text",
 				    json_string(request_text(r, update_why_text(o->why))));
+	if (o->stage == UPDATE_ROLLED_BACK)
+		json_object_set_new(j, "action", json_string(request_text(r, update_action(o))));
 	json_object_set_new(j, "alone", json_boolean(ended && o->why == WHY_ALONE));
 	if (ended && *o->said)
 		json_object_set_new(j, "said", json_string(o->said));
@@ -52,6 +54,7 @@ static struct error *show(struct request *r, int status, const char *error)
 	context = json_pack("{s:b, s:s, s:o, s:s, s:{}}", "box", u.box, "version", u.version,
 			    "files", u.box ? files_json(r) : json_array(), "limit_text",
 			    request_size_text(r, LIMIT_UPLOAD), "form");
+	json_object_set_new(context, "busy", json_boolean(update_is_at_work(&u)));
 	if (u.last.stage != UPDATE_NONE)
 		json_object_set_new(context, "last", last_json(r, &u.last));
 	if (error)

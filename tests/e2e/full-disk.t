@@ -44,6 +44,8 @@ rev=$(get_as a "/file/$file.json" | json heads.0.rev)
 ok "the disk fills up" fill
 is "nobody writes any more" "$(write 'No hi cap')" 507
 ok "in words" grep -q "no room left on this box" "$T/answer"
+get a / >"$T/front"
+ok "the front page says so before anybody types" grep -q "The disk of this box is full: nothing new can be written until a volunteer" "$T/front"
 ok "what is there is read" eval 'get a "/topic/$topic" | grep -q Abans'
 case "$(in_as berta "$(cat "$T/other")")" in 507*) ok "what is kept is not for members" true ;; *) ok "what is kept is not for members" false ;; esac
 ok "they are told why" grep -q "no room left on this box" "$T/answer"
@@ -65,6 +67,8 @@ ok "and have it looked for" act_signed_in a /admin/keep/look '{}'
 fill
 ok "they erase a file" act_signed_in a "/file/$file/erase" "{\"rev\":\"$rev\"}"
 ok "it goes from the disk" until_ok 20 eval '[ -z "$(find "$T/a/blobs" -type f -size +1000k)" ]'
+get a / >"$T/front"
+ok "the front page is as ever, also the one that was kept" not grep -q "The disk of this box is full" "$T/front"
 is "and everybody writes again" "$(write 'Ja hi cap')" 201
 rm "$T/a"/fill-*
 write 'I encara més' >/dev/null

@@ -218,6 +218,14 @@ static void the_page_is_for_volunteers(void **state)
 	r = site_ask(&s, VOL, "/admin.json", NULL);
 	assert_int_equal(r.status, 200);
 	assert_string_equal(TEXT(&r, "health.attention"), "true");
+	assert_null(strstr(buf_str(&r.body), "act now"));
+	reply_release(&r);
+	/* A light that is red is the first thing on the volunteers' page. */
+	put(&s, "sys/class/thermal/thermal_zone0/temp", "93000\n");
+	r = site_ask(&s, VOL, "/admin.json", NULL);
+	assert_non_null(strstr(TEXT(&r, "warnings.0.text"), "act now (Temperature"));
+	assert_string_equal(TEXT(&r, "warnings.0.url"), "/admin/health");
+	assert_string_equal(TEXT(&r, "warnings.0.grave"), "true");
 	reply_release(&r);
 	/* There is no helper here: nothing restarts, and the page says why. */
 	r = site_ask(&s, VOL, "/admin/health/restart", "{}");
