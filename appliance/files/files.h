@@ -52,6 +52,10 @@ struct error *file_at(struct conn *c, struct arena *a, const struct hash *space,
 typedef struct error *file_fn(void *ctx, const struct file *f, const struct file_version *v);
 struct error *file_each(struct conn *c, struct arena *a, const struct hash *space, file_fn *fn,
 			void *ctx) MUST;
+/* The contents that take most room on this disk, at most `max`, the largest first, hidden ones, too: each
+ * with the newest version that has it. Of spaces that the conn sees. */
+struct error *file_largest(struct conn *c, struct arena *a, struct blob_store *blobs, size_t max,
+			   file_fn *fn, void *ctx) MUST;
 /* Newest in fold order first. */
 typedef struct error *file_version_fn(void *ctx, const struct file_version *v);
 struct error *file_version_each(struct conn *c, struct arena *a, const struct file *f,

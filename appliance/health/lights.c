@@ -225,7 +225,7 @@ static struct error *look_space(struct looking *l, struct light *ret)
 			N_("Erase files that nobody needs, let old messages go that other houses "
 			   "hold, or ask for a larger card or disk. Nothing that was saved is lost when "
 			   "it is full.");
-		ret->url = "/admin/keep";
+		ret->url = "/admin/keep#largest";
 	}
 	return NULL;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/partial/partial_pages.h"
+#include "appliance/files/files.h"
 #include "appliance/page/language.h"
 #include "appliance/partial/partial.h"
 
-enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000 };
+enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000, LARGEST = 10 };
 
 static const char *field(struct request *r, const char *name)
 {
@@ -130,11 +131,25 @@ static json_t *choice_json(struct request *r, const struct keep *k)
 				     : "");
 }
 
+/* Where there is most to win by erasing; a file's page is where that is done. */
+static struct error *add_large(void *ctx, const struct file *f, const struct file_version *v)
+{
+	struct listing *l = ctx;
+	struct request *r = l->r;
+
+	json_array_append_new(
+		l->rows, json_pack("{s:s, s:s, s:s, s:b}", "title", *v->title ? v->title : v->path,
+				   "url", arena_printf(request_arena(r), "/file/%s", ID(&f->id)),
+				   "size_text", size_text(r, (int64_t)v->stored), "older", !v->head));
+	return NULL;
+}
+
 static struct error *show(struct request *r, int status, json_t *take_form)
 {
-	struct listing l = {r, json_array(), false};
+	struct listing l = {r, json_array(), false}, large = {r, json_array(), false};
 	struct conn *c = request_conn(r);
-	json_t *context = json_pack("{s:o}", "spaces", l.rows), *run = NULL;
+	json_t *context = json_pack("{s:o, s:o}", "spaces", l.rows, "largest", large.rows);
+	json_t *run = NULL;
 	struct keep k;
 	int64_t wishes;
 	bool partial;
@@ -142,6 +157,9 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 
 	if (!e)
 		e = space_each_here(c, add_space, &l);
+	if (!e)
+		e = file_largest(c, request_arena(r), request_app(r)->blobs, LARGEST, add_large,
+				 &large);
 	if (!e)
 		e = run_json(r, &run);
 	if (!e)

@@ -110,6 +110,12 @@ static void a_large_one_is_a_blob_with_ranges(void **state)
 	_cleanup_(reply_release) struct reply by_path =
 		site_ask(&site, NOBODY, "/library/informe-2026.pdf", NULL);
 	assert_int_equal(by_path.status, 302);
+	/* It takes room, so who looks for some is led to it. */
+	_cleanup_(reply_release) struct reply keep = site_ask(&site, VOL, "/admin/keep.json", NULL);
+	assert_string_equal(TEXT(&keep, "largest.0.title"), "Informe 2026");
+	assert_string_equal(TEXT(&keep, "largest.0.url"), TEXT(&w, "url"));
+	assert_string_equal(TEXT(&keep, "largest.0.older"), "false");
+	assert_string_equal(TEXT(&keep, "largest.1.title"), "");
 	assert_string_equal(by_path.location, TEXT(&w, "url"));
 }
 
