@@ -12,7 +12,7 @@ enum {
 struct calling {
 	struct sync *s;
 	struct pair_call to;
-	char proxy[UPLINK_PROXY];
+	struct proxy proxy;
 	bool older; /* it knows of no such request */
 };
 
@@ -28,13 +28,14 @@ static struct error *connect_to(struct calling *c, struct client **ret)
 				   .stall_ms = STALL_MS,
 				   .listen_port = s->listener ? listener_port(s->listener) : 0,
 				   .ending = &s->stop};
+	struct error *err;
 
-	pthread_mutex_lock(&s->lock);
-	memcpy(c->proxy, s->uplink.proxy, sizeof(c->proxy));
-	pthread_mutex_unlock(&s->lock);
+	engine_proxy(s, &c->proxy);
 	if (!s->discovery || !discovery_sees(s->discovery, &c->to.key))
-		o.proxy = c->proxy;
-	return client_new(&o, ret);
+		o.proxy = &c->proxy;
+	err = client_new(&o, ret);
+	crypto_wipe(&c->proxy, sizeof(c->proxy));
+	return err;
 }
 
 /* One request and its answer. *ret_word only when there is one. */

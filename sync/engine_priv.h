@@ -143,6 +143,7 @@ struct sync {
 	bool fetching;		  /* an update … */
 	_Atomic bool fetch_stop;  /* … and no more of it is wanted; as `stop` */
 	struct uplink uplink;
+	struct proxy proxy; /* of the same; its password is wiped at the end */
 	int64_t uplink_from; /* when it is looked at again */
 	struct heard heard[NEWS];
 	size_t n_heard;
@@ -257,6 +258,8 @@ void engine_told_system(struct sync *s, const struct pubkey *by, struct span bod
 
 /* --- engine_uplink.c: budget and hours --- */
 struct error *engine_load_uplink(struct sync *s) MUST; /* with local_lock */
+/* The proxy for who is not on this network; the caller wipes it. */
+void engine_proxy(struct sync *s, struct proxy *ret);
 /* Look at the clock and the ledger, and tell the schedule. With the lock. */
 void engine_uplink(struct sync *s);
 bool engine_closed(void *ctx, const struct pubkey *key);

@@ -132,19 +132,20 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 	return blob_writer_finish(STEAL(k->w), &got, NULL);
 }
 
-static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
+static struct error *connect_to(struct fetch *k)
 {
 	struct sync *s = k->s;
+	_cleanup_(proxy_wipe) struct proxy proxy;
 
+	engine_proxy(s, &proxy);
 	pthread_mutex_lock(&s->lock);
 	k->near = schedule_is_near(s->schedule, &k->f->peer);
-	memcpy(proxy, s->uplink.proxy, UPLINK_PROXY);
 	pthread_mutex_unlock(&s->lock);
 	return client_new(&(struct client_options){.tls = s->tls,
 						   .env = s->o.env,
 						   .peer = k->f->peer,
 						   .address = k->f->address,
-						   .proxy = k->near ? NULL : proxy,
+						   .proxy = k->near ? NULL : &proxy,
 						   .name = s->name,
 						   .ending = &s->fetch_stop},
 			  &k->client);
@@ -154,7 +155,6 @@ static struct error *connect_to(struct fetch *k, char proxy[UPLINK_PROXY])
 static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint64_t *ret_had)
 {
 	struct fetch k = {.s = s, .f = f};
-	char proxy[UPLINK_PROXY];
 	struct error *err;
 	int status = 0;
 
@@ -162,7 +162,7 @@ static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint
 	ENSURE(ledger_left(s->ledger, &f->peer, LEDGER_BLOBS) > 0,
 	       error_new(ERR_RATE, N_("The other box has brought as much as it may for now. The "
 				      "update is fetched on tomorrow.")));
-	TRY(connect_to(&k, proxy));
+	TRY(connect_to(&k));
 	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
 	if (!err) {
 		ledger_charge(s->ledger, &f->peer, LEDGER_BLOBS, 1);

@@ -7,13 +7,24 @@ enum { LOOK_AGAIN_MS = 30000 };
 
 struct error *engine_load_uplink(struct sync *s)
 {
+	struct proxy proxy;
 	struct uplink u;
 
 	TRY(uplink_get(s->local, &u));
+	TRY(proxy_get(s->local, &proxy));
 	pthread_mutex_lock(&s->lock);
 	s->uplink = u;
+	s->proxy = proxy;
 	pthread_mutex_unlock(&s->lock);
+	crypto_wipe(&proxy, sizeof(proxy));
 	return NULL;
+}
+
+void engine_proxy(struct sync *s, struct proxy *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	*ret = s->proxy;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static int64_t wait_of(const struct sync *s, const struct allowance *a, uint64_t used)

@@ -87,7 +87,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 {
 	struct sync *s = w->s;
 	uint8_t claim[PEER_CLAIM];
-	char proxy[UPLINK_PROXY];
+	struct proxy proxy;
 	struct exchange_options o = {
 		.host = &s->o.host,
 		.self = s->o.self,
@@ -95,7 +95,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		       .env = s->o.env,
 		       .peer = job->key,
 		       .address = job->address,
-		       .proxy = job->near ? NULL : proxy,
+		       .proxy = job->near ? NULL : &proxy,
 		       .name = s->name,
 		       .successor = s->successor,
 		       .listen_port = s->listener ? listener_port(s->listener) : 0},
@@ -122,10 +122,11 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		pasts_forget(s->pasts, &job->key);
 	}
 	pthread_mutex_lock(&s->lock);
-	memcpy(proxy, s->uplink.proxy, sizeof(proxy));
 	w->with = job->key; /* what the exchange calls asks for it */
 	pthread_mutex_unlock(&s->lock);
+	engine_proxy(s, &proxy);
 	ret->err = exchange_new(&o, &x);
+	crypto_wipe(&proxy, sizeof(proxy));
 	if (ret->err)
 		return;
 	pthread_mutex_lock(&s->lock);

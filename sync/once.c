@@ -22,13 +22,14 @@ static struct error *find_quota(struct db *local, const struct pubkey *key, stru
 }
 
 static struct error *find_peer(const char *local_path, const struct pubkey *key, int64_t now_ms,
-			       struct ledger *ledger, struct peer *ret)
+			       struct ledger *ledger, struct peer *ret, struct proxy *ret_proxy)
 {
 	_cleanup_(db_closep) struct db *local = NULL;
 
 	TRY(db_open(local_path, DB_READER, LOCAL_CACHE_KIB, &local));
 	TRY(peer_get(local, key, ret));
 	TRY(find_quota(local, key, ledger));
+	TRY(proxy_get(local, ret_proxy));
 	ENSURE(!peer_terms_over(ret->until_ms, now_ms),
 	       error_new(ERR_DENIED, N_("The terms for box %s have ended. Give it new ones first."),
 			 ID_SHORT(key)));
@@ -51,7 +52,7 @@ static struct error *open_log(const struct sync_options *o, struct log_store **r
 }
 
 static struct error *exchange_once(const struct sync_options *o, const struct peer *p,
-				   struct log_store *log, struct ledger *ledger,
+				   const struct proxy *proxy, struct log_store *log, struct ledger *ledger,
 				   struct outcome *o_ret,
 				   struct space_digest theirs[LIMIT_SPACES],
 				   struct sync_report *ret)
@@ -62,7 +63,7 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 	struct exchange_options eo = {
 		.host = &o->host,
 		.self = o->self,
-		.to = {.env = o->env, .peer = p->key, .address = p->address, .name = o->name},
+		.to = {.env = o->env, .peer = p->key, .address = p->address, .proxy = proxy, .name = o->name},
 		.log = log,
 		.ledger = ledger,
 		.receipt = true,
@@ -95,12 +96,13 @@ struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 	struct outcome outcome = {.key = *peer, .report = &report, .asked = true};
 	struct space_digest theirs[LIMIT_SPACES];
 	struct peer p;
+	_cleanup_(proxy_wipe) struct proxy proxy = {.url = ""};
 	struct error *err, *later;
 
 	ledger_set_folder(ledger, o->local_path);
-	TRY(find_peer(o->local_path, peer, env_now(o->env), ledger, &p));
+	TRY(find_peer(o->local_path, peer, env_now(o->env), ledger, &p, &proxy));
 	TRY(open_log(o, &log));
-	err = exchange_once(o, &p, log, ledger, &outcome, theirs, &report);
+	err = exchange_once(o, &p, &proxy, log, ledger, &outcome, theirs, &report);
 	outcome.address = p.address;
 	outcome.error = err ? error_stored(err) : NULL;
 	later = outcome_write(&o->host, o->env, &outcome);
@@ -133,6 +135,7 @@ static struct error *keep(const struct sync_keep *at,
 					    .env = at->env,
 					    .peer = at->peer,
 					    .address = at->address,
+					    .proxy = at->proxy,
 					    .name = at->name,
 					    .ending = at->ending},
 		   fd);
@@ -159,6 +162,7 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 						.env = at->env,
 						.peer = at->peer,
 						.address = at->address,
+						.proxy = at->proxy,
 						.name = at->name,
 						.ending = at->ending},
 		       &c));

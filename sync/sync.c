@@ -387,6 +387,7 @@ void sync_stop(struct sync *s)
 	free(s->peers);
 	engine_free_addresses(s);
 	buf_release(&s->system);
+	crypto_wipe(&s->proxy, sizeof(s->proxy));
 	free(s->listen);
 	free(s->log_path);
 	free(s->local_path);

@@ -62,6 +62,10 @@ void sync_stopping(struct sync *s);
 void sync_stop(struct sync *s);	     /* ends exchanges, joins its threads, frees */
 int sync_port(const struct sync *s); /* the port it listens on (useful after ":0") */
 
+/* Where it says to its peers that it is: what a volunteer set, then what the machine has. At most max;
+ * returns how many. */
+size_t sync_own_addresses(struct sync *s, char (*out)[PEER_ADDRESS], size_t max);
+
 /* Something was written here: peers are told soon (two seconds after the first of a burst). Cheap;
  * it may be called after every commit, also after the engine's own. */
 void sync_poke(struct sync *s);
@@ -85,6 +89,7 @@ struct sync_keep {
 	const char *name;
 	struct pubkey peer;
 	const char *address; /* "ADDR:PORT" */
+	const struct proxy *proxy; /* in between; NULL: none */
 	const _Atomic bool *ending; /* as in sync/peer/client.h: then ERR_STOPPED. NULL: never */
 };
 /* The file from its beginning. ERR_DENIED (it does not keep any for us), ERR_LIMIT, ERR_NET. */

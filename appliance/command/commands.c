@@ -104,6 +104,8 @@ const struct command commands[] = {
 		     TEXT("--from", "the hour from which the line may be used, 0 to 23"),
 		     TEXT("--to", "the hour until which it may; the same as --from: all day"),
 		     TEXT("--proxy", "http://HOST:PORT; empty: none"),
+		     TEXT("--proxy-user", "the name that it asks for; empty: none"),
+		     READS("--proxy-password-file", "and the password, on one line"),
 		     TEXT("--address", "where this box can be reached from outside; empty: none")}},
 	{"sync", "swap logs now, with one box or with all", cmd_sync,
 	 .args = {{"PEER", OPTION_TEXT, false, "its key; all when left out"}}},

@@ -168,6 +168,7 @@ bool partial_may_ask(const struct partial_thread *t, const struct peer *peer)
 static struct error *ask_peer(void *ctx, const struct peer *peer)
 {
 	struct asking *k = ctx;
+	_cleanup_(proxy_wipe) struct proxy proxy = {.url = ""};
 	char address[PEER_ADDRESS];
 	struct error *e = NULL;
 
@@ -176,7 +177,10 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 	k->at.peer = peer->key;
 	k->proved = 0;
 	e = peers_reach_at(k->t->app, k->t->conn, &peer->key, address, sizeof(address));
+	if (!e)
+		e = peers_proxy(k->t->app, k->t->conn, &peer->key, &proxy);
 	k->at.address = address;
+	k->at.proxy = &proxy;
 	for (size_t at = 0; !e && at < pass_n(k->p); at += k->n) {
 		k->first = at;
 		k->n = slice(k->p, at);

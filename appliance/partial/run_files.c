@@ -150,6 +150,7 @@ static int64_t safe_files(const struct file_pass *p)
 static struct error *ask_peer(void *ctx, const struct peer *peer)
 {
 	struct asking *k = ctx;
+	_cleanup_(proxy_wipe) struct proxy proxy = {.url = ""};
 	char address[PEER_ADDRESS];
 	int64_t before = safe_files(k->p), proved;
 	struct error *e = NULL;
@@ -158,7 +159,10 @@ static struct error *ask_peer(void *ctx, const struct peer *peer)
 		return NULL;
 	k->at.peer = peer->key;
 	e = peers_reach_at(k->p->t->app, k->p->t->conn, &peer->key, address, sizeof(address));
+	if (!e)
+		e = peers_proxy(k->p->t->app, k->p->t->conn, &peer->key, &proxy);
 	k->at.address = address;
+	k->at.proxy = &proxy;
 	if (!e)
 		e = ask_all(k);
 	error_free(e); /* another may answer; when none does, the run waits */

@@ -822,18 +822,38 @@ static struct error *sync_in_daemon(struct app *a, const struct pubkey *key, int
 	return receipt_each(c->local, key, 1, keep_first, ret);
 }
 
-struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
-			     size_t size)
+/* Where it is seen on this network now. False: it is not. */
+static bool seen_at(struct app *a, const struct pubkey *key, char *out, size_t size)
 {
 	_cleanup_(freep) struct found_box *found = calloc(LIMIT_DISCOVERED, sizeof(*found));
 	size_t n = a->sync && found ? sync_found(a->sync, found, LIMIT_DISCOVERED) : 0;
+	bool seen = false;
+
+	for (size_t i = 0; i < n; i++)
+		if (pubkey_eq(&found[i].key, key)) {
+			snprintf(out, size, "%s", found[i].address);
+			seen = true;
+		}
+	return seen;
+}
+
+struct error *peers_proxy(struct app *a, struct conn *c, const struct pubkey *key,
+			  struct proxy *ret)
+{
+	char address[PEER_ADDRESS];
+
+	*ret = (struct proxy){.url = ""};
+	return seen_at(a, key, address, sizeof(address)) ? NULL : proxy_get(c->local, ret);
+}
+
+struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
+			     size_t size)
+{
 	struct peer p;
 
 	TRY(peer_get(c->local, key, &p));
-	snprintf(out, size, "%s", p.address);
-	for (size_t i = 0; i < n; i++) /* seen on this network now: that is better */
-		if (pubkey_eq(&found[i].key, key))
-			snprintf(out, size, "%s", found[i].address);
+	if (!seen_at(a, key, out, size)) /* that is better */
+		snprintf(out, size, "%s", p.address);
 	ENSURE(*out, error_new(ERR_NET,
 			       N_("Box %s has no address. Give it one, or let the daemon find it on"
 				  " this network."),

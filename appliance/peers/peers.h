@@ -108,6 +108,12 @@ struct peers_invitation {
 /* Make one. *ret_num names it on this box. ERR_INVALID, ERR_LIMIT. */
 struct error *peers_invite(struct app *a, const struct peers_invitation *what,
 			   int64_t *ret_num) MUST;
+/* Do all addresses in such a text mean something on this network only? Then whoever is elsewhere can't use the
+ * invitation. */
+bool peers_only_private(const char *addresses);
+/* Where this box is reached from outside, as far as it knows, with spaces between; "": it does not. In the
+ * arena. */
+const char *peers_public_addresses(struct app *a, struct arena *arena);
 /* Its letters (sync/peer/invite.h), with our name and key as they are now. */
 void peers_invite_text(struct app *a, const struct invite *i, char out[INVITE_TEXT + 1]);
 /* "http://HOST:PORT/pair/LETTERS": HOST of the first address, PORT of our pages. In the arena. */
@@ -129,6 +135,9 @@ bool peers_invited(void *app, const struct knock *k, const uint8_t proof[PEER_CL
 /* Where the peer can be reached: what is announced on this network, else its address. ERR_NET. */
 struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
 			     size_t size) MUST;
+/* What stands between it and us; nothing (no URL) for who is seen on this network. The caller wipes it. */
+struct error *peers_proxy(struct app *a, struct conn *c, const struct pubkey *key,
+			  struct proxy *ret) MUST;
 /* One exchange now; waits for its end. */
 struct error *peers_sync_now(struct app *a, const struct pubkey *key, struct sync_report *ret) MUST;
 /* The same, and no longer than that; the exchange may go on. ERR_TIMEOUT. */

@@ -10,16 +10,23 @@ static struct error *tell(struct app *a, struct error *e)
 	return NULL;
 }
 
+struct set_job {
+	const struct uplink *uplink;
+	const char *password;
+};
+
 static struct error *set_job(struct conn *c, void *arg)
 {
-	return uplink_put(c->local, arg);
+	const struct set_job *j = arg;
+
+	return uplink_put(c->local, j->uplink, j->password);
 }
 
-struct error *reach_set(struct app *a, const struct uplink *u)
+struct error *reach_set(struct app *a, const struct uplink *u, const char *password)
 {
-	struct uplink copy = *u;
+	struct set_job j = {u, password};
 
-	return tell(a, writer_run(a->writer, set_job, &copy));
+	return tell(a, writer_run(a->writer, set_job, &j));
 }
 
 struct allow_job {

@@ -8,7 +8,8 @@
 #include "appliance/app.h"
 
 /* ERR_INVALID: hours, proxy or addresses that are none. */
-struct error *reach_set(struct app *a, const struct uplink *u) MUST;
+/* password of the proxy; NULL: the one that is kept, when proxy and user are the same. */
+struct error *reach_set(struct app *a, const struct uplink *u, const char *password) MUST;
 /* An allowance of one peer's own. ERR_NOT_FOUND. */
 struct error *reach_allow(struct app *a, const struct pubkey *key,
 			  const struct allowance *allowance) MUST;

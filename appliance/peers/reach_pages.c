@@ -99,6 +99,8 @@ static json_t *uplink_json(const struct uplink *u)
 
 	json_object_set_new(form, "metered", json_boolean(u->metered));
 	json_object_set_new(form, "proxy", json_string(u->proxy));
+	json_object_set_new(form, "proxy_user", json_string(u->proxy_user));
+	json_object_set_new(form, "has_password", json_boolean(u->has_password));
 	json_object_set_new(form, "address", json_string(u->address[0]));
 	json_object_set_new(form, "address2", json_string(u->address[1]));
 	return form;
@@ -174,40 +176,54 @@ static struct error *read_allowance(struct request *r, struct allowance *ret)
 	return NULL;
 }
 
-static struct error *read_uplink(struct request *r, struct uplink *ret)
+static struct error *read_uplink(struct request *r, struct uplink *ret,
+				 char password[PROXY_PASSWORD])
 {
 	struct uplink u = {.metered = strcmp(field(r, "metered"), "1") == 0};
 
 	TRY(read_allowance(r, &u.all));
-	ENSURE(strlen(field(r, "proxy")) < sizeof(u.proxy) &&
-		       strlen(field(r, "address")) < PEER_ADDRESS &&
-		       strlen(field(r, "address2")) < PEER_ADDRESS,
+	ENSURE(strlen(field(r, "address")) < PEER_ADDRESS &&
+		       strlen(field(r, "address2")) < PEER_ADDRESS &&
+		       strlen(field(r, "proxy_user")) < sizeof(u.proxy_user) &&
+		       strlen(field(r, "proxy_password")) < PROXY_PASSWORD,
 	       error_new(ERR_INVALID, N_("That is longer than any address.")));
-	snprintf(u.proxy, sizeof(u.proxy), "%s", field(r, "proxy"));
+	snprintf(u.proxy_user, sizeof(u.proxy_user), "%s", field(r, "proxy_user"));
+	snprintf(password, PROXY_PASSWORD, "%s", field(r, "proxy_password"));
+	TRY(proxy_parse(field(r, "proxy"), &u, password));
 	snprintf(u.address[0], PEER_ADDRESS, "%s", field(r, "address"));
 	snprintf(u.address[1], PEER_ADDRESS, "%s", field(r, "address2"));
 	*ret = u;
 	return uplink_check(ret);
 }
 
+/* What was typed, without a password that may be in it. */
+static const char *typed_proxy(struct request *r)
+{
+	const char *text = field(r, "proxy"), *at = strrchr(text, '@');
+
+	return at ? at + 1 : text;
+}
+
 static json_t *typed(struct request *r, const char *error)
 {
-	return json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "metered",
+	return json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "metered",
 			 strcmp(field(r, "metered"), "1") == 0, "budget", field(r, "budget"),
-			 "from", field(r, "from"), "to", field(r, "to"), "proxy", field(r, "proxy"),
-			 "address", field(r, "address"), "address2", field(r, "address2"), "error",
-			 error);
+			 "from", field(r, "from"), "to", field(r, "to"), "proxy", typed_proxy(r),
+			 "proxy_user", field(r, "proxy_user"), "address", field(r, "address"),
+			 "address2", field(r, "address2"), "error", error);
 }
 
 static struct error *set(struct request *r)
 {
+	char password[PROXY_PASSWORD] = "";
 	const char *text;
 	struct uplink u;
 	int status;
-	struct error *e = read_uplink(r, &u);
+	struct error *e = read_uplink(r, &u, password);
 
 	if (!e)
-		e = reach_set(request_app(r), &u);
+		e = reach_set(request_app(r), &u, *password ? password : NULL);
+	crypto_wipe(password, sizeof(password));
 	if (!e)
 		return respond_done_saying(r, "/admin/reach", N_("It is set."), NULL);
 	if (respond_form_error(r, e, &text, &status))

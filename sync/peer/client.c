@@ -2,6 +2,7 @@
 #include "sync/peer/client.h"
 #include "sync/peer/address.h"
 #include "sync/peer/successor.h"
+#include "sync/peer/uplink.h"
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 enum {
 	GRACE_MS = 60000,   /* before the least speed is asked for */
 	LEAST_SPEED = 1024, /* bytes a second */
+	HTTP_PROXY_AUTH = 407,
 };
 
 enum client_state { CLIENT_IDLE, CLIENT_ASKING, CLIENT_ENDED, CLIENT_QUIT };
@@ -37,7 +39,7 @@ struct client {
 	size_t out_at; /* what of `out` has gone already */
 	bool out_end, answering;
 	CURLcode code;
-	long status;
+	long status, proxy_status;
 	/* progress of the request in hand */
 	int64_t began_ms, last_ms; /* monotonic; waiting for the caller is taken out */
 	uint64_t bytes;
@@ -146,7 +148,7 @@ static void *transfer(void *arg)
 	pthread_mutex_lock(&c->lock);
 	for (;;) {
 		CURLcode code;
-		long status = 0;
+		long status = 0, proxy = 0;
 
 		while (c->state != CLIENT_ASKING && c->state != CLIENT_QUIT)
 			pthread_cond_wait(&c->moved, &c->lock);
@@ -155,9 +157,11 @@ static void *transfer(void *arg)
 		pthread_mutex_unlock(&c->lock);
 		code = curl_easy_perform(c->curl);
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+		curl_easy_getinfo(c->curl, CURLINFO_HTTP_CONNECTCODE, &proxy);
 		pthread_mutex_lock(&c->lock);
 		c->code = code;
 		c->status = status;
+		c->proxy_status = proxy;
 		c->met |= code == CURLE_OK;
 		if (c->state == CLIENT_ASKING)
 			c->state = CLIENT_ENDED;
@@ -227,6 +231,21 @@ static bool make_headers(struct client *c, const struct client_options *o)
 	return ok;
 }
 
+/* Whoever offers Digest does not get to see the password. */
+static bool set_proxy(CURL *h, const struct proxy *p)
+{
+	bool ok = curl_easy_setopt(h, CURLOPT_PROXY, p ? p->url : "") == CURLE_OK &&
+		  curl_easy_setopt(h, CURLOPT_NOPROXY, "") == CURLE_OK;
+
+	if (!p || !p->url[0] || !p->user[0])
+		return ok;
+	return ok &&
+	       curl_easy_setopt(h, CURLOPT_PROXYAUTH, (long)(CURLAUTH_BASIC | CURLAUTH_DIGEST)) ==
+		       CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_PROXYUSERNAME, p->user) == CURLE_OK &&
+	       curl_easy_setopt(h, CURLOPT_PROXYPASSWORD, p->password) == CURLE_OK;
+}
+
 static bool set_options(struct client *c, const struct client_options *o)
 {
 	CURL *h = c->curl;
@@ -246,8 +265,7 @@ static bool set_options(struct client *c, const struct client_options *o)
 	       curl_easy_setopt(h, CURLOPT_SSL_ENABLE_ALPN, 0L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-	       curl_easy_setopt(h, CURLOPT_PROXY, o->proxy ? o->proxy : "") == CURLE_OK &&
-	       curl_easy_setopt(h, CURLOPT_NOPROXY, "") == CURLE_OK &&
+	       set_proxy(h, o->proxy) &&
 	       curl_easy_setopt(h, CURLOPT_HTTPPROXYTUNNEL, 1L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK &&
 	       curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
@@ -486,6 +504,11 @@ static struct error *broken(struct client *c)
 				 N_("Box %s at %s answers without an end. The exchange was broken "
 				    "off."),
 				 c->who, c->address);
+	if (c->proxy_status == HTTP_PROXY_AUTH)
+		return error_new(ERR_NET,
+				 N_("The proxy through which other boxes are reached asks for a user name "
+				    "and a password, or refuses those that are set. A volunteer can "
+				    "change them."));
 	switch (c->code) {
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return error_new(ERR_NET, N_("The proxy through which other boxes are reached "

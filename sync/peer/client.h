@@ -29,6 +29,7 @@ enum {
 #define CLIENT_HEADER_EXCHANGE "Lliure-Exchange"
 #define CLIENT_HEADER_INVITE "Lliure-Invite" /* that it invited us: invite_proof, 52 letters */
 
+struct proxy; /* sync/peer/uplink.h */
 struct client_options {
 	const struct tls_identity *tls;
 	const struct env *env;
@@ -38,7 +39,7 @@ struct client_options {
 	bool knocks;	   /* the name is said in POSTs, too: it may not know us */
 	int listen_port;   /* 0: we do not listen */
 	int stall_ms;	   /* in place of CLIENT_STALL_MS; 0: that */
-	const char *proxy; /* "http://HOST:PORT"; NULL or "": none */
+	const struct proxy *proxy; /* NULL, or one without a URL: none. Read by client_new alone */
 	const char *successor; /* sync/peer/successor.h; said in a GET. NULL or "": none */
 	const char *exchange; /* number of the exchange, 32 hexadecimal digits; may be NULL */
 	const uint8_t *claim; /* PEER_CLAIM bytes, shown with every request; NULL: none */

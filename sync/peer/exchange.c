@@ -184,6 +184,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 	x->o.to.exchange = number;
 	TRY(client_new(&x->o.to, &x->client));
 	x->o.to.exchange = NULL;
+	x->o.to.proxy = NULL;
 	x->session = session_new(&so);
 	*ret = STEAL(x);
 	return NULL;

@@ -9,10 +9,24 @@
  * person who asks for an exchange is not held back by it either.
  */
 #pragma once
+#include "sync/crypto/crypto.h"
 #include "sync/db/db.h"
 #include "sync/peer/peer.h"
 
-enum { LIMIT_PUBLIC = 2, UPLINK_PROXY = 200 };
+enum { LIMIT_PUBLIC = 2, UPLINK_PROXY = 200, PROXY_USER = 64, PROXY_PASSWORD = 128 };
+
+/* An HTTP proxy, and who we say that we are. The password is a secret: it is read for a connection that is
+ * about to be made, wiped behind it, and shown to nobody, also not to who set it. On disk it is in
+ * local.db, which leaves the box in sealed backups only. */
+struct proxy {
+	char url[UPLINK_PROXY];	   /* "http://HOST:PORT", "" for none */
+	char user[PROXY_USER];	   /* "": it asks for none */
+	char password[PROXY_PASSWORD];
+};
+static inline void proxy_wipe(struct proxy *p) /* for _cleanup_ */
+{
+	crypto_wipe(p, sizeof(*p));
+}
 
 struct allowance {
 	uint64_t day_bytes; /* in both directions together; 0: any */
@@ -23,21 +37,29 @@ struct uplink {
 	bool metered; /* else `all` says nothing */
 	struct allowance all;
 	char proxy[UPLINK_PROXY];		  /* "http://HOST:PORT", "" for none */
+	char proxy_user[PROXY_USER];
+	bool has_password; /* read only: one is kept for this proxy and user */
 	char address[LIMIT_PUBLIC][PEER_ADDRESS]; /* "" for none */
 };
 
 /* How long nothing may go over it, in milliseconds; 0: it may. `minute`: of the day, 0 to 1439, in
  * the box's zone; used: today; left_ms: of the day that `used` belongs to. Pure. */
 int64_t allowance_wait(const struct allowance *a, uint64_t used, int minute, int64_t left_ms);
-/* ERR_INVALID, with a sentence: hours, proxy or addresses that are none. */
+/* ERR_INVALID, with a sentence: hours, proxy, its user, or addresses that are none. */
 struct error *uplink_check(const struct uplink *l) MUST;
+/* A proxy as people write it, also with user and password before its host (percent-encoded, RFC 3986), into
+ * its parts: then user and password replace *io_user and *io_password. ERR_INVALID. */
+struct error *proxy_parse(const char *text, struct uplink *io, char password[PROXY_PASSWORD]) MUST;
 
 /* --- uplink_store.c: in local.db --- */
 extern const char *const uplink_migrations[]; /* db_migrate(local, "line", …) */
 extern const int uplink_migrations_n;
 /* Not metered, no proxy, no address, when nothing was set. */
 struct error *uplink_get(struct db *local, struct uplink *ret) MUST;
-struct error *uplink_put(struct db *local, const struct uplink *l) MUST; /* writer */
+/* password NULL: the one that is kept, if proxy and user are the same. On the writer. ERR_INVALID. */
+struct error *uplink_put(struct db *local, const struct uplink *l, const char *password) MUST;
+/* With the password: the caller wipes it. */
+struct error *proxy_get(struct db *local, struct proxy *ret) MUST;
 /* Of one peer: any bytes at any hour when nothing was set. */
 struct error *allowance_get(struct db *local, const struct pubkey *key, struct allowance *ret) MUST;
 struct error *allowance_put(struct db *local, const struct pubkey *key,

@@ -4,19 +4,24 @@
 #include "tests/lib/net_box.h"
 #include "sync/peer/address.h"
 #include "sync/peer/client.h"
+#include "sync/peer/uplink.h"
 #include "sync/replicate/session.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-/* --- a proxy for one connection --- */
-struct proxy {
+/* --- a proxy: for one connection, and for those before it that it asks for a name and a password --- */
+struct proxy_server {
 	int fd, port;
 	pthread_t thread;
 	bool refuses;
-	char asked[200]; /* the first line that came */
-	bool saw_clear;	 /* something of ours was readable on the way */
+	const char *wants; /* what it asks for, as its header says ("Basic realm=…"); NULL: nothing */
+	const char *right; /* the beginning of the answer that it takes */
+	char asked[200];   /* the first line that came */
+	char login[300];   /* the last answer */
+	int challenges;
+	bool saw_clear; /* something of ours was readable on the way */
 };
 
 static int dial(const char *host, const char *port)
@@ -29,7 +34,7 @@ static int dial(const char *host, const char *port)
 	return connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 ? fd : -1;
 }
 
-static bool pass_on(struct proxy *p, int from, int to)
+static bool pass_on(struct proxy_server *p, int from, int to)
 {
 	char bytes[16384];
 	ssize_t n = recv(from, bytes, sizeof(bytes), 0);
@@ -39,17 +44,54 @@ static bool pass_on(struct proxy *p, int from, int to)
 	return n > 0 && send(to, bytes, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
+/* The head of a request, and what it answers to the question of who asks. */
+static int hear(struct proxy_server *p, char head[4096])
+{
+	static const char field[] = "Proxy-Authorization: ";
+	int in = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC);
+	ssize_t n = in < 0 ? 0 : recv(in, head, 4095, 0);
+	const char *login;
+
+	head[n > 0 ? n : 0] = 0;
+	snprintf(p->asked, sizeof(p->asked), "%.*s", (int)strcspn(head, "\r"), head);
+	login = strstr(head, field);
+	p->login[0] = 0;
+	if (login)
+		snprintf(p->login, sizeof(p->login), "%.*s", (int)strcspn(login + strlen(field), "\r"),
+			 login + strlen(field));
+	return in;
+}
+
+/* Asks until the answer is right, three times at most. -1: it is not. */
+static int let_in(struct proxy_server *p, char head[4096])
+{
+	char answer[300];
+	int in = hear(p, head);
+
+	while (in >= 0 && p->wants && strncmp(p->login, p->right, strlen(p->right)) != 0) {
+		snprintf(answer, sizeof(answer),
+			 "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: %s\r\n"
+			 "Content-Length: 0\r\nConnection: close\r\n\r\n",
+			 p->wants);
+		send(in, answer, strlen(answer), MSG_NOSIGNAL);
+		close(in);
+		if (++p->challenges == 2)
+			return -1;
+		in = hear(p, head);
+	}
+	return in;
+}
+
 static void *run_proxy(void *arg)
 {
 	static const char yes[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 	static const char no[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-	struct proxy *p = arg;
+	struct proxy_server *p = arg;
 	char head[4096], host[100], port[10];
-	int in = accept4(p->fd, NULL, NULL, SOCK_CLOEXEC), out = -1;
-	ssize_t n = recv(in, head, sizeof(head) - 1, 0);
+	int in = let_in(p, head), out = -1;
 
-	head[n > 0 ? n : 0] = 0;
-	snprintf(p->asked, sizeof(p->asked), "%.*s", (int)strcspn(head, "\r"), head);
+	if (in < 0)
+		return NULL;
 	if (sscanf(head, "CONNECT %99[^:]:%9[0-9]", host, port) == 2 && !p->refuses)
 		out = dial(host, port);
 	send(in, out < 0 ? no : yes, out < 0 ? sizeof(no) - 1 : sizeof(yes) - 1, MSG_NOSIGNAL);
@@ -66,7 +108,7 @@ static void *run_proxy(void *arg)
 	return NULL;
 }
 
-static void proxy_start(struct proxy *p)
+static void proxy_start(struct proxy_server *p)
 {
 	struct address any;
 
@@ -76,14 +118,14 @@ static void proxy_start(struct proxy *p)
 	assert_int_equal(pthread_create(&p->thread, NULL, run_proxy, p), 0);
 }
 
-static void proxy_stop(struct proxy *p)
+static void proxy_stop(struct proxy_server *p)
 {
 	pthread_join(p->thread, NULL);
 	close(p->fd);
 }
 
 /* --- a box that listens, and key 2, its peer, that asks --- */
-static struct error *ask(const char *address, const char *proxy, int *ret_status)
+static struct error *ask(const char *address, const struct proxy *proxy, int *ret_status)
 {
 	_cleanup_(secret_freep) struct secret *box = test_key(1), *peer = test_key(2);
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
@@ -125,15 +167,16 @@ static void close_box(void)
 
 static void a_proxy_carries_what_it_can_t_read(void **state)
 {
-	struct proxy p = {.refuses = false};
-	char address[40], proxy[60], want[80];
+	struct proxy_server p = {.refuses = false};
+	struct proxy proxy = {.user = ""};
+	char address[40], want[80];
 	int status;
 
 	open_box("127.0.0.1:0");
 	proxy_start(&p);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
-	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", p.port);
-	assert_ok(ask(address, proxy, &status));
+	snprintf(proxy.url, sizeof(proxy.url), "http://127.0.0.1:%d", p.port);
+	assert_ok(ask(address, &proxy, &status));
 	assert_int_equal(status, 200);
 	proxy_stop(&p);
 	snprintf(want, sizeof(want), "CONNECT %s HTTP/1.1", address);
@@ -144,17 +187,82 @@ static void a_proxy_carries_what_it_can_t_read(void **state)
 
 static void a_proxy_that_refuses_is_a_fault_of_the_network(void **state)
 {
-	struct proxy p = {.refuses = true};
-	char address[40], proxy[60];
+	struct proxy_server p = {.refuses = true};
+	struct proxy proxy = {.user = ""};
+	char address[40];
 	int status;
 
 	open_box("127.0.0.1:0");
 	proxy_start(&p);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
-	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", p.port);
-	assert_fails(ask(address, proxy, &status), ERR_NET);
+	snprintf(proxy.url, sizeof(proxy.url), "http://127.0.0.1:%d", p.port);
+	assert_fails(ask(address, &proxy, &status), ERR_NET);
 	proxy_stop(&p);
 	close_box();
+}
+
+/* *ret_answer: what the proxy heard last. */
+static struct error *ask_through(struct proxy_server *p, const char *user, const char *password,
+				 int *ret_status)
+{
+	struct proxy proxy = {.url = ""};
+	struct error *err;
+	char address[40];
+
+	open_box("127.0.0.1:0");
+	proxy_start(p);
+	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
+	snprintf(proxy.url, sizeof(proxy.url), "http://127.0.0.1:%d", p->port);
+	snprintf(proxy.user, sizeof(proxy.user), "%s", user);
+	snprintf(proxy.password, sizeof(proxy.password), "%s", password);
+	err = ask(address, &proxy, ret_status);
+	shutdown(p->fd, SHUT_RDWR); /* who has nobody to wait for any more */
+	proxy_stop(p);
+	close_box();
+	return err;
+}
+
+static void a_proxy_that_asks_who_it_is_is_told(void **state)
+{
+	struct proxy_server p = {.wants = "Basic realm=\"casa\"", .right = "Basic YXRlbmV1OnMzOmNyZXQ="};
+	int status;
+
+	assert_ok(ask_through(&p, "ateneu", "s3:cret", &status));
+	assert_int_equal(status, 200);
+	assert_int_equal(p.challenges, 1); /* it is not said before it is asked for */
+	assert_false(p.saw_clear);
+}
+
+/* Digest (RFC 7616): the password does not go over the network. */
+static void a_proxy_that_need_not_see_the_password_does_not(void **state)
+{
+	struct proxy_server p = {
+		.wants = "Basic realm=\"casa\"\r\nProxy-Authenticate: Digest realm=\"casa\", "
+			 "nonce=\"abc\", algorithm=SHA-256, qop=\"auth\"",
+		.right = "Digest username=\"ateneu\""};
+	int status;
+
+	assert_ok(ask_through(&p, "ateneu", "s3cret", &status));
+	assert_int_equal(status, 200);
+	assert_null(strstr(p.login, "s3cret"));
+}
+
+static void a_wrong_password_is_said_in_words_without_it(void **state)
+{
+	struct proxy_server p = {.wants = "Basic realm=\"casa\"", .right = "Basic none"};
+	struct error *err;
+	int status;
+
+	err = ask_through(&p, "ateneu", "s3cret", &status);
+	assert_true(error_is(err, ERR_NET));
+	assert_non_null(strstr(error_english(err), "user name and a password"));
+	assert_null(strstr(error_english(err), "s3cret"));
+	error_free(err);
+	p = (struct proxy_server){.wants = "Basic realm=\"casa\"", .right = "Basic none"};
+	err = ask_through(&p, "", "", &status); /* nothing is set */
+	assert_true(error_is(err, ERR_NET));
+	assert_non_null(strstr(error_english(err), "user name and a password"));
+	error_free(err);
 }
 
 static void without_a_proxy_the_environment_s_is_not_used(void **state)
@@ -202,6 +310,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_proxy_carries_what_it_can_t_read),
 		cmocka_unit_test(a_proxy_that_refuses_is_a_fault_of_the_network),
+		cmocka_unit_test(a_proxy_that_asks_who_it_is_is_told),
+		cmocka_unit_test(a_proxy_that_need_not_see_the_password_does_not),
+		cmocka_unit_test(a_wrong_password_is_said_in_words_without_it),
 		cmocka_unit_test(without_a_proxy_the_environment_s_is_not_used),
 		cmocka_unit_test(ipv6_is_an_address_as_any_other),
 	};
