@@ -135,6 +135,19 @@ static size_t own_addresses(const struct sync *s, char (*out)[PEER_ADDRESS])
 					LIMIT_STATED - n);
 }
 
+size_t sync_own_addresses(struct sync *s, char (*out)[PEER_ADDRESS], size_t max)
+{
+	char all[LIMIT_STATED][PEER_ADDRESS];
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = own_addresses(s, all);
+	pthread_mutex_unlock(&s->lock);
+	n = n < max ? n : max;
+	memcpy(out, all, n * sizeof(*all));
+	return n;
+}
+
 static bool says_the_same(const struct statement *old, char (*addresses)[PEER_ADDRESS], size_t n,
 			  const struct pubkey *tell, size_t n_tell)
 {

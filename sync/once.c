@@ -63,7 +63,11 @@ static struct error *exchange_once(const struct sync_options *o, const struct pe
 	struct exchange_options eo = {
 		.host = &o->host,
 		.self = o->self,
-		.to = {.env = o->env, .peer = p->key, .address = p->address, .proxy = proxy, .name = o->name},
+		.to = {.env = o->env,
+		       .peer = p->key,
+		       .address = p->address,
+		       .proxy = proxy,
+		       .name = o->name},
 		.log = log,
 		.ledger = ledger,
 		.receipt = true,

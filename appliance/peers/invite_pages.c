@@ -54,14 +54,27 @@ const char *peers_shown_address(struct request *r)
 	return own;
 }
 
+/* First where it is reached from outside, as far as that is known: who is elsewhere needs that one. */
+static const char *offered_addresses(struct request *r)
+{
+	const char *own = peers_own_address(r);
+	const char *known = peers_public_addresses(request_app(r), request_arena(r));
+
+	if (!*known || !*own || !peers_only_private(own))
+		return *known ? known : own;
+	return arena_printf(request_arena(r), "%s %s", known, own);
+}
+
 static struct error *show_invite(struct request *r, const struct peer_terms *t, int status,
 				 const char *error)
 {
 	const char *read_only = field_or(r, "read_only", "");
+	const char *addresses = field_or(r, "addr", offered_addresses(r));
 	json_t *form = json_pack("{s:s, s:s, s:s, s:b}", "label", field_or(r, "label", ""), "addr",
-				 field_or(r, "addr", peers_own_address(r)), "days",
-				 field_or(r, "days", "7"), "read_only", *read_only == '1');
-	json_t *context = json_pack("{s:o}", "form", form);
+				 addresses, "days", field_or(r, "days", "7"), "read_only",
+				 *read_only == '1');
+	json_t *context = json_pack("{s:o, s:b}", "form", form, "only_near",
+				    *addresses && peers_only_private(addresses));
 	struct error *e = terms_into(r, context, NULL, t, terms_preview_asked(r));
 
 	if (e) {
@@ -178,6 +191,9 @@ static struct error *invitation_page(struct request *r)
 	row = invite_json(r, &i);
 	if (invite_is_open(&i, env_now(request_app(r)->env)))
 		json_object_set_new(row, "link", json_string(link));
+	json_object_set_new(row, "only_near", json_boolean(peers_only_private(i.address)));
+	json_object_set_new(row, "outside", json_string(peers_public_addresses(request_app(r),
+									       request_arena(r))));
 	drawn = json_pack("{s:i, s:s}", "size", qr.size, "path",
 			  json_object_get(row, "link") ? qr.path : "");
 	qr_release(&qr);

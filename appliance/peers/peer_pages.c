@@ -266,6 +266,19 @@ static const char *first_run_goes_on(struct request *r)
 		       : NULL;
 }
 
+/* Do all addresses of the invitation mean something on one network only? */
+static bool is_only_near(const struct candidate *c)
+{
+	struct invitation i;
+	struct error *e = invitation_read(span_str(c->invitation), &i);
+	bool near = !e && i.addresses;
+
+	for (size_t n = 0; near && n < i.addresses; n++)
+		near = address_is_private(i.address[n]);
+	error_free(e);
+	return near;
+}
+
 /* How it is to be shown that it is the house that is meant: an invitation says so, else a number, or
  * the whole key. */
 static void compare_into(struct request *r, json_t *context, const struct candidate *c)
@@ -286,6 +299,7 @@ static void compare_into(struct request *r, json_t *context, const struct candid
 		json_object_set_new(context, "later_url", json_string(later));
 	if (*c->invitation) {
 		json_object_set_new(context, "invitation", json_string(c->invitation));
+		json_object_set_new(context, "only_near", json_boolean(is_only_near(c)));
 		json_object_set_new(context, "compared", json_true());
 	} else if (c->whole || number_by_key(r)) {
 		json_object_set_new(context, "by_key",

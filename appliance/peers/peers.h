@@ -108,8 +108,8 @@ struct peers_invitation {
 /* Make one. *ret_num names it on this box. ERR_INVALID, ERR_LIMIT. */
 struct error *peers_invite(struct app *a, const struct peers_invitation *what,
 			   int64_t *ret_num) MUST;
-/* Do all addresses in such a text mean something on this network only? Then whoever is elsewhere can't use the
- * invitation. */
+/* Do all addresses in such a text mean something on this network only? Then whoever is elsewhere can't
+ * use the invitation. */
 bool peers_only_private(const char *addresses);
 /* Where this box is reached from outside, as far as it knows, with spaces between; "": it does not. In the
  * arena. */

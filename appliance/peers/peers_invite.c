@@ -24,6 +24,30 @@ static size_t split_addresses(const char *text, char out[INVITE_ADDRESSES][PEER_
 	return n;
 }
 
+bool peers_only_private(const char *addresses)
+{
+	char many[INVITE_ADDRESSES][PEER_ADDRESS];
+	size_t n = split_addresses(addresses, many);
+
+	for (size_t i = 0; i < n; i++)
+		if (!address_is_private(many[i]))
+			return false;
+	return true;
+}
+
+const char *peers_public_addresses(struct app *a, struct arena *arena)
+{
+	char own[LIMIT_STATED][PEER_ADDRESS];
+	size_t n = a->sync ? sync_own_addresses(a->sync, own, LIMIT_STATED) : 0;
+	const char *list = "";
+
+	for (size_t i = 0; i < n; i++)
+		if (!address_is_private(own[i]))
+			list = *list ? arena_printf(arena, "%s %s", list, own[i])
+				     : arena_str(arena, own[i]);
+	return list;
+}
+
 static void fill_invitation(struct app *a, const struct invite *i, struct invitation *ret)
 {
 	*ret = (struct invitation){.key = *secret_pubkey(a->self), .until_ms = i->until_ms};
@@ -210,12 +234,19 @@ const char *peers_invite_file(struct app *a, const struct invite *i, error_trans
 		   "invitation”, and give it this file or the line below. It is good once. "
 		   "Who has it can take your place, so pass it on to nobody."),
 		*a->name ? a->name : ID_SHORT(secret_pubkey(a->self)));
-	char text[1200];
+	struct error *near = error_new(
+		ERR_INTERNAL, N_("It works only on the network of the house that made it: the addresses "
+				 "in it mean nothing elsewhere."));
+	char text[1200], only[400] = "";
 	const char *file;
 
 	error_text(words, translate, ctx, text, sizeof(text));
-	file = arena_printf(arena, "%s\n\n%s\n", text, peers_invite_link(a, i, arena));
+	if (peers_only_private(i->address))
+		error_text(near, translate, ctx, only, sizeof(only));
+	file = arena_printf(arena, "%s%s%s\n\n%s\n", text, *only ? "\n\n" : "", only,
+			    peers_invite_link(a, i, arena));
 	error_free(words);
+	error_free(near);
 	return file;
 }
 

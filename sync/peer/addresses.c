@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 static const char signed_context[] = "lliure-addresses-1", tag_context[] = "lliure-tell-1";
@@ -186,6 +187,43 @@ bool address_is_loopback(const char *text)
 		return IN6_IS_ADDR_LOOPBACK(&v6) ||
 		       (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 	return strcmp(a.host, "localhost") == 0;
+}
+
+static bool name_is_private(const char *host)
+{
+	const char *dot = strrchr(host, '.');
+
+	return !dot || strcasecmp(dot, ".local") == 0 || strcasecmp(dot, ".lan") == 0 ||
+	       strcasecmp(dot, ".home") == 0 || strcasecmp(dot, ".internal") == 0;
+}
+
+static bool v4_is_private(uint32_t ip)
+{
+	/* 10/8, 172.16/12, 192.168/16, 169.254/16, 127/8, and behind a provider's own router: 100.64/10 */
+	return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 16 == 0xa9fe ||
+	       ip >> 24 == 127 || ip >> 22 == 0x191 || ip == 0;
+}
+
+bool address_is_private(const char *text)
+{
+	struct in_addr v4;
+	struct in6_addr v6;
+	struct address a;
+	struct error *err = address_parse(text, &a);
+	bool ok = !err;
+
+	error_free(err);
+	if (!ok || !a.host[0] || a.scope[0])
+		return true;
+	if (inet_pton(AF_INET, a.host, &v4) == 1)
+		return v4_is_private(ntohl(v4.s_addr));
+	if (!a.v6 || inet_pton(AF_INET6, a.host, &v6) != 1)
+		return name_is_private(a.host);
+	if (IN6_IS_ADDR_V4MAPPED(&v6))
+		return v4_is_private((uint32_t)v6.s6_addr[12] << 24 | (uint32_t)v6.s6_addr[13] << 16 |
+				     (uint32_t)v6.s6_addr[14] << 8 | v6.s6_addr[15]);
+	return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_LINKLOCAL(&v6) ||
+	       IN6_IS_ADDR_UNSPECIFIED(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc;
 }
 
 /* 0 best: public IPv4, public IPv6, private IPv4, private IPv6; -1: of no use to others. */

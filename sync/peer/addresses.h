@@ -51,6 +51,9 @@ bool statement_is_for(const struct statement *s, const struct pubkey *reader);
 /* Is it an address of the machine itself, such as 127.0.0.1 or [::1]? One is believed only when it
  * was said over such a connection: or a peer could make us knock at our own doors. */
 bool address_is_loopback(const char *address);
+/* Does it mean something on this network only: a private address, a link's, the machine's own, a name
+ * without a dot or below .local? What is none does, too. */
+bool address_is_private(const char *address);
 /* The addresses at which others may reach a listener at `listen` with this port: the one it names,
  * or those of this machine's interfaces, public ones first. At most `max`; returns how many. */
 size_t addresses_of_machine(const char *listen, int port, char (*out)[PEER_ADDRESS], size_t max);

@@ -95,6 +95,24 @@ static void addresses_that_mean_nothing_elsewhere_are_left_out(void **st)
 	assert_false(address_is_loopback("10.0.0.1:1") || address_is_loopback("[2001:db8::1]:1"));
 }
 
+static void an_address_of_this_network_is_known_as_one(void **st)
+{
+	static const char *const private[] = {"192.168.1.20:8443", "10.1.2.3:1",   "172.31.0.1:1",
+					      "100.64.0.1:1",	   "127.0.0.1:1",  "169.254.1.1:1",
+					      "[fd00::1]:1",	   "[fe80::1]:1",  "[::1]:1",
+					      "[::ffff:10.0.0.1]:1", "casal.local:1", "casal:1",
+					      "casal.lan:1",	   "no address"};
+	static const char *const public[] = {"192.0.2.1:8443", "172.32.0.1:1", "100.128.0.1:1",
+					     "[2001:db8::1]:1", "casal.example.org:8443"};
+
+	for (size_t i = 0; i < ARRAY_LEN(private); i++)
+		if (!address_is_private(private[i]))
+			fail_msg("%s is taken for a public one", private[i]);
+	for (size_t i = 0; i < ARRAY_LEN(public); i++)
+		if (address_is_private(public[i]))
+			fail_msg("%s is taken for a private one", public[i]);
+}
+
 static void a_machine_says_what_it_listens_on(void **st)
 {
 	char out[LIMIT_STATED][PEER_ADDRESS];
@@ -264,24 +282,81 @@ static void settings_of_the_line_are_checked_and_kept(void **st)
 	u = (struct uplink){.metered = true, .all = {1 << 30, 22, 7}};
 	snprintf(u.proxy, sizeof(u.proxy), "http://[::1]:3128");
 	snprintf(u.address[1], sizeof(u.address[1]), "box.example.org:8443");
-	assert_ok(uplink_put(db, &u));
+	assert_ok(uplink_put(db, &u, NULL));
 	assert_ok(uplink_get(db, &got));
 	assert_memory_equal(&got.all, &u.all, sizeof(u.all));
 	assert_string_equal(got.proxy, u.proxy);
 	assert_string_equal(got.address[1], u.address[1]);
 	snprintf(u.proxy, sizeof(u.proxy), "socks5://x:1");
-	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	assert_fails(uplink_put(db, &u, NULL), ERR_INVALID);
 	u.proxy[0] = 0;
 	u.all.to = 24;
-	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	assert_fails(uplink_put(db, &u, NULL), ERR_INVALID);
 	u.all.to = 1;
 	snprintf(u.address[0], sizeof(u.address[0]), "[fe80::1%%eth0]:8443");
-	assert_fails(uplink_put(db, &u), ERR_INVALID);
+	assert_fails(uplink_put(db, &u, NULL), ERR_INVALID);
 	assert_ok(allowance_put(db, &key, &a));
 	assert_ok(allowance_get(db, &key, &b));
 	assert_memory_equal(&a, &b, sizeof(a));
 	a.from = -1;
 	assert_fails(allowance_put(db, &key, &a), ERR_INVALID);
+}
+
+static void the_password_of_a_proxy_is_kept_for_it_alone(void **st)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	struct uplink u = {.proxy = "http://10.0.0.1:3128", .proxy_user = "ateneu"}, got;
+	struct proxy p;
+
+	open_db(dir, &db);
+	assert_ok(uplink_put(db, &u, "s3cret"));
+	assert_ok(uplink_get(db, &got));
+	assert_true(got.has_password);
+	assert_string_equal(got.proxy_user, "ateneu");
+	assert_null(memmem(&got, sizeof(got), "s3cret", 6));
+	assert_ok(proxy_get(db, &p));
+	assert_string_equal(p.url, u.proxy);
+	assert_string_equal(p.password, "s3cret");
+	u.metered = true; /* something else is set: it stays */
+	assert_ok(uplink_put(db, &u, NULL));
+	assert_ok(proxy_get(db, &p));
+	assert_string_equal(p.password, "s3cret");
+	/* who names another proxy, or user, is not given it */
+	snprintf(u.proxy, sizeof(u.proxy), "http://10.0.0.2:3128");
+	assert_ok(uplink_put(db, &u, NULL));
+	assert_ok(proxy_get(db, &p));
+	assert_string_equal(p.password, "");
+	assert_ok(uplink_put(db, &u, "other"));
+	u.proxy_user[0] = 0;
+	assert_ok(uplink_put(db, &u, NULL));
+	assert_ok(uplink_get(db, &got));
+	assert_false(got.has_password);
+	snprintf(u.proxy_user, sizeof(u.proxy_user), "a:b");
+	assert_fails(uplink_put(db, &u, "x"), ERR_INVALID);
+	snprintf(u.proxy_user, sizeof(u.proxy_user), "a\r\nHost: b");
+	assert_fails(uplink_put(db, &u, "x"), ERR_INVALID);
+}
+
+static void a_proxy_is_taken_apart_as_people_write_it(void **st)
+{
+	struct uplink u = {.proxy_user = "was"};
+	char password[PROXY_PASSWORD] = "was";
+
+	assert_ok(proxy_parse("http://10.0.0.1:3128", &u, password));
+	assert_string_equal(u.proxy, "http://10.0.0.1:3128");
+	assert_string_equal(u.proxy_user, "was"); /* nothing is said of it */
+	assert_string_equal(password, "was");
+	assert_ok(proxy_parse("http://ann%40home:p%3a@ss%25@[::1]:3128", &u, password));
+	assert_string_equal(u.proxy, "http://[::1]:3128");
+	assert_string_equal(u.proxy_user, "ann@home");
+	assert_string_equal(password, "p:@ss%");
+	assert_ok(proxy_parse("http://ann@10.0.0.1:1", &u, password));
+	assert_string_equal(u.proxy_user, "ann");
+	assert_string_equal(password, "");
+	assert_fails(proxy_parse("http://a%0d:b@10.0.0.1:1", &u, password), ERR_INVALID);
+	assert_fails(proxy_parse("http://a:b%4@10.0.0.1:1", &u, password), ERR_INVALID);
+	assert_fails(proxy_parse("http://a:b%zz@10.0.0.1:1", &u, password), ERR_INVALID);
 }
 
 /* --- three boxes --- */
@@ -501,6 +576,7 @@ int main(void)
 		cmocka_unit_test(a_statement_says_where_and_to_whom),
 		cmocka_unit_test(a_changed_bit_anywhere_is_noticed),
 		cmocka_unit_test(addresses_that_mean_nothing_elsewhere_are_left_out),
+		cmocka_unit_test(an_address_of_this_network_is_known_as_one),
 		cmocka_unit_test(a_machine_says_what_it_listens_on),
 		cmocka_unit_test(the_most_promising_address_is_tried_first),
 		cmocka_unit_test(the_newer_statement_counts_and_what_worked_stays),
@@ -508,6 +584,8 @@ int main(void)
 		cmocka_unit_test(where_a_peer_was_only_announced_is_not_kept),
 		cmocka_unit_test(a_line_is_open_at_its_hours_and_until_its_bytes_are_used),
 		cmocka_unit_test(settings_of_the_line_are_checked_and_kept),
+		cmocka_unit_test(the_password_of_a_proxy_is_kept_for_it_alone),
+		cmocka_unit_test(a_proxy_is_taken_apart_as_people_write_it),
 		cmocka_unit_test(who_moved_is_found_again_through_a_peer_of_both),
 		cmocka_unit_test(who_is_no_peer_of_both_is_not_told_of),
 		cmocka_unit_test(what_came_through_another_is_said_so),
