@@ -31,7 +31,7 @@ const struct route *const route_tables[] = {
 	about_routes, admin_routes, copy_routes, erased_routes, files_routes, health_routes,
 	update_routes, offer_routes,
 	receipt_routes, authority_routes, forum_routes,
-	library_routes, library_clone_routes,
+	library_routes, library_lfs_routes, library_clone_routes,
 	member_routes, moderation_routes,
 	peers_routes, peer_routes, invite_routes, number_routes, address_routes,
 	conduct_routes, reach_routes,

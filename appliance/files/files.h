@@ -72,6 +72,19 @@ const char *file_name(struct arena *a, const struct file_version *v);
 /* The length that a sealed content is padded to, sealed. */
 uint64_t file_stored_size(uint64_t size);
 
+/* --- for what follows the library: its repository --- */
+/* Differs whenever the files of this box differ from before. */
+struct files_stamp {
+	int64_t newest, files, hidden;
+};
+struct error *files_stamp(struct conn *c, struct files_stamp *ret) MUST;
+/* Is it a version that is in the view and was not erased? */
+struct error *file_version_lives(struct conn *c, const struct hash *id, bool *ret) MUST;
+/* A shown version that is a blob, by what its author says it hashes to. ERR_NOT_FOUND. */
+struct error *file_by_sha256(struct conn *c, struct arena *a, const struct hash *space,
+			     const struct hash *sha256, struct hash *ret_file,
+			     struct file_version *ret) MUST;
+
 /* --- blobs --- */
 /* How far an exchange has looked for blobs: files_next_blob's own, zero at its beginning. */
 struct blob_walk;

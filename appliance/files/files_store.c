@@ -18,6 +18,7 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE INDEX file_version_blob ON file_version(blob) WHERE blob IS NOT NULL;"
 	"CREATE INDEX file_version_named ON file_version(num) WHERE blob IS NOT NULL;"
 	"CREATE INDEX file_version_author ON file_version(author, time);"
+	"CREATE INDEX file_version_sha256 ON file_version(sha256) WHERE sha256 IS NOT NULL;"
 	"CREATE TABLE file_parent(file INTEGER NOT NULL, parent BLOB NOT NULL, child INTEGER "
 	"NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(file, parent, child)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX file_parent_child ON file_parent(child, place);",
@@ -59,6 +60,8 @@ enum { FILE_COLUMN_N = 8, LOOKED_AT_TIMES = 20 };
 #define VERSION_COLUMNS                                                                            \
 	"v.num, v.id, v.author, v.box, v.time, v.path, v.title, v.note, v.kind, v.size,"           \
 	" v.content IS NOT NULL, v.blob, v.stored, v.key, v.sha256, v.head, v.erased"
+
+enum { VERSION_COLUMN_N = 17 };
 
 #define CARRIED_COLUMNS "num, said, op, space, box, blob, stored, over"
 
@@ -109,6 +112,12 @@ const char *const files_sql[FILES_SQL] = {
 		" file_version w WHERE w.blob = v.blob AND w.num > v.num) ORDER BY v.num DESC "
 		"LIMIT 1",
 	[VERSION_SENT] = "SELECT sum(size) FROM file_version WHERE author = ?1 AND time > ?2",
+	[VERSION_LIVES] = "SELECT 1 FROM file_version WHERE id = ?1 AND NOT erased",
+	[VERSION_SHA256] =
+		"SELECT " VERSION_COLUMNS ", f.id FROM file_version v JOIN file f ON f.num = v.file"
+		" WHERE v.sha256 = ?1 AND f.space = ?2 AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
+	[FILES_STAMP] = "SELECT (SELECT coalesce(max(num), 0) FROM file_version), count(*),"
+			" coalesce(sum(hidden), 0) FROM file",
 	[FILE_PARENT_ADD] = "INSERT OR IGNORE INTO file_parent(file, parent, child, place)"
 			    " VALUES(?1, ?2, ?3, ?4)",
 	[FILE_PARENT_RESET] =
@@ -481,6 +490,43 @@ struct error *files_sent_since(struct conn *c, const struct pubkey *author, int6
 			       int64_t *ret)
 {
 	return db_number(c->view, stmts(c), VERSION_SENT, 0, ret, "ki", author, since);
+}
+
+struct error *files_stamp(struct conn *c, struct files_stamp *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), FILES_STAMP);
+	bool row;
+
+	TRY(db_step(c->view, st, &row));
+	*ret = (struct files_stamp){db_int(st, 0), db_int(st, 1), db_int(st, 2)};
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *file_version_lives(struct conn *c, const struct hash *id, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(c->view, stmts(c), VERSION_LIVES, 0, &one, "k", id));
+	*ret = one != 0;
+	return NULL;
+}
+
+struct error *file_by_sha256(struct conn *c, struct arena *a, const struct hash *space,
+			     const struct hash *sha256, struct hash *ret_file,
+			     struct file_version *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_SHA256);
+	bool row;
+
+	db_bind(st, "kk", sha256, space);
+	TRY(db_step(c->view, st, &row));
+	if (!row)
+		return no_file();
+	read_version(a, st, 0, ret);
+	db_id(st, VERSION_COLUMN_N, ret_file);
+	sqlite3_reset(st);
+	return NULL;
 }
 
 struct error *files_digest(struct conn *c, const struct hash *space, struct hash_state *h)

@@ -146,7 +146,8 @@ enum refusal_id body_begin(struct request *r, bool *ret_too_large)
 		return REFUSE_NOTHING;
 	if (type_is(type, "application/x-www-form-urlencoded"))
 		r->body_kind = BODY_FORM;
-	else if (type_is(type, "application/json"))
+	else if (type_is(type, "application/json") ||
+		 type_is(type, "application/vnd.git-lfs+json"))
 		r->body_kind = BODY_JSON, r->json = true;
 	else if (type_is(type, "multipart/form-data"))
 		r->body_kind = BODY_MULTIPART;

@@ -157,6 +157,8 @@ int request_http_port(struct request *r);
 void request_client(struct request *r, const char *what, uint64_t ret[2]);
 /* "https://HOST:PORT/PATH" at the safe door; NULL when there is none. */
 const char *request_https_url(struct request *r, const char *path);
+/* The same at the door at which was asked: for programs that want whole addresses. */
+const char *request_url(struct request *r, const char *path);
 /* `next` when it is a path on this box ("/…", not "//…"), else otherwise. For where to go after a
  * form. */
 const char *request_local_path(struct request *r, const char *next, const char *otherwise);

@@ -503,6 +503,17 @@ const char *request_https_url(struct request *r, const char *path)
 	return arena_printf(&r->arena, "https://%s:%d%s", host, port, path);
 }
 
+const char *request_url(struct request *r, const char *path)
+{
+	const char *host = r->host[0] ? r->host : r->server->box_host;
+
+	if (request_door(r) == DOOR_HTTPS)
+		return request_https_url(r, path);
+	if (request_http_port(r) == 80)
+		return arena_printf(&r->arena, "http://%s%s", host, path);
+	return arena_printf(&r->arena, "http://%s:%d%s", host, request_http_port(r), path);
+}
+
 const char *request_local_path(struct request *r, const char *next, const char *otherwise)
 {
 	if (!next || next[0] != '/' || next[1] == '/' || strlen(next) > LIMIT_URL)

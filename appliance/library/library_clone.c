@@ -60,8 +60,7 @@ struct error *library_git_file(const char *dir, const struct hash *space, const 
 	return e;
 }
 
-/* "SPACE.git" by the whole id or its first eight letters. */
-static struct error *repo_space(struct request *r, struct space_info *ret)
+struct error *library_repo_space(struct request *r, struct space_info *ret)
 {
 	const char *repo = request_param(r, "repo");
 	size_t n = strlen(repo);
@@ -81,7 +80,7 @@ static struct error *git_file(struct request *r)
 	struct space_info s;
 	struct error *e;
 
-	TRY(repo_space(r, &s));
+	TRY(library_repo_space(r, &s));
 	e = library_git_file(request_app(r)->dir, &s.id, name, &b);
 	if (!e)
 		e = respond_bytes(r, 200,

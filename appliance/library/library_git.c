@@ -4,39 +4,25 @@
  * speak git.
  *
  * Append-only: branch main has one commit a revision, in the order in which this box learned of
- * them, authored by the member; a last commit by the box follows where the tree would otherwise
- * differ from the library as it is now (two heads, a hidden page, a path that two claim). So
- * histories differ between boxes, the newest trees do not. Which revisions are in is read from the
- * commits themselves ("Revision: ID"), so the folder can be deleted at any time and is made again:
- * also by us, when one of them was erased (its words must go, and they are in every later tree's
- * history), or when something in the folder does not read.
+ * them, authored by the member, then one for each newest version of a file that is in none yet
+ * (library_git_files.c); a last commit by the box follows where the tree would otherwise differ
+ * from the library as it is now (two heads, a hidden page, a path that two claim). So histories
+ * differ between boxes, the newest trees do not. Which are in is read from the commits themselves
+ * ("Revision: ID", "File: ID"), so the folder can be deleted at any time and is made again: also by
+ * us, when one of them was erased (its words must go, and they are in every later tree's history),
+ * or when something in the folder does not read.
  *
  * libgit2 only writes here: the names obey path.h, the repository is ours alone, and nothing of it
  * is believed but the list of revisions. A lock left by a kill is removed: one process holds the
  * data folder.
  */
 #include "appliance/app.h"
-#include "appliance/library/library_priv.h"
+#include "appliance/library/library_git_priv.h"
 #include "sync/base/poked.h"
-#include <git2.h>
 
 enum { BATCH = 200 };
 
-struct repo {
-	struct conn *c;
-	struct arena *arena;
-	git_repository *git;
-	git_oid main; /* newest commit */
-	bool has_main;
-	struct hash space;
-	struct hash *known;	     /* revisions that are in, sorted */
-	size_t nknown, cap, matched; /* matched: so many of them are still wanted */
-	git_index *index;	     /* in memory: the tree of the newest commit */
-	int64_t seen;		     /* revision.num looked at so far */
-	size_t batch;
-};
-
-static struct error *git_failed(const char *what)
+struct error *git_failed(const char *what)
 {
 	const git_error *e = git_error_last();
 
@@ -46,11 +32,6 @@ static struct error *git_failed(const char *what)
 		   " the next change."),
 		what, e && e->message ? e->message : "?");
 }
-#define GIT(call)                                                                                  \
-	do {                                                                                       \
-		if (call)                                                                          \
-			return git_failed(#call);                                                  \
-	} while (0)
 
 /* --- which revisions are in ------------------------------------------------------------------- */
 
@@ -59,20 +40,26 @@ static int compare_hashes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct hash));
 }
 
-static void remember(struct repo *r, const struct hash *id)
+void named_add(struct named *k, const struct hash *id)
 {
-	if (r->nknown == r->cap) {
-		r->cap = r->cap ? 2 * r->cap : 64;
-		r->known = realloc(r->known, r->cap * sizeof(*r->known));
-		if (!r->known)
+	if (k->n == k->cap) {
+		k->cap = k->cap ? 2 * k->cap : 64;
+		k->ids = realloc(k->ids, k->cap * sizeof(*k->ids));
+		if (!k->ids)
 			abort();
 	}
-	r->known[r->nknown++] = *id;
+	k->ids[k->n++] = *id;
 }
 
-static bool is_known(const struct repo *r, const struct hash *id)
+void named_sort(struct named *k)
 {
-	return r->nknown && bsearch(id, r->known, r->nknown, sizeof(*id), compare_hashes);
+	if (k->n)
+		qsort(k->ids, k->n, sizeof(*k->ids), compare_hashes);
+}
+
+bool named_has(const struct named *k, const struct hash *id)
+{
+	return k->n && bsearch(id, k->ids, k->n, sizeof(*id), compare_hashes);
 }
 
 static void remember_commit(struct repo *r, const git_oid *oid)
@@ -85,7 +72,8 @@ static void remember_commit(struct repo *r, const git_oid *oid)
 		return;
 	at = strstr(git_commit_message(commit), "\nRevision: ");
 	if (at && id_parse(arena_strn(r->arena, at + 11, strnlen(at + 11, BASE32_KEY_LEN)), &id))
-		remember(r, &id);
+		named_add(&r->revisions, &id);
+	repo_note_file(r, git_commit_message(commit));
 	git_commit_free(commit);
 }
 
@@ -102,25 +90,31 @@ static struct error *read_known(struct repo *r)
 		while (!git_revwalk_next(&oid, walk))
 			remember_commit(r, &oid);
 	git_revwalk_free(walk);
-	if (r->nknown)
-		qsort(r->known, r->nknown, sizeof(*r->known), compare_hashes);
+	named_sort(&r->revisions);
+	named_sort(&r->files);
 	return NULL;
 }
 
 /* --- trees and commits ------------------------------------------------------------------------ */
 
-static struct error *index_put(struct repo *r, const char *address, const char *text)
+struct error *repo_put(struct repo *r, git_index *index, const char *path, struct span content)
 {
-	git_index_entry entry = {.mode = GIT_FILEMODE_BLOB};
+	git_index_entry entry = {.mode = GIT_FILEMODE_BLOB, .path = path};
 
-	entry.path = arena_printf(r->arena, "%s.md", address);
-	GIT(git_blob_create_from_buffer(&entry.id, r->git, text, strlen(text)));
-	GIT(git_index_add(r->index, &entry));
+	GIT(git_blob_create_from_buffer(&entry.id, r->git, content.p ? (const char *)content.p : "",
+					content.n));
+	GIT(git_index_add(index, &entry));
 	return NULL;
 }
 
-static struct error *commit_tree(struct repo *r, const git_oid *tree_id, const git_signature *who,
-				 const char *message)
+static struct error *put_page(struct repo *r, git_index *index, const char *address,
+			      const char *text)
+{
+	return repo_put(r, index, arena_printf(r->arena, "%s.md", address), span_str(text));
+}
+
+struct error *repo_commit(struct repo *r, const git_oid *tree_id, const git_signature *who,
+			  const char *message)
 {
 	git_tree *tree;
 	git_commit *parent = NULL;
@@ -140,8 +134,8 @@ static struct error *commit_tree(struct repo *r, const git_oid *tree_id, const g
 }
 
 /* Names for git: no angle brackets or line ends; the address is the key, which is no mailbox. */
-static struct error *signature(struct repo *r, const struct pubkey *key, int64_t time_ms,
-			       git_signature **ret)
+struct error *repo_signature(struct repo *r, const struct pubkey *key, int64_t time_ms,
+			     git_signature **ret)
 {
 	char name[LIMIT_NAME + 1], mail[32];
 	struct member m;
@@ -167,10 +161,10 @@ static struct error *add_commit(struct repo *r, const struct library_change *ch)
 	git_oid tree;
 	struct error *e;
 
-	TRY(index_put(r, v->path, v->text));
+	TRY(put_page(r, r->index, v->path, v->text));
 	GIT(git_index_write_tree_to(&tree, r->index, r->git));
-	TRY(signature(r, &v->author, v->time, &who));
-	e = commit_tree(r, &tree, who,
+	TRY(repo_signature(r, &v->author, v->time, &who));
+	e = repo_commit(r, &tree, who,
 			arena_printf(r->arena, "%s\n\nRevision: %s\n",
 				     *v->note ? v->note : v->title, ID(&v->id)));
 	git_signature_free(who);
@@ -185,7 +179,7 @@ static struct error *on_change(void *ctx, const struct library_change *ch)
 	r->batch++;
 	if (ch->revision.erased)
 		return NULL;
-	if (is_known(r, &ch->revision.id)) {
+	if (named_has(&r->revisions, &ch->revision.id)) {
 		r->matched++;
 		return NULL;
 	}
@@ -226,44 +220,57 @@ static struct error *keep_doc(void *ctx, const struct doc *d)
 	return NULL;
 }
 
-static struct error *fill_index(struct repo *r, const struct doc_list *l)
+static struct error *put_pages(struct repo *r, git_index *want, const struct doc_list *l)
 {
-	GIT(git_index_clear(r->index));
 	for (size_t i = 0; i < l->n; i++) {
 		struct newest n = {NULL};
 
 		TRY(revision_each(r->c, r->arena, &l->docs[i], true, keep_newest, &n));
 		if (n.text)
-			TRY(index_put(r, doc_address(r->arena, &l->docs[i]), n.text));
+			TRY(put_page(r, want, doc_address(r->arena, &l->docs[i]), n.text));
 	}
 	return NULL;
 }
 
 /* A last commit where the tree is not yet what the library is. */
-static struct error *settle(struct repo *r)
+static struct error *commit_rest(struct repo *r, git_index *want)
 {
-	struct doc_list l = {NULL, 0, 0};
-	struct error *e = doc_each(r->c, r->arena, &r->space, keep_doc, &l);
 	git_commit *newest;
 	git_signature *who;
 	git_oid tree;
+	struct error *e;
 	bool same;
 
-	if (!e)
-		e = fill_index(r, &l);
-	free(l.docs);
-	TRY(e);
 	if (!r->has_main)
 		return NULL;
-	GIT(git_index_write_tree_to(&tree, r->index, r->git));
+	GIT(git_index_write_tree_to(&tree, want, r->git));
 	GIT(git_commit_lookup(&newest, r->git, &r->main));
 	same = git_oid_equal(git_commit_tree_id(newest), &tree);
 	git_commit_free(newest);
 	if (same)
 		return NULL;
 	GIT(git_signature_new(&who, "lliure", "box@lliure.invalid", env_now(r->c->env) / 1000, 0));
-	e = commit_tree(r, &tree, who, "The library as it is\n");
+	e = repo_commit(r, &tree, who, "The library as it is\n");
 	git_signature_free(who);
+	return e;
+}
+
+static struct error *settle(struct repo *r)
+{
+	struct doc_list l = {NULL, 0, 0};
+	git_index *want = NULL;
+	struct error *e;
+
+	GIT(git_index_new(&want));
+	e = doc_each(r->c, r->arena, &r->space, keep_doc, &l);
+	if (!e)
+		e = put_pages(r, want, &l);
+	free(l.docs);
+	if (!e)
+		e = repo_files(r, want);
+	if (!e)
+		e = commit_rest(r, want);
+	git_index_free(want);
 	return e;
 }
 
@@ -322,7 +329,9 @@ static struct error *update(struct repo *r, const char *path, bool *ret_unwanted
 			e = library_since(r->c, &arena, &r->space, r->seen, BATCH, on_change, r);
 		arena_release(&arena);
 	} while (!e && r->batch == BATCH);
-	*ret_unwanted = r->matched < r->nknown;
+	*ret_unwanted = r->matched < r->revisions.n;
+	if (!e && !*ret_unwanted)
+		e = repo_files_unwanted(r, ret_unwanted);
 	if (!e && !*ret_unwanted)
 		e = settle(r);
 	arena_release(&arena);
@@ -340,7 +349,8 @@ static struct error *update_once(struct conn *c, const char *path, const struct 
 	db_rollback(c->view);
 	git_index_free(r.index);
 	git_repository_free(r.git);
-	free(r.known);
+	free(r.revisions.ids);
+	free(r.files.ids);
 	return e;
 }
 
@@ -370,8 +380,11 @@ struct library_git {
 	struct app *app;
 	struct poked poked;
 	bool failed;
-	struct library_stamp
-		stamp; /* of the view when the repositories were last brought up to date */
+	/* of the view when the repositories were last brought up to date */
+	struct stamps {
+		struct library_stamp pages;
+		struct files_stamp files;
+	} stamp;
 };
 
 struct spaces {
@@ -401,9 +414,10 @@ static void note_fault(struct library_git *g, struct error *take_e)
 static void update_all(struct library_git *g, struct conn *c)
 {
 	struct spaces *all = calloc(1, sizeof(*all));
-	struct library_stamp now = {0};
+	struct stamps now = {.pages = {0}};
 
-	error_free(library_stamp(c, &now));
+	error_free(library_stamp(c, &now.pages));
+	error_free(files_stamp(c, &now.files));
 	if (!all || !memcmp(&now, &g->stamp, sizeof(now))) {
 		free(all);
 		return;

@@ -6,6 +6,10 @@
 
 extern const struct route library_routes[];
 extern const struct route library_clone_routes[]; /* library_clone.c: git clone */
+extern const struct route library_lfs_routes[];	  /* library_lfs.c: the large files of a clone */
+
+/* The repository in the path, "SPACE.git" by the whole id or its first eight letters. */
+struct error *library_repo_space(struct request *r, struct space_info *ret) MUST;
 
 /* Where a request points: a space, and what comes after it in the path. */
 struct library_place {
