@@ -78,7 +78,7 @@ static struct error *forget(struct request *r)
 }
 
 const struct route address_routes[] = {
-	{"POST", "/admin/peers/:key/address", set, ROUTE_VOLUNTEER},
-	{"POST", "/admin/peers/:key/address/forget", forget, ROUTE_VOLUNTEER},
+	{"POST", "/admin/peers/:key/address", set, ROUTE_VOLUNTEER | ROUTE_FRESH},
+	{"POST", "/admin/peers/:key/address/forget", forget, ROUTE_VOLUNTEER | ROUTE_FRESH},
 	{0},
 };

@@ -34,6 +34,7 @@ static const char *const light[] = {
 	"/admin/recovery/places",
 	"/admin/recovery/places/:id/remove",
 	"/admin/recovery/prove",
+	"/admin/recovery/replace/again",
 };
 
 static bool is_light(const struct route *r, bool seen[])
