@@ -117,7 +117,7 @@ $(B)/version: FORCE
 $(B)/gen/version.h: $(B)/version
 	@mkdir -p $(@D)
 	@echo '#define LLIURE_VERSION "$(VERSION)"' >$@
-$(B)/obj/appliance/about/about_pages.o $(B)/obj/appliance/admin/admin_pages.o $(B)/obj/appliance/command/help.o: $(B)/gen/version.h
+$(B)/obj/appliance/about/about_pages.o $(B)/obj/appliance/admin/admin_pages.o $(B)/obj/appliance/command/help.o $(B)/obj/appliance/recovery/backup.o: $(B)/gen/version.h
 # Made from the table of commands: read it with man -l.
 $(B)/lliure.1: $(B)/lliure
 	$(call say,MAN,$@)$(B)/lliure help --man >$@.tmp && mv $@.tmp $@

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Writing a backup. */
 #include "appliance/recovery/backup_priv.h"
+#include "sync/replicate/heads.h"
+#include "version.h" /* made by the Makefile */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,11 +21,42 @@ struct digests {
 static struct error *add_digest(void *ctx, const struct space_info *s)
 {
 	struct digests *d = ctx;
+	struct space_digest held;
 	struct hash h;
 
 	TRY(community_digest(d->c, &s->id, &h));
-	json_array_append_new(d->list, json_pack("{s:s, s:s}", "id", ID(&s->id), "digest", ID(&h)));
+	TRY(heads_space_digest(d->c->log, &s->id, &held));
+	json_array_append_new(d->list, json_pack("{s:s, s:s, s:s}", "id", ID(&s->id), "heads",
+						 ID(&held.heads), "digest", ID(&h)));
 	return NULL;
+}
+
+static bool same_field(const json_t *a, const json_t *b, const char *name)
+{
+	const json_t *x = json_object_get(a, name);
+
+	return x && json_equal(x, json_object_get(b, name));
+}
+
+enum manifest_match manifest_compare(const json_t *was, const json_t *now)
+{
+	const json_t *then = json_object_get(was, "spaces"), *here = json_object_get(now, "spaces");
+	bool same_version = same_field(was, now, "version");
+
+	if (!json_is_array(then))
+		return MANIFEST_UNSAID;
+	if (json_array_size(then) != json_array_size(here))
+		return MANIFEST_DIFFERS;
+	for (size_t i = 0; i < json_array_size(then); i++) {
+		const json_t *a = json_array_get(then, i), *b = json_array_get(here, i);
+
+		if (!same_version && !json_object_get(a, "heads"))
+			return MANIFEST_UNSAID;
+		if (!same_field(a, b, "id") || !same_field(a, b, "heads") ||
+		    (same_version && !same_field(a, b, "digest")))
+			return MANIFEST_DIFFERS;
+	}
+	return MANIFEST_SAME;
 }
 
 struct error *manifest_make(struct app *app, struct conn *c, json_t **ret)
@@ -38,8 +71,8 @@ struct error *manifest_make(struct app *app, struct conn *c, json_t **ret)
 		json_decref(d.list);
 		return e;
 	}
-	*ret = json_pack("{s:s, s:s, s:o}", "name", app->name, "key", ID(secret_pubkey(app->self)),
-			 "spaces", d.list);
+	*ret = json_pack("{s:s, s:s, s:s, s:o}", "name", app->name, "key",
+			 ID(secret_pubkey(app->self)), "version", LLIURE_VERSION, "spaces", d.list);
 	return NULL;
 }
 

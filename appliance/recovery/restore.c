@@ -314,20 +314,20 @@ static struct error *take_bundle(struct restoring *x)
 
 static struct error *compare(struct restoring *x)
 {
-	json_t *want = json_object_get(x->manifest, "spaces"), *now;
 	_cleanup_(conn_closep) struct conn *c = NULL;
-	bool same;
+	enum manifest_match match;
+	json_t *now;
 
-	if (!want || x->done.damaged)
+	if (x->done.damaged)
 		return NULL;
 	TRY(app_conn(x->app, &c));
 	TRY(manifest_make(x->app, c, &now));
-	same = json_equal(want, json_object_get(now, "spaces"));
+	match = manifest_compare(x->manifest, now);
 	json_decref(now);
-	ENSURE(same, error_new(ERR_CORRUPT,
+	ENSURE(match != MANIFEST_DIFFERS, error_new(ERR_CORRUPT,
 			       N_("What %s holds is not what the box held when it was made."),
 			       x->r->name));
-	x->done.compared = true;
+	x->done.compared = match == MANIFEST_SAME;
 	return NULL;
 }
 
