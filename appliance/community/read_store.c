@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Reading spaces, members and boxes from the view, on any connection; and the digest. */
 #include "appliance/community/community_priv.h"
+#include "appliance/community/rows.h"
 
 /* --- spaces --- */
 static void read_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
@@ -332,29 +333,13 @@ struct error *admitted_each(struct conn *c, const struct hash *space, admitted_f
 }
 
 /* --- digest --- */
-static void add_column(struct hash_state *h, sqlite3_stmt *st, int col)
-{
-	struct span s = db_blob(st, col);
-	uint64_t n = s.n;
-
-	hash_add(h, &n, 1);
-	hash_add(h, s.p, s.n);
-}
-
-static struct error *digest_rows(struct conn *c, enum view_stmt which, int64_t space,
-				 struct hash_state *h)
+static struct error *digest_of(struct conn *c, enum view_stmt which, int64_t space,
+			       struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, which);
-	bool row;
 
 	db_bind(st, "i", space);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		for (int i = 0; i < sqlite3_column_count(st); i++)
-			add_column(h, st, i);
-	}
+	return digest_rows(c->view, st, h);
 }
 
 struct error *community_digest(struct conn *c, const struct hash *space, struct hash *ret)
@@ -371,8 +356,8 @@ struct error *community_digest(struct conn *c, const struct hash *space, struct 
 	hash_add(&h, s.name, strlen(s.name) + 1);
 	hash_add(&h, s.about, strlen(s.about) + 1);
 	hash_add(&h, s.guest_posts, strlen(s.guest_posts) + 1);
-	TRY(digest_rows(c, MEMBER_DIGEST, num, &h));
-	TRY(digest_rows(c, BOX_DIGEST, num, &h));
+	TRY(digest_of(c, MEMBER_DIGEST, num, &h));
+	TRY(digest_of(c, BOX_DIGEST, num, &h));
 	for (; *list; list++) {
 		if (!(*list)->digest)
 			continue;

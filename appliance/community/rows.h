@@ -7,6 +7,3 @@
  * length before it, so that different rows never feed the same bytes. Only numbers, texts, blobs
  * and NULL. */
 struct error *digest_rows(struct db *db, sqlite3_stmt *st, struct hash_state *h) MUST;
-/* The older form, that library/ and files/ keep so that boxes of different versions show one digest:
- * each column as text or bytes, with its length before it. */
-struct error *digest_rows_text(struct db *db, sqlite3_stmt *st, struct hash_state *h) MUST;

@@ -534,7 +534,7 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_DIGEST);
 
 	db_bind(st, "k", space);
-	TRY(digest_rows_text(c->view, st, h));
+	TRY(digest_rows(c->view, st, h));
 	return NULL;
 }
 

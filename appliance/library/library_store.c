@@ -373,7 +373,7 @@ struct error *library_digest(struct conn *c, const struct hash *space, struct ha
 	sqlite3_stmt *st = db_stmt(stmts(c), DIGEST);
 
 	db_bind(st, "k", space);
-	return digest_rows_text(c->view, st, h);
+	return digest_rows(c->view, st, h);
 }
 
 struct error *library_stamp(struct conn *c, struct library_stamp *ret)
