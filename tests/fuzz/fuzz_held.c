@@ -70,28 +70,36 @@ static void answer(struct log_store *l, const struct session_options *o, struct 
 	stream_reader_free(r);
 }
 
+/* Nothing here writes, so one box serves all inputs: to make it takes longer than an input does. */
+static struct log_store *box(const struct secret *self)
+{
+	static struct log_store *l;
+
+	if (!l) {
+		l = fuzz_store(secret_pubkey(self));
+		fuzz_fill(l);
+	}
+	return l;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct secret *self, *peer;
 	_cleanup_(buf_release) struct buf in = {0};
 	struct session_options o = {.env = &env_system, .name = "fuzz"};
-	struct secret *self, *peer;
-	struct log_store *l;
 
 	must(crypto_init());
-	self = fuzz_self();
-	peer = fuzz_key(9);
+	if (!self) {
+		self = fuzz_self();
+		peer = fuzz_key(9);
+	}
 	o.self = self;
 	o.peer = *secret_pubkey(peer);
 	o.blobs = fuzz_blobs_store();
 	o.keeps_blob = keeps;
-	l = fuzz_store(secret_pubkey(self));
-	fuzz_fill(l);
 	frames_build(&in, data, size);
-	answer(l, &o, buf_span(&in));
-	weigh(l, &o, buf_span(&in));
+	answer(box(self), &o, buf_span(&in));
+	weigh(box(self), &o, buf_span(&in));
 	weigh_pieces(&o, buf_span(&in));
-	fuzz_store_end(l);
-	secret_free(self);
-	secret_free(peer);
 	return 0;
 }
