@@ -94,6 +94,7 @@ struct error *topic_page(struct conn *c, const struct forum *f, bool hidden, int
 			 int64_t n, topic_fn *fn, void *ctx) MUST;
 struct error *topic_count(struct conn *c, const struct forum *f, bool hidden, int64_t *ret) MUST;
 /* The newest activity of all spaces. */
+/* Also of forums whose payload is still to come: their title is "". */
 struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx) MUST;
 struct error *topic_get(struct conn *c, const struct hash *id, struct topic *ret) MUST;
 /* Topics of a space in which the member wrote, in the order of all lists. */

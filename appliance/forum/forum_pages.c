@@ -95,8 +95,9 @@ static struct error *add_recent(void *ctx, const struct topic *t)
 {
 	struct listing *l = ctx;
 	struct request *r = l->r;
-	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:I}", "title", topic_title(r, NULL, t),
-				"url", topic_url(r, &t->id), "forum", t->forum_title, "author",
+	json_t *row = json_pack("{s:s, s:s, s:s?, s:s, s:I}", "title", topic_title(r, NULL, t),
+				"url", topic_url(r, &t->id), "forum",
+				*t->forum_title ? t->forum_title : NULL, "author",
 				author_text(r, &t->space, &t->last), "replies",
 				(json_int_t)(t->posts - 1));
 

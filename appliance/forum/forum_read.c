@@ -168,9 +168,27 @@ struct error *topic_count(struct conn *c, const struct forum *f, bool hidden, in
 			 (int64_t)hidden);
 }
 
+/* A conversation whose forum is here as a header only: in a large first sync the newest come first, and the
+ * forums, which are old, last. One whose forum nobody has heard of belongs nowhere. */
+static bool forum_is_coming(struct conn *c, const struct topic *t, int *io_looks)
+{
+	struct absent_op forum;
+	struct error *e;
+	bool coming;
+
+	if (!*io_looks)
+		return false;
+	--*io_looks;
+	e = absent_get(c, &t->forum, &forum);
+	coming = !e && !forum.erased && hash_eq(&forum.space, &t->space);
+	error_free(e);
+	return coming;
+}
+
 struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), TOPIC_RECENT);
+	int looks = 100; /* so many strange ones may stand on top */
 	struct error *e = NULL;
 	struct topic t;
 	bool row;
@@ -180,7 +198,8 @@ struct error *topic_recent(struct conn *c, int64_t n, topic_fn *fn, void *ctx)
 		if (!row)
 			return NULL;
 		read_topic(st, &t);
-		if (!conn_sees(c, &t.space))
+		if (!conn_sees(c, &t.space) ||
+		    (db_is_null(st, 17) && !forum_is_coming(c, &t, &looks)))
 			continue;
 		e = fn(ctx, &t);
 		n--;

@@ -130,7 +130,7 @@ static const char *const sql[FORUM_STMTS] = {
 	[TOPIC_COUNT] = "SELECT topics + iif(?3, hidden, 0) FROM forum_sum"
 			" WHERE forum = ?1 AND space = ?2",
 	[TOPIC_RECENT] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"
-			 " JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
+			 " LEFT JOIN forum f ON f.id = t.forum AND f.space = t.space" LAST_POST
 			 " WHERE NOT t.hidden ORDER BY t.rank DESC, t.active DESC, t.id DESC",
 	/* By the topics' own order: what the person's box claims about its posts moves nothing. */
 	[TOPIC_BY_AUTHOR] = "SELECT " TOPIC_COLUMNS ", f.title FROM topic t"

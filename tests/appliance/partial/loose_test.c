@@ -177,6 +177,38 @@ static void a_power_cut_between_log_and_view_is_made_good(void **state)
 	assert_id_equal(&now, &f->whole);
 }
 
+static struct error *see_topic(void *ctx, const struct topic *t)
+{
+	struct topic *ret = ctx;
+
+	*ret = *t;
+	return NULL;
+}
+
+/* In a large first sync the newest come first, and the forums, which are old, last. */
+static void a_conversation_is_listed_before_its_forum_came(void **state)
+{
+	struct fixture *f = *state;
+	struct topic t = {.num = 0};
+	uint64_t bytes;
+
+	assert_ok(log_begin(f->t.b.c->log));
+	assert_ok(log_drop(f->t.b.c->log, &f->t.forum, &bytes));
+	assert_ok(log_commit(f->t.b.c->log));
+	rebuild(&f->t.b);
+	assert_ok(topic_recent(f->t.b.c, 5, see_topic, &t));
+	assert_id_equal(&t.id, &f->t.topic);
+	assert_string_equal(t.forum_title, "");
+	/* and not when it comes no more */
+	assert_ok(conn_begin(f->t.b.c));
+	assert_ok(log_erase(f->t.b.c->log, &f->t.forum));
+	assert_ok(conn_commit(f->t.b.c));
+	t.num = 0;
+	assert_ok(topic_recent(f->t.b.c, 5, see_topic, &t));
+	assert_int_equal(t.num, 0);
+	fill(&f->t.a, &f->t.b, true, 1);
+}
+
 static void a_conversation_that_went_is_known_by_its_header(void **state)
 {
 	struct fixture *f = *state;
@@ -411,6 +443,7 @@ int main(void)
 		T(what_went_is_absent_and_comes_back),
 		T(what_is_needed_stays),
 		T(a_power_cut_between_log_and_view_is_made_good),
+		T(a_conversation_is_listed_before_its_forum_came),
 		T(a_conversation_that_went_is_known_by_its_header),
 		T(the_beginning_of_what_is_held_is_needed),
 		T(what_moderators_did_is_needed),
