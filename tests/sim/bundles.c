@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Bundles: one box writes one, another reads it later, whole or not. */
+/* Bundles: one box writes one, another reads it later, whole or not. Each ends with what its writer says
+ * that it holds; who reads it believes that of the writer and of nobody else, and what it writes for
+ * that one later leaves it out. */
 #include "tests/sim/world.h"
 #include "sync/bundle/bundle.h"
 #include <sys/mman.h>
@@ -14,14 +16,60 @@ static int fd_with(struct span bytes)
 	return fd;
 }
 
+/* Of what the box knows of a peer. */
+static void leave_out(struct world *w, int box, int receiver, struct arena *a,
+		      struct bundle_export *io)
+{
+	struct known *k = arena_array(a, struct known, 1);
+	struct error *err;
+
+	io->receiver = *secret_pubkey(w->s.box[receiver].key);
+	err = known_get(w->s.box[box].c->local, &io->receiver, a, k);
+	if (error_is(err, ERR_NOT_FOUND)) {
+		error_free(err);
+		return;
+	}
+	NEED(&w->s, err);
+	io->have = k->heads;
+	io->n_have = k->n_heads;
+	io->missing = k->missing;
+	io->n_missing = k->n_missing;
+}
+
+static bool next_serial(struct world *w, int box, uint64_t *ret)
+{
+	struct conn *c = w->s.box[box].c;
+	struct error *err = conn_begin(c);
+
+	if (!err) {
+		err = known_next_serial(c->local, ret);
+		if (!err)
+			err = conn_commit(c);
+		if (err)
+			conn_rollback(c);
+	}
+	if (err)
+		world_disk_failed(&w->s, box, err);
+	return !err;
+}
+
 static void write_bundle(struct world *w, int box, struct bundle *b)
 {
-	struct bundle_export x = {
-		.log = w->s.box[box].c->log, .env = &w->s.box[box].env.env, .name = "box"};
+	_cleanup_(arena_release) struct arena a = {0};
+	struct bundle_export x = {.log = w->s.box[box].c->log,
+				  .env = &w->s.box[box].env.env,
+				  .name = "box",
+				  .writer = w->s.box[box].key};
+	int receiver = (int)sim_below(&w->s, (uint64_t)w->s.n);
 	struct bundle_totals totals;
-	int fd = fd_with((struct span){NULL, 0});
+	int fd;
 	off_t n;
 
+	if (!next_serial(w, box, &x.serial))
+		return;
+	if (sim_chance(&w->s, 40))
+		leave_out(w, box, receiver, &a, &x);
+	fd = fd_with((struct span){NULL, 0});
 	NEED(&w->s, bundle_write(&x, fd, &totals));
 	n = lseek(fd, 0, SEEK_END);
 	buf_clear(&b->bytes);
@@ -35,6 +83,8 @@ static void write_bundle(struct world *w, int box, struct bundle *b)
 			stream_reader_new(~0u);
 
 		sent_see(w, box, r, buf_span(&b->bytes));
+	} else {
+		hostile_bend(w, &b->bytes);
 	}
 	sim_say(&w->s, "box %d writes a bundle of %zu bytes, %llu entries", box, b->bytes.n,
 		(unsigned long long)totals.entries);
@@ -60,13 +110,33 @@ static bool bundle_follows(void *ctx, const struct hash *space)
 	return at >= 0 && k->w->at[k->box].wants[at];
 }
 
+/* Of a peer: everybody is one here. */
+static struct error *claimed(void *ctx, const struct bundle_claim *c)
+{
+	struct carrier *k = ctx;
+	struct box *b = &k->w->s.box[k->box];
+	struct error *err;
+
+	if (pubkey_eq(&c->writer, secret_pubkey(b->key)))
+		return NULL;
+	k->w->tally.claims++;
+	TRY(conn_begin(b->c));
+	err = known_claimed(b->c->local, c, env_now(&b->env.env));
+	if (!err)
+		err = conn_commit(b->c);
+	if (err)
+		conn_rollback(b->c);
+	return err;
+}
+
 static void read_bundle(struct world *w, int box, struct span bytes)
 {
 	struct carrier k = {w, box};
 	struct bundle_import x = {.self = w->s.box[box].key,
 				  .ctx = &k,
 				  .write = take_from_bundle,
-				  .follows = bundle_follows};
+				  .follows = bundle_follows,
+				  .claimed = claimed};
 	struct sync_report r;
 	int fd = fd_with(bytes);
 	struct error *err = bundle_import_fd(&x, fd, "a bundle", &r);
@@ -112,4 +182,48 @@ void bundle_carry(struct world *w)
 		break;
 	}
 	read_bundle(w, box, buf_span(&bytes));
+}
+
+/* --- the end --- */
+/* Has it the rows? Its own log says. */
+static void check_rows(struct world *w, int box, int of, const struct known *k)
+{
+	for (size_t i = 0; i < k->n_heads; i++) {
+		struct log_info info = {.head = 0};
+		struct error *err;
+
+		if (!box_is_blameless(w, &k->heads[i].id.appliance))
+			continue;
+		err = log_info_get(w->s.box[of].c->log, &k->heads[i].id, &info);
+		error_free(err);
+		if (info.head >= k->heads[i].seq)
+			continue;
+		sim_say(&w->s, "box %d believes that box %d holds %llu of %s, and that is %llu", box,
+			of, (unsigned long long)k->heads[i].seq,
+			ID_SHORT(&k->heads[i].id.appliance), (unsigned long long)info.head);
+		sim_die(&w->s, "a box is believed to hold more than it does", NULL, __FILE__,
+			__LINE__);
+	}
+}
+
+/* Of one that never was set back, nobody believes more than it holds, whoever said so. */
+void bundles_check(struct world *w)
+{
+	for (int i = 0; i < w->s.n; i++)
+		for (int of = 0; of < w->s.n; of++) {
+			const struct pubkey *key = secret_pubkey(w->s.box[of].key);
+			_cleanup_(arena_release) struct arena a = {0};
+			struct known k;
+			struct error *err;
+
+			if (w->at[i].hostile || w->at[of].lives || !box_is_blameless(w, key))
+				continue;
+			err = known_get(w->s.box[i].c->local, key, &a, &k);
+			if (!err)
+				check_rows(w, i, of, &k);
+			else if (!error_is(err, ERR_NOT_FOUND))
+				NEED(&w->s, err);
+			else
+				error_free(err);
+		}
 }

@@ -300,7 +300,7 @@ static void check_proof(struct world *w, int box, const struct log_info *info)
 	w->tally.proved++;
 }
 
-static bool is_blameless(struct world *w, const struct pubkey *key)
+bool box_is_blameless(struct world *w, const struct pubkey *key)
 {
 	bool known = false;
 
@@ -317,7 +317,7 @@ static void check_log(struct world *w, int box, const struct log_info *info)
 {
 	if (info->frozen)
 		check_proof(w, box, info);
-	if (is_blameless(w, &info->id.appliance) && (info->frozen || info->ended)) {
+	if (box_is_blameless(w, &info->id.appliance) && (info->frozen || info->ended)) {
 		sim_say(&w->s, "box %d holds against %s: frozen %llu, ended %llu", box,
 			ID_SHORT(&info->id.appliance), (unsigned long long)info->frozen,
 			(unsigned long long)info->ended);
@@ -418,6 +418,7 @@ void world_check(struct world *w)
 	}
 	spaces_check(w);
 	papers_check(w);
+	bundles_check(w);
 	files_check(w);
 	quotas_check(w);
 	for (int i = 0; i < w->s.n; i++)

@@ -509,6 +509,23 @@ static struct error *go_on(struct conn *c, void *arg)
 	return NULL;
 }
 
+/* What the writer does when nobody writes. false: it can't, now. */
+static bool follows_all(struct world *w, int box)
+{
+	struct conn *c = w->s.box[box].c;
+	struct error *err = NULL;
+
+	while (!err && conn_is_behind(c))
+		err = conn_follow(c);
+	if (error_is(err, ERR_BUSY)) {
+		error_free(err);
+		return false;
+	}
+	if (err)
+		world_disk_failed(&w->s, box, err);
+	return !err;
+}
+
 static void turn(struct world *w, int box, void *arg);
 
 static void has_turns(struct world *w, int box)
@@ -529,7 +546,7 @@ static void turn(struct world *w, int box, void *arg)
 		choose_anew(w, box);
 	if (!p->up || p->letting || !keep_is_partial(&p->keep))
 		return;
-	if (conn_is_behind(w->s.box[box].c) || !in_transaction(w, box, go_on, &r))
+	if (!follows_all(w, box) || !in_transaction(w, box, go_on, &r))
 		return;
 	begin_pass(w, box);
 }

@@ -173,6 +173,7 @@ void call_hostile(struct world *w, int client, int server, bool push, struct buf
 bool call_cleanly(struct world *w, int client, int server);
 void calls_break(struct world *w, int box); /* of this box; -1: of all */
 void bundle_carry(struct world *w);
+void bundles_check(struct world *w);
 
 /* --- spaces.c: several spaces, and who carries which --- */
 void world_found(struct world *w);
@@ -279,6 +280,8 @@ void sent_free(struct sent *s);
 void sent_see(struct world *w, int box, struct stream_reader *r, struct span bytes);
 
 /* --- check.c --- */
+/* The key of honest boxes that may not fork, and of no other. */
+bool box_is_blameless(struct world *w, const struct pubkey *key);
 void world_check(struct world *w);
 void world_check_spaces(struct world *w, const char *when);
 void world_check_bounds(struct world *w);
