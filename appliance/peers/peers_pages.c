@@ -12,6 +12,7 @@ struct listing {
 	struct request *r;
 	json_t *list;
 	struct conn *conn;
+	size_t first; /* of peers: those that somebody should look at, which stand before the others */
 };
 
 static const char *translate(void *ctx, const char *msgid)
@@ -175,6 +176,7 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 			ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
 			p->read_only, "spaces", spaces.n);
 	json_object_set_new(row, "doubted", json_boolean(doubted));
+	json_object_set_new(row, "unreached", json_boolean(*p->last_error != 0));
 	json_object_set_new(row, "keeps_days",
 			    json_integer(peers_keeps_days(request_app(l->r), &p->key)));
 	if (p->last_ok_ms) {
@@ -182,7 +184,7 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 		json_object_set_new(row, "last_text",
 				    json_string(request_date_text(l->r, p->last_ok_ms)));
 	}
-	json_array_append_new(l->list, row);
+	json_array_insert_new(l->list, ok ? json_array_size(l->list) : l->first++, row);
 	return NULL;
 }
 

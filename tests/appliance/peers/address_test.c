@@ -117,6 +117,55 @@ static void approving_again_starts_from_its_own_terms(void **state)
 	assert_true(json_is_true(json_object_get(row_of(&r, "192.0.2.9:1"), "by_hand")));
 }
 
+/* --- the list --- */
+static struct error *failed_job(struct conn *c, void *arg)
+{
+	return peer_note(c->local, &(struct peer_outcome){.key = peer,
+							  .when_ms = env_now(c->env),
+							  .error = "Nothing answers there."});
+}
+
+static struct error *met_job(struct conn *c, void *arg)
+{
+	return peer_note(c->local,
+			 &(struct peer_outcome){.key = *(const struct pubkey *)arg,
+						.when_ms = env_now(c->env)});
+}
+
+/* Among many houses the one that is not reached must not be the last on the page. */
+static void who_is_not_reached_stands_first_in_the_list(void **state)
+{
+	struct secret *others[2] = {test_key(610), test_key(611)};
+
+	for (int i = 0; i < 2; i++) {
+		struct pubkey key = *secret_pubkey(others[i]);
+
+		assert_ok(peers_approve(site.app, &(struct peers_approval){.key = key,
+									   .address = "192.0.2.3:1",
+									   .name = "Well"}));
+		assert_ok(writer_run(site.app->writer, met_job, &key));
+		secret_free(others[i]);
+	}
+	assert_ok(writer_run(site.app->writer, met_job, &peer));
+	{
+		_cleanup_(reply_release) struct reply r =
+			site_ask(&site, VOL, "/admin/peers.json", NULL);
+
+		assert_string_equal(TEXT(&r, "peers.0.key"), ID(&peer)); /* as they came */
+		assert_string_equal(TEXT(&r, "peers.0.unreached"), "false");
+	}
+	assert_ok(peers_withdraw(site.app, &(struct peers_withdrawal){.key = peer}));
+	assert_ok(peers_approve(site.app, &(struct peers_approval){.key = peer,
+								   .address = "192.0.2.1:9",
+								   .name = "Casal"}));
+	assert_ok(writer_run(site.app->writer, failed_job, NULL));
+	_cleanup_(reply_release) struct reply r = site_ask(&site, VOL, "/admin/peers.json", NULL);
+
+	assert_string_equal(TEXT(&r, "peers.0.key"), ID(&peer));
+	assert_string_equal(TEXT(&r, "peers.0.unreached"), "true");
+	assert_string_equal(TEXT(&r, "peers.1.name"), "Well");
+}
+
 /* --- invitations, and the line to the outside --- */
 static void invite(const char *addresses, char url[320])
 {
@@ -265,6 +314,7 @@ int main(void)
 		cmocka_unit_test(an_invitation_that_works_here_only_says_so),
 		cmocka_unit_test(who_accepts_it_is_told_too),
 		cmocka_unit_test(the_password_of_the_proxy_is_shown_to_nobody),
+		cmocka_unit_test(who_is_not_reached_stands_first_in_the_list),
 	};
 
 	test_init();
