@@ -66,16 +66,17 @@ static const char *address_of(struct repo *r, git_index *want, const struct plac
 
 /* --- what lies there -------------------------------------------------------------------------- */
 
-static struct error *content_of(struct repo *r, const struct file_version *v, struct span *ret)
+static struct error *content_of(struct repo *r, struct arena *a, const struct file_version *v,
+				struct span *ret)
 {
 	char hex[2 * sizeof(v->sha256.b) + 1];
 	const char *text;
 
 	if (v->inside)
-		return file_content(r->c, r->arena, v, ret);
+		return file_content(r->c, a, v, ret);
 	for (size_t i = 0; i < sizeof(v->sha256.b); i++)
 		snprintf(hex + 2 * i, 3, "%02x", v->sha256.b[i]);
-	text = arena_printf(r->arena,
+	text = arena_printf(a,
 			    "version https://git-lfs.github.com/spec/v1\n"
 			    "oid sha256:%s\nsize %llu\n",
 			    hex, (unsigned long long)v->size);
@@ -98,14 +99,24 @@ static struct error *put_attributes(struct repo *r, git_index *want, const struc
 	return repo_put(r, r->index, ".gitattributes", buf_span(&b));
 }
 
-static struct error *commit_file(struct repo *r, const struct placed *p, struct span content)
+/* In an arena of its own: a library's small files together are no small thing. */
+static struct error *put_content(struct repo *r, git_index *index, const struct placed *p)
+{
+	_cleanup_(arena_release) struct arena a = {0};
+	struct span content;
+
+	TRY(content_of(r, &a, &p->version, &content));
+	return repo_put(r, index, p->address, content);
+}
+
+static struct error *commit_file(struct repo *r, const struct placed *p)
 {
 	const struct file_version *v = &p->version;
 	git_signature *who;
 	git_oid tree;
 	struct error *e;
 
-	TRY(repo_put(r, r->index, p->address, content));
+	TRY(put_content(r, r->index, p));
 	GIT(git_index_write_tree_to(&tree, r->index, r->git));
 	TRY(repo_signature(r, &v->author, v->time, &who));
 	e = repo_commit(r, &tree, who,
@@ -117,22 +128,15 @@ static struct error *commit_file(struct repo *r, const struct placed *p, struct 
 
 static struct error *put_all(struct repo *r, git_index *want, struct placed *all, size_t n)
 {
-	struct span content;
-
 	for (size_t i = 0; i < n; i++) {
 		all[i].address = address_of(r, want, &all[i]);
-		if (!all[i].address)
-			continue;
-		TRY(content_of(r, &all[i].version, &content));
-		TRY(repo_put(r, want, all[i].address, content));
+		if (all[i].address)
+			TRY(put_content(r, want, &all[i]));
 	}
 	TRY(put_attributes(r, want, all, n));
-	for (size_t i = 0; i < n; i++) {
-		if (!all[i].address || named_has(&r->files, &all[i].version.id))
-			continue;
-		TRY(content_of(r, &all[i].version, &content));
-		TRY(commit_file(r, &all[i], content));
-	}
+	for (size_t i = 0; i < n; i++)
+		if (all[i].address && !named_has(&r->files, &all[i].version.id))
+			TRY(commit_file(r, &all[i]));
 	return NULL;
 }
 
