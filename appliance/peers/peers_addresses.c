@@ -112,9 +112,10 @@ struct error *peers_addresses(struct conn *c, const struct peer *p,
 	TRY(address_list(c->local, &p->key, out, &n));
 	for (size_t i = 0; i < n; i++)
 		listed |= strcmp(out[i].address, p->address) == 0;
-	if (!listed) {
-		out[n] = (struct known_address){.source = ADDRESS_MET};
-		snprintf(out[n++].address, sizeof(out->address), "%s", p->address);
+	if (!listed) { /* and so not tried yet: it will be the first */
+		memmove(&out[1], &out[0], n++ * sizeof(*out));
+		out[0] = (struct known_address){.source = ADDRESS_MET};
+		snprintf(out[0].address, sizeof(out->address), "%s", p->address);
 	}
 	*ret_n = n;
 	return NULL;

@@ -252,12 +252,12 @@ const char *peers_invite_file(struct app *a, const struct invite *i, error_trans
 
 /* --- accepting one of another box's ----------------------------------------------------------- */
 
-/* Where else it says it is, until it says so itself. */
+/* Where else it says it is, until it says so itself; the first is the peer's address, and tried first. */
 static struct error *others_job(struct conn *c, void *arg)
 {
 	const struct invitation *i = arg;
 
-	for (size_t n = 0; n < i->addresses; n++)
+	for (size_t n = 1; n < i->addresses; n++)
 		TRY(address_stated(c->local, &i->key, i->address[n]));
 	return NULL;
 }

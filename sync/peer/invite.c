@@ -178,7 +178,7 @@ static struct error *read_fields(struct reader *r, struct invitation *ret)
 	name = reader_bytes(r, reader_u8(r));
 	line_clean(name, i.name, sizeof(i.name));
 	n = reader_u8(r);
-	ENSURE(reader_ok(r) && n <= INVITE_ADDRESSES, no_invitation());
+	ENSURE(reader_ok(r) && name.n <= LIMIT_NAME && n <= INVITE_ADDRESSES, no_invitation());
 	for (size_t k = 0; k < n; k++)
 		ENSURE(read_address(r, i.address[i.addresses++]), no_invitation());
 	ENSURE(reader_at_end(r), no_invitation());

@@ -226,6 +226,34 @@ static void who_accepts_it_is_told_too(void **state)
 	assert_string_equal(TEXT(&far_page, "only_near"), "false");
 }
 
+/* The first first; the others are not forgotten. */
+static void all_addresses_of_an_invitation_are_known(void **state)
+{
+	struct secret *other = test_key(602);
+	struct invitation i = {.key = *secret_pubkey(other),
+			       .until_ms = INT64_MAX / 2,
+			       .name = "Lluny",
+			       .addresses = 3,
+			       .address = {"z.example.org:1", "10.0.0.9:1", "a.example.org:1"}};
+	char path[200];
+
+	secret_free(other);
+	assert_ok(peers_accept(site.app, &i, &(struct peers_approval){.address = NULL}));
+	snprintf(path, sizeof(path), "/admin/peers/%s.json", ID(&i.key));
+	_cleanup_(reply_release) struct reply r = site_ask(&site, VOL, path, NULL);
+
+	assert_string_equal(TEXT(&r, "peer.name"), "Lluny");
+	assert_string_equal(TEXT(&r, "addresses.0.address"), "z.example.org:1");
+	assert_non_null(row_of(&r, "10.0.0.9:1"));
+	assert_non_null(row_of(&r, "a.example.org:1"));
+	/* an invitation again: what it was called here, and its terms, stay */
+	snprintf(i.name, sizeof(i.name), "Other");
+	assert_ok(peers_accept(site.app, &i, &(struct peers_approval){.address = NULL}));
+	_cleanup_(reply_release) struct reply again = site_ask(&site, VOL, path, NULL);
+	assert_string_equal(TEXT(&again, "peer.name"), "Lluny");
+	assert_ok(peers_withdraw(site.app, &(struct peers_withdrawal){.key = i.key}));
+}
+
 #define LINE "metered=0&budget=&from=0&to=0&address=&address2=&proxy="
 
 static void assert_nowhere(const char *secret)
@@ -313,6 +341,7 @@ int main(void)
 		cmocka_unit_test(approving_again_starts_from_its_own_terms),
 		cmocka_unit_test(an_invitation_that_works_here_only_says_so),
 		cmocka_unit_test(who_accepts_it_is_told_too),
+		cmocka_unit_test(all_addresses_of_an_invitation_are_known),
 		cmocka_unit_test(the_password_of_the_proxy_is_shown_to_nobody),
 		cmocka_unit_test(who_is_not_reached_stands_first_in_the_list),
 	};

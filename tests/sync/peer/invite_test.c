@@ -161,6 +161,40 @@ static void a_hostile_name_is_cleaned_and_a_hostile_address_refused(void **state
 	assert_fails(invitation_read(span_str(text), &got), ERR_MALFORMED);
 }
 
+/* By hand, for invitation_write makes none such: with a name of that many letters, and all else right. */
+static void write_with_name(const struct invitation *i, unsigned letters, char out[INVITE_TEXT * 2])
+{
+	_cleanup_(buf_release) struct buf b = {0}, said = {0};
+	struct hash check;
+
+	buf_u8(&b, 1);
+	buf_u16(&b, (uint16_t)(32 + INVITE_SECRET + 8 + 1 + letters + 1 + 4));
+	buf_add(&b, i->key.b, 32);
+	buf_add(&b, i->secret, INVITE_SECRET);
+	buf_u64(&b, (uint64_t)i->until_ms);
+	buf_u8(&b, (uint8_t)letters);
+	memset(buf_reserve(&b, letters), 'n', letters);
+	b.n += letters;
+	buf_u8(&b, 0); /* addresses */
+	buf_puts(&said, "lliure-invitation-1");
+	buf_add_span(&said, buf_span(&b));
+	check = hash_bytes(buf_span(&said));
+	buf_add(&b, check.b, 4);
+	base32_encode(b.p, b.n, out);
+}
+
+static void a_name_that_is_too_long_makes_it_malformed(void **state)
+{
+	struct invitation i = an_invitation(), got;
+	char text[INVITE_TEXT * 2];
+
+	write_with_name(&i, LIMIT_NAME, text);
+	assert_ok(invitation_read(span_str(text), &got));
+	assert_int_equal(strlen(got.name), LIMIT_NAME);
+	write_with_name(&i, LIMIT_NAME + 1, text);
+	assert_fails(invitation_read(span_str(text), &got), ERR_MALFORMED);
+}
+
 static void the_proof_is_for_one_pair_of_boxes_and_one_secret(void **state)
 {
 	struct invitation i = an_invitation();
@@ -315,6 +349,7 @@ int main(void)
 		cmocka_unit_test(it_is_found_in_a_link_in_capitals_and_in_a_mail),
 		cmocka_unit_test(what_is_torn_or_mistyped_is_refused),
 		cmocka_unit_test(a_text_that_is_too_long_is_not_looked_through),
+		cmocka_unit_test(a_name_that_is_too_long_makes_it_malformed),
 		cmocka_unit_test(a_hostile_name_is_cleaned_and_a_hostile_address_refused),
 		cmocka_unit_test(the_proof_is_for_one_pair_of_boxes_and_one_secret),
 		cmocka_unit_test(the_text_and_the_proof_are_those_of_the_protocol),
