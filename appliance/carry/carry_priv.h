@@ -13,7 +13,7 @@
 
 enum {
 	FRESH_MS_WORDS = 60000,
-	FRESH_MS_FILES = 600000, /* they cost the card more */
+	FRESH_MS_FILES = 3600000, /* each may be 250 MB on a card that wears */
 	KEPT_MS_DOWNLOAD = 3600 * 1000,
 	DAY_MS = 24 * 3600 * 1000,
 	DOWNLOADS = 2 /* of each choice: the newest, and the one before, that somebody may be fetching */

@@ -163,13 +163,13 @@ struct counting {
 static struct error *count_carried(void *ctx, const struct carried_blob *k)
 {
 	struct counting *t = ctx;
-	bool counts;
+	bool erased;
 	uint64_t size;
 
 	if (hash_eq(&t->last, &k->blob))
 		return NULL;
-	TRY(carried_counts(t->c, k, &counts));
-	if (!counts)
+	TRY(file_op_erased(t->c, &k->op, &erased));
+	if (erased)
 		return NULL;
 	t->last = k->blob;
 	if (blob_has(t->blobs, &k->blob, &size)) {
@@ -185,9 +185,11 @@ struct error *files_carried_count(struct conn *c, struct blob_store *blobs, cons
 				  struct files_carried *ret)
 {
 	struct counting t = {.c = c, .blobs = blobs, .n = ret};
+	bool done;
 
 	*ret = (struct files_carried){.here = 0};
-	return carried_each_in(c, space, count_carried, &t);
+	TRY(reads(c, space, &done));
+	return done ? NULL : carried_each_in(c, space, count_carried, &t);
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */

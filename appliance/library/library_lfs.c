@@ -20,11 +20,6 @@ static bool parse_oid(const char *hex, struct hash *ret)
 	return true;
 }
 
-static json_t *problem(int code, const char *message)
-{
-	return json_pack("{s:i, s:s}", "code", code, "message", message);
-}
-
 /* Found, here, and as long as the pointer says. */
 static struct error *locate(struct request *r, const struct space_info *s, const char *oid,
 			    json_int_t size, const char **ret_url)
@@ -55,7 +50,10 @@ static json_t *object_json(struct request *r, const struct space_info *s, const 
 		json_object_set_new(o, "actions",
 				    json_pack("{s:{s:s}}", "download", "href", url));
 	else
-		json_object_set_new(o, "error", problem(404, "This file is not here (yet)."));
+		json_object_set_new(
+			o, "error",
+			json_pack("{s:i, s:s}", "code", 404, "message",
+				  request_text(r, N_("This file is not on this box (yet)."))));
 	error_free(e);
 	return o;
 }
@@ -86,7 +84,8 @@ static struct error *batch(struct request *r)
 		json_decref(objects);
 		return respond_lfs(r, 403,
 				   json_pack("{s:s}", "message",
-					     "Files are sent in on the pages of this box."));
+					     request_text(r, N_("Files are sent in on the pages "
+								"of this box."))));
 	}
 	for (size_t i = 0; i < json_array_size(asked) && i < OBJECTS; i++)
 		json_array_append_new(objects, object_json(r, &s, json_array_get(asked, i)));
