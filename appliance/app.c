@@ -3,6 +3,7 @@
 #include "appliance/ballast.h"
 #include "appliance/carry/sieve.h"
 #include "appliance/config/config.h"
+#include "appliance/member/ended.h"
 #include "appliance/migration.h"
 #include "appliance/page/language.h"
 #include "appliance/peers/peers.h"
@@ -87,6 +88,7 @@ static struct error *open_parts(const char *dir, const struct env *env, struct s
 	a->sieves = sieves_new("/proc/self/exe");
 	a->peers = peers_new(a);
 	a->ask = ask_new(a);
+	a->ended = ended_new();
 	TRY(blob_open(blobs, &a->blobs));
 	TRY(open_writer(a));
 	TRY(app_read_name(a));
@@ -211,8 +213,11 @@ void app_close(struct app *a)
 	 * checkpoint. */
 	ask_free(a->ask);
 	peers_free(a->peers);
-	if (a->writer)
+	if (a->writer) {
+		ended_settle(a->ended, a->writer);
 		writer_stop(a->writer);
+	}
+	ended_free(a->ended);
 	sieves_free(a->sieves);
 	blob_close(a->blobs);
 	secret_free(a->self);

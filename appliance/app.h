@@ -13,6 +13,7 @@ struct sieves;
 struct portal;	  /* firmware/portal/portal.h */
 struct health;
 struct peers;	  /* appliance/peers/peers.h */
+struct ended;
 struct ask;	  /* appliance/recovery/ask.h */
 
 /* Where the machine beneath is found, when it is a box (serve --box): all below one root, "" in an
@@ -49,6 +50,7 @@ struct app {
 	struct keeper *keeper; /* likewise: appliance/recovery/recovery.h */
 	struct blob_store *blobs;
 	struct peers *peers; /* what sync/ asks of us about peers */
+	struct ended *ended; /* sessions that could not be written off: appliance/member/ended.h */
 	struct ask *ask; /* what is asked of them before a lost box is signed out */
 	struct templates *templates; /* NULL when not serving */
 	struct languages *languages;

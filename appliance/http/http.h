@@ -172,6 +172,10 @@ struct error *request_write(struct request *r, write_fn *fn, void *arg) MUST;
 struct error *request_write_care(struct request *r, bool volunteer, write_fn *fn,
 				 void *arg) MUST;
 
+/* The same for what only takes away and must not wait for room: for anybody in the little that is there
+ * (writer_run_tidying), for volunteers as above. */
+struct error *request_write_ending(struct request *r, write_fn *fn, void *arg) MUST;
+
 /* --- answering: exactly one of these, or an error --- */
 /* Fill the template with the page's own context (consumed) joined by the common part; as JSON when
  * the path ended in .json or Accept asks for it. title is a translated text. */

@@ -535,13 +535,26 @@ struct error *request_write(struct request *r, write_fn *fn, void *arg)
 	return request_write_care(r, false, fn, arg);
 }
 
-struct error *request_write_care(struct request *r, bool volunteer, write_fn *fn, void *arg)
+typedef struct error *run_fn(struct writer *w, write_fn *fn, void *arg);
+
+static struct error *write_by(struct request *r, run_fn *run, write_fn *fn, void *arg)
 {
-	struct writer *w = r->server->app->writer;
 	struct error *e;
 
 	pool_blocks(r->server->pool);
-	e = volunteer ? writer_run_care(w, fn, arg) : writer_run(w, fn, arg);
+	e = run(r->server->app->writer, fn, arg);
 	pool_goes_on(r->server->pool);
 	return e;
+}
+
+struct error *request_write_care(struct request *r, bool volunteer, write_fn *fn, void *arg)
+{
+	return write_by(r, volunteer ? writer_run_care : writer_run, fn, arg);
+}
+
+struct error *request_write_ending(struct request *r, write_fn *fn, void *arg)
+{
+	bool volunteer = r->viewer_known && r->viewer.volunteer;
+
+	return write_by(r, volunteer ? writer_run_care : writer_run_tidying, fn, arg);
 }

@@ -17,6 +17,8 @@ static struct error *list_session(void *ctx, const struct session *s)
 	struct listing *l = ctx;
 	const struct viewer *v = request_viewer(l->r);
 
+	if (ended_has(request_app(l->r)->ended, ENDED_SESSION, s->account, s->id, s->since_ms))
+		return NULL;
 	json_array_append_new(l->list, json_pack("{s:s, s:b, s:s, s:s}", "id", number(l->r, s->id),
 						 "current", s->id == v->session, "since",
 						 request_date(l->r, s->since_ms), "since_text",
@@ -28,6 +30,8 @@ static struct error *list_token(void *ctx, const struct token *t)
 {
 	struct listing *l = ctx;
 
+	if (ended_has(request_app(l->r)->ended, ENDED_TOKEN, t->account, t->id, t->created_ms))
+		return NULL;
 	json_array_append_new(l->list,
 			      json_pack("{s:s, s:s, s:s, s:s}", "id", number(l->r, t->id), "name",
 					t->label, "created", request_date(l->r, t->created_ms),
@@ -167,15 +171,58 @@ static bool id_of(struct request *r, int64_t *ret)
 }
 
 struct ending {
+	enum ended_kind kind;
 	int64_t account, id;
-	struct error *(*end)(struct conn *c, int64_t account, int64_t id);
+	bool there;
 };
 
 static struct error *end(struct conn *c, void *arg)
 {
 	struct ending *n = arg;
 
-	return n->end(c, n->account, n->id);
+	return n->kind == ENDED_TOKEN ? token_revoke(c, n->account, n->id)
+				      : session_end(c, n->account, n->id);
+}
+
+static struct error *look_session(void *ctx, const struct session *s)
+{
+	struct ending *n = ctx;
+
+	n->there |= s->id == n->id;
+	return NULL;
+}
+
+static struct error *look_token(void *ctx, const struct token *t)
+{
+	struct ending *n = ctx;
+
+	n->there |= t->id == n->id;
+	return NULL;
+}
+
+/* It is there, and can't be written off now: it is worth nothing from here on all the same. */
+static struct error *remember(struct request *r, struct ending *n, struct error *take_full)
+{
+	struct conn *c = request_conn(r);
+	struct app *a = request_app(r);
+	struct error *e = n->kind == ENDED_TOKEN ? token_each(c, n->account, look_token, n)
+						 : session_each(c, n->account, look_session, n);
+
+	if (e || !n->there ||
+	    !ended_note(a->ended, n->kind, n->account, n->id, env_now(a->env))) {
+		error_free(e);
+		return take_full;
+	}
+	error_free(take_full);
+	return NULL;
+}
+
+struct error *end_surely(struct request *r, enum ended_kind kind, int64_t id)
+{
+	struct ending n = {.kind = kind, .account = request_viewer(r)->account, .id = id};
+	struct error *e = request_write_ending(r, end, &n);
+
+	return error_is(e, ERR_FULL) ? remember(r, &n, e) : e;
 }
 
 static struct error *confirm(struct request *r, const char *what, const char *name)
@@ -189,14 +236,12 @@ static struct error *confirm(struct request *r, const char *what, const char *na
 			    json_pack("{s:o}", "confirm", c));
 }
 
-static struct error *end_it(struct request *r,
-			    struct error *(*fn)(struct conn *c, int64_t account, int64_t id),
-			    const char *said)
+static struct error *end_it(struct request *r, enum ended_kind kind, const char *said)
 {
-	struct ending n = {.account = request_viewer(r)->account, .end = fn};
+	int64_t id;
 
-	ENSURE(id_of(r, &n.id), error_new(ERR_NOT_FOUND, N_("There is nothing at this address.")));
-	TRY(request_write(r, end, &n));
+	ENSURE(id_of(r, &id), error_new(ERR_NOT_FOUND, N_("There is nothing at this address.")));
+	TRY(end_surely(r, kind, id));
 	return respond_done_saying(r, "/me", said, NULL);
 }
 
@@ -207,7 +252,7 @@ struct error *page_session_end(struct request *r)
 
 struct error *post_session_end(struct request *r)
 {
-	return end_it(r, session_end, N_("You are signed out there."));
+	return end_it(r, ENDED_SESSION, N_("You are signed out there."));
 }
 
 struct looking {
@@ -237,5 +282,5 @@ struct error *page_token_revoke(struct request *r)
 
 struct error *post_token_revoke(struct request *r)
 {
-	return end_it(r, token_revoke, N_("The key works no more."));
+	return end_it(r, ENDED_TOKEN, N_("The key works no more."));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What the pages of member/ share. */
 #pragma once
+#include "appliance/member/ended.h"
 #include "appliance/member/member_pages.h"
-#include "appliance/member/session.h"
 
 /* --- sign_pages.c --- */
 struct error *page_sign_in(struct request *r) MUST;
@@ -16,6 +16,8 @@ struct error *post_password(struct request *r) MUST;
 struct error *post_token(struct request *r) MUST;
 struct error *page_session_end(struct request *r) MUST;
 struct error *post_session_end(struct request *r) MUST;
+/* One of who asks; on a full disk, too: then it is remembered that it ended (ended.h). ERR_NOT_FOUND. */
+struct error *end_surely(struct request *r, enum ended_kind kind, int64_t id) MUST;
 struct error *page_token_revoke(struct request *r) MUST;
 struct error *post_token_revoke(struct request *r) MUST;
 /* --- people_pages.c --- */

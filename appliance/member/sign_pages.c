@@ -189,25 +189,14 @@ struct error *post_sign_in(struct request *r)
 	return show_sign_in(r, status, name, text);
 }
 
-struct ending {
-	int64_t account, session;
-};
-
-static struct error *leave(struct conn *c, void *arg)
-{
-	struct ending *n = arg;
-
-	return session_end(c, n->account, n->session);
-}
-
+/* On a shared computer nobody stays signed in, whatever comes of the rest. */
 struct error *post_sign_out(struct request *r)
 {
 	const struct viewer *v = request_viewer(r);
-	struct ending n = {v->account, v->session};
 
-	if (v->session)
-		TRY(request_write_care(r, v->volunteer, leave, &n));
 	respond_session_cookie(r, "", 0);
+	if (v->session)
+		TRY(end_surely(r, ENDED_SESSION, v->session));
 	return respond_done_saying(r, "/", N_("You are signed out."), NULL);
 }
 

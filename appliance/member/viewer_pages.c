@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who asks: from a cookie or a token to a viewer, for http/. */
 #include "appliance/member/member_pages.h"
-#include "appliance/member/session.h"
+#include "appliance/member/ended.h"
 
 static struct error *role_of(struct request *r, const struct pubkey *key, const char **ret)
 {
@@ -39,6 +39,30 @@ static struct error *fill(struct request *r, int64_t account, struct secret *tak
 	return role_of(r, &a.key, &v->role);
 }
 
+static struct error *ended_here(void)
+{
+	return error_new(ERR_NOT_FOUND, N_("You are not signed in there any more."));
+}
+
+/* The secret goes with it. The first that comes when there is room again writes down what was ended
+ * without. */
+static struct error *look_ended(struct request *r, enum ended_kind kind, int64_t account,
+				int64_t id, int64_t since_ms, struct secret **secret)
+{
+	struct app *a = request_app(r);
+	bool is = ended_has(a->ended, kind, account, id, since_ms);
+
+	if (ended_waits(a->ended, a->writer)) {
+		request_blocks(r);
+		ended_settle(a->ended, a->writer);
+		request_goes_on(r);
+	}
+	if (!is)
+		return NULL;
+	secret_free(STEAL(*secret));
+	return ended_here();
+}
+
 static struct error *by_cookie(struct request *r, const char *value, struct viewer *ret,
 			       bool *ret_known)
 {
@@ -51,6 +75,8 @@ static struct error *by_cookie(struct request *r, const char *value, struct view
 	if (!ticket_parse("session", value, &t))
 		return NULL;
 	e = session_find(request_conn(r), &t, (int)request_door(r), &s, &secret);
+	if (!e)
+		e = look_ended(r, ENDED_SESSION, s.account, s.id, s.since_ms, &secret);
 	if (!e) {
 		ret->session = s.id;
 		ret->since_ms = s.since_ms;
@@ -79,6 +105,8 @@ static struct error *by_token(struct request *r, const char *text, struct viewer
 		return NULL;
 	e = token_find(request_conn(r), &t, &found, &secret);
 	crypto_wipe(&t, sizeof(t));
+	if (!e)
+		e = look_ended(r, ENDED_TOKEN, found.account, found.id, found.created_ms, &secret);
 	if (!e) {
 		e = fill(r, found.account, secret, ret);
 		*ret_known = !e;

@@ -633,7 +633,7 @@ static struct error *say_vouch(struct request *r, bool on, const char *done)
 	ENSURE(!on || *p.name, error_new(ERR_INVALID,
 					 N_("This box has not said its name yet, and others would read "
 					    "letters only. Vouch for it when you have met.")));
-	TRY(request_write(r, vouch_job, &j));
+	TRY(on ? request_write(r, vouch_job, &j) : request_write_ending(r, vouch_job, &j));
 	return respond_done_saying(r, arena_printf(request_arena(r), "/admin/peers/%s", ID(&p.key)),
 				   done, NULL);
 }

@@ -735,7 +735,8 @@ struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 {
 	struct withdraw_job j = {a, what};
 
-	TRY(writer_run(a->writer, withdraw_job, &j));
+	/* Who misbehaves may be what filled the disk. */
+	TRY(writer_run_care(a->writer, withdraw_job, &j));
 	peers_tell_sync(a);
 	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }

@@ -5,6 +5,7 @@
 #include "appliance/member/account.h"
 #include "appliance/member/session.h"
 #include <stdatomic.h>
+#include <sys/statvfs.h>
 
 /* A real clock that can be moved ahead. */
 static _Atomic int64_t ahead;
@@ -27,9 +28,21 @@ static const struct env env = {NULL, now_ms, mono_ms, random_};
 
 static struct web web;
 
+/* What the program is told is free; -1: the truth. */
+static _Atomic int64_t told_free = -1;
+
+int statvfs(const char *path, struct statvfs *ret)
+{
+	(void)path;
+	*ret = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096, .f_blocks = 1 << 20};
+	ret->f_bavail = ret->f_bfree = told_free < 0 ? 1 << 19 : (fsblkcnt_t)told_free / 4096;
+	return 0;
+}
+
 static int start(void **state)
 {
 	ahead = 0;
+	told_free = -1;
 	web_start(&web, &(struct web_options){.env = &env, .found = true, .https = true});
 	return 0;
 }
@@ -507,6 +520,108 @@ static void a_token_speaks_for_its_owner_until_it_is_revoked(void **state)
 	expect(web_get(web.http, "/me.json", header), 401, NULL);
 }
 
+/* "/me/WHAT/ID/HOW" of the only one of a list, or of the one that is not this session. */
+static void way_to_end(const char *cookie, const char *what, const char *how, char out[100])
+{
+	struct web_answer a = web_get(web.http, "/me.json", cookie);
+	json_t *j = json_loads(a.body, 0, NULL), *one;
+	size_t i;
+
+	*out = 0;
+	json_array_foreach(json_object_get(j, what), i, one)
+	{
+		if (!json_is_true(json_object_get(one, "current")))
+			snprintf(out, 100, "/me/%s/%s/%s", what,
+				 json_string_value(json_object_get(one, "id")), how);
+	}
+	json_decref(j);
+	web_answer_release(&a);
+}
+
+/* The cookie goes first: who leaves a shared computer is gone from it. */
+static void expect_signed_out(struct web_answer a)
+{
+	assert_int_equal(a.status, 303);
+	assert_non_null(strstr(a.head, "lliure-here=;"));
+	web_answer_release(&a);
+}
+
+static void a_full_disk_keeps_nobody_signed_in(void **state)
+{
+	_cleanup_(freep) char *here = NULL, *there = NULL;
+
+	add_account("Full", ROLE_MEMBER, false);
+	here = sign_in("Full", "correct+horse");
+	there = sign_in("Full", "correct+horse");
+	told_free = 1024 * 1024; /* nobody may write, but there is room for what only takes away */
+	expect_signed_out(act(here, "/sign-out", ""));
+	expect(web_get(web.http, "/me", here), 303, NULL);
+	told_free = 0;
+	expect_signed_out(act(there, "/sign-out", ""));
+	expect(web_get(web.http, "/me", there), 303, NULL);
+	told_free = -1;
+}
+
+static size_t sessions_of(const char *cookie)
+{
+	struct web_answer a = web_get(web.http, "/me.json", cookie);
+	json_t *j = json_loads(a.body, 0, NULL);
+	size_t n = json_array_size(json_object_get(j, "sessions"));
+
+	json_decref(j);
+	web_answer_release(&a);
+	return n;
+}
+
+static struct error *count_one(void *ctx, const struct session *s)
+{
+	(void)s;
+	++*(size_t *)ctx;
+	return NULL;
+}
+
+static size_t sessions_stored(const char *name)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct account a;
+	size_t n = 0;
+
+	assert_ok(app_conn(web.app, &c));
+	assert_ok(account_by_name(c, name, &a));
+	assert_ok(session_each(c, a.id, count_one, &n));
+	return n;
+}
+
+static void what_was_ended_on_a_full_disk_stays_ended(void **state)
+{
+	_cleanup_(freep) char *here = NULL, *there = NULL;
+	char path[100], other[100], header[200];
+	struct web_answer a;
+
+	add_account("Fuller", ROLE_MEMBER, false);
+	here = sign_in("Fuller", "correct+horse");
+	there = sign_in("Fuller", "correct+horse");
+	a = act(here, "/me/tokens", "name=script");
+	snprintf(header, sizeof(header), "Authorization: Bearer %.59s\r\n",
+		 strstr(a.body, "lliure_"));
+	web_answer_release(&a);
+	told_free = 0; /* nothing can be written, nor is there a reserve */
+	way_to_end(here, "sessions", "end", path);
+	expect(act(here, path, ""), 303, NULL);
+	expect(web_get(web.http, "/me", there), 303, NULL);
+	assert_int_equal(sessions_of(here), 1);
+	way_to_end(here, "tokens", "revoke", other);
+	expect(act(here, other, ""), 303, NULL);
+	expect(web_get(web.http, "/me.json", header), 401, NULL);
+	expect(act(here, "/me/sessions/4711/end", ""), 507, NULL); /* there is none */
+	assert_int_equal(sessions_stored("Fuller"), 2);
+	told_free = -1;
+	expect(web_get(web.http, "/me", here), 200, NULL);
+	assert_int_equal(sessions_stored("Fuller"), 1); /* written down at the first chance */
+	expect(web_get(web.http, "/me", there), 303, NULL);
+	expect(web_get(web.http, "/me.json", header), 401, NULL);
+}
+
 static void a_token_from_the_command_line_works(void **state)
 {
 	char token[TOKEN_TEXT], header[200];
@@ -774,6 +889,8 @@ int main(void)
 		cmocka_unit_test(a_new_password_ends_the_other_sessions),
 		cmocka_unit_test(sees_and_ends_sessions),
 		cmocka_unit_test(a_token_speaks_for_its_owner_until_it_is_revoked),
+		cmocka_unit_test(a_full_disk_keeps_nobody_signed_in),
+		cmocka_unit_test(what_was_ended_on_a_full_disk_stays_ended),
 		cmocka_unit_test(a_token_from_the_command_line_works),
 		cmocka_unit_test(a_volunteer_adds_people),
 		cmocka_unit_test(heavy_acts_want_a_fresh_session),
