@@ -5,9 +5,6 @@
 #include "appliance/http/text.h"
 #include <errno.h>
 #include <strings.h>
-#include <sys/statvfs.h>
-
-#define SPOOL_ALL ((uint64_t)1024 * 1024 * 1024) /* of all who are sending together */
 
 static bool type_is(struct span type, const char *want)
 {
@@ -17,59 +14,49 @@ static bool type_is(struct span type, const char *want)
 	       (type.n == n || strchr("; \t", type.p[n]));
 }
 
-/* --- a file that is read once: nameless, so that nothing of it outlives a crash --- */
+/* --- a file: has it room? ---------------------------------------------------------------------- */
 
-static struct error *no_room(void)
+static struct error *sending_begin(struct request *r, unsigned copies)
 {
-	return error_new(ERR_FULL, N_("There is too little room on this box to take this file now. "
-				      "Try again later."));
+	uint64_t length = r->head.length;
+
+	r->sending = (struct sending){.length = length < LIMIT_UPLOAD ? length : LIMIT_UPLOAD,
+				      .copies = copies,
+				      .stranger = r->route->flags & ROUTE_NO_CSRF};
+	if (r->watched)
+		r->sending.client = watched_client(r->watched);
+	return uploads_begin(r->server->uploads, &r->sending);
 }
 
-/* What is sent lies here twice for a moment, and behind a file's own room some is left for what people
- * write; a small one goes into an op like a message, and is refused like one. */
+/* A file that is read once: nameless, so that nothing of it outlives a crash. What is sent lies here twice
+ * for a moment. */
 static struct error *spool_open(struct request *r)
 {
-	const char *dir = r->server->app->dir;
-	uint64_t need = 2 * r->head.length;
-	struct statvfs v;
-
-	if (r->head.length > LIMIT_FILE_INLINE + LIMIT_FORM)
-		need += LIMIT_FILE_ROOM;
-	TRY(file_nameless(dir, &r->spool));
-	ENSURE(fstatvfs(r->spool, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize > need,
-	       error_new(ERR_FULL,
-			 N_("There is too little room left on this box for this file. Ask a "
-			    "volunteer.")));
-	return NULL;
-}
-
-/* What is counted is given back by spool_release, whatever comes of it. */
-static struct error *spool_count(struct request *r, size_t n)
-{
-	r->spooled += n;
-	ENSURE(atomic_fetch_add(&r->server->spooled, n) + n <= SPOOL_ALL, no_room());
-	return NULL;
+	TRY(sending_begin(r, 2));
+	return file_nameless(r->server->app->dir, &r->spool);
 }
 
 static struct error *spool_write(struct request *r, struct span bytes)
 {
-	ENSURE(r->spooled + bytes.n <= LIMIT_UPLOAD,
-	       error_new(ERR_LIMIT, N_("What was sent is larger than this box accepts here.")));
-	TRY(spool_count(r, bytes.n));
+	TRY(uploads_go_on(r->server->uploads, &r->sending, bytes.n));
 	return fd_write_all(r->spool, bytes, r->server->app->dir);
 }
 
-/* What a blob takes counts, too: who sends it is known only at its end. */
+static struct error *blob_begin(struct request *r)
+{
+	TRY(sending_begin(r, 1));
+	return blob_writer_new(r->server->app->blobs, LIMIT_UPLOAD, &r->part_blob);
+}
+
 static struct error *upload_write(struct request *r, struct span bytes)
 {
-	TRY(spool_count(r, bytes.n));
+	TRY(uploads_go_on(r->server->uploads, &r->sending, bytes.n));
 	return blob_write(r->part_blob, bytes);
 }
 
 static void spool_release(struct request *r)
 {
-	atomic_fetch_sub(&r->server->spooled, r->spooled);
-	r->spooled = 0;
+	uploads_end(r->server->uploads, &r->sending);
 	if (r->spool >= 0)
 		close(r->spool);
 	r->spool = -1;
@@ -77,10 +64,10 @@ static void spool_release(struct request *r)
 
 bool request_spooled(struct request *r, int *ret_fd, uint64_t *ret_size)
 {
-	if (r->spool < 0 || !r->spooled || lseek(r->spool, 0, SEEK_SET) != 0)
+	if (r->spool < 0 || !r->sending.written || lseek(r->spool, 0, SEEK_SET) != 0)
 		return false;
 	*ret_fd = r->spool;
-	*ret_size = r->spooled;
+	*ret_size = r->sending.written;
 	r->spool = -1;
 	return true;
 }
@@ -99,7 +86,7 @@ static struct error *part_begin(void *ctx, const char *name, const char *filenam
 	r->upload_name = arena_str(&r->arena, filename);
 	if (r->route->flags & ROUTE_SPOOL)
 		return spool_open(r);
-	return blob_writer_new(r->server->app->blobs, LIMIT_UPLOAD, &r->part_blob);
+	return blob_begin(r);
 }
 
 static struct error *part_data(void *ctx, struct span bytes)

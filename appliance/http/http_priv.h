@@ -21,6 +21,7 @@
 #include "appliance/http/http.h"
 #include "appliance/http/multipart.h"
 #include "appliance/http/pool.h"
+#include "appliance/http/uploads.h"
 #include "appliance/http/watch.h"
 #include "appliance/page/language.h"
 #include "appliance/page/templates.h"
@@ -55,7 +56,7 @@ struct http_server {
 	pthread_mutex_t heavy;
 	_Atomic int heavy_waiting;
 	_Atomic int jobs; /* requests on the pool */
-	_Atomic uint64_t spooled; /* bytes of files that are being sent */
+	struct uploads *uploads;
 	atomic_bool stopping;
 	int64_t next_renewal;
 };
@@ -96,7 +97,7 @@ struct request {
 	uint64_t upload_size;
 	const char *upload_name;
 	int spool; /* of a file that is read once; -1 */
-	uint64_t spooled;
+	struct sending sending; /* the file that comes with it */
 	struct error *body_error;
 
 	/* who asks */

@@ -363,6 +363,7 @@ static void server_free(struct http_server *s)
 	pool_free(s->pool);
 	watch_free(s->watch);
 	limits_free(s->limits);
+	uploads_free(s->uploads);
 	cache_free(s->cache);
 	static_free(s->files);
 	authority_free(s->authority);
@@ -388,6 +389,7 @@ struct error *http_start(struct app *app, const struct http_options *o, struct h
 	authority_host(app->name, s->box_host, sizeof(s->box_host));
 	env_random(app->env, s->secret, sizeof(s->secret));
 	s->limits = limits_new(app->env);
+	s->uploads = uploads_new(app->env, app->dir);
 	s->watch = watch_new(app->env, s->limits);
 	s->pool = pool_new(app);
 	s->cache = cache_new();

@@ -596,6 +596,62 @@ static void the_texts_beside_a_file_are_bounded_together(void **state)
 	free(body);
 }
 
+/* Begins with a file of `size` bytes and sends nothing of it. */
+static int begin_to_send(const char *path, size_t size)
+{
+	int fd = web_connect(web.http);
+	char head[400];
+
+	snprintf(head, sizeof(head),
+		 "POST %s HTTP/1.1\r\n" HOST "Content-Type: multipart/form-data; boundary=X\r\n"
+		 "Content-Length: %zu\r\n\r\n--X\r\nContent-Disposition: form-data; name=\"f\"; "
+		 "filename=\"p\"\r\n\r\nabc",
+		 path, size);
+	web_send(fd, head, strlen(head));
+	return fd;
+}
+
+/* Of a whole file of 5 MiB. */
+static int send_large(void)
+{
+	enum { N = 5 << 20 };
+	static const char end[] = "\r\n--X--\r\n";
+	char *bytes = calloc(1, N);
+	int fd = begin_to_send("/upload", N), status;
+	size_t head = strlen("--X\r\nContent-Disposition: form-data; name=\"f\"; "
+			     "filename=\"p\"\r\n\r\nabc");
+	struct web_answer a;
+
+	memcpy(bytes + N - head - strlen(end), end, strlen(end));
+	web_send(fd, bytes, N - head);
+	a = web_receive(fd);
+	status = a.status;
+	if (status != 200)
+		assert_non_null(strstr(a.body, "Other files are being sent"));
+	web_answer_release(&a);
+	close(fd);
+	free(bytes);
+	return status;
+}
+
+static void who_begins_with_many_files_waits_with_the_next(void **state)
+{
+	int one, two, status, tries = 0;
+
+	assert_int_equal(send_large(), 200);
+	one = begin_to_send("/upload", 20 << 20);
+	two = begin_to_send("/upload", 20 << 20);
+	while ((status = send_large()) == 200 && tries++ < 100)
+		usleep(20000); /* the others have not begun yet */
+	assert_int_equal(status, 503);
+	close(one);
+	close(two);
+	tries = 0;
+	while ((status = send_large()) != 200 && tries++ < 100)
+		usleep(20000);
+	assert_int_equal(status, 200); /* what was promised them is free again */
+}
+
 /* --- memory --- */
 
 static bool is_closed(int fd)
@@ -930,6 +986,7 @@ int main(void)
 		cmocka_unit_test(slows_down_who_is_too_fast),
 		cmocka_unit_test(stores_an_uploaded_file_and_sends_it_back_harmless),
 		cmocka_unit_test(refuses_a_gigabyte_with_a_sentence),
+		cmocka_unit_test(who_begins_with_many_files_waits_with_the_next),
 		cmocka_unit_test(keeps_no_file_of_who_may_not_send_one),
 		cmocka_unit_test(the_texts_beside_a_file_are_bounded_together),
 		cmocka_unit_test(bodies_that_wait_take_so_much_memory_and_no_more),
