@@ -21,6 +21,21 @@ static struct error *find_quota(struct db *local, const struct pubkey *key, stru
 	return NULL;
 }
 
+/* The most promising one: that which the row names, too, unless it was tried. */
+static struct error *find_address(struct db *local, struct peer *io)
+{
+	struct known_address known[KNOWN_ADDRESSES];
+	bool tried = !io->address[0];
+	size_t n;
+
+	TRY(address_list(local, &io->key, known, &n));
+	for (size_t i = 0; i < n; i++)
+		tried |= strcmp(known[i].address, io->address) == 0;
+	if (n && tried)
+		memcpy(io->address, known[0].address, sizeof(io->address));
+	return NULL;
+}
+
 static struct error *find_peer(const char *local_path, const struct pubkey *key, int64_t now_ms,
 			       struct ledger *ledger, struct peer *ret, struct proxy *ret_proxy)
 {
@@ -30,6 +45,7 @@ static struct error *find_peer(const char *local_path, const struct pubkey *key,
 	TRY(peer_get(local, key, ret));
 	TRY(find_quota(local, key, ledger));
 	TRY(proxy_get(local, ret_proxy));
+	TRY(find_address(local, ret));
 	ENSURE(!peer_terms_over(ret->until_ms, now_ms),
 	       error_new(ERR_DENIED, N_("The terms for box %s have ended. Give it new ones first."),
 			 ID_SHORT(key)));

@@ -850,11 +850,14 @@ struct error *peers_proxy(struct app *a, struct conn *c, const struct pubkey *ke
 struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
 			     size_t size)
 {
+	struct known_address known[PEERS_ADDRESSES];
 	struct peer p;
+	size_t n;
 
 	TRY(peer_get(c->local, key, &p));
+	TRY(peers_addresses(c, &p, known, &n));
 	if (!seen_at(a, key, out, size)) /* that is better */
-		snprintf(out, size, "%s", p.address);
+		snprintf(out, size, "%s", n ? known[0].address : "");
 	ENSURE(*out, error_new(ERR_NET,
 			       N_("Box %s has no address. Give it one, or let the daemon find it on"
 				  " this network."),

@@ -132,7 +132,8 @@ struct error *peers_accept(struct app *a, const struct invitation *i,
 			   const struct peers_approval *what) MUST;
 /* sync_host.invited. */
 bool peers_invited(void *app, const struct knock *k, const uint8_t proof[PEER_CLAIM]);
-/* Where the peer can be reached: what is announced on this network, else its address. ERR_NET. */
+/* Where the peer can be reached: what is announced on this network, else its most promising address.
+ * ERR_NET. */
 struct error *peers_reach_at(struct app *a, struct conn *c, const struct pubkey *key, char *out,
 			     size_t size) MUST;
 /* What stands between it and us; nothing (no URL) for who is seen on this network. The caller wipes it. */

@@ -43,6 +43,11 @@ start_box c
 ok "c moved, and is found again through b" until_ok 40 eval 'peer_of c addresses | grep -q "$(sync_addr c)"'
 ok "a meets it there" until_ok 20 sync_with a c
 
+ok "an address that is none is forgotten" "$LLIURE" peer address "$(key_of c)" 127.0.0.1:9 --forget --data "$T/a"
+ok "and shown no more" eval '! peer_of c addresses | grep -q "\"127.0.0.1:9\""'
+ok "one that is set is there" eval '"$LLIURE" peer address "$(key_of c)" 127.0.0.1:7 --data "$T/a" && peer_of c addresses | grep -q "\"127.0.0.1:7\""'
+ok "and in nobody's way" until_ok 20 sync_with a c
+
 # --- a line that is closed ---
 hour=$(date +%-H)
 closed="--metered yes --from $(((hour + 2) % 24)) --to $(((hour + 3) % 24))"

@@ -117,6 +117,25 @@ static void approving_again_starts_from_its_own_terms(void **state)
 	assert_true(json_is_true(json_object_get(row_of(&r, "192.0.2.9:1"), "by_hand")));
 }
 
+/* For whoever calls a peer outside an exchange: backups, proofs, updates. */
+static struct error *moved_job(struct conn *c, void *arg)
+{
+	TRY(address_put(c->local, &peer, &(struct known_address){"192.0.2.9:1", ADDRESS_MET, 5, 0, 9}));
+	return address_put(c->local, &peer,
+			   &(struct known_address){"192.0.2.10:1", ADDRESS_STATED, 0, 9, 9});
+}
+
+static void a_peer_is_called_where_it_answered_last(void **state)
+{
+	char address[PEER_ADDRESS];
+
+	assert_ok(writer_run(site.app->writer, moved_job, NULL));
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	assert_ok(app_conn(site.app, &c));
+	assert_ok(peers_reach_at(site.app, c, &peer, address, sizeof(address)));
+	assert_string_equal(address, "192.0.2.10:1");
+}
+
 /* --- the list --- */
 static struct error *failed_job(struct conn *c, void *arg)
 {
@@ -339,6 +358,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_address_is_said_beside_its_field),
 		cmocka_unit_test(connecting_by_address_again_keeps_terms_and_name),
 		cmocka_unit_test(approving_again_starts_from_its_own_terms),
+		cmocka_unit_test(a_peer_is_called_where_it_answered_last),
 		cmocka_unit_test(an_invitation_that_works_here_only_says_so),
 		cmocka_unit_test(who_accepts_it_is_told_too),
 		cmocka_unit_test(all_addresses_of_an_invitation_are_known),
