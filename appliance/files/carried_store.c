@@ -20,31 +20,76 @@ static void read_carried(sqlite3_stmt *st, struct carried_blob *ret)
 	db_id(st, 5, &ret->blob);
 }
 
-/* The oldest go while there are too many. Each goes once, so what a box names beyond its share costs
- * those who look no time. */
+/* A row at the edge of what is kept; num 0: none. `kept`: bytes that are. */
+static struct error *at_the_edge(struct fold *f, sqlite3_stmt *st, struct carried_blob *ret,
+				 int64_t *ret_kept)
+{
+	bool row;
+
+	*ret = (struct carried_blob){.num = 0};
+	TRY(db_step(f->conn->view, st, &row));
+	if (!row)
+		return NULL;
+	ret->num = db_int(st, 0);
+	ret->stored = (uint64_t)db_int(st, 1);
+	ret->time = db_int(st, 2);
+	db_id(st, 3, &ret->said);
+	ret->place = (unsigned)db_int(st, 4);
+	*ret_kept = db_int(st, 5);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+static struct error *more(struct fold *f, const struct pubkey *box, int64_t bytes)
+{
+	return db_do(f->conn->view, stmts(f->conn), CARRIED_MORE, "kki", &f->space, box, bytes);
+}
+
+/* Neither this one nor what is before it has room. num 0: all have. */
+static struct error *mark(struct fold *f, const struct pubkey *box, const struct carried_blob *k)
+{
+	struct span said = k->num ? span_of(k->said.b, sizeof(k->said.b)) : span_str("");
+
+	return db_do(f->conn->view, stmts(f->conn), CARRIED_MARK, "kkibi", &f->space, box,
+		     k->num ? k->time : INT64_MIN, said, (int64_t)k->place);
+}
+
+/* The oldest go while there are too many. */
 static struct error *push_out(struct fold *f, const struct pubkey *box)
 {
 	struct db_stmts *s = stmts(f->conn);
-	struct db *db = f->conn->view;
 
 	for (;;) {
 		sqlite3_stmt *st = db_stmt(s, CARRIED_OLDEST);
-		struct carried_blob k = {.num = 0};
-		bool row;
+		struct carried_blob k;
+		int64_t kept;
 
 		db_bind(st, "kki", &f->space, box, (int64_t)LIMIT_FILE_CARRIED);
-		TRY(db_step(db, st, &row));
-		if (!row)
+		TRY(at_the_edge(f, st, &k, &kept));
+		if (!k.num)
 			return NULL;
-		k.num = db_int(st, 0);
-		k.stored = (uint64_t)db_int(st, 1);
-		k.time = db_int(st, 2);
-		k.place = (unsigned)db_int(st, 4);
-		db_id(st, 3, &k.said);
-		sqlite3_reset(st);
-		TRY(db_do(db, s, CARRIED_OUT_ROW, "i", k.num));
-		TRY(db_do(db, s, CARRIED_OUT_BOX, "kkiiki", &f->space, box, (int64_t)k.stored,
-			  k.time, &k.said, (int64_t)k.place));
+		TRY(db_do(f->conn->view, s, CARRIED_OUT_ROW, "i", k.num));
+		TRY(more(f, box, -(int64_t)k.stored));
+		TRY(mark(f, box, &k));
+	}
+}
+
+/* And the newest of those come back when there is room again. */
+static struct error *bring_back(struct fold *f, const struct pubkey *box)
+{
+	struct db_stmts *s = stmts(f->conn);
+
+	for (;;) {
+		sqlite3_stmt *st = db_stmt(s, CARRIED_NEWEST_OUT);
+		struct carried_blob k;
+		int64_t kept;
+
+		db_bind(st, "kk", &f->space, box);
+		TRY(at_the_edge(f, st, &k, &kept));
+		if (!k.num || (uint64_t)kept + k.stored > LIMIT_FILE_CARRIED)
+			return mark(f, box, &k);
+		TRY(db_do(f->conn->view, s, CARRIED_BACK_ROW, "i", k.num));
+		TRY(more(f, box, (int64_t)k.stored));
 	}
 }
 
@@ -61,14 +106,26 @@ struct error *carried_add(struct fold *f, const struct carried_blob *k)
 		  (int64_t)k->stored, k->time, (int64_t)k->place, late));
 	if (late)
 		return NULL;
-	TRY(db_do(db, s, CARRIED_MORE, "kki", &f->space, &k->box, (int64_t)k->stored));
+	TRY(more(f, &k->box, (int64_t)k->stored));
 	return push_out(f, &k->box);
 }
 
 struct error *carried_reset(struct fold *f)
 {
-	TRY(db_do(f->conn->view, stmts(f->conn), CARRIED_LESS, "k", &f->object));
-	return db_do(f->conn->view, stmts(f->conn), CARRIED_RESET, "k", &f->object);
+	struct db_stmts *s = stmts(f->conn);
+	sqlite3_stmt *st = db_stmt(s, CARRIED_WHOSE);
+	struct pubkey box;
+	bool row;
+
+	db_bind(st, "k", &f->object);
+	TRY(db_step(f->conn->view, st, &row));
+	if (!row)
+		return NULL;
+	db_id(st, 0, &box);
+	sqlite3_reset(st);
+	TRY(db_do(f->conn->view, s, CARRIED_LESS, "k", &f->object));
+	TRY(db_do(f->conn->view, s, CARRIED_RESET, "k", &f->object));
+	return bring_back(f, &box);
 }
 
 static struct error *read_one(struct conn *c, sqlite3_stmt *st, struct carried_blob *ret)
@@ -125,12 +182,7 @@ struct error *carried_each_in(struct conn *c, const struct hash *space, carried_
 
 struct error *carried_looked(struct conn *c, const struct carried_blob *k)
 {
-	TRY(db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage));
-	if (k->stage != CARRIED_AGAIN)
-		return NULL;
-	TRY(db_do(c->view, stmts(c), CARRIED_SAME, "ii", k->num, (int64_t)CARRIED_DONE));
-	return db_do(c->view, stmts(c), CARRIED_FORGET, "iik", k->num, (int64_t)CARRIED_DONE,
-		     conn_self(c));
+	return db_do(c->view, stmts(c), CARRIED_LOOKED, "iki", k->num, &k->blob, (int64_t)k->stage);
 }
 
 struct error *carried_last(struct conn *c, int64_t *ret)

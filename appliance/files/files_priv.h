@@ -35,8 +35,11 @@ enum files_sql {
 	CARRIED_LATE,
 	CARRIED_MORE,
 	CARRIED_OLDEST,
-	CARRIED_OUT_BOX,
 	CARRIED_OUT_ROW,
+	CARRIED_MARK,
+	CARRIED_WHOSE,
+	CARRIED_NEWEST_OUT,
+	CARRIED_BACK_ROW,
 	CARRIED_LESS,
 	CARRIED_RESET,
 	CARRIED_BEFORE,
@@ -44,9 +47,8 @@ enum files_sql {
 	CARRIED_IN,
 	CARRIED_AFTER,
 	CARRIED_LOOKED,
-	CARRIED_SAME,
-	CARRIED_FORGET,
 	CARRIED_LAST,
+	CARRIED_DIGEST,
 	CARRIED_OWED,
 	FILES_SQL
 };
@@ -123,7 +125,7 @@ enum carried_stage {
 	CARRIED_OUT,   /* beyond what is kept for its box; its blob was not looked at yet */
 	CARRIED_SEEN,  /* looked at once; and twice more, for a transfer that ran meanwhile */
 	CARRIED_AGAIN, /* an hour passes between these two */
-	CARRIED_DONE,  /* stays only where it says what was told already */
+	CARRIED_DONE,  /* nobody looks at it any more; what is newer may go, and then it is kept again */
 };
 struct carried_blob {
 	int64_t num;
@@ -140,7 +142,7 @@ extern const struct op_field carried_fields[];
 struct error *carried_check(struct fold *f, const struct op *op) MUST;
 struct error *carried_apply(struct fold *f, const struct op *op) MUST;
 /* Rows of one box in one space have LIMIT_FILE_CARRIED bytes at most, by (time, said, place) the last
- * ones: which that are follows from the ops alone, in whatever order they come. */
+ * ones: which that are follows from the ops alone, in whatever order they come and go. */
 struct error *carried_add(struct fold *f, const struct carried_blob *k) MUST;
 struct error *carried_reset(struct fold *f) MUST;
 /* The newest one numbered below `before` that is not over; *ret num 0: none. */
@@ -148,8 +150,7 @@ struct error *carried_row_before(struct conn *c, int64_t before, struct carried_
 /* The first of that stage numbered above `after`. */
 struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_t after,
 				struct carried_blob *ret) MUST;
-/* On the writer: one that is not kept goes on to the next stage, and at the last one out of the view,
- * unless it says what this box or a version's own has told of a version that is here. */
+/* On the writer: one that is not kept goes on to the next stage. */
 struct error *carried_looked(struct conn *c, const struct carried_blob *k) MUST;
 /* Those of the space that are kept, by blob. */
 typedef struct error *carried_fn(void *ctx, const struct carried_blob *k);

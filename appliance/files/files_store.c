@@ -22,20 +22,22 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	"CREATE TABLE file_parent(file INTEGER NOT NULL, parent BLOB NOT NULL, child INTEGER "
 	"NOT NULL, place INTEGER NOT NULL, PRIMARY KEY(file, parent, child)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX file_parent_child ON file_parent(child, place);",
-	/* What `file.carry` ops say. The rows of a box in a space are in the order (time, said, place);
-	 * over: enum carried_stage. */
+	/* What `file.carry` ops say, for as long as they say it. The rows of a box in a space are in the
+	 * order (time, said, place); over: enum carried_stage. */
 	"CREATE TABLE file_carried(num INTEGER PRIMARY KEY AUTOINCREMENT, said BLOB NOT NULL,"
 	" op BLOB NOT NULL, space BLOB NOT NULL, box BLOB NOT NULL, blob BLOB NOT NULL,"
 	" stored INTEGER NOT NULL, time INTEGER NOT NULL, place INTEGER NOT NULL,"
 	" over INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX file_carried_said ON file_carried(said);"
-	"CREATE INDEX file_carried_op ON file_carried(op);"
+	"CREATE INDEX file_carried_op ON file_carried(op, blob);"
 	"CREATE INDEX file_carried_needs ON file_carried(blob, space, op) WHERE NOT over;"
 	"CREATE INDEX file_carried_stage ON file_carried(over, num);"
 	"CREATE INDEX file_carried_kept ON file_carried(space, box, time, said, place)"
-	" WHERE NOT over;",
-	/* kept: bytes of a box's rows that are not over. The newest that had no room: neither it nor
-	 * what is before it ever has, in whatever order they come. */
+	" WHERE NOT over;"
+	"CREATE INDEX file_carried_out ON file_carried(space, box, time, said, place)"
+	" WHERE over;",
+	/* kept: bytes of a box's rows that are not over. The newest that has no room: neither has what
+	 * is before it, in whatever order they come. */
 	"CREATE TABLE file_carried_box(space BLOB NOT NULL, box BLOB NOT NULL, kept INTEGER NOT NULL,"
 	" time INTEGER NOT NULL, said BLOB NOT NULL, place INTEGER NOT NULL,"
 	" PRIMARY KEY(space, box)) STRICT, WITHOUT ROWID;",
@@ -136,13 +138,20 @@ const char *const files_sql[FILES_SQL] = {
 			 " WHERE space = ?1 AND box = ?2",
 	[CARRIED_MORE] = "UPDATE file_carried_box SET kept = kept + ?3 WHERE space = ?1 AND box = ?2",
 	[CARRIED_OLDEST] =
-		"SELECT k.num, k.stored, k.time, k.said, k.place FROM file_carried_box b"
+		"SELECT k.num, k.stored, k.time, k.said, k.place, b.kept FROM file_carried_box b"
 		" JOIN file_carried k ON k.space = b.space AND k.box = b.box AND NOT k.over"
 		" WHERE b.space = ?1 AND b.box = ?2 AND b.kept > ?3"
 		" ORDER BY k.time, k.said, k.place LIMIT 1",
-	[CARRIED_OUT_BOX] = "UPDATE file_carried_box SET kept = kept - ?3, time = ?4, said = ?5,"
-			    " place = ?6 WHERE space = ?1 AND box = ?2",
 	[CARRIED_OUT_ROW] = "UPDATE file_carried SET over = 1 WHERE num = ?1",
+	[CARRIED_MARK] = "UPDATE file_carried_box SET time = ?3, said = ?4, place = ?5"
+			 " WHERE space = ?1 AND box = ?2",
+	[CARRIED_WHOSE] = "SELECT box FROM file_carried WHERE said = ?1 LIMIT 1",
+	[CARRIED_NEWEST_OUT] =
+		"SELECT k.num, k.stored, k.time, k.said, k.place, b.kept FROM file_carried_box b"
+		" JOIN file_carried k ON k.space = b.space AND k.box = b.box AND k.over"
+		" WHERE b.space = ?1 AND b.box = ?2"
+		" ORDER BY k.time DESC, k.said DESC, k.place DESC LIMIT 1",
+	[CARRIED_BACK_ROW] = "UPDATE file_carried SET over = 0 WHERE num = ?1",
 	[CARRIED_LESS] =
 		"UPDATE file_carried_box SET kept = kept - (SELECT coalesce(sum(stored), 0)"
 		" FROM file_carried WHERE said = ?1 AND NOT over)"
@@ -160,16 +169,9 @@ const char *const files_sql[FILES_SQL] = {
 			  " ?1 ORDER BY num LIMIT 1",
 	[CARRIED_LOOKED] = "UPDATE file_carried SET over = over + 1 WHERE num = ?1 AND blob = ?2"
 			   " AND over = ?3 AND over > 0",
-	/* Of those that nobody looks at any more: a box that tells must know what it and the box of a
-	 * version have told, once. */
-	[CARRIED_SAME] =
-		"DELETE FROM file_carried WHERE num <> ?1 AND over = ?2 AND (op, blob, space, box) ="
-		" (SELECT op, blob, space, box FROM file_carried WHERE num = ?1 AND over = ?2)",
-	[CARRIED_FORGET] =
-		"DELETE FROM file_carried WHERE num = ?1 AND over = ?2 AND NOT EXISTS(SELECT 1 FROM"
-		" file_version v WHERE v.id = file_carried.op AND v.blob = file_carried.blob"
-		" AND file_carried.box IN (v.box, ?3))",
 	[CARRIED_LAST] = "SELECT max(num) FROM file_carried",
+	[CARRIED_DIGEST] = "SELECT said, place, op, box, blob, stored FROM file_carried"
+			   " WHERE space = ?1 AND NOT over ORDER BY said, place",
 	[CARRIED_OWED] =
 		"SELECT v.id, v.box, v.blob, v.stored FROM file_version v JOIN file f ON f.num ="
 		" v.file WHERE f.space = ?1 AND NOT f.hidden AND v.blob IS NOT NULL AND v.key IS"
@@ -535,7 +537,9 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 
 	db_bind(st, "k", space);
 	TRY(digest_rows(c->view, st, h));
-	return NULL;
+	st = db_stmt(stmts(c), CARRIED_DIGEST);
+	db_bind(st, "k", space);
+	return digest_rows(c->view, st, h);
 }
 
 /* --- blobs ------------------------------------------------------------------------------------ */
