@@ -438,9 +438,10 @@ struct error *catch_up_lazily(struct conn *c, size_t spare) MUST;
  * it must know (who may). */
 struct error *catch_up_part(struct conn *c, bool *ret_more) MUST;
 /* --- loose.c --- */
-/* In a transaction, of a view that was just opened: it is without what the log let go of last. */
+/* In a transaction: the view is without what the log let go of, also if it did not hear of it. */
 struct error *community_without_dropped(struct conn *c) MUST;
 /* --- conn.c --- */
+struct error *go_without_dropped(struct conn *c) MUST; /* that, in a transaction of its own */
 /* So many arrivals are taken into a view in one transaction while it is caught up with a whole log. */
 enum { CATCH_UP_PART = 8192 };
 #define VIEW_BESIDE ".new"

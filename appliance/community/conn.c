@@ -202,7 +202,7 @@ static struct error *catch_up_a_part(struct conn *c, bool *ret_more)
 	return err;
 }
 
-static struct error *go_without_dropped(struct conn *c)
+struct error *go_without_dropped(struct conn *c)
 {
 	struct error *err = conn_begin(c);
 

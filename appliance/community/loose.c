@@ -3,14 +3,16 @@
  * Letting go of payloads that other boxes hold. The view is then what it would be if they had never
  * been fetched: invariant 1 of community.h, for "held" is a part of what it is a function of.
  *
- * A power cut may leave the view with more than the log holds: it is committed behind it, and made durable
- * later. No arrival tells it. So the log remembers what it let go of last, and the view is without that
- * again when it opens (community_without_dropped).
+ * The view may have more than the log holds: it is committed behind it, and made durable later, so a power
+ * cut or a full disk may be between the two; and one that is made anew may have read a payload before it
+ * went. No arrival tells it. So the log remembers what it let go of until a view without it is durable
+ * (conn_settle), and the view is without it again when it opens, when it follows after a commit that
+ * failed, and before a new one takes its place (community_without_dropped).
  */
 #include "appliance/community/community_priv.h"
 
 /* Payloads of this size say what moderators do; longer ones are what they write. */
-enum { SMALL = 4096, SCAN = 2000 };
+enum { SMALL = 4096, SCAN = 2000, DROPPED_AT_ONCE = 256 };
 
 /* --- what is loose --- */
 static bool may_be_loose(const struct op_rec *r)
@@ -161,7 +163,7 @@ struct error *community_let_go(struct conn *c, const struct hash *ops, size_t n,
 	return community_repaint(c);
 }
 
-/* --- after a power cut --- */
+/* --- what the view does not know --- */
 static struct error *is_here(struct conn *c, const struct op_rec *r, bool *ret)
 {
 	enum op_kind kind;
@@ -174,7 +176,7 @@ static struct error *is_here(struct conn *c, const struct op_rec *r, bool *ret)
 	return NULL;
 }
 
-static struct error *all_without(struct batch *b, const struct hash *ops, size_t n, size_t *ret_went)
+static struct error *all_without(struct batch *b, const struct hash *ops, size_t n, bool *io_went)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct op_rec r;
@@ -187,27 +189,36 @@ static struct error *all_without(struct batch *b, const struct hash *ops, size_t
 		if (here)
 			continue;
 		TRY(without(b, &r));
-		++*ret_went;
+		*io_went = true;
 	}
 	return batch_finish(b);
 }
 
-struct error *community_without_dropped(struct conn *c)
+/* The next of those that the log let go of; *ret_n 0: there are no more. */
+static struct error *some_without(struct conn *c, int64_t *io_after, bool *io_went, size_t *ret_n)
 {
-	_cleanup_(freep) struct hash *ops = calloc(LOG_DROPPED, sizeof(*ops));
+	struct hash ops[DROPPED_AT_ONCE];
 	struct batch b = {.c = c};
-	size_t n, went = 0;
 	struct error *e;
 
-	if (!ops)
-		abort();
-	TRY(log_dropped(c->log, ops, &n));
-	if (!n)
+	TRY(log_dropped(c->log, io_after, ops, DROPPED_AT_ONCE, ret_n));
+	if (!*ret_n)
 		return NULL;
 	TRY(memory_load(c));
-	e = all_without(&b, ops, n, &went);
+	e = all_without(&b, ops, *ret_n, io_went);
 	batch_release(&b);
-	TRY(e);
+	return e;
+}
+
+struct error *community_without_dropped(struct conn *c)
+{
+	int64_t after = 0;
+	bool went = false;
+	size_t n;
+
+	do
+		TRY(some_without(c, &after, &went, &n));
+	while (n);
 	if (!went)
 		return NULL;
 	TRY(scrub_features(c));

@@ -70,6 +70,7 @@ static struct error *put_in_place(struct conn *c, struct conn *next)
 	struct community *k = c->community;
 	uint64_t generation = k->generation + 1;
 
+	TRY(go_without_dropped(next)); /* that went behind the part that has it */
 	TRY(meta_set(next, META_GENERATION, (int64_t)generation));
 	TRY(db_commit(next->view));
 	TRY(db_copy(next->view, c->view));

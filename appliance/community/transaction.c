@@ -88,11 +88,32 @@ void conn_undo(struct conn *c)
 	db_undo(c->local);
 }
 
+/* What the view is durably without need not be remembered: unless it is behind, or another one is being
+ * made. Where there is no room even for that, it still is. */
+static struct error *forget_dropped(struct conn *c)
+{
+	struct hash one;
+	int64_t after = 0;
+	struct error *e;
+	size_t n;
+
+	TRY(log_dropped(c->log, &after, &one, 1, &n));
+	if (!n || c->community->behind || c->community->next)
+		return NULL;
+	e = log_dropped_forget(c->log);
+	if (!e)
+		return log_scrub(c->log);
+	if (error_is(e, ERR_FULL))
+		error_replace(&e, NULL);
+	return e;
+}
+
 struct error *conn_settle(struct conn *c)
 {
 	TRY(log_scrub(c->log));
 	TRY(db_checkpoint(c->view, true));
-	return db_checkpoint(c->local, true);
+	TRY(db_checkpoint(c->local, true));
+	return forget_dropped(c);
 }
 
 static uint64_t ahead_of(const char *path)
@@ -140,6 +161,8 @@ static struct error *follow(struct conn *c)
 	TRY(conn_begin(c));
 	if (behind)
 		TRY(community_take_in(c));
+	if (behind)
+		TRY(community_without_dropped(c));
 	else
 		TRY(tidy_piece(c, &more));
 	c->community->behind = false;

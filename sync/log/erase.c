@@ -86,26 +86,31 @@ struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *
 	*ret_bytes = bytes;
 	if (!places.n)
 		return NULL;
-	TRY(db_do(l->db, l->s, DROPPED_ADD, "k", op_id));
-	return db_do(l->db, l->s, DROPPED_TRIM, "i", (int64_t)LOG_DROPPED);
+	return db_do(l->db, l->s, DROPPED_ADD, "k", op_id);
 }
 
-struct error *log_dropped(struct log_store *l, struct hash out[LOG_DROPPED], size_t *ret_n)
+struct error *log_dropped(struct log_store *l, int64_t *io_after, struct hash *out, size_t max,
+			  size_t *ret_n)
 {
-	sqlite3_stmt *st = db_stmt(l->s, DROPPED_ALL);
+	sqlite3_stmt *st = db_stmt(l->s, DROPPED_AFTER);
 	size_t n = 0;
 	bool row;
 
-	db_bind(st, "i", (int64_t)LOG_DROPPED);
+	db_bind(st, "ii", *io_after, (int64_t)max);
 	for (;;) {
 		TRY(db_step(l->db, st, &row));
 		if (!row)
 			break;
-		if (db_id(st, 0, &out[n]))
-			n++;
+		*io_after = db_int(st, 0);
+		n += db_id(st, 1, &out[n]);
 	}
 	*ret_n = n;
 	return NULL;
+}
+
+struct error *log_dropped_forget(struct log_store *l)
+{
+	return db_do(l->db, l->s, DROPPED_FORGET, "");
 }
 
 struct error *log_owe(struct log_store *l, const struct hash *op_id, bool again)

@@ -262,10 +262,13 @@ struct error *log_is_owed(struct log_store *l, const struct hash *op_id, bool *r
  * carries the op, and is taken when it comes again; the caller knows that somebody has it. What is
  * erased or not held stays so. *ret_bytes: what was let go of. */
 struct error *log_drop(struct log_store *l, const struct hash *op_id, uint64_t *ret_bytes) MUST;
-/* The last ops that were let go of, the newest first. What is derived from this store and made durable
- * later than it looks at them when it opens. (R) */
-enum { LOG_DROPPED = 4096 };
-struct error *log_dropped(struct log_store *l, struct hash out[LOG_DROPPED], size_t *ret_n) MUST;
+/* Ops that were let go of, in the order in which they went: those behind *io_after (0: all), at most max.
+ * What is derived from this store and made durable later than it is without them when it has looked at
+ * these. (R) */
+struct error *log_dropped(struct log_store *l, int64_t *io_after, struct hash *out, size_t max,
+			  size_t *ret_n) MUST;
+/* It is durable, and without all of them: they need not be remembered any more. */
+struct error *log_dropped_forget(struct log_store *l) MUST;
 
 /* --- reading (R) --- */
 typedef struct error *log_info_fn(void *ctx, const struct log_info *info);

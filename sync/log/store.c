@@ -41,7 +41,7 @@ static const char *const migrations[] = {
 	/* What this box let go of and has not said so yet. */
 	"CREATE TABLE owed(op BLOB PRIMARY KEY, again INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 	"INSERT INTO owed SELECT op, 0 FROM erased;",
-	/* What was let go of last: what is derived from this store may have missed it at a power cut. */
+	/* What was let go of: what is derived from this store, and is durable later, may not know it yet. */
 	"CREATE TABLE dropped(num INTEGER PRIMARY KEY AUTOINCREMENT, op BLOB NOT NULL) STRICT;",
 };
 
@@ -124,8 +124,8 @@ static const char *const sql[LOG_STMTS] = {
 	[OWED_AFTER] = "SELECT op, again FROM owed WHERE op>?1 ORDER BY op LIMIT ?2",
 	[OWED_GET] = "SELECT 1 FROM owed WHERE op=?1",
 	[DROPPED_ADD] = "INSERT INTO dropped(op) VALUES (?1)",
-	[DROPPED_TRIM] = "DELETE FROM dropped WHERE num <= (SELECT max(num) FROM dropped) - ?1",
-	[DROPPED_ALL] = "SELECT op FROM dropped ORDER BY num DESC LIMIT ?1",
+	[DROPPED_AFTER] = "SELECT num, op FROM dropped WHERE num > ?1 ORDER BY num LIMIT ?2",
+	[DROPPED_FORGET] = "DELETE FROM dropped",
 	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",
 	[ADMIT_DROP] = "DELETE FROM admitted WHERE space=?1 AND appliance=?2",
 	[CLOSED_ADD] = "INSERT OR IGNORE INTO closed VALUES (?1)",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Letting go of payloads, and having them again: the view, the digest, what a power cut leaves. */
 #include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
 #include "appliance/partial/partial_priv.h"
 
 enum { POSTS = 12, SEEDS = 8, STEPS = 40 };
@@ -207,6 +208,110 @@ static void a_conversation_is_listed_before_its_forum_came(void **state)
 	assert_ok(topic_recent(f->t.b.c, 5, see_topic, &t));
 	assert_int_equal(t.num, 0);
 	fill(&f->t.a, &f->t.b, true, 1);
+}
+
+static size_t remembered(struct box *b)
+{
+	struct hash ops[1000];
+	int64_t after = 0;
+	size_t n;
+
+	assert_ok(log_dropped(b->c->log, &after, ops, ARRAY_LEN(ops), &n));
+	return n;
+}
+
+/* The view is what it is when it is made anew. */
+static void is_as_made_anew(struct fixture *f)
+{
+	struct hash now = box_digest(&f->t.b, &f->t.space), again;
+
+	assert_memory_not_equal(&now, &f->whole, sizeof(now));
+	rebuild(&f->t.b);
+	again = box_digest(&f->t.b, &f->t.space);
+	assert_id_equal(&now, &again);
+}
+
+/* The commit of log and local, as far as conn_commit comes when the disk is full behind them. */
+static void commit_without_view(struct conn *c)
+{
+	assert_ok(log_commit(c->log));
+	assert_ok(db_commit(c->local));
+	db_rollback(c->view);
+	memory_drop(c);
+}
+
+static void what_went_goes_from_the_view_too_when_its_commit_found_no_room(void **state)
+{
+	struct fixture *f = *state;
+	struct conn *c = f->t.b.c;
+	struct loosened went;
+
+	assert_ok(conn_begin(c));
+	assert_ok(community_let_go(c, f->posts, 5, &went));
+	commit_without_view(c);
+	c->community->behind = true;
+	c->community->touched = c->community->part_touched = false;
+	assert_ok(conn_settle(c)); /* it is not forgotten that they went */
+	assert_int_equal(remembered(&f->t.b), 5);
+	while (conn_is_behind(c))
+		assert_ok(conn_follow(c));
+	is_as_made_anew(f);
+}
+
+static void what_goes_while_the_view_is_made_anew_is_not_in_the_new_one(void **state)
+{
+	struct fixture *f = *state;
+	struct conn *c = f->t.b.c;
+	bool more;
+
+	assert_ok(conn_beside(c, &c->community->next));
+	assert_ok(conn_begin(c->community->next));
+	assert_ok(catch_up_part(c->community->next, &more));
+	assert_ok(conn_commit(c->community->next));
+	assert_int_equal(go(&f->t.b, f->posts, 5).ops, 5);
+	assert_ok(conn_settle(c));
+	assert_int_equal(remembered(&f->t.b), 5);
+	do
+		assert_ok(community_rebuild_step(c, &more));
+	while (more);
+	is_as_made_anew(f);
+	assert_ok(conn_settle(c));
+	assert_int_equal(remembered(&f->t.b), 0);
+}
+
+/* More than are looked at at once; and remembered until the view is durable, however many passes that is. */
+static void a_power_cut_behind_large_passes_is_made_good(void **state)
+{
+	enum { MANY = 600 };
+	struct fixture *f = *state;
+	struct conn *c = f->t.b.c;
+	static struct hash ids[MANY];
+	struct loosened went;
+
+	assert_ok(conn_begin(f->t.a.c));
+	for (int i = 0; i < MANY; i++)
+		assert_ok(community_submit(f->t.a.c,
+					   &(struct draft){.type = "post.create",
+							   .space = f->t.space,
+							   .object = &f->t.topic,
+							   .author = f->t.who[FOUNDER],
+							   .take_body = json_pack("{s:s}", "text", "x")},
+					   &ids[i]));
+	assert_ok(conn_commit(f->t.a.c));
+	meet(&f->t.a, &f->t.b);
+	assert_ok(conn_settle(c));
+	assert_int_equal(go(&f->t.b, f->posts, 5).ops, 5);
+	assert_int_equal(remembered(&f->t.b), 5);
+	assert_ok(conn_settle(c));
+	assert_int_equal(remembered(&f->t.b), 0);
+	assert_ok(conn_begin(c));
+	assert_ok(community_let_go(c, ids, MANY, &went));
+	assert_int_equal(went.ops, MANY);
+	commit_without_view(c);
+	conn_close(STEAL(f->t.b.c));
+	assert_ok(box_open(&f->t.b));
+	assert_int_equal(remembered(&f->t.b), MANY);
+	is_as_made_anew(f);
 }
 
 static void a_conversation_that_went_is_known_by_its_header(void **state)
@@ -443,6 +548,9 @@ int main(void)
 		T(what_went_is_absent_and_comes_back),
 		T(what_is_needed_stays),
 		T(a_power_cut_between_log_and_view_is_made_good),
+		T(a_power_cut_behind_large_passes_is_made_good),
+		T(what_went_goes_from_the_view_too_when_its_commit_found_no_room),
+		T(what_goes_while_the_view_is_made_anew_is_not_in_the_new_one),
 		T(a_conversation_is_listed_before_its_forum_came),
 		T(a_conversation_that_went_is_known_by_its_header),
 		T(the_beginning_of_what_is_held_is_needed),
