@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from box import Box, Fault
+from box import Box, Fault, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HAND_OVER = "exec switch_root"
@@ -97,7 +97,7 @@ class Guest(Box):
         """Until the guest answers. What is said to it before it listens is lost, so it is asked again."""
         self.agent = socket.socket(socket.AF_UNIX)
         self.agent.connect(self.agent_path)
-        end, asked = time.monotonic() + seconds, 0
+        end, asked = until(seconds), 0
         while True:
             asked += 1
             self.agent.sendall(base64.b64encode(f"echo here {asked}".encode()) + b"\n")
@@ -115,7 +115,7 @@ class Guest(Box):
         if not self.agent:
             self.reach()
         self.agent.sendall(base64.b64encode(command.encode()) + b"\n")
-        return self.answer(time.monotonic() + seconds)
+        return self.answer(until(seconds))
 
     def ask(self, command, seconds=250):
         status, out = self.run(command, seconds)
@@ -125,7 +125,7 @@ class Guest(Box):
 
     def within(self, seconds, command):
         """Until it succeeds; what it printed last otherwise."""
-        end = time.monotonic() + seconds
+        end = until(seconds)
         while True:
             status, out = self.run(command)
             if status == 0 or time.monotonic() > end:

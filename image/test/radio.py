@@ -12,7 +12,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import people  # noqa: E402
-from box import Fault, Tap, say  # noqa: E402
+from box import Fault, Tap, say, until  # noqa: E402
 from guest import Guest  # noqa: E402
 
 BUSY = "/run/test/busybox"
@@ -134,7 +134,7 @@ def state(b):
 
 
 def wait_trial(b, *states, seconds=150):
-    end = time.monotonic() + seconds
+    end = until(seconds)
     while True:
         now = state(b).get("trial", {})
         if now.get("state") in states or time.monotonic() > end:
@@ -252,7 +252,7 @@ def renamed(t, b):
     t.ok("the box has another name", good, out)
     good, out = b.within(60, "grep -q ateneu-nou.local /run/lliure-network/hosts/lliure")
     t.ok("which its own DNS knows", good, out)
-    end = time.monotonic() + 60
+    end = until(60)
     while state(b).get("names", {}).get("host") != "ateneu-nou.local" and time.monotonic() < end:
         time.sleep(2)
     t.ok("and under which it is announced", state(b)["names"]["host"] == "ateneu-nou.local", state(b)["names"])

@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import disk  # noqa: E402
 import people  # noqa: E402
-from box import Box, Fault, Tap, say  # noqa: E402
+from box import PATIENCE, Box, Fault, Tap, say  # noqa: E402
 from switch import Switch  # noqa: E402
 
 # The first box's router gives the addresses on their network, in this order.
@@ -49,7 +49,7 @@ def page(b, path, key):
 
 def until(seconds, what):
     """Until it is true; what it is in the end."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         try:
             got = what()
