@@ -202,22 +202,6 @@ class Box:
         s.close()
         return answers[1:]
 
-    def off(self, seconds=60):
-        """The power button; the plug when that takes too long. True: it went off by itself."""
-        self.qmp("system_powerdown")
-        try:
-            self.process.wait(seconds * PATIENCE)
-            with self.power:
-                self.process = None
-            return True
-        except subprocess.TimeoutExpired:
-            self.cut()
-            return False
-
-    def reset(self):
-        self.mark = os.path.getsize(self.log)
-        self.qmp("system_reset")
-
     def stick(self, path):
         """A stick in it from the next start on: a disk that can be taken out, for the quick kernel knows no USB."""
         self.extra += ["-device", "virtio-scsi-pci", "-drive", f"if=none,id=stick,file={path},format=raw",

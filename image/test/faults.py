@@ -319,7 +319,7 @@ def disks(t, image, folder):
     people.found(b)
     people.post(b, people.token(b), "Abans")
     b.wait_raw_state(lambda s: s["n"] == "0", 120)
-    b.off()
+    b.cut()
     for first, own in ((True, "vdb"), (False, "vda")):
         b = beside(Box.on_raw(folder, old, f"former-{own}"), new, first)
         b.comes_up(f"as {own}, beside a new disk")
