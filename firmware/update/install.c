@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <sys/file.h>
+#include <time.h>
 
 enum {
 	INFO_S = 300,
@@ -12,7 +13,8 @@ enum {
 	JSON_MAX = 65536,
 	CONF_MAX = 16384,
 	FORMAT_MAX = 100000,
-	STATUS_MAX = 65536
+	STATUS_MAX = 65536,
+	HOLD_TRIES = 100,
 };
 
 /* --- what the bundle is ------------------------------------------------------------------------
@@ -329,9 +331,21 @@ bool update_under_way(const struct updater *u)
 	return fd == -EWOULDBLOCK;
 }
 
+/* Whoever looks whether one is under way holds it for a moment. */
+static int hold_for_long(const struct updater *u)
+{
+	int fd = hold(u, LOCK_EX);
+
+	for (int i = 0; i < HOLD_TRIES && fd == -EWOULDBLOCK; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000}, NULL);
+		fd = hold(u, LOCK_EX);
+	}
+	return fd;
+}
+
 int update_install(struct updater *u)
 {
-	_cleanup_(closep) int held = hold(u, LOCK_EX);
+	_cleanup_(closep) int held = hold_for_long(u);
 	_cleanup_(buf_release) struct buf conf = {0};
 	_cleanup_(freep) char *file = NULL;
 	struct outcome o = {.stage = UPDATE_NONE};
