@@ -140,13 +140,20 @@ static size_t most_spaces(const struct ledger_line *whole)
 	return most && most < LIMIT_SPACES ? most : LIMIT_SPACES;
 }
 
+static bool has_line(const struct ledger *l, const struct pubkey *peer, const struct hash *space)
+{
+	size_t at = place(l, peer, space);
+
+	return at < l->n && compare(&l->lines[at]->row, peer, space) == 0;
+}
+
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 				const struct hash *space)
 {
 	size_t at = place(l, peer, space);
 	struct ledger_line *whole, *line;
 
-	if (at < l->n && compare(&l->lines[at]->row, peer, space) == 0) {
+	if (has_line(l, peer, space)) {
 		line = l->lines[at];
 	} else if (hash_eq(space, &of_peer)) {
 		if (l->peers >= (size_t)LIMIT_PEERS * 4) /* more than were ever approved at once */
@@ -258,12 +265,18 @@ static bool disk_is_nearly_full(const struct ledger *l)
 uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
 			enum ledger_item item)
 {
+	static const struct ledger_line unused = {.times = 1};
 	const struct ledger_line *whole, *line;
 	uint64_t left = 0;
 
 	pthread_mutex_lock(&l->lock);
 	whole = ledger_line(l, peer, &of_peer);
-	line = space ? ledger_line(l, peer, space) : whole;
+	if (!space || !whole)
+		line = whole;
+	else if (has_line(l, peer, space)) /* asking makes none: they are few */
+		line = ledger_line(l, peer, space);
+	else
+		line = whole->spaces < most_spaces(whole) ? &unused : NULL;
 	if (whole && line)
 		left = least(line_left(whole, whole, item), line_left(line, whole, item));
 	if (item == LEDGER_BYTES && disk_is_nearly_full(l))

@@ -219,13 +219,35 @@ static void one_space_takes_half_of_the_files_and_of_their_bytes(void **state)
 	ledger_charge_in(l, &peer, &other.space, LEDGER_BYTES, LIMIT_PEER_DAY_BYTES / 2 - 5);
 	assert_int_equal(ledger_left_in(l, &peer, &other.space, LEDGER_BYTES), 5);
 	assert_int_equal(ledger_left(l, &peer, LEDGER_BYTES), 5);
-	/* in as many spaces as it may, and no more */
-	for (uint8_t i = 3; i < 3 + LIMIT_PEER_SPACES; i++) {
-		struct log_id more = log_of(i, 1);
+}
 
-		n += ledger_left_in(l, &peer, &more.space, LEDGER_BLOBS) > 0;
+/* In as many spaces as it may, and no more; to ask in how many uses none of them up. */
+static void files_have_room_in_so_many_spaces(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id last = log_of(200, 1);
+	struct test_env t;
+	unsigned n = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (uint8_t i = 1; i <= LIMIT_PEER_SPACES + 9; i++) {
+		struct log_id in = log_of(i, 1);
+
+		n += ledger_left_in(l, &peer, &in.space, LEDGER_BLOBS) > 0;
 	}
-	assert_int_equal(n, LIMIT_PEER_DAY_BYTES / 2 / big + LIMIT_PEER_SPACES - 2);
+	assert_int_equal(n, LIMIT_PEER_SPACES + 9);
+	assert_int_equal(ledger_room(l, &peer, &last, 1, 1, 1000), LEDGER_ITEMS);
+	for (uint8_t i = 1; i < LIMIT_PEER_SPACES; i++) {
+		struct log_id in = log_of(i, 1);
+
+		assert_true(ledger_left_in(l, &peer, &in.space, LEDGER_BLOBS) > 0);
+		ledger_charge_in(l, &peer, &in.space, LEDGER_BLOBS, 1);
+	}
+	last = log_of(201, 1);
+	assert_int_equal(ledger_left_in(l, &peer, &last.space, LEDGER_BLOBS), 0);
+	assert_int_equal(ledger_room(l, &peer, &last, 1, 1, 1000), LEDGER_LOGS);
 }
 
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
@@ -583,6 +605,7 @@ int main(void)
 		cmocka_unit_test(the_last_eighth_of_a_disk_is_not_for_peers),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
 		cmocka_unit_test(one_space_takes_half_of_the_files_and_of_their_bytes),
+		cmocka_unit_test(files_have_room_in_so_many_spaces),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
