@@ -414,8 +414,9 @@ static struct known_address *row_of(struct reach *r, const char *address)
 	if (r->n < KNOWN_ADDRESSES)
 		i = r->n++;
 	else
-		while (r->known[--i].source == ADDRESS_BY_HAND)
-			; /* there are fewer of these */
+		do
+			i--;
+		while (i > 0 && r->known[i].source == ADDRESS_BY_HAND);
 	r->known[i] = (struct known_address){.source = ADDRESS_MET};
 	snprintf(r->known[i].address, sizeof(r->known[i].address), "%s", address);
 	return &r->known[i];

@@ -151,7 +151,9 @@ struct error *address_put(struct db *local, const struct pubkey *key, const stru
 	size_t n;
 
 	TRY(statements(local, &s));
-	TRY(db_do(local, s, ADDRESS_PUT, "ksiiii", key, a->address, (int64_t)a->source,
+	/* What is remembered as set by hand may be forgotten meanwhile, and is not to come back so. */
+	TRY(db_do(local, s, ADDRESS_PUT, "ksiiii", key, a->address,
+		  (int64_t)(a->source == ADDRESS_BY_HAND ? ADDRESS_STATED : a->source),
 		  (int64_t)a->failures, a->last_ok_ms, a->last_try_ms));
 	TRY(read_all(local, s, key, all, &n));
 	for (size_t i = addresses_keep(all, n, KNOWN_ADDRESSES * 2); i < n; i++)
