@@ -31,7 +31,8 @@ static struct error *connect_to(struct calling *c, struct client **ret)
 	struct error *err;
 
 	engine_proxy(s, &c->proxy);
-	if (!s->discovery || !discovery_sees(s->discovery, &c->to.key))
+	if (!s->discovery || !discovery_sees(s->discovery, &c->to.key) ||
+	    !address_is_near(c->to.address))
 		o.proxy = &c->proxy;
 	err = client_new(&o, ret);
 	crypto_wipe(&c->proxy, sizeof(c->proxy));

@@ -262,8 +262,11 @@ struct error *engine_load_uplink(struct sync *s) MUST; /* with local_lock */
 void engine_proxy(struct sync *s, struct proxy *ret);
 /* Look at the clock and the ledger, and tell the schedule. With the lock. */
 void engine_uplink(struct sync *s);
+/* For a peer that is not near. */
 bool engine_closed(void *ctx, const struct pubkey *key);
-bool engine_near(void *ctx, const struct pubkey *key);
+/* Announced on this network, by whomever, and at an address that is on it: anybody can announce a peer's
+ * key, with an address anywhere. */
+bool engine_near(void *ctx, const struct pubkey *key, const char *address);
 /* How long this peer's own allowance says to wait. With the lock. */
 int64_t engine_peer_wait(struct sync *s, const struct reach *r);
 

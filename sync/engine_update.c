@@ -64,7 +64,7 @@ struct fetch {
 /* Both are as for any exchange: the volunteers' hours and budget, and what one peer may bring. */
 static struct error *may_go_on(struct fetch *k)
 {
-	ENSURE(!engine_closed(k->s, &k->f->peer),
+	ENSURE(k->near || !engine_closed(k->s, &k->f->peer),
 	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. The "
 				      "update is fetched on when it is open.")));
 	ENSURE(ledger_left(k->s->ledger, &k->f->peer, LEDGER_BYTES) > 0 &&
@@ -138,9 +138,6 @@ static struct error *connect_to(struct fetch *k)
 	_cleanup_(proxy_wipe) struct proxy proxy;
 
 	engine_proxy(s, &proxy);
-	pthread_mutex_lock(&s->lock);
-	k->near = schedule_is_near(s->schedule, &k->f->peer);
-	pthread_mutex_unlock(&s->lock);
 	return client_new(&(struct client_options){.tls = s->tls,
 						   .env = s->o.env,
 						   .peer = k->f->peer,
@@ -154,7 +151,7 @@ static struct error *connect_to(struct fetch *k)
 /* Once. *ret_had: so much was here before it; whoever gave that. */
 static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint64_t *ret_had)
 {
-	struct fetch k = {.s = s, .f = f};
+	struct fetch k = {.s = s, .f = f, .near = engine_near(s, &f->peer, f->address)};
 	struct error *err;
 	int status = 0;
 

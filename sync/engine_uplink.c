@@ -50,17 +50,22 @@ void engine_uplink(struct sync *s)
 	engine_hold(s);
 }
 
-int64_t engine_peer_wait(struct sync *s, const struct reach *r)
+static int64_t line_wait(struct sync *s, const struct reach *r)
 {
 	struct ledger_row row;
 
-	if (!r || schedule_is_near(s->schedule, &r->key))
+	if (!r)
 		return 0;
 	ledger_get(s->ledger, &r->key, &row);
 	return wait_of(s, &r->allowance, row.today.n[LEDGER_LINE]);
 }
 
-bool engine_near(void *ctx, const struct pubkey *key)
+int64_t engine_peer_wait(struct sync *s, const struct reach *r)
+{
+	return r && !schedule_is_near(s->schedule, &r->key) ? line_wait(s, r) : 0;
+}
+
+bool engine_near(void *ctx, const struct pubkey *key, const char *address)
 {
 	struct sync *s = ctx;
 	bool near;
@@ -68,7 +73,7 @@ bool engine_near(void *ctx, const struct pubkey *key)
 	pthread_mutex_lock(&s->lock);
 	near = schedule_is_near(s->schedule, key);
 	pthread_mutex_unlock(&s->lock);
-	return near;
+	return near && address_is_near(address);
 }
 
 bool engine_closed(void *ctx, const struct pubkey *key)
@@ -77,8 +82,7 @@ bool engine_closed(void *ctx, const struct pubkey *key)
 	bool closed;
 
 	pthread_mutex_lock(&s->lock);
-	closed = !schedule_is_near(s->schedule, key) &&
-		 (uplink_wait(s) > 0 || engine_peer_wait(s, engine_reach(s, key)) > 0);
+	closed = uplink_wait(s) > 0 || line_wait(s, engine_reach(s, key)) > 0;
 	pthread_mutex_unlock(&s->lock);
 	return closed;
 }

@@ -86,6 +86,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		struct ran *ret)
 {
 	struct sync *s = w->s;
+	bool near = job->near && address_is_near(job->address);
 	uint8_t claim[PEER_CLAIM];
 	struct proxy proxy;
 	struct exchange_options o = {
@@ -95,15 +96,15 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		       .env = s->o.env,
 		       .peer = job->key,
 		       .address = job->address,
-		       .proxy = job->near ? NULL : &proxy,
+		       .proxy = near ? NULL : &proxy,
 		       .name = s->name,
 		       .successor = s->successor,
 		       .listen_port = s->listener ? listener_port(s->listener) : 0},
 		.log = log,
 		.blobs = s->blobs,
 		.ledger = s->ledger,
-		.near = job->near,
-		.closed = job->asked ? NULL : closed, /* a person need not wait */
+		.near = near,
+		.closed = job->asked || near ? NULL : closed, /* a person need not wait */
 		.pasts = s->pasts,
 		.receipt = job->asked,
 		.stored = stored,

@@ -226,6 +226,49 @@ bool address_is_private(const char *text)
 	       IN6_IS_ADDR_UNSPECIFIED(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc;
 }
 
+/* The bytes of an address of that family, for a mask; NULL: of another one. */
+static const uint8_t *bytes_of(const struct sockaddr *a, int family)
+{
+	if (!a || a->sa_family != family)
+		return NULL;
+	return family == AF_INET
+		       ? (const uint8_t *)&((const struct sockaddr_in *)(const void *)a)->sin_addr
+		       : ((const struct sockaddr_in6 *)(const void *)a)->sin6_addr.s6_addr;
+}
+
+static bool is_in_network(const struct ifaddrs *i, int family, const uint8_t *ip, size_t n)
+{
+	const uint8_t *own = bytes_of(i->ifa_addr, family), *mask = bytes_of(i->ifa_netmask, family);
+
+	if (!own || !mask || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_POINTOPOINT))
+		return false;
+	for (size_t k = 0; k < n; k++)
+		if ((own[k] ^ ip[k]) & mask[k])
+			return false;
+	return true;
+}
+
+bool address_is_near(const char *text)
+{
+	struct ifaddrs *all;
+	struct address a;
+	struct error *err = address_parse(text, &a);
+	bool ok = !err, near = false;
+	uint8_t ip[16];
+	int family;
+
+	error_free(err);
+	if (!ok)
+		return false;
+	family = a.v6 ? AF_INET6 : AF_INET;
+	if (inet_pton(family, a.host, ip) != 1 || getifaddrs(&all))
+		return false;
+	for (const struct ifaddrs *i = all; i && !near; i = i->ifa_next)
+		near = is_in_network(i, family, ip, family == AF_INET ? 4 : 16);
+	freeifaddrs(all);
+	return near;
+}
+
 /* 0 best: public IPv4, public IPv6, private IPv4, private IPv6; -1: of no use to others. */
 static int rank_of(const struct sockaddr *a)
 {

@@ -54,6 +54,9 @@ bool address_is_loopback(const char *address);
 /* Does it mean something on this network only: a private address, a link's, the machine's own, a name
  * without a dot or below .local? What is none does, too. */
 bool address_is_private(const char *address);
+/* Is it in the network of one of this machine's interfaces, so that it is reached without the house's line?
+ * Anybody on the network can announce that a peer is at an address somewhere else. */
+bool address_is_near(const char *address);
 /* The addresses at which others may reach a listener at `listen` with this port: the one it names,
  * or those of this machine's interfaces, public ones first. At most `max`; returns how many. */
 size_t addresses_of_machine(const char *listen, int port, char (*out)[PEER_ADDRESS], size_t max);

@@ -81,10 +81,10 @@ struct listener_options {
 	 * say. NULL: there is none here. */
 	struct error *(*pair)(void *ctx, const struct knock *k, struct span stream,
 			      struct buf *out, bool *ret_open);
-	/* Is the line closed to this peer for now? */
+	/* Is the line closed to this peer, which is not near, for now? */
 	bool (*closed)(void *ctx, const struct pubkey *key);
-	/* Is it on this network, so that its bytes go over no line that is counted? */
-	bool (*near)(void *ctx, const struct pubkey *key);
+	/* Is it on this network, at this address, so that its bytes go over no line that is counted? */
+	bool (*near)(void *ctx, const struct pubkey *key, const char *address);
 	/* Entries of an appliance are being taken over from this peer. */
 	void (*heard)(void *ctx, const struct pubkey *key, const struct ingest *run);
 	/* A peer's connection has ended: what moved over it, and the first thing that went wrong

@@ -158,6 +158,15 @@ static void said_name(struct MHD_Connection *c, char *out, size_t size)
 	line_clean(span_str(text), out, size);
 }
 
+/* Where the connection comes from; the port is none that listens. */
+static void remote_of(struct MHD_Connection *c, char ret[PEER_ADDRESS])
+{
+	const union MHD_ConnectionInfo *from =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	guard_address(from ? from->client_addr : NULL, 1, ret, PEER_ADDRESS);
+}
+
 static void said_address(struct MHD_Connection *c, char *out, size_t size)
 {
 	const union MHD_ConnectionInfo *from =
@@ -368,21 +377,23 @@ static bool passed(struct request *r, enum ledger_item way, uint64_t n)
 		return true;
 	ledger_passed(o->ledger, &r->peer, way, n, r->near);
 	r->passed += n;
-	if (!o->closed || r->passed < LEDGER_LOOK)
+	if (!o->closed || r->near || r->passed < LEDGER_LOOK)
 		return true;
 	r->passed = 0;
 	return !o->closed(o->ctx, &r->peer);
 }
 
 /* Does it come too fast, or has it been given enough for today? */
-static struct error *pay(struct request *r)
+static struct error *pay(struct request *r, struct MHD_Connection *c)
 {
 	const struct listener_options *o = &r->l->o;
+	char from[PEER_ADDRESS];
 	bool file = r->route->answer == answer_blob || r->route->answer == answer_update;
 
 	r->may_give = UINT64_MAX;
-	r->near = o->near && o->near(o->ctx, &r->peer);
-	r->v->closed = o->closed && o->closed(o->ctx, &r->peer);
+	remote_of(c, from);
+	r->near = o->near && o->near(o->ctx, &r->peer, from);
+	r->v->closed = !r->near && o->closed && o->closed(o->ctx, &r->peer);
 	ENSURE(!r->v->closed, line_closed());
 	if (!o->ledger)
 		return NULL;
@@ -411,7 +422,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 	TRY(identify(r, c, url));
 	TRY(find_route(r, method, url));
 	if (!r->stranger)
-		TRY(pay(r));
+		TRY(pay(r, c));
 	ENSURE(!length || strtoull(length, NULL, 10) <= r->route->body_limit, too_long());
 	if (r->stranger)
 		return NULL;
@@ -778,12 +789,10 @@ static enum MHD_Result answer_keep(struct request *r, struct MHD_Connection *c, 
 /* Does the connection come from this machine itself? */
 static bool is_loopback(struct MHD_Connection *c)
 {
-	const union MHD_ConnectionInfo *from =
-		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	char text[PEER_ADDRESS];
+	char from[PEER_ADDRESS];
 
-	guard_address(from ? from->client_addr : NULL, 1, text, sizeof(text));
-	return address_is_loopback(text);
+	remote_of(c, from);
+	return address_is_loopback(from);
 }
 
 static enum MHD_Result answer_addresses(struct request *r, struct MHD_Connection *c,

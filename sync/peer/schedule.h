@@ -80,7 +80,7 @@ struct schedule_job {
 	struct pubkey key;
 	char address[PEER_ADDRESS];
 	bool asked; /* by a person */
-	bool near;  /* the address is on this network */
+	bool near;  /* the address is one that was announced on this network, by whomever */
 };
 /* The next exchange, now RUNNING; false: none is due. */
 bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret);

@@ -113,6 +113,18 @@ static void an_address_of_this_network_is_known_as_one(void **st)
 			fail_msg("%s is taken for a private one", public[i]);
 }
 
+/* The only interface that each machine has is its loopback. */
+static void near_is_what_an_interface_reaches_itself(void **st)
+{
+	static const char *const far[] = {"240.0.0.1:8443", "[2001:db8::1]:1", "100.64.0.1:1",
+					  "casal.example.org:8443", "casal.local:1", "no address"};
+
+	assert_true(address_is_near("127.0.0.1:1") && address_is_near("127.9.8.7:1"));
+	for (size_t i = 0; i < ARRAY_LEN(far); i++)
+		if (address_is_near(far[i]))
+			fail_msg("%s is taken for one of this network", far[i]);
+}
+
 static void a_machine_says_what_it_listens_on(void **st)
 {
 	char out[LIMIT_STATED][PEER_ADDRESS];
@@ -577,6 +589,7 @@ int main(void)
 		cmocka_unit_test(a_changed_bit_anywhere_is_noticed),
 		cmocka_unit_test(addresses_that_mean_nothing_elsewhere_are_left_out),
 		cmocka_unit_test(an_address_of_this_network_is_known_as_one),
+		cmocka_unit_test(near_is_what_an_interface_reaches_itself),
 		cmocka_unit_test(a_machine_says_what_it_listens_on),
 		cmocka_unit_test(the_most_promising_address_is_tried_first),
 		cmocka_unit_test(the_newer_statement_counts_and_what_worked_stays),
