@@ -186,10 +186,13 @@ static struct error *read_row(const char *row, int line, const char *which,
 {
 	char check[CHECK_LETTERS];
 
-	if (!base32_decode(row, LINE_LETTERS, out + line * LINE_BYTES, LINE_BYTES))
-		return bad_line(which, line);
-	line_check(line, out + line * LINE_BYTES, check);
-	return memcmp(check, row + LINE_LETTERS, CHECK_LETTERS) ? bad_line(which, line) : NULL;
+	bool good = base32_decode(row, LINE_LETTERS, out + line * LINE_BYTES, LINE_BYTES);
+
+	if (good)
+		line_check(line, out + line * LINE_BYTES, check);
+	good = good && memcmp(check, row + LINE_LETTERS, CHECK_LETTERS) == 0;
+	crypto_wipe(check, sizeof(check));
+	return good ? NULL : bad_line(which, line);
 }
 
 static struct error *wrong_length(const char *which, int line, size_t n)
@@ -210,14 +213,20 @@ static struct error *read_line(const char *text, const char *end, int line, cons
 {
 	char row[ROW + 1];
 	size_t n = letters_of(text, end, row, sizeof(row));
+	struct error *e;
+	bool numbered;
 
 	while (text < end && !isalnum((unsigned char)*text))
 		text++;
-	if (n == ROW + 1 && *text == '1' + line)
+	numbered = n == ROW + 1 && *text == '1' + line;
+	if (numbered)
 		memmove(row, row + 1, ROW);
-	else if (n != ROW)
-		return wrong_length(which, line, n);
-	return read_row(row, line, which, out);
+	if (numbered || n == ROW)
+		e = read_row(row, line, which, out);
+	else
+		e = wrong_length(which, line, n);
+	crypto_wipe(row, sizeof(row));
+	return e;
 }
 
 static const char *next_line(const char *text, const char **ret_end)
@@ -266,26 +275,30 @@ static struct error *read_letters(const char *text, const char *which, uint8_t o
 {
 	char all[SHEET_LINES * ROW];
 	size_t n = letters_of(text, text + strlen(text), all, sizeof(all));
+	bool done = n == ALL_LETTERS && base32_decode(all, ALL_LETTERS, out, SHEET_BYTES);
+	struct error *e = NULL;
 
-	if (n == ALL_LETTERS && base32_decode(all, ALL_LETTERS, out, SHEET_BYTES))
-		return NULL;
-	ENSURE(n == sizeof(all),
-	       error_new(ERR_INVALID,
-			 N_("Sheet %s is not whole. Type its six lines of letters, each on a"
-			    " line of its own."),
-			 which));
-	for (int i = 0; i < SHEET_LINES; i++)
-		TRY(read_row(all + i * ROW, i, which, out));
-	return NULL;
+	if (!done && n != sizeof(all))
+		e = error_new(ERR_INVALID,
+			      N_("Sheet %s is not whole. Type its six lines of letters, each on a"
+				 " line of its own."),
+			      which);
+	for (int i = 0; !done && !e && i < SHEET_LINES; i++)
+		e = read_row(all + i * ROW, i, which, out);
+	crypto_wipe(all, sizeof(all));
+	return e;
 }
 
 static struct error *read_compact(const char *text, const char *which, uint8_t out[SHEET_BYTES])
 {
 	char all[ALL_LETTERS + 1];
 	size_t n = strcspn(text, "/ \r\n\t");
+	bool good;
 
 	n = letters_of(text, text + n, all, sizeof(all));
-	ENSURE(n == ALL_LETTERS && base32_decode(all, ALL_LETTERS, out, SHEET_BYTES),
+	good = n == ALL_LETTERS && base32_decode(all, ALL_LETTERS, out, SHEET_BYTES);
+	crypto_wipe(all, sizeof(all));
+	ENSURE(good,
 	       error_new(ERR_INVALID,
 			 N_("The code of sheet %s is not whole. Scan it again, or type the six"
 			    " lines."),
