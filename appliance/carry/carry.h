@@ -20,6 +20,7 @@ enum {
 	CARRY_FILES = 8,     /* bundles read of one stick, the newest */
 };
 #define CARRY_PHONES_A_DAY ((uint64_t)2 * 1024 * 1024 * 1024)  /* bytes from visitors */
+#define CARRY_PHONE_FILES  ((uint64_t)500 * 1000 * 1000)       /* of these, in library files */
 #define CARRY_BUNDLE	   ((uint64_t)64 * 1024 * 1024 * 1024) /* one file of a stick */
 
 /* --- bundles ---------------------------------------------------------------------------------- */
@@ -62,6 +63,9 @@ struct carry_taking {
 	enum carry_from from;
 	int fd; /* borrowed; read from where it stands, again from the beginning if it can be */
 	const char *name; /* for people */
+	/* Bytes of files that may still come in; less by each that is taken up. And none comes that the disk
+	 * has no room for beside what sync needs. NULL: as many as the disk holds. */
+	uint64_t *files_left;
 	struct hash *ret_receipt; /* of what was taken; zero: none was made; NULL: not wanted */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *ctx;
@@ -178,9 +182,10 @@ struct error *carry_ask(struct carry *c, enum carry_kind kind, const char *stick
 /* A visitor's file, consumed in any case. ERR_RATE: enough for today; ERR_BUSY: too many wait. */
 struct error *carry_phone(struct carry *c, int take_fd, uint64_t size, char ret_id[CARRY_ID]) MUST;
 
-/* The files that visitors take along. Each is made when somebody
- * asks for it, and stays for an hour behind the last who fetched it, also when a newer one took its
- * place: a download that broke off goes on. */
+/* The files that visitors take along. Each is made when somebody asks for it, and stays for an hour
+ * behind the last who fetched it (a large one: two), so that a download that broke off goes on; one
+ * that a newer one replaced for two hours at most. Of each choice there are two at most, and so many
+ * bytes are written in a day (carry_priv.h): then the one that is there goes on being given. */
 /* What the other house's form takes is the most that makes sense. */
 #define CARRY_PHONE_SOME ((uint64_t)50 * 1000 * 1000)
 #define CARRY_PHONE_MOST ((uint64_t)250 * 1000 * 1000)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The files that visitors take along: which there are, and how one is made. */
 #include "appliance/carry/carry_priv.h"
+#include "appliance/files/files.h"
 #include <fcntl.h>
 #include <sys/statvfs.h>
 
@@ -16,11 +17,25 @@ static struct carry_plan plan_of(enum carry_choice choice)
 
 /* --- which there are: with the lock ----------------------------------------------------------- */
 
+static bool is_large(const struct download *d)
+{
+	return d->view.size > DOWNLOAD_LARGE;
+}
+
 static void forget(struct download *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
 	*d = (struct download){.fd = -1};
+}
+
+/* With its bytes: who is fetching it gets no more of them. */
+static void take_back(struct download *d)
+{
+	int rc = d->fd >= 0 ? ftruncate(d->fd, 0) : 0;
+
+	(void)rc; /* its name is gone all the same, and its bytes with the last reader */
+	forget(d);
 }
 
 void downloads_init(struct carry *c)
@@ -37,30 +52,77 @@ void downloads_release(struct carry *c)
 			forget(&c->downloads[k][i]);
 }
 
-static bool is_old(const struct carry *c, const struct download *d, int64_t ms)
+/* An old one has its time, however often somebody asks for a byte of it. */
+static bool is_over(const struct carry *c, const struct download *d, bool old)
 {
-	int64_t now = env_mono(c->app->env);
+	int64_t now = env_mono(c->app->env), kept = is_large(d) ? KEPT_MS_LARGE : KEPT_MS_DOWNLOAD;
 
-	return now - d->made > ms && now - d->fetched > ms;
+	return (old && now - d->made > KEPT_MS_LARGE) ||
+	       (now - d->made > kept && now - d->fetched > kept);
+}
+
+/* *ret_large: for large ones there is none any more; *ret_any: for no file. */
+static void look_for_room(const struct app *a, bool *ret_large, bool *ret_any)
+{
+	struct statvfs v;
+	bool known = statvfs(a->dir, &v) == 0;
+	uint64_t left = known ? (uint64_t)v.f_bavail * v.f_frsize : 0;
+
+	*ret_any = known && left < ROOM_LEFT / 2;
+	*ret_large = *ret_any ||
+		     (known && ledger_keeps_disk((uint64_t)v.f_blocks * v.f_frsize, left));
 }
 
 void downloads_expire(struct carry *c)
 {
+	bool no_large, none;
+
+	look_for_room(c->app, &no_large, &none);
 	for (int k = 0; k < CARRY_CHOICES; k++)
-		for (int i = 0; i < DOWNLOADS; i++)
-			if (c->downloads[k][i].fd >= 0 &&
-			    is_old(c, &c->downloads[k][i], KEPT_MS_DOWNLOAD))
-				forget(&c->downloads[k][i]);
+		for (int i = 0; i < DOWNLOADS; i++) {
+			struct download *d = &c->downloads[k][i];
+
+			if (d->fd < 0)
+				continue;
+			if (none || (no_large && is_large(d)))
+				take_back(d);
+			else if (is_over(c, d, i > 0) && is_large(d))
+				take_back(d);
+			else if (is_over(c, d, i > 0))
+				forget(d);
+		}
 }
 
-static bool is_fresh(const struct carry *c, enum carry_choice choice)
+/* Bytes that may still be written for it now. */
+static uint64_t left_today(struct carry *c, enum carry_choice choice)
 {
-	const struct download *d = &c->downloads[choice][0];
+	struct preparing *p = &c->preparing[choice];
+	int64_t now = env_mono(c->app->env);
+	uint64_t back = (uint64_t)(now - p->spent_at) * (DOWNLOADS_A_DAY / DAY_MS);
 
-	return d->fd >= 0 && env_mono(c->app->env) - d->made <=
-				     (choice == CARRY_WORDS ? FRESH_MS_WORDS : FRESH_MS_FILES);
+	p->spent = p->spent > back ? p->spent - back : 0;
+	p->spent_at = now;
+	return p->spent < DOWNLOADS_A_DAY ? DOWNLOADS_A_DAY - p->spent : 0;
 }
 
+/* There is no newer one while a large one is being fetched whose place it would need, nor when it would be
+ * too much to write in a day. */
+static bool is_fresh(struct carry *c, enum carry_choice choice)
+{
+	const struct download *d = &c->downloads[choice][0], *old = &d[DOWNLOADS - 1];
+	int64_t now = env_mono(c->app->env);
+	uint64_t most = choice == CARRY_WORDS ? FRESH_MS_WORDS + d->view.size / SLOWER_WORDS
+					      : FRESH_MS_FILES;
+
+	if (d->fd < 0)
+		return false;
+	return (uint64_t)(now - d->made) <= most ||
+	       (old->fd >= 0 && is_large(old) && old->fetched &&
+		now - old->fetched < KEPT_MS_DOWNLOAD) ||
+	       left_today(c, choice) < d->view.size;
+}
+
+/* NULL: none is under way. */
 static const struct carry_job *job_of(const struct carry *c, const struct preparing *p)
 {
 	for (size_t i = 0; *p->job && i < CARRY_JOBS; i++)
@@ -82,6 +144,23 @@ static bool begin_preparing(struct carry *c, enum carry_choice choice)
 	j->view.choice = choice;
 	memcpy(p->job, j->view.id, sizeof(p->job));
 	return true;
+}
+
+void downloads_tried(struct carry *c, enum carry_choice choice, bool failed)
+{
+	struct preparing *p = &c->preparing[choice];
+
+	p->job[0] = 0;
+	p->failed = failed;
+	p->over = env_mono(c->app->env);
+}
+
+/* Words are made by whoever looks; where that failed, not again at once. */
+static bool words_may_be_tried(const struct carry *c)
+{
+	const struct preparing *p = &c->preparing[CARRY_WORDS];
+
+	return !p->failed || env_mono(c->app->env) - p->over > RETRY_MS_WORDS;
 }
 
 static void show(struct carry *c, enum carry_choice choice, struct carry_download *ret)
@@ -108,7 +187,7 @@ static void show(struct carry *c, enum carry_choice choice, struct carry_downloa
 void carry_downloads(struct carry *c, struct carry_download ret[CARRY_CHOICES])
 {
 	pthread_mutex_lock(&c->lock);
-	if (!is_fresh(c, CARRY_WORDS))
+	if (!is_fresh(c, CARRY_WORDS) && words_may_be_tried(c))
 		begin_preparing(c, CARRY_WORDS);
 	for (int k = 0; k < CARRY_CHOICES; k++)
 		show(c, (enum carry_choice)k, &ret[k]);
@@ -141,7 +220,18 @@ static int reopen(struct carry *c, struct download *d)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static int open_named(struct carry *c, const char *name, uint64_t erased,
+/* What was erased or hidden since: what was made before may hold some of it. */
+struct since {
+	uint64_t erased; /* contents, ever */
+	int64_t hidden;	 /* which files are, now */
+};
+
+static bool is_outdated(const struct download *d, const struct since *s)
+{
+	return d->erased != s->erased || (d->view.blobs && d->hidden != s->hidden);
+}
+
+static int open_named(struct carry *c, const char *name, const struct since *s,
 		      struct carry_download *ret)
 {
 	int fd = -1;
@@ -150,8 +240,8 @@ static int open_named(struct carry *c, const char *name, uint64_t erased,
 		for (int i = 0; i < DOWNLOADS; i++) {
 			struct download *d = &c->downloads[k][i];
 
-			if (d->fd >= 0 && d->erased != erased)
-				forget(d);
+			if (d->fd >= 0 && is_outdated(d, s))
+				take_back(d);
 			if (fd >= 0 || d->fd < 0 || strcmp(d->view.name, name) != 0)
 				continue;
 			fd = reopen(c, d);
@@ -160,22 +250,32 @@ static int open_named(struct carry *c, const char *name, uint64_t erased,
 	return fd;
 }
 
-/* How many contents were erased here, ever: what was made when there were fewer may hold some. */
 static struct error *count_erased(void *ctx, const struct log_info *info)
 {
 	*(uint64_t *)ctx += info->head - info->held - info->missing;
 	return NULL;
 }
 
+static struct error *look_since(struct conn *c, struct since *ret)
+{
+	struct files_stamp stamp;
+
+	ret->erased = 0;
+	TRY(log_each(c->log, NULL, count_erased, &ret->erased));
+	TRY(files_stamp(c, &stamp));
+	ret->hidden = stamp.hidden;
+	return NULL;
+}
+
 struct error *carry_download_open(struct carry *c, struct conn *conn, const char *name, int *ret_fd,
 				  struct carry_download *ret)
 {
-	uint64_t erased = 0;
+	struct since since;
 	int fd;
 
-	TRY(log_each(conn->log, NULL, count_erased, &erased));
+	TRY(look_since(conn, &since));
 	pthread_mutex_lock(&c->lock);
-	fd = open_named(c, name, erased, ret);
+	fd = open_named(c, name, &since, ret);
 	pthread_mutex_unlock(&c->lock);
 	ENSURE(fd >= 0, error_new(ERR_NOT_FOUND, N_("This file has given way to a newer one. Go "
 						    "back and load the page again.")));
@@ -198,22 +298,49 @@ static void name_it(struct doing *d, enum carry_choice choice, char out[CARRY_NA
 	snprintf(end, CARRY_NAME - (size_t)(end - out), "%s.lliure", how[choice]);
 }
 
+static struct error *check_room(const struct app *a, uint64_t bytes)
+{
+	struct statvfs v;
+	uint64_t left = 0;
+	bool fits = statvfs(a->dir, &v) == 0;
+
+	if (fits && (uint64_t)v.f_bavail * v.f_frsize > bytes)
+		left = (uint64_t)v.f_bavail * v.f_frsize - bytes;
+	fits = fits && left > ROOM_LEFT;
+	if (bytes > DOWNLOAD_LARGE)
+		fits = fits && !ledger_keeps_disk((uint64_t)v.f_blocks * v.f_frsize, left);
+	ENSURE(fits, error_new(ERR_FULL, N_("There is too little room on this box to make a file of its "
+					    "news.")));
+	return NULL;
+}
+
+static struct error *spend(struct carry *c, enum carry_choice choice, uint64_t bytes)
+{
+	bool may;
+
+	pthread_mutex_lock(&c->lock);
+	may = bytes <= left_today(c, choice);
+	if (may)
+		c->preparing[choice].spent += bytes;
+	pthread_mutex_unlock(&c->lock);
+	ENSURE(may, error_new(ERR_RATE, N_("So many files of news were made today that the box makes "
+					   "no more for now.")));
+	return NULL;
+}
+
 static struct error *write_it(struct doing *d, int fd, struct carry_download *ret)
 {
 	struct app *a = d->c->app;
 	struct carry_plan plan = plan_of(d->view.choice);
 	struct carry_written w;
 	struct carry_size size;
-	struct statvfs room;
 	uint8_t tag[8];
 
 	plan.progress = job_progress;
 	plan.ctx = d;
 	TRY(carry_estimate(a, &plan, &size));
-	ENSURE(fstatvfs(fd, &room) == 0 &&
-		       (uint64_t)room.f_bavail * room.f_frsize > size.bytes + ROOM_LEFT,
-	       error_new(ERR_FULL, N_("There is too little room on this box to make a file of its "
-				      "news.")));
+	TRY(check_room(a, size.bytes));
+	TRY(spend(d->c, d->view.choice, size.bytes));
 	TRY(carry_write(a, &plan, fd, &w));
 	name_it(d, d->view.choice, ret->name);
 	crypto_random(tag, sizeof(tag));
@@ -233,7 +360,11 @@ static void put(struct carry *c, enum carry_choice choice, const struct download
 	struct download *here = c->downloads[choice];
 
 	pthread_mutex_lock(&c->lock);
-	forget(&here[DOWNLOADS - 1]);
+	if (is_large(&here[DOWNLOADS - 1]))
+		take_back(&here[DOWNLOADS - 1]);
+	else
+		forget(&here[DOWNLOADS - 1]);
+	here[0].made = new->made;
 	memmove(&here[1], &here[0], sizeof(*here) * (DOWNLOADS - 1));
 	here[0] = *new;
 	pthread_mutex_unlock(&c->lock);
@@ -245,13 +376,16 @@ static struct error *prepare(struct doing *d)
 	struct carry *c = d->c;
 	struct download new = {.fd = -1, .change = log_change(d->conn->log)};
 	struct download *last = &c->downloads[d->view.choice][0];
+	struct since since;
 	struct error *e;
 	bool same;
 
-	TRY(log_each(d->conn->log, NULL, count_erased, &new.erased));
+	TRY(look_since(d->conn, &since));
+	new.erased = since.erased;
+	new.hidden = since.hidden;
 	new.made = env_mono(c->app->env);
 	pthread_mutex_lock(&c->lock);
-	same = last->fd >= 0 && last->change == new.change && last->erased == new.erased;
+	same = last->fd >= 0 && last->change == new.change && !is_outdated(last, &since);
 	if (same)
 		last->made = new.made;
 	pthread_mutex_unlock(&c->lock);
@@ -275,13 +409,28 @@ static bool has_more(const struct carry_size *s, const struct carry_plan *plan,
 	       (!before || (!before->all_files && s->bytes > before->bytes));
 }
 
+/* It costs a look at each file that is here; those that came without an op are seen a little later. */
+static bool must_weigh(struct carry *c, int64_t change)
+{
+	int64_t now = env_mono(c->app->env);
+	bool must;
+
+	pthread_mutex_lock(&c->lock);
+	must = !c->weighed_at || now - c->weighed_at > WEIGHED_MS || change != c->weighed;
+	pthread_mutex_unlock(&c->lock);
+	return must;
+}
+
 /* With the words comes what the others would hold. */
 static void weigh_others(struct doing *d)
 {
 	struct preparing found[CARRY_CHOICES] = {{.failed = false}};
 	struct carry_size size[CARRY_CHOICES] = {{.bytes = 0}};
 	struct carry *c = d->c;
+	int64_t change = log_change(d->conn->log);
 
+	if (!must_weigh(c, change))
+		return;
 	for (int k = CARRY_SOME; k < CARRY_CHOICES; k++) {
 		struct carry_plan plan = plan_of((enum carry_choice)k);
 		struct error *e = carry_estimate(c->app, &plan, &size[k]);
@@ -299,19 +448,16 @@ static void weigh_others(struct doing *d)
 		c->preparing[k].about = found[k].about;
 		c->preparing[k].all_files = found[k].all_files;
 	}
+	c->weighed = change;
+	c->weighed_at = env_mono(c->app->env);
 	pthread_mutex_unlock(&c->lock);
 }
 
 struct error *task_prepare(struct doing *d)
 {
-	struct preparing *p = &d->c->preparing[d->view.choice];
 	struct error *e = prepare(d);
 
 	if (d->view.choice == CARRY_WORDS)
 		weigh_others(d);
-	pthread_mutex_lock(&d->c->lock);
-	p->job[0] = 0;
-	p->failed = e != NULL;
-	pthread_mutex_unlock(&d->c->lock);
 	return e;
 }

@@ -15,9 +15,18 @@ enum {
 	FRESH_MS_WORDS = 60000,
 	FRESH_MS_FILES = 3600000, /* each may be 250 MB on a card that wears */
 	KEPT_MS_DOWNLOAD = 3600 * 1000,
+	RETRY_MS_WORDS = 15000,
+	WEIGHED_MS = 600000,
+	KEPT_MS_LARGE = 2 * 3600 * 1000, /* and no longer once a newer one is there */
 	DAY_MS = 24 * 3600 * 1000,
+	SLOWER_WORDS = 100, /* for so many bytes they stay fresh one ms more */
 	DOWNLOADS = 2 /* of each choice: the newest, and the one before, that somebody may be fetching */
 };
+
+/* Of each choice so many bytes are written in a day, whoever asks. A large one leaves what sync needs on the
+ * disk, and gives way when that is gone; small ones, mostly words, go on until people have no room. */
+#define DOWNLOADS_A_DAY ((uint64_t)1 << 30)
+#define DOWNLOAD_LARGE	((uint64_t)16 * 1024 * 1024)
 
 struct job {
 	struct carry_job view;
@@ -35,14 +44,19 @@ struct download {
 	int fd;		 /* -1: none */
 	uint64_t erased; /* carry_erased when it was made … */
 	int64_t change;	 /* … and log_change */
-	int64_t made;	 /* monotonic; of what did not change: when that was seen */
-	int64_t fetched; /* monotonic, last */
+	int64_t hidden;	 /* … and files_stamp */
+	int64_t made; /* monotonic; of what did not change: when that was seen; of one that a newer one
+		       * replaced: when it did */
+	int64_t fetched; /* monotonic, last; 0: never */
 };
 struct preparing {
 	char job[CARRY_ID]; /* "" none */
 	bool failed;
 	uint64_t about;
 	bool offered, all_files;
+	int64_t over; /* monotonic: when it was tried last; 0: never */
+	uint64_t spent; /* of DOWNLOADS_A_DAY … */
+	int64_t spent_at; /* … at this time; it comes back evenly */
 };
 struct carry {
 	struct app *app;
@@ -59,7 +73,10 @@ struct carry {
 	struct known_stick sticks[CARRY_STICKS];
 	struct download downloads[CARRY_CHOICES][DOWNLOADS];
 	struct preparing preparing[CARRY_CHOICES];
+	int64_t weighed;    /* log_change when it was last seen what the choices would hold … */
+	int64_t weighed_at; /* … and when; 0: never */
 	uint64_t day_bytes;
+	uint64_t day_files; /* of them, in library files */
 	int64_t day_from;
 };
 
@@ -72,6 +89,8 @@ bool job_progress(void *ctx, uint64_t done, uint64_t total);	 /* ctx: struct doi
 void downloads_init(struct carry *c);
 void downloads_expire(struct carry *c);
 void downloads_release(struct carry *c);
+/* A job that prepares is over, whatever came of it. */
+void downloads_tried(struct carry *c, enum carry_choice choice, bool failed);
 
 /* One thing that is being done, on the worker. */
 struct doing {

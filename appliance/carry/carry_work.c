@@ -117,7 +117,7 @@ static struct error *may_bring(struct carry *c, uint64_t size)
 
 	if (!c->day_from || now - c->day_from > DAY_MS) {
 		c->day_from = now;
-		c->day_bytes = 0;
+		c->day_bytes = c->day_files = 0;
 	}
 	for (size_t i = 0; i < CARRY_JOBS; i++)
 		waiting += c->jobs[i].view.kind == CARRY_TAKE_PHONE && c->jobs[i].fd >= 0;
@@ -227,6 +227,8 @@ static void run_job(struct carry *c, struct job *j)
 	d.view.state = e ? CARRY_FAILED : CARRY_DONE;
 	j->view = d.view;
 	j->fd = -1;
+	if (j->view.kind == CARRY_PREPARE)
+		downloads_tried(c, j->view.choice, e != NULL);
 	s = *j->view.stick ? stick_find(c, j->view.stick) : NULL;
 	if (s) {
 		s->view.busy = false;

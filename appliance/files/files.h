@@ -75,7 +75,8 @@ uint64_t file_stored_size(uint64_t size);
 /* --- for what follows the library: its repository --- */
 /* Differs whenever the files of this box differ from before. */
 struct files_stamp {
-	int64_t newest, files, hidden;
+	int64_t newest, files;
+	int64_t hidden; /* a sum over those that are: another when others are */
 };
 struct error *files_stamp(struct conn *c, struct files_stamp *ret) MUST;
 /* Is it a version that is in the view and was not erased? */

@@ -119,7 +119,7 @@ const char *const files_sql[FILES_SQL] = {
 		"SELECT " VERSION_COLUMNS ", f.id FROM file_version v JOIN file f ON f.num = v.file"
 		" WHERE v.sha256 = ?1 AND f.space = ?2 AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
 	[FILES_STAMP] = "SELECT (SELECT coalesce(max(num), 0) FROM file_version), count(*),"
-			" coalesce(sum(hidden), 0) FROM file",
+			" coalesce(sum(hidden * num * (num + 7)), 0) FROM file",
 	[FILE_PARENT_ADD] = "INSERT OR IGNORE INTO file_parent(file, parent, child, place)"
 			    " VALUES(?1, ?2, ?3, ?4)",
 	[FILE_PARENT_RESET] =
