@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <time.h>
+#include <sys/statvfs.h>
 
 /* --- names ------------------------------------------------------------------------------------ */
 
@@ -147,6 +148,8 @@ static struct error *choose_files(struct writing *w)
 		uint64_t takes = f.size + f.size / 1024 + FILE_COST;
 
 		w->size.all_files &= takes <= left;
+		if (left < FILE_COST)
+			break;
 		if (takes > left)
 			continue;
 		left -= takes;
@@ -431,6 +434,20 @@ static struct error *write_many(void *ctx, struct bundle_batch *b)
 	return t->host.write(t->host.ctx, commit_job, &(struct commit){t, b});
 }
 
+/* Anybody carries something in by phone: that must not take the room which a peer may not take either. */
+static bool phone_has_room(const struct taking *t, uint64_t size)
+{
+	uint64_t left;
+	struct statvfs v;
+
+	if (!t->what->files_left)
+		return true;
+	if (size > *t->what->files_left || statvfs(t->app->dir, &v))
+		return false;
+	left = (uint64_t)v.f_bavail * v.f_frsize;
+	return left > size && !ledger_keeps_disk((uint64_t)v.f_blocks * v.f_frsize, left - size);
+}
+
 /* What names it came before it, but is perhaps not in the view yet. */
 static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
 {
@@ -439,8 +456,12 @@ static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
 
 	if (!e && !t->conn)
 		e = app_conn(t->app, &t->conn);
-	if (!e)
-		return files_wants_blob(t->conn, blob, size, partial_takes, t->conn);
+	if (!e && phone_has_room(t, size) &&
+	    files_wants_blob(t->conn, blob, size, partial_takes, t->conn)) {
+		if (t->what->files_left)
+			*t->what->files_left -= size;
+		return true;
+	}
 	error_free(e);
 	return false;
 }

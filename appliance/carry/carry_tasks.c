@@ -118,12 +118,14 @@ static void add_report(struct sync_report *sum, const struct sync_report *r)
 		report_refusal(sum, &r->refused[i].id, r->refused[i].seq, r->refused[i].why, false);
 }
 
-static struct error *take_file(struct doing *d, int fd, const char *name, enum carry_from from)
+static struct error *take_file(struct doing *d, int fd, const char *name, enum carry_from from,
+			       uint64_t *files_left)
 {
 	struct hash receipt = {{0}};
 	struct carry_taking what = {.from = from,
 				    .fd = fd,
 				    .name = name,
+				    .files_left = files_left,
 				    .ret_receipt = &receipt,
 				    .progress = job_progress,
 				    .ctx = d};
@@ -167,7 +169,7 @@ struct error *task_take_stick(struct doing *d)
 		struct error *e = stick_file_open(root, files[i].name, &fd, &size);
 
 		if (!e)
-			e = take_file(d, fd, files[i].name, CARRY_VOLUNTEER);
+			e = take_file(d, fd, files[i].name, CARRY_VOLUNTEER, NULL);
 		if (e && !first)
 			first = e;
 		else
@@ -181,9 +183,24 @@ struct error *task_take_stick(struct doing *d)
 	return first;
 }
 
+/* What a bundle only says that it has costs nobody else anything. */
 struct error *task_take_phone(struct doing *d)
 {
-	return take_file(d, d->fd, ".lliure", CARRY_VISITOR);
+	uint64_t may, left, took;
+	struct error *e;
+
+	pthread_mutex_lock(&d->c->lock);
+	may = CARRY_PHONE_FILES - d->c->day_files;
+	pthread_mutex_unlock(&d->c->lock);
+	left = may;
+	e = take_file(d, d->fd, ".lliure", CARRY_VISITOR, &left);
+	took = may - left < d->view.report.bytes_in ? may - left : d->view.report.bytes_in;
+	pthread_mutex_lock(&d->c->lock);
+	d->c->day_files += took < CARRY_PHONE_FILES - d->c->day_files
+				   ? took
+				   : CARRY_PHONE_FILES - d->c->day_files;
+	pthread_mutex_unlock(&d->c->lock);
+	return e;
 }
 
 /* --- writing ------------------------------------------------------------------------------------
