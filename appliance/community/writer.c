@@ -33,7 +33,7 @@ struct writer {
 	int64_t behind_since, piece_from;
 	/* Some of the reserve was let go; when to look again whether it can be made whole. */
 	_Atomic bool reserve_used;
-	_Atomic int64_t reserve_at;
+	_Atomic int64_t reserve_at, settle_at;
 };
 
 /* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
@@ -330,6 +330,7 @@ enum {
 	ROOM_CARE = 2 * 1024 * 1024,
 	ROOM_TIDIES = 256 * 1024,
 	LOGS_WORTH = 512 * 1024,
+	SETTLE_MS = 1000,
 	RESERVE_LOOK_MS = 1000 /* is there room to make it whole again? */
 };
 
@@ -365,11 +366,20 @@ static void mend_reserve(struct writer *w)
 		atomic_store(&w->reserve_used, false);
 }
 
+/* Many may be refused in a second, and each look at the logs may wait for readers, with the writer. */
+static bool is_turn(struct writer *w)
+{
+	int64_t now = now_ms(), at = atomic_load(&w->settle_at);
+
+	return now >= at && atomic_compare_exchange_strong(&w->settle_at, &at, now + SETTLE_MS);
+}
+
 static struct error *find_room(struct writer *w, uint64_t room)
 {
 	if (has_room(w, room))
 		return NULL;
-	empty_logs(w);
+	if (is_turn(w))
+		empty_logs(w);
 	ENSURE(has_room(w, room),
 	       error_new(ERR_FULL,
 			 N_("There is no room left on this box's disk. What was saved is safe, and"
