@@ -157,6 +157,7 @@ struct counting {
 	struct conn *c;
 	struct blob_store *blobs;
 	struct hash last; /* each content once */
+	size_t rows;
 	struct files_carried *n;
 };
 
@@ -166,7 +167,8 @@ static struct error *count_carried(void *ctx, const struct carried_blob *k)
 	bool erased;
 	uint64_t size;
 
-	if (hash_eq(&t->last, &k->blob))
+	t->n->more = ++t->rows > FILES_COUNTED;
+	if (t->n->more || hash_eq(&t->last, &k->blob))
 		return NULL;
 	TRY(file_op_erased(t->c, &k->op, &erased));
 	if (erased)
@@ -189,7 +191,7 @@ struct error *files_carried_count(struct conn *c, struct blob_store *blobs, cons
 
 	*ret = (struct files_carried){.here = 0};
 	TRY(reads(c, space, &done));
-	return done ? NULL : carried_each_in(c, space, count_carried, &t);
+	return done ? NULL : carried_each_in(c, space, FILES_COUNTED + 1, count_carried, &t);
 }
 
 /* --- telling ---------------------------------------------------------------------------------- */

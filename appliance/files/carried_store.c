@@ -158,12 +158,13 @@ struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_
 	return read_one(c, st, ret);
 }
 
-struct error *carried_each_in(struct conn *c, const struct hash *space, carried_fn *fn, void *ctx)
+struct error *carried_each_in(struct conn *c, const struct hash *space, int64_t most,
+			      carried_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_IN);
 	bool row;
 
-	db_bind(st, "k", space);
+	db_bind(st, "ki", space, most);
 	for (;;) {
 		struct carried_blob k;
 		struct error *e;

@@ -120,9 +120,12 @@ struct error *files_let_go(struct conn *c, struct blob_store *blobs, const struc
  * behind *w, the newest first, each once. false: none. */
 bool files_next_held(struct conn *c, struct blob_store *blobs, files_takes_fn *gives, void *ctx,
 		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size);
-/* What this box carries of a space that it can't read: files that count, each content once. */
+/* What this box carries of a space that it can't read: files that count, each content once. It is for a
+ * page, so only FILES_COUNTED of what boxes have told of are looked at. */
+enum { FILES_COUNTED = 2000 };
 struct files_carried {
 	uint64_t here, bytes, missing;
+	bool more; /* there is more than was looked at */
 };
 struct error *files_carried_count(struct conn *c, struct blob_store *blobs,
 				  const struct hash *space, struct files_carried *ret) MUST;

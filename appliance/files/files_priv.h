@@ -152,10 +152,10 @@ struct error *carried_row_after(struct conn *c, enum carried_stage stage, int64_
 				struct carried_blob *ret) MUST;
 /* On the writer: one that is not kept goes on to the next stage. */
 struct error *carried_looked(struct conn *c, const struct carried_blob *k) MUST;
-/* Those of the space that are kept, by blob. */
+/* So many of those of the space that are kept, by blob. */
 typedef struct error *carried_fn(void *ctx, const struct carried_blob *k);
-struct error *carried_each_in(struct conn *c, const struct hash *space, carried_fn *fn,
-			      void *ctx) MUST;
+struct error *carried_each_in(struct conn *c, const struct hash *space, int64_t most,
+			      carried_fn *fn, void *ctx) MUST;
 struct error *carried_last(struct conn *c, int64_t *ret) MUST;
 /* Of those that name the blob, not over, with at least `stored` bytes: by space and op, the first
  * behind that one. Each pair comes once, however many rows have it; *ret num 0: none. */

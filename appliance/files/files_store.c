@@ -163,8 +163,8 @@ const char *const files_sql[FILES_SQL] = {
 	[CARRIED_NEEDS] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE blob = ?1 AND stored"
 			  " >= ?2 AND (space, op) > (?3, ?4) AND NOT over ORDER BY space, op"
 			  " LIMIT 1",
-	[CARRIED_IN] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE space = ?1 AND NOT over"
-		       " ORDER BY blob",
+	[CARRIED_IN] = "SELECT " CARRIED_COLUMNS " FROM (SELECT * FROM file_carried WHERE space = ?1"
+		       " AND NOT over LIMIT ?2) ORDER BY blob",
 	[CARRIED_AFTER] = "SELECT " CARRIED_COLUMNS " FROM file_carried WHERE over = ?2 AND num >"
 			  " ?1 ORDER BY num LIMIT 1",
 	[CARRIED_LOOKED] = "UPDATE file_carried SET over = over + 1 WHERE num = ?1 AND blob = ?2"

@@ -82,9 +82,9 @@ static json_t *carried_json(struct request *r, const struct here *h)
 		error_free(e);
 		return json_null();
 	}
-	return json_pack("{s:I, s:I, s:s, s:I}", "files", (json_int_t)n.here, "bytes",
+	return json_pack("{s:I, s:I, s:s, s:I, s:b}", "files", (json_int_t)n.here, "bytes",
 			 (json_int_t)n.bytes, "size_text", request_size_text(r, n.bytes), "missing",
-			 (json_int_t)n.missing);
+			 (json_int_t)n.missing, "more", n.more);
 }
 
 static json_t *space_json(struct request *r, const struct here *h)

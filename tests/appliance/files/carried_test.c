@@ -782,6 +782,25 @@ static void a_carrier_knows_how_much_it_carries(void **state)
 	world_release(&w);
 }
 
+/* A hostile box that is admitted tells of as many as it likes; the page is made all the same. */
+static void who_is_told_of_very_many_counts_some(void **state)
+{
+	struct files_carried n;
+	char name[20];
+	struct world w;
+
+	world_init(&w, true);
+	for (int i = 0; i <= FILES_COUNTED / 64; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		assert_ok(carry(&w, &w.b, NULL, list(name, SIZE, 64)));
+	}
+	meet_all(&w);
+	assert_ok(files_carried_count(w.c.c, w.blobs, &w.space, &n));
+	assert_int_equal(n.missing, FILES_COUNTED);
+	assert_true(n.more);
+	world_release(&w);
+}
+
 static void in_a_public_space_it_says_nothing(void **state)
 {
 	struct world w;
@@ -839,6 +858,7 @@ int main(void)
 		cmocka_unit_test(what_a_list_beyond_the_cut_pushed_out_counts_again),
 		cmocka_unit_test(what_is_carried_stays_when_it_was_being_sent_in),
 		cmocka_unit_test(a_carrier_knows_how_much_it_carries),
+		cmocka_unit_test(who_is_told_of_very_many_counts_some),
 		cmocka_unit_test(in_a_public_space_it_says_nothing),
 		cmocka_unit_test(boxes_with_the_same_entries_agree_also_after_a_rebuild),
 	};
