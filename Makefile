@@ -108,7 +108,8 @@ test-deps:
 $(B)/flags: FORCE
 	@mkdir -p $(B)
 	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' >$@
-FORCE:
+# As a phony one: make 4.4 with .SECONDARY takes a file that is not there for one that need not be made.
+.PHONY: FORCE
 
 # Only what shows the version is made again when it changes.
 $(B)/version: FORCE
