@@ -21,7 +21,8 @@ static struct error *act_on(struct app *a, const struct act *act)
 {
 	struct act job = *act;
 
-	TRY(writer_run(a->writer, act_job, &job));
+	/* Who is held back may be what filled the disk. */
+	TRY(writer_run_care(a->writer, act_job, &job));
 	if (a->sync)
 		sync_peers_changed(a->sync);
 	return NULL;

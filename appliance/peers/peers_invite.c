@@ -131,7 +131,7 @@ static struct error *take_back_job(struct conn *c, void *arg)
 
 struct error *peers_invite_take_back(struct app *a, int64_t num)
 {
-	return writer_run(a->writer, take_back_job, &num);
+	return writer_run_care(a->writer, take_back_job, &num);
 }
 
 struct judging {
