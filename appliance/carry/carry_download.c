@@ -38,6 +38,15 @@ static void take_back(struct download *d)
 	forget(d);
 }
 
+/* Who fetches a small one may have the rest of it. */
+static void let_go(struct download *d)
+{
+	if (is_large(d))
+		take_back(d);
+	else
+		forget(d);
+}
+
 void downloads_init(struct carry *c)
 {
 	for (int k = 0; k < CARRY_CHOICES; k++)
@@ -52,13 +61,29 @@ void downloads_release(struct carry *c)
 			forget(&c->downloads[k][i]);
 }
 
-/* An old one has its time, however often somebody asks for a byte of it. */
-static bool is_over(const struct carry *c, const struct download *d, bool old)
+/* Bytes that may still be written for it now. */
+static uint64_t left_today(struct carry *c, enum carry_choice choice)
 {
-	int64_t now = env_mono(c->app->env), kept = is_large(d) ? KEPT_MS_LARGE : KEPT_MS_DOWNLOAD;
+	struct preparing *p = &c->preparing[choice];
+	int64_t now = env_mono(c->app->env);
+	uint64_t back = (uint64_t)(now - p->spent_at) * (DOWNLOADS_A_DAY / DAY_MS);
 
-	return (old && now - d->made > KEPT_MS_LARGE) ||
-	       (now - d->made > kept && now - d->fetched > kept);
+	p->spent = p->spent > back ? p->spent - back : 0;
+	p->spent_at = now;
+	return p->spent < DOWNLOADS_A_DAY ? DOWNLOADS_A_DAY - p->spent : 0;
+}
+
+/* An old one has its time, however often somebody asks for a byte of it; and the newest stays where no other
+ * could be made today. */
+static bool is_over(struct carry *c, enum carry_choice choice, int i)
+{
+	const struct download *d = &c->downloads[choice][i];
+	int64_t age = env_mono(c->app->env) - d->made, idle = env_mono(c->app->env) - d->fetched;
+	int64_t kept = is_large(d) ? KEPT_MS_LARGE : KEPT_MS_DOWNLOAD;
+
+	if (i > 0 && age > KEPT_MS_LARGE)
+		return true;
+	return age > kept && idle > kept && (i > 0 || left_today(c, choice) >= d->view.size);
 }
 
 /* *ret_large: for large ones there is none any more; *ret_any: for no file. */
@@ -86,23 +111,9 @@ void downloads_expire(struct carry *c)
 				continue;
 			if (none || (no_large && is_large(d)))
 				take_back(d);
-			else if (is_over(c, d, i > 0) && is_large(d))
-				take_back(d);
-			else if (is_over(c, d, i > 0))
-				forget(d);
+			else if (is_over(c, (enum carry_choice)k, i))
+				let_go(d);
 		}
-}
-
-/* Bytes that may still be written for it now. */
-static uint64_t left_today(struct carry *c, enum carry_choice choice)
-{
-	struct preparing *p = &c->preparing[choice];
-	int64_t now = env_mono(c->app->env);
-	uint64_t back = (uint64_t)(now - p->spent_at) * (DOWNLOADS_A_DAY / DAY_MS);
-
-	p->spent = p->spent > back ? p->spent - back : 0;
-	p->spent_at = now;
-	return p->spent < DOWNLOADS_A_DAY ? DOWNLOADS_A_DAY - p->spent : 0;
 }
 
 /* There is no newer one while a large one is being fetched whose place it would need, nor when it would be
@@ -314,6 +325,22 @@ static struct error *check_room(const struct app *a, uint64_t bytes)
 	return NULL;
 }
 
+/* Words are for people, so where all of them would take what sync needs the newest go. */
+static struct error *plan_room(struct doing *d, struct carry_plan *plan, struct carry_size *ret)
+{
+	struct app *a = d->c->app;
+	struct error *e;
+
+	TRY(carry_estimate(a, plan, ret));
+	e = check_room(a, ret->bytes);
+	if (!e || d->view.choice != CARRY_WORDS || ret->bytes <= DOWNLOAD_LARGE)
+		return e;
+	error_free(e);
+	plan->room = DOWNLOAD_LARGE;
+	TRY(carry_estimate(a, plan, ret));
+	return check_room(a, ret->bytes);
+}
+
 static struct error *spend(struct carry *c, enum carry_choice choice, uint64_t bytes)
 {
 	bool may;
@@ -338,8 +365,7 @@ static struct error *write_it(struct doing *d, int fd, struct carry_download *re
 
 	plan.progress = job_progress;
 	plan.ctx = d;
-	TRY(carry_estimate(a, &plan, &size));
-	TRY(check_room(a, size.bytes));
+	TRY(plan_room(d, &plan, &size));
 	TRY(spend(d->c, d->view.choice, size.bytes));
 	TRY(carry_write(a, &plan, fd, &w));
 	name_it(d, d->view.choice, ret->name);
@@ -360,10 +386,7 @@ static void put(struct carry *c, enum carry_choice choice, const struct download
 	struct download *here = c->downloads[choice];
 
 	pthread_mutex_lock(&c->lock);
-	if (is_large(&here[DOWNLOADS - 1]))
-		take_back(&here[DOWNLOADS - 1]);
-	else
-		forget(&here[DOWNLOADS - 1]);
+	let_go(&here[DOWNLOADS - 1]);
 	here[0].made = new->made;
 	memmove(&here[1], &here[0], sizeof(*here) * (DOWNLOADS - 1));
 	here[0] = *new;

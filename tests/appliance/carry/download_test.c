@@ -233,10 +233,10 @@ static void a_day_has_so_many_bytes_of_it(void **state)
 	struct fixture *f = *state;
 	struct carry_download d;
 
-	add_file(f, 200000, "a/b.pdf");
+	add_file(f, 2000000, "a/b.pdf");
 	d = made(f, CARRY_SOME);
 	pthread_mutex_lock(&f->c->lock);
-	assert_true(f->c->preparing[CARRY_SOME].spent >= 200000);
+	assert_true(f->c->preparing[CARRY_SOME].spent >= 2000000);
 	f->c->preparing[CARRY_SOME].spent = DOWNLOADS_A_DAY;
 	f->c->preparing[CARRY_SOME].spent_at = mono_ms(NULL) + FRESH_MS_FILES;
 	pthread_mutex_unlock(&f->c->lock);
@@ -269,6 +269,45 @@ static void a_large_one_gives_way_to_what_sync_needs(void **state)
 	assert_ok(carry_download_ask(f->c, CARRY_SOME));
 	assert_true(wait_for(f, CARRY_SOME).failed);
 	close(fd);
+}
+
+static struct error *many_words_job(struct conn *c, void *arg)
+{
+	enum { POSTS = 100, BYTES = 190000 };
+	struct fixture *f = arg;
+	_cleanup_(freep) char *text = calloc(1, BYTES + 1);
+	struct hash id;
+
+	memset(text, 'a', BYTES);
+	for (int i = 0; i < POSTS; i++)
+		TRY(community_submit(
+			c,
+			&(struct draft){.type = "topic.create",
+					.space = f->w.space,
+					.author = f->w.steward,
+					.take_body =
+						json_pack("{s:s, s:s, s:s}", "forum", ID(&f->forum),
+							  "title", "T", "text", text)},
+			&id));
+	return NULL;
+}
+
+/* Where words are many, too: then their newest go. */
+static void words_are_taken_along_from_a_nearly_full_box(void **state)
+{
+	struct fixture *f = *state;
+	struct carry_download d;
+
+	assert_ok(writer_run_large(f->w.app->writer, many_words_job, f));
+	look(f, CARRY_WORDS);
+	d = wait_for(f, CARRY_WORDS);
+	assert_true(d.ready && !d.newest_only && d.size > DOWNLOAD_LARGE);
+	told_free = 3 * 1024 * MIB;
+	for (int i = 0; i < 1000 && look(f, CARRY_WORDS).ready; i++)
+		usleep(10000);
+	d = wait_for(f, CARRY_WORDS);
+	assert_true(d.ready && d.newest_only && d.size <= DOWNLOAD_LARGE);
+	assert_true(d.size > DOWNLOAD_LARGE / 4);
 }
 
 static void a_large_one_that_was_replaced_has_its_time(void **state)
@@ -373,6 +412,7 @@ int main(void)
 		T(what_moderators_hide_goes_from_what_is_taken_along),
 		T(a_day_has_so_many_bytes_of_it),
 		T(a_large_one_gives_way_to_what_sync_needs),
+		T(words_are_taken_along_from_a_nearly_full_box),
 		T(a_large_one_that_was_replaced_has_its_time),
 		T(a_job_that_could_not_begin_is_tried_again),
 		T(a_phone_brings_no_more_files_than_a_peer_may),
