@@ -89,6 +89,20 @@ static struct error *take(struct fetch *k, struct span bytes)
 	return may_go_on(k);
 }
 
+static struct error *longer_than_said(void)
+{
+	return error_new(ERR_LIMIT, N_("The update is longer than the other box said."));
+}
+
+/* Before a byte is written: does its answer keep to what it said? */
+static struct error *length_fits(struct fetch *k)
+{
+	uint64_t n = client_length(k->client), from = client_status(k->client) == 206 ? k->have : 0;
+
+	ENSURE(n == CLIENT_UNSAID || n <= k->f->size - from, longer_than_said());
+	return NULL;
+}
+
 static struct error *receive(struct fetch *k, int *ret_status)
 {
 	_cleanup_(buf_release) struct buf bytes = {0};
@@ -101,15 +115,12 @@ static struct error *receive(struct fetch *k, int *ret_status)
 	while (client_receive(k->client, true, &bytes)) {
 		if (first && client_status(k->client) == 200)
 			k->skip = k->have; /* it began at the beginning all the same */
+		if (first)
+			TRY(length_fits(k));
 		first = false;
 		TRY(take(k, buf_span(&bytes)));
 	}
 	return client_result(k->client, ret_status);
-}
-
-static struct error *longer_than_said(void)
-{
-	return error_new(ERR_LIMIT, N_("The update is longer than the other box said."));
 }
 
 /* What it is in the end; the writer is consumed where it is of no more use. */
@@ -117,9 +128,9 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 {
 	struct hash got;
 
-	if (error_is(take_err, ERR_LIMIT)) { /* no more than that is kept of it */
+	if (error_is(take_err, ERR_LIMIT)) { /* nothing of its rubbish stays */
 		error_free(take_err);
-		error_free(blob_writer_finish(STEAL(k->w), &got, NULL));
+		blob_writer_undo(STEAL(k->w));
 		return longer_than_said();
 	}
 	TRY(take_err);
@@ -148,6 +159,20 @@ static struct error *connect_to(struct fetch *k)
 			  &k->client);
 }
 
+/* Where more is here than this peer says that it has, one of the two is wrong, and nobody knows which: then
+ * its own is taken apart. */
+static struct error *begin_file(struct fetch *k)
+{
+	const struct sync_fetch *f = k->f;
+	struct error *err = blob_writer_resume(f->store, &f->blob, f->size, &k->w, &k->have);
+
+	if (error_is(err, ERR_LIMIT)) {
+		k->have = 0;
+		error_replace(&err, blob_writer_apart(f->store, &f->blob, f->size, &k->w));
+	}
+	return err;
+}
+
 /* Once. *ret_had: so much was here before it; whoever gave that. */
 static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint64_t *ret_had)
 {
@@ -160,7 +185,7 @@ static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint
 	       error_new(ERR_RATE, N_("The other box has brought as much as it may for now. The "
 				      "update is fetched on tomorrow.")));
 	TRY(connect_to(&k));
-	err = blob_writer_resume(f->store, &f->blob, f->size, &k.w, &k.have);
+	err = begin_file(&k);
 	if (!err) {
 		ledger_charge(s->ledger, &f->peer, LEDGER_BLOBS, 1);
 		err = receive(&k, &status);

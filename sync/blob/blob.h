@@ -17,9 +17,14 @@ struct blob_writer;
 /* At most `limit` bytes; ERR_FULL, ERR_LIMIT. */
 struct error *blob_writer_new(struct blob_store *s, uint64_t limit, struct blob_writer **ret) MUST;
 /* Begin or continue the transfer of a blob whose hash is known: *ret_have bytes are here from last
- * time. ERR_BUSY when another writer is at it. */
+ * time, whoever gave them. ERR_BUSY when another writer is at it. ERR_LIMIT when more than `limit` are
+ * here: nothing is cut off, for who says how long it is may be wrong, or lie. */
 struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect, uint64_t limit,
 				 struct blob_writer **ret, uint64_t *ret_have) MUST;
+/* The same in a file of its own, which nobody goes on with and which touches nothing that came from
+ * elsewhere: it comes whole, or not at all. */
+struct error *blob_writer_apart(struct blob_store *s, const struct hash *expect, uint64_t limit,
+				struct blob_writer **ret) MUST;
 struct error *blob_write(struct blob_writer *w, struct span bytes) MUST;
 /* Everything was written: what blob_writer_finish will name it. Nothing has that name yet, so who must
  * know of it before writes it down now. */
@@ -28,6 +33,8 @@ struct hash blob_writer_name(struct blob_writer *w);
 struct error *blob_writer_finish(struct blob_writer *take_w, struct hash *ret_hash,
 				 uint64_t *ret_size) MUST;
 void blob_writer_free(struct blob_writer *w); /* gives up; a resumable one keeps what it has */
+/* Gives up, and what this writer wrote goes: what it found stays. Consumes the writer. */
+void blob_writer_undo(struct blob_writer *take_w);
 DEFINE_CLEANUP(struct blob_writer *, blob_writer_free)
 
 bool blob_has(struct blob_store *s, const struct hash *h, uint64_t *ret_size);

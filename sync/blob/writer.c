@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 struct blob_writer {
 	struct blob_store *s;
 	int fd;
 	char *path;
 	uint64_t size, limit;
+	bool resumed;	/* a part that others may have begun; ours alone for now … */
+	uint64_t found; /* … so many bytes of it were there before us */
 	struct hash_state hash;
 	bool whole; /* everything was written, and this is its name */
 	struct hash name;
@@ -46,6 +49,34 @@ struct error *blob_writer_new(struct blob_store *s, uint64_t limit, struct blob_
 	return NULL;
 }
 
+struct error *blob_writer_apart(struct blob_store *s, const struct hash *expect, uint64_t limit,
+				struct blob_writer **ret)
+{
+	TRY(blob_writer_new(s, limit, ret));
+	(*ret)->known = true;
+	(*ret)->expect = *expect;
+	return NULL;
+}
+
+static struct error *being_fetched(const struct hash *h)
+{
+	return error_new(ERR_BUSY, N_("The file %s is already being fetched."), ID_SHORT(h));
+}
+
+static struct error *longer_than_allowed(void)
+{
+	return error_new(ERR_LIMIT, N_("The file is larger than it may be."));
+}
+
+/* Ours alone; and not one that its writer put in its place, or took away, since we opened it. */
+static bool lock_part(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &ours) == 0 &&
+	       lstat(path, &there) == 0 && ours.st_ino == there.st_ino;
+}
+
 struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect, uint64_t limit,
 				 struct blob_writer **ret, uint64_t *ret_have)
 {
@@ -57,17 +88,11 @@ struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect
 	w->fd = open(w->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (w->fd < 0)
 		return file_error(errno, w->path);
-	if (flock(w->fd, LOCK_EX | LOCK_NB))
-		return error_new(ERR_BUSY, N_("The file %s is already being fetched."),
-				 ID_SHORT(expect));
+	ENSURE(lock_part(w->fd, w->path), being_fetched(expect));
+	ENSURE(blob_part(s, expect) <= limit, longer_than_allowed());
 	TRY(blob_hash_fd(w->fd, w->path, &w->hash, &w->size));
-	if (w->size > limit) {
-		if (ftruncate(w->fd, 0) || lseek(w->fd, 0, SEEK_SET) < 0)
-			return file_error(errno, w->path);
-		w->size = 0;
-		hash_init(&w->hash);
-	}
-	*ret_have = w->size;
+	w->found = *ret_have = w->size;
+	w->resumed = true;
 	*ret = STEAL(w);
 	return NULL;
 }
@@ -75,8 +100,7 @@ struct error *blob_writer_resume(struct blob_store *s, const struct hash *expect
 struct error *blob_write(struct blob_writer *w, struct span bytes)
 {
 	assert(!w->whole);
-	if (bytes.n > w->limit - w->size)
-		return error_new(ERR_LIMIT, N_("The file is larger than it may be."));
+	ENSURE(bytes.n <= w->limit - w->size, longer_than_allowed());
 	while (bytes.n) {
 		ssize_t put = write(w->fd, bytes.p, bytes.n);
 
@@ -109,6 +133,16 @@ static void drop_bad(const char *path)
 	unlink(buf_str(&bad));
 }
 
+/* What others brought of it is of no more use, unless somebody is at it. */
+static void drop_part(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0 && lock_part(fd, path))
+		unlink(path);
+}
+
 /* The folder of that name is made durable too. */
 static struct error *put_in_place(struct blob_writer *w, const struct hash *h)
 {
@@ -124,6 +158,8 @@ static struct error *put_in_place(struct blob_writer *w, const struct hash *h)
 	free(w->path);
 	w->path = NULL;
 	drop_bad(path);
+	if (w->drop)
+		drop_part(w->s, h);
 	return dir_sync(folder);
 }
 
@@ -148,11 +184,21 @@ struct error *blob_writer_finish(struct blob_writer *take_w, struct hash *ret_ha
 	return NULL;
 }
 
+void blob_writer_undo(struct blob_writer *take_w)
+{
+	/* What can't be cut off goes as a whole. */
+	if (take_w->resumed && ftruncate(take_w->fd, (off_t)take_w->found) == 0)
+		take_w->size = take_w->found;
+	else
+		take_w->drop = true;
+	blob_writer_free(take_w);
+}
+
 void blob_writer_free(struct blob_writer *w)
 {
 	if (!w)
 		return;
-	if (w->path && w->drop)
+	if (w->path && (w->drop || (w->resumed && !w->size)))
 		unlink(w->path);
 	if (w->fd >= 0)
 		close(w->fd);

@@ -45,6 +45,7 @@ struct client {
 	uint64_t bytes;
 	bool stalled;
 	uint64_t answer, answer_most; /* bytes of the answer */
+	uint64_t length; /* of the answer, as it says; CLIENT_UNSAID */
 	bool endless;
 };
 
@@ -76,17 +77,20 @@ static size_t take_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct client *c = arg;
 	long status = 0;
+	curl_off_t length = -1;
 	size_t taken = n * size;
 
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(c->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	pthread_mutex_lock(&c->lock);
 	c->answering = c->met = true;
 	c->status = status;
+	c->length = length < 0 ? CLIENT_UNSAID : (uint64_t)length;
 	if (status == 200 || status == 206) {
-		while (c->in.n >= CLIENT_QUEUE && !over(c))
+		while (c->in.n >= CLIENT_QUEUE && !over(c) && !c->endless)
 			wait_for_caller(c);
 		c->answer += n * size;
-		c->endless = c->answer > c->answer_most;
+		c->endless |= c->answer > c->answer_most;
 		if (over(c) || c->endless)
 			taken = 0;
 		else
@@ -136,7 +140,7 @@ static int watch(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ult
 	c->stalled =
 		now - c->last_ms > c->stall_ms ||
 		(spent > GRACE_MS && (int64_t)(c->bytes / LEAST_SPEED) * 1000 + GRACE_MS < spent);
-	stop = over(c) || c->stalled;
+	stop = over(c) || c->stalled || c->endless;
 	pthread_mutex_unlock(&c->lock);
 	return stop;
 }
@@ -387,6 +391,7 @@ static struct error *begin_request(struct client *c, const char *method, const c
 	c->out_end = !body;
 	c->answering = c->stalled = c->endless = false;
 	c->bytes = c->answer = 0;
+	c->length = CLIENT_UNSAID;
 	c->status = 0;
 	c->began_ms = c->last_ms = env_mono(c->env);
 	c->state = CLIENT_ASKING;
@@ -468,6 +473,26 @@ bool client_receive(struct client *c, bool wait, struct buf *io_bytes)
 	pthread_cond_broadcast(&c->moved);
 	pthread_mutex_unlock(&c->lock);
 	return io_bytes->n > 0;
+}
+
+uint64_t client_length(struct client *c)
+{
+	uint64_t length;
+
+	pthread_mutex_lock(&c->lock);
+	length = c->length;
+	pthread_mutex_unlock(&c->lock);
+	return length;
+}
+
+void client_drop(struct client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->endless = true;
+	pthread_cond_broadcast(&c->moved);
+	while (c->state == CLIENT_ASKING && !c->cancelled)
+		pthread_cond_wait(&c->moved, &c->lock);
+	pthread_mutex_unlock(&c->lock);
 }
 
 int client_status(struct client *c)

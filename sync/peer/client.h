@@ -77,6 +77,12 @@ void client_send_end(struct client *c);
 /* Bytes of the answer's body (of status 200 and 206 only), replacing what is in *io_bytes. Waits
  * for some when `wait`. false: none now, and after waiting: the answer has ended. */
 bool client_receive(struct client *c, bool wait, struct buf *io_bytes);
+/* Once bytes came: how many the answer is to have, as its header says, and that is the most that comes.
+ * CLIENT_UNSAID: it does not. */
+#define CLIENT_UNSAID UINT64_MAX
+uint64_t client_length(struct client *c);
+/* No more of this answer is wanted. The next request may begin (over a new connection). */
+void client_drop(struct client *c);
 /* The status of the answer that bytes came of; 0 before any. */
 int client_status(struct client *c);
 /* After the answer has ended: its status, or what broke. ERR_NET, ERR_TIMEOUT, ERR_DENIED (it does

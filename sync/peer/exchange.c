@@ -351,77 +351,150 @@ static struct error *do_write(struct exchange *x)
 }
 
 /* --- blobs --- */
-static struct error *receive_blob(struct exchange *x, struct blob_writer *w, uint64_t have,
-				  int *ret_status)
+/* One file that is asked for. How long it is its op says, at most `most` bytes: that is the word of whoever
+ * wrote the op, and the peer answers for its own alone. */
+struct blob_asking {
+	const struct hash *hash;
+	uint64_t most, have, at; /* have: before it was asked; at: now */
+	struct blob_writer *w;
+	int status;
+	bool over; /* no more of it now, and that is no fault of the peer */
+	bool here; /* it came whole */
+};
+
+/* Does the peer say that it has more than the op does? Then nothing of it is taken: another op may name it,
+ * too, and say so. */
+static bool is_longer(const struct exchange *x, const struct blob_asking *k)
+{
+	uint64_t n = client_length(x->client), from = client_status(x->client) == 206 ? k->have : 0;
+
+	return n != CLIENT_UNSAID && n > k->most - from;
+}
+
+/* Others of this peer may have used its room meanwhile. Who goes on behind the end is another matter. */
+static bool is_over(const struct exchange *x, const struct blob_asking *k, bool first)
+{
+	return (first && is_longer(x, k)) ||
+	       (k->at < k->most && left_in(x, &x->walk.space, LEDGER_BYTES) == 0);
+}
+
+static struct error *receive_blob(struct exchange *x, struct blob_asking *k)
 {
 	uint64_t skip = 0;
 	bool first = true;
 
-	while (client_receive(x->client, true, &x->bytes)) {
+	k->at = k->have;
+	while (!k->over && client_receive(x->client, true, &x->bytes)) {
 		struct span s = buf_span(&x->bytes);
 		size_t cut;
 
+		k->over = is_over(x, k, first);
+		if (k->over)
+			break;
 		if (first && client_status(x->client) == 200)
-			skip = have; /* it began at the beginning all the same */
+			skip = k->have; /* it began at the beginning all the same */
 		first = false;
 		cut = skip < s.n ? (size_t)skip : s.n;
 		skip -= cut;
 		if (x->o.ledger)
 			ledger_charge_in(x->o.ledger, &x->o.to.peer, &x->walk.space, LEDGER_BYTES,
 					 s.n);
-		TRY(blob_write(w, span_of(s.p + cut, s.n - cut)));
+		TRY(blob_write(k->w, span_of(s.p + cut, s.n - cut)));
+		k->at += s.n - cut;
 		passed(x, LEDGER_IN, s.n);
 		TRY(look_at_line(x));
 	}
-	return client_result(x->client, ret_status);
+	if (!k->over)
+		return client_result(x->client, &k->status);
+	client_drop(x->client);
+	return NULL;
 }
 
-/* How long it may get, with what is here of it: `most`, or less when others of this peer have used the
- * room meanwhile. */
-static uint64_t blob_limit(const struct exchange *x, const struct hash *blob, uint64_t most)
+/* Where what others brought is longer than the op says, one of the two is wrong, and nobody knows which:
+ * then this peer's is taken apart. */
+static struct error *begin_blob(struct exchange *x, struct blob_asking *k)
 {
-	uint64_t left = left_in(x, &x->walk.space, LEDGER_BYTES);
-	uint64_t have = blob_part(x->o.blobs, blob);
+	struct error *err =
+		blob_writer_resume(x->o.blobs, k->hash, k->most, &k->w, &k->have);
 
-	return left < most && have + left < most ? have + left : most;
+	if (error_is(err, ERR_LIMIT)) {
+		k->have = 0;
+		error_replace(&err, blob_writer_apart(x->o.blobs, k->hash, k->most, &k->w));
+	}
+	if (error_is(err, ERR_BUSY)) { /* another peer is giving it */
+		k->over = true;
+		error_replace(&err, NULL);
+	}
+	return err;
+}
+
+/* Of ERR_LIMIT the peer is guilty: it went on and on, and did not say how far. */
+static struct error *fetch_blob(struct exchange *x, struct blob_asking *k)
+{
+	char path[128];
+	struct error *err;
+
+	TRY(begin_blob(x, k));
+	if (k->over)
+		return NULL;
+	client_expect(x->client, k->most + CLIENT_ANSWER);
+	if (x->o.ledger)
+		ledger_charge_in(x->o.ledger, &x->o.to.peer, &x->walk.space, LEDGER_BLOBS, 1);
+	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(k->hash));
+	err = client_request(x->client, "GET", path, false, k->have);
+	if (!err)
+		err = receive_blob(x, k);
+	if (error_is(err, ERR_LIMIT))
+		blob_writer_undo(STEAL(k->w)); /* of its rubbish nothing stays */
+	return err;
+}
+
+/* ERR_CORRUPT: it is whole, and not what it is to be. */
+static struct error *settle_blob(struct blob_asking *k)
+{
+	struct hash got;
+
+	if (!k->w || k->over || (k->status != 200 && k->status != 206 && k->status != 416))
+		return NULL;
+	TRY(blob_writer_finish(STEAL(k->w), &got, NULL));
+	k->here = true;
+	return NULL;
+}
+
+static struct error *try_blob(struct exchange *x, struct blob_asking *k, bool *ret_corrupt)
+{
+	struct error *err = fetch_blob(x, k);
+
+	*ret_corrupt = false;
+	if (error_is(err, ERR_LIMIT))
+		misdeed(x, MISDEED_BLOB, error_stored(err));
+	if (!err)
+		err = settle_blob(k);
+	blob_writer_free(STEAL(k->w)); /* keeps what it has */
+	*ret_corrupt = error_is(err, ERR_CORRUPT);
+	if (*ret_corrupt && !k->have) /* all of it was its own */
+		misdeed(x, MISDEED_BLOB, error_stored(err));
+	if (*ret_corrupt)
+		error_replace(&err, NULL);
+	return err;
 }
 
 /* A blob that can't be had is no reason to end the exchange; a connection that broke is. */
 static struct error *do_blob(struct exchange *x, const struct hash *hash)
 {
-	struct blob_writer *w;
-	struct hash got;
-	uint64_t most = x->blob_size < LIMIT_UPLOAD ? x->blob_size : LIMIT_UPLOAD;
-	uint64_t have, size, limit = blob_limit(x, hash, most);
-	char path[128];
-	int status = 0;
-	struct error *err;
+	struct blob_asking k = {.hash = hash,
+				.most = x->blob_size < LIMIT_UPLOAD ? x->blob_size : LIMIT_UPLOAD};
+	bool corrupt = false;
 
-	TRY(blob_writer_resume(x->o.blobs, hash, limit, &w, &have));
-	client_expect(x->client, most + CLIENT_ANSWER);
-	if (x->o.ledger)
-		ledger_charge_in(x->o.ledger, &x->o.to.peer, &x->walk.space, LEDGER_BLOBS, 1);
-	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_BLOB, ID(hash));
-	err = client_request(x->client, "GET", path, false, have);
-	if (!err)
-		err = receive_blob(x, w, have, &status);
-	if (error_is(err, ERR_LIMIT)) {
-		misdeed(x, limit < most ? MISDEED_QUOTA : MISDEED_BLOB, error_stored(err));
-		error_free(blob_writer_finish(w, &got, &size)); /* is not it: thrown away */
-		return err;
+	k.over = !blob_room(x, &x->walk.space, hash, k.most); /* not now */
+	if (!k.over)
+		TRY(try_blob(x, &k, &corrupt));
+	/* Another may have given the beginning, which is gone now: this one is asked for all of it. */
+	if (corrupt && k.have && blob_room(x, &x->walk.space, hash, k.most)) {
+		k.have = 0;
+		TRY(try_blob(x, &k, &corrupt));
 	}
-	if (err) {
-		blob_writer_free(w); /* keeps what it has */
-		return err;
-	}
-	if (status == 200 || status == 206 || status == 416)
-		err = blob_writer_finish(w, &got, &size);
-	else
-		blob_writer_free(w);
-	if (error_is(err, ERR_CORRUPT))
-		misdeed(x, MISDEED_BLOB, error_stored(err));
-	session_blob_done(x->session, !err && status < 400);
-	error_free(err);
+	session_blob_done(x->session, k.here);
 	return NULL;
 }
 

@@ -10,7 +10,7 @@
 #include "tests/lib/net_box.h"
 #include <fcntl.h>
 
-enum { ALLOWED = 8 << 20, FILES = 20, FILE_SIZE = 1 << 20 };
+enum { ALLOWED = 8 << 20, FILES = 20, FILE_SIZE = 1 << 20, ONE = 3 };
 
 /* --- files that are what they are said to be: the n-th begins with n --- */
 static uint8_t content[FILE_SIZE];
@@ -35,6 +35,8 @@ struct peer_of_files {
 	int fd, port;
 	pthread_t thread;
 	bool endless, honest, signs_for_ever;
+	size_t part;	 /* files[ONE] alone is wanted, and so much of it is here */
+	bool part_wrong; /* that is rubbish of somebody else */
 	atomic_int asked; /* for files */
 	uint64_t gave;
 };
@@ -167,6 +169,7 @@ static bool next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w,
 
 	*ret = wanted;
 	*ret_size = wanted_size;
+	w->space = space_of(0);
 	if (!many)
 		return n == 0;
 	for (; n < FILES; n = (unsigned)atomic_fetch_add(&asked, 1)) {
@@ -209,6 +212,30 @@ static struct error *no_terms(struct sync_writing *w, void *arg)
 	return peer_terms_put(w->local, arg, &t);
 }
 
+static uint64_t part_here(void)
+{
+	_cleanup_(blob_closep) struct blob_store *s = NULL;
+
+	assert_ok(blob_open(box.blob_dir, &s));
+	return blob_part(s, &wanted);
+}
+
+/* What came of it from somebody before. */
+static void begin_part(const struct peer_of_files *p)
+{
+	_cleanup_(blob_closep) struct blob_store *s = NULL;
+	struct blob_writer *w;
+	uint64_t have;
+
+	many = false;
+	wanted = files[ONE];
+	make_file(p->part_wrong ? ONE + 1 : ONE);
+	assert_ok(blob_open(box.blob_dir, &s));
+	assert_ok(blob_writer_resume(s, &wanted, p->part, &w, &have));
+	assert_ok(blob_write(w, span_of(content, p->part)));
+	blob_writer_free(w);
+}
+
 static void open_box(struct peer_of_files *p)
 {
 	const struct pubkey *peer = secret_pubkey(p->evil.self);
@@ -220,6 +247,8 @@ static void open_box(struct peer_of_files *p)
 	atomic_store(&asked, 0);
 	many = p->honest;
 	net_box_open(&box, dir, "Ateneu", 1);
+	if (p->part)
+		begin_part(p);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", p->port);
 	net_box_peer(&box, peer, address);
 	o = net_box_options(&box, NULL, false);
@@ -280,6 +309,7 @@ static void a_file_that_never_ends_costs_at_most_what_it_was_said_to_have(void *
 	error_free(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
 	assert_true(misdeeds(&p) & 1u << MISDEED_BLOB);
 	assert_int_equal(kept(), 0);
+	assert_int_equal(part_here(), 0);
 	close_both(&p);
 	assert_in_range(p.gave, 1, ALLOWED * 3);
 }
@@ -295,6 +325,92 @@ static void a_file_that_is_said_to_be_beyond_the_quota_is_not_asked_for(void **s
 	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
 	assert_int_equal(misdeeds(&p), 0); /* another may have written that op */
 	assert_int_equal(atomic_load(&p.asked), 0);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+/* Its op says that a file of a MiB has 70,000 bytes: that is its author's lie, and the honest peer, what came
+ * of the file already and all other files don't pay for it. */
+static void what_an_op_lies_about_is_not_the_peers_guilt(void **state)
+{
+	struct peer_of_files p = {.honest = true, .part = 900000};
+
+	wanted_size = 70000;
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(atomic_load(&p.asked), 1);
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(part_here(), 900000);
+	assert_int_equal(kept(), 0);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+/* Also where it says more, and where nothing is here yet. */
+static void an_op_may_say_more_than_there_is(void **state)
+{
+	struct peer_of_files p = {.honest = true, .part = 1};
+
+	wanted_size = 2 * FILE_SIZE;
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(kept(), FILE_SIZE);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+/* Whoever gives the rest of what another began with rubbish is asked for the whole, and is not blamed. */
+static void who_gives_the_rest_is_not_blamed_for_the_beginning(void **state)
+{
+	struct peer_of_files p = {.honest = true, .part = 900000, .part_wrong = true};
+
+	wanted_size = FILE_SIZE;
+	peer_start(&p);
+	open_box(&p);
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(atomic_load(&p.asked), 2);
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(kept(), FILE_SIZE);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+/* Rubbish that is longer than the file holds nothing up: what the peer gives comes apart. */
+static void rubbish_longer_than_the_file_holds_nothing_up(void **state)
+{
+	struct peer_of_files p = {.honest = true, .part = FILE_SIZE, .part_wrong = true};
+
+	wanted_size = FILE_SIZE;
+	peer_start(&p);
+	open_box(&p);
+	{
+		_cleanup_(freep) char *parts = path_join(box.blob_dir, "part");
+		_cleanup_(freep) char *path = path_join(parts, ID(&wanted));
+
+		assert_int_equal(truncate(path, FILE_SIZE + 1), 0);
+	}
+	assert_ok(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_int_equal(misdeeds(&p), 0);
+	assert_int_equal(kept(), FILE_SIZE);
+	assert_int_equal(part_here(), 0);
+	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+/* Of what never ends nothing stays, and all that was here before. */
+static void who_answers_without_end_spoils_nothing(void **state)
+{
+	struct peer_of_files p = {.endless = true, .part = 900000};
+
+	wanted_size = FILE_SIZE;
+	peer_start(&p);
+	open_box(&p);
+	error_free(sync_now(box.sync, secret_pubkey(p.evil.self), 20000));
+	assert_true(misdeeds(&p) & 1u << MISDEED_BLOB);
+	assert_int_equal(part_here(), 900000);
 	close_both(&p);
 	wanted_size = ALLOWED;
 }
@@ -484,6 +600,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_never_ends_costs_at_most_what_it_was_said_to_have),
 		cmocka_unit_test(a_file_that_is_said_to_be_beyond_the_quota_is_not_asked_for),
+		cmocka_unit_test(what_an_op_lies_about_is_not_the_peers_guilt),
+		cmocka_unit_test(an_op_may_say_more_than_there_is),
+		cmocka_unit_test(who_gives_the_rest_is_not_blamed_for_the_beginning),
+		cmocka_unit_test(rubbish_longer_than_the_file_holds_nothing_up),
+		cmocka_unit_test(who_answers_without_end_spoils_nothing),
 		cmocka_unit_test(many_files_cost_at_most_the_quota),
 		cmocka_unit_test(what_is_over_in_one_space_leaves_the_others_their_room),
 		cmocka_unit_test(who_asks_without_end_is_given_at_most_its_quota),

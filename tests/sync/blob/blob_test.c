@@ -181,9 +181,83 @@ static void refuses_what_is_too_large(void **state)
 	assert_ok(blob_writer_resume(f.s, &want, 10, &w, &have));
 	assert_ok(blob_write(w, span_str("12345678")));
 	blob_writer_free(w);
-	assert_ok(blob_writer_resume(f.s, &want, 5, &w, &have)); /* a smaller limit begins anew */
-	assert_int_equal(have, 0);
+	close_fixture(&f);
+}
+
+/* Whoever says that it is shorter may lie. */
+static void what_is_here_is_not_cut_off_for_anybodys_word(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("12345678")), got;
+	struct blob_writer *w;
+	uint64_t have;
+
+	(void)state;
+	assert_ok(blob_writer_resume(f.s, &want, 10, &w, &have));
+	assert_ok(blob_write(w, span_str("123456")));
 	blob_writer_free(w);
+	assert_fails(blob_writer_resume(f.s, &want, 5, &w, &have), ERR_LIMIT);
+	assert_int_equal(blob_part(f.s, &want), 6);
+	assert_ok(blob_writer_resume(f.s, &want, 8, &w, &have)); /* and nobody is at it */
+	assert_int_equal(have, 6);
+	assert_ok(blob_write(w, span_str("xx")));
+	blob_writer_undo(w); /* it was rubbish: what was there stays */
+	assert_int_equal(blob_part(f.s, &want), 6);
+	assert_ok(blob_writer_resume(f.s, &want, 8, &w, &have));
+	assert_ok(blob_write(w, span_str("78")));
+	assert_ok(blob_writer_finish(w, &got, NULL));
+	assert_id_equal(&got, &want);
+	close_fixture(&f);
+}
+
+/* Of a transfer that never brought a byte nothing stays. */
+static void an_empty_part_does_not_stay(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("nobody has it"));
+	_cleanup_(freep) char *parts = path_join(f.dir, "part");
+	_cleanup_(freep) char *path = path_join(parts, ID(&want));
+	struct blob_writer *w;
+	uint64_t have;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_ok(blob_writer_resume(f.s, &want, 10, &w, &have));
+		if (i)
+			assert_ok(blob_write(w, span_str("x")));
+		if (i)
+			blob_writer_undo(w);
+		else
+			blob_writer_free(w);
+		assert_int_not_equal(access(path, F_OK), 0);
+	}
+	close_fixture(&f);
+}
+
+/* What a stick or a phone brings spoils nothing that peers brought, and is at odds with nobody. */
+static void a_transfer_apart_touches_no_part(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("first half, second half")), got;
+	struct blob_writer *w, *apart;
+	uint64_t have;
+
+	(void)state;
+	assert_ok(blob_writer_resume(f.s, &want, 100, &w, &have));
+	assert_ok(blob_write(w, span_str("first half,")));
+	assert_ok(blob_writer_apart(f.s, &want, 100, &apart)); /* while a peer is at it */
+	assert_ok(blob_write(apart, span_str("rubbish")));
+	assert_fails(blob_writer_finish(apart, &got, NULL), ERR_CORRUPT);
+	assert_ok(blob_writer_apart(f.s, &want, 4, &apart));
+	assert_fails(blob_write(apart, span_str("rubbish")), ERR_LIMIT);
+	blob_writer_free(apart);
+	blob_writer_free(w);
+	assert_int_equal(blob_part(f.s, &want), 11);
+	assert_ok(blob_writer_apart(f.s, &want, 100, &apart));
+	assert_ok(blob_write(apart, span_str("first half, second half")));
+	assert_ok(blob_writer_finish(apart, &got, NULL));
+	assert_ok(blob_verify(f.s, &want));
+	assert_int_equal(blob_part(f.s, &want), 0); /* of no more use */
 	close_fixture(&f);
 }
 
@@ -312,6 +386,9 @@ int main(void)
 		cmocka_unit_test(a_broken_transfer_goes_on_where_it_stopped),
 		cmocka_unit_test(a_wrong_transfer_is_refused_and_leaves_nothing),
 		cmocka_unit_test(refuses_what_is_too_large),
+		cmocka_unit_test(what_is_here_is_not_cut_off_for_anybodys_word),
+		cmocka_unit_test(an_empty_part_does_not_stay),
+		cmocka_unit_test(a_transfer_apart_touches_no_part),
 		cmocka_unit_test(a_flipped_bit_is_noticed_and_the_file_set_aside),
 		cmocka_unit_test(links_and_folders_are_not_files),
 		cmocka_unit_test(opening_clears_what_was_left_behind),

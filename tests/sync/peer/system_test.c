@@ -432,6 +432,25 @@ static void an_endless_one_is_broken_off(void **st)
 	close_two(&t);
 }
 
+/* Who offers the right hash with a length of its own empties nothing, whether it has the file or not. */
+static void who_says_that_it_is_shorter_spoils_nothing(void **st)
+{
+	_cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+	struct two t;
+	uint64_t have;
+
+	open_two(&t);
+	assert_ok(blob_writer_resume(t.store, &t.b.blob, SIZE, &w, &have));
+	assert_ok(blob_write(w, span_of(t.bytes.p, SIZE / 3 * 2)));
+	blob_writer_free(STEAL(w));
+	assert_fails(fetch(&t, 1), ERR_LIMIT); /* and gives all of it */
+	assert_true(has_misdeed(&t));
+	*t.b.path = 0;
+	assert_fails(fetch(&t, 1), ERR_NOT_FOUND);
+	assert_int_equal(blob_part(t.store, &t.b.blob), SIZE / 3 * 2);
+	close_two(&t);
+}
+
 static void what_is_passed_on_no_more_is_no_misdeed(void **st)
 {
 	struct two t;
@@ -503,6 +522,7 @@ int main(void)
 		cmocka_unit_test(who_gives_the_rest_answers_for_its_own_bytes_alone),
 		cmocka_unit_test(a_whole_file_that_is_another_is_its_givers),
 		cmocka_unit_test(an_endless_one_is_broken_off),
+		cmocka_unit_test(who_says_that_it_is_shorter_spoils_nothing),
 		cmocka_unit_test(what_is_passed_on_no_more_is_no_misdeed),
 		cmocka_unit_test(neither_the_quota_nor_the_closed_line_is_passed),
 		cmocka_unit_test(fetching_can_be_stopped),
