@@ -327,7 +327,7 @@ struct error *carry_estimate(struct app *a, const struct carry_plan *plan, struc
 
 /* --- taking in -------------------------------------------------------------------------------- */
 
-enum { COMMIT_ENTRIES = 8192, COMMIT_MS = 250 };
+enum { COMMIT_ENTRIES = 8192, COMMIT_MS = 250, VISITOR_PASSES = 8 };
 
 struct taking {
 	struct app *app;
@@ -339,6 +339,7 @@ struct taking {
 	struct hash carried;  /* the space that was last seen to be here; zero: none yet */
 	struct pubkey writer; /* who signed it; zero: nobody */
 	struct conn *conn;    /* for what pages show, once a file came */
+	bool followed;	      /* and it shows all that was taken */
 	struct wire_tally tally;
 };
 
@@ -431,6 +432,7 @@ static struct error *write_many(void *ctx, struct bundle_batch *b)
 	struct taking *t = ctx;
 
 	ENSURE(!t->stopped, error_new(ERR_STOPPED, N_("The box is shutting down.")));
+	t->followed = false;
 	return t->host.write(t->host.ctx, commit_job, &(struct commit){t, b});
 }
 
@@ -448,12 +450,17 @@ static bool phone_has_room(const struct taking *t, uint64_t size)
 	return left > size && !ledger_keeps_disk((uint64_t)v.f_blocks * v.f_frsize, left - size);
 }
 
-/* What names it came before it, but is perhaps not in the view yet. */
+/* What names it came before it, but is perhaps not in the view yet. Everybody waits for the writer, so it is
+ * asked to follow once for all files that come one behind the other. */
 static bool wants_file(void *ctx, const struct hash *blob, uint64_t size)
 {
 	struct taking *t = ctx;
-	struct error *e = writer_follow(t->app->writer);
+	struct error *e;
 
+	if (size <= LIMIT_FILE_INLINE) /* that has no file of its own */
+		return false;
+	e = t->followed ? NULL : writer_follow(t->app->writer);
+	t->followed = !e;
 	if (!e && !t->conn)
 		e = app_conn(t->app, &t->conn);
 	if (!e && phone_has_room(t, size) &&
@@ -564,6 +571,9 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 		e = sieve_start(a->sieves, what->fd, SIEVE_FRAMES, &t.sieve);
 	if (!e)
 		e = bundle_import_fd(&(struct bundle_import){.self = a->self,
+							     .passes = what->from == CARRY_VISITOR
+									       ? VISITOR_PASSES
+									       : BUNDLE_PASSES,
 							     .blobs = a->blobs,
 							     .ctx = &t,
 							     .write_many = write_many,

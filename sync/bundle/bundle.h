@@ -59,8 +59,15 @@ struct bundle_batch;
 struct intake *bundle_batch_next(struct bundle_batch *b);
 void bundle_batch_written(struct bundle_batch *b);
 
+enum {
+	BUNDLE_PIECE_LEAST = 64 * 1024, /* a piece of a file, unless the file is smaller */
+	BUNDLE_PASSES = 64,
+};
 struct bundle_import {
 	const struct secret *self;
+	/* So often at most it is read through; 0: BUNDLE_PASSES. Who keeps a space decides how many it
+	 * takes, by the order of who admits whom. */
+	unsigned passes;
 	struct blob_store *blobs; /* NULL: pieces of blobs are passed over */
 	void *ctx;
 	/* Run intake_run(writer's log, in) on the writer and return after the commit. */
@@ -70,8 +77,8 @@ struct bundle_import {
 	/* Do we take this space from a bundle? NULL: yes. */
 	bool (*follows)(void *ctx, const struct hash *space);
 	/* Does this box want that blob, which is said to have so many bytes? Asked when its first
-	 * piece comes, behind the entries that name it; what is not wanted is passed over. NULL:
-	 * any (its own backup). */
+	 * piece comes, if that has BUNDLE_PIECE_LEAST bytes or all, behind the entries that name
+	 * it; what is not wanted is passed over. NULL: any (its own backup). */
 	bool (*wants)(void *ctx, const struct hash *blob, uint64_t size);
 	/* Who wrote it signed what it holds (claim.h). NULL: nobody wants to know. An error of this
 	 * box ends the reading. */
@@ -85,9 +92,9 @@ struct bundle_import {
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 };
 /* Read the bundle. Logs that were not admitted at their turn are tried again in further passes as
- * long as passes admit more (a pipe is read once). Returns this box's fault, or the bundle's first, after
- * everything in it that is whole was taken in: ERR_MALFORMED "… is cut off after N entries …".
- * *ret is filled in either case. */
+ * long as passes admit more, and there were not too many (a pipe is read once). Returns this box's
+ * fault, or the bundle's first, after everything in it that is whole was taken in: ERR_MALFORMED
+ * "… is cut off after N entries …". *ret is filled in either case. */
 struct error *bundle_import_fd(const struct bundle_import *x, int fd, const char *name,
 			       struct sync_report *ret) MUST;
 struct error *bundle_import(const struct bundle_import *x, const char *path,

@@ -17,7 +17,7 @@ struct bundle_batch {
 	const struct frame *stash; /* came behind the frames of a batch */
 	bool opened;		   /* fd is ours to close */
 	bool cut_off;		   /* the first fault is that it ends early */
-	int pass;
+	unsigned pass;
 	uint64_t entries;	  /* that came whole, in this pass */
 	struct error *fault;	  /* of the bundle: the first of this pass; NULL: none so far */
 	uint64_t entries_before;  /* it */
@@ -26,7 +26,7 @@ struct bundle_batch {
 	/* the blob in hand */
 	struct blob_writer *blob;
 	struct hash blob_hash;
-	uint64_t blob_have;
+	uint64_t blob_at; /* so much of it came */
 };
 
 static bool takes(void *ctx, const struct hash *space)
@@ -108,52 +108,59 @@ static struct error *import_batch(struct bundle_batch *im)
 	return NULL;
 }
 
-/* In a later pass perhaps, when what names it was only then admitted. */
+/* In a later pass perhaps, when what names it was only then admitted. To be asked about costs the box
+ * something, so it costs the bundle as much: who writes one cuts no file smaller. */
 static bool is_wanted(struct bundle_batch *im, const struct frame *f)
 {
-	return !blob_has(im->x->blobs, &f->blob.hash, NULL) &&
+	return (f->blob.bytes.n >= BUNDLE_PIECE_LEAST || f->blob.bytes.n == f->blob.size) &&
+	       !blob_has(im->x->blobs, &f->blob.hash, NULL) &&
 	       (im->x->wants ? im->x->wants(im->x->ctx, &f->blob.hash, f->blob.size)
 			     : im->pass == 1);
+}
+
+/* A file begins. It comes whole or not at all, apart from what peers bring of it: else whoever hands out a
+ * stick could spoil that. */
+static struct error *begin_blob(struct bundle_batch *im, const struct frame *f)
+{
+	blob_writer_free(STEAL(im->blob));
+	if (!is_wanted(im, f))
+		return NULL;
+	im->blob_hash = f->blob.hash;
+	im->blob_at = 0;
+	return blob_writer_apart(im->x->blobs, &f->blob.hash, f->blob.size, &im->blob);
+}
+
+static struct error *end_blob(struct bundle_batch *im)
+{
+	struct hash hash;
+	struct error *e = blob_writer_finish(STEAL(im->blob), &hash, NULL);
+
+	im->report->blobs += !e;
+	if (error_is(e, ERR_CORRUPT))
+		error_replace(&e, NULL);
+	return e;
 }
 
 /* The next piece of a file. What does not fit together is passed over: a file is named by its
  * content, so nothing false can be stored. */
 static struct error *import_blob(struct bundle_batch *im, const struct frame *f)
 {
-	struct hash hash;
-	uint64_t size;
 	struct error *e;
 
 	if (!im->x->blobs || f->blob.size > LIMIT_UPLOAD)
 		return NULL;
-	if (f->blob.offset == 0) {
+	if (f->blob.offset == 0)
+		TRY(begin_blob(im, f));
+	if (!im->blob || !hash_eq(&im->blob_hash, &f->blob.hash) || f->blob.offset != im->blob_at)
+		return NULL;
+	e = blob_write(im->blob, f->blob.bytes);
+	if (error_is(e, ERR_LIMIT)) { /* it says now that it is longer than it said before */
 		blob_writer_free(STEAL(im->blob));
-		if (!is_wanted(im, f))
-			return NULL;
-		TRY(blob_writer_resume(im->x->blobs, &f->blob.hash, f->blob.size, &im->blob,
-				       &im->blob_have));
-		im->blob_hash = f->blob.hash;
+		error_replace(&e, NULL);
 	}
-	if (!im->blob || !hash_eq(&im->blob_hash, &f->blob.hash))
-		return NULL;
-	/* Of a broken import before, some is here already. */
-	if (f->blob.offset + f->blob.bytes.n > im->blob_have) {
-		size_t skip = (size_t)(im->blob_have - f->blob.offset);
-
-		if (f->blob.offset > im->blob_have)
-			return NULL;
-		TRY(blob_write(im->blob, span_of(f->blob.bytes.p + skip, f->blob.bytes.n - skip)));
-		im->blob_have = f->blob.offset + f->blob.bytes.n;
-	}
-	if (im->blob_have < f->blob.size)
-		return NULL;
-	e = blob_writer_finish(STEAL(im->blob), &hash, &size);
-	im->report->blobs += !e;
-	if (error_is(e, ERR_CORRUPT)) {
-		error_free(e);
-		return NULL;
-	}
-	return e;
+	TRY(e);
+	im->blob_at += f->blob.bytes.n;
+	return im->blob && im->blob_at == f->blob.size ? end_blob(im) : NULL;
 }
 
 static bool is_ours(const struct error *e)
@@ -344,7 +351,9 @@ static bool rewound(struct bundle_batch *im)
 /* Logs that were not admitted at their turn: their admission may have come behind them. */
 static bool another_pass(struct bundle_batch *im, uint64_t before)
 {
-	if (im->next.n == 0 || im->report->received == before || !rewound(im))
+	unsigned most = im->x->passes ? im->x->passes : BUNDLE_PASSES;
+
+	if (im->next.n == 0 || im->report->received == before || im->pass >= most || !rewound(im))
 		return false;
 	buf_release(&im->waiting);
 	im->waiting = im->next;

@@ -166,6 +166,7 @@ static void a_flipped_bit_is_named_and_nothing_false_is_taken(void **state)
 static void admissions_that_come_behind_are_caught_up_in_a_second_pass(void **state)
 {
 	struct fixture *f = *state;
+	struct bundle_import once;
 	struct sync_report r;
 	struct box c, d;
 
@@ -182,6 +183,10 @@ static void admissions_that_come_behind_are_caught_up_in_a_second_pass(void **st
 	box_admit(&f->b, &f->space, secret_pubkey(c.key));
 	boxes_sync(&f->b, &f->a);
 	export_from(f, &f->a, NULL);
+	/* Whoever ordered it so that each pass admits one more takes no more of them than are given. */
+	once = (struct bundle_import){.self = d.key, .ctx = &d, .write = to_b, .passes = 1};
+	assert_ok(bundle_import(&once, f->file, &r));
+	assert_int_equal(r.not_admitted, 1);
 	assert_ok(import_to(&d, f->file, NULL, &r));
 	assert_int_equal(r.not_admitted, 0);
 	assert_same(&f->a, &d);
@@ -203,7 +208,7 @@ static struct hash put_blob(struct blob_store *s, size_t n)
 	return h;
 }
 
-static void files_travel_in_pieces_and_a_broken_one_is_continued(void **state)
+static void files_travel_in_pieces_and_come_whole_or_not_at_all(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_(buf_release) struct buf whole = {0};
@@ -225,6 +230,7 @@ static void files_travel_in_pieces_and_a_broken_one_is_continued(void **state)
 	assert_ok(file_write(f->file, span_of(whole.p, whole.n - 100000), 0644));
 	assert_fails(import_to(&f->b, f->file, sb, &r), ERR_MALFORMED);
 	assert_true(r.blobs < 2);
+	assert_int_equal(blob_part(sb, &large), 0);
 	assert_ok(file_write(f->file, buf_span(&whole), 0644));
 	assert_ok(import_to(&f->b, f->file, sb, &r));
 	assert_true(blob_has(sb, &small, &size));
@@ -467,6 +473,46 @@ static void only_wanted_files_are_taken(void **state)
 	assert_int_equal(k.asked, 3);
 }
 
+static bool counts(void *ctx, const struct hash *blob, uint64_t size)
+{
+	++*(int *)ctx;
+	return true;
+}
+
+/* Each question costs the box something: whoever cuts files small asks none. */
+static void a_file_in_crumbs_is_not_asked_about(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *dir = path_join(f->dir, "blobs");
+	_cleanup_(freep) uint8_t *bytes = calloc(1, 2 * BUNDLE_PIECE_LEAST + 1);
+	_cleanup_(blob_closep) struct blob_store *s = NULL;
+	_cleanup_(buf_release) struct buf file = {0};
+	struct stream_writer w;
+	struct sync_report r;
+	int asked = 0;
+	struct bundle_import x = {.self = f->b.key, .ctx = &asked, .wants = counts};
+	struct span whole = span_of(bytes, 2 * BUNDLE_PIECE_LEAST);
+	struct hash h = hash_bytes(whole);
+
+	assert_ok(blob_open(dir, &s));
+	x.blobs = s;
+	stream_begin(&w, &file);
+	stream_put_hello(&w, 0, "b");
+	for (uint64_t at = 0; at < whole.n; at += BUNDLE_PIECE_LEAST / 2)
+		stream_put_blob(&w, &h, whole.n, at,
+				span_of(whole.p + at, BUNDLE_PIECE_LEAST / 2));
+	stream_put_blob(&w, &h, whole.n, 0, span_of(whole.p, BUNDLE_PIECE_LEAST));
+	/* a piece that is longer than the first one said: the rest has no beginning */
+	stream_put_blob(&w, &h, whole.n + 1, BUNDLE_PIECE_LEAST,
+			span_of(whole.p, BUNDLE_PIECE_LEAST + 1));
+	stream_put_end(&w);
+	assert_ok(file_write(f->file, buf_span(&file), 0644));
+	assert_ok(bundle_import(&x, f->file, &r));
+	assert_int_equal(asked, 1);
+	assert_int_equal(r.blobs, 0);
+	assert_false(blob_has(s, &h, NULL));
+}
+
 static void a_full_stick_and_a_missing_folder_are_named(void **state)
 {
 	struct fixture *f = *state;
@@ -495,8 +541,9 @@ int main(void)
 		T(of_any_tears_and_doublings_what_is_whole_is_taken_and_nothing_else),
 		T(what_only_looks_like_a_bundle_costs_little),
 		T(admissions_that_come_behind_are_caught_up_in_a_second_pass),
-		T(files_travel_in_pieces_and_a_broken_one_is_continued),
+		T(files_travel_in_pieces_and_come_whole_or_not_at_all),
 		T(only_wanted_files_are_taken),
+		T(a_file_in_crumbs_is_not_asked_about),
 		T(a_full_stick_and_a_missing_folder_are_named),
 	};
 
