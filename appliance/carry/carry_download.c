@@ -242,8 +242,16 @@ static bool is_outdated(const struct download *d, const struct since *s)
 	return d->erased != s->erased || (d->view.blobs && d->hidden != s->hidden);
 }
 
-static int open_named(struct carry *c, const char *name, const struct since *s,
-		      struct carry_download *ret)
+/* From whoever is fetching them, too. */
+static void drop_outdated(struct carry *c, const struct since *s)
+{
+	for (int k = 0; k < CARRY_CHOICES; k++)
+		for (int i = 0; i < DOWNLOADS; i++)
+			if (c->downloads[k][i].fd >= 0 && is_outdated(&c->downloads[k][i], s))
+				take_back(&c->downloads[k][i]);
+}
+
+static int open_named(struct carry *c, const char *name, struct carry_download *ret)
 {
 	int fd = -1;
 
@@ -251,8 +259,6 @@ static int open_named(struct carry *c, const char *name, const struct since *s,
 		for (int i = 0; i < DOWNLOADS; i++) {
 			struct download *d = &c->downloads[k][i];
 
-			if (d->fd >= 0 && is_outdated(d, s))
-				take_back(d);
 			if (fd >= 0 || d->fd < 0 || strcmp(d->view.name, name) != 0)
 				continue;
 			fd = reopen(c, d);
@@ -286,7 +292,8 @@ struct error *carry_download_open(struct carry *c, struct conn *conn, const char
 
 	TRY(look_since(conn, &since));
 	pthread_mutex_lock(&c->lock);
-	fd = open_named(c, name, &since, ret);
+	drop_outdated(c, &since);
+	fd = open_named(c, name, ret);
 	pthread_mutex_unlock(&c->lock);
 	ENSURE(fd >= 0, error_new(ERR_NOT_FOUND, N_("This file has given way to a newer one. Go "
 						    "back and load the page again.")));
@@ -408,7 +415,8 @@ static struct error *prepare(struct doing *d)
 	new.hidden = since.hidden;
 	new.made = env_mono(c->app->env);
 	pthread_mutex_lock(&c->lock);
-	same = last->fd >= 0 && last->change == new.change && !is_outdated(last, &since);
+	drop_outdated(c, &since);
+	same = last->fd >= 0 && last->change == new.change;
 	if (same)
 		last->made = new.made;
 	pthread_mutex_unlock(&c->lock);

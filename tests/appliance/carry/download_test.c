@@ -228,6 +228,21 @@ static void what_moderators_hide_goes_from_what_is_taken_along(void **state)
 	close(fd);
 }
 
+/* Also from who asks for nothing more: with the next words that somebody looks at. */
+static void who_is_fetching_what_was_hidden_gets_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct hash file = add_file(f, 200000, "a/b.pdf");
+	int fd = opened(f, made(f, CARRY_SOME).name);
+
+	assert_true(fd >= 0 && size_of(fd) > 200000);
+	submit(f, "file.hide", &file, json_pack("{s:b}", "hidden", 1));
+	ahead += FRESH_MS_WORDS + 1000;
+	wait_for(f, CARRY_WORDS);
+	assert_int_equal(size_of(fd), 0);
+	close(fd);
+}
+
 static void a_day_has_so_many_bytes_of_it(void **state)
 {
 	struct fixture *f = *state;
@@ -410,6 +425,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_moderators_hide_goes_from_what_is_taken_along),
+		T(who_is_fetching_what_was_hidden_gets_no_more),
 		T(a_day_has_so_many_bytes_of_it),
 		T(a_large_one_gives_way_to_what_sync_needs),
 		T(words_are_taken_along_from_a_nearly_full_box),
