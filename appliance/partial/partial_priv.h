@@ -8,11 +8,16 @@ struct partial_thread {
 	struct conn *conn; /* reads, for this thread */
 	struct poked poked;
 	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
+	size_t most;		   /* ops that one transaction had room for last; 0: any number */
 };
 
 #define PARTIAL_NOBODY                                                                             \
 	N_("No other box that keeps everything can be reached now. This goes on by itself when "   \
 	   "one can.")
+
+#define PARTIAL_FULL                                                                               \
+	N_("The disk is so full that there is no room even to write down what goes. Erase a file "  \
+	   "first; this then goes on by itself.")
 
 static inline bool keep_eq(const struct keep *a, const struct keep *b)
 {
@@ -39,6 +44,7 @@ struct pass {
 	bool *safe;	/* each proved */
 	bool answered;	/* somebody did */
 	struct buf at;	/* struct partial_at */
+	size_t most;	/* no more go at once than so many; 0: any number */
 	int64_t row;
 	const char *problem;
 };
@@ -52,8 +58,11 @@ static inline struct loose_op *pass_ops(const struct pass *p)
 }
 void pass_release(struct pass *p);
 /* Jobs for the writer, each in one transaction; arg: the pass. What falls out next, nothing proved yet: a
- * run is about the choice as it was, another choice ends it. And what came of asking. */
+ * run is about the choice as it was, another choice ends it. And what came of asking: what is to go is noted
+ * in a transaction before that in which it goes, so that none goes of which nobody knows. (What is noted
+ * and did not go does no harm: whoever reads it asks the log.) */
 struct error *pass_gather(struct conn *c, void *arg) MUST;
+struct error *pass_note(struct conn *c, void *arg) MUST;
 struct error *pass_record(struct conn *c, void *arg) MUST;
 
 /* --- run_files.c --- */

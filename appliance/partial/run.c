@@ -214,22 +214,33 @@ static struct error *prove(struct partial_thread *t, struct pass *p)
 
 /* --- what came of it, on the writer ----------------------------------------------------------- */
 
-static struct error *let_go(struct conn *c, struct pass *p, struct partial_run *r)
+/* Those that go now, of those that were proved; true: all of them. */
+static bool going(const struct pass *p, struct buf *out)
 {
-	_cleanup_(buf_release) struct buf ids = {0};
-	struct loosened went;
+	for (size_t i = 0; i < pass_n(p); i++) {
+		if (!p->safe[i])
+			continue;
+		if (p->most && out->n / sizeof(struct loose_op) == p->most)
+			return false;
+		buf_add(out, &pass_ops(p)[i], sizeof(struct loose_op));
+	}
+	return true;
+}
 
-	for (size_t i = 0; i < pass_n(p); i++)
-		if (p->safe[i]) {
-			const struct loose_op *op = &pass_ops(p)[i];
+static struct error *let_go(struct conn *c, const struct pass *p, struct partial_run *r,
+			    struct loosened *ret, bool *ret_all)
+{
+	_cleanup_(buf_release) struct buf ops = {0}, ids = {0};
+	const struct loose_op *all;
 
-			buf_add(&ids, &op->id, sizeof(op->id));
-			TRY(gone_add(c, &op->object, &op->id));
-		}
+	*ret_all = going(p, &ops);
+	all = (const struct loose_op *)(void *)ops.p;
+	for (size_t i = 0; i < ops.n / sizeof(*all); i++)
+		buf_add(&ids, &all[i].id, sizeof(all[i].id));
 	TRY(community_let_go(c, (const struct hash *)(void *)ids.p, ids.n / sizeof(struct hash),
-			     &went));
-	r->safe_ops += (int64_t)went.ops;
-	r->safe_bytes += (int64_t)went.bytes;
+			     ret));
+	r->safe_ops += (int64_t)ret->ops;
+	r->safe_bytes += (int64_t)ret->bytes;
 	return NULL;
 }
 
@@ -270,25 +281,76 @@ struct error *run_add_at(struct conn *c, const struct buf *at)
 	return NULL;
 }
 
-struct error *pass_record(struct conn *c, void *arg)
+struct error *pass_note(struct conn *c, void *arg)
 {
-	struct pass *p = arg;
+	_cleanup_(buf_release) struct buf ops = {0};
+	const struct pass *p = arg;
+	const struct loose_op *all;
 	struct partial_run r;
 	bool same;
+
+	TRY(run_resume(c, &p->run, p->problem, &r, &same));
+	if (!same || r.state != PARTIAL_LETTING_GO)
+		return NULL;
+	going(p, &ops);
+	all = (const struct loose_op *)(void *)ops.p;
+	for (size_t i = 0; i < ops.n / sizeof(*all); i++)
+		TRY(gone_add(c, &all[i].object, &all[i].id));
+	return NULL;
+}
+
+struct error *pass_record(struct conn *c, void *arg)
+{
+	struct loosened went;
+	struct pass *p = arg;
+	struct partial_run r;
+	bool same, all = true;
 
 	TRY(run_resume(c, &p->run, p->problem, &r, &same));
 	if (!same)
 		return NULL;
 	if (p->problem)
 		return run_set(c, &r);
-	count(p, &r);
 	if (r.state == PARTIAL_LETTING_GO)
-		TRY(let_go(c, p, &r));
+		TRY(let_go(c, p, &r, &went, &all));
+	if (!all) {
+		/* The next pass finds the others again. */
+		r.ops += (int64_t)went.ops;
+		r.bytes += (int64_t)went.bytes;
+		return run_set(c, &r);
+	}
+	count(p, &r);
 	TRY(run_add_at(c, &p->at));
 	r.row = p->row;
 	if (p->end)
 		r.file_row = INT64_MAX;
 	return run_set(c, &r);
+}
+
+static struct error *note_and_record(struct partial_thread *t, struct pass *p)
+{
+	if (p->run.state == PARTIAL_LETTING_GO && !p->problem)
+		TRY(writer_run_tidying(t->app->writer, pass_note, p));
+	return writer_run_tidying(t->app->writer, pass_record, p);
+}
+
+/* What has no room goes in smaller parts, each of which makes some. */
+static struct error *record(struct partial_thread *t, struct pass *p)
+{
+	struct error *e;
+
+	p->most = t->most;
+	for (;;) {
+		e = note_and_record(t, p);
+		if (!error_is(e, ERR_FULL) || p->problem)
+			break;
+		error_free(e);
+		p->most = (p->most && p->most < pass_n(p) ? p->most : pass_n(p)) / 2;
+		if (!p->most)
+			p->problem = PARTIAL_FULL;
+	}
+	t->most = p->problem ? 0 : p->most * 2;
+	return e;
 }
 
 /* *ret_wait: nothing more to do now. */
@@ -303,7 +365,7 @@ static struct error *one_pass(struct partial_thread *t, bool *ret_wait)
 	if (!e && !p.idle)
 		e = prove(t, &p);
 	if (!e && !p.idle)
-		e = writer_run_tidying(t->app->writer, pass_record, &p);
+		e = record(t, &p);
 	*ret_wait |= p.problem != NULL;
 	pass_release(&p);
 	return e;

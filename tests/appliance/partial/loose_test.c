@@ -314,6 +314,103 @@ static void a_power_cut_behind_large_passes_is_made_good(void **state)
 	is_as_made_anew(f);
 }
 
+/* A run that lets go, as if some of the messages were proved to be elsewhere. */
+static void gather_for_letting_go(struct fixture *f, struct pass *p)
+{
+	struct conn *c = f->t.b.c;
+	struct partial_run r;
+
+	test_env_pass(&f->t.b.env, (int64_t)400 * 86400000);
+	assert_ok(conn_begin(c));
+	assert_ok(partial_choose(c, &(struct keep){.payload_days = 1}));
+	assert_ok(partial_look(c));
+	assert_ok(partial_run_get(c, &r));
+	r.state = PARTIAL_LOOKED;
+	assert_ok(run_set(c, &r));
+	assert_ok(partial_let_go(c));
+	assert_ok(pass_gather(c, p));
+	assert_ok(conn_commit(c));
+	assert_true(pass_n(p) >= POSTS);
+	for (size_t i = 0; i < pass_n(p); i++)
+		p->safe[i] = true;
+}
+
+static int64_t lacks(struct fixture *f)
+{
+	struct partial_lack lack;
+
+	assert_ok(partial_lack(f->t.b.c, &f->t.space, &f->t.topic, &lack));
+	return lack.ops;
+}
+
+static void none_goes_of_which_nobody_knows_after_a_power_cut(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(pass_release) struct pass p = {.idle = false};
+	struct wish w = {f->t.space, f->t.topic};
+	struct conn *c = f->t.b.c;
+	size_t left, fresh, n;
+
+	gather_for_letting_go(f, &p);
+	n = pass_n(&p);
+	assert_ok(conn_begin(c));
+	assert_ok(pass_note(c, &p));
+	assert_ok(conn_commit(c));
+	assert_int_equal(lacks(f), 0); /* they are noted, and here */
+	assert_ok(conn_begin(c));
+	assert_ok(pass_record(c, &p));
+	assert_ok(log_commit(c->log));
+	db_rollback(c->local);
+	db_rollback(c->view);
+	memory_drop(c);
+	conn_close(STEAL(f->t.b.c));
+	assert_ok(box_open(&f->t.b));
+	c = f->t.b.c;
+	assert_int_equal(lacks(f), n);
+	assert_ok(conn_begin(c));
+	assert_ok(partial_wish(c, &f->t.space, &f->t.topic));
+	assert_ok(lack_need(c, &w, &left, &fresh));
+	assert_ok(conn_commit(c));
+	assert_int_equal(fresh, n);
+}
+
+static void what_has_no_room_at_once_goes_in_parts(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(pass_release) struct pass p = {.idle = false};
+	struct conn *c = f->t.b.c;
+	struct partial_run r;
+	size_t n;
+
+	gather_for_letting_go(f, &p);
+	n = pass_n(&p);
+	p.most = n - 3;
+	for (int round = 0; round < 2; round++) {
+		assert_ok(conn_begin(c));
+		assert_ok(pass_note(c, &p));
+		assert_ok(conn_commit(c));
+		assert_ok(conn_begin(c));
+		assert_ok(pass_record(c, &p));
+		assert_ok(conn_commit(c));
+		assert_ok(partial_run_get(c, &r));
+		assert_int_equal(r.safe_ops, round ? n : n - 3);
+		assert_int_equal(r.ops, r.safe_ops);
+		assert_int_equal(lacks(f), r.safe_ops);
+		if (round)
+			break;
+		assert_int_equal(r.row, 0);
+		pass_release(&p);
+		p = (struct pass){.idle = false};
+		assert_ok(conn_begin(c));
+		assert_ok(pass_gather(c, &p));
+		assert_ok(conn_commit(c));
+		assert_int_equal(pass_n(&p), 3);
+		memset(p.safe, true, 3);
+	}
+	assert_true(r.row > 0);
+	is_as_made_anew(f);
+}
+
 static void a_conversation_that_went_is_known_by_its_header(void **state)
 {
 	struct fixture *f = *state;
@@ -549,6 +646,8 @@ int main(void)
 		T(what_is_needed_stays),
 		T(a_power_cut_between_log_and_view_is_made_good),
 		T(a_power_cut_behind_large_passes_is_made_good),
+		T(none_goes_of_which_nobody_knows_after_a_power_cut),
+		T(what_has_no_room_at_once_goes_in_parts),
 		T(what_went_goes_from_the_view_too_when_its_commit_found_no_room),
 		T(what_goes_while_the_view_is_made_anew_is_not_in_the_new_one),
 		T(a_conversation_is_listed_before_its_forum_came),
