@@ -28,32 +28,45 @@ static bool keep(const char *dir, const char *name, uint64_t size)
 	return false;
 }
 
-void ballast_take_in(const char *dir)
+/* Out of the first room there is: a box that does not start helps nobody. */
+static void ballast_keep(const char *dir)
 {
 	_cleanup_(freep) char *path = path_join(dir, "ballast");
 
-	if (free_on(dir) < ROOM_MB * MB)
-		return;
-	if (access(path, F_OK))
+	if (access(path, F_OK) && free_on(dir) >= (BALLAST_MB + LEAST_MB) * MB)
 		keep(dir, "ballast", BALLAST_MB * MB);
-	keep(dir, "reserve", RESERVE_MB * MB);
+}
+
+void ballast_take_in(const char *dir)
+{
+	ballast_keep(dir);
+	reserve_take_in(dir);
+}
+
+static bool thrown_out(const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = path_join(dir, name);
+
+	return unlink(path) == 0;
 }
 
 void ballast_make_room(const char *dir)
 {
 	if (free_on(dir) < LEAST_MB * MB)
-		ballast_throw_out(dir);
+		thrown_out(dir, "ballast");
+	reserve_let_go(dir, LEAST_MB * MB);
 }
 
 bool ballast_throw_out(const char *dir)
 {
-	_cleanup_(freep) char *path = path_join(dir, "ballast");
+	bool any = thrown_out(dir, "ballast");
 
-	return unlink(path) == 0;
+	return thrown_out(dir, "reserve") || any;
 }
 
 bool reserve_take_in(const char *dir)
 {
+	ballast_keep(dir);
 	return free_on(dir) >= ROOM_MB * MB && keep(dir, "reserve", RESERVE_MB * MB);
 }
 

@@ -83,6 +83,18 @@ stop_box a
 ok "it starts" start_box a --box "$T/root"
 case "$(admin_in)" in 303*) ok "and lets them in, for it kept something for its start, too" true ;; *) ok "and lets them in, for it kept something for its start, too" false ;; esac
 stop_box a
+
+# What was kept for a start is used by one; the next has what is kept for the volunteers.
+rm "$T/a"/fill-*
+ok "with room, both are kept again" start_box a --box "$T/root"
+is "the ballast" "$(stat -c %s "$T/a/ballast")" $((8 * MB))
+is "and the reserve" "$(reserve)" $((8 * MB))
+stop_box a KILL
+rm "$T/a/ballast"
+ok "a start has used the ballast, and the disk fills up again" fill
+ok "it starts all the same" start_box a --box "$T/root"
+case "$(admin_in)" in 303*) ok "and lets them in" true ;; *) ok "and lets them in" false ;; esac
+stop_box a
 ok "all that was written is whole" "$LLIURE" verify --data "$T/a"
 umount "$T/a"
 finish
