@@ -28,6 +28,14 @@ enum {
 #define DOWNLOADS_A_DAY ((uint64_t)1 << 30)
 #define DOWNLOAD_LARGE	((uint64_t)16 * 1024 * 1024)
 
+/* A torn or damaged file gives what is whole in it: that is no failure of the taking. What this box could
+ * not do (a full disk) is one, also behind a fault of the file: the news are on the stick alone. */
+static inline bool carry_is_torn(const struct error *e, const struct sync_report *r)
+{
+	return r->cut && r->bytes_in > STREAM_MAGIC &&
+	       (error_is(e, ERR_MALFORMED) || error_is(e, ERR_LIMIT) || error_is(e, ERR_VERSION));
+}
+
 struct job {
 	struct carry_job view;
 	int fd; /* of a visitor's file; -1 */

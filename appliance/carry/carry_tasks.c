@@ -143,8 +143,7 @@ static struct error *take_file(struct doing *d, int fd, const char *name, enum c
 
 	add_report(&d->view.report, &r);
 	record(d, &rec);
-	/* A torn or damaged one gives what is whole in it: that is no failure of the taking. */
-	if (e && r.cut && r.bytes_in > STREAM_MAGIC && !error_is(e, ERR_STOPPED)) {
+	if (carry_is_torn(e, &r)) {
 		error_free(e);
 		return NULL;
 	}
@@ -176,7 +175,8 @@ struct error *task_take_stick(struct doing *d)
 			error_free(e);
 	}
 	/* One bad file among good ones is in the record. */
-	if (first && d->view.report.received + d->view.report.known) {
+	if (first && !error_is(first, ERR_FULL) && !error_is(first, ERR_DB) &&
+	    d->view.report.received + d->view.report.known) {
 		error_free(first);
 		return NULL;
 	}

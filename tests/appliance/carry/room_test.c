@@ -3,6 +3,7 @@
 #include "tests/lib/test.h"
 #include "tests/lib/web.h"
 #include "appliance/carry/carry.h"
+#include "appliance/carry/carry_priv.h"
 #include "appliance/community/community.h"
 #include <jansson.h>
 
@@ -161,6 +162,29 @@ static void without_asking_for_the_newest_all_words_go(void **state)
 	assert_true(w.n.entries > POSTS);
 }
 
+/* The volunteer wipes a stick that is said to be taken. */
+static void only_a_fault_of_the_file_is_no_failure(void **state)
+{
+	static const struct {
+		enum error_code code;
+		bool torn;
+	} errors[] = {{ERR_MALFORMED, true}, {ERR_LIMIT, true}, {ERR_VERSION, true},
+		      {ERR_FULL, false},     {ERR_DB, false},	{ERR_IO, false},
+		      {ERR_NOMEM, false},    {ERR_STOPPED, false}};
+	struct sync_report r = {.cut = true, .bytes_in = 1000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		_cleanup_(error_freep) struct error *e = error_new(errors[i].code, N_("So it is."));
+
+		r.cut = true;
+		assert_int_equal(carry_is_torn(e, &r), errors[i].torn);
+		r.cut = false;
+		assert_false(carry_is_torn(e, &r));
+	}
+	assert_false(carry_is_torn(NULL, &r));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -169,6 +193,7 @@ int main(void)
 		T(what_has_not_goes_with_its_newest_entries),
 		T(a_room_too_small_for_anything_ends_with_the_last_entry),
 		T(without_asking_for_the_newest_all_words_go),
+		cmocka_unit_test(only_a_fault_of_the_file_is_no_failure),
 	};
 
 	return run_group(tests);

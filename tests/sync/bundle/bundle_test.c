@@ -417,6 +417,29 @@ static void what_only_looks_like_a_bundle_costs_little(void **state)
 	assert_true(env_mono(&env_system) - began < 30000);
 }
 
+static struct error *has_no_room(void *ctx, struct intake *in)
+{
+	(void)ctx;
+	(void)in;
+	return error_new(ERR_FULL, N_("There is no room."));
+}
+
+static void what_the_box_could_not_do_is_said_also_behind_a_fault(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(buf_release) struct buf whole = {0};
+	struct sync_report r;
+	const struct bundle_import x = {.self = f->b.key, .ctx = &f->b, .write = has_no_room};
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_ok(file_read(f->file, 1 << 20, &whole));
+	put_in_file(f, span_of(whole.p, 40), buf_span(&whole), span_of(NULL, 0));
+	assert_fails(bundle_import(&x, f->file, &r), ERR_FULL);
+	assert_true(r.cut);
+	assert_int_equal(r.received, 0);
+}
+
 /* --- which files --- */
 
 struct wanting {
@@ -540,6 +563,7 @@ int main(void)
 		T(behind_a_hole_reading_goes_on),
 		T(of_any_tears_and_doublings_what_is_whole_is_taken_and_nothing_else),
 		T(what_only_looks_like_a_bundle_costs_little),
+		T(what_the_box_could_not_do_is_said_also_behind_a_fault),
 		T(admissions_that_come_behind_are_caught_up_in_a_second_pass),
 		T(files_travel_in_pieces_and_come_whole_or_not_at_all),
 		T(only_wanted_files_are_taken),
