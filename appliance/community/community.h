@@ -55,6 +55,8 @@ struct error *conn_scrub(struct conn *c) MUST;
 /* Outside a transaction: the write-ahead logs are emptied into the files, for the room that they take.
  * What conn_scrub says of readers holds here, too. */
 struct error *conn_settle(struct conn *c) MUST;
+/* Room inside the files of log and view: what was erased and let go of leaves it to what is written next. */
+uint64_t conn_unused(struct conn *c);
 uint64_t conn_ahead(const struct conn *c); /* bytes of the write-ahead logs; any thread */
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);

@@ -116,6 +116,15 @@ struct error *conn_settle(struct conn *c)
 	return forget_dropped(c);
 }
 
+uint64_t conn_unused(struct conn *c)
+{
+	uint64_t log = 0, view = 0;
+
+	error_free(db_unused(log_db(c->log), &log));
+	error_free(db_unused(c->view, &view));
+	return log + view;
+}
+
 static uint64_t ahead_of(const char *path)
 {
 	char wal[PATH_MAX];

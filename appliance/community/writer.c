@@ -32,8 +32,9 @@ struct writer {
 	 * when the next piece of it may be done, and what comes before it. */
 	int64_t behind_since, piece_from;
 	/* Some of the reserve was let go; when to look again whether it can be made whole. */
-	_Atomic bool reserve_used;
+	_Atomic bool reserve_used, keeps_reserve;
 	_Atomic int64_t reserve_at, settle_at;
+	_Atomic uint64_t unused; /* conn_unused, when it was last looked at */
 };
 
 /* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
@@ -98,6 +99,25 @@ static void scrub(struct writer *w)
 	error_free(err);
 }
 
+/* A disk that does not say it has enough. */
+static uint64_t free_on_disk(const struct writer *w)
+{
+	struct statvfs fs;
+
+	return statvfs(w->dir, &fs) ? UINT64_MAX / 2 : (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+static bool has_room(const struct writer *w, uint64_t room)
+{
+	return free_on_disk(w) >= room;
+}
+
+static void look_inside(struct writer *w)
+{
+	if (!has_room(w, WRITER_ROOM))
+		atomic_store(&w->unused, conn_unused(w->conn));
+}
+
 static void run_group(struct writer *w, struct job *first)
 {
 	bool only = !first->next;
@@ -106,6 +126,7 @@ static void run_group(struct writer *w, struct job *first)
 	if (first->kind == JOB_OUTSIDE) {
 		first->err = first->fn(w->conn, first->arg);
 		scrub(w);
+		look_inside(w);
 		tell(w);
 		return;
 	}
@@ -130,6 +151,7 @@ static void run_group(struct writer *w, struct job *first)
 	}
 	/* What is erased goes from the files before anybody is told that it is gone. */
 	scrub(w);
+	look_inside(w);
 	tell(w);
 }
 
@@ -322,7 +344,9 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
 /* --- room ------------------------------------------------------------------------------------- */
 
 /* Below WRITER_ROOM nothing more is taken in: a WAL database on a full disk can't even be opened for
- * reading. It is what the write-ahead logs of one group may grow by, with a margin. What frees room
+ * reading. It is what the write-ahead logs of one group may grow by, with a margin. What was erased and let
+ * go of leaves room inside the files, which don't get smaller: it counts, too, for what people write, while
+ * the disk has the room that a small group's logs take until they are emptied. What frees room
  * needs some first, and goes on below it: a volunteer's act finds ROOM_CARE, if need be in the reserve
  * (ballast.h), of which nothing is left for the others to grow into; the threads that carry such acts
  * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH. */
@@ -334,24 +358,30 @@ enum {
 	RESERVE_LOOK_MS = 1000 /* is there room to make it whole again? */
 };
 
-static bool has_room(struct writer *w, uint64_t room)
+static bool has_room_inside(struct writer *w)
 {
-	struct statvfs fs;
+	uint64_t there = free_on_disk(w);
 
-	return statvfs(w->dir, &fs) || (uint64_t)fs.f_bavail * fs.f_frsize >= room;
+	return there >= ROOM_CARE && there + atomic_load(&w->unused) >= WRITER_ROOM;
 }
 
+/* Readers in the way, or no room even for that: then the logs stay. */
 static struct error *settle_job(struct conn *c, void *arg)
 {
-	(void)arg;
-	return conn_settle(c);
+	const bool *empty = arg;
+	struct error *e = *empty ? conn_settle(c) : NULL;
+
+	if (e && !can_go_on(e))
+		end_process(e);
+	return e;
 }
 
-/* Readers in the way, or no room even for that: then they stay. */
+/* What is unused inside the files is looked at, too. */
 static void empty_logs(struct writer *w)
 {
-	if (conn_ahead(w->conn) >= LOGS_WORTH)
-		error_free(writer_run_alone(w, settle_job, NULL));
+	bool empty = conn_ahead(w->conn) >= LOGS_WORTH;
+
+	error_free(writer_run_alone(w, settle_job, &empty));
 }
 
 /* Before a write, when there is plenty again. */
@@ -388,6 +418,20 @@ static struct error *find_room(struct writer *w, uint64_t room)
 	return NULL;
 }
 
+/* What people write has its place inside the files, too. */
+static struct error *find_room_inside(struct writer *w)
+{
+	struct error *e;
+
+	if (has_room(w, WRITER_ROOM))
+		return NULL;
+	e = find_room(w, WRITER_ROOM);
+	if (!e || !has_room_inside(w))
+		return e;
+	error_free(e);
+	return NULL;
+}
+
 static struct error *find_room_for_care(struct writer *w)
 {
 	struct error *e = find_room(w, ROOM_CARE);
@@ -395,7 +439,7 @@ static struct error *find_room_for_care(struct writer *w)
 	if (!e)
 		return NULL;
 	error_free(e);
-	atomic_store(&w->reserve_used, true);
+	atomic_store(&w->reserve_used, atomic_load(&w->keeps_reserve));
 	ENSURE(reserve_let_go(w->dir, ROOM_CARE) || has_room(w, ROOM_TIDIES),
 	       error_new(ERR_FULL,
 			 N_("The disk of this box is full to the last byte. What was saved is safe, and"
@@ -406,29 +450,27 @@ static struct error *find_room_for_care(struct writer *w)
 
 void writer_keep_reserve(struct writer *w)
 {
+	atomic_store(&w->keeps_reserve, true);
 	atomic_store(&w->reserve_used, true); /* perhaps, and it is cheap to look */
 }
 
 bool writer_has_room(struct writer *w)
 {
-	return !w || has_room(w, WRITER_ROOM);
-}
-
-static struct error *run_growing(struct writer *w, struct job *j)
-{
-	mend_reserve(w);
-	TRY(find_room(w, WRITER_ROOM));
-	return run_and_wait(w, j);
+	return !w || has_room(w, WRITER_ROOM) || has_room_inside(w);
 }
 
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg)
 {
-	return run_growing(w, &(struct job){.fn = fn, .arg = arg});
+	mend_reserve(w);
+	TRY(find_room_inside(w));
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
 }
 
 struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg)
 {
-	return run_growing(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_LARGE});
+	mend_reserve(w);
+	TRY(find_room(w, WRITER_ROOM));
+	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_LARGE});
 }
 
 struct error *writer_run_tidying(struct writer *w, write_fn *fn, void *arg)

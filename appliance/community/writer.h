@@ -14,7 +14,7 @@
 
 struct writer;
 
-enum { WRITER_ROOM = 4 * 1024 * 1024 }; /* with less free on the disk nothing more is taken in */
+enum { WRITER_ROOM = 4 * 1024 * 1024 }; /* with less free nothing more is taken in */
 
 typedef struct error *write_fn(struct conn *c, void *arg);
 
@@ -22,9 +22,9 @@ typedef struct error *write_fn(struct conn *c, void *arg);
 struct error *writer_start(struct conn *take_conn, struct writer **ret) MUST;
 void writer_stop(struct writer *w); /* finishes what waits, closes the conn */
 /* Run fn(conn, arg) in the next group and wait for its commit. ERR_FULL when little room is left on
- * the disk, before anything is tried. Must not be called from inside a job. */
+ * the disk and inside the files, before anything is tried. Must not be called from inside a job. */
 struct error *writer_run(struct writer *w, write_fn *fn, void *arg) MUST;
-/* The same, in a group of its own. */
+/* The same, in a group of its own; the room must be on the disk. */
 struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg) MUST;
 /* The same for what frees room, or writes down that it was freed, in the background: it goes on with
  * the little that is there. */

@@ -208,7 +208,7 @@ static struct error *look_space(struct looking *l, struct light *ret)
 	}
 	number(free, (int64_t)(r.free / MB));
 	number(percent, (int64_t)(r.free * 100 / r.size));
-	if (r.free < WRITER_ROOM)
+	if (r.free < WRITER_ROOM && !(l->app->writer && writer_has_room(l->app->writer)))
 		SAY(ret, HEALTH_ACT,
 		    N_("The disk is full: nobody can write any more. What was saved is safe, and "
 		       "volunteers can still sign in and make room."));

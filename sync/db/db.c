@@ -74,6 +74,8 @@ static const char *const own_sql[] = {
 	[OWN_SAVEPOINT] = "SAVEPOINT part",
 	[OWN_RELEASE] = "RELEASE part",
 	[OWN_UNDO] = "ROLLBACK TO part",
+	[OWN_UNUSED] = "PRAGMA freelist_count",
+	[OWN_PAGE] = "PRAGMA page_size",
 };
 
 static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib)

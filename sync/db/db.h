@@ -103,6 +103,8 @@ void db_undo(struct db *db); /* back to the savepoint, and forget it */
  * either file, also not in a page that the row was once moved away from, and none comes back from
  * the page cache. ERR_BUSY when readers are in the way for a quarter of a second. */
 struct error *db_checkpoint(struct db *db, bool truncate) MUST;
+/* Bytes inside the file that what is written next takes before the file grows. */
+struct error *db_unused(struct db *db, uint64_t *ret) MUST;
 /* A copy of the file as it is now, by SQLite's backup interface; dest must not exist. */
 struct error *db_backup(struct db *db, const char *dest) MUST;
 /* Everything in `to` becomes what is in `from`, in one transaction: readers of `to` see the old or the

@@ -11,7 +11,17 @@ struct db {
 	struct gaps *gaps; /* NULL: a reader; as long as the file is open */
 };
 
-enum { OWN_BEGIN, OWN_BEGIN_READ, OWN_COMMIT, OWN_ROLLBACK, OWN_SAVEPOINT, OWN_RELEASE, OWN_UNDO };
+enum {
+	OWN_BEGIN,
+	OWN_BEGIN_READ,
+	OWN_COMMIT,
+	OWN_ROLLBACK,
+	OWN_SAVEPOINT,
+	OWN_RELEASE,
+	OWN_UNDO,
+	OWN_UNUSED,
+	OWN_PAGE
+};
 
 /* The error for SQLite's result code. */
 struct error *db_fault(const char *path, int rc, int errnum, const char *words);

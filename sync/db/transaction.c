@@ -74,6 +74,16 @@ static int sync_emptied(struct db *db)
 	return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 }
 
+struct error *db_unused(struct db *db, uint64_t *ret)
+{
+	int64_t pages, size;
+
+	TRY(db_number(db, db->own, OWN_UNUSED, 0, &pages, ""));
+	TRY(db_number(db, db->own, OWN_PAGE, 0, &size, ""));
+	*ret = (uint64_t)(pages * size);
+	return NULL;
+}
+
 struct error *db_checkpoint(struct db *db, bool truncate)
 {
 	int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;

@@ -3,7 +3,9 @@
 #include "tests/appliance/community/boxes.h"
 #include "appliance/community/writer.h"
 #include <pthread.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <stdatomic.h>
 
@@ -17,6 +19,23 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	if (id == CLOCK_REALTIME)
 		ret->tv_sec += atomic_load(&clock_is_off);
 	return rc;
+}
+
+/* The disk as it says it is: so many bytes are free; 0: as it is. */
+static _Atomic uint64_t says_free;
+
+int statvfs(const char *path, struct statvfs *ret)
+{
+	struct statfs fs;
+
+	memset(ret, 0, sizeof(*ret));
+	if (statfs(path, &fs))
+		return -1;
+	ret->f_frsize = (unsigned long)fs.f_bsize;
+	ret->f_bavail = fs.f_bavail;
+	if (atomic_load(&says_free))
+		ret->f_bavail = atomic_load(&says_free) / ret->f_frsize;
+	return 0;
 }
 
 struct crowd {
@@ -373,6 +392,89 @@ static void what_waits_for_a_quiet_moment_waits_for_no_clock(void **state)
 	crowd_close(&k);
 }
 
+struct posting {
+	struct draft d;
+	struct hash id;
+};
+
+static struct error *post_job(struct conn *c, void *arg)
+{
+	struct posting *p = arg;
+
+	return community_submit(c, &p->d, &p->id);
+}
+
+static struct hash post(struct crowd *k, const char *type, const struct hash *object, json_t *body)
+{
+	struct posting p = {{.type = type,
+			     .space = k->space,
+			     .object = object,
+			     .author = k->steward,
+			     .take_body = body}};
+
+	assert_ok(writer_run(k->w, post_job, &p));
+	return p.id;
+}
+
+static struct error *erase_post_job(struct conn *c, void *arg)
+{
+	const struct posting *p = arg;
+
+	return community_erase(c, &p->d.space, &p->id, p->d.author, NULL);
+}
+
+static struct error *say(struct crowd *k, const struct hash *topic)
+{
+	return writer_run(k->w, do_submit,
+			  &(struct draft){.type = "post.create",
+					  .space = k->space,
+					  .object = topic,
+					  .author = k->steward,
+					  .take_body = json_pack("{s:s}", "text", "Hola")});
+}
+
+static struct error *nothing_job(struct conn *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	return NULL;
+}
+
+/* The files don't get smaller: what was erased leaves its room to what people write next. */
+static void on_a_full_disk_what_was_erased_makes_room(void **state)
+{
+	enum { MANY = 80, LONG = 20000, KIB = 1024 };
+	struct hash forum, topic, posts[MANY];
+	char text[LONG + 1];
+	struct crowd k;
+
+	(void)state;
+	crowd_open(&k);
+	memset(text, 'a', LONG);
+	text[LONG] = 0;
+	forum = post(&k, "forum.create", NULL, json_pack("{s:s,s:s}", "slug", "a", "title", "A"));
+	topic = post(&k, "topic.create", NULL,
+		     json_pack("{s:s,s:s,s:s}", "forum", ID(&forum), "title", "T", "text", "t"));
+	for (int i = 0; i < MANY; i++)
+		posts[i] = post(&k, "post.create", &topic, json_pack("{s:s}", "text", text));
+	atomic_store(&says_free, 3000 * KIB);
+	assert_fails(say(&k, &topic), ERR_FULL);
+	assert_false(writer_has_room(k.w));
+	for (int i = 0; i < MANY; i++)
+		assert_ok(writer_run_care(k.w, erase_post_job,
+					  &(struct posting){{.space = k.space, .author = k.steward},
+							    posts[i]}));
+	assert_true(writer_has_room(k.w));
+	assert_ok(say(&k, &topic));
+	/* but not to what comes in many at once, and not without the room that logs take */
+	assert_fails(writer_run_large(k.w, nothing_job, NULL), ERR_FULL);
+	atomic_store(&says_free, 1000 * KIB);
+	assert_false(writer_has_room(k.w));
+	assert_fails(say(&k, &topic), ERR_FULL);
+	atomic_store(&says_free, 0);
+	crowd_close(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_view_is_made_anew_while_others_write),
 		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
 		cmocka_unit_test(what_waits_for_a_quiet_moment_waits_for_no_clock),
+		cmocka_unit_test(on_a_full_disk_what_was_erased_makes_room),
 	};
 
 	return run_group(tests);
