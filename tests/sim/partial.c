@@ -297,6 +297,10 @@ static void record(struct letting *l)
 		l->pass.answered = true;
 	NEED(&w->s, partial_run_get(w->s.box[l->box].c, &now));
 	went = now.state == PARTIAL_LETTING_GO && !l->pass.problem;
+	if (went && !in_transaction(w, l->box, pass_note, &l->pass)) {
+		free_letting(l);
+		return;
+	}
 	if (in_transaction(w, l->box, pass_record, &l->pass)) {
 		struct partial_run r;
 
