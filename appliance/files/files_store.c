@@ -10,12 +10,14 @@ const char *const files_migrations[FILES_MIGRATIONS] = {
 	" path TEXT NOT NULL, title TEXT NOT NULL, hidden INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX file_path ON file(space, path, id);"
 	"CREATE TABLE file_version(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE,"
-	" file INTEGER NOT NULL, author BLOB NOT NULL, box BLOB NOT NULL, time INTEGER NOT NULL,"
+	" file INTEGER NOT NULL, space BLOB NOT NULL, author BLOB NOT NULL,"
+	" box BLOB NOT NULL, time INTEGER NOT NULL,"
 	" path TEXT NOT NULL, title TEXT NOT NULL, note TEXT NOT NULL, kind TEXT NOT NULL,"
 	" size INTEGER NOT NULL, content BLOB, blob BLOB, stored INTEGER NOT NULL, key BLOB,"
 	" sha256 BLOB, head INTEGER NOT NULL, erased INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX file_version_file ON file_version(file, num);"
 	"CREATE INDEX file_version_blob ON file_version(blob) WHERE blob IS NOT NULL;"
+	"CREATE INDEX file_version_space ON file_version(blob, space, stored) WHERE blob IS NOT NULL;"
 	"CREATE INDEX file_version_named ON file_version(num) WHERE blob IS NOT NULL;"
 	"CREATE INDEX file_version_author ON file_version(author, time);"
 	"CREATE INDEX file_version_sha256 ON file_version(sha256) WHERE sha256 IS NOT NULL;"
@@ -87,9 +89,9 @@ const char *const files_sql[FILES_SQL] = {
 			 " (SELECT max(num) FROM file_version WHERE blob IS NOT NULL AND NOT erased"
 			 " GROUP BY blob ORDER BY stored DESC LIMIT ?1) ORDER BY v.stored DESC, v.num",
 	[VERSION_ADD] = "INSERT INTO file_version(id, file, author, box, time, path, title, note, "
-			"kind, size, content, blob, stored, key, sha256, erased, head)"
+			"kind, size, content, blob, stored, key, sha256, erased, space, head)"
 			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-			"?16, NOT EXISTS(SELECT 1 FROM file_parent WHERE file = ?2 AND parent = "
+			"?16, ?17, NOT EXISTS(SELECT 1 FROM file_parent WHERE file = ?2 AND parent = "
 			"?1))",
 	[VERSION_RESET] =
 		"DELETE FROM file_version WHERE file = (SELECT num FROM file WHERE id = ?1)",
@@ -101,10 +103,10 @@ const char *const files_sql[FILES_SQL] = {
 	[VERSION_CONTENT] = "SELECT content FROM file_version WHERE num = ?1",
 	[VERSION_BLOBS] = "SELECT v.id, v.blob FROM file_version v JOIN file f ON f.num = v.file"
 			  " WHERE f.id = ?1 AND v.blob IS NOT NULL",
-	[VERSION_NAMES] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
-			  "v.file WHERE v.blob = ?1",
-	[VERSION_SHOWS] = "SELECT DISTINCT f.space FROM file_version v JOIN file f ON f.num = "
-			  "v.file WHERE v.blob = ?1 AND v.stored >= ?2 AND NOT f.hidden",
+	[VERSION_NAMES] = "SELECT space FROM file_version WHERE blob = ?1 AND space > ?2"
+			  " ORDER BY space LIMIT 1",
+	[VERSION_SHOWS] = "SELECT 1 FROM file_version v JOIN file f ON f.num = v.file WHERE"
+			  " v.blob = ?1 AND v.space = ?2 AND v.stored >= ?3 AND NOT f.hidden LIMIT 1",
 	[VERSION_WANTED] = "SELECT v.num, v.blob, v.stored, f.space FROM file_version v"
 			   " JOIN file f ON f.num = v.file WHERE v.blob IS NOT NULL AND v.num < ?1"
 			   " AND NOT f.hidden ORDER BY v.num DESC LIMIT 1",
@@ -225,11 +227,11 @@ struct error *file_version_add(struct fold *f, const struct file *file, const st
 	struct db *db = f->conn->view;
 	int64_t num;
 
-	TRY(db_do(db, s, VERSION_ADD, "kikkissssibkibki", &op->id, file->num, &op->author,
+	TRY(db_do(db, s, VERSION_ADD, "kikkissssibkibkik", &op->id, file->num, &op->author,
 		  &op->appliance, op->time, what->path, what->title, what->note, what->kind->name,
 		  (int64_t)what->size, content, outside ? &what->blob : NULL, (int64_t)what->stored,
 		  what->sealed ? span_of(what->key, FILE_KEY) : span_of(NULL, 0),
-		  outside ? &what->sha256 : NULL, (int64_t)what->erased));
+		  outside ? &what->sha256 : NULL, (int64_t)what->erased, &f->space));
 	num = db_last_rowid(db);
 	for (size_t i = 0; i < n; i++) {
 		TRY(db_do(db, s, FILE_PARENT_ADD, "ikii", file->num, &parents[i], num, (int64_t)i));
@@ -544,42 +546,60 @@ struct error *files_digest(struct conn *c, const struct hash *space, struct hash
 
 /* --- blobs ------------------------------------------------------------------------------------ */
 
-/* Each space once, until fn says yes. All of them: whoever names a blob in many spaces hides none. */
-static struct error *any_space(struct conn *c, sqlite3_stmt *st, files_takes_fn *fn, void *ctx,
-			       bool *ret)
-{
-	*ret = false;
-	for (;;) {
-		struct hash space;
-		bool row;
-
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		*ret = db_id(st, 0, &space) && (!fn || fn(ctx, &space));
-		if (*ret) {
-			sqlite3_reset(st);
-			return NULL;
-		}
-	}
-}
-
-struct error *blob_named_in(struct conn *c, const struct hash *blob, files_takes_fn *fn, void *ctx,
-			    bool *ret)
+/* The next space in which something names the blob; *ret_more: there is one. */
+static struct error *next_naming(struct conn *c, const struct hash *blob, struct hash *io_space,
+				 bool *io_more)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_NAMES);
 
-	db_bind(st, "k", blob);
-	return any_space(c, st, fn, ctx, ret);
+	db_bind(st, "kb", blob, *io_more ? span_of(io_space->b, sizeof(io_space->b)) : span_str(""));
+	TRY(db_step(c->view, st, io_more));
+	if (*io_more)
+		db_id(st, 0, io_space);
+	sqlite3_reset(st);
+	return NULL;
+}
+
+static struct error *shows(struct conn *c, const struct hash *blob, const struct hash *space,
+			   uint64_t stored, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(c->view, stmts(c), VERSION_SHOWS, 0, &one, "kki", blob, space, (int64_t)stored));
+	*ret = one != 0;
+	return NULL;
+}
+
+/* Each space once, however many versions in it name the blob, until fn says yes. All of them: whoever names
+ * a blob in many spaces hides none. */
+struct error *blob_named_in(struct conn *c, const struct hash *blob, files_takes_fn *fn, void *ctx,
+			    bool *ret)
+{
+	struct hash space;
+	bool more = false;
+
+	*ret = false;
+	do {
+		TRY(next_naming(c, blob, &space, &more));
+		*ret = more && (!fn || fn(ctx, &space));
+	} while (more && !*ret);
+	return NULL;
 }
 
 struct error *blob_shown_in(struct conn *c, const struct hash *blob, uint64_t stored,
 			    files_takes_fn *fn, void *ctx, bool *ret)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_SHOWS);
+	struct hash space;
+	bool more = false;
 
-	db_bind(st, "ki", blob, (int64_t)stored);
-	return any_space(c, st, fn, ctx, ret);
+	*ret = false;
+	do {
+		TRY(next_naming(c, blob, &space, &more));
+		if (more)
+			TRY(shows(c, blob, &space, stored, ret));
+		*ret = *ret && (!fn || fn(ctx, &space));
+	} while (more && !*ret);
+	return NULL;
 }
 
 static struct error *one_named(struct conn *c, int which, int64_t before, struct named_blob *ret)

@@ -418,6 +418,32 @@ static void one_space_of_many_that_is_kept_keeps_what_all_name(void **state)
 	world_release(&w);
 }
 
+/* Else a member who names one file a hundred thousand times makes each question about it slow. */
+static void how_often_a_space_names_a_file_costs_nothing(void **state)
+{
+	static const int asked[] = {VERSION_NAMES, VERSION_SHOWS};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		_cleanup_(buf_release) struct buf sql = {0};
+		const char *one[1];
+		struct db_stmts *s;
+		sqlite3_stmt *st;
+		bool row;
+
+		buf_printf(&sql, "EXPLAIN QUERY PLAN %s", files_sql[asked[i]]);
+		one[0] = buf_str(&sql);
+		assert_ok(db_prepare(w.b.c->view, one, 1, &s));
+		st = db_stmt(s, 0);
+		assert_ok(db_step(w.b.c->view, st, &row));
+		assert_true(row);
+		assert_non_null(strstr(db_text(st, 3), "file_version_space (blob=? AND space"));
+	}
+	world_release(&w);
+}
+
 static struct error *count_left(void *ctx, const struct left_blob *l)
 {
 	struct hash *last = ctx;
@@ -458,6 +484,7 @@ int main(void)
 		cmocka_unit_test(what_there_is_no_room_for_is_passed_over),
 		cmocka_unit_test(of_what_somebody_brings_only_what_a_shown_file_names_is_taken),
 		cmocka_unit_test(what_was_asked_for_stays_a_month_in_a_space_that_is_not_kept),
+		cmocka_unit_test(how_often_a_space_names_a_file_costs_nothing),
 		cmocka_unit_test(one_space_of_many_that_is_kept_keeps_what_all_name),
 		cmocka_unit_test(the_name_of_an_erased_version_s_blob_is_kept_until_it_is_gone),
 	};
