@@ -4,27 +4,45 @@
 #include "appliance/partial/partial.h"
 #include <sys/statvfs.h>
 
-enum { MISSED_MOST = 16 }; /* a peer that has none of so many in a row is asked no more */
+enum {
+	MISSED_MOST = 16,   /* a peer that has none of so many in a row is asked no more */
+	LOOK_AT_ONCE = 500, /* names, before others have their turn with the connection */
+	SPACES_SEEN = 64,   /* about which is asked once in a look */
+};
 #define WISH_MS                                                                                    \
 	((int64_t)30 * 24 * 3600 * 1000) /* what somebody asked for is not let go of so long */
 
-/* Does this box want a blob of that size? */
+/* Does this box, which keeps that, want a blob of that size? */
+static struct error *is_kept_size(struct conn *c, const struct keep *keep, const struct hash *blob,
+				  uint64_t stored, bool *ret)
+{
+	*ret = !keep->blob_max || stored <= keep->blob_max;
+	return *ret ? NULL : wish_since(c, blob, -1, ret);
+}
+
 static struct error *is_wanted(struct conn *c, const struct hash *blob, uint64_t stored, bool *ret)
 {
 	struct keep keep;
 
 	TRY(partial_choice(c, &keep));
-	*ret = !keep.blob_max || stored <= keep.blob_max;
-	return *ret ? NULL : wish_since(c, blob, -1, ret);
+	return is_kept_size(c, &keep, blob, stored, ret);
 }
 
-/* It is to leave some of the disk for what people write. */
-static bool has_room(struct conn *c, uint64_t size)
+/* For files: some of the disk is left for what people write. */
+static uint64_t disk_room(struct conn *c)
 {
 	struct statvfs fs;
+	uint64_t room;
 
-	return statvfs(db_path(c->view), &fs) != 0 ||
-	       (uint64_t)fs.f_bavail * fs.f_frsize > size + LIMIT_FILE_ROOM;
+	if (statvfs(db_path(c->view), &fs))
+		return UINT64_MAX;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return room > LIMIT_FILE_ROOM ? room - LIMIT_FILE_ROOM : 0;
+}
+
+static bool has_room(struct conn *c, uint64_t size)
+{
+	return disk_room(c) > size;
 }
 
 struct error *file_here(struct conn *c, struct blob_store *blobs, const struct file_version *v,
@@ -43,9 +61,10 @@ struct error *file_here(struct conn *c, struct blob_store *blobs, const struct f
 /* Behind the versions that this box can read come those blobs that it carries for others, numbered
  * below zero: one walk, the newest first in both. */
 typedef struct error *before_fn(struct conn *c, int64_t before, struct named_blob *ret);
+typedef struct error *carried_before_fn(struct conn *c, int64_t before, struct carried_blob *ret);
 
-static struct error *walk_before(struct conn *c, before_fn *fn, int64_t before,
-				 struct named_blob *ret)
+static struct error *walk_before(struct conn *c, before_fn *fn, carried_before_fn *carried,
+				 int64_t before, struct named_blob *ret)
 {
 	struct carried_blob k;
 
@@ -55,7 +74,7 @@ static struct error *walk_before(struct conn *c, before_fn *fn, int64_t before,
 			return NULL;
 		before = -INT64_MAX;
 	}
-	TRY(carried_before(c, -before, &k));
+	TRY(carried(c, -before, &k));
 	*ret = (struct named_blob){
 		.num = -k.num, .blob = k.blob, .space = k.space, .stored = k.stored};
 	return NULL;
@@ -63,44 +82,105 @@ static struct error *walk_before(struct conn *c, before_fn *fn, int64_t before,
 
 static struct error *named_before(struct conn *c, int64_t before, struct named_blob *ret)
 {
-	return walk_before(c, blob_before, before, ret);
+	return walk_before(c, blob_before, carried_before, before, ret);
 }
 
-static struct error *next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes,
-			       void *ctx, struct blob_walk *w, struct named_blob *ret)
-{
-	for (;;) {
-		bool wanted;
+/* A look at some of what is named. */
+struct look {
+	struct conn *c;
+	struct blob_store *blobs;
+	files_takes_fn *takes;
+	void *ctx;
+	struct blob_walk *w;
+	struct keep keep;
+	uint64_t room; /* on the disk */
+	struct {
+		struct hash space;
+		bool any; /* may anything of it come now? */
+	} seen[SPACES_SEEN];
+	size_t n;
+};
 
-		TRY(named_before(c, w->before, ret));
-		if (!ret->num)
+static bool takes_any(struct look *k, const struct hash *space)
+{
+	static const struct hash none;
+	size_t i = k->n % SPACES_SEEN;
+
+	for (size_t j = 0; j < SPACES_SEEN && j < k->n; j++)
+		if (hash_eq(&k->seen[j].space, space))
+			return k->seen[j].any;
+	k->n++;
+	k->seen[i].space = *space;
+	k->seen[i].any = k->takes(k->ctx, space) &&
+			 (!k->w->room || k->w->room(k->w->room_ctx, space, &none, 1));
+	return k->seen[i].any;
+}
+
+/* Of a row that was told to carriers: does it count here? */
+static struct error *row_counts(struct conn *c, int64_t num, bool *ret)
+{
+	struct carried_blob k;
+
+	*ret = num > 0;
+	if (*ret)
+		return NULL;
+	TRY(carried_row_before(c, 1 - num, &k));
+	return k.num == -num ? carried_counts(c, &k, ret) : NULL;
+}
+
+/* What costs least is asked first: somebody may name more than will ever come. */
+static struct error *is_next(struct look *k, const struct named_blob *b, bool *ret)
+{
+	*ret = takes_any(k, &b->space) && k->room > b->stored &&
+	       !blob_has(k->blobs, &b->blob, NULL) &&
+	       (!k->w->room || k->w->room(k->w->room_ctx, &b->space, &b->blob, b->stored));
+	if (*ret)
+		TRY(row_counts(k->c, b->num, ret));
+	return *ret ? is_kept_size(k->c, &k->keep, &b->blob, b->stored, ret) : NULL;
+}
+
+static struct error *next_blob(struct look *k, struct named_blob *ret)
+{
+	bool found = false;
+
+	TRY(partial_choice(k->c, &k->keep));
+	k->room = disk_room(k->c);
+	for (int i = 0; i < LOOK_AT_ONCE; i++) {
+		struct named_blob b;
+
+		TRY(walk_before(k->c, blob_before, carried_row_before, k->w->before, &b));
+		if (!b.num)
 			return NULL;
-		w->before = ret->num;
-		if (blob_has(blobs, &ret->blob, NULL) || !takes(ctx, &ret->space))
-			continue;
-		if (w->room && !w->room(w->room_ctx, &ret->space, &ret->blob, ret->stored))
-			continue;
-		TRY(is_wanted(c, &ret->blob, ret->stored, &wanted));
-		if (wanted && has_room(c, ret->stored))
+		k->w->before = b.num;
+		k->w->looked++;
+		TRY(is_next(k, &b, &found));
+		if (found) {
+			*ret = b;
 			return NULL;
+		}
 	}
+	k->w->more = true;
+	return NULL;
 }
 
 bool files_next_blob(struct conn *c, struct blob_store *blobs, files_takes_fn *takes, void *ctx,
 		     struct blob_walk *w, struct hash *ret, uint64_t *ret_size)
 {
+	struct look k = {.c = c, .blobs = blobs, .takes = takes, .ctx = ctx, .w = w};
 	struct named_blob next = {.num = 0};
 	struct error *e;
 
 	if (!hash_is_zero(&w->last))
 		w->missed = blob_has(blobs, &w->last, NULL) ? 0 : w->missed + 1;
+	w->last = (struct hash){{0}};
+	w->more = false;
 	if (w->missed >= MISSED_MOST)
 		return false;
-	e = next_blob(c, blobs, takes, ctx, w, &next);
+	e = next_blob(&k, &next);
 	if (e || !next.num) {
+		if (e || !w->more)
+			w->missed = 0; /* all were looked at */
 		error_free(e);
-		w->last = (struct hash){{0}};
-		w->missed = 0; /* all were looked at */
 		return false;
 	}
 	w->last = *ret = next.blob;
@@ -221,7 +301,7 @@ struct error *files_loose_before(struct conn *c, struct blob_store *blobs, int64
 
 	TRY(partial_choice(c, &keep));
 	do {
-		TRY(walk_before(c, blob_named_before, next.num, &next));
+		TRY(walk_before(c, blob_named_before, carried_before, next.num, &next));
 		if (next.num && blob_has(blobs, &next.blob, &size))
 			TRY(is_loose(c, &keep, &next.blob, size, &loose));
 	} while (next.num && !loose);

@@ -89,7 +89,8 @@ struct error *file_by_sha256(struct conn *c, struct arena *a, const struct hash 
 /* --- blobs --- */
 /* How far an exchange has looked for blobs: files_next_blob's own, zero at its beginning. */
 struct blob_walk;
-/* A peer that had none of many in a row is asked no more: false, and w->missed is not 0.
+/* A peer that had none of many in a row is asked no more: false, and w->missed is not 0. Only so many
+ * names are looked at in one call: false, and w->more, when it is to be called again.
  * Else: the next blob behind *w that a shown file names, that this box wants (partial/), and that
  * is not here; of spaces that `takes` says yes to. false: none. */
 typedef bool files_takes_fn(void *ctx, const struct hash *space);

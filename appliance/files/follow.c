@@ -260,10 +260,15 @@ static void ask(struct files_thread *t)
 	int64_t now = env_mono(t->app->env);
 	struct hash blob;
 	uint64_t size;
+	bool any;
 
 	if (now < t->ask_at || !t->app->sync)
 		return;
-	if (!files_next_blob(t->conn, t->app->blobs, partial_takes, t->conn, &w, &blob, &size)) {
+	do
+		any = files_next_blob(t->conn, t->app->blobs, partial_takes, t->conn, &w, &blob,
+				      &size);
+	while (!any && w.more);
+	if (!any) {
 		t->ask_every = 0;
 		t->ask_at = now + ASK_FIRST_MS;
 		return;

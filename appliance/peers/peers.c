@@ -35,6 +35,8 @@ static struct error *host_run(void *ctx, sync_write_fn *fn, void *arg)
 	return writer_run_large(a->writer, host_job, &w);
 }
 
+enum { NAMES_LOOKED_AT = 32768 }; /* of files, in one exchange */
+
 /* One connection for all threads of the engine: they ask seldom and shortly. */
 struct peers {
 	struct app *app;
@@ -218,23 +220,36 @@ static int64_t *asked_up_to(struct peers *p, const struct pubkey *peer)
 	return &p->asked[p->asked_next].before;
 }
 
-static bool host_next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w,
-			   struct hash *ret, uint64_t *ret_size)
+/* Between two looks others have their turn. */
+static bool look_for_blob(struct app *a, const struct pubkey *peer, struct blob_walk *w,
+			  struct hash *ret, uint64_t *ret_size)
 {
-	struct app *a = ctx;
 	struct peers *p = a->peers;
 	struct asking k = {p, peer, PEER_TAKE};
 	bool any = false;
 
+	w->more = false;
 	if (borrow(p)) {
 		int64_t *before = asked_up_to(p, peer);
 
 		if (!w->before)
 			w->before = *before;
 		any = files_next_blob(p->conn, a->blobs, goes_that_way, &k, w, ret, ret_size);
-		*before = !any && w->missed ? w->before : 0;
+		*before = !any && (w->missed || w->more) ? w->before : 0;
 	}
 	give_back(p);
+	return any;
+}
+
+/* Who names more than is ever looked at in one exchange holds up none: the next goes on from there. */
+static bool host_next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w,
+			   struct hash *ret, uint64_t *ret_size)
+{
+	bool any;
+
+	do
+		any = look_for_blob(ctx, peer, w, ret, ret_size);
+	while (!any && w->more && w->looked < NAMES_LOOKED_AT);
 	return any;
 }
 

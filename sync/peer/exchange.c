@@ -137,7 +137,8 @@ static bool next_blob(void *ctx, struct hash *ret)
 	struct exchange *x = ctx;
 	const struct sync_host *host = x->o.host;
 	bool any = x->o.blobs && host->next_blob &&
-		   (!x->o.ledger || ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0);
+		   (!x->o.ledger || (ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BLOBS) > 0 &&
+				     ledger_left(x->o.ledger, &x->o.to.peer, LEDGER_BYTES) > 0));
 
 	x->walk.room = blob_room;
 	x->walk.room_ctx = x;

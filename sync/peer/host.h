@@ -30,8 +30,11 @@ struct blob_walk {
 	struct hash last; /* the one named last */
 	struct hash space; /* the space that names it: what it costs is counted there */
 	unsigned missed;  /* so many in a row the peer had not */
+	unsigned looked;  /* so many names were looked at */
+	bool more;	  /* none was found so far, and not all were looked at: ask again */
 	/* The exchange's: may the peer bring one of that size in this space now? What it may not is
-	 * passed over, for another space may name it, too, or tomorrow there is room. NULL: always. */
+	 * passed over, for another space may name it, too, or tomorrow there is room. Of a byte of no
+	 * blob (zero): may it bring anything there? NULL: always. */
 	bool (*room)(void *ctx, const struct hash *space, const struct hash *blob, uint64_t size);
 	void *room_ctx;
 };

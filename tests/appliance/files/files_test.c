@@ -276,6 +276,55 @@ static bool no_more_than(void *ctx, const struct hash *space, const struct hash 
 	return hash_eq(space, &b->space) && size <= b->most;
 }
 
+static bool none_takes(void *ctx, const struct hash *space)
+{
+	++*(int *)ctx;
+	return false;
+}
+
+/* As many names of blobs that nobody has. */
+static const char name_many[] =
+	"CREATE TEMP TABLE many AS SELECT v.* FROM (SELECT * FROM file_version WHERE blob IS NOT NULL"
+	" ORDER BY num DESC LIMIT 1) v, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
+	" FROM n WHERE i < 600) SELECT i FROM n);"
+	"UPDATE many SET num = NULL, id = randomblob(32), blob = randomblob(32), stored = 200000;"
+	"INSERT INTO file_version SELECT * FROM many; DROP TABLE many;";
+
+/* Who names without end what never comes is looked through in pieces, and about a space is asked
+ * once in each. */
+static void many_names_are_looked_at_in_pieces(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(blob_closep) struct blob_store *blobs = NULL;
+	struct bound bound = {.most = 100000};
+	struct blob_walk walk = {.before = 0}, again = {.room = no_more_than, .room_ctx = &bound};
+	struct hash one = hash_bytes(span_str("one")), got;
+	int asked = 0, calls = 0;
+	struct world w;
+	uint64_t size;
+
+	world_init(&w);
+	bound.space = w.space;
+	assert_ok(blob_open(dir, &blobs));
+	assert_ok(create(&w, large(100000, "one", "one.pdf")));
+	swap(&w);
+	assert_ok(db_exec(w.b.c->view, name_many));
+	do {
+		assert_false(files_next_blob(w.b.c, blobs, none_takes, &asked, &walk, &got, &size));
+		calls++;
+	} while (walk.more);
+	assert_int_equal(calls, 2);
+	assert_int_equal(asked, 2);
+	assert_int_equal(walk.looked, 601);
+	assert_int_equal(walk.missed, 0);
+	/* what comes behind the first piece is found in the next */
+	assert_false(files_next_blob(w.b.c, blobs, all, NULL, &again, &got, &size));
+	assert_true(again.more);
+	assert_true(files_next_blob(w.b.c, blobs, all, NULL, &again, &got, &size));
+	assert_id_equal(&got, &one);
+	world_release(&w);
+}
+
 /* It is passed over and not missed: there will be room, or what is smaller has it. */
 static void what_there_is_no_room_for_is_passed_over(void **state)
 {
@@ -481,6 +530,7 @@ int main(void)
 		cmocka_unit_test(two_who_send_at_once_leave_two_heads_and_the_next_joins_them),
 		cmocka_unit_test(an_erased_version_keeps_its_place_and_nothing_else),
 		cmocka_unit_test(what_shown_files_name_is_wanted_the_newest_first),
+		cmocka_unit_test(many_names_are_looked_at_in_pieces),
 		cmocka_unit_test(what_there_is_no_room_for_is_passed_over),
 		cmocka_unit_test(of_what_somebody_brings_only_what_a_shown_file_names_is_taken),
 		cmocka_unit_test(what_was_asked_for_stays_a_month_in_a_space_that_is_not_kept),
