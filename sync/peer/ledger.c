@@ -404,6 +404,17 @@ bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight
 	return ok;
 }
 
+void ledger_request_less(struct ledger *l, const struct pubkey *peer, unsigned weight)
+{
+	struct ledger_line *line;
+
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	if (line)
+		line->bucket += (uint64_t)weight * THOUSAND;
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* --- looking --- */
 void ledger_get(struct ledger *l, const struct pubkey *peer, struct ledger_row *ret)
 {

@@ -114,6 +114,8 @@ size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t en
 enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_FILE = 1 };
 bool ledger_request(struct ledger *l, const struct pubkey *peer, unsigned weight,
 		    unsigned patience);
+/* It weighed so much less than was thought. */
+void ledger_request_less(struct ledger *l, const struct pubkey *peer, unsigned weight);
 
 /* What one peer has cost, for the volunteer: zero when it is not known. */
 void ledger_get(struct ledger *l, const struct pubkey *peer, struct ledger_row *ret);

@@ -388,7 +388,7 @@ static struct error *pay(struct request *r, struct MHD_Connection *c)
 {
 	const struct listener_options *o = &r->l->o;
 	char from[PEER_ADDRESS];
-	bool file = r->route->answer == answer_blob || r->route->answer == answer_update;
+	bool update = r->route->answer == answer_update;
 
 	r->may_give = UINT64_MAX;
 	remote_of(c, from);
@@ -397,7 +397,7 @@ static struct error *pay(struct request *r, struct MHD_Connection *c)
 	ENSURE(!r->v->closed, line_closed());
 	if (!o->ledger)
 		return NULL;
-	if (!ledger_request(o->ledger, &r->peer, file ? LEDGER_REQUEST_FILE : LEDGER_REQUEST,
+	if (!ledger_request(o->ledger, &r->peer, update ? LEDGER_REQUEST_FILE : LEDGER_REQUEST,
 			    o->patience(o->ctx, &r->peer))) {
 		r->misdeeds |= 1u << MISDEED_FLOOD;
 		return error_new(ERR_RATE, N_("This comes too fast. Ask again later."));
@@ -693,7 +693,12 @@ static enum MHD_Result answer_blob(struct request *r, struct MHD_Connection *c, 
 			      error_new(ERR_NOT_FOUND, N_("The file %s is not on this box."),
 					ID_SHORT(&hash)));
 	err = blob_fd(r->l->o.blobs, &hash, &r->fd, &size);
-	return err ? refuse(r, c, err) : send_blob(r, c, size);
+	if (err)
+		return refuse(r, c, err);
+	/* To find out that a peer may not have one takes as long as other questions. */
+	if (r->l->o.ledger)
+		ledger_request_less(r->l->o.ledger, &r->peer, LEDGER_REQUEST - LEDGER_REQUEST_FILE);
+	return send_blob(r, c, size);
 }
 
 /* The update of the system that we pass on. */

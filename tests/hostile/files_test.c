@@ -515,35 +515,51 @@ static void who_asks_without_end_is_given_at_most_its_quota(void **state)
 	close_both(&p);
 }
 
-/* More than 300 ordinary requests at once are too many; of files it is ten times as many, and an update
- * of the system is one. */
-static void an_update_counts_as_a_file(void **state)
+/* Asked so often, as fast as it goes, or until another answer comes than `status`. */
+static int ask_often(const char *of, int most, int status)
 {
 	_cleanup_(client_freep) struct client *c = NULL;
 	struct peer_of_files p = {.endless = true};
 	char address[40], path[128];
-	int status = 404, n = 0;
+	int got = status, n = 0;
 
 	peer_start(&p);
 	dir = test_dir();
 	net_box_open(&box, dir, "Ateneu", 1);
 	net_box_peer(&box, secret_pubkey(p.evil.self), NULL);
+	put_file();
 	net_box_start(&box, "127.0.0.1:0", false);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", sync_port(box.sync));
-	snprintf(path, sizeof(path), "%s%s", SYNC_PATH_UPDATE, ID(&files[0]));
+	snprintf(path, sizeof(path), "%s%s", of, ID(&files[status == 404]));
 	assert_ok(client_new(&(struct client_options){.tls = p.evil.tls,
 						      .env = &env_system,
 						      .peer = *net_box_key(&box),
 						      .address = address,
 						      .name = "Evil"},
 			     &c));
-	for (; n < 700 && status == 404; n++) {
-		assert_ok(client_request(c, "GET", path, false, 0));
-		assert_ok(client_result(c, &status));
+	for (; n < most; n++) {
+		assert_ok(client_request(c, "GET", path, false, FILE_SIZE - 1));
+		assert_ok(client_result(c, &got));
+		if (got != status)
+			break;
 	}
-	assert_int_equal(status, 404); /* there is none */
 	client_free(STEAL(c));
 	close_both(&p);
+	return n;
+}
+
+/* More than 300 ordinary requests at once are too many; of files it is ten times as many, and an update
+ * of the system is one. */
+static void an_update_counts_as_a_file(void **state)
+{
+	assert_int_equal(ask_often(SYNC_PATH_UPDATE, 700, 404), 700);
+}
+
+/* Whether a peer may have one is asked of every space that names it. */
+static void a_file_that_is_not_given_counts_as_any_request(void **state)
+{
+	assert_int_equal(ask_often(SYNC_PATH_BLOB, 700, 206), 700);
+	assert_in_range(ask_often(SYNC_PATH_BLOB, 3000, 404), 300, 2999);
 }
 
 static void another_file_than_the_one_asked_for_is_noted(void **state)
@@ -609,6 +625,7 @@ int main(void)
 		cmocka_unit_test(what_is_over_in_one_space_leaves_the_others_their_room),
 		cmocka_unit_test(who_asks_without_end_is_given_at_most_its_quota),
 		cmocka_unit_test(an_update_counts_as_a_file),
+		cmocka_unit_test(a_file_that_is_not_given_counts_as_any_request),
 		cmocka_unit_test(another_file_than_the_one_asked_for_is_noted),
 		cmocka_unit_test(a_receipt_that_never_ends_holds_nobody_up),
 		cmocka_unit_test(a_peer_that_knows_no_receipts_is_no_failure_and_leaves_none),
