@@ -203,7 +203,7 @@ static void the_running_box_goes_on_where_the_digits_are_compared(void **state)
 	site_sign_in(&s, VOL, "vol");
 	snprintf(from, sizeof(from), "/setup/progress?meet=%s&addr=127.0.0.1%%3A1",
 		 ID(secret_pubkey(other)));
-	snprintf(to, sizeof(to), "/admin/peers/%s/approve?addr=127.0.0.1%%3A1",
+	snprintf(to, sizeof(to), "/admin/peers/%s/approve?addr=127.0.0.1%%3A1&first=1",
 		 ID(secret_pubkey(other)));
 	r = site_ask(&s, VOL, from, NULL);
 	assert_string_equal(r.location, to);
