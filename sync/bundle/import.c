@@ -181,6 +181,10 @@ static struct error *verdict(struct bundle_batch *im)
 	snprintf(before, sizeof(before), "%" PRIu64, im->entries_before);
 	snprintf(all, sizeof(all), "%" PRIu64, im->entries);
 	error_text(e, NULL, NULL, why, sizeof(why));
+	if (!im->report->parts && !im->cut_off)
+		return error_new(code,
+				 N_("Nothing in this file could be read as news. Is it the right one? The "
+				    "name of a file with news ends in .lliure."));
 	if (im->report->parts > 1)
 		return error_new(code,
 				 N_("%s: several files, one behind the other, and not all of them "
