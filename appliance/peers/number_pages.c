@@ -23,7 +23,8 @@ static json_t *view_json(struct request *r, const struct number_page *n, const s
 		json_object_set_new(o, "number", json_string(v->number));
 	if (v->state == PAIR_WAITS && v->error[0])
 		json_object_set_new(o, "error", json_string(request_stored_text(r, v->error)));
-	if (*n->typed && strcmp(n->typed, n->address) != 0 && v->state == PAIR_WAITS)
+	if (*n->typed && strcmp(n->typed, n->address) != 0 &&
+	    (v->state == PAIR_NONE || v->state == PAIR_WAITS))
 		json_object_set_new(o, "typed", json_string(n->typed));
 	return o;
 }
