@@ -177,7 +177,8 @@ static void follow(struct writer *w, bool busy)
 	w->piece_from = began + took;
 	if (busy || took > LONG_MS)
 		w->piece_from += took * BUSY_REST;
-	if (err) /* a disk that is full, readers in the way */
+	/* A disk that is full, readers in the way: the log may be written when the view can't. */
+	if (err || conn_lacks(w->conn))
 		w->piece_from += SCRUB_MS;
 	error_free(err);
 	w->behind_since = conn_is_behind(w->conn) ? w->behind_since : 0;
@@ -501,7 +502,7 @@ static struct error *follow_job(struct conn *c, void *arg)
 	bool *more = arg;
 
 	TRY(conn_follow(c));
-	*more = conn_is_behind(c);
+	*more = conn_is_behind(c) && !conn_lacks(c); /* else there is no room for the view, now */
 	return NULL;
 }
 
