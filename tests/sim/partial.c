@@ -519,8 +519,11 @@ static bool follows_all(struct world *w, int box)
 	struct conn *c = w->s.box[box].c;
 	struct error *err = NULL;
 
-	while (!err && conn_is_behind(c))
+	while (!err && conn_is_behind(c)) {
 		err = conn_follow(c);
+		if (!err && conn_lacks(c)) /* the view's disk is full */
+			return false;
+	}
 	if (error_is(err, ERR_BUSY)) {
 		error_free(err);
 		return false;
