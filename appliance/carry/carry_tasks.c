@@ -194,6 +194,10 @@ struct error *task_take_phone(struct doing *d)
 	pthread_mutex_unlock(&d->c->lock);
 	left = may;
 	e = take_file(d, d->fd, ".lliure", CARRY_VISITOR, &left);
+	if (error_is(e, ERR_MALFORMED) && !d->view.report.parts) /* its name is not known here */
+		error_replace(&e, error_new(ERR_MALFORMED,
+					    N_("Nothing in this file could be read as news. Is it the right "
+					       "one? The name of a file with news ends in .lliure.")));
 	took = may - left < d->view.report.bytes_in ? may - left : d->view.report.bytes_in;
 	pthread_mutex_lock(&d->c->lock);
 	d->c->day_files += took < CARRY_PHONE_FILES - d->c->day_files

@@ -183,8 +183,8 @@ static struct error *verdict(struct bundle_batch *im)
 	error_text(e, NULL, NULL, why, sizeof(why));
 	if (!im->report->parts && !im->cut_off)
 		return error_new(code,
-				 N_("Nothing in this file could be read as news. Is it the right one? The "
-				    "name of a file with news ends in .lliure."));
+				 N_("%s: nothing in it could be read as news. Is it the right file?"),
+				 im->name);
 	if (im->report->parts > 1)
 		return error_new(code,
 				 N_("%s: several files, one behind the other, and not all of them "

@@ -56,7 +56,7 @@ PY
 }
 ok "a flipped bit anywhere is noticed, and the good bundle heals" flips
 head -c 100000 /dev/urandom >"$T/noise"
-ok "noise is no bundle" says 1 'Nothing in this file' "$LLIURE" bundle import "$T/noise" --data "$T/a"
+ok "noise is no bundle" says 1 'noise: nothing in it' "$LLIURE" bundle import "$T/noise" --data "$T/a"
 : >"$T/empty"
 ok "an empty file is no bundle" says 1 'empty' "$LLIURE" bundle import "$T/empty" --data "$T/a"
 ok "a bundle of strangers adds nothing" eval '
