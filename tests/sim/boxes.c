@@ -180,6 +180,49 @@ void world_disk_failed(struct sim *s, int box, struct error *take_err)
 	error_free(take_err);
 }
 
+static struct error *commit(struct conn *c, struct error *(*fn)(struct conn *, void *), void *arg)
+{
+	struct error *err = conn_begin(c);
+
+	if (!err) {
+		err = fn(c, arg);
+		if (!err)
+			err = conn_commit(c);
+		if (err)
+			conn_rollback(c);
+	}
+	return err;
+}
+
+struct writing {
+	sync_write_fn *fn;
+	void *arg;
+};
+
+static struct error *as_sync_writes(struct conn *c, void *arg)
+{
+	struct sync_writing sw = {c->log, c->local};
+	const struct writing *x = arg;
+
+	return x->fn(&sw, x->arg);
+}
+
+struct error *world_write(struct world *w, int box, sync_write_fn *fn, void *arg)
+{
+	struct writing x = {fn, arg};
+
+	return commit(w->s.box[box].c, as_sync_writes, &x);
+}
+
+bool world_commit(struct world *w, int box, struct error *(*fn)(struct conn *, void *), void *arg)
+{
+	struct error *err = commit(w->s.box[box].c, fn, arg);
+
+	if (err)
+		world_disk_failed(&w->s, box, err);
+	return !err;
+}
+
 static struct error *audit(struct world *w, int box, bool appliances, size_t *ret_n)
 {
 	struct box *b = &w->s.box[box];

@@ -36,21 +36,9 @@ static void leave_out(struct world *w, int box, int receiver, struct arena *a,
 	io->n_missing = k->n_missing;
 }
 
-static bool next_serial(struct world *w, int box, uint64_t *ret)
+static struct error *next_serial(struct conn *c, void *ret)
 {
-	struct conn *c = w->s.box[box].c;
-	struct error *err = conn_begin(c);
-
-	if (!err) {
-		err = known_next_serial(c->local, ret);
-		if (!err)
-			err = conn_commit(c);
-		if (err)
-			conn_rollback(c);
-	}
-	if (err)
-		world_disk_failed(&w->s, box, err);
-	return !err;
+	return known_next_serial(c->local, ret);
 }
 
 static void write_bundle(struct world *w, int box, struct bundle *b)
@@ -65,7 +53,7 @@ static void write_bundle(struct world *w, int box, struct bundle *b)
 	int fd;
 	off_t n;
 
-	if (!next_serial(w, box, &x.serial))
+	if (!world_commit(w, box, next_serial, &x.serial))
 		return;
 	if (sim_chance(&w->s, 40))
 		leave_out(w, box, receiver, &a, &x);

@@ -349,17 +349,8 @@ static bool shares(void *ctx, const struct pubkey *peer, const struct hash *spac
 static struct error *counter_write(void *ctx, sync_write_fn *fn, void *arg)
 {
 	struct counter *d = ctx;
-	struct conn *c = d->w->s.box[d->box].c;
-	struct sync_writing sw = {c->log, c->local};
-	struct error *err = conn_begin(c);
+	struct error *err = world_write(d->w, d->box, fn, arg);
 
-	if (!err) {
-		err = fn(&sw, arg);
-		if (!err)
-			err = conn_commit(c);
-		if (err)
-			conn_rollback(c);
-	}
 	d->failed |= error_is(err, ERR_IO) || error_is(err, ERR_FULL) || error_is(err, ERR_DB);
 	return err;
 }

@@ -9,21 +9,11 @@ struct desk {
 	bool failed; /* the box's disk, and the box is down or without room */
 };
 
-/* As the writer does. */
 static struct error *desk_write(void *ctx, sync_write_fn *fn, void *arg)
 {
 	struct desk *d = ctx;
-	struct conn *c = d->w->s.box[d->box].c;
-	struct sync_writing sw = {c->log, c->local};
-	struct error *err = conn_begin(c);
+	struct error *err = world_write(d->w, d->box, fn, arg);
 
-	if (!err) {
-		err = fn(&sw, arg);
-		if (!err)
-			err = conn_commit(c);
-		if (err)
-			conn_rollback(c);
-	}
 	d->failed = err != NULL;
 	return err;
 }

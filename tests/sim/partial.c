@@ -267,24 +267,6 @@ static void check_last_copies(struct letting *l)
 	}
 }
 
-static bool in_transaction(struct world *w, int box, struct error *(*fn)(struct conn *, void *),
-			   void *arg)
-{
-	struct conn *c = w->s.box[box].c;
-	struct error *err = conn_begin(c);
-
-	if (!err) {
-		err = fn(c, arg);
-		if (!err)
-			err = conn_commit(c);
-		if (err)
-			conn_rollback(c);
-	}
-	if (err)
-		world_disk_failed(&w->s, box, err);
-	return !err;
-}
-
 static void record(struct letting *l)
 {
 	struct world *w = l->w;
@@ -297,11 +279,11 @@ static void record(struct letting *l)
 		l->pass.answered = true;
 	NEED(&w->s, partial_run_get(w->s.box[l->box].c, &now));
 	went = now.state == PARTIAL_LETTING_GO && !l->pass.problem;
-	if (went && !in_transaction(w, l->box, pass_note, &l->pass)) {
+	if (went && !world_commit(w, l->box, pass_note, &l->pass)) {
 		free_letting(l);
 		return;
 	}
-	if (in_transaction(w, l->box, pass_record, &l->pass)) {
+	if (world_commit(w, l->box, pass_record, &l->pass)) {
 		struct partial_run r;
 
 		NEED(&w->s, partial_run_get(w->s.box[l->box].c, &r));
@@ -440,7 +422,7 @@ static void ask_file(struct letting *l)
 	struct world *w = l->w;
 
 	if (!next_file(l)) {
-		in_transaction(w, l->box, end_run, &l->pass.run);
+		world_commit(w, l->box, end_run, &l->pass.run);
 		free_letting(l);
 		return;
 	}
@@ -462,7 +444,7 @@ static void begin_pass(struct world *w, int box)
 	*l = (struct letting){.w = w, .box = box, .next = w->lettings, .file = -1,
 			      .disks = w->disks_lost};
 	w->lettings = w->at[box].letting = l;
-	if (!in_transaction(w, box, pass_gather, &l->pass) || l->pass.idle) {
+	if (!world_commit(w, box, pass_gather, &l->pass) || l->pass.idle) {
 		free_letting(l);
 	} else if (l->pass.files) {
 		ask_file(l);
@@ -486,7 +468,7 @@ static void choose_anew(struct world *w, int box)
 	if (sim_chance(&w->s, keep_is_partial(&w->at[box].keep) ? 75 : 10))
 		k = (struct keep){.payload_days = 0};
 
-	if (!in_transaction(w, box, choose, &k))
+	if (!world_commit(w, box, choose, &k))
 		return;
 	w->at[box].keep = k;
 	sim_say(&w->s, "box %d keeps %u days, files of %llu bytes", box, k.payload_days,
@@ -553,7 +535,7 @@ static void turn(struct world *w, int box, void *arg)
 		choose_anew(w, box);
 	if (!p->up || p->letting || !keep_is_partial(&p->keep))
 		return;
-	if (!follows_all(w, box) || !in_transaction(w, box, go_on, &r))
+	if (!follows_all(w, box) || !world_commit(w, box, go_on, &r))
 		return;
 	begin_pass(w, box);
 }
@@ -614,7 +596,7 @@ static void keep_all(struct world *w, int box)
 	struct keep all = {.payload_days = 0};
 
 	w->at[box].keep = all;
-	if (!in_transaction(w, box, choose, &all))
+	if (!world_commit(w, box, choose, &all))
 		sim_die(&w->s, "a choice", NULL, __FILE__, __LINE__);
 }
 

@@ -148,6 +148,10 @@ void world_clock(struct world *w, int box);
 void world_open(struct world *w, int box);
 /* Ends it in order (crash false), or pulls the plug. */
 void world_down(struct world *w, int box, bool crash);
+/* In a transaction of the box's, as its writer does it: all of it, or the error and nothing. */
+struct error *world_write(struct world *w, int box, sync_write_fn *fn, void *arg) MUST;
+/* The same for what needs the whole connection; false: the disk failed, and that is seen to. */
+bool world_commit(struct world *w, int box, struct error *(*fn)(struct conn *, void *), void *arg);
 /* The error of a disk, or the end of the simulation when the disk has done nothing. Consumed. */
 void world_disk_failed(struct sim *s, int box, struct error *take_err);
 /* Authors' and appliances' signatures, all that wait. false: the disk failed on the way. */
