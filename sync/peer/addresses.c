@@ -170,16 +170,22 @@ bool statement_is_for(const struct statement *s, const struct pubkey *reader)
 }
 
 /* --- this machine --- */
+static bool parses(const char *text, struct address *ret)
+{
+	struct error *err = address_parse(text, ret);
+	bool ok = !err;
+
+	error_free(err);
+	return ok;
+}
+
 bool address_is_loopback(const char *text)
 {
 	struct in_addr v4;
 	struct in6_addr v6;
 	struct address a;
-	struct error *err = address_parse(text, &a);
-	bool ok = !err;
 
-	error_free(err);
-	if (!ok)
+	if (!parses(text, &a))
 		return false;
 	if (inet_pton(AF_INET, a.host, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == 127;
@@ -209,11 +215,8 @@ bool address_is_private(const char *text)
 	struct in_addr v4;
 	struct in6_addr v6;
 	struct address a;
-	struct error *err = address_parse(text, &a);
-	bool ok = !err;
 
-	error_free(err);
-	if (!ok || !a.host[0] || a.scope[0])
+	if (!parses(text, &a) || !a.host[0] || a.scope[0])
 		return true;
 	if (inet_pton(AF_INET, a.host, &v4) == 1)
 		return v4_is_private(ntohl(v4.s_addr));
@@ -252,13 +255,11 @@ bool address_is_near(const char *text)
 {
 	struct ifaddrs *all;
 	struct address a;
-	struct error *err = address_parse(text, &a);
-	bool ok = !err, near = false;
+	bool near = false;
 	uint8_t ip[16];
 	int family;
 
-	error_free(err);
-	if (!ok)
+	if (!parses(text, &a))
 		return false;
 	family = a.v6 ? AF_INET6 : AF_INET;
 	if (inet_pton(family, a.host, ip) != 1 || getifaddrs(&all))
@@ -321,11 +322,8 @@ static size_t of_interfaces(int port, bool v4_only, char (*out)[PEER_ADDRESS], s
 size_t addresses_of_machine(const char *listen, int port, char (*out)[PEER_ADDRESS], size_t max)
 {
 	struct address a;
-	struct error *err = listen ? address_parse(listen, &a) : NULL;
-	bool ok = listen && !err;
 
-	error_free(err);
-	if (!ok || !max)
+	if (!listen || !parses(listen, &a) || !max)
 		return 0;
 	if (!a.host[0] || strcmp(a.host, "::") == 0 || strcmp(a.host, "0.0.0.0") == 0)
 		return of_interfaces(port, strcmp(a.host, "0.0.0.0") == 0, out, max);
