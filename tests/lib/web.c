@@ -59,6 +59,30 @@ void web_stop(struct web *w)
 	test_dir_remove(w->dir);
 }
 
+struct posting {
+	struct draft d;
+	struct hash id;
+};
+
+static struct error *submit_job(struct conn *c, void *arg)
+{
+	struct posting *p = arg;
+
+	return community_submit(c, &p->d, &p->id);
+}
+
+struct hash web_submit(struct web *w, const char *type, const struct hash *object, json_t *take_body)
+{
+	struct posting p = {{.type = type,
+			     .space = w->space,
+			     .object = object,
+			     .author = w->steward,
+			     .take_body = take_body}};
+
+	must(writer_run(w->app->writer, submit_job, &p));
+	return p.id;
+}
+
 /* --- the client --- */
 
 void web_answer_release(struct web_answer *a)

@@ -5,6 +5,7 @@
 #include "appliance/app_priv.h"
 #include "appliance/http/http.h"
 #include "appliance/page/assets.h"
+#include <jansson.h>
 
 struct web {
 	char *dir;
@@ -24,6 +25,10 @@ struct web_options {
 /* Aborts when anything fails: a test needs a box. */
 void web_start(struct web *w, const struct web_options *o);
 void web_stop(struct web *w); /* removes the folder, too */
+
+/* The founder does an op in the space that was found, on the writer. take_body: consumed. Aborts when it
+ * is refused. */
+struct hash web_submit(struct web *w, const char *type, const struct hash *object, json_t *take_body);
 
 /* One answer. Everything malloc'd, released by web_answer_release. */
 struct web_answer {

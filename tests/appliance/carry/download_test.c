@@ -53,31 +53,6 @@ struct fixture {
 	struct hash forum;
 };
 
-struct posting {
-	struct draft d;
-	struct hash id;
-};
-
-static struct error *submit_job(struct conn *c, void *arg)
-{
-	struct posting *p = arg;
-
-	return community_submit(c, &p->d, &p->id);
-}
-
-static struct hash submit(struct fixture *f, const char *type, const struct hash *object,
-			  json_t *take_body)
-{
-	struct posting p = {{.type = type,
-			     .space = f->w.space,
-			     .object = object,
-			     .author = f->w.steward,
-			     .take_body = take_body}};
-
-	assert_ok(writer_run(f->w.app->writer, submit_job, &p));
-	return p.id;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -87,8 +62,8 @@ static int setup(void **state)
 	web_start(&f->w, &(struct web_options){.env = &env, .found = true});
 	sieves_free(f->w.app->sieves);
 	f->w.app->sieves = sieves_new(getenv("LLIURE") ? getenv("LLIURE") : "build/release/lliure");
-	f->forum =
-		submit(f, "forum.create", NULL, json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
+	f->forum = web_submit(&f->w, "forum.create", NULL,
+			      json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
 	assert_ok(app_conn(f->w.app, &f->conn));
 	assert_ok(carry_start(f->w.app, NULL, &f->c));
 	*state = f;
@@ -122,10 +97,10 @@ static struct hash blob_of(struct fixture *f, size_t n)
 
 static struct hash name_blob(struct fixture *f, const struct hash *blob, size_t n, const char *path)
 {
-	return submit(f, "file.create", NULL,
-		      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "kind", "pdf", "blob", ID(blob),
-				"size", (json_int_t)n, "sha256", ID(blob), "title", "Un", "path",
-				path));
+	return web_submit(&f->w, "file.create", NULL,
+			  json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "kind", "pdf", "blob",
+				    ID(blob), "size", (json_int_t)n, "sha256", ID(blob), "title",
+				    "Un", "path", path));
 }
 
 static struct hash add_file(struct fixture *f, size_t n, const char *path)
@@ -137,9 +112,9 @@ static struct hash add_file(struct fixture *f, size_t n, const char *path)
 
 static void say(struct fixture *f)
 {
-	submit(f, "topic.create", NULL,
-	       json_pack("{s:s, s:s, s:s}", "forum", ID(&f->forum), "title", "T", "text",
-			 "Bon dia"));
+	web_submit(&f->w, "topic.create", NULL,
+		   json_pack("{s:s, s:s, s:s}", "forum", ID(&f->forum), "title", "T", "text",
+			     "Bon dia"));
 }
 
 static struct carry_download look(struct fixture *f, enum carry_choice choice)
@@ -221,7 +196,7 @@ static void what_moderators_hide_goes_from_what_is_taken_along(void **state)
 	assert_true(fd >= 0);
 	say(f);
 	assert_true(is_there(f, d.name));
-	submit(f, "file.hide", &file, json_pack("{s:b}", "hidden", 1));
+	web_submit(&f->w, "file.hide", &file, json_pack("{s:b}", "hidden", 1));
 	assert_false(is_there(f, d.name));
 	assert_int_equal(size_of(fd), 0); /* who was fetching it gets no more of it */
 	assert_true(is_there(f, words.name));
@@ -236,7 +211,7 @@ static void who_is_fetching_what_was_hidden_gets_no_more(void **state)
 	int fd = opened(f, made(f, CARRY_SOME).name);
 
 	assert_true(fd >= 0 && size_of(fd) > 200000);
-	submit(f, "file.hide", &file, json_pack("{s:b}", "hidden", 1));
+	web_submit(&f->w, "file.hide", &file, json_pack("{s:b}", "hidden", 1));
 	ahead += FRESH_MS_WORDS + 1000;
 	wait_for(f, CARRY_WORDS);
 	assert_int_equal(size_of(fd), 0);

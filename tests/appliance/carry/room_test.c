@@ -14,31 +14,6 @@ struct fixture {
 	int fd;
 };
 
-struct posting {
-	struct draft d;
-	struct hash id;
-};
-
-static struct error *submit_job(struct conn *c, void *arg)
-{
-	struct posting *p = arg;
-
-	return community_submit(c, &p->d, &p->id);
-}
-
-static struct hash submit(struct fixture *f, const char *type, const struct hash *object,
-			  json_t *take_body)
-{
-	struct posting p = {{.type = type,
-			     .space = f->w.space,
-			     .object = object,
-			     .author = f->w.steward,
-			     .take_body = take_body}};
-
-	assert_ok(writer_run(f->w.app->writer, submit_job, &p));
-	return p.id;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -46,14 +21,15 @@ static int setup(void **state)
 	char text[POST_BYTES + 1];
 
 	web_start(&f->w, &(struct web_options){.found = true});
-	forum = submit(f, "forum.create", NULL, json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
-	topic = submit(
-		f, "topic.create", NULL,
+	forum = web_submit(&f->w, "forum.create", NULL,
+			   json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
+	topic = web_submit(
+		&f->w, "topic.create", NULL,
 		json_pack("{s:s, s:s, s:s}", "forum", ID(&forum), "title", "T", "text", "Bon dia"));
 	memset(text, 'a', POST_BYTES);
 	text[POST_BYTES] = 0;
 	for (int i = 0; i < POSTS; i++)
-		submit(f, "post.create", &topic, json_pack("{s:s}", "text", text));
+		web_submit(&f->w, "post.create", &topic, json_pack("{s:s}", "text", text));
 	assert_ok(file_nameless(f->w.dir, &f->fd));
 	*state = f;
 	return 0;

@@ -20,35 +20,20 @@ struct fixture {
 	uint8_t content[SIZE];
 };
 
-struct posting {
-	struct draft d;
-	struct hash id;
-};
-
-static struct error *submit_job(struct conn *c, void *arg)
-{
-	struct posting *p = arg;
-
-	return community_submit(c, &p->d, &p->id);
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	const char *program = getenv("LLIURE");
-	struct posting p = {{.type = "file.create"}};
 
 	memset(f->content, 'f', SIZE);
 	f->blob = hash_bytes(span_of(f->content, SIZE));
 	web_start(&f->w, &(struct web_options){.found = true});
 	sieves_free(f->w.app->sieves);
 	f->w.app->sieves = sieves_new(program ? program : "build/release/lliure");
-	p.d.space = f->w.space;
-	p.d.author = f->w.steward;
-	p.d.take_body = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "kind", "pdf", "blob",
-				  ID(&f->blob), "size", (json_int_t)SIZE, "sha256", ID(&f->blob),
-				  "title", "Actes", "path", "actes/1.pdf");
-	assert_ok(writer_run(f->w.app->writer, submit_job, &p));
+	web_submit(&f->w, "file.create", NULL,
+		   json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "kind", "pdf", "blob", ID(&f->blob),
+			     "size", (json_int_t)SIZE, "sha256", ID(&f->blob), "title", "Actes",
+			     "path", "actes/1.pdf"));
 	stream_begin(&f->writer, &f->file);
 	stream_put_hello(&f->writer, 0, "Telèfon");
 	*state = f;
