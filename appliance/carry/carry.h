@@ -88,8 +88,9 @@ struct error *carry_public(struct conn *c, const struct hash *space, bool *ret) 
 
 /* --- the daemon's part ------------------------------------------------------------------------ */
 
-/* Two threads: one sees sticks come and go, one does the work, one thing after the other, a
- * volunteer's before a visitor's. Pages ask what is going on and never wait for it. */
+/* Three threads: one sees sticks come and go, one does what volunteers ask for, one what visitors bring and
+ * take along, each one thing after the other; the last rests while there is something for the second. Pages
+ * ask what is going on and never wait for it. */
 enum carry_kind {
 	CARRY_CHECK_STICK, /* what is on it? */
 	CARRY_TAKE_STICK,

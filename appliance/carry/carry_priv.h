@@ -66,11 +66,20 @@ struct preparing {
 	uint64_t spent; /* of DOWNLOADS_A_DAY … */
 	int64_t spent_at; /* … at this time; it comes back evenly */
 };
+/* One for what a volunteer asks for at the box, one for what strangers bring and take along: so no
+ * stick waits for a file that comes to no end. */
+struct worker {
+	struct carry *c;
+	bool volunteers;
+	pthread_t thread;
+	bool works;
+};
 struct carry {
 	struct app *app;
 	char *sticks_dir;
-	pthread_t worker, watcher;
-	bool works, watches;
+	struct worker workers[2];
+	pthread_t watcher;
+	bool watches;
 	int wake[2];
 	atomic_bool stop;
 
@@ -100,7 +109,7 @@ void downloads_release(struct carry *c);
 /* A job that prepares is over, whatever came of it. */
 void downloads_tried(struct carry *c, enum carry_choice choice, bool failed);
 
-/* One thing that is being done, on the worker. */
+/* One thing that is being done, on a worker. */
 struct doing {
 	struct carry *c;
 	struct job *job;       /* its view: only with the lock */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* What the worker does, one thing after the other, without the lock. */
+/* What the workers do, each one thing after the other, without the lock. */
 #include "appliance/carry/carry_priv.h"
 #include <errno.h>
 

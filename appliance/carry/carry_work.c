@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* The two threads, the table of jobs and the table of sticks. */
+/* The threads, the table of jobs and the table of sticks. */
 #include "appliance/carry/carry_priv.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -153,7 +153,7 @@ struct error *carry_phone(struct carry *c, int take_fd, uint64_t size, char ret_
 	return e;
 }
 
-/* --- the worker ------------------------------------------------------------------------------- */
+/* --- the workers ------------------------------------------------------------------------------ */
 
 /* What people at the box wait for comes before what strangers bring. */
 static int rank(const struct job *j)
@@ -161,14 +161,14 @@ static int rank(const struct job *j)
 	return j->view.kind == CARRY_TAKE_PHONE ? 1 : j->view.kind == CARRY_PREPARE ? 2 : 0;
 }
 
-static struct job *next_job(struct carry *c)
+static struct job *next_job(struct carry *c, bool volunteers)
 {
 	struct job *best = NULL;
 
 	for (size_t i = 0; i < CARRY_JOBS; i++) {
 		struct job *j = &c->jobs[i];
 
-		if (j->view.state == CARRY_WAITS &&
+		if (j->view.state == CARRY_WAITS && (rank(j) == 0) == volunteers &&
 		    (!best || rank(j) < rank(best) ||
 		     (rank(j) == rank(best) && j->order < best->order)))
 			best = j;
@@ -176,6 +176,16 @@ static struct job *next_job(struct carry *c)
 	return best;
 }
 
+static bool volunteers_wait(const struct carry *c)
+{
+	for (size_t i = 0; i < CARRY_JOBS; i++)
+		if (c->jobs[i].view.state && rank(&c->jobs[i]) == 0 && !over(&c->jobs[i]))
+			return true;
+	return false;
+}
+
+/* Here what strangers brought rests while something of a volunteer's is done: the two share the card and the
+ * writer. Nothing is held meanwhile but the helper that reads the file, which waits to be read. */
 bool job_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct doing *d = ctx;
@@ -184,6 +194,8 @@ bool job_progress(void *ctx, uint64_t done, uint64_t total)
 	d->job->view.done = done;
 	if (total)
 		d->job->view.total = total;
+	while (rank(d->job) != 0 && volunteers_wait(d->c) && !d->c->stop)
+		pthread_cond_wait(&d->c->moved, &d->c->lock);
 	pthread_mutex_unlock(&d->c->lock);
 	return d->c->stop;
 }
@@ -254,11 +266,12 @@ static void look_again(struct carry *c, const struct job *j)
 
 static void *work(void *arg)
 {
-	struct carry *c = arg;
+	struct worker *w = arg;
+	struct carry *c = w->c;
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
-		struct job *j = next_job(c);
+		struct job *j = next_job(c, w->volunteers);
 
 		if (!j) {
 			pthread_cond_wait(&c->moved, &c->lock);
@@ -266,6 +279,7 @@ static void *work(void *arg)
 		}
 		run_job(c, j);
 		look_again(c, j);
+		pthread_cond_broadcast(&c->moved);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
@@ -373,9 +387,14 @@ size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS])
 static struct error *begin(struct carry *c)
 {
 	ENSURE(pipe2(c->wake, O_CLOEXEC) == 0, file_error(errno, "pipe"));
-	c->works = pthread_create(&c->worker, NULL, work, c) == 0;
+	for (int i = 0; i < 2; i++) {
+		struct worker *w = &c->workers[i];
+
+		*w = (struct worker){.c = c, .volunteers = i == 0};
+		w->works = pthread_create(&w->thread, NULL, work, w) == 0;
+	}
 	c->watches = pthread_create(&c->watcher, NULL, watch, c) == 0;
-	ENSURE(c->works && c->watches,
+	ENSURE(c->workers[0].works && c->workers[1].works && c->watches,
 	       error_new(ERR_INTERNAL, N_("A thread could not be started.")));
 	return NULL;
 }
@@ -414,8 +433,9 @@ void carry_stop(struct carry *c)
 	pthread_mutex_unlock(&c->lock);
 	if (c->watches && write(c->wake[1], "", 1) == 1)
 		pthread_join(c->watcher, NULL);
-	if (c->works)
-		pthread_join(c->worker, NULL);
+	for (int i = 0; i < 2; i++)
+		if (c->workers[i].works)
+			pthread_join(c->workers[i].thread, NULL);
 	for (size_t i = 0; i < CARRY_JOBS; i++) {
 		error_free(c->jobs[i].view.error);
 		if (c->jobs[i].fd >= 0)
