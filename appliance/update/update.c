@@ -60,8 +60,13 @@ const char *update_action(const struct outcome *o)
 	if (o->stage == UPDATE_ROLLED_BACK && o->why != WHY_ROOT && o->why != WHY_DATA)
 		return N_("Nothing need be done: the box runs as before, and a newer update may go well. "
 			  "If that one does not either, tell those who make this system.");
-	return o->why == WHY_DATA ? N_("Make a backup now, and look at the health page.")
-				  : update_why_text(o->why);
+	/* Read on the page of updates, and below its light on that of health: so no “look there”. */
+	if (o->why == WHY_DATA)
+		return N_("Make a backup now, and see what the light “Wear of the disk” says.");
+	if (o->why == WHY_INSTALL)
+		return N_("Fetch the file again, for it may be damaged inside. If this happens again, "
+			  "the disk may be at its end: see what the light “Wear of the disk” says.");
+	return update_why_text(o->why);
 }
 
 struct error *update_says(const struct update_state *u, enum health_state *ret_state,

@@ -34,7 +34,7 @@ static json_t *last_json(struct request *r, const struct outcome *o)
 	if (ended)
 		json_object_set_new(j, "text",
 				    json_string(request_text(r, update_why_text(o->why))));
-	if (o->stage == UPDATE_ROLLED_BACK)
+	if (o->stage == UPDATE_ROLLED_BACK && update_action(o) != update_why_text(o->why))
 		json_object_set_new(j, "action", json_string(request_text(r, update_action(o))));
 	json_object_set_new(j, "alone", json_boolean(ended && o->why == WHY_ALONE));
 	if (ended && *o->said)

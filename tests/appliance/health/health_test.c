@@ -5,6 +5,7 @@
 #include "appliance/health/health.h"
 #include "appliance/health/opening.h"
 #include "appliance/health/watchdog.h"
+#include "firmware/update/outcome.h"
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -108,6 +109,47 @@ static void a_box_that_is_often_cut_off_says_so(void **state)
 	put(&s, "sudden-ends", "x\n");
 	begin(&s);
 	expect(&s, "power", HEALTH_OK, "");
+	end(&s);
+	site_close(&s);
+}
+
+/* Who reads it is on the health page already: it must name a light that is there, or what to do. */
+static void check_action(struct site *s, enum update_why why)
+{
+	_cleanup_(conn_closep) struct conn *c = NULL;
+	struct light lights[HEALTH_LIGHTS], *l;
+
+	assert_ok(app_conn(s->app, &c));
+	assert_ok(health_look(s->app, c, lights));
+	l = find(lights, "updates");
+	assert_int_equal(l->state, HEALTH_ATTENTION);
+	assert_non_null(l->action);
+	if (strstr(l->action, "health page"))
+		fail_msg("%s: %s", update_why_name(why), l->action);
+	if (strstr(l->action, "light “"))
+		assert_non_null(strstr(l->action, find(lights, "wear")->title));
+	lights_release(lights);
+}
+
+static void an_update_that_ended_badly_sends_nobody_to_the_page_that_they_read(void **state)
+{
+	static const char *const ends[] = {"failed", "rolled-back"};
+	struct site s;
+
+	(void)state;
+	site_open(&s);
+	begin(&s);
+	put(&s, "run/lliure-helper.sock", "");
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		for (int w = WHY_NOTHING + 1; w < UPDATE_WHYS; w++) {
+			char text[100];
+
+			snprintf(text, sizeof(text), "stage=%s\nwhy=%s\nversion=2026.12.1\n", ends[i],
+				 update_why_name((enum update_why)w));
+			put(&s, "state/lliure/update", text);
+			check_action(&s, (enum update_why)w);
+		}
+	}
 	end(&s);
 	site_close(&s);
 }
@@ -438,6 +480,7 @@ int main(void)
 		cmocka_unit_test(power_tells_of_a_weak_supply_and_a_battery),
 		cmocka_unit_test(a_box_that_is_often_cut_off_says_so),
 		cmocka_unit_test(temperature_and_updates_follow_the_machine),
+		cmocka_unit_test(an_update_that_ended_badly_sends_nobody_to_the_page_that_they_read),
 		cmocka_unit_test(a_disk_that_had_to_be_mended_says_so),
 		cmocka_unit_test(the_other_lights_begin_with_what_is_to_do),
 		cmocka_unit_test(the_page_is_for_volunteers),
