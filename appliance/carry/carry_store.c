@@ -71,18 +71,13 @@ struct error *carry_records(struct conn *c, size_t max, carry_record_fn *fn, voi
 {
 	sqlite3_stmt *st = db_stmt(conn_local(c, &carry_feature), CARRIED_EACH);
 	struct error *e = NULL;
-	bool row;
 
 	db_bind(st, "i", (int64_t)max);
-	while (!e) {
+	while (db_next(c->local, st, &e)) {
 		struct carry_record r;
 
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
 		read_row(st, &r);
 		e = fn(ctx, &r);
 	}
-	sqlite3_reset(st);
 	return e;
 }

@@ -45,20 +45,18 @@ static struct error *logs_of_person(struct conn *c, const struct hash *space,
 	sqlite3_stmt *st = db_stmt(c->community->stmts, LOGS_OF_AUTHOR);
 	const struct space *s = space_of(c, space);
 	int64_t author;
-	bool row;
+	struct error *e = NULL;
 
 	TRY(memory_key(c, key, &author));
 	db_bind(st, "ii", s ? s->num : 0, author);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct known_log k = {.theirs = 0};
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
 		k.info.num = db_int(st, 0);
 		k.theirs = db_int(st, 1);
 		buf_add(logs, &k, sizeof(k));
 	}
+	TRY(e);
 	for (size_t at = 0; at < logs->n; at += sizeof(struct known_log)) {
 		struct known_log *k = (struct known_log *)(void *)(logs->p + at);
 

@@ -44,18 +44,16 @@ struct error *erase_note(struct batch *b, const struct op_rec *r, const struct o
 struct error *erase_queue_target(struct batch *b, const struct op_rec *erase)
 {
 	sqlite3_stmt *st = db_stmt(b->c->community->stmts, ERASE_TARGETS);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "i", erase->num);
-	for (;;) {
+	while (db_next(b->c->view, st, &e)) {
 		struct hash target;
 
-		TRY(db_step(b->c->view, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, &target))
 			batch_erasure(b, &target);
 	}
+	return e;
 }
 
 static bool may_erase(const struct op_rec *e, const struct op_rec *target)
@@ -70,16 +68,13 @@ struct error *erase_effective(struct conn *c, const struct op_rec *target, struc
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, OPS_ERASE);
 	struct op_rec e;
-	bool row;
+	struct error *err = NULL;
 
 	ret->num = 0;
 	if (target->kind == OP_RULES || target->kind == OP_ERASE)
 		return NULL;
 	db_bind(st, "k", &target->id);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &err)) {
 		rec_read(st, &e);
 		if (!may_erase(&e, target))
 			continue;
@@ -87,6 +82,7 @@ struct error *erase_effective(struct conn *c, const struct op_rec *target, struc
 		    (e.time == ret->time && hash_cmp(&e.id, &ret->id) < 0))
 			*ret = e;
 	}
+	return err;
 }
 
 static struct error *see_held(void *ctx, const struct stored *e)
@@ -169,17 +165,15 @@ struct error *erase_settle(struct batch *b, const struct hash *target)
 struct error *erase_targets(struct conn *c, struct buf *targets)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, ERASE_ALL);
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct hash id;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, id.b))
 			buf_add(targets, &id, sizeof(id));
 	}
+	return e;
 }
 
 struct error *erased_count(struct conn *c, int64_t *ret)

@@ -232,17 +232,15 @@ struct error *object_misses(struct conn *c, const struct hash *space, const stru
 	sqlite3_stmt *st = db_stmt(c->community->stmts, MISSING_OF);
 	int64_t prefix;
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
 	memcpy(&prefix, object, sizeof(prefix));
 	db_bind(st, "ikki", prefix, object, space, (int64_t)max);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->view, st, &e)) {
 		if (n < max && db_id(st, 0, &out[n]))
 			n++;
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }
@@ -303,36 +301,32 @@ static struct error *need(struct conn *c, const struct hash *id, size_t *io_n)
 static struct error *beginnings(struct conn *c, struct buf *ids)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, OBJECT_UNMADE);
+	struct error *e = NULL;
 
 	db_bind(st, "i", (int64_t)SCAN);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct hash id;
-		bool row;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, &id))
 			buf_add(ids, &id, sizeof(id));
 	}
+	return e;
 }
 
 static struct error *acts(struct conn *c, int64_t *io_from, struct buf *ids)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, OPS_NEEDED);
+	struct error *e = NULL;
 
 	db_bind(st, "ii", *io_from, (int64_t)SCAN);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct op_rec r;
-		bool row;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		rec_read(st, &r);
 		*io_from = r.num;
 		buf_add(ids, &r.id, sizeof(r.id));
 	}
+	return e;
 }
 
 struct error *community_need_more(struct conn *c, int64_t *io_from, size_t *ret_n)

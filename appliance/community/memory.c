@@ -115,33 +115,29 @@ static void add_run(struct vlog *l, uint64_t seq, const struct hash *rules)
 static struct error *load_spaces(struct conn *c)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_ALL);
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct hash id;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		db_id(st, 1, &id);
 		add_space(&c->community->m, db_int(st, 0), &id);
 	}
+	return e;
 }
 
 static struct error *load_keys(struct conn *c)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, KEY_ALL);
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct pubkey key;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		db_id(st, 1, &key);
 		add_key(&c->community->m, &key);
 	}
+	return e;
 }
 
 /* Its tables contradict each other, as after a disk that forgot what it had promised: it is made
@@ -155,14 +151,11 @@ static struct error *load_logs(struct conn *c)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, LOG_ALL);
 	struct memory *m = &c->community->m;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct vlog *l;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		ENSURE(db_int(st, 0) > 0 && db_int(st, 1) > 0 &&
 			       (uint64_t)db_int(st, 1) <= m->spaces_n,
 		       damaged_view());
@@ -175,26 +168,25 @@ static struct error *load_logs(struct conn *c)
 		l->top = (uint64_t)db_int(st, 5);
 		db_id(st, 6, &l->top_hash);
 	}
+	return e;
 }
 
 static struct error *load_runs(struct conn *c)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, RUN_ALL);
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct hash rules;
 		struct vlog *l;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		db_id(st, 2, &rules);
 		l = vlog_of(c, db_int(st, 0));
 		ENSURE(l, damaged_view());
 		add_run(l, (uint64_t)db_int(st, 1), &rules);
 		l->runs[l->n - 1].used = true;
 	}
+	return e;
 }
 
 static struct error *load_erased(struct conn *c)

@@ -26,13 +26,9 @@ static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, 
 	struct space_info *all = NULL;
 	struct error *err = NULL;
 	size_t n = 0;
-	bool row;
 
 	db_bind(st, "k", &c->community->origin);
-	for (;;) {
-		err = db_step(c->view, st, &row);
-		if (err || !row)
-			break;
+	while (db_next(c->view, st, &err)) {
 		all = realloc(all, (n + 1) * sizeof(*all));
 		if (!all)
 			abort();
@@ -230,17 +226,13 @@ struct error *member_each(struct conn *c, const struct hash *space, member_fn *f
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, MEMBER_LIST);
 	struct member *all = NULL;
-	struct error *err;
+	struct error *err = NULL;
 	size_t n = 0;
 	int64_t num;
-	bool row;
 
 	TRY(space_number(c, space, &num));
 	db_bind(st, "i", num);
-	for (;;) {
-		err = db_step(c->view, st, &row);
-		if (err || !row)
-			break;
+	while (db_next(c->view, st, &err)) {
 		if ((n & (n - 1)) == 0)
 			all = realloc(all, (n ? n * 2 : 1) * sizeof(*all));
 		if (!all)
@@ -305,17 +297,13 @@ struct error *admitted_each(struct conn *c, const struct hash *space, admitted_f
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, BOX_LIST);
 	struct admitted *all = NULL;
-	struct error *err;
+	struct error *err = NULL;
 	size_t n = 0;
 	int64_t num;
-	bool row;
 
 	TRY(space_number(c, space, &num));
 	db_bind(st, "i", num);
-	for (;;) {
-		err = db_step(c->view, st, &row);
-		if (err || !row)
-			break;
+	while (db_next(c->view, st, &err)) {
 		all = realloc(all, (n + 1) * sizeof(*all));
 		if (!all)
 			abort();

@@ -110,12 +110,9 @@ void recs_release(struct recs *l)
 
 static struct error *read_all(struct conn *c, sqlite3_stmt *st, struct recs *ret)
 {
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		if (ret->n == ret->cap) {
 			ret->cap = ret->cap ? ret->cap * 2 : 16;
 			ret->p = realloc(ret->p, ret->cap * sizeof(ret->p[0]));
@@ -124,6 +121,7 @@ static struct error *read_all(struct conn *c, sqlite3_stmt *st, struct recs *ret
 		}
 		rec_read(st, &ret->p[ret->n++]);
 	}
+	return e;
 }
 
 struct error *recs_load(struct conn *c, enum view_stmt which, int64_t by, struct recs *ret)
@@ -174,17 +172,14 @@ struct error *rec_places(struct conn *c, const struct op_rec *r, struct arena *a
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, PLACE_OF);
 	size_t cap = 8;
-	bool row;
+	struct error *e = NULL;
 
 	*ret = (struct places){arena_array(a, struct op_at, cap), 1};
 	ret->p[0] = r->at;
 	if (!(r->flags & OP_MANY_PLACES))
 		return NULL;
 	db_bind(st, "i", r->num);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		if (ret->n == cap) {
 			struct op_at *more = arena_array(a, struct op_at, cap * 2);
 
@@ -194,6 +189,7 @@ struct error *rec_places(struct conn *c, const struct op_rec *r, struct arena *a
 		}
 		ret->p[ret->n++] = (struct op_at){db_int(st, 0), (uint64_t)db_int(st, 1)};
 	}
+	return e;
 }
 
 /* --- objects --- */

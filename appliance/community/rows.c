@@ -17,14 +17,12 @@ static void digest_column(struct hash_state *h, sqlite3_stmt *st, int col)
 
 struct error *digest_rows(struct db *db, sqlite3_stmt *st, struct hash_state *h)
 {
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(db, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(db, st, &e)) {
 		hash_add(h, "r", 1);
 		for (int i = 0; i < sqlite3_column_count(st); i++)
 			digest_column(h, st, i);
 	}
+	return e;
 }

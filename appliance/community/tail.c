@@ -45,16 +45,14 @@ static struct error *drop_others(struct batch *b, const struct vlog *l, uint64_t
 {
 	_cleanup_(buf_release) struct buf rows = {0};
 	sqlite3_stmt *st = db_stmt(b->c->community->stmts, PLACE_IN_LOG);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "ii", l->num, (int64_t)from);
-	for (;;) {
-		TRY(db_step(b->c->view, st, &row));
-		if (!row)
-			break;
+	while (db_next(b->c->view, st, &e)) {
 		buf_add(&rows, &(struct other){db_int(st, 0), (uint64_t)db_int(st, 1)},
 			sizeof(struct other));
 	}
+	TRY(e);
 	for (size_t at = 0; at < rows.n; at += sizeof(struct other)) {
 		struct other o;
 		struct op_rec r;

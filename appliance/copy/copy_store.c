@@ -114,20 +114,18 @@ struct error *copy_successors(struct conn *c, copy_successor_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SUCCESSOR_EACH);
 	_cleanup_(buf_release) struct buf rows = {0};
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->local, st, &e)) {
 		struct copy_successor s = {.heard_ms = 0};
 
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
 		read_statement(st, &s.said);
 		snprintf(s.name, sizeof(s.name), "%s", db_text(st, 4));
 		snprintf(s.address, sizeof(s.address), "%s", db_text(st, 5));
 		s.heard_ms = db_int(st, 6);
 		buf_add(&rows, &s, sizeof(s));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct copy_successor); i++) {
 		const struct copy_successor *s = (const struct copy_successor *)(void *)rows.p + i;
 

@@ -60,20 +60,18 @@ static struct error *done_reset(struct fold *f)
 static struct error *done_digest(struct conn *c, const struct hash *space, struct hash_state *h)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), DONE_DIGEST);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", space);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		uint8_t id[32];
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		for (int i = 0; i < 3; i++) {
 			db_id(st, i, id);
 			hash_add(h, id, sizeof(id));
 		}
 	}
+	return e;
 }
 
 static const struct op_field fields[] = {
@@ -113,19 +111,17 @@ struct error *erased_where(struct conn *c, const struct hash *target, erased_at_
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), DONE_WHERE);
 	_cleanup_(buf_release) struct buf rows = {0};
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", target);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct erased_at at = {.time = 0};
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
 		db_id(st, 0, at.box.b);
 		at.time = db_int(st, 1);
 		buf_add(&rows, &at, sizeof(at));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct erased_at); i++)
 		TRY(fn(ctx, (const struct erased_at *)(void *)rows.p + i));
 	return NULL;

@@ -162,23 +162,16 @@ struct error *carried_each_in(struct conn *c, const struct hash *space, int64_t 
 			      carried_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CARRIED_IN);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "ki", space, most);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct carried_blob k;
-		struct error *e;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_carried(st, &k);
 		e = fn(ctx, &k);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *carried_looked(struct conn *c, const struct carried_blob *k)

@@ -244,18 +244,16 @@ struct error *file_version_add(struct fold *f, const struct file *file, const st
 static struct error *note_blobs(struct fold *f)
 {
 	sqlite3_stmt *st = db_stmt(stmts(f->conn), VERSION_BLOBS);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", &f->object);
-	for (;;) {
+	while (db_next(f->conn->view, st, &e)) {
 		struct hash op, blob;
 
-		TRY(db_step(f->conn->view, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, &op) && db_id(st, 1, &blob))
-			TRY(db_do(f->conn->local, local(f->conn), LEFT_ADD, "kk", &op, &blob));
+			e = db_do(f->conn->local, local(f->conn), LEFT_ADD, "kk", &op, &blob);
 	}
+	return e;
 }
 
 struct error *files_reset(struct fold *f)
@@ -358,25 +356,18 @@ struct error *file_each(struct conn *c, struct arena *a, const struct hash *spac
 			void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_EACH);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", space);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct file_version v;
-		struct error *e;
 		struct file f;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_file(a, st, &f);
 		read_version(a, st, FILE_COLUMN_N, &v);
 		e = fn(ctx, &f, &v);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *file_largest(struct conn *c, struct arena *a, struct blob_store *blobs, size_t max,
@@ -409,23 +400,16 @@ struct error *file_version_each(struct conn *c, struct arena *a, const struct fi
 				bool heads_only, file_version_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), VERSION_EACH);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "ii", f->num, (int64_t)heads_only);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct file_version v;
-		struct error *e;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_version(a, st, 0, &v);
 		e = fn(ctx, &v);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 static struct error *version_by_id(struct conn *c, struct arena *a, int64_t file,
@@ -476,15 +460,11 @@ size_t file_parents(struct conn *c, const struct file_version *v, struct hash *o
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_PARENT_EACH);
 	struct error *e = NULL;
-	bool row = true;
 	size_t n = 0;
 
 	db_bind(st, "i", v->num);
-	while (!e && row && n < LIMIT_SEEN) {
-		e = db_step(c->view, st, &row);
-		if (!e && row)
-			n += db_id(st, 0, &out[n]);
-	}
+	while (n < LIMIT_SEEN && db_next(c->view, st, &e))
+		n += db_id(st, 0, &out[n]);
 	error_free(e);
 	sqlite3_reset(st);
 	return n;
@@ -634,18 +614,16 @@ struct error *left_each(struct conn *c, left_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(local(c), LEFT_EACH);
 	_cleanup_(buf_release) struct buf rows = {0};
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->local, st, &e)) {
 		struct left_blob l;
 
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
 		l.gone_ms = db_int(st, 2);
 		if (db_id(st, 0, &l.op) && db_id(st, 1, &l.blob))
 			buf_add(&rows, &l, sizeof(l));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct left_blob); i++)
 		TRY(fn(ctx, (const struct left_blob *)(void *)rows.p + i));
 	return NULL;
@@ -711,18 +689,16 @@ struct error *sent_clear(struct conn *c, struct blob_store *blobs, int64_t last)
 {
 	sqlite3_stmt *st = db_stmt(local(c), SENT_EACH);
 	_cleanup_(buf_release) struct buf all = {0};
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "i", last);
-	for (;;) {
+	while (db_next(c->local, st, &e)) {
 		struct hash blob;
 
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
 		if (db_id(st, 0, &blob))
 			buf_add(&all, &blob, sizeof(blob));
 	}
+	TRY(e);
 	for (size_t i = 0; i < all.n / sizeof(struct hash); i++)
 		TRY(sent_settle(c, blobs, (const struct hash *)(void *)all.p + i));
 	return NULL;

@@ -55,19 +55,14 @@ struct error *forum_each(struct conn *c, const struct hash *space, forum_fn *fn,
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FORUM_EACH);
 	struct forum f;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", space);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		read_forum(st, &f);
 		e = fn(ctx, &f);
-		if (e)
-			return end(st, e);
 	}
+	return e;
 }
 
 struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret)
@@ -139,18 +134,13 @@ static void read_topic(sqlite3_stmt *st, struct topic *t)
 static struct error *each_topic(struct conn *c, sqlite3_stmt *st, topic_fn *fn, void *ctx)
 {
 	struct topic t;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		read_topic(st, &t);
 		e = fn(ctx, &t);
-		if (e)
-			return end(st, e);
 	}
+	return e;
 }
 
 struct error *topic_page(struct conn *c, const struct forum *f, bool hidden, int64_t skip,
@@ -297,18 +287,13 @@ static struct error *each_post(struct conn *c, sqlite3_stmt *st, bool shown, pos
 {
 	_cleanup_(buf_release) struct buf html = {0};
 	struct post p;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		read_post(st, &p, shown ? &html : NULL);
 		e = fn(ctx, &p);
-		if (e)
-			return end(st, e);
 	}
+	return e;
 }
 
 struct error *post_page(struct conn *c, int64_t topic_num, int64_t first, int64_t n, post_fn *fn,

@@ -268,44 +268,30 @@ struct error *doc_each(struct conn *c, struct arena *a, const struct hash *space
 		       void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), DOC_EACH);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "k", space);
-	for (;;) {
-		struct error *e;
+	while (db_next(c->view, st, &e)) {
 		struct doc d;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_doc(a, st, 0, &d);
 		e = fn(ctx, &d);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 static struct error *each_revision(struct conn *c, struct arena *a, sqlite3_stmt *st,
 				   revision_fn *fn, void *ctx)
 {
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct revision r;
-		struct error *e;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_revision(a, st, &r);
 		e = fn(ctx, &r);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *revision_each(struct conn *c, struct arena *a, const struct doc *d, bool heads_only,
@@ -330,15 +316,11 @@ size_t revision_parents(struct conn *c, const struct revision *r, struct hash *o
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), PARENT_EACH);
 	struct error *e = NULL;
-	bool row = true;
 	size_t n = 0;
 
 	db_bind(st, "i", r->num);
-	while (!e && row && n < LIMIT_SEEN) {
-		e = db_step(c->view, st, &row);
-		if (!e && row)
-			n += db_id(st, 0, &out[n]);
-	}
+	while (n < LIMIT_SEEN && db_next(c->view, st, &e))
+		n += db_id(st, 0, &out[n]);
 	error_free(e);
 	sqlite3_reset(st);
 	return n;
@@ -348,24 +330,17 @@ struct error *library_since(struct conn *c, struct arena *a, const struct hash *
 			    int64_t after, size_t max, library_change_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), REVISION_SINCE);
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "kii", space, after, (int64_t)max);
-	for (;;) {
+	while (db_next(c->view, st, &e)) {
 		struct library_change ch;
-		struct error *e;
 
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
 		read_revision(a, st, &ch.revision);
 		read_doc(a, st, 10, &ch.doc);
 		e = fn(ctx, &ch);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *library_digest(struct conn *c, const struct hash *space, struct hash_state *h)

@@ -132,20 +132,13 @@ struct error *account_each(struct conn *c, account_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), ACCOUNT_ALL);
 	struct account a;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->local, st, &e)) {
 		read_account(st, &a);
 		e = fn(ctx, &a);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *account_counts(struct conn *c, int64_t *ret_all, int64_t *ret_volunteers)

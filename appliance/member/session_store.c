@@ -112,22 +112,15 @@ struct error *session_each(struct conn *c, int64_t account, session_fn *fn, void
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SESSION_ALL);
 	struct session s;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "i", account);
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->local, st, &e)) {
 		s = (struct session){db_int(st, 0), db_int(st, 1), (int)db_int(st, 2),
 				     db_int(st, 3)};
 		e = fn(ctx, &s);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *session_end(struct conn *c, int64_t account, int64_t id)
@@ -199,21 +192,14 @@ struct error *token_each(struct conn *c, int64_t account, token_fn *fn, void *ct
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), TOKEN_ALL);
 	struct token t;
-	struct error *e;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "i", account);
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->local, st, &e)) {
 		read_token(st, &t);
 		e = fn(ctx, &t);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *token_revoke(struct conn *c, int64_t account, int64_t id)

@@ -103,16 +103,11 @@ struct error *moderation_each(struct conn *c, held_fn *fn, void *ctx)
 	sqlite3_stmt *st = db_stmt(stmts(c), HELD_EACH);
 	struct error *e = NULL;
 	struct held h;
-	bool row;
 
-	while (!e) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->local, st, &e)) {
 		read_held(st, &h);
 		e = fn(ctx, &h);
 	}
-	sqlite3_reset(st);
 	return e;
 }
 

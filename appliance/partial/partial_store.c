@@ -222,19 +222,17 @@ struct error *partial_at_each(struct conn *c, partial_at_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), AT_EACH);
 	_cleanup_(buf_release) struct buf rows = {0};
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(c->local, st, &e)) {
 		struct partial_at at = {.ops = 0};
 
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
 		at.ops = db_int(st, 1);
 		at.files = db_int(st, 2);
 		if (db_id(st, 0, at.box.b))
 			buf_add(&rows, &at, sizeof(at));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct partial_at); i++)
 		TRY(fn(ctx, (const struct partial_at *)(void *)rows.p + i));
 	return NULL;
@@ -292,15 +290,13 @@ static struct error *read_ids(struct conn *c, sqlite3_stmt *st, struct hash *out
 			      size_t *ret_n)
 {
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->local, st, &e)) {
 		if (n < max && db_id(st, 0, out[n].b))
 			n++;
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }
@@ -342,17 +338,15 @@ struct error *wish_list(struct conn *c, struct wish out[PARTIAL_WISHES], size_t 
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), WISH_LIST);
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "i", (int64_t)PARTIAL_WISHES);
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->local, st, &e)) {
 		if (n < PARTIAL_WISHES && db_id(st, 0, out[n].space.b) &&
 		    db_id(st, 1, out[n].object.b))
 			n++;
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }

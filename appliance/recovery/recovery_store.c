@@ -125,15 +125,11 @@ struct error *place_each(struct conn *c, place_fn *fn, void *ctx)
 	sqlite3_stmt *st = db_stmt(stmts(c), PLACE_EACH);
 	struct error *e = NULL;
 	size_t n = 0;
-	bool row = true;
 
 	if (!all)
 		abort();
-	while (!e && row && n < RECOVERY_PLACES) {
-		e = db_step(c->local, st, &row);
-		if (!e && row)
-			read_place(st, &all[n++]);
-	}
+	while (n < RECOVERY_PLACES && db_next(c->local, st, &e))
+		read_place(st, &all[n++]);
 	sqlite3_reset(st);
 	for (size_t i = 0; !e && i < n; i++)
 		e = fn(ctx, &all[i]);

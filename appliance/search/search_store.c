@@ -140,24 +140,18 @@ struct error *state_erasing(struct conn *c, enum erasing e)
 struct error *changed_get(struct conn *c, struct changed *ret)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), CHANGED_POSTS);
-	bool row;
+	struct error *e = NULL;
 
 	ret->nposts = ret->ndocs = 0;
 	db_bind(st, "i", (int64_t)ARRAY_LEN(ret->posts));
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->view, st, &e))
 		ret->posts[ret->nposts++] = db_int(st, 0);
-	}
+	TRY(e);
 	st = db_stmt(stmts(c), CHANGED_DOCS);
 	db_bind(st, "i", (int64_t)ARRAY_LEN(ret->docs));
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e))
 		db_id(st, 0, &ret->docs[ret->ndocs++]);
-	}
+	return e;
 }
 
 struct error *changed_done(struct conn *c, const struct changed *ch)
@@ -233,21 +227,17 @@ struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t
 {
 	_cleanup_(buf_release) struct buf unseen = {0};
 	sqlite3_stmt *st = db_stmt(stmts(c), FIND);
+	struct error *e = NULL;
 	size_t n = 0;
-	bool row;
 
 	TRY(conn_unseen(c, &unseen));
 	db_bind(st, "siisi", query, (int64_t)SEARCH_COUNT_MAX, DOC_ROWS, buf_str(&unseen),
 		(int64_t)SEARCH_WEIGHED_MAX);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row || n == SEARCH_COUNT_MAX)
-			break;
+	while (n < SEARCH_COUNT_MAX && db_next(c->view, st, &e))
 		rows[n++] = db_int(st, 0);
-	}
 	sqlite3_reset(st);
 	*ret_n = n;
-	return NULL;
+	return e;
 }
 
 static const char *json_list(struct arena *a, const int64_t *rows, size_t n, int64_t *ret_low,
@@ -269,7 +259,7 @@ struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, 
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SNIPPETS);
 	int64_t low, high;
-	bool row;
+	struct error *e = NULL;
 
 	memset(ret, 0, n * sizeof(*ret));
 	if (!n)
@@ -277,14 +267,12 @@ struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, 
 	const char *list = json_list(a, rows, n, &low, &high);
 
 	db_bind(st, "siis", query, low, high, list);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->view, st, &e)) {
 		for (size_t i = 0; i < n; i++)
 			if (rows[i] == db_int(st, 0))
 				ret[i] = arena_str(a, db_text(st, 1));
 	}
+	return e;
 }
 
 /* --- the feature ------------------------------------------------------------------------------ */

@@ -73,16 +73,14 @@ static struct error *each(struct conn *c, int which, const struct pubkey *key, s
 	_cleanup_(buf_release) struct buf rows = {0};
 	sqlite3_stmt *st = db_stmt(stmts(c), which);
 	struct vouch v;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "ki", key, (int64_t)max);
-	for (;;) {
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->view, st, &e)) {
 		read_row(st, &v);
 		buf_add(&rows, &v, sizeof(v));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(v); i++)
 		TRY(fn(ctx, (const struct vouch *)(const void *)rows.p + i));
 	return NULL;

@@ -160,15 +160,13 @@ static struct error *all_heard(struct conn *c, struct buf *rows)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), HEARD_EACH);
 	struct offer_heard h = {.first_ms = 0};
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->local, st, &e)) {
 		if (read_heard(st, &h))
 			buf_add(rows, &h, sizeof(h));
 	}
+	return e;
 }
 
 struct error *offer_heard_each(struct conn *c, offer_heard_fn *fn, void *ctx)
@@ -266,15 +264,13 @@ struct error *offer_file_each(struct conn *c, offer_file_fn *fn, void *ctx)
 	sqlite3_stmt *st = db_stmt(stmts(c), FILE_EACH);
 	_cleanup_(buf_release) struct buf rows = {0};
 	struct offer_file f;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->local, st, &row));
-		if (!row)
-			break;
+	while (db_next(c->local, st, &e)) {
 		read_file(st, &f);
 		buf_add(&rows, &f, sizeof(f));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(f); i++) {
 		memcpy(&f, rows.p + i * sizeof(f), sizeof(f));
 		TRY(fn(ctx, &f));

@@ -47,17 +47,12 @@ static struct error *load(struct db *local, const struct pubkey *peer, struct ar
 {
 	struct db_stmts *s;
 	sqlite3_stmt *st;
-	bool row;
+	struct error *e = NULL;
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, KNOWN_OF);
 	db_bind(st, "k", peer);
-	for (;;) {
-		struct error *e;
-
-		TRY(db_step(local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(local, st, &e)) {
 		/* Rows of two incarnations are never kept side by side, but for those of which it is
 		 * not known. */
 		if (db_int(st, 0))
@@ -67,11 +62,8 @@ static struct error *load(struct db *local, const struct pubkey *peer, struct ar
 		if (db_int(st, 2) > k->when_ms)
 			k->when_ms = db_int(st, 2);
 		e = known_parse(db_blob(st, 3), a, k);
-		if (e) {
-			sqlite3_reset(st);
-			return e;
-		}
 	}
+	return e;
 }
 
 struct error *known_get(struct db *local, const struct pubkey *peer, struct arena *a,

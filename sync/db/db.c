@@ -314,6 +314,17 @@ struct error *db_step(struct db *db, sqlite3_stmt *st, bool *ret_row)
 	return err;
 }
 
+bool db_next(struct db *db, sqlite3_stmt *st, struct error **io_err)
+{
+	bool row = false;
+
+	if (*io_err)
+		sqlite3_reset(st);
+	else
+		*io_err = db_step(db, st, &row);
+	return row;
+}
+
 struct error *db_run(struct db *db, sqlite3_stmt *st)
 {
 	bool row;

@@ -67,6 +67,14 @@ sqlite3_stmt *db_stmt(struct db_stmts *s, int which);
 void db_bind(sqlite3_stmt *st, const char *fmt, ...);
 /* SQLITE_ROW -> *ret_row = true; SQLITE_DONE -> false (and the statement is reset). */
 struct error *db_step(struct db *db, sqlite3_stmt *st, bool *ret_row) MUST;
+/*
+ * Walk the rows of a statement that is bound:
+ *	while (db_next(db, st, &e)) { …; e = fn(ctx, &x); }
+ *	return e;
+ * False behind the last row, where a step failed (*io_err says why), and where the body left an error
+ * in *io_err, which is NULL at first; the statement is reset then. Who breaks off resets it himself.
+ */
+bool db_next(struct db *db, sqlite3_stmt *st, struct error **io_err);
 /* Run a statement that gives no row. */
 struct error *db_run(struct db *db, sqlite3_stmt *st) MUST;
 /* Bind and run in one: db_do(db, stmts, STMT_X, "ki", &id, n). */

@@ -272,24 +272,15 @@ static struct error *each_entry(struct log_store *l, sqlite3_stmt *st, bool pass
 {
 	struct error *err = NULL;
 
-	for (;;) {
+	while (db_next(l->db, st, &err)) {
 		struct stored e;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		err = read_entry(l, st, &e);
-		if (pass_over && error_is(err, ERR_CORRUPT)) {
-			error_replace(&err, NULL);
-			continue;
-		}
 		if (!err)
 			err = fn(ctx, &e);
-		if (err)
-			break;
+		else if (pass_over && error_is(err, ERR_CORRUPT))
+			error_replace(&err, NULL);
 	}
-	sqlite3_reset(st);
 	return err;
 }
 
@@ -404,19 +395,17 @@ static struct error *sequences(struct log_store *l, enum log_stmt which, int64_t
 {
 	sqlite3_stmt *st = db_stmt(l->s, which);
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
 	*ret_n = 0;
 	if (after >= INT64_MAX)
 		return NULL;
 	db_bind(st, "iii", log, (int64_t)after, (int64_t)max);
-	for (;;) {
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			break;
+	while (db_next(l->db, st, &e)) {
 		if (n < max)
 			seqs[n++] = (uint64_t)db_int(st, 0);
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }
@@ -437,19 +426,16 @@ struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t befo
 				 log_missing_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(l->s, ENTRY_MISSING_NEWEST);
+	struct error *err = NULL;
 	bool more = true;
 
 	db_bind(st, "ii", log, before > INT64_MAX ? INT64_MAX : (int64_t)before);
-	while (more) {
+	while (more && db_next(l->db, st, &err)) {
 		struct missing_entry e = {0};
 		struct entry_bytes raw = {{0}};
 		struct entry fields;
 		struct span header;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		header = db_blob(st, 1);
 		if (header.n == ENTRY_HEADER) /* what is damaged is asked for all the same */
 			memcpy(raw.b, header.p, ENTRY_HEADER);
@@ -461,7 +447,7 @@ struct error *log_missing_newest(struct log_store *l, int64_t log, uint64_t befo
 		more = fn(ctx, &e);
 	}
 	sqlite3_reset(st);
-	return NULL;
+	return err;
 }
 
 struct error *log_need(struct log_store *l, const struct hash *op_id)
@@ -481,15 +467,13 @@ struct error *log_is_needed(struct log_store *l, const struct hash *op_id, bool 
 struct error *log_named(struct log_store *l, log_named_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(l->s, NAMED_ALL);
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(l->db, st, &e)) {
 		struct hash op;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, &op))
 			fn(ctx, &op);
 	}
+	return e;
 }

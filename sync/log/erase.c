@@ -94,16 +94,14 @@ struct error *log_dropped(struct log_store *l, int64_t *io_after, struct hash *o
 {
 	sqlite3_stmt *st = db_stmt(l->s, DROPPED_AFTER);
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
 	db_bind(st, "ii", *io_after, (int64_t)max);
-	for (;;) {
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			break;
+	while (db_next(l->db, st, &e)) {
 		*io_after = db_int(st, 0);
 		n += db_id(st, 1, &out[n]);
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }
@@ -128,17 +126,14 @@ struct error *log_owed(struct log_store *l, const struct hash *after, size_t max
 {
 	sqlite3_stmt *st = db_stmt(l->s, OWED_AFTER);
 	size_t n = 0;
+	struct error *e = NULL;
 
 	db_bind(st, "ki", after, (int64_t)max);
-	for (;;) {
-		bool row;
-
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			break;
+	while (db_next(l->db, st, &e)) {
 		if (db_id(st, 0, &ops[n].op))
 			ops[n++].again = db_int(st, 1);
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }

@@ -9,17 +9,12 @@ struct error *log_each(struct log_store *l, const struct hash *space, log_info_f
 
 	if (space)
 		db_bind(st, "k", space);
-	while (!err) {
+	while (db_next(l->db, st, &err)) {
 		struct log_info info;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		log_read_row(st, &info);
 		err = fn(ctx, &info);
 	}
-	sqlite3_reset(st);
 	return err;
 }
 
@@ -30,17 +25,12 @@ struct error *log_each_listed(struct log_store *l, const struct hash *space, log
 	struct error *err = NULL;
 
 	db_bind(st, "k", space);
-	while (!err) {
+	while (db_next(l->db, st, &err)) {
 		struct log_info info;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		log_read_row(st, &info);
 		err = fn(ctx, &info, db_int(st, 15));
 	}
-	sqlite3_reset(st);
 	return err;
 }
 
@@ -48,15 +38,13 @@ struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size
 {
 	sqlite3_stmt *st = db_stmt(l->s, LOG_SPACES);
 	size_t n = 0;
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			break;
+	while (db_next(l->db, st, &e)) {
 		if (n < max)
 			db_id(st, 0, &out[n++]);
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }

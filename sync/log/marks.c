@@ -48,16 +48,12 @@ struct error *log_audit_after(struct log_store *l, bool appliance, const struct 
 			      size_t n_ahead, struct audit_job *jobs, size_t max, size_t *ret_n)
 {
 	sqlite3_stmt *st = db_stmt(l->s, appliance ? LOG_UNPROVED : LOG_WAITING);
+	struct error *err = NULL;
 	size_t n = 0;
 
-	while (n < max) {
+	while (n < max && db_next(l->db, st, &err)) {
 		struct waiting w;
-		struct error *err;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			break;
 		w = (struct waiting){db_int(st, 0), (uint64_t)db_int(st, 1),
 				     (uint64_t)db_int(st, 2), appliance};
 		if (w.done < ahead_of(ahead, n_ahead, &w))
@@ -65,14 +61,10 @@ struct error *log_audit_after(struct log_store *l, bool appliance, const struct 
 		if (w.done >= w.live)
 			continue;
 		err = jobs_of_log(l, &w, jobs, max, &n);
-		if (err) {
-			sqlite3_reset(st);
-			return err;
-		}
 	}
 	sqlite3_reset(st);
 	*ret_n = n;
-	return NULL;
+	return err;
 }
 
 struct error *log_audit_next(struct log_store *l, struct audit_job *jobs, size_t max, size_t *ret_n)

@@ -141,17 +141,15 @@ static const char *const sql[LOG_STMTS] = {
 static struct error *load_erased(struct log_store *l)
 {
 	sqlite3_stmt *st = db_stmt(l->s, ERASED_ALL);
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(l->db, st, &e)) {
 		struct hash op;
-		bool row;
 
-		TRY(db_step(l->db, st, &row));
-		if (!row)
-			return NULL;
 		if (db_id(st, 0, &op))
 			op_remember_erased(l, &op);
 	}
+	return e;
 }
 
 static struct error *draw_incarnation(struct log_store *l)

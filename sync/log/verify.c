@@ -203,16 +203,14 @@ static struct error *check_logs(struct checker *c)
 static struct error *check_database(struct checker *c)
 {
 	sqlite3_stmt *st = db_stmt(c->l->s, LOG_INTEGRITY);
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(c->l->db, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(c->l->db, st, &e)) {
 		if (strcmp(db_text(st, 0), "ok") != 0)
 			fault(c, error_new(ERR_CORRUPT, N_("The database %s is damaged: %s."),
 					   db_path(c->l->db), db_text(st, 0)));
 	}
+	return e;
 }
 
 static void release(struct checker *c)

@@ -69,17 +69,12 @@ struct error *statement_each(struct db *local, statement_fn *fn, void *ctx)
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, STATEMENT_ALL);
-	while (!err) {
+	while (db_next(local, st, &err)) {
 		struct pubkey via;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			return NULL;
 		db_id(st, 0, via.b);
 		err = fn(ctx, &via, db_blob(st, 1));
 	}
-	sqlite3_reset(st);
 	return err;
 }
 
@@ -108,15 +103,12 @@ static struct error *read_all(struct db *local, struct db_stmts *s, const struct
 {
 	sqlite3_stmt *st = db_stmt(s, ADDRESS_OF);
 	size_t n = 0;
-	bool row = true;
+	struct error *e = NULL;
 
 	db_bind(st, "k", key);
-	while (row) {
+	while (db_next(local, st, &e)) {
 		struct known_address a = {.source = ADDRESS_MET};
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
 		snprintf(a.address, sizeof(a.address), "%s", db_text(st, 0));
 		a.source = (enum address_source)db_int(st, 1);
 		a.failures = (unsigned)db_int(st, 2);
@@ -125,6 +117,7 @@ static struct error *read_all(struct db *local, struct db_stmts *s, const struct
 		if (n < KNOWN_ADDRESSES * 4)
 			out[n++] = a;
 	}
+	TRY(e);
 	*ret_n = n;
 	return NULL;
 }

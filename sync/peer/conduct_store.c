@@ -78,21 +78,19 @@ struct error *conduct_each(struct db *local, const struct pubkey *peer, conduct_
 	_cleanup_(buf_release) struct buf rows = {0};
 	struct db_stmts *s;
 	sqlite3_stmt *st;
+	struct error *e = NULL;
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, peer ? OF : ALL);
 	if (peer)
 		db_bind(st, "k", peer);
-	for (;;) {
+	while (db_next(local, st, &e)) {
 		struct conduct c;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
 		if (read_row(st, &c))
 			buf_add(&rows, &c, sizeof(c));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct conduct); i++)
 		TRY(fn(ctx, (const struct conduct *)(const void *)rows.p + i));
 	return NULL;
@@ -153,19 +151,17 @@ struct error *conduct_each_paused(struct db *local, conduct_paused_fn *fn, void 
 	_cleanup_(buf_release) struct buf keys = {0};
 	struct db_stmts *s;
 	sqlite3_stmt *st;
+	struct error *e = NULL;
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, PAUSED_ALL);
-	for (;;) {
+	while (db_next(local, st, &e)) {
 		struct pubkey key;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
 		if (db_id(st, 0, key.b))
 			buf_add(&keys, &key, sizeof(key));
 	}
+	TRY(e);
 	for (size_t i = 0; i < keys.n / sizeof(struct pubkey); i++)
 		TRY(fn(ctx, (const struct pubkey *)(const void *)keys.p + i));
 	return NULL;

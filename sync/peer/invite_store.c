@@ -127,18 +127,16 @@ static struct error *read_all(struct db *local, struct arena *a, struct invite *
 	struct invite *one;
 	struct db_stmts *s;
 	sqlite3_stmt *st;
-	bool row;
+	struct error *e = NULL;
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, EACH);
-	for (;;) {
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
+	while (db_next(local, st, &e)) {
 		one = arena_new(a, struct invite);
 		read_row(st, one);
 		buf_add(&rows, &one, sizeof(one));
 	}
+	TRY(e);
 	*ret_n = rows.n / sizeof(one);
 	*ret = *ret_n ? arena_copy(a, rows.p, rows.n) : NULL;
 	return NULL;

@@ -57,40 +57,36 @@ static void read_row(sqlite3_stmt *st, struct ledger_row *r)
 static struct error *load_rows(struct ledger *l, struct db *local, struct db_stmts *s)
 {
 	sqlite3_stmt *st = db_stmt(s, ROWS_ALL);
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(local, st, &e)) {
 		struct ledger_line *line;
 		struct ledger_row r;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			return NULL;
 		read_row(st, &r);
 		line = ledger_line(l, &r.peer, &r.space);
 		if (line)
 			line->row = r; /* of an older day: begun anew at its next use */
 	}
+	return e;
 }
 
 static struct error *load_times(struct ledger *l, struct db *local, struct db_stmts *s)
 {
 	sqlite3_stmt *st = db_stmt(s, TIMES_ALL);
 	const struct hash of_peer = {{0}};
+	struct error *e = NULL;
 
-	for (;;) {
+	while (db_next(local, st, &e)) {
 		struct ledger_line *line;
 		struct pubkey peer;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			return NULL;
 		db_id(st, 0, peer.b);
 		line = ledger_line(l, &peer, &of_peer);
 		if (line)
 			line->times = (unsigned)db_int(st, 1);
 	}
+	return e;
 }
 
 struct error *ledger_load(struct ledger *l, struct db *local)
@@ -157,20 +153,18 @@ struct error *ledger_each(struct db *local, const struct pubkey *peer, ledger_fn
 	_cleanup_(buf_release) struct buf rows = {0};
 	struct db_stmts *s;
 	sqlite3_stmt *st;
+	struct error *e = NULL;
 
 	TRY(statements(local, &s));
 	st = db_stmt(s, ROWS_OF);
 	db_bind(st, "k", peer);
-	for (;;) {
+	while (db_next(local, st, &e)) {
 		struct ledger_row r;
-		bool row;
 
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
 		read_row(st, &r);
 		buf_add(&rows, &r, sizeof(r));
 	}
+	TRY(e);
 	for (size_t i = 0; i < rows.n / sizeof(struct ledger_row); i++)
 		TRY(fn(ctx, (const struct ledger_row *)(const void *)rows.p + i));
 	return NULL;

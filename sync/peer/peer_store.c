@@ -112,16 +112,14 @@ static struct error *collect(struct db *local, sqlite3_stmt *st, row_fn *read, s
 			     struct arena *a, char **ret, size_t *ret_n)
 {
 	_cleanup_(buf_release) struct buf rows = {0};
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(local, st, &row));
-		if (!row)
-			break;
+	while (db_next(local, st, &e)) {
 		memset(buf_reserve(&rows, size), 0, size);
 		read(st, rows.p + rows.n);
 		rows.n += size;
 	}
+	TRY(e);
 	*ret_n = rows.n / size;
 	*ret = rows.n ? arena_copy(a, rows.p, rows.n) : NULL;
 	return NULL;

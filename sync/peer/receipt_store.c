@@ -183,16 +183,14 @@ static void receipt_row(sqlite3_stmt *st, struct receipt *r)
 
 static struct error *collect(struct db *local, sqlite3_stmt *st, struct buf *rows)
 {
-	bool row;
+	struct error *e = NULL;
 
-	for (;;) {
-		TRY(db_step(local, st, &row));
-		if (!row)
-			return NULL;
+	while (db_next(local, st, &e)) {
 		receipt_row(st,
 			    (struct receipt *)(void *)buf_reserve(rows, sizeof(struct receipt)));
 		rows->n += sizeof(struct receipt);
 	}
+	return e;
 }
 
 struct error *receipt_each(struct db *local, const struct pubkey *peer, size_t max, receipt_fn *fn,

@@ -7,11 +7,13 @@ static const char *const steps[] = {
 	"CREATE TABLE thing(id BLOB PRIMARY KEY, n INTEGER, name TEXT) STRICT",
 	"CREATE INDEX thing_n ON thing(n)",
 };
-enum { PUT, GET, COUNT };
+enum { PUT, GET, COUNT, ALL, BAD };
 static const char *const sql[] = {
 	[PUT] = "INSERT INTO thing VALUES (?1, ?2, ?3)",
 	[GET] = "SELECT id, n, name FROM thing WHERE n=?1",
 	[COUNT] = "SELECT count(*) FROM thing",
+	[ALL] = "SELECT n FROM thing ORDER BY n",
+	[BAD] = "SELECT json_extract(name, '$') FROM thing", /* fails at a name that is no JSON */
 };
 
 struct fixture {
@@ -74,6 +76,41 @@ static void keeps_what_is_bound(void **state)
 	assert_ok(db_step(f.db, st, &row));
 	assert_false(row);
 	assert_fails(db_do(f.db, f.s, PUT, "kin", &id, (int64_t)1), ERR_EXISTS);
+	close_fixture(&f);
+}
+
+static void rows_are_walked_to_the_end_or_an_error(void **state)
+{
+	struct fixture f = open_fixture();
+	struct error *e = NULL;
+	sqlite3_stmt *st = db_stmt(f.s, ALL);
+	int64_t sum = 0;
+
+	(void)state;
+	assert_false(db_next(f.db, st, &e)); /* none */
+	assert_null(e);
+	for (int64_t n = 1; n <= 3; n++)
+		put(&f, n);
+	st = db_stmt(f.s, ALL);
+	while (db_next(f.db, st, &e))
+		sum += db_int(st, 0);
+	assert_null(e);
+	assert_int_equal(sum, 6);
+	st = db_stmt(f.s, ALL);
+	for (sum = 0; db_next(f.db, st, &e);) {
+		sum += db_int(st, 0);
+		if (sum == 3)
+			e = error_new(ERR_LIMIT, "enough");
+	}
+	assert_int_equal(sum, 3);
+	assert_false(sqlite3_stmt_busy(st)); /* nothing is held by a walk that ended so */
+	assert_fails(e, ERR_LIMIT);
+	e = NULL;
+	st = db_stmt(f.s, BAD);
+	assert_false(db_next(f.db, st, &e));
+	assert_non_null(e);
+	assert_false(sqlite3_stmt_busy(st));
+	error_free(e);
 	close_fixture(&f);
 }
 
@@ -322,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_is_bound),
+		cmocka_unit_test(rows_are_walked_to_the_end_or_an_error),
 		cmocka_unit_test(a_savepoint_undoes_only_its_part),
 		cmocka_unit_test(a_reader_sees_commits_and_can_not_write),
 		cmocka_unit_test(a_quiet_reader_holds_no_old_snapshot),
