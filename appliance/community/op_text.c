@@ -2,6 +2,7 @@
 /* What a text in an op may be made of. */
 #include "appliance/community/op_text.h"
 #include "sync/base/limits.h"
+#include "sync/base/line.h"
 
 /* Eight bytes at a time: is there one that is no printable ASCII, a quote or a backslash? Where it
  * says so, there may be none; where it does not, there is none. */
@@ -31,28 +32,11 @@ size_t text_plain(struct span s)
 
 int32_t text_next(const uint8_t **p, const uint8_t *end)
 {
-	static const int32_t smallest[] = {0, 0x80, 0x800, 0x10000};
-	const uint8_t *s = *p;
-	int32_t c = *s++;
-	int more;
+	uint32_t c;
+	size_t n = utf8_next((struct span){*p, (size_t)(end - *p)}, &c);
 
-	if (c < 0x80) {
-		*p = s;
-		return c;
-	}
-	more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-	if (c < 0xc2 || c > 0xf4 || end - s < more)
-		return -1;
-	c &= 0x3f >> more;
-	for (int i = 0; i < more; i++) {
-		if ((*s & 0xc0) != 0x80)
-			return -1;
-		c = c << 6 | (*s++ & 0x3f);
-	}
-	if (c < smallest[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return -1;
-	*p = s;
-	return c;
+	*p += n;
+	return n ? (int32_t)c : -1;
 }
 
 /* Controls, and what turns the direction of the text around it. */

@@ -2,10 +2,11 @@
 #include "appliance/http/authority.h"
 #include "appliance/app.h"
 #include "appliance/http/certificate.h"
+#include "sync/base/limits.h"
 #include <pthread.h>
 
-/* No certificate of ours is older than this, whatever the clock says: 2025-01-01. */
-static const time_t not_before_floor = 1735689600;
+/* No certificate of ours is older than this, whatever the clock says. */
+static const time_t not_before_floor = LIMIT_TIME_FIRST / 1000;
 enum { DAY = 86400 };
 
 struct leaf {
