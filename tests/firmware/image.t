@@ -44,7 +44,7 @@ sed -n 's/^insmod //p' firmware/boot/grub/grub.cfg | while read -r m; do
 	[[ $modules == *" $m "* ]] || echo "the build does not put $m into GRUB"
 done | none "every module that GRUB's configuration loads is put into it"
 sed -n 's/^\. \/\([a-z]*\)$/\1/p' image/initrd/init | while read -r part; do
-	grep -q "^cp .*image/initrd/$part .*\"\$I/\"" image/build || echo "/$part is not put into the initrd"
+	grep -q "^install .*image/initrd/$part .*\"\$I/\"" image/build || echo "/$part is not put into the initrd"
 done | none "every part of the first program is put into the initrd"
 # What it runs that is not busybox's.
 grep -ohE '\b(dmsetup|e2fsck|mke2fs|resize2fs|sfdisk|dumpe2fs|veritysetup)\b' image/initrd/init image/initrd/disk image/initrd/mend | sort -u |
@@ -135,6 +135,20 @@ else
 	skip "a part without its licence is not passed on" "there is no dpkg-deb here"
 	skip "the list of parts is SPDX 2.3, with the boot loader and each licence" "there is no dpkg-deb here"
 fi
+# How long git makes a commit's name depends on how much the repository holds: not the same in everybody's clone.
+grep -nE 'git describe' Makefile image/* 2>/dev/null | grep -v -- --abbrev= | none "a version is as long in every clone"
+# A checkout under any umask gives the same system; and one system's file is not written through another's name.
+mkdir -p "$T/from/etc/x" "$T/to/etc/x"
+echo new >"$T/from/etc/x/set" && echo new >"$T/from/etc/x/run" && ln -s /dev/null "$T/from/etc/x/none"
+echo old >"$T/to/etc/x/set" && ln "$T/to/etc/x/set" "$T/other"
+chmod 0700 "$T/from" "$T/from/etc" "$T/from/etc/x" "$T/from/etc/x/run"
+chmod 0600 "$T/from/etc/x/set"
+{
+	(umask 022 && image/lay "$T/from" "$T/to")
+	(cd "$T/to" && find . -type f -printf '%m %P\n' -o -type d -printf '%m %P/\n' -o -printf '%l %P\n' | sort)
+	cat "$T/to/etc/x/set" "$T/other"
+} 2>&1 | diff - <(printf '%s\n' '/dev/null etc/x/none' '644 etc/x/set' '755 /' '755 etc/' '755 etc/x/' '755 etc/x/run' new old) |
+	none "what is laid over a system has the same modes from everybody's checkout"
 # What the box gives to who asks for its source: this tree, and the same bytes twice.
 {
 	image/source "$T/one.tar.gz" 1.0 && image/source "$T/two.tar.gz" 1.0 && cmp "$T/one.tar.gz" "$T/two.tar.gz"
