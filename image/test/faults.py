@@ -201,13 +201,17 @@ def refused(t, image, folder):
     b.comes_up("first start")
     people.found(b)
     people.sign_in(b)
-    for why in ("damaged", "stranger", "older", "machine"):
-        before = people.upload_update(b, f"{base}-{why}.raucb")
+    # One that is damaged inside is found out while it is written: to the other slot, and the box's own root is well.
+    for name, why in (("damaged",) * 2, ("stranger",) * 2, ("older",) * 2, ("machine",) * 2, ("flipped", "install")):
+        before = people.upload_update(b, f"{base}-{name}.raucb")
         last = people.wait_update(b, 120, before)
+        time.sleep(10 if name == "flipped" else 0)  # does anything more come of it?
+        last = people.update_state(b)["last"]
         page = b.get("/admin/update", secure=True)[1]
-        t.ok(f"an update that is refused: {why}", last.get("why") == why and last["text"].split(":")[0] in page, last)
-        say(f"{why}: {last.get('text')} ({last.get('said')})")
+        t.ok(f"an update that is refused: {name}", last.get("why") == why and last["text"].split(":")[0] in page, last)
+        say(f"{name}: {last.get('text')} ({last.get('said')})")
     t.ok("and nothing was changed", b.state()["good"] == "A" and b.state()["armed"] == "-0", b.state())
+    t.ok("nor did it start again", b.console().count("System A on") == 1, b.console()[-1000:])
     b.cut()
 
 
