@@ -59,6 +59,7 @@ struct fetch {
 	struct blob_writer *w;
 	uint64_t have, skip, since_look;
 	bool near; /* on this network */
+	bool guilty; /* it is whole and another, and all of it was this peer's */
 };
 
 /* Both are as for any exchange: the volunteers' hours and budget, and what one peer may bring. */
@@ -123,11 +124,14 @@ static struct error *receive(struct fetch *k, int *ret_status)
 	return client_result(k->client, ret_status);
 }
 
+static void lied(void *ctx, const struct pubkey *by)
+{
+	engine_misdeed(ctx, by, MISDEED_UPDATE, "");
+}
+
 /* What it is in the end; the writer is consumed where it is of no more use. */
 static struct error *settle(struct fetch *k, struct error *take_err, int status)
 {
-	struct hash got;
-
 	if (error_is(take_err, ERR_LIMIT)) { /* nothing of its rubbish stays */
 		error_free(take_err);
 		blob_writer_undo(STEAL(k->w));
@@ -140,7 +144,9 @@ static struct error *settle(struct fetch *k, struct error *take_err, int status)
 						"The update is fetched on later."))
 		       : error_new(ERR_NOT_FOUND,
 				   N_("The other box passes this update on no more.")));
-	return blob_writer_finish(STEAL(k->w), &got, NULL);
+	TRY(blob_writer_settle(STEAL(k->w), &k->guilty));
+	blob_judge(k->f->store, &k->f->blob, lied, k->s);
+	return NULL;
 }
 
 static struct error *connect_to(struct fetch *k)
@@ -164,7 +170,8 @@ static struct error *connect_to(struct fetch *k)
 static struct error *begin_file(struct fetch *k)
 {
 	const struct sync_fetch *f = k->f;
-	struct error *err = blob_writer_resume(f->store, &f->blob, f->size, &k->w, &k->have);
+	struct error *err =
+		blob_writer_from(f->store, &f->blob, &f->peer, f->size, &k->w, &k->have);
 
 	if (error_is(err, ERR_LIMIT)) {
 		k->have = 0;
@@ -173,8 +180,8 @@ static struct error *begin_file(struct fetch *k)
 	return err;
 }
 
-/* Once. *ret_had: so much was here before it; whoever gave that. */
-static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint64_t *ret_had)
+/* Once. *ret_guilty: with ERR_CORRUPT, all of it came from this peer. */
+static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, bool *ret_guilty)
 {
 	struct fetch k = {.s = s, .f = f, .near = engine_near(s, &f->peer, f->address)};
 	struct error *err;
@@ -193,7 +200,7 @@ static struct error *fetch_once(struct sync *s, const struct sync_fetch *f, uint
 	}
 	client_free(k.client);
 	blob_writer_free(k.w); /* keeps what it has */
-	*ret_had = k.have;
+	*ret_guilty = k.guilty;
 	return err;
 }
 
@@ -222,18 +229,17 @@ static void end(struct sync *s)
 struct error *sync_fetch_update(struct sync *s, const struct sync_fetch *f)
 {
 	struct error *err;
-	uint64_t had = 0;
+	bool guilty = false;
 
 	if (blob_has(f->store, &f->blob, NULL))
 		return NULL;
 	ENSURE(begin(s), error_new(ERR_STOPPED, N_("Fetching the update was stopped.")));
-	err = fetch_once(s, f, &had);
-	/* Another may have given the beginning, which is gone now: this one is asked for all of it.
-	 */
-	if (had && error_is(err, ERR_CORRUPT))
-		error_replace(&err, fetch_once(s, f, &had));
+	err = fetch_once(s, f, &guilty);
+	/* Several had a hand in it: from now on each is asked for all of it, this one first. */
+	if (!guilty && error_is(err, ERR_CORRUPT))
+		error_replace(&err, fetch_once(s, f, &guilty));
 	end(s);
-	if (error_is(err, ERR_LIMIT) || (!had && error_is(err, ERR_CORRUPT)))
+	if (error_is(err, ERR_LIMIT) || (guilty && error_is(err, ERR_CORRUPT)))
 		engine_misdeed(s, &f->peer, MISDEED_UPDATE, error_stored(err));
 	return err;
 }

@@ -39,6 +39,11 @@ static void misdeed(void *ctx, enum misdeed what, const char *words)
 	engine_misdeed(w->s, &w->with, what, words);
 }
 
+static void lied(void *ctx, const struct pubkey *peer, const char *words)
+{
+	engine_misdeed(((struct worker *)ctx)->s, peer, MISDEED_BLOB, words);
+}
+
 static bool tell(void *ctx, struct buf *out)
 {
 	const struct worker *w = ctx;
@@ -109,6 +114,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		.receipt = job->asked,
 		.stored = stored,
 		.misdeed = misdeed,
+		.lied = lied,
 		.heard = heard,
 		.tell = tell,
 		.told = told,

@@ -168,16 +168,25 @@ static struct error *unlink_if_there(const char *path)
 }
 
 /* A transfer that goes on would bring it back. */
-static struct error *erase_part(struct blob_store *s, const struct hash *h)
+static struct error *erase_part(void *ctx, const char *path)
 {
-	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+	const struct hash *h = ctx;
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
+	given_remove(path);
 	if (fd < 0)
 		return errno == ENOENT ? NULL : file_error(errno, path);
 	ENSURE(flock(fd, LOCK_EX | LOCK_NB) == 0,
 	       error_new(ERR_BUSY, N_("The file %s is already being fetched."), ID_SHORT(h)));
-	TRY(unlink_if_there(path));
+	return unlink_if_there(path);
+}
+
+static struct error *erase_parts(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+
+	TRY(erase_part((void *)(uintptr_t)h, path));
+	TRY(given_each_own(s, h, erase_part, (void *)(uintptr_t)h));
 	return dir_sync(s->part);
 }
 
@@ -187,7 +196,7 @@ struct error *blob_erase(struct blob_store *s, const struct hash *h)
 	_cleanup_(buf_release) struct buf bad = {0};
 	struct error *e;
 
-	TRY(erase_part(s, h));
+	TRY(erase_parts(s, h));
 	buf_printf(&bad, "%s.bad", path);
 	TRY(unlink_if_there(buf_str(&bad)));
 	TRY(unlink_if_there(path));
@@ -197,12 +206,36 @@ struct error *blob_erase(struct blob_store *s, const struct hash *h)
 	return e;
 }
 
-uint64_t blob_part(struct blob_store *s, const struct hash *h)
+static uint64_t size_at(const char *path)
 {
-	_cleanup_(freep) char *path = path_join(s->part, ID(h));
 	struct stat st;
 
 	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+}
+
+static struct error *most_of(void *ctx, const char *path)
+{
+	uint64_t *most = ctx, size = size_at(path);
+
+	*most = size > *most ? size : *most;
+	return NULL;
+}
+
+uint64_t blob_part(struct blob_store *s, const struct hash *h)
+{
+	_cleanup_(freep) char *path = path_join(s->part, ID(h));
+	uint64_t most = size_at(path);
+
+	if (given_is_mixed(s, h))
+		error_free(given_each_own(s, h, most_of, &most));
+	return most;
+}
+
+uint64_t blob_part_from(struct blob_store *s, const struct hash *h, const struct pubkey *by)
+{
+	_cleanup_(freep) char *path = given_part(s, h, by);
+
+	return size_at(path);
 }
 
 /* --- all of them --- */

@@ -136,6 +136,8 @@ static struct error *end_blob(struct bundle_batch *im)
 	struct error *e = blob_writer_finish(STEAL(im->blob), &hash, NULL);
 
 	im->report->blobs += !e;
+	if (!e)
+		blob_judge(im->x->blobs, &hash, NULL, NULL);
 	if (error_is(e, ERR_CORRUPT))
 		error_replace(&e, NULL);
 	return e;

@@ -126,7 +126,8 @@ static uint64_t left_in(const struct exchange *x, const struct hash *space, enum
 static bool blob_room(void *ctx, const struct hash *space, const struct hash *blob, uint64_t size)
 {
 	const struct exchange *x = ctx;
-	uint64_t have = blob_part(x->o.blobs, blob), left = left_in(x, space, LEDGER_BYTES);
+	uint64_t have = blob_part_from(x->o.blobs, blob, &x->o.to.peer);
+	uint64_t left = left_in(x, space, LEDGER_BYTES);
 
 	return left > 0 && left_in(x, space, LEDGER_BLOBS) > 0 &&
 	       (have >= size || size - have <= left);
@@ -355,12 +356,14 @@ static struct error *do_write(struct exchange *x)
 /* One file that is asked for. How long it is its op says, at most `most` bytes: that is the word of whoever
  * wrote the op, and the peer answers for its own alone. */
 struct blob_asking {
+	struct exchange *x;
 	const struct hash *hash;
 	uint64_t most, have, at; /* have: before it was asked; at: now */
 	struct blob_writer *w;
 	int status;
 	bool over; /* no more of it now, and that is no fault of the peer */
 	bool here; /* it came whole */
+	bool guilty; /* it came whole, is another one, and all of it was this peer's */
 };
 
 /* Does the peer say that it has more than the op does? Then nothing of it is taken: another op may name it,
@@ -415,8 +418,8 @@ static struct error *receive_blob(struct exchange *x, struct blob_asking *k)
  * then this peer's is taken apart. */
 static struct error *begin_blob(struct exchange *x, struct blob_asking *k)
 {
-	struct error *err =
-		blob_writer_resume(x->o.blobs, k->hash, k->most, &k->w, &k->have);
+	struct error *err = blob_writer_from(x->o.blobs, k->hash, &x->o.to.peer, k->most, &k->w,
+					     &k->have);
 
 	if (error_is(err, ERR_LIMIT)) {
 		k->have = 0;
@@ -450,15 +453,27 @@ static struct error *fetch_blob(struct exchange *x, struct blob_asking *k)
 	return err;
 }
 
+static void lied(void *ctx, const struct pubkey *by)
+{
+	struct blob_asking *k = ctx;
+	struct error *err =
+		error_new(ERR_CORRUPT,
+			  N_("Of the file %s it gave other bytes than the file has."),
+			  ID_SHORT(k->hash));
+
+	if (k->x->o.lied)
+		k->x->o.lied(k->x->o.ctx, by, error_stored(err));
+	error_free(err);
+}
+
 /* ERR_CORRUPT: it is whole, and not what it is to be. */
 static struct error *settle_blob(struct blob_asking *k)
 {
-	struct hash got;
-
 	if (!k->w || k->over || (k->status != 200 && k->status != 206 && k->status != 416))
 		return NULL;
-	TRY(blob_writer_finish(STEAL(k->w), &got, NULL));
+	TRY(blob_writer_settle(STEAL(k->w), &k->guilty));
 	k->here = true;
+	blob_judge(k->x->o.blobs, k->hash, lied, k);
 	return NULL;
 }
 
@@ -466,14 +481,13 @@ static struct error *try_blob(struct exchange *x, struct blob_asking *k, bool *r
 {
 	struct error *err = fetch_blob(x, k);
 
-	*ret_corrupt = false;
 	if (error_is(err, ERR_LIMIT))
 		misdeed(x, MISDEED_BLOB, error_stored(err));
 	if (!err)
 		err = settle_blob(k);
 	blob_writer_free(STEAL(k->w)); /* keeps what it has */
 	*ret_corrupt = error_is(err, ERR_CORRUPT);
-	if (*ret_corrupt && !k->have) /* all of it was its own */
+	if (*ret_corrupt && k->guilty)
 		misdeed(x, MISDEED_BLOB, error_stored(err));
 	if (*ret_corrupt)
 		error_replace(&err, NULL);
@@ -483,18 +497,17 @@ static struct error *try_blob(struct exchange *x, struct blob_asking *k, bool *r
 /* A blob that can't be had is no reason to end the exchange; a connection that broke is. */
 static struct error *do_blob(struct exchange *x, const struct hash *hash)
 {
-	struct blob_asking k = {.hash = hash,
+	struct blob_asking k = {.x = x,
+				.hash = hash,
 				.most = x->blob_size < LIMIT_UPLOAD ? x->blob_size : LIMIT_UPLOAD};
 	bool corrupt = false;
 
 	k.over = !blob_room(x, &x->walk.space, hash, k.most); /* not now */
 	if (!k.over)
 		TRY(try_blob(x, &k, &corrupt));
-	/* Another may have given the beginning, which is gone now: this one is asked for all of it. */
-	if (corrupt && k.have && blob_room(x, &x->walk.space, hash, k.most)) {
-		k.have = 0;
+	/* Several had a hand in it: from now on each is asked for all of it, this one first. */
+	if (corrupt && !k.guilty && blob_room(x, &x->walk.space, hash, k.most))
 		TRY(try_blob(x, &k, &corrupt));
-	}
 	session_blob_done(x->session, k.here);
 	return NULL;
 }

@@ -39,6 +39,8 @@ struct exchange_options {
 	void (*stored)(void *ctx);
 	/* The peer did that (words: borrowed, English, may be ""). May be NULL. */
 	void (*misdeed)(void *ctx, enum misdeed what, const char *words);
+	/* The same of another peer, which has given of a file what is not the file's. May be NULL. */
+	void (*lied)(void *ctx, const struct pubkey *peer, const char *words);
 	/* Statements of address: what is to be said to the peer, appended (false: nothing new), and
 	 * what it says (a stream; over a loopback connection?). Either may be NULL. */
 	bool (*tell)(void *ctx, struct buf *out);

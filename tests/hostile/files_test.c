@@ -35,6 +35,9 @@ struct peer_of_files {
 	int fd, port;
 	pthread_t thread;
 	bool endless, honest, signs_for_ever;
+	bool other; /* than the first, with a key of its own */
+	size_t tears; /* it breaks off after so many bytes of an answer; 0: never */
+	bool wrong_rest; /* which are not the file's */
 	size_t part;	 /* files[ONE] alone is wanted, and so much of it is here */
 	bool part_wrong; /* that is rubbish of somebody else */
 	atomic_int asked; /* for files */
@@ -66,25 +69,47 @@ static void answer_without_end(struct peer_of_files *p, struct line *l)
 		p->gave += sizeof(piece);
 }
 
-static void answer_honestly(struct peer_of_files *p, struct line *l, const char *id)
+/* From where it was asked, by Range. */
+static size_t range_from(const char *request)
 {
-	char head[100];
+	const char *at = strstr(request, "Range: bytes=");
+
+	return at ? (size_t)strtoul(at + strlen("Range: bytes="), NULL, 10) : 0;
+}
+
+static void answer_honestly(struct peer_of_files *p, struct line *l, const char *request)
+{
+	const char *id = request + strlen("GET " SYNC_PATH_BLOB);
+	size_t from = range_from(request), n = FILE_SIZE - from;
+	bool torn = p->tears && p->tears < n;
+	char head[200];
 
 	for (unsigned i = 0; i < FILES; i++)
 		if (strncmp(id, ID(&files[i]), 52) == 0)
 			make_file(i);
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", FILE_SIZE);
-	if (line_text(l, head) && line_say(l, content, sizeof(content)))
-		p->gave += sizeof(content);
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\n\r\n",
+		 from ? "206 Partial Content" : "200 OK", n, from, FILE_SIZE - 1, FILE_SIZE);
+	if (torn)
+		n = p->tears;
+	if (p->wrong_rest)
+		memset(content + from, 'x', n);
+	if (line_text(l, head) && line_say(l, content + from, n))
+		p->gave += n;
+	memset(content, 0, sizeof(content));
+	if (torn) {
+		p->tears = 0;
+		l->up = false;
+	}
 }
 
-static void answer_file(struct peer_of_files *p, struct line *l, const char *id)
+static void answer_file(struct peer_of_files *p, struct line *l, const char *request)
 {
 	atomic_fetch_add(&p->asked, 1);
 	if (p->endless)
 		answer_without_end(p, l);
 	else if (p->honest)
-		answer_honestly(p, l, id);
+		answer_honestly(p, l, request);
 	else
 		line_text(l, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
 }
@@ -106,7 +131,7 @@ static void answer_line(struct peer_of_files *p, int fd)
 		if (strncmp(text, "GET " SYNC_PATH_STATUS, 18) == 0)
 			answer_status(&l);
 		else if (strncmp(text, "GET " SYNC_PATH_BLOB, 17) == 0)
-			answer_file(p, &l, text + 4 + strlen(SYNC_PATH_BLOB));
+			answer_file(p, &l, text);
 		else if (p->signs_for_ever &&
 			 strncmp(text, "POST " SYNC_PATH_RECEIPT, 20) == 0)
 			answer_without_end(p, &l);
@@ -130,7 +155,7 @@ static void peer_start(struct peer_of_files *p)
 {
 	struct address any;
 
-	evil_init(&p->evil, 2, NULL);
+	evil_init(&p->evil, p->other ? 3 : 2, NULL);
 	assert_ok(address_parse("127.0.0.1:0", &any));
 	assert_ok(address_listen(&any, &p->fd, &p->port));
 	fcntl(p->fd, F_SETFL, 0);
@@ -157,6 +182,10 @@ static char *dir;
  * two spaces, and heeds what there is room for. */
 static bool many;
 
+/* Or to one peer at a time. */
+static bool in_turn;
+static struct pubkey turn;
+
 static struct hash space_of(unsigned n)
 {
 	return (struct hash){{(uint8_t)(1 + n % 2)}};
@@ -165,8 +194,11 @@ static struct hash space_of(unsigned n)
 static bool next_blob(void *ctx, const struct pubkey *peer, struct blob_walk *w, struct hash *ret,
 		      uint64_t *ret_size)
 {
-	unsigned n = (unsigned)atomic_fetch_add(&asked, 1);
+	unsigned n;
 
+	if (in_turn && !pubkey_eq(peer, &turn))
+		return false;
+	n = (unsigned)atomic_fetch_add(&asked, 1);
 	*ret = wanted;
 	*ret_size = wanted_size;
 	w->space = space_of(0);
@@ -259,6 +291,18 @@ static void open_box(struct peer_of_files *p)
 	assert_ok(sync_start(&o, &box.sync));
 }
 
+static void open_two_boxes(struct peer_of_files *p, const struct peer_of_files *second)
+{
+	char address[40];
+
+	in_turn = true;
+	open_box(p);
+	many = false;
+	wanted = files[ONE];
+	snprintf(address, sizeof(address), "127.0.0.1:%d", second->port);
+	net_box_peer(&box, secret_pubkey(second->evil.self), address);
+}
+
 static struct error *see(void *ctx, const struct conduct *c)
 {
 	*(unsigned *)ctx |= 1u << c->what;
@@ -297,6 +341,7 @@ static void close_both(struct peer_of_files *p)
 	net_box_close(&box);
 	test_dir_remove(dir);
 	brought = 0;
+	in_turn = false;
 }
 
 static void a_file_that_never_ends_costs_at_most_what_it_was_said_to_have(void **state)
@@ -375,6 +420,85 @@ static void who_gives_the_rest_is_not_blamed_for_the_beginning(void **state)
 	assert_int_equal(misdeeds(&p), 0);
 	assert_int_equal(kept(), FILE_SIZE);
 	close_both(&p);
+	wanted_size = ALLOWED;
+}
+
+static unsigned misdeeds_of(const struct peer_of_files *p)
+{
+	unsigned set = 0;
+
+	assert_ok(conduct_each(box.local, secret_pubkey(p->evil.self), see, &set));
+	return set;
+}
+
+static void fetch_from(const struct peer_of_files *p)
+{
+	static const struct pubkey nobody;
+
+	atomic_store(&asked, 0);
+	turn = *secret_pubkey(p->evil.self);
+	error_free(sync_now(box.sync, &turn, 20000));
+	assert_true(atomic_load(&asked) > 0);
+	turn = nobody;
+}
+
+/* An honest peer's line breaks, another goes on with rubbish and breaks off, and the first gives the rest.
+ * What it had given is not begun anew, and when the file is here the other has been found out. */
+static void who_goes_on_with_rubbish_is_found_out(void **state)
+{
+	struct peer_of_files honest = {.honest = true, .tears = 900000};
+	struct peer_of_files evil = {
+		.honest = true, .other = true, .tears = 50000, .wrong_rest = true};
+
+	wanted_size = FILE_SIZE;
+	peer_start(&honest);
+	peer_start(&evil);
+	open_two_boxes(&honest, &evil);
+	fetch_from(&honest);
+	assert_int_equal(part_here(), 900000);
+	fetch_from(&evil);
+	assert_int_equal(part_here(), 950000);
+	fetch_from(&honest);
+	assert_int_equal(kept(), FILE_SIZE);
+	assert_int_equal(part_here(), 0);
+	/* all once, and the rest behind the rubbish for nothing */
+	assert_int_equal(honest.gave, FILE_SIZE + FILE_SIZE - 950000);
+	net_box_stop(&box);
+	assert_int_equal(misdeeds_of(&honest) & 1u << MISDEED_BLOB, 0);
+	assert_true(misdeeds_of(&evil) & 1u << MISDEED_BLOB);
+	peer_stop(&evil);
+	close_both(&honest);
+	wanted_size = ALLOWED;
+}
+
+/* Who begins with rubbish costs the others one file, once; then each goes on with its own. */
+static void who_begins_with_rubbish_costs_one_file(void **state)
+{
+	struct peer_of_files honest = {.honest = true};
+	struct peer_of_files evil = {
+		.honest = true, .other = true, .tears = 50000, .wrong_rest = true};
+
+	wanted_size = FILE_SIZE;
+	peer_start(&honest);
+	peer_start(&evil);
+	open_two_boxes(&honest, &evil);
+	fetch_from(&evil);
+	honest.tears = FILE_SIZE - 50001;
+	fetch_from(&honest); /* all but one byte */
+	honest.tears = 1000000;
+	fetch_from(&honest); /* which makes it another file: asked anew, and the line breaks */
+	assert_int_equal(kept(), 0);
+	evil.tears = 10;
+	fetch_from(&evil);
+	honest.tears = 0;
+	fetch_from(&honest);
+	assert_int_equal(kept(), FILE_SIZE);
+	assert_int_equal(honest.gave, FILE_SIZE - 50000 + FILE_SIZE);
+	net_box_stop(&box);
+	assert_int_equal(misdeeds_of(&honest) & 1u << MISDEED_BLOB, 0);
+	assert_true(misdeeds_of(&evil) & 1u << MISDEED_BLOB);
+	peer_stop(&evil);
+	close_both(&honest);
 	wanted_size = ALLOWED;
 }
 
@@ -619,6 +743,8 @@ int main(void)
 		cmocka_unit_test(what_an_op_lies_about_is_not_the_peers_guilt),
 		cmocka_unit_test(an_op_may_say_more_than_there_is),
 		cmocka_unit_test(who_gives_the_rest_is_not_blamed_for_the_beginning),
+		cmocka_unit_test(who_goes_on_with_rubbish_is_found_out),
+		cmocka_unit_test(who_begins_with_rubbish_costs_one_file),
 		cmocka_unit_test(rubbish_longer_than_the_file_holds_nothing_up),
 		cmocka_unit_test(who_answers_without_end_spoils_nothing),
 		cmocka_unit_test(many_files_cost_at_most_the_quota),

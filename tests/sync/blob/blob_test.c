@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
 #include "sync/blob/blob.h"
+#include <dirent.h>
 #include "sync/blob/choice.h"
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -234,6 +235,169 @@ static void an_empty_part_does_not_stay(void **state)
 	close_fixture(&f);
 }
 
+/* --- who gave what --- */
+static const struct pubkey anna = {{1}}, berta = {{2}};
+
+static uint64_t gives(struct fixture *f, const struct hash *want, const struct pubkey *by,
+		      const char *text)
+{
+	struct blob_writer *w;
+	uint64_t have;
+
+	assert_ok(blob_writer_from(f->s, want, by, 100, &w, &have));
+	assert_ok(blob_write(w, span_str(text)));
+	blob_writer_free(w);
+	return have;
+}
+
+/* The last piece, and the verdict. */
+static bool is_guilty(struct fixture *f, const struct hash *want, const struct pubkey *by,
+		      const char *text)
+{
+	struct blob_writer *w;
+	uint64_t have;
+	bool guilty = false;
+
+	assert_ok(blob_writer_from(f->s, want, by, 100, &w, &have));
+	assert_ok(blob_write(w, span_str(text)));
+	assert_fails(blob_writer_settle(w, &guilty), ERR_CORRUPT);
+	return guilty;
+}
+
+static void put_in_place(struct fixture *f, const struct hash *want, const struct pubkey *by,
+			 const char *text, uint64_t have)
+{
+	struct blob_writer *w;
+	uint64_t had;
+	bool guilty;
+
+	assert_ok(blob_writer_from(f->s, want, by, 100, &w, &had));
+	assert_int_equal(had, have);
+	assert_ok(blob_write(w, span_str(text)));
+	assert_ok(blob_writer_settle(w, &guilty));
+}
+
+struct liars {
+	struct pubkey last;
+	int n;
+};
+
+static void note_liar(void *ctx, const struct pubkey *by)
+{
+	struct liars *l = ctx;
+
+	l->last = *by;
+	l->n++;
+}
+
+static int parts_left(struct fixture *f)
+{
+	_cleanup_(freep) char *parts = path_join(f->dir, "part");
+	DIR *d = opendir(parts);
+	struct dirent *e;
+	int n = 0;
+
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+static void who_gave_all_of_it_in_several_goes_is_guilty(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("one two three"));
+
+	(void)state;
+	gives(&f, &want, &anna, "one ");
+	assert_int_equal(gives(&f, &want, &anna, "tvo "), 4);
+	assert_true(is_guilty(&f, &want, &anna, "three"));
+	assert_int_equal(parts_left(&f), 0);
+	close_fixture(&f);
+}
+
+static void who_gave_some_of_it_is_not_guilty_until_it_is_known(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("one two three"));
+	struct liars l = {.n = 0};
+
+	(void)state;
+	gives(&f, &want, &anna, "one ");
+	gives(&f, &want, &berta, "tvo ");
+	assert_false(is_guilty(&f, &want, &anna, "three"));
+	/* each goes on with its own: what the first gave first is hers */
+	assert_int_equal(blob_part(f.s, &want), 4);
+	assert_int_equal(blob_part_from(f.s, &want, &berta), 0);
+	assert_int_equal(gives(&f, &want, &berta, "on"), 0);
+	assert_int_equal(blob_part_from(f.s, &want, &anna), 4);
+	put_in_place(&f, &want, &anna, "two three", 4);
+	assert_ok(blob_verify(f.s, &want));
+	blob_judge(f.s, &want, note_liar, &l);
+	assert_int_equal(l.n, 1);
+	assert_true(pubkey_eq(&l.last, &berta));
+	blob_judge(f.s, &want, note_liar, &l);
+	assert_int_equal(l.n, 1);
+	assert_int_equal(parts_left(&f), 0);
+	close_fixture(&f);
+}
+
+/* When each has a part of its own, guilt is plain again. */
+static void who_gives_rubbish_alone_is_guilty(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("one two three"));
+
+	(void)state;
+	gives(&f, &want, &anna, "one ");
+	assert_false(is_guilty(&f, &want, &berta, "rubbish"));
+	gives(&f, &want, &berta, "rub");
+	assert_true(is_guilty(&f, &want, &berta, "bish"));
+	assert_int_equal(blob_part_from(f.s, &want, &anna), 4);
+	assert_ok(blob_erase(f.s, &want));
+	assert_int_equal(parts_left(&f), 0);
+	close_fixture(&f);
+}
+
+/* A bit of this disk flips in what an honest peer gave: nobody is to blame. */
+static void a_bit_that_flips_here_is_nobodys_guilt(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("one two three"));
+	_cleanup_(freep) char *parts = path_join(f.dir, "part");
+	_cleanup_(freep) char *path = path_join(parts, ID(&want));
+	struct liars l = {.n = 0};
+
+	(void)state;
+	gives(&f, &want, &anna, "one two ");
+	assert_ok(file_write(path, span_str("one tvo "), 0600));
+	assert_false(is_guilty(&f, &want, &anna, "three"));
+	put_in_place(&f, &want, &berta, "one two three", 0);
+	blob_judge(f.s, &want, note_liar, &l);
+	assert_int_equal(l.n, 0);
+	assert_int_equal(parts_left(&f), 0);
+	close_fixture(&f);
+}
+
+/* Nor is anybody where the record of who gave it was lost or torn. */
+static void a_record_that_does_not_hold_counts_for_nothing(void **state)
+{
+	struct fixture f = open_fixture();
+	struct hash want = hash_bytes(span_str("one two three"));
+	_cleanup_(freep) char *parts = path_join(f.dir, "part");
+	_cleanup_(freep) char *path = path_join(parts, ID(&want));
+	_cleanup_(buf_release) struct buf record = {0}, bytes = {0};
+
+	(void)state;
+	buf_printf(&record, "%s.given", path);
+	gives(&f, &want, &anna, "one tvo ");
+	assert_ok(file_read(buf_str(&record), 1000, &bytes));
+	bytes.p[40] ^= 1;
+	assert_ok(file_write(buf_str(&record), buf_span(&bytes), 0600));
+	assert_false(is_guilty(&f, &want, &anna, "three"));
+	close_fixture(&f);
+}
+
 /* What a stick or a phone brings spoils nothing that peers brought, and is at odds with nobody. */
 static void a_transfer_apart_touches_no_part(void **state)
 {
@@ -388,6 +552,11 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_too_large),
 		cmocka_unit_test(what_is_here_is_not_cut_off_for_anybodys_word),
 		cmocka_unit_test(an_empty_part_does_not_stay),
+		cmocka_unit_test(who_gave_all_of_it_in_several_goes_is_guilty),
+		cmocka_unit_test(who_gave_some_of_it_is_not_guilty_until_it_is_known),
+		cmocka_unit_test(who_gives_rubbish_alone_is_guilty),
+		cmocka_unit_test(a_bit_that_flips_here_is_nobodys_guilt),
+		cmocka_unit_test(a_record_that_does_not_hold_counts_for_nothing),
 		cmocka_unit_test(a_transfer_apart_touches_no_part),
 		cmocka_unit_test(a_flipped_bit_is_noticed_and_the_file_set_aside),
 		cmocka_unit_test(links_and_folders_are_not_files),
