@@ -93,6 +93,7 @@ void world_open(struct world *w, int box)
 	struct error *err;
 
 	assert(!w->at[box].up);
+	world_look_away(w, box);
 	world_clock(w, box);
 	err = box_open(b);
 	if (error_is(err, ERR_FULL)) {
@@ -145,6 +146,7 @@ void world_down(struct world *w, int box, bool crash)
 	disk_power_on(w->at[box].disk);
 	w->tally.crashes++;
 	w->tally.forgot += disk_facts(w->at[box].disk).forgot;
+	w->disks_lost += disk_facts(w->at[box].disk).forgot;
 	sim_say(&w->s, "box %d loses its power%s", box,
 		disk_facts(w->at[box].disk).forgot ? ", and forgets" : "");
 }
@@ -331,13 +333,50 @@ static struct error *see_any(void *ctx, const struct stored *e)
 	return NULL;
 }
 
+/* As it would come up; the disk itself stays as it is. */
+static void look_at_disk(struct world *w, int box)
+{
+	struct site *p = &w->at[box];
+	const char *dir;
+
+	if (!p->copy) {
+		p->copy = disk_new(&dir);
+		p->seen.dir = (char *)dir;
+	}
+	disk_copy(p->disk, p->copy);
+	dir = p->seen.dir;
+	p->seen = w->s.box[box];
+	p->seen.dir = (char *)dir;
+	NEED(&w->s, box_open(&p->seen));
+}
+
+void world_look_away(struct world *w, int box)
+{
+	conn_close(STEAL(w->at[box].seen.c));
+	if (w->at[box].copy)
+		disk_wipe(w->at[box].copy);
+}
+
+struct log_store *log_at(struct world *w, int box)
+{
+	struct site *p = &w->at[box];
+
+	if (w->s.box[box].c)
+		return w->s.box[box].c->log;
+	if (p->honesty == DISK_LIES_LOOSELY && disk_facts(p->disk).forgot)
+		return NULL;
+	if (!p->seen.c)
+		look_at_disk(w, box);
+	return p->seen.c->log;
+}
+
 static bool is_held(struct world *w, const struct hash *op)
 {
 	bool found = false;
 
 	for (int i = 0; i < w->s.n && !found; i++)
-		if (!w->at[i].hostile && w->s.box[i].c)
-			NEED(&w->s, log_op(w->s.box[i].c->log, op, see_any, &found));
+		if (!w->at[i].hostile && log_at(w, i))
+			NEED(&w->s, log_op(log_at(w, i), op, see_any, &found));
 	return found;
 }
 
@@ -356,8 +395,8 @@ enum payload_at payload_at(struct world *w, int box, const struct hash *op)
 {
 	enum payload_at at = PAYLOAD_ABSENT;
 
-	if (w->s.box[box].c)
-		NEED(&w->s, log_op(w->s.box[box].c->log, op, see_state, &at));
+	if (log_at(w, box))
+		NEED(&w->s, log_op(log_at(w, box), op, see_state, &at));
 	return at;
 }
 
@@ -402,8 +441,10 @@ static void restore(struct world *w, int box)
 {
 	bool knows = sim_chance(&w->s, 60);
 
-	if (!w->at[box].backup)
+	if (!w->at[box].backup) { /* another time */
+		back_up(w, box);
 		return;
+	}
 	world_down(w, box, false);
 	disk_copy(w->at[box].backup, w->at[box].disk);
 	if (knows)

@@ -141,17 +141,27 @@ static void read_bundle(struct world *w, int box, struct span bytes)
 		error_free(err);
 }
 
+static struct bundle *any_bundle(struct world *w)
+{
+	size_t from = (size_t)sim_below(&w->s, BUNDLES), i = 0;
+
+	while (i < BUNDLES && !w->bundle[(from + i) % BUNDLES].bytes.n)
+		i++;
+	return &w->bundle[(from + i) % BUNDLES];
+}
+
 /* One is written, or an old one is read: as it is, torn, doubled or scratched. */
 void bundle_carry(struct world *w)
 {
-	struct bundle *b = &w->bundle[sim_below(&w->s, BUNDLES)];
+	bool writes = sim_chance(&w->s, 35);
+	struct bundle *b = writes ? &w->bundle[sim_below(&w->s, BUNDLES)] : any_bundle(w);
 	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
 	_cleanup_(buf_release) struct buf bytes = {0};
 
 	if (!w->at[box].up)
 		return;
 	world_clock(w, box);
-	if (!b->bytes.n || sim_chance(&w->s, 30)) {
+	if (writes || !b->bytes.n) {
 		write_bundle(w, box, b);
 		return;
 	}

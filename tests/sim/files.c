@@ -38,12 +38,36 @@ void files_release(struct world *w, int box)
 		test_dir_remove(STEAL(p->blob_dir));
 }
 
+static void path_at(const struct world *w, int box, const struct file_of *f, char out[300])
+{
+	snprintf(out, 300, "%s/%.2s/%s", w->at[box].blob_dir, ID(&f->hash), ID(&f->hash) + 2);
+}
+
+/* Also where the box is down. */
+static bool lies_at(const struct world *w, int box, const struct file_of *f)
+{
+	char path[300];
+
+	if (!w->at[box].blob_dir)
+		return false;
+	path_at(w, box, f, path);
+	return access(path, F_OK) == 0;
+}
+
+bool file_is_held(const struct world *w, const struct file_of *f)
+{
+	for (int i = 0; i < w->s.n; i++)
+		if (!w->at[i].hostile && lies_at(w, i, f))
+			return true;
+	return false;
+}
+
 void files_wipe(struct world *w, int box)
 {
 	if (!w->files)
 		return;
 	for (int i = 0; i < w->n_files; i++)
-		w->file[i].hurt = true;
+		w->file[i].hurt |= lies_at(w, box, &w->file[i]);
 	files_release(w, box);
 	files_open(w, box);
 }
@@ -99,8 +123,7 @@ void files_scratch(struct world *w, int box)
 	struct file_of *f = &w->file[sim_below(&w->s, (uint64_t)w->n_files)];
 	uint64_t at = sim_below(&w->s, f->size);
 
-	snprintf(path, sizeof(path), "%s/%.2s/%s", w->at[box].blob_dir, ID(&f->hash),
-		 ID(&f->hash) + 2);
+	path_at(w, box, f, path);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return;

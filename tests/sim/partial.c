@@ -12,7 +12,7 @@
 #include "appliance/partial/partial_priv.h"
 #include "sync/replicate/held.h"
 
-enum { TURN_MS = 1500, PIECES = 3 };
+enum { TURN_MS = 1200, WRITE_MS = 4000, PIECES = 3 };
 
 /* One pass of a box, while it asks others. */
 struct letting {
@@ -31,6 +31,7 @@ struct letting {
 	size_t pieces;
 	struct hash nonce;
 	struct buf question, answer;
+	bool by_partial; /* who answered keeps a part only, and may let go of it, too */
 };
 
 /* --- who may be asked --- */
@@ -158,6 +159,13 @@ static void ask(struct letting *l)
 	record(l);
 }
 
+static void check_believed(struct letting *l)
+{
+	if (l->w->at[l->peer].hostile || l->by_partial)
+		sim_die(&l->w->s, "a proof was believed that proves nothing", NULL, __FILE__,
+			__LINE__);
+}
+
 static void weigh(struct letting *l)
 {
 	struct world *w = l->w;
@@ -175,9 +183,8 @@ static void weigh(struct letting *l)
 	}
 	error_free(err);
 	l->pass.answered = true;
-	if (proved && w->at[l->peer].hostile)
-		sim_die(&w->s, "a proof was believed that proves nothing", NULL, __FILE__,
-			__LINE__);
+	if (proved)
+		check_believed(l);
 	if (proved)
 		buf_add(&l->pass.at,
 			&(struct partial_at){.box = *key_of(w, l->peer), .ops = (int64_t)proved},
@@ -211,6 +218,7 @@ static void answer(struct letting *l)
 	buf_clear(&l->answer);
 	if (!may_ask(w, l->box, l->peer) || disk_facts(w->at[l->peer].disk).failed)
 		return;
+	l->by_partial = keep_is_partial(&w->at[l->peer].keep);
 	if (w->at[l->peer].hostile)
 		hostile_proves(w, l->peer, l->box, buf_span(&l->question), &l->answer);
 	else
@@ -231,11 +239,11 @@ static void question_arrives(struct world *w, int unused, void *arg)
 }
 
 /* --- what came of it --- */
-/* Not a box that is down: nobody can look. */
+/* A box that is down holds what is on its disk. */
 static bool somebody_holds(struct world *w, const struct hash *op)
 {
 	for (int i = 0; i < w->s.n; i++)
-		if (!w->at[i].hostile && (!w->at[i].up || payload_at(w, i, op)))
+		if (!w->at[i].hostile && payload_at(w, i, op))
 			return true;
 	return false;
 }
@@ -249,7 +257,8 @@ static bool counts(struct world *w, const struct hash *id)
 	return false;
 }
 
-/* Unless a disk went since it was proved: that is as if its box had. */
+/* Of what went, whether it was proved or not: somebody else holds it. Unless a disk went since it
+ * was proved: that is as if its box had. */
 static void check_last_copies(struct letting *l)
 {
 	struct world *w = l->w;
@@ -257,10 +266,14 @@ static void check_last_copies(struct letting *l)
 	for (size_t i = 0; i < pass_n(&l->pass); i++) {
 		const struct hash *op = &pass_ops(&l->pass)[i].id;
 
-		if (!l->pass.safe[i])
+		if (payload_at(w, l->box, op))
 			continue;
 		w->tally.let_go++;
-		if (w->disks_lost != l->disks || !counts(w, op) || somebody_holds(w, op))
+		if (w->disks_lost != l->disks) {
+			w->tally.unsure++;
+			continue;
+		}
+		if (!counts(w, op) || somebody_holds(w, op))
 			continue;
 		sim_say(&w->s, "box %d lets go of op %s", l->box, ID_SHORT(op));
 		sim_die(&w->s, "the last copy went", NULL, __FILE__, __LINE__);
@@ -350,8 +363,8 @@ static bool file_is_proved(struct letting *l)
 	for (size_t i = 0; i < l->pieces; i++)
 		all &= !err && l->piece[i].held;
 	error_free(err);
-	if (all && w->at[l->peer].hostile)
-		sim_die(&w->s, "a proof of a file was believed", NULL, __FILE__, __LINE__);
+	if (all)
+		check_believed(l);
 	return all;
 }
 
@@ -367,6 +380,21 @@ static bool goes_on(struct letting *l)
 	       keep_eq(&now.keep, &l->pass.run.keep);
 }
 
+static void let_file_go(struct letting *l)
+{
+	struct world *w = l->w;
+	const struct file_of *f = &w->file[l->file];
+
+	NEED(&w->s, blob_remove(w->at[l->box].blobs, &f->hash));
+	w->tally.files_gone++;
+	sim_say(&w->s, "box %d lets go of file %s, which box %d holds", l->box, ID_SHORT(&f->hash),
+		l->peer);
+	if (w->disks_lost != l->disks)
+		w->tally.unsure++;
+	else if (!f->hurt && !file_is_held(w, f))
+		sim_die(&w->s, "the last copy of a file went", NULL, __FILE__, __LINE__);
+}
+
 static void file_answer_arrives(struct world *w, int unused, void *arg)
 {
 	struct letting *l = arg;
@@ -376,10 +404,7 @@ static void file_answer_arrives(struct world *w, int unused, void *arg)
 		return;
 	}
 	if (l->answer.n && goes_on(l) && is_loose(w, l->box, l->file) && file_is_proved(l)) {
-		NEED(&w->s, blob_remove(w->at[l->box].blobs, &w->file[l->file].hash));
-		w->tally.files_gone++;
-		sim_say(&w->s, "box %d lets go of file %s, which box %d holds", l->box,
-			ID_SHORT(&w->file[l->file].hash), l->peer);
+		let_file_go(l);
 	}
 	ask_file(l);
 }
@@ -462,7 +487,7 @@ static void choose_anew(struct world *w, int box)
 {
 	static const uint32_t days[] = {1, 30, 365};
 	struct keep k = {.payload_days = days[sim_below(&w->s, ARRAY_LEN(days))],
-			 .blob_max = sim_chance(&w->s, 50) ? 1 + sim_below(&w->s, 40000) : 0};
+			 .blob_max = sim_chance(&w->s, 75) ? 1 + sim_below(&w->s, 15000) : 0};
 
 	/* Everything again, mostly: what came back may go another time. */
 	if (sim_chance(&w->s, keep_is_partial(&w->at[box].keep) ? 75 : 10))
@@ -473,6 +498,17 @@ static void choose_anew(struct world *w, int box)
 	w->at[box].keep = k;
 	sim_say(&w->s, "box %d keeps %u days, files of %llu bytes", box, k.payload_days,
 		(unsigned long long)k.blob_max);
+}
+
+/* Soon when there is nothing to go, or all went; seldom in the middle of a run. */
+static bool thinks_again(struct world *w, int box)
+{
+	struct partial_run r;
+
+	if (!keep_is_partial(&w->at[box].keep))
+		return sim_chance(&w->s, 12);
+	NEED(&w->s, partial_run_get(w->s.box[box].c, &r));
+	return sim_chance(&w->s, r.state == PARTIAL_DONE ? 25 : 4);
 }
 
 /* What the volunteer does when the preview stands, and before. */
@@ -531,7 +567,7 @@ static void turn(struct world *w, int box, void *arg)
 	has_turns(w, box);
 	if (!p->up || disk_facts(p->disk).failed)
 		return;
-	if (sim_chance(&w->s, 7))
+	if (thinks_again(w, box))
 		choose_anew(w, box);
 	if (!p->up || p->letting || !keep_is_partial(&p->keep))
 		return;
@@ -540,34 +576,68 @@ static void turn(struct world *w, int box, void *arg)
 	begin_pass(w, box);
 }
 
-/* So that there is something to let go of. */
-static void people_write(struct world *w, int unused, void *arg)
+/* What nobody else has never goes. */
+static void somebody_fetches(struct world *w, int box, void *arg)
 {
-	int box = (int)sim_below(&w->s, (uint64_t)w->s.n);
+	int from = (int)sim_below(&w->s, (uint64_t)w->s.n), most = 2;
 
-	world_later(w, 1 + (int64_t)sim_below(&w->s, TURN_MS), people_write, -1, NULL);
-	if (!w->at[box].up || w->at[box].hostile)
-		return;
-	world_enter(w, 0);
-	world_clock(w, box);
-	w->s.acting = box;
-	w->s.step++;
-	if (sim_chance(&w->s, 80))
-		sim_write_post(&w->s, box);
-	else
-		sim_write(&w->s, box);
+	for (int i = 0; i < w->s.n && most; i++) {
+		int to = (from + i) % w->s.n;
+
+		if (w->at[to].hostile || !w->at[to].up || !may_ask(w, to, box))
+			continue;
+		call_start(w, to, box);
+		most--;
+	}
 }
 
+/* So that there is something to let go of. Many are refused: they try once more. */
+static void people_write(struct world *w, int unused, void *arg)
+{
+	int box = (int)sim_below(&w->s, (uint64_t)w->s.n), before = w->s.ops_n;
+
+	world_later(w, 1 + (int64_t)sim_below(&w->s, WRITE_MS), people_write, -1, NULL);
+	if (w->at[box].hostile)
+		return;
+	world_enter(w, (int)sim_below(&w->s, (uint64_t)w->n_spaces));
+	if (!w->at[box].wants[w->here])
+		world_enter(w, 0);
+	world_clock(w, box);
+	for (int i = 0; i < 4 && w->at[box].up && w->s.ops_n == before; i++) {
+		w->s.acting = box;
+		w->s.step++;
+		if (!sim_any(&w->s, SIM_TOPIC))
+			sim_write_topic(&w->s, box);
+		else if (sim_chance(&w->s, 30) && w->files && !w->s.is_private)
+			files_add(w, box);
+		else if (sim_chance(&w->s, 80))
+			sim_write_post(&w->s, box);
+		else
+			sim_write(&w->s, box);
+	}
+	if (w->s.ops_n > before)
+		world_later(w, 2000, somebody_fetches, box, NULL);
+}
+
+/* Somebody does; where there are few, the others are to have what it lets go of; and sometimes all do,
+ * and none may go by what another has that lets go of it, too. */
 void partials_begin(struct world *w)
 {
-	if (w->partials)
-		world_later(w, 0, people_write, -1, NULL);
-	for (int i = 0; i < w->s.n && w->partials; i++) {
-		if (w->at[i].hostile || sim_chance(&w->s, 60))
+	bool all = sim_chance(&w->s, 20);
+	int sure = (int)sim_below(&w->s, (uint64_t)w->s.n), honest = 0;
+
+	for (int i = 0; i < w->s.n; i++)
+		honest += !w->at[i].hostile;
+	while (w->at[sure].hostile)
+		sure = (sure + 1) % w->s.n;
+	world_later(w, 0, people_write, -1, NULL);
+	for (int i = 0; i < w->s.n; i++) {
+		if (w->at[i].hostile ||
+		    (i != sure && !all && !sim_chance(&w->s, honest < 4 ? 5 : 25)))
 			continue;
 		has_turns(w, i);
 		/* Or nothing would be old in a world of two minutes. */
-		if (sim_chance(&w->s, 80))
+		if (i == sure || sim_chance(&w->s, 80))
 			w->at[i].skew = (int64_t)(1 + sim_below(&w->s, 20000)) * 86400000;
 	}
 }

@@ -224,7 +224,8 @@ static void say_sum(const struct tally *t)
 		"bad signatures",  "hostile acts", "proofs at the end", "ops lost with disks",
 		"readers compared", "receipts signed", "raw looks for erased bytes",
 		"files compared", "times no room", "exchanges by timetable",
-		"proofs asked for", "contents let go", "files let go", "frames bent",
+		"proofs asked for", "contents let go", "files let go", "of both beside a lost disk",
+		"worlds that let contents go", "worlds that let files go", "frames bent",
 		"numbers compared", "claims believed"};
 	const uint64_t *n = (const uint64_t *)t;
 

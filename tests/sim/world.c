@@ -287,11 +287,10 @@ struct world *world_new(uint64_t seed, bool trace)
 	s->carrier = s->stays = -1;
 	w->whole = sim_chance(s, 10);
 	w->erases = w->whole || sim_chance(s, 30);
-	w->files = sim_chance(s, 25);
+	w->files = sim_chance(s, 90);
 	w->quotas = sim_chance(s, 30);
 	w->timetables = sim_chance(s, 30);
 	w->announced = sim_chance(s, 50);
-	w->partials = sim_chance(s, 30);
 	n = draw_size(w);
 	/* The hours of a large one are long: only where there is time, and not the largest. */
 	w->timetables &= n <= 16 || (n <= 24 && s->seed > SUITE);
@@ -308,6 +307,7 @@ void world_free(struct world *w)
 {
 	for (int i = 0; i < w->s.n; i++) {
 		conn_close(w->s.box[i].c);
+		world_look_away(w, i);
 		secret_free(w->s.box[i].key);
 		hostile_free(w, i);
 		files_release(w, i);
@@ -358,7 +358,7 @@ static void settle(struct world *w)
 struct hash world_run(struct world *w)
 {
 	w->storm = true;
-	w->storm_ends = w->s.rand.now + 1000 * (30 + (int64_t)sim_below(&w->s, 80));
+	w->storm_ends = w->s.rand.now + 1000 * (30 + (int64_t)sim_below(&w->s, 60));
 	world_later(w, 0, people_act, -1, NULL);
 	world_later(w, 0, somebody_calls, -1, NULL);
 	world_later(w, 1000, something_fails, -1, NULL);
@@ -377,5 +377,7 @@ struct hash world_run(struct world *w)
 	if (partials_end(w))
 		settle(w);
 	world_check(w);
+	w->tally.lets = w->tally.let_go != 0;
+	w->tally.lets_files = w->tally.files_gone != 0;
 	return hash_final(&w->trace);
 }

@@ -33,6 +33,8 @@ struct event {
 /* Of each box, beside the `struct box` in sim. */
 struct site {
 	struct disk *disk, *backup; /* the latter NULL before the first */
+	struct disk *copy;	    /* what was looked at while the box was down; NULL: nothing yet */
+	struct box seen;	    /* on it; seen.c is NULL when it is not open */
 	enum disk_honesty honesty;
 	int64_t skew; /* of its clock */
 	bool hostile;
@@ -108,7 +110,6 @@ struct world {
 	struct file_of file[BLOBS];
 	int n_files;
 	bool files, quotas, timetables, announced, began;
-	bool partials; /* some boxes keep a part only */
 	struct letting *lettings;
 	unsigned disks_lost; /* so often a box lost what it had */
 	struct paper *papers;
@@ -123,7 +124,8 @@ struct world {
 		uint64_t acts, calls, broken, pieces, received, forks, carried, incarnations,
 			crashes, disk_faults, full, forgot, wiped, restores, clones, bundles,
 			audited_bad, hostile, proved, lost, readers, receipts, gone, files,
-			no_room, planned, asked, let_go, files_gone, bent, numbers, claims;
+			no_room, planned, asked, let_go, files_gone, unsure, lets, lets_files, bent,
+			numbers, claims;
 	} tally;
 };
 
@@ -161,6 +163,10 @@ int world_add(struct world *w, unsigned key, bool hostile);
 void world_link(struct world *w, int a, int b);
 /* One fault, drawn. */
 void world_fault(struct world *w);
+/* What is in the log of a box, also of one that is down: that as it lies on its disk, without touching it.
+ * NULL: nobody can say, for that disk lost its order. */
+struct log_store *log_at(struct world *w, int box);
+void world_look_away(struct world *w, int box); /* what was looked at is not so any more */
 /* What the box has of an op's content. */
 enum payload_at { PAYLOAD_ABSENT, PAYLOAD_WAS_ERASED, PAYLOAD_IS_HELD };
 enum payload_at payload_at(struct world *w, int box, const struct hash *op);
@@ -233,6 +239,7 @@ void files_scratch(struct world *w, int box); /* a bit of one flips */
 /* The next that it lacks and wants, behind *io_at; false: none. */
 bool files_next(struct world *w, int box, int *io_at, struct hash *ret);
 void files_verify(struct world *w, int box); /* and puts aside what is damaged */
+bool file_is_held(const struct world *w, const struct file_of *f); /* by an honest box, up or down */
 void files_check(struct world *w);
 
 /* --- quota.c --- */

@@ -72,6 +72,7 @@ void sim_write(struct sim *s, int box);	    /* content */
 void sim_govern(struct sim *s, int box);    /* rules */
 void sim_misbehave(struct sim *s, int box); /* what an honest box never writes */
 void sim_write_forum(struct sim *s, int box);
+void sim_write_topic(struct sim *s, int box);
 void sim_write_post(struct sim *s, int box);
 void sim_erase(struct sim *s, int box); /* by the first steward, who may, unless that changed */
 /* false: it was refused, or the disk failed. The body is consumed. */

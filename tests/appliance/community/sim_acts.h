@@ -106,7 +106,7 @@ static json_t *by_guest(struct sim *s, const struct secret *author, json_t *body
 	return body;
 }
 
-static void write_topic(struct sim *s, int box)
+void sim_write_topic(struct sim *s, int box)
 {
 	const struct secret *author = sim_chance(s, 80) ? sim_person(s) : NULL;
 	struct sim_op *forum = sim_any(s, SIM_FORUM);
@@ -248,7 +248,7 @@ void sim_write(struct sim *s, int box)
 	if (what < 5)
 		sim_write_forum(s, box);
 	else if (what < 17) {
-		write_topic(s, box);
+		sim_write_topic(s, box);
 	} else if (what < 60) {
 		sim_write_post(s, box);
 	} else if (what < 72) {
