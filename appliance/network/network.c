@@ -5,6 +5,7 @@
 #include "firmware/network/before.h"
 #include "firmware/network/dns.h"
 #include "firmware/network/label.h"
+#include "firmware/network/retake.h"
 #include "firmware/portal/portal.h"
 #include "sync/base/cond.h"
 #include "sync/base/day.h"
@@ -37,6 +38,7 @@ struct network {
 	int visitors;	 /* as the unit was told last: 0, 1; -1: not yet */
 	char country[3];
 	time_t beside_again; /* monotonic: when what failed is tried again */
+	struct retake retake;
 };
 
 /* --- what the trial does: on the thread --- */
@@ -189,6 +191,25 @@ static struct error *first_name(struct network *n, const struct network_view *v)
 	return network_label_is_new(host) ? NULL : rename_to(n->app, host);
 }
 
+static time_t mono_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* The label, the poster and everybody's bookmarks say the box's own name. */
+static struct error *take_name_back(struct network *n, const struct network_view *v)
+{
+	char name[NETWORK_HOST];
+
+	if (!retake_due(&n->retake, v->renamed && box_has_helper(n->app->box.helper), mono_s()))
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(v->wanted, "."), v->wanted);
+	return rename_to(n->app, name);
+}
+
 /* For the screen, the button and the label. Not while something is tried: that may be taken back. */
 static struct error *write_label(struct network *n, const struct network_view *v,
 				 enum trial_state trial)
@@ -213,14 +234,6 @@ static void keep_first(struct error **slot, struct error *take_e)
 		*slot = take_e;
 }
 
-static time_t mono_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 static struct error *beside(struct network *n, const struct network_view *v, enum trial_state trial)
 {
 	struct error *e = NULL;
@@ -234,6 +247,7 @@ static struct error *beside(struct network *n, const struct network_view *v, enu
 	if (trial != TRIAL_ASKED && trial != TRIAL_TRYING)
 		keep_first(&e, keep_hours(n, v));
 	keep_first(&e, first_name(n, v));
+	keep_first(&e, take_name_back(n, v));
 	n->beside_again = e ? mono_s() + AGAIN_S : 0;
 	return e;
 }
