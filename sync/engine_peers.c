@@ -314,8 +314,8 @@ void engine_note(struct sync *s, const struct outcome *o)
 	if (job.note || job.receipt) /* a full disk must not stop the exchanges */
 		error_free(s->o.host.write(s->o.host.ctx, write_outcome, &job));
 	engine_twin_outcome(s, o);
-	if (!o->by_peer && !o->error && s->o.host.keeps_days)
-		s->o.host.keeps_days(s->o.host.ctx, &o->key, o->report->keeps_days);
+	if (!o->by_peer && !o->error && s->o.host.ended)
+		s->o.host.ended(s->o.host.ctx, &o->key, o->report);
 	/* A clock that nothing vouches for is no news to anybody else's. */
 	if (!o->by_peer && !o->error && s->o.host.clock && !engine_is_self(s, &o->key) &&
 	    o->report->clock_said != HELLO_CLOCK_SEEN && o->report->clock_said != HELLO_CLOCK_UNSURE)

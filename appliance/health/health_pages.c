@@ -57,8 +57,10 @@ struct error *health_summary(struct request *r, json_t **ret)
 
 struct error *health_page_hook(struct request *r, json_t *page)
 {
-	if (!writer_has_room(request_app(r)->writer))
-		json_object_set_new(page, "full", json_true());
+	if (writer_has_room(request_app(r)->writer))
+		return NULL;
+	request_is_passing(r);
+	json_object_set_new(page, "full", json_true());
 	return NULL;
 }
 

@@ -105,6 +105,8 @@ const char *request_field(struct request *r, const char *name);
 const json_t *request_json(struct request *r); /* the JSON body, NULL for forms */
 bool request_wants_json(struct request *r);
 const char *request_lang(struct request *r);			/* "ca" */
+/* What this page shows changes without a commit: no copy of it is kept for the next who asks. */
+void request_is_passing(struct request *r);
 const struct language *request_language(struct request *r);	/* appliance/page/language.h */
 const char *request_text(struct request *r, const char *msgid); /* translated */
 /* The error's sentence in the reader's language, in the arena; for form.error. Consumes the error.

@@ -208,6 +208,11 @@ struct conn *request_conn(struct request *r)
 	return r->conn;
 }
 
+void request_is_passing(struct request *r)
+{
+	r->cache_key = NULL;
+}
+
 const struct viewer *request_viewer(struct request *r)
 {
 	return r->viewer_known ? &r->viewer : NULL;

@@ -95,7 +95,7 @@ static struct error *look_at_space(void *ctx, const struct space_info *s)
 			add_row(k, s, n.entries, &k->said[i]);
 	}
 	k->announced += most > n.entries ? most : n.entries;
-	k->here += n.held;
+	k->here += n.held < n.entries ? n.held : n.entries; /* a fork leaves more payloads than entries */
 	return NULL;
 }
 
@@ -141,6 +141,7 @@ static struct error *put_coming(struct request *r, json_t *page, const struct co
 		      (json_int_t)n->entries, "keep_days", (json_int_t)n->keep_days, "here_text",
 		      number_text(r, k.here), "announced_text", number_text(r, k.announced), "rows",
 		      k.rows);
+	request_is_passing(r);
 	json_object_set_new(page, "coming", o);
 	return NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/peers/conduct.h"
+#include "appliance/peers/peers_priv.h"
 
 struct act {
 	struct error *(*fn)(struct conn *c, const struct act *act);
@@ -35,7 +36,10 @@ static struct error *pause_job(struct conn *c, const struct act *act)
 
 struct error *peers_pause(struct app *a, const struct pubkey *key, bool on)
 {
-	return act_on(a, &(struct act){.fn = pause_job, .key = key, .on = on});
+	TRY(act_on(a, &(struct act){.fn = pause_job, .key = key, .on = on}));
+	if (on)
+		peers_announces_nothing(a, key);
+	return NULL;
 }
 
 static struct error *forgive_job(struct conn *c, const struct act *act)

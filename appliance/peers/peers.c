@@ -373,12 +373,36 @@ size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED
 	return n;
 }
 
-static void host_keeps_days(void *ctx, const struct pubkey *peer, uint32_t days)
+/* With p->lock. */
+static void forget_announced(struct peers *p, const struct pubkey *peer)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->announced_n; i++)
+		if (!pubkey_eq(&p->announced[i].peer, peer))
+			p->announced[n++] = p->announced[i];
+	p->announced_n = n;
+}
+
+void peers_announces_nothing(struct app *a, const struct pubkey *peer)
+{
+	if (!a->peers)
+		return;
+	pthread_mutex_lock(&a->peers->lock);
+	forget_announced(a->peers, peer);
+	pthread_mutex_unlock(&a->peers->lock);
+}
+
+static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_report *report)
 {
 	struct peers *p = ((struct app *)ctx)->peers;
+	uint32_t days = report->keeps_days;
 	size_t i = 0;
 
 	pthread_mutex_lock(&p->lock);
+	/* Who announces more and brings nothing has no more. What was refused may be had tomorrow. */
+	if (report->equal || (!report->received && !report->filled && !report->refusals))
+		forget_announced(p, peer);
 	while (i < p->part_n && !pubkey_eq(&p->part[i].peer, peer))
 		i++;
 	if (i == p->part_n && days && p->part_n < ARRAY_LEN(p->part))
@@ -435,7 +459,7 @@ struct sync_host peers_host(struct app *a)
 				  .clock = host_clock,
 				  .clock_quality = host_clock_quality,
 				  .announced = host_announced,
-				  .keeps_days = host_keeps_days,
+				  .ended = host_ended,
 				  .succeeds = copy_succeeds,
 				  .next_blob = host_next_blob,
 				  .gives_blob = host_gives_blob,
@@ -752,6 +776,7 @@ struct error *peers_withdraw(struct app *a, const struct peers_withdrawal *what)
 
 	/* Who misbehaves may be what filled the disk. */
 	TRY(writer_run_care(a->writer, withdraw_job, &j));
+	peers_announces_nothing(a, &what->key);
 	peers_tell_sync(a);
 	return what->drop_kept ? drop_kept(a, &what->key) : NULL;
 }

@@ -10,6 +10,8 @@ struct error *peers_approve_in(struct app *a, struct conn *c,
 struct error *peers_check_address(const char *address) MUST;
 /* Something changed about peers: the engine looks again. */
 void peers_tell_sync(struct app *a);
+/* What the peer said that it holds is no more believed. Any thread. */
+void peers_announces_nothing(struct app *a, const struct pubkey *peer);
 /* Does this box show the proof of an invitation of ours that is open? By the engine's connection.
  */
 bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t proof[PEER_CLAIM]);

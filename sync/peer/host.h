@@ -8,6 +8,7 @@
 #include "sync/peer/successor.h"
 #include "sync/peer/system.h"
 #include "sync/replicate/keep.h"
+#include "sync/replicate/report.h"
 #include "sync/peer/peer.h"
 
 /* What a job on the writer may use. */
@@ -80,9 +81,8 @@ struct sync_host {
 	 * NULL: nobody asks. */
 	void (*announced)(void *ctx, const struct pubkey *peer, const struct hash *space,
 			  uint64_t entries);
-	/* After an exchange with a peer: it says that it keeps payloads of so many days, 0: of all. For
-	 * people only. Quick. NULL: nobody asks. */
-	void (*keeps_days)(void *ctx, const struct pubkey *peer, uint32_t days);
+	/* An exchange that we began with a peer ended well. For people only. Quick. NULL: nobody asks. */
+	void (*ended)(void *ctx, const struct pubkey *peer, const struct sync_report *report);
 	/* What vouches for our clock, for others to weigh. NULL: it is not said. */
 	enum clock_quality (*clock_quality)(void *ctx);
 	/* A stranger shows a statement, signed and in order, that it goes on for a box that is

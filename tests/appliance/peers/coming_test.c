@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * How much is still to come, on the page that every visitor sees: what a peer says of it is believed as
+ * long as it brings something, and no longer than it is a peer.
+ */
+#include "tests/appliance/site.h"
+#include "appliance/peers/conduct.h"
+#include "appliance/peers/peers.h"
+
+enum { SAID = 1900000 };
+static struct site site;
+static struct sync_host host;
+static struct pubkey peer;
+
+/* Something comes with it, so that the page is made anew. */
+static void says_that_it_holds_much(void)
+{
+	char url[300];
+
+	site_say(&site, REMEI, "/forum/general/topics",
+		 json_pack("{s:s, s:s}", "title", "Arriba", "text", "Ja."), url);
+	host.announced(host.ctx, &peer, &site.space, SAID);
+}
+
+static bool is_told(void)
+{
+	_cleanup_(reply_release) struct reply page = site_ask(&site, NOBODY, "/", NULL);
+
+	assert_int_equal(page.status, 200);
+return strstr(buf_str(&page.body), "1,900,000") != NULL;
+}
+
+static void ends(struct sync_report report)
+{
+	host.ended(host.ctx, &peer, &report);
+}
+
+static void what_a_peer_announces_is_told_while_it_brings_something(void **state)
+{
+	(void)state;
+	assert_false(is_told());
+	says_that_it_holds_much();
+	assert_true(is_told());
+	ends((struct sync_report){.received = 1});
+	assert_true(is_told());
+	ends((struct sync_report){.filled = 1});
+	assert_true(is_told());
+	ends((struct sync_report){.refusals = 1}); /* tomorrow, perhaps */
+	assert_true(is_told());
+}
+
+static void who_announces_more_and_brings_nothing_is_not_believed(void **state)
+{
+	(void)state;
+	says_that_it_holds_much();
+	ends((struct sync_report){.received = 0});
+	assert_false(is_told());
+	says_that_it_holds_much();
+	ends((struct sync_report){.received = 1, .equal = true});
+	assert_false(is_told());
+}
+
+static void who_is_paused_or_gone_is_not_believed(void **state)
+{
+	(void)state;
+	says_that_it_holds_much();
+	assert_true(is_told());
+	assert_ok(peers_pause(site.app, &peer, true));
+	assert_false(is_told());
+	assert_ok(peers_pause(site.app, &peer, false));
+	says_that_it_holds_much();
+	assert_true(is_told());
+	assert_ok(peers_withdraw(site.app, &(struct peers_withdrawal){.key = peer}));
+	assert_false(is_told());
+}
+
+static int open_site(void **state)
+{
+	struct secret *key = test_key(600);
+
+	(void)state;
+	peer = *secret_pubkey(key);
+	secret_free(key);
+	site_open(&site);
+	host = peers_host(site.app);
+	assert_ok(peers_approve(site.app, &(struct peers_approval){.key = peer,
+								   .address = "192.0.2.1:9",
+								   .name = "Casal"}));
+	return 0;
+}
+
+static int close_site(void **state)
+{
+	(void)state;
+	site_close(&site);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_peer_announces_is_told_while_it_brings_something),
+		cmocka_unit_test(who_announces_more_and_brings_nothing_is_not_believed),
+		cmocka_unit_test(who_is_paused_or_gone_is_not_believed),
+	};
+
+	test_init();
+	return cmocka_run_group_tests(tests, open_site, close_site);
+}
