@@ -112,9 +112,13 @@ static void free_letting(struct letting *l)
 	free(l);
 }
 
-static int64_t on_its_way(struct world *w)
+/* One that is about files asks about one at a time: mostly quickly, or it never ends. */
+static int64_t on_its_way(const struct letting *l)
 {
-	return 1 + (int64_t)sim_below(&w->s, sim_chance(&w->s, 80) ? 100 : 5000);
+	struct sim *s = &l->w->s;
+	uint64_t what = sim_below(s, l->pass.files ? 400 : 100);
+
+	return 1 + (int64_t)sim_below(s, what < 2 ? 30000 : what < 20 ? 5000 : 100);
 }
 
 /* Does it concern ops that nobody has proved, and that this peer may be told of? */
@@ -153,7 +157,7 @@ static void ask(struct letting *l)
 		buf_clear(&l->question);
 		held_question(&l->nonce, l->e, l->n, &l->question);
 		w->tally.asked++;
-		world_later(w, on_its_way(w), question_arrives, -1, l);
+		world_later(w, on_its_way(l), question_arrives, -1, l);
 		return;
 	}
 	record(l);
@@ -235,7 +239,7 @@ static void question_arrives(struct world *w, int unused, void *arg)
 		return;
 	}
 	answer(l);
-	world_later(w, on_its_way(w), answer_arrives, -1, l);
+	world_later(w, on_its_way(l), answer_arrives, -1, l);
 }
 
 /* --- what came of it --- */
@@ -280,11 +284,31 @@ static void check_last_copies(struct letting *l)
 	}
 }
 
+/* Is what the pass began under still so? */
+static bool goes_on(struct letting *l)
+{
+	struct partial_run now;
+
+	NEED(&l->w->s, partial_run_get(l->w->s.box[l->box].c, &now));
+	return now.state == PARTIAL_LETTING_GO && now.begun_ms == l->pass.run.begun_ms &&
+	       keep_eq(&now.keep, &l->pass.run.keep);
+}
+
+static size_t held_of_pass(struct letting *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pass_n(&l->pass); i++)
+		n += payload_at(l->w, l->box, &pass_ops(&l->pass)[i].id) == PAYLOAD_IS_HELD;
+	return n;
+}
+
 static void record(struct letting *l)
 {
 	struct world *w = l->w;
 	struct partial_run now;
-	bool went;
+	bool went, same = goes_on(l);
+	size_t held = held_of_pass(l);
 
 	if (pass_n(&l->pass) && !l->pass.answered)
 		l->pass.problem = PARTIAL_NOBODY;
@@ -299,6 +323,9 @@ static void record(struct letting *l)
 	if (world_commit(w, l->box, pass_record, &l->pass)) {
 		struct partial_run r;
 
+		if (!same && held_of_pass(l) < held)
+			sim_die(&w->s, "something went by proofs for another choice", NULL,
+				__FILE__, __LINE__);
 		NEED(&w->s, partial_run_get(w->s.box[l->box].c, &r));
 		/* (a run that somebody ended meanwhile let nothing go) */
 		if (went && r.state == PARTIAL_LETTING_GO && r.row != now.row)
@@ -370,16 +397,6 @@ static bool file_is_proved(struct letting *l)
 
 static void ask_file(struct letting *l);
 
-/* Is what the pass began under still so? */
-static bool goes_on(struct letting *l)
-{
-	struct partial_run now;
-
-	NEED(&l->w->s, partial_run_get(l->w->s.box[l->box].c, &now));
-	return now.state == PARTIAL_LETTING_GO && now.begun_ms == l->pass.run.begun_ms &&
-	       keep_eq(&now.keep, &l->pass.run.keep);
-}
-
 static void let_file_go(struct letting *l)
 {
 	struct world *w = l->w;
@@ -418,7 +435,7 @@ static void file_question_arrives(struct world *w, int unused, void *arg)
 		return;
 	}
 	answer(l);
-	world_later(w, on_its_way(w), file_answer_arrives, -1, l);
+	world_later(w, on_its_way(l), file_answer_arrives, -1, l);
 }
 
 /* Behind the one that was asked last, of this file or the next. */
@@ -456,7 +473,7 @@ static void ask_file(struct letting *l)
 	buf_clear(&l->question);
 	held_pieces_question(&l->nonce, l->piece, l->pieces, &l->question);
 	w->tally.asked++;
-	world_later(w, on_its_way(w), file_question_arrives, -1, l);
+	world_later(w, on_its_way(l), file_question_arrives, -1, l);
 }
 
 /* --- turns --- */

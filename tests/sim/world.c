@@ -197,6 +197,12 @@ static void something_fails(struct world *w, int unused, void *arg)
 	world_fault(w);
 }
 
+static void somebody_carries(struct world *w, int unused, void *arg)
+{
+	world_later(w, soon(w, 6000), somebody_carries, -1, NULL);
+	bundle_carry(w);
+}
+
 static void hostile_moves(struct world *w, int box, void *arg)
 {
 	world_later(w, soon(w, pace(w)), hostile_moves, box, NULL);
@@ -363,6 +369,7 @@ struct hash world_run(struct world *w)
 	world_later(w, 0, somebody_calls, -1, NULL);
 	world_later(w, 1000, something_fails, -1, NULL);
 	world_later(w, 1000, somebody_tidies, -1, NULL);
+	world_later(w, 1000, somebody_carries, -1, NULL);
 	timetables_begin(w);
 	partials_begin(w);
 	for (int i = 0; i < w->s.n; i++)
