@@ -192,7 +192,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-build
 	$(Q)tests/fuzz/run build/fuzz $(FUZZ_SECONDS)
 .PHONY: fuzz-build
-fuzz-build: $(FUZZERS)
+fuzz-build: $(FUZZERS) $(B)/tests/fuzz/exchange_tool
 
 SEEDS ?= 5000
 sim: test-build ## the simulations with SEEDS (5000) random courses
