@@ -104,9 +104,7 @@ static struct error *count_successor(void *ctx, const struct copy_successor *s)
 
 static bool unsure_of_time(struct app *a)
 {
-	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;
-
-	return q == CLOCK_FROM_SEEN || q == CLOCK_UNSURE;
+	return a->clock && clock_env_state(a->clock).word == CLOCK_AGAINST;
 }
 
 /* Which key is whose: before anything else. */

@@ -232,9 +232,33 @@ static struct error *look_space(struct looking *l, struct light *ret)
 
 /* --- clock, backups, peers -------------------------------------------------------------------- */
 
+/* A computer without a network most often has the right time: only what speaks against it asks for
+ * somebody. */
+static void unsure_clock(enum clock_word word, struct light *ret)
+{
+	if (word == CLOCK_FOR) {
+		SAY(ret, HEALTH_OK,
+		    N_("The clock agrees with what else the box can know of the time."));
+		return;
+	}
+	ret->url = "/admin/place#clock";
+	if (word == CLOCK_NOTHING) {
+		SAY(ret, HEALTH_UNKNOWN,
+		    N_("Nothing confirms the clock of the box, and nothing speaks against it."));
+		ret->action = N_("If what is written now gets a wrong date, tell the box the time.");
+		return;
+	}
+	SAY(ret, HEALTH_ATTENTION,
+	    N_("The box is not sure of the time: nothing confirms its clock."));
+	ret->action = N_("Dates of what is written now may be wrong, nothing else. Tell it the "
+			 "time; or the internet or connected houses will.");
+}
+
 static struct error *look_clock(struct looking *l, struct light *ret)
 {
-	switch (box_clock_state(l->app).quality) {
+	struct clock_state s = box_clock_state(l->app);
+
+	switch (s.quality) {
 	case CLOCK_SURE:
 		SAY(ret, HEALTH_OK, N_("The clock is right: the internet's time keeps it."));
 		break;
@@ -246,13 +270,10 @@ static struct error *look_clock(struct looking *l, struct light *ret)
 		    N_("A volunteer has told the box the time, and it counts on from there."));
 		break;
 	case CLOCK_FROM_SEEN:
+		unsure_clock(CLOCK_AGAINST, ret);
+		break;
 	case CLOCK_UNSURE:
-		SAY(ret, HEALTH_ATTENTION,
-		    N_("The box is not sure of the time: nothing confirms its clock."));
-		ret->action =
-			N_("Dates of what is written now may be wrong, nothing else. Tell it the "
-			   "time; or the internet or connected houses will.");
-		ret->url = "/admin/place#clock";
+		unsure_clock(s.word, ret);
 		break;
 	}
 	return NULL;

@@ -79,20 +79,23 @@ static const char *house_language(struct request *r)
 static void put_clock(struct request *r, json_t *context)
 {
 	struct app *a = request_app(r);
-	enum clock_quality q = a->clock ? clock_env_state(a->clock).quality : CLOCK_SURE;
+	struct clock_state s = {.quality = CLOCK_SURE};
 	int64_t now = env_now(a->env);
 	time_t t = (time_t)(now / 1000);
 	char date[16], hour[8];
 	struct tm tm = {0};
 
-	if (q == CLOCK_SURE || q == CLOCK_FROM_PEERS || !localtime_r(&t, &tm))
+	if (a->clock)
+		s = clock_env_state(a->clock);
+	if (s.quality == CLOCK_SURE || s.quality == CLOCK_FROM_PEERS || !localtime_r(&t, &tm))
 		return;
 	strftime(date, sizeof(date), "%Y-%m-%d", &tm);
 	strftime(hour, sizeof(hour), "%H:%M", &tm);
 	json_object_set_new(context, "clock",
-			    json_pack("{s:s, s:s, s:s, s:b}", "date", typed(r, "date", date),
+			    json_pack("{s:s, s:s, s:s, s:b, s:b}", "date", typed(r, "date", date),
 				      "time", typed(r, "time", hour), "now_text",
-				      request_date_text(r, now), "told", q == CLOCK_TOLD));
+				      request_date_text(r, now), "told", s.quality == CLOCK_TOLD,
+				      "agrees", s.word == CLOCK_FOR));
 }
 
 static struct error *show(struct request *r, int status, const char *problem)

@@ -18,6 +18,8 @@ const char *clock_quality_name(enum clock_quality q)
 void clock_synced(struct clock *c, bool synced)
 {
 	c->synced = synced;
+	if (synced)
+		clock_backed(c);
 }
 
 static int64_t moved_on(int64_t time, int64_t then, int64_t mono)
@@ -98,6 +100,12 @@ void clock_stood(struct clock *c, bool stood)
 	c->stood = stood;
 }
 
+void clock_backed(struct clock *c)
+{
+	c->backed = true;
+	c->stood = false;
+}
+
 /* The median of what fresh peers say it is now: of an even number the earlier of the middle two. */
 static size_t peers_say(const struct clock *c, int64_t mono, int64_t *ret)
 {
@@ -144,4 +152,17 @@ int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 	known = told > known ? told : known;
 	*ret_quality = system < known ? CLOCK_FROM_SEEN : CLOCK_UNSURE;
 	return system < known ? known : system;
+}
+
+enum clock_word clock_word(const struct clock *c, enum clock_quality q, int64_t now, int64_t mono)
+{
+	int64_t said;
+
+	if (q != CLOCK_UNSURE)
+		return q == CLOCK_FROM_SEEN ? CLOCK_AGAINST : CLOCK_FOR;
+	if (peers_say(c, mono, &said))
+		return llabs(said - now) <= CLOCK_APART_MS ? CLOCK_FOR : CLOCK_AGAINST;
+	if (c->backed)
+		return CLOCK_FOR;
+	return c->stood ? CLOCK_AGAINST : CLOCK_NOTHING;
 }

@@ -15,7 +15,11 @@
  *   TOLD   a person told the time in this run: that, and what passed since.
  *   SEEN   the system's clock is behind what was known already, or what a person had told before the
  *          restart: the later of the two, and what passed since.
- *   UNSURE the system's clock, which nothing confirms and nothing refutes.
+ *   UNSURE the system's clock, which nothing vouches for.
+ *
+ * What is UNSURE may still be right, and most often is: a computer without a network keeps its time. What
+ * speaks for it and against it is its `word`, for those who have to decide whether a person should be
+ * asked; it moves nothing.
  *
  * Invariants
  *  1. A guess is never earlier than the newest moment known (`known`: when this box last ran, its
@@ -39,8 +43,19 @@ enum clock_quality { CLOCK_SURE, CLOCK_FROM_PEERS, CLOCK_FROM_SEEN, CLOCK_UNSURE
 /* "sure", "peers", "seen", "unsure", "told" */
 const char *clock_quality_name(enum clock_quality q);
 
+/* The first that applies:
+ *   AGAINST  it was behind what is known (SEEN), or fewer peers than a quorum say another time
+ *   FOR      they say the same; or the clock was right since the machine was switched on, and ran on; or the
+ *            machine has a clock of its own, which agrees
+ *   AGAINST  the machine has none, so that its clock stood while it was off
+ *   NOTHING  it can't be known whether it has one */
+enum clock_word { CLOCK_NOTHING, CLOCK_FOR, CLOCK_AGAINST };
+/* Farther apart than that are two times, not one. */
+#define CLOCK_APART_MS ((int64_t)3600 * 1000)
+
 struct clock {
 	bool synced, stood;
+	bool backed; /* the machine's own clock agrees, or the system's was right before in this run */
 	int64_t known, known_mono; /* the newest moment known, and when it was told */
 	int64_t told, told_mono;   /* likewise, by a person; 0: not */
 	bool told_now;		   /* in this run: nothing but the monotonic clock is between */
@@ -56,6 +71,9 @@ struct clock {
 void clock_synced(struct clock *c, bool synced);
 /* Did the system's clock stand while the box was off? Until then it can't be right. */
 void clock_stood(struct clock *c, bool stood);
+/* The system's clock goes on from a right moment: the machine's own clock says the same, or it was
+ * synchronised. */
+void clock_backed(struct clock *c);
 /* This moment was: when the box last ran, an own entry. Only a later one counts. */
 void clock_seen(struct clock *c, int64_t time_ms, int64_t mono);
 /* A person says that it is this moment. false: it is before what is known, and not taken. */
@@ -78,3 +96,5 @@ int64_t clock_floor(const struct clock *c, int64_t mono);
 /* --- the guess, while the system's clock says `system` --- */
 int64_t clock_now(const struct clock *c, int64_t system, int64_t mono,
 		  enum clock_quality *ret_quality);
+/* What else is known of that guess `now` of that quality. */
+enum clock_word clock_word(const struct clock *c, enum clock_quality q, int64_t now, int64_t mono);

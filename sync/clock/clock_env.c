@@ -139,20 +139,35 @@ static void random_bytes(void *ctx, void *out, size_t n)
 	env_random(((struct clock_env *)ctx)->under, out, n);
 }
 
-/* One that can't be read counts as one that goes: then one peer alone moves nothing. */
+/* One that can't be read counts as one that goes: then one peer alone moves nothing. Kernels that know such
+ * clocks have the folder, also on a board without one; where it is not there, the machine is a guest of one
+ * that shows nothing. */
 static int64_t hardware_clock(void)
 {
 	_cleanup_(buf_release) struct buf text = {0};
 	int64_t s = 0;
 	struct error *e;
 
-	if (access("/sys/class", F_OK) == 0 && access("/sys/class/rtc/rtc0", F_OK) && errno == ENOENT)
+	if (access("/sys/class/rtc", F_OK) == 0 && access("/sys/class/rtc/rtc0", F_OK) && errno == ENOENT)
 		return 0;
 	e = file_read("/sys/class/rtc/rtc0/since_epoch", 40, &text);
 	if (!e && sscanf(buf_str(&text), "%" SCNd64, &s) == 1 && s < INT64_MAX / 1000)
 		return s * 1000;
 	error_free(e);
-	return INT64_MAX;
+	return CLOCK_HARDWARE_UNKNOWN;
+}
+
+/* With what the system says at the start: later one may have been set and the other not. The machine's own
+ * tells whole seconds, and is not quite as fast: a little behind what is known is no sign of anything. */
+static void compare_hardware(struct clock_env *c, int64_t rtc, int64_t known)
+{
+	int64_t system = env_now(c->under);
+
+	bool stood = !rtc || rtc < known - CLOCK_APART_MS;
+
+	clock_stood(&c->clock, stood);
+	if (!stood && rtc != CLOCK_HARDWARE_UNKNOWN && llabs(rtc - system) <= CLOCK_APART_MS)
+		clock_backed(&c->clock);
 }
 
 struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void),
@@ -172,7 +187,7 @@ struct clock_env *clock_env_new(const char *path, const struct env *under, bool 
 	if (clock_file_read(path, &state, &known))
 		clock_seen(&c->clock, known, env_mono(under));
 	clock_was_told(&c->clock, told_in_file(path), env_mono(under));
-	clock_stood(&c->clock, !rtc || rtc < known);
+	compare_hardware(c, rtc, known);
 	c->kept_mono = env_mono(under) - KEEP_EVERY_MS;
 	return c;
 }
@@ -235,10 +250,12 @@ void clock_env_heard(struct clock_env *c, const struct pubkey *key, int64_t ahea
 struct clock_state clock_env_state(struct clock_env *c)
 {
 	struct clock_state s;
+	int64_t now;
 
 	pthread_mutex_lock(&c->lock);
-	tell(c);
-	s = (struct clock_state){c->quality, c->offset, c->clock.told != 0, c->agreed};
+	now = tell(c);
+	s = (struct clock_state){c->quality, c->offset, c->clock.told != 0, c->agreed,
+				 clock_word(&c->clock, c->quality, now, env_mono(c->under))};
 	pthread_mutex_unlock(&c->lock);
 	return s;
 }

@@ -14,7 +14,9 @@ struct clock_env;
 /* `path`: where what is known is kept; need not be there. `under`: the system's, borrowed.
  * synced: does the system say that its clock is synchronised? NULL: ask it (adjtimex).
  * hardware: what does the machine's own clock say, which goes on while it is off? Milliseconds; 0:
- * it has none. NULL: ask the kernel. One that is behind what is known has no battery, and is none. */
+ * it has none; CLOCK_HARDWARE_UNKNOWN: it can't be asked, as in many containers. NULL: ask the kernel.
+ * One that is far behind what is known has no battery, and is none. */
+#define CLOCK_HARDWARE_UNKNOWN INT64_MAX
 struct clock_env *clock_env_new(const char *path, const struct env *under, bool (*synced)(void),
 				int64_t (*hardware)(void));
 void clock_env_free(struct clock_env *c); /* keeps what it knows; NULL does nothing */
@@ -33,7 +35,8 @@ struct clock_state {
 	int64_t offset_ms; /* ours minus the system's */
 	bool told;	   /* it rests on a person's word, perhaps of before the restart */
 	bool agreed;	   /* by CLOCK_QUORUM peers or more */
+	enum clock_word word;
 };
 struct clock_state clock_env_state(struct clock_env *c);
-/* What a run left in its file, for a command beside it. false: nothing. */
+/* What a run left in its file, for a command beside it; `word` is not in it. false: nothing. */
 bool clock_file_read(const char *path, struct clock_state *ret, int64_t *ret_known);

@@ -230,6 +230,8 @@ static void the_other_lights_begin_with_what_is_to_do(void **state)
 	begin(&s);
 	expect(&s, "wear", HEALTH_UNKNOWN, "does not say");
 	expect(&s, "space", HEALTH_OK, "is free");
+	expect(&s, "clock", HEALTH_UNKNOWN, "nothing speaks against it");
+	put(&s, "clock", "1764086400000 seen 0\n");
 	expect(&s, "clock", HEALTH_ATTENTION, "not sure of the time");
 	expect(&s, "backups", HEALTH_ATTENTION, "there are none");
 	expect(&s, "peers", HEALTH_UNKNOWN, "only here");

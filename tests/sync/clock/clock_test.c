@@ -140,6 +140,36 @@ static void a_machine_s_own_clock_counts_when_it_went_on(void **state)
 	test_dir_remove(dir);
 }
 
+static enum clock_word word_with(const char *path, int64_t hardware, const struct env *under)
+{
+	struct clock_env *c;
+	enum clock_word word;
+
+	rtc = hardware;
+	c = clock_env_new(path, under, never_synced, own_clock);
+	word = clock_env_state(c).word;
+	clock_env_free(c);
+	return word;
+}
+
+static void a_machine_s_own_clock_speaks_for_the_time_that_it_says(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(freep) char *path = path_join(dir, "clock");
+	struct test_env under;
+
+	(void)state;
+	test_env_init(&under, NOW + 60000, 1);
+	remembered(path);
+	assert_int_equal(word_with(path, NOW + 61000, &under.env), CLOCK_FOR);
+	/* A moment after it was written down: no sign of a clock that stood. */
+	assert_int_equal(word_with(path, NOW - 900, &under.env), CLOCK_FOR);
+	assert_int_equal(word_with(path, NOW + 2 * DAY, &under.env), CLOCK_NOTHING);
+	assert_int_equal(word_with(path, CLOCK_HARDWARE_UNKNOWN, &under.env), CLOCK_NOTHING);
+	assert_int_equal(word_with(path, Y1970, &under.env), CLOCK_AGAINST);
+	assert_int_equal(word_with(path, 0, &under.env), CLOCK_AGAINST);
+}
+
 static int64_t days_ahead(struct clock_env *c)
 {
 	return (env_now(clock_env_get(c)) - NOW) / DAY;
@@ -240,6 +270,50 @@ static void a_persons_word_moves_it_and_is_never_known(void **state)
 	expect(&c, Y1970, 10, NOW + 2 * DAY, CLOCK_FROM_PEERS);
 	clock_synced(&c, true);
 	expect(&c, NOW + 3 * DAY, 10, NOW + 3 * DAY, CLOCK_SURE);
+}
+
+static void expect_word(const struct clock *c, int64_t system, int64_t mono, enum clock_word want)
+{
+	enum clock_quality q;
+	int64_t now = clock_now(c, system, mono, &q);
+
+	assert_int_equal(clock_word(c, q, now, mono), want);
+}
+
+static void only_what_speaks_against_an_unsure_clock_asks_for_a_person(void **state)
+{
+	struct clock c = {0};
+
+	(void)state;
+	expect_word(&c, NOW, 0, CLOCK_NOTHING);
+	clock_stood(&c, true);
+	expect_word(&c, NOW, 0, CLOCK_AGAINST);
+	clock_backed(&c);
+	expect_word(&c, NOW, 0, CLOCK_FOR);
+	hear(&c, 1, NOW + CLOCK_APART_MS, 0);
+	expect_word(&c, NOW, 0, CLOCK_FOR);
+	hear(&c, 1, NOW + CLOCK_APART_MS + 1, 0);
+	expect_word(&c, NOW, 0, CLOCK_AGAINST);
+	hear(&c, 1, NOW - CLOCK_APART_MS - 1, 0);
+	expect_word(&c, NOW, 0, CLOCK_AGAINST);
+	clock_seen(&c, NOW, 0);
+	hear(&c, 1, NOW, 0);
+	expect_word(&c, NOW, 0, CLOCK_FOR);
+	c.n = 0;
+	expect_word(&c, Y1970, 0, CLOCK_AGAINST);
+}
+
+static void a_clock_that_was_right_and_ran_on_is_not_doubted(void **state)
+{
+	struct clock c = {0};
+
+	(void)state;
+	clock_stood(&c, true);
+	clock_synced(&c, true);
+	expect_word(&c, NOW, 0, CLOCK_FOR);
+	clock_synced(&c, false);
+	expect(&c, NOW + DAY, DAY, NOW + DAY, CLOCK_UNSURE);
+	expect_word(&c, NOW + DAY, DAY, CLOCK_FOR);
 }
 
 /* --- around a clock moved by hand --- */
@@ -374,6 +448,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_entries_are_seen_unless_they_are_from_nowhere),
 		cmocka_unit_test(a_persons_word_moves_it_and_is_never_known),
+		cmocka_unit_test(only_what_speaks_against_an_unsure_clock_asks_for_a_person),
+		cmocka_unit_test(a_clock_that_was_right_and_ran_on_is_not_doubted),
+		cmocka_unit_test(a_machine_s_own_clock_speaks_for_the_time_that_it_says),
 		cmocka_unit_test(what_was_told_outlives_a_restart_and_can_be_told_again),
 		cmocka_unit_test(a_synchronised_clock_is_moved_by_nobody),
 		cmocka_unit_test(a_clock_that_says_1970_goes_on_from_what_was_known),
