@@ -219,6 +219,10 @@ static struct error *show(struct request *r, int status, const char *problem)
 		return e;
 	}
 	drop_chosen(json_object_get(context, "folders"), l.places);
+	json_object_set_new(context, "has_places", json_boolean(l.any));
+	json_object_set_new(context, "can_choose",
+			    json_boolean(json_array_size(l.peers) ||
+					 json_array_size(json_object_get(context, "folders"))));
 	if (json_array_size(l.peers) || json_array_size(l.left))
 		json_object_set_new(context, "has_peers", json_true());
 	json_object_set_new(context, "lacks", json_integer((json_int_t)lacks.missing));
@@ -291,11 +295,17 @@ static struct error *read_place(struct request *r, struct act *a)
 	return NULL;
 }
 
+static struct error *refuse(struct request *r, struct error *e)
+{
+	const char *text;
+	int status;
+
+	return respond_form_error(r, e, &text, &status) ? show(r, status, text) : e;
+}
+
 static struct error *add(struct request *r)
 {
 	struct act a;
-	const char *text;
-	int status;
 	struct error *e = read_place(r, &a);
 
 	if (!e)
@@ -304,9 +314,7 @@ static struct error *add(struct request *r)
 		return respond_done_saying(r, "/admin/recovery",
 					   N_("Backups go there from now on, by themselves."),
 					   NULL);
-	if (!respond_form_error(r, e, &text, &status))
-		return e;
-	return show(r, status, text);
+	return refuse(r, e);
 }
 
 static struct error *remove_job(struct conn *c, void *arg)
@@ -386,9 +394,31 @@ static struct error *remove_kept(struct request *r)
 				   N_("The other house's backup was removed from this box."), NULL);
 }
 
+static struct error *is_there(void *ctx, const struct place *p)
+{
+	(void)p;
+	*(bool *)ctx = true;
+	return NULL;
+}
+
+/* Nothing would be made, and the page would say that it is. */
+static struct error *need_a_place(struct request *r)
+{
+	bool any = false;
+
+	TRY(request_limit(r, "backup", 6, 6));
+	TRY(place_each(request_conn(r), is_there, &any));
+	ENSURE(any, error_new(ERR_CONFLICT, N_("Nobody has said yet where backups go. Choose a disk, a "
+					       "stick or another house first.")));
+	return NULL;
+}
+
 static struct error *back_up_now(struct request *r)
 {
-	TRY(request_limit(r, "backup", 6, 6));
+	struct error *e = need_a_place(r);
+
+	if (e)
+		return refuse(r, e);
 	if (request_app(r)->keeper)
 		keeper_back_up_now(request_app(r)->keeper);
 	return respond_done_saying(r, "/admin/recovery",
@@ -398,7 +428,10 @@ static struct error *back_up_now(struct request *r)
 
 static struct error *prove_now(struct request *r)
 {
-	TRY(request_limit(r, "backup", 6, 6));
+	struct error *e = need_a_place(r);
+
+	if (e)
+		return refuse(r, e);
 	if (request_app(r)->keeper)
 		keeper_prove_now(request_app(r)->keeper);
 	return respond_done_saying(

@@ -26,6 +26,9 @@ for i in 1 2 3; do post_json a /forum/general/topics "${token[a]}" "{\"title\":\
 
 # --- to a disk ---
 ok "says that backups go nowhere yet" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "Nowhere yet"'
+is "none is made while they go nowhere" "$(post a /admin/recovery/now -d '')" 409
+ok "and none is said to be on its way" eval '! state a | grep -q backing_up'
+ok "there is no button for it" eval '! curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "/admin/recovery/now"'
 is "a folder that is not offered is refused" "$(post a /admin/recovery/places --data-urlencode "folder=$T")" 404
 is "one that is offered becomes a place" "$(post a /admin/recovery/places --data-urlencode "folder=$T/disks/one")" 303
 echo mine >"$T/disks/one/letter.txt"
