@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Writing pages: the forms, and what they send. */
 #include "appliance/library/library_pages.h"
+#include "appliance/files/files.h"
 #include "appliance/library/path.h"
 #include "appliance/library/version.h"
 #include "appliance/page/markdown.h"
+
+enum { SAME_TITLES = 100 };
 
 struct form {
 	const char *path, *title, *text, *note, *parents; /* parents: ids with spaces between */
@@ -164,30 +167,75 @@ static struct error *refuse(struct request *r, const struct library_place *p, co
 	return show_form(r, p, d, f, text, status, false);
 }
 
-static struct error *check_form(const struct form *f, bool is_new)
+static struct error *check_form(struct request *r, const struct form *f, bool is_new)
 {
-	ENSURE(*f->title, error_new(ERR_INVALID, N_("The page needs a title.")));
-	ENSURE(*f->text, error_new(ERR_INVALID, N_("The page has no text yet.")));
+	ENSURE(*f->title, request_wrong(r, "title", error_new(ERR_INVALID, N_("The page needs a title."))));
+	ENSURE(*f->text, request_wrong(r, "text", error_new(ERR_INVALID, N_("The page has no text yet."))));
 	ENSURE(strcmp(f->path, "new") != 0,
-	       error_new(ERR_INVALID, N_("A page can't be called “new”. Choose another name.")));
-	return is_new || *f->path ? path_check(f->path) : NULL;
+	       request_wrong(r, "path",
+			     error_new(ERR_INVALID, N_("A page can't be called “new”. Choose another name."))));
+	return is_new || *f->path ? request_wrong(r, "path", path_check(f->path)) : NULL;
+}
+
+/* Is it a page's address, or a file's, or one of ours? */
+static struct error *is_taken(struct request *r, const struct library_place *p, const char *path,
+			      bool *ret)
+{
+	struct arena *a = request_arena(r);
+	struct error *e;
+	struct doc d;
+	struct file f;
+
+	*ret = true;
+	if (strcmp(path, "new") == 0)
+		return NULL;
+	e = doc_at(request_conn(r), a, &p->space.id, path, &d);
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		e = file_at(request_conn(r), a, &p->space.id, path, &f);
+	}
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	*ret = false;
+	return NULL;
+}
+
+/* Nobody chose where the page is kept, or only in which folder: by its title, with a number where that is
+ * taken. */
+static struct error *choose_path(struct request *r, const struct library_place *p, struct form *f)
+{
+	const char *folder = f->path;
+	char made[LIMIT_PATH + 1];
+	bool taken;
+
+	if (*folder && folder[strlen(folder) - 1] != '/')
+		return NULL;
+	for (int try = 1; try <= SAME_TITLES; try++) {
+		path_made(folder, f->title, try, made);
+		TRY(is_taken(r, p, made, &taken));
+		if (taken)
+			continue;
+		f->path = arena_str(request_arena(r), made);
+		return NULL;
+	}
+	return error_new(ERR_EXISTS, N_("Too many pages have this title. Give it another one."));
 }
 
 static struct error *create(struct request *r, const struct library_place *p, struct form *f)
 {
-	char made[LIMIT_PATH + 1];
-	struct error *e;
+	struct form typed = *f;
 	struct hash id;
+	struct error *e = choose_path(r, p, f);
 
-	if (!*f->path) {
-		path_from_title(f->title, made, sizeof(made));
-		f->path = arena_str(request_arena(r), made);
-	}
-	e = check_form(f, true);
+	if (!e)
+		e = check_form(r, f, true);
 	if (!e)
 		e = save(r, p, NULL, f, &id);
+	if (error_is(e, ERR_EXISTS))
+		e = request_wrong(r, *typed.path ? "path" : "title", e);
 	if (e)
-		return refuse(r, p, NULL, f, e);
+		return refuse(r, p, NULL, &typed, e);
 	return respond_done(
 		r, library_url(r, p, f->path),
 		json_pack("{s:s, s:s}", "id", ID(&id), "url", library_url(r, p, f->path)));
@@ -217,7 +265,7 @@ static struct error *revise(struct request *r, const struct library_place *p, co
 {
 	struct heads h;
 	struct hash id;
-	struct error *e = check_form(f, false);
+	struct error *e = check_form(r, f, false);
 
 	if (e)
 		return refuse(r, p, d, f, e);
@@ -266,7 +314,7 @@ struct error *library_hide(struct request *r)
 			 N_("This is possible at the safe door only: open this page with"
 			    " https and sign in there.")));
 	ENSURE(id_parse(request_param(r, "id"), &id),
-	       error_new(ERR_NOT_FOUND, N_("There is no such page in the library.")));
+	       error_new(ERR_NOT_FOUND, N_("There is no such page among the documents.")));
 	TRY(doc_get(request_conn(r), request_arena(r), &id, &d));
 	s.draft.space = d.space;
 	s.draft.object = &d.id;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/library/path.h"
-#include "sync/base/limits.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,4 +131,14 @@ void path_from_title(const char *title, char *out, size_t n)
 	out[at] = 0;
 	if (at && reserved(out, at) && at + 2 < n)
 		snprintf(out + at, n - at, "-1");
+}
+
+void path_made(const char *folder, const char *title, int try, char out[LIMIT_PATH + 1])
+{
+	char name[100], number[16] = "";
+
+	path_from_title(title, name, sizeof(name));
+	if (try > 1)
+		snprintf(number, sizeof(number), "-%d", try);
+	snprintf(out, LIMIT_PATH + 1, "%s%s%s", folder, *name ? name : "page", number);
 }

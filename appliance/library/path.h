@@ -15,9 +15,13 @@
  */
 #pragma once
 #include "sync/base/error.h"
+#include "sync/base/limits.h"
 
 /* NULL, or ERR_INVALID with what is wrong. */
 struct error *path_check(const char *path) MUST;
 /* A path made of any text ("Actes de juny 2026" -> "actes-de-juny-2026"); "" when nothing of it can
  * stay. */
 void path_from_title(const char *title, char *out, size_t n);
+/* The path of a page for which nobody chose one: in `folder` ("" or "minutes/"), by its title, and
+ * from the second try on with a number ("minutes/claus-2"). Of a title in another script: "page". */
+void path_made(const char *folder, const char *title, int try, char out[LIMIT_PATH + 1]);

@@ -73,6 +73,39 @@ static void a_taken_name_is_refused(void **state)
 	assert_non_null(b.json);
 }
 
+static void expect_page_at(const char *json, const char *url)
+{
+	_cleanup_(reply_release) struct reply w = write_page(JOAN, "/library", json, 201);
+	_cleanup_(reply_release) struct reply r = read_page(url);
+
+	assert_string_equal(TEXT(&w, "url"), url);
+	assert_int_equal(r.status, 200);
+}
+
+/* Nobody has to know what an address may look like; two of one title are two pages. */
+static void a_page_whose_address_nobody_chose_is_kept_by_its_title(void **state)
+{
+	(void)state;
+	expect_page_at("{\"title\":\"La Clau de l'Hort\",\"text\":\"x\"}", "/library/la-clau-de-l-hort");
+	expect_page_at("{\"title\":\"La clau de l'hort!\",\"text\":\"y\"}",
+		       "/library/la-clau-de-l-hort-2");
+	expect_page_at("{\"path\":\"claus/\",\"title\":\"La clau de l'hort\",\"text\":\"z\"}",
+		       "/library/claus/la-clau-de-l-hort");
+	expect_page_at("{\"title\":\"New\",\"text\":\"not ours\"}", "/library/new-2");
+	expect_page_at("{\"title\":\"?\",\"text\":\"x\"}", "/library/page");
+}
+
+static void a_mistake_in_a_new_page_leaves_its_address_empty(void **state)
+{
+	_cleanup_(reply_release) struct reply r =
+		site_ask(&site, JOAN, "/library", "title=Sense+text&text=&path=");
+
+	(void)state;
+	assert_int_equal(r.status, 400);
+	assert_non_null(strstr((const char *)r.body.p, "no text yet"));
+	assert_null(strstr((const char *)r.body.p, "sense-text"));
+}
+
 static void an_edit_goes_on_from_the_newest_and_history_keeps_all(void **state)
 {
 	_cleanup_(reply_release) struct reply a = write_page(
@@ -203,6 +236,8 @@ int main(void)
 		cmocka_unit_test(a_stranger_may_not_write),
 		cmocka_unit_test(a_name_of_git_s_own_is_refused_in_words),
 		cmocka_unit_test(a_taken_name_is_refused),
+		cmocka_unit_test(a_page_whose_address_nobody_chose_is_kept_by_its_title),
+		cmocka_unit_test(a_mistake_in_a_new_page_leaves_its_address_empty),
 		cmocka_unit_test(an_edit_goes_on_from_the_newest_and_history_keeps_all),
 		cmocka_unit_test(two_heads_are_shown_as_two_until_somebody_joins_them),
 		cmocka_unit_test(the_repository_has_a_commit_a_revision_and_the_library_s_tree),

@@ -101,6 +101,26 @@ static void makes_a_name_from_any_title(void **state)
 	}
 }
 
+static void a_path_that_nobody_chose_is_made_of_the_title(void **state)
+{
+	static const struct {
+		const char *folder, *title;
+		int try;
+		const char *path;
+	} rows[] = {{"", "Actes de juny 2026", 1, "actes-de-juny-2026"},
+		    {"actes/", "Juny", 2, "actes/juny-2"},
+		    {"", "日本", 1, "page"},
+		    {"", "日本", 12, "page-12"}};
+	char out[LIMIT_PATH + 1];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		path_made(rows[i].folder, rows[i].title, rows[i].try, out);
+		assert_string_equal(out, rows[i].path);
+		assert_ok(path_check(out));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +128,7 @@ int main(void)
 		cmocka_unit_test(refuses_names_that_surprise_git_disks_or_browsers),
 		cmocka_unit_test(refuses_a_name_that_is_too_long),
 		cmocka_unit_test(makes_a_name_from_any_title),
+		cmocka_unit_test(a_path_that_nobody_chose_is_made_of_the_title),
 	};
 
 	return run_group(tests);
