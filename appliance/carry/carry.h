@@ -195,7 +195,8 @@ struct carry_download {
 	char name[CARRY_NAME];
 	char etag[20];
 	uint64_t size, entries, blobs;
-	bool newest_only, all_files;
+	bool newest_only;
+	bool all_files; /* that are here; of the words: those that travel as files of their own are none */
 	bool offered;	/* there is something in it that the smaller ones have not */
 	uint64_t about; /* bytes that it will have, when it is not made yet */
 	bool ready, preparing, failed; /* failed: there is nothing, or no room for it */

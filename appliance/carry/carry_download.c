@@ -189,7 +189,7 @@ static void show(struct carry *c, enum carry_choice choice, struct carry_downloa
 	ret->preparing = *p->job && !ret->ready && !ret->failed;
 	ret->offered = p->offered || choice == CARRY_WORDS;
 	ret->about = p->about;
-	if (!ret->ready)
+	if (!ret->ready || choice == CARRY_WORDS)
 		ret->all_files = p->all_files;
 	if (j && j->total)
 		ret->percent = (unsigned)(j->done >= j->total ? 99 : j->done * 100 / j->total);
@@ -473,7 +473,10 @@ static void weigh_others(struct doing *d)
 						  found[k - 1].offered ? &size[k - 1] : NULL)};
 		error_free(e);
 	}
+	/* Small files are in their messages, and so among the words. */
 	pthread_mutex_lock(&c->lock);
+	c->preparing[CARRY_WORDS].all_files =
+		size[CARRY_MORE].all_files && size[CARRY_MORE].bytes == size[CARRY_MORE].entries;
 	for (int k = CARRY_SOME; k < CARRY_CHOICES; k++) {
 		c->preparing[k].offered = found[k].offered;
 		c->preparing[k].about = found[k].about;

@@ -86,7 +86,9 @@ static struct error *show(struct request *r, int status, const char *error)
 	carry_downloads(c, d);
 	context = json_pack("{s:o, s:o, s:{}, s:s}", "download", download_json(r, &d[CARRY_WORDS]),
 			    "more", more_json(r, d), "form", "limit_text",
-			    request_size_text(r, LIMIT_UPLOAD));
+			    request_limit_text(r, LIMIT_UPLOAD));
+	json_object_set_new(context, "any_more",
+			    json_boolean(json_array_size(json_object_get(context, "more"))));
 	carry_follow(r, context, is_running(d) && !error);
 	if (error)
 		json_object_set_new(json_object_get(context, "form"), "error", json_string(error));
@@ -155,6 +157,7 @@ static struct error *upload(struct request *r)
 	int status;
 	struct error *e = enqueue(r, id);
 
+	e = request_wrong(r, "file", e);
 	if (e && respond_form_error(r, e, &text, &status))
 		return show(r, status, text);
 	TRY(e);

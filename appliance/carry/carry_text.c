@@ -26,16 +26,28 @@ static void say_taken(struct request *r, json_t *list, const struct sync_report 
 		    error_new(ERR_INTERNAL, N_("%s were here already."),
 			      request_number_text(r, (int64_t)x->known)));
 	if (x->blobs == 1)
-		say(r, list, error_new(ERR_INTERNAL, N_("One file of the library came along.")));
+		say(r, list, error_new(ERR_INTERNAL, N_("One file came along.")));
 	else if (x->blobs)
 		say(r, list,
-		    error_new(ERR_INTERNAL, N_("%s files of the library came along."),
+		    error_new(ERR_INTERNAL, N_("%s files came along."),
 			      request_number_text(r, (int64_t)x->blobs)));
+}
+
+/* Nothing in it is of anybody who is known here. */
+static bool is_all_strange(const struct sync_report *x)
+{
+	return x->not_admitted && !x->received && !x->filled && !x->known && !x->blobs;
 }
 
 static void say_refused(struct request *r, json_t *list, const struct sync_report *x)
 {
-	if (x->not_admitted)
+	if (is_all_strange(x))
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("It is of communities or houses that are not known here, so nothing of "
+				 "it was taken. A volunteer of this house can connect it with theirs: "
+				 "keep the file, and bring it again then.")));
+	else if (x->not_admitted)
 		say(r, list,
 		    error_new(
 			    ERR_INTERNAL,
@@ -96,10 +108,10 @@ static json_t *written_json(struct request *r, const struct carry_job *j)
 			      N_("The other house holds everything already, as far as is known. "
 				 "What this house holds was written, so that it knows, too.")));
 	if (j->written.n.blobs == 1)
-		say(r, list, error_new(ERR_INTERNAL, N_("One file of the library is in it.")));
+		say(r, list, error_new(ERR_INTERNAL, N_("One file is in it.")));
 	else if (j->written.n.blobs)
 		say(r, list,
-		    error_new(ERR_INTERNAL, N_("%s files of the library are in it."),
+		    error_new(ERR_INTERNAL, N_("%s files are in it."),
 			      request_number_text(r, (int64_t)j->written.n.blobs)));
 	return list;
 }
@@ -123,6 +135,8 @@ json_t *carry_job_json(struct request *r, const struct carry_job *j)
 	if (j->state == CARRY_FAILED && j->error)
 		json_object_set_new(o, "error",
 				    json_string(request_error_text(r, error_copy(j->error))));
+	json_object_set_new(o, "strange",
+			    json_boolean(j->state == CARRY_DONE && is_all_strange(&j->report)));
 	if (*j->name)
 		json_object_set_new(o, "file", json_string(j->name));
 	return o;

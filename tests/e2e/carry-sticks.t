@@ -182,7 +182,7 @@ is "what is no choice is refused" "$(curl -sS -o /dev/null -w '%{http_code}' -d 
 head -c 2000000 "$T/pocket.lliure" >"$T/cut.lliure"
 ok "a torn one brings the words" eval 'brought b "$T/cut.lliure" | grep -q "cut off"'
 same_file() { curl -sS --fail --max-time 180 -H "Authorization: Bearer $(cat "$T/b.token")" -o "$T/got" "$(url b "/file/$report/get")" && cmp "$T/got" "$T/report.pdf"; }
-ok "the whole one the file" eval 'brought b "$T/pocket.lliure" | grep -q "One file of the library came along"'
+ok "the whole one the file" eval 'brought b "$T/pocket.lliure" | grep -q "One file came along"'
 ok "which is to be had at b" until_ok 10 same_file
 last_receipt() { admin "$1" | json records.0.receipt_url; }
 ok "b signed for it as for a stick" eval 'curl -sS -H "Authorization: Bearer $(cat "$T/b.token")" "$(url b "$(last_receipt b)")" | grep -q "took in"'

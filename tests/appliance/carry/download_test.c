@@ -203,6 +203,31 @@ static void what_moderators_hide_goes_from_what_is_taken_along(void **state)
 	close(fd);
 }
 
+static void small_files_are_among_the_words_and_there_is_nothing_to_choose(void **state)
+{
+	struct fixture *f = *state;
+	struct carry_download words;
+
+	say(f);
+	look(f, CARRY_WORDS);
+	words = wait_for(f, CARRY_WORDS);
+	assert_true(words.ready && words.all_files);
+	web_submit(&f->w, "file.create", NULL,
+		   json_pack("{s:s, s:s, s:i, s:s, s:s}", "kind", "text", "data", "aG9sYQ==", "size",
+			     4, "title", "Un", "path", "a/b.txt"));
+	ahead += FRESH_MS_WORDS + 1000;
+	look(f, CARRY_WORDS);
+	words = wait_for(f, CARRY_WORDS);
+	assert_true(words.ready && words.all_files);
+	for (int k = CARRY_SOME; k < CARRY_CHOICES; k++)
+		assert_false(look(f, (enum carry_choice)k).offered);
+	add_file(f, 200000, "a/c.pdf");
+	ahead += FRESH_MS_WORDS + 1000;
+	look(f, CARRY_WORDS);
+	assert_false(wait_for(f, CARRY_WORDS).all_files);
+	assert_true(look(f, CARRY_SOME).offered && look(f, CARRY_SOME).all_files);
+}
+
 /* Also from who asks for nothing more: with the next words that somebody looks at. */
 static void who_is_fetching_what_was_hidden_gets_no_more(void **state)
 {
@@ -399,6 +424,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(small_files_are_among_the_words_and_there_is_nothing_to_choose),
 		T(what_moderators_hide_goes_from_what_is_taken_along),
 		T(who_is_fetching_what_was_hidden_gets_no_more),
 		T(a_day_has_so_many_bytes_of_it),
