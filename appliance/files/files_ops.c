@@ -111,7 +111,7 @@ static struct error *get_folded(struct fold *f, struct file *ret)
 	struct error *e = file_folded(f, ret);
 
 	if (error_is(e, ERR_NOT_FOUND))
-		error_replace(&e, error_new(ERR_INVALID, N_("%s is not a file of the library."),
+		error_replace(&e, error_new(ERR_INVALID, N_("%s is not a file among the documents."),
 					    ID_SHORT(&f->object)));
 	return e;
 }

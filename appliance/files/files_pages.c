@@ -16,7 +16,7 @@ enum { PICTURE_SHOWN = 1024 * 1024 }; /* larger ones are not sent with the page 
 
 static struct error *no_file(void)
 {
-	return error_new(ERR_NOT_FOUND, N_("There is no such file in the library."));
+	return error_new(ERR_NOT_FOUND, N_("There is no such file among the documents."));
 }
 
 static bool moderates(struct request *r, const struct hash *space)

@@ -37,7 +37,7 @@ static struct error *show_form(struct request *r, const struct sending *s, const
 	json_t *context = json_pack(
 		"{s:o, s:s, s:s, s:s, s:{s:s, s:b, s:b}}", "form", form, "action",
 		s->place ? arena_printf(a, "/file/%s/versions", ID(&s->place->file.id)) : "/files",
-		"back_url", back, "limit_text", request_size_text(r, LIMIT_UPLOAD), "space", "name",
+		"back_url", back, "limit_text", request_limit_text(r, LIMIT_UPLOAD), "space", "name",
 		s->space.name, "own", s->space.own, "private", s->space.is_private);
 
 	if (s->place)
@@ -276,7 +276,7 @@ static struct error *take_and_save(struct request *r, struct sending *s, struct 
 	struct error *e;
 
 	ENSURE(request_spooled(r, &from.fd, &from.size),
-	       error_new(ERR_INVALID, N_("Choose the file first.")));
+	       request_wrong(r, "file", error_new(ERR_INVALID, N_("Choose the file first."))));
 	if (!*s->title)
 		s->title = title_from(r, from.name);
 	e = *s->title ? check_day(r, from.size)

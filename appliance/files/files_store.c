@@ -308,7 +308,7 @@ static void read_version(struct arena *a, sqlite3_stmt *st, int col, struct file
 
 static struct error *no_file(void)
 {
-	return error_new(ERR_NOT_FOUND, N_("There is no such file in the library."));
+	return error_new(ERR_NOT_FOUND, N_("There is no such file among the documents."));
 }
 
 static struct error *one_file(struct conn *c, struct arena *a, sqlite3_stmt *st, struct file *ret)

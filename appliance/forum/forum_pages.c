@@ -258,9 +258,12 @@ static struct error *open_forum(struct request *r, const struct place *p, const 
 {
 	struct act act = {.draft = {.type = "forum.create", .space = p->space.id}};
 
-	ENSURE(*title, error_new(ERR_INVALID, N_("The forum needs a name.")));
-	ENSURE(*slug, error_new(ERR_INVALID, N_("The forum needs a short name for its address.")));
-	TRY(slug_is_free(r, p, slug));
+	ENSURE(*title,
+	       request_wrong(r, "title", error_new(ERR_INVALID, N_("The forum needs a name."))));
+	ENSURE(*slug, request_wrong(r, "slug",
+				    error_new(ERR_INVALID,
+					      N_("The forum needs a short name for its address."))));
+	TRY(request_wrong(r, "slug", slug_is_free(r, p, slug)));
 	act.draft.take_body =
 		json_pack("{s:s, s:s, s:s}", "slug", slug, "title", title, "about", about);
 	TRY(act_write(r, &act));

@@ -243,6 +243,8 @@ static json_t *form_json(struct request *r, const char *error)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		put_or_null(form, names[i], request_field(r, names[i]));
 	put_or_null(form, "error", error);
+	if (error)
+		request_wrong_empty(r, names, ARRAY_LEN(names));
 	return form;
 }
 

@@ -126,6 +126,8 @@ const char *request_file_name(struct request *r);
 const char *request_date_text(struct request *r, int64_t ms);
 /* The one way in which pages write an amount: "1,4 GB", "1.234", as the reader's language does. */
 const char *request_size_text(struct request *r, uint64_t bytes);
+/* A bound of whole mebibytes as a round number, which is a little less: "256 MB" of 256 MiB. */
+const char *request_limit_text(struct request *r, uint64_t bytes);
 const char *request_number_text(struct request *r, int64_t n);
 const char *request_date(struct request *r, int64_t ms); /* RFC 3339, UTC */
 /* Rate limit by what: a bucket per (what, viewer or network prefix kept only in memory and only
@@ -216,6 +218,13 @@ struct error *respond_content(struct request *r, respond_read_fn *read, respond_
  * form.error in it: true means "answer with the template", and *ret_text and *ret_status are set;
  * false: return take_e. */
 bool respond_form_error(struct request *r, struct error *e, const char **ret_text, int *ret_status);
+/* The mistake is in this field of the form: the page says it there, leads there from its top, and begins
+ * there. Of several the first counts. `field`: its name and its id in the template; borrowed. Returns
+ * take_e, which may be NULL: then nothing is noted. */
+struct error *request_wrong(struct request *r, const char *field, struct error *take_e) MUST;
+void request_wrong_is(struct request *r, const char *field); /* the same, where the sentence is made */
+/* Nobody said where the mistake is: in the first of these that was sent and is empty, if there is one. */
+void request_wrong_empty(struct request *r, const char *const *fields, size_t n);
 /* Set-Cookie for the session at this door; used by member/ only. max_age_s < 0: until the browser
  * closes; 0: forget. */
 void respond_session_cookie(struct request *r, const char *value, int64_t max_age_s);

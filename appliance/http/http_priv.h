@@ -106,6 +106,7 @@ struct request {
 	bool viewer_known;
 
 	/* the answer */
+	const char *wrong;     /* the field of a form with the mistake; NULL: not known */
 	uint64_t generation;   /* of the view, before anything was read */
 	const char *cache_key; /* NULL: not kept */
 	struct answer *answer;

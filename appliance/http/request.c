@@ -323,6 +323,13 @@ const char *request_size_text(struct request *r, uint64_t bytes)
 			 language_size(request_language(r), bytes, text, sizeof(text)));
 }
 
+const char *request_limit_text(struct request *r, uint64_t bytes)
+{
+	const uint64_t mebi = 1024 * 1024;
+
+	return request_size_text(r, bytes % mebi ? bytes : bytes / mebi * 1000 * 1000);
+}
+
 const char *request_number_text(struct request *r, int64_t n)
 {
 	char text[LANGUAGE_TEXT];

@@ -138,6 +138,39 @@ static void respond_json(struct request *r, int status, const json_t *j)
 	respond_text(r, status, "application/json", &b);
 }
 
+struct error *request_wrong(struct request *r, const char *field, struct error *take_e)
+{
+	if (take_e)
+		request_wrong_is(r, field);
+	return take_e;
+}
+
+void request_wrong_is(struct request *r, const char *field)
+{
+	if (!r->wrong)
+		r->wrong = field;
+}
+
+void request_wrong_empty(struct request *r, const char *const *fields, size_t n)
+{
+	for (size_t i = 0; i < n && !r->wrong; i++) {
+		const char *typed = request_field(r, fields[i]);
+
+		if (typed && !*typed)
+			r->wrong = fields[i];
+	}
+}
+
+static void put_wrong(const struct request *r, json_t *context)
+{
+	json_t *form = json_object_get(context, "form");
+
+	if (!r->wrong || !json_is_string(json_object_get(form, "error")))
+		return;
+	json_object_set_new(form, "at", json_string(r->wrong));
+	json_object_set_new(form, "wrong", json_pack("{s:b}", r->wrong, 1));
+}
+
 struct error *respond_page_status(struct request *r, int status, const char *template,
 				  const char *title, json_t *take_context)
 {
@@ -149,6 +182,7 @@ struct error *respond_page_status(struct request *r, int status, const char *tem
 		json_decref(take_context);
 		return NULL;
 	}
+	put_wrong(r, take_context);
 	json_object_set_new(take_context, "page", page_common(r, title));
 	buf_reserve(&b, 16 * 1024);
 	e = templates_render(r->server->app->templates, r->language, template, take_context, &b);

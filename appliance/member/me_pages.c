@@ -71,7 +71,7 @@ static struct error *show_me(struct request *r, int status, const char *problem,
 	if (problem)
 		json_object_set_new(
 			context, "form",
-			json_pack("{s:s, s:{s:b}}", "error", problem, "wrong", "old", 1));
+			json_pack("{s:s}", "error", problem));
 	if (new_token)
 		json_object_set_new(context, "new_token", json_string(new_token));
 	return respond_page_status(r, status, "me", request_text(r, N_("Your account")), context);
@@ -98,7 +98,8 @@ static struct error *change_password(struct request *r)
 	request_heavy_end(r);
 	if (error_is(e, ERR_AUTH)) {
 		error_free(e);
-		e = error_new(ERR_INVALID, N_("Your old password is not right."));
+		e = request_wrong(r, "old",
+				  error_new(ERR_INVALID, N_("Your old password is not right.")));
 	}
 	return e;
 }

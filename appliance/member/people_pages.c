@@ -229,10 +229,12 @@ static struct error *add_person(struct request *r)
 	if (what.volunteer || what.role == ROLE_STEWARD)
 		TRY(check_fresh(r));
 	what.by = steward ? v->secret : NULL;
+	TRY(request_wrong(r, "name", account_check_name(what.name)));
+	TRY(request_wrong(r, "password", account_check_password(what.password)));
 	TRY(request_heavy_begin(r));
 	e = account_create(request_app(r), &what, NULL);
 	request_heavy_end(r);
-	return e;
+	return error_is(e, ERR_EXISTS) ? request_wrong(r, "name", e) : e;
 }
 
 struct error *post_person(struct request *r)

@@ -33,10 +33,12 @@ struct error *new_password(struct request *r, const char **ret)
 {
 	const char *one = field_or_empty(r, "password"), *two = request_field(r, "password2");
 
-	TRY(account_check_password(one));
+	TRY(request_wrong(r, "password", account_check_password(one)));
 	/* A program types no mistakes, so it need not repeat it. */
 	ENSURE((!two && request_json(r)) || (two && strcmp(one, two) == 0),
-	       error_new(ERR_INVALID, N_("The two passwords are not the same. Type them again.")));
+	       request_wrong(r, "password2",
+			     error_new(ERR_INVALID,
+				       N_("The two passwords are not the same. Type them again."))));
 	*ret = one;
 	return NULL;
 }
@@ -232,6 +234,7 @@ static struct error *claim(struct request *r, const char *name, struct account *
 
 	TRY(request_limit(r, "claim", 20, 10));
 	TRY(claim_check(request_conn(r), request_param(r, "code")));
+	TRY(request_wrong(r, "name", account_check_name(name)));
 	TRY(new_password(r, &password));
 	TRY(request_heavy_begin(r));
 	e = account_claim(request_app(r), request_param(r, "code"), name, password, ret);

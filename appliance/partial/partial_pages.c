@@ -209,12 +209,14 @@ static struct error *read_choice(struct request *r, struct keep *ret)
 
 	ENSURE(strcmp(field(r, "days_bound"), "1") != 0 ||
 		       number(field(r, "days"), DAYS_MAX, &days),
-	       error_new(ERR_INVALID, N_("For how many days is a number, such as 365.")));
+	       request_wrong(r, "days",
+			     error_new(ERR_INVALID, N_("For how many days is a number, such as 365."))));
 	ENSURE(strcmp(field(r, "blobs_bound"), "1") != 0 ||
 		       number(field(r, "megabytes"), MB_MAX, &mb),
-	       error_new(ERR_INVALID,
-			 N_("How large a file may be is a number of megabytes, such as "
-			    "20.")));
+	       request_wrong(r, "megabytes",
+			     error_new(ERR_INVALID,
+				       N_("How large a file may be is a number of megabytes, such as "
+					  "20."))));
 	*ret = (struct keep){.payload_days = (uint32_t)days, .blob_max = (uint64_t)mb * MB};
 	return NULL;
 }

@@ -89,19 +89,29 @@ static bool is_key(const char *typed, const struct pubkey *key)
 	return !*typed && id_parse(letters, k.b) && pubkey_eq(&k, key);
 }
 
+static const char *missing(struct request *r, const char *field, const char *msgid)
+{
+	request_wrong_is(r, field);
+	return request_text(r, msgid);
+}
+
 static const char *key_missing(struct request *r, const struct pubkey *key)
 {
 	const char *typed = request_field(r, "whole");
 
-	if (!typed || !is_key(typed, key))
-		return request_text(
-			r, N_("That is not the key of this box. Type all 52 letters and digits as"
-			      " the other house gave them to you. If they are right, this is"
-			      " another box: do not connect."));
+	if (!typed || !*typed)
+		return missing(r, "whole",
+			       N_("Type the key of the other box, as a person of its house gave it to "
+				  "you."));
+	if (!is_key(typed, key))
+		return missing(r, "whole",
+			       N_("That is not the key of this box. Type all 52 letters and digits as"
+				  " the other house gave them to you. If they are right, this is"
+				  " another box: do not connect."));
 	if (!ticked(r))
-		return request_text(
-			r, N_("Tick that a person of the other house gave you the key, if one"
-			      " did."));
+		return missing(r, "same",
+			       N_("Tick that a person of the other house gave you the key, if one"
+				  " did."));
 	return NULL;
 }
 
@@ -116,14 +126,18 @@ const char *number_missing(struct request *r, const struct pubkey *key, enum pee
 		return key_missing(r, key);
 	if (a->sync)
 		sync_pair_look(a->sync, key, &v);
-	if (v.state != PAIR_SHOWN || !ticked(r))
+	if (v.state != PAIR_SHOWN)
 		return request_text(
 			r, N_("Compare the number with the people of the other box first, then"
 			      " tick that it is the same."));
+	if (!ticked(r))
+		return missing(r, "same",
+			       N_("Compare the number with the people of the other box first, then"
+				  " tick that it is the same."));
 	if (!said || strcmp(said, v.number) != 0)
-		return request_text(
-			r, N_("The number is another one meanwhile. Compare the one that is"
-			      " shown now."));
+		return missing(r, "same",
+			       N_("The number is another one meanwhile. Compare the one that is"
+				  " shown now."));
 	return NULL;
 }
 

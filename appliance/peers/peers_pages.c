@@ -316,6 +316,7 @@ static struct error *peers_add(struct request *r)
 	else if (!peers_address_ok(addr))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not an address. It looks like 192.168.1.20:8443."), addr);
+	e = request_wrong(r, peers_address_ok(addr) ? "key" : "addr", e);
 	if (e && respond_form_error(r, e, &error, &status))
 		return show_peers(r, status,
 				  json_pack("{s:s, s:s, s:s}", "addr", addr, "key", key ? key : "",

@@ -143,6 +143,8 @@ static struct error *show(struct request *r, int status, const char *problem)
 		return e;
 	}
 	json_object_set_new(context, "steward", json_boolean(!strcmp(v->role, "steward")));
+	json_object_set_new(context, "choosable",
+			    json_boolean(json_array_size(k.boxes) && json_array_size(k.newcomers)));
 	if (problem)
 		json_object_set_new(json_object_get(context, "form"), "error",
 				    json_string(problem));

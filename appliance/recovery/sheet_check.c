@@ -42,9 +42,11 @@ static struct error *look(struct checking *k)
 	_cleanup_(secret_freep) struct secret *key = NULL;
 	const struct pubkey *self = secret_pubkey(request_app(k->r)->self);
 
-	TRY(read_one(k, "sheet1", "1"));
-	TRY(read_one(k, "sheet2", "2"));
-	ENSURE(k->n, error_new(ERR_INVALID, N_("Type the six lines of one sheet, or of two.")));
+	TRY(request_wrong(k->r, "sheet1", read_one(k, "sheet1", "1")));
+	TRY(request_wrong(k->r, "sheet2", read_one(k, "sheet2", "2")));
+	ENSURE(k->n,
+	       request_wrong(k->r, "sheet1",
+			     error_new(ERR_INVALID, N_("Type the six lines of one sheet, or of two."))));
 	if (k->n < 2)
 		return NULL;
 	TRY(sheets_join(&k->sheets[0], &k->sheets[1], &key));

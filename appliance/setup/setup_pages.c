@@ -110,6 +110,7 @@ static struct error *enter(struct request *r)
 		let_in(r);
 		return respond_done(r, "/", NULL);
 	}
+	e = request_wrong(r, "code", e);
 	if (!respond_form_error(r, e, &text, &status))
 		return e;
 	return show_code(r, status, text);
@@ -268,7 +269,8 @@ static struct error *read_line(struct request *r, const char *name, char *out, s
 {
 	const char *v = field(r, name);
 
-	ENSURE(strlen(v) < size, error_new(ERR_INVALID, N_("That is too long.")));
+	ENSURE(strlen(v) < size,
+	       request_wrong(r, name, error_new(ERR_INVALID, N_("That is too long."))));
 	snprintf(out, size, "%s", v);
 	return NULL;
 }
@@ -278,11 +280,15 @@ static struct error *read_password(struct request *r, struct setup_order *o)
 	const char *two = request_field(r, "password2");
 
 	TRY(read_line(r, "admin", o->admin, sizeof(o->admin)));
-	ENSURE(*o->admin, error_new(ERR_INVALID, N_("Write your name: you sign in with it.")));
-	TRY(account_check_name(o->admin));
-	TRY(account_check_password(field(r, "password")));
+	ENSURE(*o->admin,
+	       request_wrong(r, "admin",
+			     error_new(ERR_INVALID, N_("Write your name: you sign in with it."))));
+	TRY(request_wrong(r, "admin", account_check_name(o->admin)));
+	TRY(request_wrong(r, "password", account_check_password(field(r, "password"))));
 	ENSURE((!two && request_json(r)) || (two && !strcmp(two, field(r, "password"))),
-	       error_new(ERR_INVALID, N_("The two passwords are not the same. Type them again.")));
+	       request_wrong(r, "password2",
+			     error_new(ERR_INVALID,
+				       N_("The two passwords are not the same. Type them again."))));
 	return read_line(r, "password", o->password, sizeof(o->password));
 }
 
@@ -317,7 +323,8 @@ static void peers_of_sheet(const char *text, struct setup_order *o)
 /* An invitation says where its box is and what its key is, and that box approves ours by itself. */
 static struct error *read_invitation(struct request *r, struct setup_order *o)
 {
-	TRY(invitation_read(span_str(field(r, "invitation")), &o->invitation));
+	TRY(request_wrong(r, "invitation",
+			  invitation_read(span_str(field(r, "invitation")), &o->invitation)));
 	ENSURE(o->invitation.addresses,
 	       error_new(ERR_INVALID, N_("This invitation does not say where the other box is."
 					 " Write its address and key.")));
@@ -325,6 +332,18 @@ static struct error *read_invitation(struct request *r, struct setup_order *o)
 	o->n_peers = 1;
 	o->peers[0] =
 		(struct setup_peer){.address = o->invitation.address[0], .key = o->invitation.key};
+	return NULL;
+}
+
+static struct error *read_key(const char *text, struct pubkey *ret)
+{
+	ENSURE(*text, error_new(ERR_INVALID, N_("Write the key of the other box: it shows it at the foot of"
+						" “Care of the house”.")));
+	ENSURE(id_parse(text, ret->b),
+	       error_new(ERR_INVALID,
+			 N_("“%s” is not a box's key. A key has 52 letters and digits; the other"
+			    " box shows it at the foot of “Care of the house”."),
+			 text));
 	return NULL;
 }
 
@@ -347,15 +366,10 @@ static struct error *read_peer(struct request *r, struct setup_order *o)
 		peers_of_sheet(field(r, "sheet2"), o);
 		return NULL;
 	}
-	ENSURE(*o->addresses[0], error_new(ERR_INVALID, N_("Write the address of the other box.")));
-	ENSURE(*field(r, "key"),
-	       error_new(ERR_INVALID, N_("Write the key of the other box: it shows it at the foot of"
-					 " “Care of the house”.")));
-	ENSURE(id_parse(field(r, "key"), p->key.b),
-	       error_new(ERR_INVALID,
-			 N_("“%s” is not a box's key. A key has 52 letters and digits; the other"
-			    " box shows it at the foot of “Care of the house”."),
-			 field(r, "key")));
+	ENSURE(*o->addresses[0],
+	       request_wrong(r, "addr",
+			     error_new(ERR_INVALID, N_("Write the address of the other box."))));
+	TRY(request_wrong(r, "key", read_key(field(r, "key"), &p->key)));
 	p->address = o->addresses[0];
 	o->n_peers = 1;
 	return NULL;
@@ -364,10 +378,10 @@ static struct error *read_peer(struct request *r, struct setup_order *o)
 static struct error *read_sheets(struct request *r, struct setup_order *o)
 {
 	struct sheet *s = guarded_new(2 * sizeof(*s));
-	struct error *e = sheet_parse(field(r, "sheet1"), "1", &s[0]);
+	struct error *e = request_wrong(r, "sheet1", sheet_parse(field(r, "sheet1"), "1", &s[0]));
 
 	if (!e)
-		e = sheet_parse(field(r, "sheet2"), "2", &s[1]);
+		e = request_wrong(r, "sheet2", sheet_parse(field(r, "sheet2"), "2", &s[1]));
 	if (!e)
 		e = sheets_join(&s[0], &s[1], &o->box);
 	guarded_free(s);
@@ -449,7 +463,8 @@ static struct error *read_order(struct request *r, struct setup_order *o)
 	TRY(read_line(r, "name", o->name, sizeof(o->name)));
 	if (!*o->name && o->kind == SETUP_REPLACE)
 		snprintf(o->name, sizeof(o->name), "lliure");
-	ENSURE(*o->name, error_new(ERR_INVALID, N_("Write a name for the box.")));
+	ENSURE(*o->name,
+	       request_wrong(r, "name", error_new(ERR_INVALID, N_("Write a name for the box."))));
 	if (o->kind != SETUP_FOUND)
 		TRY(read_peer(r, o));
 	return read_password(r, o);
