@@ -244,7 +244,7 @@ print-build-packages:
 # ---- trying it -----------------------------------------------------------------------------------
 run: deps ## build, make a demonstration box in build/run the first time, and serve it
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
-	$(Q)appliance/run-demo $(B)/lliure build/run
+	$(Q)NAME= appliance/run-demo $(B)/lliure build/run
 
 compile_commands.json: Makefile
 	$(Q)(echo '['; for f in $(SYNC_SRC) $(APP_SRC) appliance/main.c $(TEST_SRC); do \

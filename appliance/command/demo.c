@@ -9,6 +9,7 @@ struct demo {
 	struct conn *c;
 	struct hash space;
 	const struct secret *steward;
+	struct secret *writer; /* of the pages: a member whose key nobody has afterwards */
 	int64_t now;
 };
 
@@ -114,6 +115,18 @@ static struct error *add_forums(struct demo *d, const json_t *forums)
 	return NULL;
 }
 
+/* Not the steward: who claims the box would be said to have written all of them. */
+static struct error *add_writer(struct demo *d, const char *name)
+{
+	struct hash id;
+
+	d->writer = secret_new();
+	return submit(d, "member.add", NULL, d->steward, FORUMS_HOURS,
+		      json_pack("{s:s, s:s, s:s, s:s}", "key", ID(secret_pubkey(d->writer)), "name", name,
+				"role", role_name(ROLE_MEMBER), "home", ID(conn_self(d->c))),
+		      &id);
+}
+
 static struct error *add_pages(struct demo *d, const json_t *pages)
 {
 	json_t *page;
@@ -123,10 +136,26 @@ static struct error *add_pages(struct demo *d, const json_t *pages)
 	{
 		struct hash id;
 
-		TRY(submit(d, "doc.create", NULL, d->steward, PAGES_HOURS,
+		TRY(submit(d, "doc.create", NULL, d->writer, PAGES_HOURS,
 			   json_pack("{s:s, s:s, s:s}", "path", text_of(page, "path"), "title",
 				     text_of(page, "title"), "text", text_of(page, "text")),
 			   &id));
+	}
+	return NULL;
+}
+
+static struct error *fill(struct demo *d, const json_t *demo)
+{
+	const json_t *forums = json_object_get(demo, "forums");
+
+	TRY(add_writer(d, text_of(demo, "writer")));
+	TRY(add_forums(d, forums));
+	/* Oldest first, as it would have come about: what follows a later entry is not believed
+	 * to be older than it. */
+	for (int64_t hours = FORUMS_HOURS; hours >= 0; hours--) {
+		if (hours == PAGES_HOURS)
+			TRY(add_pages(d, json_object_get(demo, "pages")));
+		TRY(add_hour(d, forums, hours));
 	}
 	return NULL;
 }
@@ -136,18 +165,11 @@ struct error *demo_fill(struct conn *c, const struct hash *space, const struct s
 {
 	struct demo d = {.c = c, .space = *space, .steward = steward, .now = env_now(c->env)};
 	json_error_t why;
-	const json_t *forums;
 	json_auto_t *demo = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
+	struct error *e;
 
 	ENSURE(demo, error_new(ERR_MALFORMED, N_("%s can't be read: %s"), file_name, why.text));
-	forums = json_object_get(demo, "forums");
-	TRY(add_forums(&d, forums));
-	/* Oldest first, as it would have come about: what follows a later entry is not believed
-	 * to be older than it. */
-	for (int64_t hours = FORUMS_HOURS; hours >= 0; hours--) {
-		if (hours == PAGES_HOURS)
-			TRY(add_pages(&d, json_object_get(demo, "pages")));
-		TRY(add_hour(&d, forums, hours));
-	}
-	return NULL;
+	e = fill(&d, demo);
+	secret_free(d.writer);
+	return e;
 }

@@ -50,7 +50,7 @@ static struct error *get_folded(struct fold *f, struct doc *ret)
 	struct error *e = doc_folded(f, ret);
 
 	if (error_is(e, ERR_NOT_FOUND))
-		error_replace(&e, error_new(ERR_INVALID, N_("%s is not a page of the library."),
+		error_replace(&e, error_new(ERR_INVALID, N_("%s is not a page among the documents."),
 					    ID_SHORT(&f->object)));
 	return e;
 }

@@ -53,10 +53,10 @@ bool library_may_write(struct request *r, const struct hash *space)
 
 struct error *library_must_write(struct request *r, const struct space_info *space)
 {
-	ENSURE(request_viewer(r), error_new(ERR_AUTH, N_("Sign in to write in the library.")));
+	ENSURE(request_viewer(r), error_new(ERR_AUTH, N_("Sign in to write documents.")));
 	ENSURE(library_may_write(r, &space->id),
 	       error_new(ERR_DENIED,
-			 N_("Only members of %s write in its library. Ask a volunteer to make you"
+			 N_("Only members of %s write its documents. Ask a volunteer to make you"
 			    " one."),
 			 space->name));
 	return NULL;
@@ -311,7 +311,7 @@ static struct error *list_page(struct request *r, const struct library_place *p)
 	if (!e)
 		e = add_files(r, p, context, &files);
 	if (!e && *p->path && !json_array_size(f.pages) && !json_array_size(f.folders) && !files)
-		e = error_new(ERR_NOT_FOUND, N_("There is no page “%s” in the library."), p->path);
+		e = error_new(ERR_NOT_FOUND, N_("There is no page “%s” among the documents."), p->path);
 	if (e) {
 		json_decref(context);
 		return e;

@@ -162,7 +162,7 @@ static struct error *one_doc(struct conn *c, struct arena *a, sqlite3_stmt *st, 
 
 	TRY(db_step(c->view, st, &row));
 	if (!row)
-		return error_new(ERR_NOT_FOUND, N_("There is no such page in the library."));
+		return error_new(ERR_NOT_FOUND, N_("There is no such page among the documents."));
 	read_doc(a, st, 0, ret);
 	sqlite3_reset(st);
 	return NULL;
@@ -184,7 +184,7 @@ struct error *doc_get(struct conn *c, struct arena *a, const struct hash *id, st
 	db_bind(st, "k", id);
 	TRY(one_doc(c, a, st, &d));
 	ENSURE(conn_sees(c, &d.space),
-	       error_new(ERR_NOT_FOUND, N_("There is no such page in the library.")));
+	       error_new(ERR_NOT_FOUND, N_("There is no such page among the documents.")));
 	*ret = d;
 	return NULL;
 }
@@ -236,7 +236,7 @@ static struct error *doc_by_short(struct conn *c, struct arena *a, const struct 
 		TRY(db_step(c->view, st, &row));
 		if (!row)
 			return error_new(ERR_NOT_FOUND,
-					 N_("There is no such page in the library."));
+					 N_("There is no such page among the documents."));
 		if (db_id(st, 1, &id) && !strcmp(ID_SHORT(&id), short_id))
 			break;
 	}

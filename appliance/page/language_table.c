@@ -11,8 +11,8 @@ const struct language_words language_table[] = {
 	{
 		.code = "ca",
 		.name = "Català",
-		.months = {"de gener", "de febrer", "de març", "d’abril", "de maig", "de juny",
-			   "de juliol", "d’agost", "de setembre", "d’octubre", "de novembre",
+		.months = {"de gener", "de febrer", "de març", "d'abril", "de maig", "de juny",
+			   "de juliol", "d'agost", "de setembre", "d'octubre", "de novembre",
 			   "de desembre"},
 		.months_short = {"gen.", "febr.", "març", "abr.", "maig", "juny", "jul.", "ag.",
 				 "set.", "oct.", "nov.", "des."},

@@ -194,7 +194,7 @@ struct error *doc_of_row(struct conn *c, int64_t row, struct hash *ret)
 	TRY(db_step(c->view, st, &found));
 	if (!found || !db_id(st, 0, ret->b)) {
 		sqlite3_reset(st);
-		return error_new(ERR_NOT_FOUND, N_("There is no such page in the library."));
+		return error_new(ERR_NOT_FOUND, N_("There is no such page among the documents."));
 	}
 	sqlite3_reset(st);
 	return NULL;

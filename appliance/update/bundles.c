@@ -132,8 +132,8 @@ struct error *update_may_begin(struct app *a)
 {
 	ENSURE(box_has_helper(a->box.helper),
 	       error_new(ERR_NOT_FOUND,
-			 N_("This machine's system is not updated by the box: it has its "
-			    "own ways.")));
+			 N_("The box is one program of this machine: it is updated as it was "
+			    "installed.")));
 	return none_at_work(a);
 }
 

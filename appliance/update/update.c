@@ -78,8 +78,8 @@ struct error *update_says(const struct update_state *u, enum health_state *ret_s
 		*ret_state = HEALTH_UNKNOWN;
 		return error_new(
 			ERR_INTERNAL,
-			N_("This machine's system is not updated by the box: it has its own "
-			   "ways."));
+			N_("The box is one program of this machine: it is updated as it was "
+			   "installed."));
 	}
 	switch (u->last.stage) {
 	case UPDATE_CHECKING:

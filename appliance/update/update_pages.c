@@ -53,7 +53,7 @@ static struct error *show(struct request *r, int status, const char *error)
 	update_state_read(request_app(r), &u);
 	context = json_pack("{s:b, s:s, s:o, s:s, s:{}}", "box", u.box, "version", u.version,
 			    "files", u.box ? files_json(r) : json_array(), "limit_text",
-			    request_size_text(r, LIMIT_UPLOAD), "form");
+			    request_limit_text(r, LIMIT_UPLOAD), "form");
 	json_object_set_new(context, "busy", json_boolean(update_is_at_work(&u)));
 	if (u.last.stage != UPDATE_NONE)
 		json_object_set_new(context, "last", last_json(r, &u.last));

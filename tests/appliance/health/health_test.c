@@ -168,7 +168,7 @@ static void temperature_and_updates_follow_the_machine(void **state)
 	expect(&s, "temperature", HEALTH_ATTENTION, "80 °C");
 	put(&s, "sys/class/thermal/thermal_zone0/temp", "92000\n");
 	expect(&s, "temperature", HEALTH_ACT, "92 °C");
-	expect(&s, "updates", HEALTH_UNKNOWN, "own ways");
+	expect(&s, "updates", HEALTH_UNKNOWN, "as it was installed");
 	put(&s, "run/lliure-helper.sock", "");
 	put(&s, "etc/os-release", "ID=debian\nVERSION_ID=\"2026.11.25\"\n");
 	expect(&s, "updates", HEALTH_OK, "version 2026.11.25");
