@@ -215,6 +215,7 @@ static json_t *typed(struct request *r, const char *error)
 
 static struct error *set(struct request *r)
 {
+	bool forget = strcmp(field(r, "proxy_forget"), "1") == 0;
 	char password[PROXY_PASSWORD] = "";
 	const char *text;
 	struct uplink u;
@@ -222,7 +223,7 @@ static struct error *set(struct request *r)
 	struct error *e = read_uplink(r, &u, password);
 
 	if (!e)
-		e = reach_set(request_app(r), &u, *password ? password : NULL);
+		e = reach_set(request_app(r), &u, *password || forget ? password : NULL);
 	crypto_wipe(password, sizeof(password));
 	if (!e)
 		return respond_done_saying(r, "/admin/reach", N_("It is set."), NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/db/db_priv.h"
+#include <sys/stat.h>
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -137,6 +138,24 @@ static void count_no_bytes(void)
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/* For its own user alone, whatever the folder says: SQLite makes what it makes beside it alike. By their
+ * names, for closing a descriptor of a database would let go of all its locks. */
+static void keep_private(const char *path)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		_cleanup_(freep) char *file = NULL;
+
+		if (asprintf(&file, "%s%s", path, ends[i]) < 0)
+			abort();
+		if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) &&
+		    chmod(file, st.st_mode & 0700))
+			continue; /* it is somebody else's */
+	}
+}
+
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db)
 {
 	/* A reader is opened read-write too, for it must be able to make the shared memory of the
@@ -155,6 +174,8 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 	if (rc != SQLITE_OK)
 		return db_fault(path, rc, db->sq ? sqlite3_system_errno(db->sq) : 0,
 				sqlite3_errstr(rc));
+	if (mode != DB_READER)
+		keep_private(path);
 	if (mode != DB_READER)
 		rc = gaps_wipe(db->sq, &db->gaps);
 	if (rc != SQLITE_OK)

@@ -16,8 +16,11 @@
 enum { LIMIT_PUBLIC = 2, UPLINK_PROXY = 200, PROXY_USER = 64, PROXY_PASSWORD = 128 };
 
 /* An HTTP proxy, and who we say that we are. The password is a secret: it is read for a connection that is
- * about to be made, wiped behind it, and shown to nobody, also not to who set it. On disk it is in
- * local.db, which leaves the box in sealed backups only. */
+ * about to be made, wiped behind it, and shown to nobody, also not to who set it; a volunteer can have it
+ * forgotten. On disk it is in local.db, in clear, for the box must be able to say it while nobody is there:
+ * the file is readable for the daemon's user alone, and leaves the box in sealed backups only. What can't
+ * be promised: whoever has the disk, or is root on the box, can read it, as everything that the box
+ * needs to start by itself. */
 struct proxy {
 	char url[UPLINK_PROXY];	   /* "http://HOST:PORT", "" for none */
 	char user[PROXY_USER];	   /* "": it asks for none */
@@ -56,7 +59,8 @@ extern const char *const uplink_migrations[]; /* db_migrate(local, "line", …) 
 extern const int uplink_migrations_n;
 /* Not metered, no proxy, no address, when nothing was set. */
 struct error *uplink_get(struct db *local, struct uplink *ret) MUST;
-/* password NULL: the one that is kept, if proxy and user are the same. On the writer. ERR_INVALID. */
+/* password NULL: the one that is kept, if proxy and user are the same; "": none. On the writer.
+ * ERR_INVALID. */
 struct error *uplink_put(struct db *local, const struct uplink *l, const char *password) MUST;
 /* With the password: the caller wipes it. */
 struct error *proxy_get(struct db *local, struct proxy *ret) MUST;

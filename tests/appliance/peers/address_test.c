@@ -3,6 +3,7 @@
  * is connected changes nothing else; and what else is said about how houses reach each other. */
 #include "tests/appliance/site.h"
 #include "appliance/peers/peers.h"
+#include <sys/stat.h>
 
 static struct site site;
 static struct pubkey peer;
@@ -324,6 +325,60 @@ static void the_password_of_the_proxy_is_shown_to_nobody(void **state)
 	assert_null(strstr(buf_str(&wrong.body), "0ther"));
 }
 
+static bool is_on_disk(const char *file, const char *secret)
+{
+	_cleanup_(freep) char *path = path_join(site.dir, file);
+	_cleanup_(buf_release) struct buf b = {0};
+	struct error *e = file_read(path, (size_t)64 << 20, &b);
+	bool found = !e && memmem(b.p, b.n, secret, strlen(secret));
+
+	error_free(e);
+	return found;
+}
+
+/* Alone: the proxy and the name for it stay. */
+static void the_password_of_the_proxy_can_be_forgotten(void **state)
+{
+	_cleanup_(reply_release) struct reply first =
+		site_ask(&site, VOL, "/admin/reach",
+			 LINE "http://10.0.0.1:3128&proxy_user=ateneu&proxy_password=t0rget");
+	assert_int_equal(first.status, 303);
+	assert_true(is_on_disk("local.db", "t0rget") || is_on_disk("local.db-wal", "t0rget"));
+	_cleanup_(reply_release) struct reply page = site_ask(&site, VOL, "/admin/reach", NULL);
+	assert_non_null(strstr(buf_str(&page.body), "proxy_forget"));
+	_cleanup_(reply_release) struct reply gone = site_ask(
+		&site, VOL, "/admin/reach",
+		LINE "http://10.0.0.1:3128&proxy_user=ateneu&proxy_password=&proxy_forget=1");
+	assert_int_equal(gone.status, 303);
+	assert_kept("");
+	_cleanup_(reply_release) struct reply json =
+		site_ask(&site, VOL, "/admin/reach.json", NULL);
+	assert_string_equal(TEXT(&json, "form.has_password"), "false");
+	assert_string_equal(TEXT(&json, "form.proxy_user"), "ateneu");
+	/* who names no user has no password either */
+	_cleanup_(reply_release) struct reply nobody =
+		site_ask(&site, VOL, "/admin/reach", LINE "http://10.0.0.1:3128&proxy_user=");
+	assert_int_equal(nobody.status, 303);
+	_cleanup_(reply_release) struct reply after =
+		site_ask(&site, VOL, "/admin/reach.json", NULL);
+	assert_string_equal(TEXT(&after, "form.proxy_user"), "");
+}
+
+/* What is in clear there is for the daemon's user alone. */
+static void databases_are_readable_for_their_user_alone(void **state)
+{
+	static const char *const files[] = {"local.db", "local.db-wal", "local.db-shm", "log.db",
+					    "view.db"};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		_cleanup_(freep) char *path = path_join(site.dir, files[i]);
+		struct stat st;
+
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 077, 0);
+	}
+}
+
 static int open_site(void **state)
 {
 	struct secret *key = test_key(600);
@@ -363,6 +418,8 @@ int main(void)
 		cmocka_unit_test(who_accepts_it_is_told_too),
 		cmocka_unit_test(all_addresses_of_an_invitation_are_known),
 		cmocka_unit_test(the_password_of_the_proxy_is_shown_to_nobody),
+		cmocka_unit_test(the_password_of_the_proxy_can_be_forgotten),
+		cmocka_unit_test(databases_are_readable_for_their_user_alone),
 		cmocka_unit_test(who_is_not_reached_stands_first_in_the_list),
 	};
 
