@@ -203,4 +203,20 @@ start_box e
 "$LLIURE" peer add "$(sync_addr e)" "$ke" --data "$T/a" >/dev/null
 ok "until they have met" until_ok 20 eval '"$LLIURE" sync "$ke" --data "$T/a"; "$LLIURE" space list --data "$T/a" | grep -q "writes e$"'
 is "half a link in a browser is not found" "$(status_of "$(url a /pair/afoqbbkx)")" 404
+# --- an invitation with several addresses ---
+# The first refuses, the second takes the call and says nothing, the last is of IPv6.
+python3 -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+time.sleep(600)' >"$T/silent" &
+daemon[silent]=$!
+until_ok 10 test -s "$T/silent"
+if python3 -c 'import socket; socket.create_server(("::1", 0), family=socket.AF_INET6)' 2>/dev/null; then six='[::1]'; else six=127.0.0.5; fi
+make_box g && reserve_port && ok "a house listens at $six" start_box g --sync "$six:$port"
+link=$("$LLIURE" peer invite "127.0.0.1:1 127.0.0.1:$(cat "$T/silent") $six:$(cat "$T/g.sync")" --data "$T/g")
+ok "who is invited there" "$LLIURE" peer accept "$link" --data "$T/d"
+began=$SECONDS
+ok "finds it at the last of its addresses" until_ok 60 "$LLIURE" sync "$(key_of g)" --data "$T/d"
+ok "as soon as the others had their five seconds" [ $((SECONDS - began)) -le 30 ]
+is "and is known there" "$(peer_field g "$(key_of d)" how)" invited
 finish
