@@ -278,6 +278,10 @@ struct error *community_digest(struct conn *c, const struct hash *space, struct 
 /* A number that grows whenever the view changed: for page caches and ETags. Any thread, atomic. */
 uint64_t community_generation(struct conn *c);
 
+/* The ops of an object, in no order, at most so many. */
+typedef void op_id_fn(void *ctx, const struct hash *op);
+struct error *object_ops(struct conn *c, const struct hash *object, size_t most, op_id_fn *fn,
+			 void *ctx) MUST;
 /* The object an op belongs to, and whether it is folded (for "/topic/ID" of something still
  * waiting). */
 struct error *object_of_op(struct conn *c, const struct hash *op, struct hash *ret_object,

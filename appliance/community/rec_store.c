@@ -225,6 +225,19 @@ struct error *object_find(struct conn *c, const struct hash *id, int64_t space, 
 	return read_object(c, st, ret);
 }
 
+struct error *object_ops(struct conn *c, const struct hash *object, size_t most, op_id_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(c->community->stmts, OBJECT_OPS);
+	struct error *e = NULL;
+	struct hash op;
+
+	db_bind(st, "iki", prefix_of(object), object, (int64_t)most);
+	while (db_next(c->view, st, &e))
+		if (db_id(st, 0, &op))
+			fn(ctx, &op);
+	return e;
+}
+
 struct error *object_by_num(struct conn *c, int64_t num, struct object *ret)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, OBJECT_BY_NUM);

@@ -130,6 +130,8 @@ const char *const view_sql[VIEW_STMTS] = {
 		       " max_id = ?6 WHERE num = ?1",
 	[OBJECT_BY_ID] = "SELECT " OBJECT_COLUMNS
 			 " FROM object WHERE prefix = ?1 AND id = ?2 AND space = ?3",
+	[OBJECT_OPS] = "SELECT o.id FROM object b JOIN op o ON o.object = b.num"
+		       " WHERE b.prefix = ?1 AND b.id = ?2 LIMIT ?3",
 	[OBJECT_BY_NUM] = "SELECT " OBJECT_COLUMNS " FROM object WHERE num = ?1",
 	[OBJECT_AFTER] = "SELECT " OBJECT_COLUMNS " FROM object WHERE num > ?1 ORDER BY num LIMIT 1",
 	/* Of which something is here, and not what it began with (flag 1: OBJECT_MADE). */

@@ -82,6 +82,10 @@ typedef struct error *post_fn(void *ctx, const struct post *p);
 
 /* All forums of a space, by title. */
 struct error *forum_each(struct conn *c, const struct hash *space, forum_fn *fn, void *ctx) MUST;
+/* The ops that make the space's forums what they are: without them a conversation has no place. At most
+ * FORUM_OPS. */
+enum { FORUM_OPS = 4096 };
+struct error *forum_ops(struct conn *c, const struct hash *space, op_id_fn *fn, void *ctx) MUST;
 struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret) MUST;
 /* By slug in the space; or "SLUG~ID8" for one whose slug an older forum has. ERR_NOT_FOUND. */
 struct error *forum_by_name(struct conn *c, const struct hash *space, const char *name,

@@ -79,6 +79,35 @@ struct error *forum_get(struct conn *c, const struct hash *id, struct forum *ret
 	return NULL;
 }
 
+struct forum_op_walk {
+	struct conn *c;
+	op_id_fn *fn;
+	void *ctx;
+	size_t left;
+};
+
+static void count_op(void *ctx, const struct hash *op)
+{
+	struct forum_op_walk *w = ctx;
+
+	w->left--;
+	w->fn(w->ctx, op);
+}
+
+static struct error *ops_of_forum(void *ctx, const struct forum *f)
+{
+	struct forum_op_walk *w = ctx;
+
+	return w->left ? object_ops(w->c, &f->id, w->left, count_op, w) : NULL;
+}
+
+struct error *forum_ops(struct conn *c, const struct hash *space, op_id_fn *fn, void *ctx)
+{
+	struct forum_op_walk w = {c, fn, ctx, FORUM_OPS};
+
+	return forum_each(c, space, ops_of_forum, &w);
+}
+
 /* "SLUG" is the forum with the first id of those that claim it (a date is only claimed, and whoever looks
  * before opening one finds it taken), "SLUG~ID8" any. */
 struct error *forum_by_name(struct conn *c, const struct hash *space, const char *name,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/copy/copy.h"
 #include "appliance/files/files.h"
+#include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers_priv.h"
@@ -279,6 +280,15 @@ static bool host_keeps_blob(void *ctx, const struct pubkey *peer, const struct h
 	return keeps;
 }
 
+static void host_first(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+
+	if (borrow(p))
+		error_free(forum_ops(p->conn, space, fn, fn_ctx));
+	give_back(p);
+}
+
 /* --- the system and its updates: appliance/update/ --- */
 static bool host_tells_system(void *ctx, const struct pubkey *peer)
 {
@@ -464,6 +474,7 @@ struct sync_host peers_host(struct app *a)
 				  .next_blob = host_next_blob,
 				  .gives_blob = host_gives_blob,
 				  .keeps_blob = host_keeps_blob,
+				  .first = host_first,
 				  .tells_system = host_tells_system,
 				  .heard_system = host_heard_system,
 				  .gives_update = host_gives_update,

@@ -147,6 +147,14 @@ static bool next_blob(void *ctx, struct hash *ret)
 	       blob_room(x, &x->walk.space, ret, x->blob_size);
 }
 
+static void first(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx)
+{
+	const struct exchange *x = ctx;
+
+	if (x->o.host->first)
+		x->o.host->first(x->o.host->ctx, space, fn, fn_ctx);
+}
+
 static void announced(void *ctx, const struct space_count *count)
 {
 	const struct exchange *x = ctx;
@@ -169,6 +177,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .ctx = x,
 				     .shares = shares,
 				     .follows = follows,
+				     .first = first,
 				     .next_blob = next_blob,
 				     .announced = announced,
 				     .pasts = o->pasts,

@@ -62,6 +62,9 @@ struct sync_host {
 	bool (*gives_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
 	/* And do we keep it ourselves, so that the peer may count on it? NULL: no. */
 	bool (*keeps_blob)(void *ctx, const struct pubkey *peer, const struct hash *blob);
+	/* Ops of the space without which what people wrote there has no place, each given to fn: in a large
+	 * first sync their payloads travel with the headers. NULL: there are none. */
+	void (*first)(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx);
 	/* May this approved peer be told which system we run, and have the update that we pass on? NULL:
 	 * nobody may. */
 	bool (*tells_system)(void *ctx, const struct pubkey *peer);

@@ -304,6 +304,15 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	       (!host->follows || host->follows(host->ctx, peer, space));
 }
 
+static void first(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx)
+{
+	const struct request *r = ctx;
+	const struct sync_host *host = r->l->o.host;
+
+	if (host->first)
+		host->first(host->ctx, space, fn, fn_ctx);
+}
+
 static bool keeps_blob(void *ctx, const struct pubkey *peer, const struct hash *blob)
 {
 	const struct sync_host *host = ((const struct request *)ctx)->l->o.host;
@@ -439,6 +448,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .follows = follows,
 					 .blobs = r->l->o.blobs,
 					 .keeps_blob = keeps_blob,
+					 .first = first,
 					 .proves = proves};
 	if (r->l->o.host->clock_quality)
 		r->so.clock = hello_clock_of(r->l->o.host->clock_quality(r->l->o.host->ctx));

@@ -49,6 +49,10 @@ struct sender {
 	uint64_t newest_from;
 	struct buf named; /* the first eight bytes of ops that are named as rules, sorted */
 	bool named_loaded;
+	sender_first_fn *first;
+	void *first_ctx;
+	struct hash first_space; /* whose are in `firsts`, like those in `named` */
+	struct buf firsts;
 	struct wire_tally *tally; /* may be NULL */
 };
 
@@ -68,6 +72,7 @@ void sender_free(struct sender *s)
 	arena_release(&s->arena);
 	buf_release(&s->items);
 	buf_release(&s->named);
+	buf_release(&s->firsts);
 	free(s);
 }
 
@@ -79,6 +84,12 @@ void sender_tally(struct sender *s, struct wire_tally *t)
 void sender_newest_first(struct sender *s, uint64_t from)
 {
 	s->newest_from = from;
+}
+
+void sender_first(struct sender *s, sender_first_fn *first, void *ctx)
+{
+	s->first = first;
+	s->first_ctx = ctx;
 }
 
 /* --- the plan --- */
@@ -472,16 +483,31 @@ static int compare_named(const void *a, const void *b)
 	return memcmp(a, b, sizeof(uint64_t));
 }
 
+static void sort_named(struct buf *ops)
+{
+	if (ops->n)
+		qsort(ops->p, ops->n / sizeof(uint64_t), sizeof(uint64_t), compare_named);
+}
+
 static struct error *load_named(struct sender *s, struct log_store *log)
 {
 	if (s->named_loaded)
 		return NULL;
 	buf_clear(&s->named);
 	TRY(log_named(log, keep_named, &s->named));
-	if (s->named.n)
-		qsort(s->named.p, s->named.n / sizeof(uint64_t), sizeof(uint64_t), compare_named);
+	sort_named(&s->named);
 	s->named_loaded = true;
 	return NULL;
+}
+
+static void load_firsts(struct sender *s, const struct hash *space)
+{
+	if (!s->first || hash_eq(&s->first_space, space))
+		return;
+	s->first_space = *space;
+	buf_clear(&s->firsts);
+	s->first(s->first_ctx, space, keep_named, &s->firsts);
+	sort_named(&s->firsts);
 }
 
 static bool is_named(const struct buf *named, const struct hash *op)
@@ -636,13 +662,11 @@ struct filling {
 /* Does the payload of this entry not travel now? */
 static bool stays_behind(const struct filling *f, const struct stored *e)
 {
-	const struct buf *named = &f->s->named;
-
 	if (f->item->what == SEND_HEADERS)
 		return true;
 	if (f->item->what != SEND_SPARSE || e->seq >= f->item->whole_from || e->seq == 1)
 		return false;
-	return !is_named(named, &e->op_id);
+	return !is_named(&f->s->named, &e->op_id) && !is_named(&f->s->firsts, &e->op_id);
 }
 
 static struct error *fill(void *ctx, const struct stored *e)
@@ -680,8 +704,10 @@ static struct error *send_range(struct sender *s, struct log_store *log, const s
 	struct filling f = {s, item, false};
 	struct error *e;
 
-	if (item->what == SEND_SPARSE)
+	if (item->what == SEND_SPARSE) {
 		TRY(load_named(s, log));
+		load_firsts(s, &item->id.space);
+	}
 	if (!s->next)
 		s->next = item->range.first;
 	stream_entries_begin(&s->w, &item->id);

@@ -34,6 +34,11 @@ enum {
 	NEWEST_KEEP_MAX = 1024
 };
 
+/* Other ops whose payloads then go along: `first` gives those of a space to fn. It is asked when the first
+ * such range of the space is sent, from the thread that calls sender_read. */
+typedef void sender_first_fn(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx);
+void sender_first(struct sender *s, sender_first_fn *first, void *ctx);
+
 /* --- the plan; items are sent in the order in which they were added, then the end --- */
 void sender_hello(struct sender *s, int64_t clock_ms, const char *name);
 void sender_digests(struct sender *s, const struct space_digest *rows, size_t n);

@@ -161,6 +161,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 	v->kind = kind;
 	v->out = sender_new();
 	sender_newest_first(v->out, o->newest_from ? o->newest_from : NEWEST_FROM);
+	sender_first(v->out, o->first, o->ctx);
 	sender_tally(v->out, o->tally);
 	v->spaces = calloc(LIMIT_SPACES, sizeof(*v->spaces));
 	if (!v->spaces)

@@ -711,6 +711,7 @@ static void begin_give(struct session *s)
 	sender_free(s->give);
 	s->give = sender_new();
 	sender_newest_first(s->give, s->o.newest_from ? s->o.newest_from : NEWEST_FROM);
+	sender_first(s->give, s->o.first, s->o.ctx);
 	sender_tally(s->give, s->o.tally);
 }
 

@@ -47,6 +47,7 @@
 #include "sync/replicate/intake.h"
 #include "sync/replicate/past.h"
 #include "sync/replicate/report.h"
+#include "sync/replicate/sender.h"
 #include "sync/replicate/tally.h"
 
 /* Rounds that find out and tell what differs; and with those that only fetch payloads that were
@@ -92,6 +93,8 @@ struct session_options {
 	/* May so many bytes be read for a proof? They count as read. What may not is not proved. NULL:
 	 * yes. */
 	bool (*proves)(void *ctx, uint64_t bytes);
+	/* Ops whose payloads go first: see sender_first. NULL: none. */
+	sender_first_fn *first;
 	/* The next blob that we want from the peer; false: none. Each is named once. NULL: none. */
 	bool (*next_blob)(void *ctx, struct hash *ret);
 	/* The peer says that it holds so many entries of a space. NULL: nobody asks. */

@@ -987,6 +987,56 @@ static void of_a_long_log_the_newest_come_first_and_then_the_rest(void **state)
 	assert_same(f);
 }
 
+/* An old op without which little can be shown goes with the headers. */
+static struct hash wanted_first;
+static unsigned asked_first;
+
+static void name_first(void *ctx, const struct hash *space, log_named_fn *fn, void *fn_ctx)
+{
+	(void)ctx;
+	(void)space;
+	asked_first++;
+	fn(fn_ctx, &wanted_first);
+}
+
+static struct error *see_held(void *ctx, const struct stored *e)
+{
+	*(bool *)ctx = e->state == PAYLOAD_HELD;
+	return NULL;
+}
+
+static bool is_held(struct fixture *f, struct box *b, uint64_t seq)
+{
+	struct log_info log = log_of_a(f, b);
+	bool held = false;
+
+	assert_ok(log_range(b->log, log.num, seq, seq, see_held, &held));
+	return held;
+}
+
+static void what_is_to_come_first_travels_with_the_headers(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t seq;
+
+	wanted_first = box_write(&f->a, &f->space, f->ada, "{\"a\":\"forum\"}");
+	seq = log_of_a(f, &f->a).head;
+	write_long(f);
+	f->a.o.first = f->b.o.first = name_first;
+	asked_first = 0;
+	{
+		struct pipe p = {.client = &f->b, .server = &f->a, .cut_after = 200000};
+		struct sync_report r;
+
+		error_free(pipe_exchange(&p, &r));
+	}
+	assert_int_equal(asked_first, 1);
+	assert_true(log_of_a(f, &f->b).head > seq);
+	assert_true(log_of_a(f, &f->b).missing > 0);
+	assert_true(is_held(f, &f->b, seq));
+	assert_false(is_held(f, &f->b, seq + LONG / 2));
+}
+
 /* The box with the entries calls the other. */
 static void a_long_log_that_is_pushed_comes_newest_first_too(void **state)
 {
@@ -1174,6 +1224,7 @@ int main(void)
 		T(more_than_the_limit_of_an_exchange_is_left_for_later),
 		T(a_client_that_lies_about_its_heads_costs_little_and_changes_nothing),
 		T(of_a_long_log_the_newest_come_first_and_then_the_rest),
+		T(what_is_to_come_first_travels_with_the_headers),
 		T(a_long_log_that_is_pushed_comes_newest_first_too),
 		T(wherever_a_long_first_sync_is_cut_nothing_comes_twice),
 		T(how_much_there_is_is_said_at_once),
