@@ -6,6 +6,7 @@ import struct
 import subprocess
 
 SECTOR = 512
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # where a plain user of Debian does not look: e2fsck, debugfs, mkfs.vfat
 
 
 def partitions(raw):

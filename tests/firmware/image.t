@@ -54,6 +54,9 @@ grep -ohE '\b(dmsetup|e2fsck|mke2fs|resize2fs|sfdisk|dumpe2fs|veritysetup)\b' im
 sed -n 's/^device=//p' image/files/etc/rauc/system.conf | while read -r d; do
 	grep -q "^for name in .*\b${d##*/}\b" image/initrd/init || echo "$d is not made"
 done | none "every slot of the installer is made by the first program"
+# A plain user of Debian has no sbin in PATH, where chroot, mke2fs and e2fsck are. All of image/test imports disk.py.
+for f in image/build image/test/disk.py; do grep -q 'PATH.*:/usr/sbin' "$f" || echo "$f"; done |
+	none "who is not root finds what an image is made and looked at with"
 for list in image/packages.list image/firmware.list; do
 	sed 's/#.*//; s/\[[a-z0-9]*\]//' "$list" | grep -vE '^\s*$|^[a-z0-9][a-z0-9+.-]*\s*$' | sed "s|^|$list: |"
 done | none "lists name a package a line"
