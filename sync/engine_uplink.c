@@ -86,3 +86,13 @@ bool engine_closed(void *ctx, const struct pubkey *key)
 	pthread_mutex_unlock(&s->lock);
 	return closed;
 }
+
+struct error *engine_line_is_open(struct sync *s, const struct pubkey *key, const char *address,
+				  bool *ret_near)
+{
+	*ret_near = engine_near(s, key, address);
+	ENSURE(*ret_near || !engine_closed(s, key),
+	       error_new(ERR_BUSY, N_("The line of this box is counted, and closed for now. It goes on "
+				      "by itself when it is open.")));
+	return NULL;
+}

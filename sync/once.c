@@ -145,38 +145,62 @@ struct error *sync_audit(const struct sync_options *o)
 	return audit_all(&o->host, log);
 }
 
+static void count_line(const struct sync_keep *at, enum ledger_item way, uint64_t bytes, bool near)
+{
+	if (at->line)
+		ledger_passed(at->line->ledger, &at->peer, way, bytes, near);
+}
+
+/* How far the file was read or written. */
+static uint64_t fd_at(int fd)
+{
+	off_t at = lseek(fd, 0, SEEK_CUR);
+
+	return at > 0 ? (uint64_t)at : 0;
+}
+
 static struct error *keep(const struct sync_keep *at,
-			  struct error *(*ask)(const struct client_options *to, int fd), int fd)
+			  struct error *(*ask)(const struct client_options *to, int fd), int fd,
+			  enum ledger_item way)
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+	bool near = true;
+	struct error *err;
 
+	if (at->line)
+		TRY(engine_line_is_open(at->line, &at->peer, at->address, &near));
 	TRY(tls_identity_new(at->self, &tls));
-	return ask(&(struct client_options){.tls = tls,
-					    .env = at->env,
-					    .peer = at->peer,
-					    .address = at->address,
-					    .proxy = at->proxy,
-					    .name = at->name,
-					    .ending = at->ending},
-		   fd);
+	err = ask(&(struct client_options){.tls = tls,
+					   .env = at->env,
+					   .peer = at->peer,
+					   .address = at->address,
+					   .proxy = at->proxy,
+					   .name = at->name,
+					   .ending = at->ending},
+		  fd);
+	count_line(at, way, fd_at(fd), near);
+	return err;
 }
 
 struct error *sync_keep_put(const struct sync_keep *at, int fd)
 {
-	return keep(at, keep_put, fd);
+	return keep(at, keep_put, fd, LEDGER_OUT);
 }
 
 struct error *sync_keep_get(const struct sync_keep *at, int fd)
 {
-	return keep(at, keep_get, fd);
+	return keep(at, keep_get, fd, LEDGER_IN);
 }
 
 struct error *sync_held(const struct sync_keep *at, struct span question, struct buf *answer)
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
 	_cleanup_(client_freep) struct client *c = NULL;
+	bool near = true;
 	int status;
 
+	if (at->line)
+		TRY(engine_line_is_open(at->line, &at->peer, at->address, &near));
 	TRY(tls_identity_new(at->self, &tls));
 	TRY(client_new(&(struct client_options){.tls = tls,
 						.env = at->env,
@@ -188,7 +212,9 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 		       &c));
 	buf_clear(answer);
 	buf_add_span(answer, question);
+	count_line(at, LEDGER_OUT, question.n, near);
 	TRY(client_ask(c, SYNC_PATH_HELD, answer, HELD_BODY, &status));
+	count_line(at, LEDGER_IN, answer->n, near);
 	ENSURE(status != 404 && status != 405,
 	       error_new(ERR_VERSION, N_("The other box has an older version that can't prove what "
 					 "it holds.")));

@@ -82,8 +82,11 @@ bool sync_audited(struct sync *s);
  * audits. */
 struct error *sync_once(const struct sync_options *o, const struct pubkey *peer,
 			struct sync_report *ret) MUST;
-/* A backup of ours at a peer that agreed to keep it: PROTOCOL.md section 19. */
+/* A backup of ours at a peer that agreed to keep it: PROTOCOL.md section 19. Where `line` is set, its
+ * budget and hours hold for what goes to a peer beyond this network: ERR_BUSY while they close it, and
+ * what was begun before is ended and counted. */
 struct sync_keep {
+	struct sync *line; /* NULL: nothing is counted, as where no engine runs */
 	const struct env *env;
 	const struct secret *self;
 	const char *name;

@@ -197,7 +197,8 @@ static struct error *prove(struct partial_thread *t, struct pass *p)
 {
 	struct asking k = {.t = t,
 			   .p = p,
-			   .at = {.env = t->app->env,
+			   .at = {.line = t->app->sync,
+				  .env = t->app->env,
 				  .self = t->app->self,
 				  .name = t->app->name,
 				  .ending = &t->app->ending}};

@@ -178,7 +178,11 @@ static struct error *prove(struct file_pass *p)
 	struct app *a = p->t->app;
 	struct asking k = {
 		.p = p,
-		.at = {.env = a->env, .self = a->self, .name = a->name, .ending = &a->ending}};
+		.at = {.line = a->sync,
+		       .env = a->env,
+		       .self = a->self,
+		       .name = a->name,
+		       .ending = &a->ending}};
 
 	if (!p->n)
 		return NULL;

@@ -131,8 +131,9 @@ static struct error *show(struct request *r, int status, json_t *take_form)
 		       : 0;
 	return respond_page_status(
 		r, status, "admin_reach", request_text(r, N_("How other boxes are reached")),
-		json_pack("{s:o, s:o, s:s, s:b, s:s}", "form",
-			  take_form ? take_form : uplink_json(&u), "peers", page.peers, "used_text",
+		json_pack("{s:o, s:o, s:I, s:s, s:b, s:s}", "form",
+			  take_form ? take_form : uplink_json(&u), "peers", page.peers, "used",
+			  (json_int_t)used, "used_text",
 			  language_size(request_language(r), used, used_text, sizeof(used_text)),
 			  "closed",
 			  wait > 0, "open_text", wait ? request_date_text(r, now + wait) : ""));

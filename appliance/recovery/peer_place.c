@@ -17,7 +17,8 @@ static struct error *peer_of(struct app *app, const char *key, struct pubkey *re
 struct error *peer_place_back_up(struct app *app, const char *key)
 {
 	_cleanup_(proxy_wipe) struct proxy proxy = {.url = ""};
-	struct sync_keep at = {.env = app->env,
+	struct sync_keep at = {.line = app->sync,
+			       .env = app->env,
 			       .self = app->self,
 			       .name = app->name,
 			       .proxy = &proxy,
@@ -37,7 +38,8 @@ struct error *peer_place_back_up(struct app *app, const char *key)
 struct error *peer_place_fetch(struct app *app, const char *key, int *ret_fd)
 {
 	_cleanup_(proxy_wipe) struct proxy proxy = {.url = ""};
-	struct sync_keep at = {.env = app->env,
+	struct sync_keep at = {.line = app->sync,
+			       .env = app->env,
 			       .self = app->self,
 			       .name = app->name,
 			       .proxy = &proxy,

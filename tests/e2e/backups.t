@@ -148,6 +148,21 @@ ok "it keeps it" until_ok 20 [ -s "$T/b/kept/$KEY" ]
 is "sealed" "$(head -c 15 "$T/b/kept/$KEY")" lliure-backup-2
 is "only its owner may read the file" "$(stat -c %a "$T/b/kept/$KEY")" 600
 until_ok 10 eval '! state a | grep -q backing_up'
+
+# --- over a line that is counted ---
+hour=$(date +%-H) kept=$(sha256sum <"$T/b/kept/$KEY")
+ok "a's line is counted, and closed at this hour" "$LLIURE" reach --metered yes --from $(((hour + 2) % 24)) --to $(((hour + 3) % 24)) --data "$T/a"
+post a /admin/recovery/now -d '' >/dev/null
+ok "the backup waits for it, and the page says so" until_ok 20 eval 'state a | grep -q "counted, and closed for now"'
+is "nothing of it went" "$(sha256sum <"$T/b/kept/$KEY")" "$kept"
+"$LLIURE" reach --metered yes --megabytes 1000 --from 0 --to 0 --data "$T/a" >/dev/null
+line() { curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/reach.json)" | json used; }
+before=$(line)
+post a /admin/recovery/now -d '' >/dev/null
+ok "it goes when the line is open" until_ok 20 eval '[ "$(sha256sum <"$T/b/kept/$KEY")" != "$kept" ]'
+until_ok 10 eval '! state a | grep -q backing_up'
+ok "and is counted" until_ok 20 eval '[ $(($(line) - before)) -ge "$(stat -c %s "$T/b/kept/$KEY")" ]'
+"$LLIURE" reach --metered no --data "$T/a" >/dev/null
 "$LLIURE" sheets --data "$T/a" | grep '^LLIURE1:' >"$T/codes"
 head -2 "$T/codes" >"$T/two"
 
