@@ -70,6 +70,22 @@ bool reserve_take_in(const char *dir)
 	return free_on(dir) >= ROOM_MB * MB && keep(dir, "reserve", RESERVE_MB * MB);
 }
 
+uint64_t reserve_size(const char *dir)
+{
+	_cleanup_(freep) char *path = path_join(dir, "reserve");
+	struct stat st;
+
+	return lstat(path, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+void reserve_give_back(const char *dir, uint64_t size, uint64_t leave)
+{
+	uint64_t now = reserve_size(dir);
+
+	if (now < size && free_on(dir) >= size - now + leave)
+		keep(dir, "reserve", size);
+}
+
 bool reserve_let_go(const char *dir, uint64_t room)
 {
 	_cleanup_(freep) char *path = path_join(dir, "reserve");

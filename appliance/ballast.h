@@ -30,6 +30,9 @@ bool ballast_throw_out(const char *dir);
 /* Let so much of the reserve go that `room` bytes are free for the box, or all there is. False:
  * that was not enough. */
 bool reserve_let_go(const char *dir, uint64_t room);
+/* Its bytes now; and so many of them again after they were lent, where `leave` bytes stay free. */
+uint64_t reserve_size(const char *dir);
+void reserve_give_back(const char *dir, uint64_t size, uint64_t leave);
 /* Make it whole again where there is room for many of it, the ballast first. False: there is not, or it
  * failed. */
 bool reserve_take_in(const char *dir);

@@ -55,11 +55,17 @@ struct error *conn_scrub(struct conn *c) MUST;
 /* Outside a transaction: the write-ahead logs are emptied into the files, for the room that they take.
  * What conn_scrub says of readers holds here, too. */
 struct error *conn_settle(struct conn *c) MUST;
+/* So much the three files grow by that; *ret_least: that of them which grows least, of those that grow. */
+uint64_t conn_debt(const struct conn *c, uint64_t *ret_least);
 /* Room inside the files of log and view: what was erased and let go of leaves it to what is written next. */
 uint64_t conn_unused(struct conn *c);
 uint64_t conn_ahead(const struct conn *c); /* bytes of the write-ahead logs; any thread */
 /* In a transaction: what a feature only now let go of is scrubbed after it. */
 void conn_scrub_later(struct conn *c);
+/* Outside a transaction, when nobody writes: a piece of db_sweep, a fraction of a second's work. And is there
+ * more of it, perhaps? */
+struct error *conn_sweep(struct conn *c) MUST;
+bool conn_sweeps(const struct conn *c);
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
 /* Outside a transaction: a view that could not follow the log (a disk that was full at the moment of
  * its commit) is caught up; what was in the log then is durable and was acknowledged, only pages lack it.

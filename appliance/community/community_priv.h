@@ -152,6 +152,7 @@ struct community {
 	struct conn *next; /* the view that is being made anew, beside this one; NULL: none is */
 	bool beside;	   /* this conn is such a one: log and local are another's */
 	bool behind; /* the log was committed, and the view could not follow */
+	bool swept; /* nothing of db_sweep is left to do */
 	bool hurries, untidy; /* see feature.h; untidy: also when objects are late */
 	int64_t late_at;      /* the object that was folded last of those put off */
 	bool touched, part_touched; /* memory changed since begin, since savepoint */

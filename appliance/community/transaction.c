@@ -33,16 +33,30 @@ static void forget_view(struct conn *c)
 	c->community->behind = true;
 }
 
+/* The log has it and is told to everybody; what belongs to it here (a session, a person's sealed key, that a
+ * post no longer waits) is not written. No answer would be true: neither "done" nor "try again". */
+static struct error *torn(struct conn *c, struct error *take_err)
+{
+	struct error *e = error_new(ERR_IO, N_("The disk failed under the database %s (%s)."),
+				    db_path(c->local), error_english(take_err));
+
+	error_free(take_err);
+	return e;
+}
+
+/* What is in the log is done: whoever was told that there is no room would send it again, and it would be
+ * there twice. So what is this box's own has its room before the log commits. */
 struct error *conn_commit(struct conn *c)
 {
 	struct error *err;
 
+	TRY(db_ready(c->local));
 	TRY(log_commit(c->log));
 	err = db_commit(c->local);
 	if (err) {
 		db_rollback(c->local);
 		forget_view(c);
-		return err;
+		return torn(c, err);
 	}
 	err = view_stays_open(c) ? NULL : db_commit(c->view);
 	if (err)
@@ -108,12 +122,67 @@ static struct error *forget_dropped(struct conn *c)
 	return e;
 }
 
+enum { FILES = 3 };
+
+struct filed {
+	struct db *db;
+	uint64_t debt;
+};
+
+static int by_debt(const void *a, const void *b)
+{
+	const struct filed *x = a, *y = b;
+
+	return (x->debt > y->debt) - (x->debt < y->debt);
+}
+
+/* The three, those first whose file grows least when its log is emptied. */
+static void by_debts(const struct conn *c, struct filed ret[FILES])
+{
+	struct db *const all[FILES] = {log_db(c->log), c->view, c->local};
+
+	for (int i = 0; i < FILES; i++) {
+		ret[i] = (struct filed){all[i], 0};
+		error_free(db_debt(all[i], &ret[i].debt));
+	}
+	qsort(ret, FILES, sizeof(*ret), by_debt);
+}
+
+/* What one gives the next may need: one that has no room keeps no other from it. */
 struct error *conn_settle(struct conn *c)
 {
-	TRY(log_scrub(c->log));
-	TRY(db_checkpoint(c->view, true));
-	TRY(db_checkpoint(c->local, true));
-	return forget_dropped(c);
+	struct filed files[FILES];
+	struct error *first = NULL;
+
+	by_debts(c, files);
+	for (int i = 0; i < FILES; i++) {
+		struct error *e = db_checkpoint(files[i].db, true);
+
+		if (e && !error_is(e, ERR_FULL)) {
+			error_free(first);
+			return e;
+		}
+		if (!first)
+			first = e;
+		else
+			error_free(e);
+	}
+	return first ? first : forget_dropped(c);
+}
+
+uint64_t conn_debt(const struct conn *c, uint64_t *ret_least)
+{
+	struct filed files[FILES];
+	uint64_t sum = 0;
+
+	by_debts(c, files);
+	*ret_least = 0;
+	for (int i = 0; i < FILES; i++) {
+		sum += files[i].debt;
+		if (!*ret_least)
+			*ret_least = files[i].debt;
+	}
+	return sum;
 }
 
 uint64_t conn_unused(struct conn *c)
@@ -192,6 +261,25 @@ struct error *conn_follow(struct conn *c)
 		conn_rollback(c);
 	c->community->behind |= err && behind;
 	return err;
+}
+
+/* 8 MiB. */
+enum { SWEEP_PAGES = 2048 };
+
+struct error *conn_sweep(struct conn *c)
+{
+	struct db *const all[FILES] = {log_db(c->log), c->view, c->local};
+	bool more = false;
+
+	for (int i = 0; i < FILES && !more; i++)
+		TRY(db_sweep(all[i], SWEEP_PAGES, &more));
+	c->community->swept = !more;
+	return NULL;
+}
+
+bool conn_sweeps(const struct conn *c)
+{
+	return !c->community->swept;
 }
 
 void conn_scrub_later(struct conn *c)

@@ -34,7 +34,7 @@ struct writer {
 	/* Some of the reserve was let go; when to look again whether it can be made whole. */
 	_Atomic bool reserve_used, keeps_reserve;
 	_Atomic int64_t reserve_at, settle_at;
-	_Atomic uint64_t unused; /* conn_unused, when it was last looked at */
+	_Atomic uint64_t unused, debt; /* conn_unused, conn_debt, when they were last looked at */
 };
 
 /* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
@@ -99,6 +99,16 @@ static void scrub(struct writer *w)
 	error_free(err);
 }
 
+/* What an older program left is wiped in quiet moments: what fails is tried again. */
+static void sweep(struct writer *w)
+{
+	struct error *err = conn_sweep(w->conn);
+
+	if (err && !can_go_on(err))
+		end_process(err);
+	error_free(err);
+}
+
 /* A disk that does not say it has enough. */
 static uint64_t free_on_disk(const struct writer *w)
 {
@@ -107,13 +117,25 @@ static uint64_t free_on_disk(const struct writer *w)
 	return statvfs(w->dir, &fs) ? UINT64_MAX / 2 : (uint64_t)fs.f_bavail * fs.f_frsize;
 }
 
+/* What the files will take when the write-ahead logs go into them is not there for others: a log that
+ * finds no room any more can't be emptied, and keeps its own. */
+static uint64_t room_on_disk(const struct writer *w)
+{
+	uint64_t there = free_on_disk(w), debt = atomic_load(&w->debt);
+
+	return there > debt ? there - debt : 0;
+}
+
 static bool has_room(const struct writer *w, uint64_t room)
 {
-	return free_on_disk(w) >= room;
+	return room_on_disk(w) >= room;
 }
 
 static void look_inside(struct writer *w)
 {
+	uint64_t least;
+
+	atomic_store(&w->debt, conn_debt(w->conn, &least));
 	if (!has_room(w, WRITER_ROOM))
 		atomic_store(&w->unused, conn_unused(w->conn));
 }
@@ -182,6 +204,7 @@ static void follow(struct writer *w, bool busy)
 		w->piece_from += SCRUB_MS;
 	error_free(err);
 	w->behind_since = conn_is_behind(w->conn) ? w->behind_since : 0;
+	look_inside(w);
 }
 
 /* No moment was quiet for long. */
@@ -221,8 +244,10 @@ static void wait_and_tidy(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 	if (conn_is_behind(w->conn))
 		follow(w, false);
-	else
+	else if (conn_scrub_waits(w->conn))
 		scrub(w);
+	else
+		sweep(w);
 	pthread_mutex_lock(&w->lock);
 }
 
@@ -238,7 +263,7 @@ static struct job *take_group(struct writer *w)
 	int n = 0;
 
 	while (!w->first && !w->stop) {
-		if (conn_scrub_waits(w->conn) || conn_is_behind(w->conn))
+		if (conn_scrub_waits(w->conn) || conn_is_behind(w->conn) || conn_sweeps(w->conn))
 			wait_and_tidy(w);
 		else
 			pthread_cond_wait(&w->more, &w->lock);
@@ -297,6 +322,7 @@ struct error *writer_start(struct conn *take_conn, struct writer **ret)
 	cond_init_monotonic(&w->more);
 	pthread_cond_init(&w->answered, NULL);
 	atomic_store(&w->generation, community_generation(take_conn));
+	look_inside(w);
 	rc = pthread_create(&w->thread, NULL, writer_main, w);
 	if (rc) {
 		conn_close(take_conn);
@@ -350,18 +376,20 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
  * the disk has the room that a small group's logs take until they are emptied. What frees room
  * needs some first, and goes on below it: a volunteer's act finds ROOM_CARE, if need be in the reserve
  * (ballast.h), of which nothing is left for the others to grow into; the threads that carry such acts
- * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH. */
+ * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH; where
+ * something else took the room that their files need for it, the reserve lends it. */
 enum {
 	ROOM_CARE = 2 * 1024 * 1024,
 	ROOM_TIDIES = 256 * 1024,
 	LOGS_WORTH = 512 * 1024,
+	LENT_MORE = 64 * 1024, /* what a file system itself may need for it */
 	SETTLE_MS = 1000,
 	RESERVE_LOOK_MS = 1000 /* is there room to make it whole again? */
 };
 
 static bool has_room_inside(struct writer *w)
 {
-	uint64_t there = free_on_disk(w);
+	uint64_t there = room_on_disk(w);
 
 	return there >= ROOM_CARE && there + atomic_load(&w->unused) >= WRITER_ROOM;
 }
@@ -383,6 +411,27 @@ static void empty_logs(struct writer *w)
 	bool empty = conn_ahead(w->conn) >= LOGS_WORTH;
 
 	error_free(writer_run_alone(w, settle_job, &empty));
+}
+
+/* One of the three after the other: what one gives the next may need. Whether there is room then shows. */
+static struct error *lend_job(struct conn *c, void *arg)
+{
+	struct writer *w = arg;
+	uint64_t was = reserve_size(w->dir), least;
+	struct error *e = settle_job(c, &(bool){true});
+
+	while (error_is(e, ERR_FULL) && conn_debt(c, &least) &&
+	       reserve_let_go(w->dir, least + LENT_MORE)) {
+		uint64_t before = least;
+
+		error_free(e);
+		e = settle_job(c, &(bool){true});
+		conn_debt(c, &least);
+		if (least == before)
+			break;
+	}
+	reserve_give_back(w->dir, was, ROOM_CARE);
+	return e;
 }
 
 /* Before a write, when there is plenty again. */
@@ -441,7 +490,9 @@ static struct error *find_room_for_care(struct writer *w)
 		return NULL;
 	error_free(e);
 	atomic_store(&w->reserve_used, atomic_load(&w->keeps_reserve));
-	ENSURE(reserve_let_go(w->dir, ROOM_CARE) || has_room(w, ROOM_TIDIES),
+	if (atomic_load(&w->debt))
+		error_free(writer_run_alone(w, lend_job, w));
+	ENSURE(reserve_let_go(w->dir, ROOM_CARE) || free_on_disk(w) >= ROOM_TIDIES,
 	       error_new(ERR_FULL,
 			 N_("The disk of this box is full to the last byte. What was saved is safe, and"
 			    " can be read. Switch the box off and on again: it keeps a little room for"

@@ -76,6 +76,7 @@ static const char *const own_sql[] = {
 	[OWN_RELEASE] = "RELEASE part",
 	[OWN_UNDO] = "ROLLBACK TO part",
 	[OWN_UNUSED] = "PRAGMA freelist_count",
+	[OWN_PAGES] = "PRAGMA page_count",
 	[OWN_PAGE] = "PRAGMA page_size",
 };
 
@@ -112,24 +113,37 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 	return db_exec(db, synchronous[mode]);
 }
 
-/* Once for each file (user_version says so), what was written into it before gap.c was there. */
-static struct error *clean_once(struct db *db)
+/* Once for each file, what was written into it before gap.c was there. user_version: 0: it was not begun;
+ * 1: it is done; else the pages that it has done, negative. */
+static struct error *sweep_done(struct db *db, int64_t *ret)
 {
 	static const char *const sql[] = {"PRAGMA user_version"};
 	struct db_stmts *s;
-	int64_t done;
-	int rc;
 
 	TRY(db_prepare(db, sql, 1, &s));
-	TRY(db_number(db, s, 0, 0, &done, ""));
-	if (done || !db->gaps)
+	return db_number(db, s, 0, 0, ret, "");
+}
+
+struct error *db_sweep(struct db *db, int64_t pages, bool *ret_more)
+{
+	int64_t done, next;
+	char sql[60];
+	int rc;
+
+	TRY(sweep_done(db, &done));
+	*ret_more = done <= 0 && db->gaps;
+	if (!*ret_more)
 		return NULL;
-	TRY(db_checkpoint(db, true));
-	rc = gaps_clean(db->sq, db->gaps);
+	if (!done)
+		TRY(db_checkpoint(db, true));
+	rc = gaps_clean(db->sq, db->gaps, -done, pages, &next);
 	if (rc != SQLITE_OK)
 		return db_error(db, rc);
 	sqlite3_db_release_memory(db->sq); /* pages as they were before */
-	return db_exec(db, "PRAGMA user_version=1");
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%lld", next ? -(long long)next : 1LL);
+	TRY(db_exec(db, sql));
+	*ret_more = next != 0;
+	return NULL;
 }
 
 /* SQLite counts the bytes of all connections under one lock, at each allocation: nobody here asks. */
@@ -156,6 +170,9 @@ static void keep_private(const char *path)
 	}
 }
 
+/* 64 MiB: some two seconds of a slow card. */
+enum { SWEEP_AT_OPENING = 16384 };
+
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db)
 {
 	/* A reader is opened read-write too, for it must be able to make the shared memory of the
@@ -164,6 +181,7 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 		    SQLITE_OPEN_NOFOLLOW | (mode == DB_READER ? 0 : SQLITE_OPEN_CREATE);
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_cleanup_(db_closep) struct db *db = calloc(1, sizeof(*db));
+	bool more;
 	int rc;
 
 	if (!db)
@@ -184,7 +202,7 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 	TRY(db_prepare(db, own_sql, ARRAY_LEN(own_sql), &db->own));
 	/* Where a reader or the disk is in the way, the next one who opens it does it. */
 	if (mode != DB_READER)
-		error_free(clean_once(db));
+		error_free(db_sweep(db, SWEEP_AT_OPENING, &more));
 	*ret_db = STEAL(db);
 	return NULL;
 }

@@ -31,9 +31,14 @@ enum db_mode {
 struct db;
 
 /* Opens (a writer creates) the file. cache_kib bounds the page cache. The first writer who opens a file
- * that an older program wrote reads all of it, and wipes what db_checkpoint speaks of; where that can't
- * be done (a reader is in the way for a quarter of a second, the disk fails), the next one does it. */
+ * that an older program wrote begins to sweep it (db_sweep); where that can't be done (a reader is in the
+ * way for a quarter of a second, the disk fails), the next one does it. */
 struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct db **ret_db) MUST;
+/* What db_checkpoint says of deleted rows holds of what an older program left only when a file was
+ * read and wiped once. That is done in pieces of so many pages, by a writer outside a transaction,
+ * and goes on where it was when the file is opened again; *ret_more: it is not done. Of most files
+ * all of it is done at opening. */
+struct error *db_sweep(struct db *db, int64_t pages, bool *ret_more) MUST;
 /* For a file that came from elsewhere, before anything else is done with it: it is whole, and nothing
  * in it runs by itself (triggers, views, virtual tables). ERR_CORRUPT. */
 struct error *db_vet(const char *path) MUST;
@@ -99,6 +104,10 @@ struct error *db_begin(struct db *db) MUST;
 bool db_in_transaction(const struct db *db);
 struct error *db_begin_read(struct db *db) MUST; /* a snapshot for a reader */
 struct error *db_commit(struct db *db) MUST;
+/* In a transaction, before the commit of another database whose commit this one is to follow: all that
+ * was written here goes into the write-ahead log, and room is taken for what its commit adds. A disk that
+ * is full refuses here (ERR_FULL: roll back), and no longer then; only one that fails does. */
+struct error *db_ready(struct db *db) MUST;
 void db_rollback(struct db *db);
 /* Reset every statement and end an open transaction: a reader that is lent to somebody else must not hold on
  * to an old snapshot (stale rows, and a write-ahead log that can't be emptied). */
@@ -111,6 +120,8 @@ void db_undo(struct db *db); /* back to the savepoint, and forget it */
  * either file, also not in a page that the row was once moved away from, and none comes back from
  * the page cache. ERR_BUSY when readers are in the way for a quarter of a second. */
 struct error *db_checkpoint(struct db *db, bool truncate) MUST;
+/* By so many bytes the file grows with that; where the disk has less it is not begun (ERR_FULL). */
+struct error *db_debt(struct db *db, uint64_t *ret) MUST;
 /* Bytes inside the file that what is written next takes before the file grows. */
 struct error *db_unused(struct db *db, uint64_t *ret) MUST;
 /* A copy of the file as it is now, by SQLite's backup interface; dest must not exist. */

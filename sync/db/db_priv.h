@@ -8,6 +8,7 @@ struct db {
 	char *path;
 	struct db_stmts *sets; /* all prepared sets, freed with the connection */
 	struct db_stmts *own;
+	int64_t written; /* pages, since it was opened, when the last transaction began */
 	struct gaps *gaps; /* NULL: a reader; as long as the file is open */
 };
 
@@ -20,6 +21,7 @@ enum {
 	OWN_RELEASE,
 	OWN_UNDO,
 	OWN_UNUSED,
+	OWN_PAGES,
 	OWN_PAGE
 };
 
@@ -32,9 +34,10 @@ struct gaps;
 /* From now on what the connection writes into its database's file has zeros between the cell
  * pointers and the cells of a page. SQLite's result code. Freed after the connection was closed. */
 int gaps_wipe(sqlite3 *sq, struct gaps **ret);
-/* The same, once, for what lies in the file. Nothing of it may be in the write-ahead log, and nobody
- * else may write; there may be readers, who look at no gap. SQLite's result code. */
-int gaps_clean(sqlite3 *sq, const struct gaps *g);
+/* The same for what lies in the file, so many pages of it from that one on; *ret_next: the first that was not
+ * looked at, 0 when it was the last. What comes from the write-ahead log meanwhile is wiped as it comes.
+ * Nobody else may checkpoint; there may be readers, who look at no gap. SQLite's result code. */
+int gaps_clean(sqlite3 *sq, const struct gaps *g, int64_t from, int64_t most, int64_t *ret_next);
 void gaps_free(struct gaps *g);
 /* The most pages that a file may have for that (128 GiB). */
 #define GAP_PAGES "33554431"

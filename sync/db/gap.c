@@ -14,7 +14,9 @@
  * when it is emptied, and what is in the page cache goes with it (db_checkpoint).
  *
  * What was written before that was so, or by another program, is wiped once for each file, in place:
- * only the bytes of gaps are written, so a cut in the middle harms nothing, and it is begun again.
+ * only the bytes of gaps are written, so a cut in the middle harms nothing. Of a large file only so much
+ * is done when it is opened as holds nobody up; the rest in pieces (db_sweep), each of which says how far it
+ * is before the next begins.
  *
  * Only xWrite of this one open file is another; everything else is the VFS's own. A VFS of our own
  * would have to be registered for the whole process, and wrapped around whichever is the default.
@@ -123,13 +125,14 @@ static int page_size(const uint8_t *header, sqlite3_int64 size)
 	return memcmp(header + AT_AUTO_VACUUM, none, sizeof(none)) ? 0 : n;
 }
 
-int gaps_clean(sqlite3 *sq, const struct gaps *g)
+int gaps_clean(sqlite3 *sq, const struct gaps *g, int64_t from, int64_t most, int64_t *ret_next)
 {
-	sqlite3_int64 size = 0;
+	sqlite3_int64 size = 0, pages, page = from;
 	sqlite3_file *file = NULL;
 	bool dirty = false;
 	int n, rc = sqlite3_file_control(sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
 
+	*ret_next = 0;
 	if (rc == SQLITE_OK)
 		rc = g->real->xFileSize(file, &size);
 	if (rc != SQLITE_OK || !size)
@@ -140,8 +143,10 @@ int gaps_clean(sqlite3 *sq, const struct gaps *g)
 	n = page_size(g->page, size);
 	if (!n)
 		return SQLITE_CORRUPT;
-	for (sqlite3_int64 at = 0; at + n <= size && rc == SQLITE_OK; at += n)
-		rc = clean_page(g, file, n, at, &dirty);
+	pages = size / n;
+	for (; page < pages && page - from < most && rc == SQLITE_OK; page++)
+		rc = clean_page(g, file, n, page * n, &dirty);
+	*ret_next = page < pages ? page : 0;
 	if (rc != SQLITE_OK || !dirty)
 		return rc;
 	return g->real->xSync(file, SQLITE_SYNC_FULL);

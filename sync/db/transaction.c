@@ -3,14 +3,24 @@
 #include "sync/db/db_priv.h"
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 static struct error *run_own(struct db *db, int which)
 {
 	return db_run(db, db_stmt(db->own, which));
 }
 
+static int64_t pages_written(struct db *db)
+{
+	int n = 0, high;
+
+	sqlite3_db_status(db->sq, SQLITE_DBSTATUS_CACHE_WRITE, &n, &high, 0);
+	return n;
+}
+
 struct error *db_begin(struct db *db)
 {
+	db->written = pages_written(db);
 	return run_own(db, OWN_BEGIN);
 }
 
@@ -22,6 +32,61 @@ struct error *db_begin_read(struct db *db)
 struct error *db_commit(struct db *db)
 {
 	return run_own(db, OWN_COMMIT);
+}
+
+/* The write-ahead log, and so many frames of it as are committed, at most: mxFrame of
+ * https://www.sqlite.org/walformat.html#the_wal_index_header. */
+static int committed_frames(struct db *db, uint32_t *ret)
+{
+	enum { AT_MX_FRAME = 16, REGION = 32768 };
+	volatile void *index = NULL;
+	sqlite3_file *file = NULL;
+	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc == SQLITE_OK)
+		rc = file->pMethods->xShmMap(file, 0, REGION, 0, &index);
+	*ret = 0;
+	if (rc == SQLITE_OK && index)
+		memcpy(ret, (const char *)(const void *)index + AT_MX_FRAME, sizeof(*ret));
+	return rc;
+}
+
+/* A commit adds a frame at the least, and one for each page that is in use at this moment (the first). */
+static int take_room(struct db *db, int64_t page)
+{
+	static const uint8_t none[4096];
+	enum { WAL_HEADER = 32, FRAME_HEADER = 24, COMMIT_FRAMES = 8 };
+	sqlite3_file *wal = NULL;
+	sqlite3_int64 size, end;
+	uint32_t frames;
+	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+
+	if (rc != SQLITE_OK || !wal || !wal->pMethods)
+		return rc;
+	rc = committed_frames(db, &frames);
+	if (rc == SQLITE_OK)
+		rc = wal->pMethods->xFileSize(wal, &size);
+	end = WAL_HEADER + (frames + pages_written(db) - db->written + COMMIT_FRAMES) *
+				   (page + FRAME_HEADER);
+	while (rc == SQLITE_OK && size < end) {
+		int n = end - size < (int)sizeof(none) ? (int)(end - size) : (int)sizeof(none);
+
+		rc = wal->pMethods->xWrite(wal, none, n, size);
+		size += n;
+	}
+	return rc;
+}
+
+struct error *db_ready(struct db *db)
+{
+	int64_t page;
+	int rc;
+
+	TRY(db_number(db, db->own, OWN_PAGE, 0, &page, ""));
+	rc = sqlite3_db_cacheflush(db->sq);
+	if (rc == SQLITE_OK && pages_written(db) != db->written)
+		rc = take_room(db, page);
+	return rc == SQLITE_OK ? NULL : db_error(db, rc);
 }
 
 static void for_undoing(struct db *db, int which)
@@ -84,11 +149,42 @@ struct error *db_unused(struct db *db, uint64_t *ret)
 	return NULL;
 }
 
+struct error *db_debt(struct db *db, uint64_t *ret)
+{
+	sqlite3_file *file = NULL;
+	int64_t pages, size;
+	sqlite3_int64 there = 0;
+	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (rc == SQLITE_OK && file && file->pMethods)
+		rc = file->pMethods->xFileSize(file, &there);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
+	TRY(db_number(db, db->own, OWN_PAGES, 0, &pages, ""));
+	TRY(db_number(db, db->own, OWN_PAGE, 0, &size, ""));
+	*ret = pages * size > there ? (uint64_t)(pages * size - there) : 0;
+	return NULL;
+}
+
+/* A log that has no room to go into the file takes the last there is and stays: it is not begun. (A disk
+ * that does not say how much is free has enough.) */
+static struct error *has_room_for_debt(struct db *db)
+{
+	struct statvfs fs;
+	uint64_t debt;
+
+	TRY(db_debt(db, &debt));
+	if (debt && statvfs(db->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < debt)
+		return db_fault(db->path, SQLITE_FULL, 0, "");
+	return NULL;
+}
+
 struct error *db_checkpoint(struct db *db, bool truncate)
 {
 	int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
 	int rc;
 
+	TRY(has_room_for_debt(db));
 	/* Truncating waits for readers: not for long, the caller may come again. */
 	sqlite3_busy_timeout(db->sq, 250);
 	rc = sqlite3_wal_checkpoint_v2(db->sq, NULL, mode, NULL, NULL);

@@ -475,6 +475,132 @@ static void on_a_full_disk_what_was_erased_makes_room(void **state)
 	crowd_close(&k);
 }
 
+/* The disk of local.db's write-ahead log. LOCAL_FULL: no byte more. LOCAL_FILLS: it may not grow any
+ * more from the moment on when the log's own write-ahead log is written. */
+static struct {
+	enum { LOCAL_OK, LOCAL_FULL, LOCAL_FILLS } how;
+	bool filled;
+	sqlite3_file *local, *log;
+	const sqlite3_io_methods *local_real, *log_real;
+	sqlite3_io_methods local_methods, log_methods;
+} wals;
+
+static int write_local(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	sqlite3_int64 size = 0;
+
+	if (wals.how == LOCAL_FULL)
+		return SQLITE_FULL;
+	wals.local_real->xFileSize(f, &size);
+	if (wals.how == LOCAL_FILLS && wals.filled && at + n > size)
+		return SQLITE_FULL;
+	return wals.local_real->xWrite(f, p, n, at);
+}
+
+static int write_log(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	wals.filled = true;
+	return wals.log_real->xWrite(f, p, n, at);
+}
+
+static sqlite3_file *wal_of(struct db *db)
+{
+	static const char *const sql[] = {"SELECT 1"};
+	sqlite3_file *wal = NULL;
+	struct db_stmts *s;
+
+	assert_ok(db_prepare(db, sql, 1, &s));
+	sqlite3_file_control(sqlite3_db_handle(db_stmt(s, 0)), "main",
+			     SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+	return wal;
+}
+
+static struct error *hook_job(struct conn *c, void *arg)
+{
+	(void)arg;
+	TRY(db_exec(c->local, "CREATE TABLE noted(num INTEGER PRIMARY KEY) STRICT"));
+	wals.local = wal_of(c->local);
+	wals.log = wal_of(log_db(c->log));
+	wals.local_real = wals.local->pMethods;
+	wals.log_real = wals.log->pMethods;
+	wals.local_methods = *wals.local_real;
+	wals.log_methods = *wals.log_real;
+	wals.local_methods.xWrite = write_local;
+	wals.log_methods.xWrite = write_log;
+	wals.local->pMethods = &wals.local_methods;
+	wals.log->pMethods = &wals.log_methods;
+	return NULL;
+}
+
+static struct error *unhook_job(struct conn *c, void *arg)
+{
+	(void)c, (void)arg;
+	wals.local->pMethods = wals.local_real;
+	wals.log->pMethods = wals.log_real;
+	return NULL;
+}
+
+/* Something for everybody, and in the same act something of this box's own. */
+static struct error *note_and_submit(struct conn *c, void *arg)
+{
+	TRY(do_submit(c, arg));
+	return db_exec(c->local, "INSERT INTO noted DEFAULT VALUES");
+}
+
+static struct error *noted_job(struct conn *c, void *arg)
+{
+	static const char *const sql[] = {"SELECT count(*) FROM noted"};
+	struct db_stmts *s;
+
+	TRY(db_prepare(c->local, sql, 1, &s));
+	return db_number(c->local, s, 0, -1, arg, "");
+}
+
+static struct error *found_a_forum(struct crowd *k, const char *slug)
+{
+	return writer_run(k->w, note_and_submit,
+			  &(struct draft){.type = "forum.create",
+					  .space = k->space,
+					  .author = k->steward,
+					  .take_body = json_pack("{s:s,s:s}", "slug", slug, "title", "A")});
+}
+
+/* Who is told that there is no room sends it again. */
+static void what_was_refused_on_a_full_disk_is_not_there_and_what_is_there_was_not_refused(void **state)
+{
+	struct conn *c;
+	struct crowd k;
+	int64_t noted, before;
+
+	(void)state;
+	crowd_open(&k);
+	c = reader(&k);
+	assert_ok(writer_run_alone(k.w, hook_job, NULL));
+	assert_ok(log_last_arrival(c->log, &before));
+	wals.how = LOCAL_FULL;
+	assert_fails(found_a_forum(&k, "a"), ERR_FULL);
+	assert_int_equal(rows(c, "forum"), 0);
+	for (int i = 1; i <= 20; i++) {
+		char slug[8];
+		int64_t last;
+
+		snprintf(slug, sizeof(slug), "f%d", i);
+		wals.how = LOCAL_FILLS;
+		wals.filled = false;
+		assert_ok(found_a_forum(&k, slug));
+		assert_true(wals.filled);
+		wals.how = LOCAL_OK;
+		assert_int_equal(rows(c, "forum"), i);
+		assert_ok(writer_run_alone(k.w, noted_job, &noted));
+		assert_int_equal(noted, i);
+		assert_ok(log_last_arrival(c->log, &last));
+		assert_int_equal(last - before, i);
+	}
+	assert_ok(writer_run_alone(k.w, unhook_job, NULL));
+	conn_close(c);
+	crowd_close(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +614,8 @@ int main(void)
 		cmocka_unit_test(nothing_is_taken_after_the_stop_and_what_waited_is_done),
 		cmocka_unit_test(what_waits_for_a_quiet_moment_waits_for_no_clock),
 		cmocka_unit_test(on_a_full_disk_what_was_erased_makes_room),
+		cmocka_unit_test(
+			what_was_refused_on_a_full_disk_is_not_there_and_what_is_there_was_not_refused),
 	};
 
 	return run_group(tests);

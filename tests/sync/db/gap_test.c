@@ -281,6 +281,70 @@ static void it_waits_for_a_reader_who_is_in_the_way(void **state)
 	churn_free(c);
 }
 
+/* A file of an older program that is open, and that nothing was swept of: a reader was in the way. */
+static unsigned churn_unswept(struct churn *c)
+{
+	unsigned left = churn_without(c);
+	struct db *reader;
+
+	assert_ok(db_open(c->path, DB_READER, 1024, &reader));
+	assert_ok(db_begin_read(reader));
+	number(reader, sum);
+	assert_ok(db_exec(c->db, "INSERT INTO row VALUES (1, x'00')"));
+	db_close(STEAL(c->db));
+	assert_ok(db_open(c->path, DB_TEST_NOSYNC, 8192, &c->db));
+	assert_ok(db_prepare(c->db, sql, ARRAY_LEN(sql), &c->s));
+	db_close(reader);
+	return left;
+}
+
+/* A large one is done in pieces, each of which says how far it is; meanwhile it is written to. */
+static void a_large_file_is_swept_in_pieces(void **state)
+{
+	enum { PIECE = 10 };
+	struct churn *c = churn_new();
+	unsigned left = churn_unswept(c), pieces = 0;
+	int64_t before = number(c->db, sum);
+	bool more = true;
+
+	(void)state;
+	for (int64_t done = 0; more; done += PIECE, pieces++) {
+		assert_int_equal(number(c->db, mark), -done);
+		assert_ok(db_sweep(c->db, PIECE, &more));
+		if (!pieces && left)
+			assert_in_range(words_in(c, "", c->gone), 1, left);
+		if (c->put[pieces % ROWS] && !c->gone[pieces % ROWS])
+			drop(c, pieces % ROWS);
+		assert_ok(db_checkpoint(c->db, true));
+	}
+	assert_true(pieces > 10);
+	assert_int_equal(number(c->db, mark), 1);
+	assert_int_equal(words_in(c, "", c->gone), 0);
+	assert_true(number(c->db, sum) < before);
+	assert_ok(db_sweep(c->db, PIECE, &more));
+	assert_false(more);
+	assert_ok(db_quick_check(c->db));
+	churn_free(c);
+}
+
+/* One that was switched off between two pieces goes on where it was. */
+static void a_sweep_that_was_cut_goes_on_at_the_next_opening(void **state)
+{
+	struct churn *c = churn_new();
+	bool more;
+
+	(void)state;
+	churn_unswept(c);
+	assert_ok(db_sweep(c->db, 5, &more));
+	assert_true(more);
+	assert_int_equal(number(c->db, mark), -5);
+	db_close(STEAL(c->db));
+	assert_ok(db_open(c->path, DB_TEST_NOSYNC, 8192, &c->db));
+	assert_int_equal(number(c->db, mark), 1);
+	assert_int_equal(words_in(c, "", c->gone), 0);
+	churn_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +354,8 @@ int main(void)
 		cmocka_unit_test(sqlite_alone_leaves_some),
 		cmocka_unit_test(what_an_older_program_left_goes_when_a_writer_opens_it),
 		cmocka_unit_test(it_waits_for_a_reader_who_is_in_the_way),
+		cmocka_unit_test(a_large_file_is_swept_in_pieces),
+		cmocka_unit_test(a_sweep_that_was_cut_goes_on_at_the_next_opening),
 	};
 	return run_group(tests);
 }
