@@ -53,7 +53,8 @@ typedef struct error *file_fn(void *ctx, const struct file *f, const struct file
 struct error *file_each(struct conn *c, struct arena *a, const struct hash *space, file_fn *fn,
 			void *ctx) MUST;
 /* The contents that take most room on this disk, at most `max`, the largest first, hidden ones, too: each
- * with the newest version that has it. Of spaces that the conn sees. */
+ * with the newest version that has it, whose `stored` is its size here. Of spaces that the conn sees. All
+ * that lies here is weighed: for a page that is asked for now and then. */
 struct error *file_largest(struct conn *c, struct arena *a, struct blob_store *blobs, size_t max,
 			   file_fn *fn, void *ctx) MUST;
 /* Newest in fold order first. */

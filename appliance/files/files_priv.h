@@ -10,7 +10,7 @@ enum files_sql {
 	FILE_BY_ID,
 	FILE_BY_PATH,
 	FILE_EACH,
-	FILE_LARGEST,
+	FILE_OF_BLOB,
 	VERSION_ADD,
 	VERSION_RESET,
 	VERSION_EACH,
@@ -183,6 +183,9 @@ struct error *blob_is_needed(struct conn *c, const struct hash *blob, bool *ret)
 struct error *carried_owes(struct conn *c, bool *ret) MUST;
 struct error *carried_tell(struct conn *c) MUST;
 
+/* The newest version that names the blob, of a file that the conn sees. */
+struct error *file_of_blob(struct conn *c, struct arena *a, const struct hash *blob, struct file *f,
+			   struct file_version *v, bool *ret_found) MUST;
 /* The newest version numbered below `before` that is shown and is a blob; *ret_num 0: none. */
 struct named_blob {
 	int64_t num;

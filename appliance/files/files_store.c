@@ -60,7 +60,7 @@ const char *const files_local_migrations[FILES_LOCAL_MIGRATIONS] = {
 	"f.num, f.id, f.space, f.path, f.title, f.hidden,"                                         \
 	" (SELECT count(*) FROM file_version h WHERE h.file = f.num AND h.head),"                  \
 	" (SELECT count(*) FROM file_version h WHERE h.file = f.num)"
-enum { FILE_COLUMN_N = 8, LOOKED_AT_TIMES = 20 };
+enum { FILE_COLUMN_N = 8 };
 #define VERSION_COLUMNS                                                                            \
 	"v.num, v.id, v.author, v.box, v.time, v.path, v.title, v.note, v.kind, v.size,"           \
 	" v.content IS NOT NULL, v.blob, v.stored, v.key, v.sha256, v.head, v.erased"
@@ -83,11 +83,10 @@ const char *const files_sql[FILES_SQL] = {
 		      " FROM file f JOIN file_version v ON v.num = (SELECT max(num) FROM "
 		      "file_version WHERE file = f.num AND head)"
 		      " WHERE f.space = ?1 AND NOT f.hidden ORDER BY f.path, f.id",
-	/* Those that may turn out not to be here, or not to be seen, are many times fewer than that. */
-	[FILE_LARGEST] = "SELECT " FILE_COLUMNS ", " VERSION_COLUMNS
-			 " FROM file_version v JOIN file f ON f.num = v.file WHERE v.num IN"
-			 " (SELECT max(num) FROM file_version WHERE blob IS NOT NULL AND NOT erased"
-			 " GROUP BY blob ORDER BY stored DESC LIMIT ?1) ORDER BY v.stored DESC, v.num",
+	/* Whoever may not see the newest sees perhaps another, of another space. */
+	[FILE_OF_BLOB] = "SELECT " FILE_COLUMNS ", " VERSION_COLUMNS
+			 " FROM file_version v JOIN file f ON f.num = v.file WHERE v.blob = ?1 AND"
+			 " NOT v.erased ORDER BY v.num DESC LIMIT 64",
 	[VERSION_ADD] = "INSERT INTO file_version(id, file, author, box, time, path, title, note, "
 			"kind, size, content, blob, stored, key, sha256, erased, space, head)"
 			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
@@ -370,27 +369,18 @@ struct error *file_each(struct conn *c, struct arena *a, const struct hash *spac
 	return e;
 }
 
-struct error *file_largest(struct conn *c, struct arena *a, struct blob_store *blobs, size_t max,
-			   file_fn *fn, void *ctx)
+struct error *file_of_blob(struct conn *c, struct arena *a, const struct hash *blob, struct file *f,
+			   struct file_version *v, bool *ret_found)
 {
-	sqlite3_stmt *st = db_stmt(stmts(c), FILE_LARGEST);
+	sqlite3_stmt *st = db_stmt(stmts(c), FILE_OF_BLOB);
 	struct error *e = NULL;
-	bool row = true;
 
-	db_bind(st, "i", (int64_t)max * LOOKED_AT_TIMES);
-	while (max && !e) {
-		struct file_version v;
-		struct file f;
-
-		TRY(db_step(c->view, st, &row));
-		if (!row)
-			return NULL;
-		read_file(a, st, &f);
-		read_version(a, st, FILE_COLUMN_N, &v);
-		if (!conn_sees(c, &f.space) || !blob_has(blobs, &v.blob, NULL))
-			continue;
-		max--;
-		e = fn(ctx, &f, &v);
+	*ret_found = false;
+	db_bind(st, "k", blob);
+	while (!*ret_found && db_next(c->view, st, &e)) {
+		read_file(a, st, f);
+		read_version(a, st, FILE_COLUMN_N, v);
+		*ret_found = conn_sees(c, &f->space);
 	}
 	sqlite3_reset(st);
 	return e;
