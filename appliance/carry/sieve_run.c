@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The helper: from descriptor 0 to descriptor 1. */
 #include "appliance/carry/sieve.h"
+#include "sync/bundle/source.h"
 #include <errno.h>
 #include <jansson.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 enum { PIECE = 256 * 1024 };
 
 struct strainer {
-	int in;
+	struct source file;
 	uint64_t left; /* bytes of the file, as it was when it was opened */
 	struct stream_reader *reader;
 	uint8_t begin[STREAM_MAGIC]; /* what it begins with */
@@ -30,7 +31,8 @@ static void strainer_init(struct strainer *s, int in)
 				    FRAME_BIT(FRAME_MISSING) | FRAME_BIT(FRAME_CLAIM);
 	struct stat st;
 
-	*s = (struct strainer){.in = in, .left = UINT64_MAX};
+	*s = (struct strainer){.left = UINT64_MAX};
+	source_init(&s->file, in);
 	if (fstat(in, &st) == 0 && S_ISREG(st.st_mode))
 		s->left = (uint64_t)st.st_size;
 	s->reader = stream_reader_new(all);
@@ -47,13 +49,13 @@ static bool feed(struct strainer *s)
 {
 	uint8_t piece[PIECE];
 	size_t most = s->left < PIECE ? (size_t)s->left : PIECE;
-	ssize_t n;
+	unsigned lost = s->file.lost;
+	ssize_t n = source_read(&s->file, piece, most);
 
-	do
-		n = read(s->in, piece, most);
-	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return false;
+	if (s->file.lost != lost)
+		s->broken = s->damaged = true;
 	for (ssize_t i = 0; i < n && s->begin_n < STREAM_MAGIC; i++)
 		s->begin[s->begin_n++] = piece[i];
 	s->left -= (uint64_t)n;

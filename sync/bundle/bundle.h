@@ -3,7 +3,8 @@
  * A bundle: the stream of PROTOCOL.md section 5 in a file, for a USB stick, a visitor's phone, or a
  * backup. Writing is streamed, fsynced and renamed into place; reading holds one frame at a time,
  * asks nothing of the file but its bytes, and takes in what is whole: also behind a fault (sync/
- * replicate/stream.h, stream_seek), and of several bundles that stand one behind the other.
+ * replicate/stream.h, stream_seek) or a page that can't be read (source.h), and of several bundles
+ * that stand one behind the other.
  */
 #pragma once
 #include "sync/blob/blob.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/bundle/bundle.h"
 #include "sync/base/file.h"
+#include "sync/bundle/source.h"
 #include "sync/replicate/inlet.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -206,11 +207,8 @@ static struct error *verdict(struct bundle_batch *im)
 			 im->name, before, why);
 }
 
-/* A fault of the bundle: what is whole behind it counts, too. *ret_over: nothing is. */
-static struct error *go_on_behind(struct bundle_batch *im, struct error *take_fault, bool *ret_over)
+static void note_fault(struct bundle_batch *im, struct error *take_fault)
 {
-	if (is_ours(take_fault))
-		return take_fault;
 	im->report->cut = true;
 	if (im->fault) {
 		error_free(take_fault);
@@ -218,6 +216,14 @@ static struct error *go_on_behind(struct bundle_batch *im, struct error *take_fa
 		im->fault = take_fault;
 		im->entries_before = im->entries;
 	}
+}
+
+/* A fault of the bundle: what is whole behind it counts, too. *ret_over: nothing is. */
+static struct error *go_on_behind(struct bundle_batch *im, struct error *take_fault, bool *ret_over)
+{
+	if (is_ours(take_fault))
+		return take_fault;
+	note_fault(im, take_fault);
 	*ret_over = !stream_seek(im->in.reader);
 	return NULL;
 }
@@ -312,20 +318,25 @@ static struct error *import_pass(struct bundle_batch *im, uint64_t total)
 {
 	enum { PIECE = 1024 * 1024 };
 	_cleanup_(freep) uint8_t *piece = malloc(PIECE);
+	struct source file;
 	uint64_t done = 0;
 	bool over = false;
 
 	if (!piece)
 		abort();
 	begin_pass(im);
+	source_init(&file, im->fd);
 	while (!over) {
-		ssize_t n = read(im->fd, piece, PIECE);
+		unsigned lost = file.lost;
+		ssize_t n = source_read(&file, piece, PIECE);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		ENSURE(n >= 0, file_error(errno, im->name));
 		if (n == 0)
 			break;
+		if (file.lost != lost)
+			note_fault(im, error_new(ERR_MALFORMED,
+						 N_("A part of it can't be read any more: the stick or "
+						    "disk that it is on fails.")));
 		inlet_feed(&im->in, span_of(piece, (size_t)n));
 		TRY(import_frames(im, &over));
 		done += (uint64_t)n;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
+#include "tests/lib/dead_pages.h"
 #include "appliance/carry/carry.h"
+#include "sync/bundle/source.h"
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -164,6 +166,47 @@ static void of_several_behind_one_another_all_that_is_whole_is_handed_on(void **
 	sieve_summary_release(&s);
 	assert_true(out.n > f->whole.n);
 	assert_memory_equal(out.p + out.n - f->whole.n, f->whole.p, f->whole.n);
+}
+
+static void put_twice(struct fixture *f)
+{
+	_cleanup_(buf_release) struct buf all = {0};
+
+	buf_add_span(&all, buf_span(&f->whole));
+	buf_add_span(&all, buf_span(&f->whole));
+	assert_ok(file_write(f->file, buf_span(&all), 0644));
+}
+
+/* A stick that no longer gives a page of its own: the rest is handed on, and that something was lost is. */
+static void behind_a_page_that_cannot_be_read_it_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(freep) char *strained = path_join(f->dir, "strained");
+	_cleanup_(closep) int in = -1;
+	_cleanup_(closep) int out = open(strained, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fds[2];
+
+	put_twice(f);
+	fds[0] = in = open(f->file, O_RDONLY | O_CLOEXEC);
+	fds[1] = out;
+	pages_die(2 * (off_t)f->whole.n, 4 * SOURCE_PAGE, 5 * SOURCE_PAGE);
+	assert_true(sieve_frames(in, out));
+	assert_true(dead.failed > 0);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(buf_release) struct buf json = {0};
+		struct sieve_summary sum;
+
+		lseek(fds[i], 0, SEEK_SET);
+		assert_true(sieve_summarize(fds[i], (struct walls){.limits = false}, &json));
+		assert_ok(sieve_parse_summary(buf_span(&json), &sum));
+		assert_true(sum.damaged);
+		assert_false(sum.whole);
+		assert_int_equal(sum.parts, 2);
+		assert_true(sum.claimed); /* by the second, which has all */
+		assert_in_range(sum.entries, 301, 601);
+		sieve_summary_release(&sum);
+	}
+	pages_die(0, 0, 0);
 }
 
 static void rubbish_links_and_fifos_end_soon_and_say_nothing(void **state)
@@ -354,6 +397,7 @@ int main(void)
 		T(a_good_bundle_passes_as_it_is_and_is_summed_up),
 		T(torn_and_flipped_ones_give_a_whole_beginning),
 		T(of_several_behind_one_another_all_that_is_whole_is_handed_on),
+		T(behind_a_page_that_cannot_be_read_it_goes_on),
 		T(rubbish_links_and_fifos_end_soon_and_say_nothing),
 		T(a_frame_as_long_as_the_world_is_not_waited_for),
 		T(a_program_that_is_none_is_said),

@@ -2,7 +2,10 @@
 #include "tests/lib/test.h"
 #include "tests/sync/replicate/boxes.h"
 #include "sync/bundle/bundle.h"
+#include "sync/bundle/source.h"
+#include "tests/lib/dead_pages.h"
 #include <fcntl.h>
+#include <sys/stat.h>
 
 struct fixture {
 	struct test_env env;
@@ -303,6 +306,25 @@ static void a_torn_one_with_a_whole_one_behind_it_gives_the_whole_one(void **sta
 	}
 }
 
+/* What box b has of the space's log that a writes. */
+static uint64_t entries_of(struct fixture *f, const struct hash *space)
+{
+	_cleanup_(arena_release) struct arena arena = {0};
+	struct head *have;
+	size_t n;
+
+	assert_ok(heads_collect(f->b.log, space, &arena, &have, &n));
+	return n ? have[0].seq : 0;
+}
+
+/* Of two logs the one that the hole is in has less, the other one all. */
+static void assert_one_log_is_whole(struct fixture *f, const struct hash *other, uint64_t whole)
+{
+	uint64_t x = entries_of(f, &f->space), y = entries_of(f, other);
+
+	assert_true((x == whole && y < whole) || (x < whole && y == whole));
+}
+
 /* A hole in the middle loses the frames that it is in, and nothing else: of another log all comes. */
 static void behind_a_hole_reading_goes_on(void **state)
 {
@@ -311,13 +333,16 @@ static void behind_a_hole_reading_goes_on(void **state)
 	_cleanup_(freep) char *db = path_join(f->dir, "blobs-b");
 	_cleanup_(buf_release) struct buf whole = {0};
 	_cleanup_(blob_closep) struct blob_store *sa = NULL, *sb = NULL;
-	struct hash small;
+	struct hash small, other;
 	struct sync_report r;
 	struct error *e;
 
 	assert_ok(blob_open(da, &sa));
 	assert_ok(blob_open(db, &sb));
 	write_n(f, &f->a, 10);
+	other = box_found(&f->a, NULL);
+	for (int i = 0; i < 10; i++)
+		box_write(&f->a, &other, NULL, "{\"type\":\"post\"}");
 	small = put_blob(sa, 5000);
 	export_from(f, &f->a, sa);
 	assert_ok(file_read(f->file, 1 << 20, &whole));
@@ -329,6 +354,50 @@ static void behind_a_hole_reading_goes_on(void **state)
 	assert_true(r.cut);
 	assert_int_equal(r.blobs, 1);
 	assert_true(blob_has(sb, &small, NULL));
+	assert_one_log_is_whole(f, &other, 11);
+}
+
+/* The same of a stick that no longer gives a page of its own. */
+static void a_page_that_cannot_be_read_loses_only_itself(void **state)
+{
+	enum { MANY = 60 };
+	struct fixture *f = *state;
+	struct hash other = box_found(&f->a, NULL);
+	struct sync_report r;
+	struct error *e;
+	struct stat st;
+
+	write_n(f, &f->a, MANY);
+	for (int i = 0; i < MANY; i++)
+		box_write(&f->a, &other, NULL, "{\"type\":\"post\"}");
+	export_from(f, &f->a, NULL);
+	assert_int_equal(stat(f->file, &st), 0);
+	pages_die(st.st_size, SOURCE_PAGE, 2 * SOURCE_PAGE);
+	e = import_to(&f->b, f->file, NULL, &r);
+	dead.size = 0;
+	assert_true(error_is(e, ERR_MALFORMED));
+	assert_non_null(strstr(error_english(e), "can't be read any more"));
+	error_free(e);
+	assert_true(r.cut);
+	assert_true(dead.failed >= 1);
+	assert_one_log_is_whole(f, &other, MANY + 1);
+	assert_ok(import_to(&f->b, f->file, NULL, &r));
+	assert_same(&f->a, &f->b);
+}
+
+/* Each attempt on a dead sector may take many seconds. */
+static void a_stick_that_gives_nothing_more_is_given_up_soon(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	write_n(f, &f->a, 10);
+	export_from(f, &f->a, NULL);
+	assert_int_equal(truncate(f->file, (off_t)1 << 40), 0);
+	pages_die((off_t)1 << 40, 0, (off_t)1 << 40);
+	assert_fails(import_to(&f->b, f->file, NULL, &r), ERR_IO);
+	dead.size = 0;
+	assert_int_equal(dead.failed, SOURCE_LOST + 1);
 }
 
 /* Bytes of frames that hold and stand alone: what a reader could take at most. */
@@ -561,6 +630,8 @@ int main(void)
 		T(one_that_was_written_twice_is_whole_and_its_copies_are_counted),
 		T(a_torn_one_with_a_whole_one_behind_it_gives_the_whole_one),
 		T(behind_a_hole_reading_goes_on),
+		T(a_page_that_cannot_be_read_loses_only_itself),
+		T(a_stick_that_gives_nothing_more_is_given_up_soon),
 		T(of_any_tears_and_doublings_what_is_whole_is_taken_and_nothing_else),
 		T(what_only_looks_like_a_bundle_costs_little),
 		T(what_the_box_could_not_do_is_said_also_behind_a_fault),
