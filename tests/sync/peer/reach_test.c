@@ -95,6 +95,47 @@ static void addresses_that_mean_nothing_elsewhere_are_left_out(void **st)
 	assert_false(address_is_loopback("10.0.0.1:1") || address_is_loopback("[2001:db8::1]:1"));
 }
 
+/* By hand, for what makes statements makes none so long. */
+static void state_long(struct buf *out, size_t long_n)
+{
+	_cleanup_(secret_freep) struct secret *self = test_key(1);
+	_cleanup_(buf_release) struct buf m = {0};
+	static const char good[] = "box.example.org:8443";
+	struct signature sig;
+
+	buf_clear(out);
+	buf_add(out, secret_pubkey(self)->b, 32);
+	buf_u64(out, 7);
+	buf_u8(out, 2);
+	buf_u8(out, (uint8_t)long_n);
+	for (size_t k = 0; k < long_n - 5; k++)
+		buf_u8(out, k % 20 == 19 ? '.' : 'a');
+	buf_puts(out, ":8443");
+	buf_u8(out, (uint8_t)strlen(good));
+	buf_puts(out, good);
+	buf_u16(out, 0);
+	buf_puts(&m, "lliure-addresses-1");
+	buf_add_span(&m, buf_span(out));
+	sig = sign(self, buf_span(&m));
+	buf_add(out, sig.b, sizeof(sig.b));
+}
+
+static void an_address_that_is_too_long_is_passed_over(void **st)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct statement s;
+
+	state_long(&b, 79);
+	assert_ok(statement_read(buf_span(&b), &s));
+	assert_int_equal(s.n, 2);
+	for (size_t n = 80; n <= 255; n += 35) {
+		state_long(&b, n);
+		assert_ok(statement_read(buf_span(&b), &s));
+		assert_int_equal(s.n, 1);
+		assert_string_equal(s.address[0], "box.example.org:8443");
+	}
+}
+
 static void an_address_of_this_network_is_known_as_one(void **st)
 {
 	static const char *const private[] = {"192.168.1.20:8443", "10.1.2.3:1",   "172.31.0.1:1",
@@ -484,6 +525,76 @@ static void who_is_no_peer_of_both_is_not_told_of(void **st)
 	close_three(&t);
 }
 
+struct tag_look {
+	struct pubkey of, reader;
+	bool found, named;
+};
+
+static struct error *look_at_tag(void *ctx, const struct pubkey *via, struct span body)
+{
+	struct tag_look *l = ctx;
+	struct statement said;
+
+	(void)via;
+	TRY(statement_read(body, &said));
+	if (pubkey_eq(&said.key, &l->of)) {
+		l->found = true;
+		l->named = statement_is_for(&said, &l->reader);
+	}
+	return NULL;
+}
+
+/* Does the newest that a box says of itself have a tag for that reader? */
+static bool names(struct net_box *b, const struct net_box *reader)
+{
+	struct tag_look l = {.of = *net_box_key(b), .reader = *net_box_key(reader)};
+
+	pthread_mutex_lock(&b->writing);
+	assert_ok(statement_each(b->local, look_at_tag, &l));
+	pthread_mutex_unlock(&b->writing);
+	return l.found && l.named;
+}
+
+static struct error *pause_job(struct sync_writing *w, void *arg)
+{
+	return conduct_pause(w->local, arg, true, 1);
+}
+
+static struct error *resume_job(struct sync_writing *w, void *arg)
+{
+	return conduct_pause(w->local, arg, false, 1);
+}
+
+static void names_soon(struct net_box *b, const struct net_box *reader, bool wanted)
+{
+	for (int i = 0; i < 300 && names(b, reader) != wanted; i++)
+		usleep(50000);
+	assert_int_equal(names(b, reader), wanted);
+}
+
+/* Who is paused is told of no new address, by nobody; and when it goes on it is told again. */
+static void who_is_paused_has_no_tag(void **st)
+{
+	struct three t;
+	struct sync_host host;
+	void *key;
+
+	open_three(&t);
+	net_box_peer(&t.a, net_box_key(&t.c), NULL);
+	net_box_start(&t.a, "127.0.0.1:0", false);
+	host = net_box_options(&t.a, NULL, false).host;
+	key = (void *)(uintptr_t)net_box_key(&t.c);
+	names_soon(&t.a, &t.c, true);
+	assert_ok(host.write(host.ctx, pause_job, key));
+	sync_peers_changed(t.a.sync);
+	names_soon(&t.a, &t.c, false);
+	assert_true(names(&t.a, &t.b));
+	assert_ok(host.write(host.ctx, resume_job, key));
+	sync_peers_changed(t.a.sync);
+	names_soon(&t.a, &t.c, true);
+	close_three(&t);
+}
+
 static void what_came_through_another_is_said_so(void **st)
 {
 	struct three t;
@@ -588,6 +699,7 @@ int main(void)
 		cmocka_unit_test(a_statement_says_where_and_to_whom),
 		cmocka_unit_test(a_changed_bit_anywhere_is_noticed),
 		cmocka_unit_test(addresses_that_mean_nothing_elsewhere_are_left_out),
+		cmocka_unit_test(an_address_that_is_too_long_is_passed_over),
 		cmocka_unit_test(an_address_of_this_network_is_known_as_one),
 		cmocka_unit_test(near_is_what_an_interface_reaches_itself),
 		cmocka_unit_test(a_machine_says_what_it_listens_on),
@@ -601,6 +713,7 @@ int main(void)
 		cmocka_unit_test(a_proxy_is_taken_apart_as_people_write_it),
 		cmocka_unit_test(who_moved_is_found_again_through_a_peer_of_both),
 		cmocka_unit_test(who_is_no_peer_of_both_is_not_told_of),
+		cmocka_unit_test(who_is_paused_has_no_tag),
 		cmocka_unit_test(what_came_through_another_is_said_so),
 		cmocka_unit_test(a_flood_of_statements_costs_one_commit),
 	};
