@@ -4,6 +4,7 @@
 struct batch {
 	const struct batch_source *from;
 	size_t frames, entries, filled;
+	uint64_t bytes;
 };
 
 static const struct log_id *log_of(const struct intake *in, struct log_id *hold)
@@ -29,6 +30,22 @@ static int64_t patience(const struct batch *b)
 	return b->filled > b->entries / 2 ? BATCH_FILL_MS : BATCH_MS;
 }
 
+static uint64_t bytes_of(const struct intake *in)
+{
+	const struct ingest *run = &in->frame->entries;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; in->frame->type == FRAME_ENTRIES && i < run->n; i++)
+		bytes += run->payloads[i].bytes.n;
+	return bytes;
+}
+
+static bool is_full(const struct batch *b, int64_t began)
+{
+	return b->entries >= BATCH_ENTRIES || b->bytes >= BATCH_BYTES ||
+	       env_mono(b->from->env) - began > patience(b);
+}
+
 static struct error *write_batch(struct sync_writing *w, void *arg)
 {
 	struct batch *b = arg;
@@ -36,6 +53,7 @@ static struct error *write_batch(struct sync_writing *w, void *arg)
 	struct intake *in;
 
 	b->frames = b->entries = b->filled = 0;
+	b->bytes = 0;
 	for (;;) {
 		struct error *err = b->from->next(b->from->ctx, w->log, &in);
 
@@ -51,8 +69,9 @@ static struct error *write_batch(struct sync_writing *w, void *arg)
 		b->frames++;
 		b->entries += in->result.added + in->result.filled + in->fork_new;
 		b->filled += in->result.filled;
+		b->bytes += bytes_of(in);
 		b->from->written(b->from->ctx);
-		if (b->entries >= BATCH_ENTRIES || env_mono(b->from->env) - began > patience(b))
+		if (is_full(b, began))
 			return NULL;
 	}
 }

@@ -11,6 +11,9 @@
 /* Older payloads that follow their headers (newest first) go back to objects that are shown already, and
  * each of these is folded anew at the end of its batch: the larger, the less often. */
 enum { BATCH_ENTRIES = 8192, BATCH_MS = 250, BATCH_FILL_MS = 4000 };
+/* Of payloads. What was not committed when the plug is pulled comes again: this much and a frame, and
+ * what was on its way (CLIENT_QUEUE, and the system's buffers). */
+enum { BATCH_BYTES = 6 * 1024 * 1024 };
 
 /* Where batches come from: a session or a serving. Called on the writer's thread, with the writer's
  * log (which sees what the batch has stored so far). */

@@ -110,10 +110,47 @@ static void what_came_whole_before_a_fault_is_kept(void **state)
 	teardown(&f);
 }
 
+/* A commit is what a pulled plug costs again, so it is bounded in bytes, too. */
+static void a_batch_ends_where_much_came(void **state)
+{
+	enum { LARGE = 200000, MANY = 40 };
+	_cleanup_(freep) char *text = calloc(1, LARGE + 1);
+	_cleanup_(buf_release) struct buf out = {0};
+	struct batch_source from;
+	struct sync_host host;
+	struct stream_writer w;
+	uint64_t before = 0, all = 0;
+	struct fixture f;
+	size_t n = 1;
+
+	(void)state;
+	setup(&f);
+	memset(text, ' ', LARGE);
+	memcpy(text, "{\"type\":\"post\"}", 15);
+	for (int i = 0; i < MANY; i++)
+		box_write(&f.a, &f.space, NULL, text);
+	stream_begin(&w, &out);
+	NEED(log_arrivals(f.a.log, 0, 0, put, &w));
+	inlet_feed(&f.in, buf_span(&out));
+	host = (struct sync_host){.ctx = &f.b, .write = write_job};
+	from = (struct batch_source){&f, next, written, &f.env.env};
+	while (n) {
+		struct log_counts counts;
+
+		assert_ok(batch_write(&host, &from, &n));
+		NEED(log_count(f.b.log, &f.space, &counts));
+		assert_true((counts.entries - before) * LARGE < BATCH_BYTES + 2 * LARGE);
+		all = before = counts.entries;
+	}
+	assert_int_equal(all, MANY + 1);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_came_whole_before_a_fault_is_kept),
+		cmocka_unit_test(a_batch_ends_where_much_came),
 	};
 
 	return run_group(tests);
