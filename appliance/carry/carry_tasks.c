@@ -118,6 +118,18 @@ static void add_report(struct sync_report *sum, const struct sync_report *r)
 		report_refusal(sum, &r->refused[i].id, r->refused[i].seq, r->refused[i].why, false);
 }
 
+/* A visitor's file has no name here. */
+static struct error *take_in(struct doing *d, const struct carry_taking *what, struct sync_report *ret)
+{
+	struct error *e = carry_take(d->c->app, what, ret);
+
+	if (what->from == CARRY_VISITOR && error_is(e, ERR_MALFORMED) && !ret->parts)
+		error_replace(&e, error_new(ERR_MALFORMED,
+					    N_("Nothing in this file could be read as news. Is it the right "
+					       "one? The name of a file with news ends in .lliure.")));
+	return e;
+}
+
 static struct error *take_file(struct doing *d, int fd, const char *name, enum carry_from from,
 			       uint64_t *files_left)
 {
@@ -130,7 +142,7 @@ static struct error *take_file(struct doing *d, int fd, const char *name, enum c
 				    .progress = job_progress,
 				    .ctx = d};
 	struct sync_report r;
-	struct error *e = carry_take(d->c->app, &what, &r);
+	struct error *e = take_in(d, &what, &r);
 	struct carry_record rec = {.who = r.peer_name,
 				   .file = from == CARRY_VISITOR ? "" : name,
 				   .entries = r.received + r.filled,
@@ -194,10 +206,6 @@ struct error *task_take_phone(struct doing *d)
 	pthread_mutex_unlock(&d->c->lock);
 	left = may;
 	e = take_file(d, d->fd, ".lliure", CARRY_VISITOR, &left);
-	if (error_is(e, ERR_MALFORMED) && !d->view.report.parts) /* its name is not known here */
-		error_replace(&e, error_new(ERR_MALFORMED,
-					    N_("Nothing in this file could be read as news. Is it the right "
-					       "one? The name of a file with news ends in .lliure.")));
 	took = may - left < d->view.report.bytes_in ? may - left : d->view.report.bytes_in;
 	pthread_mutex_lock(&d->c->lock);
 	d->c->day_files += took < CARRY_PHONE_FILES - d->c->day_files

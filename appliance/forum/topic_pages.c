@@ -237,7 +237,7 @@ static const char *field(struct request *r, const char *name)
 
 static json_t *form_json(struct request *r, const char *error)
 {
-	static const char *const names[] = {"title", "text", "name"};
+	static const char *const names[] = {"title", "name", "text"}; /* as they are looked at */
 	json_t *form = json_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

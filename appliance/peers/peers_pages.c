@@ -297,7 +297,7 @@ static struct error *peers_add(struct request *r)
 	const char *addr = request_field(r, "addr"), *key = request_field(r, "key");
 	struct candidate c = {.status = 200, .invitation = "", .whole = key};
 	struct error *e = NULL;
-	const char *error;
+	const char *error, *wrong = "key";
 	bool known;
 	int status;
 
@@ -313,10 +313,12 @@ static struct error *peers_add(struct request *r)
 	else if (pubkey_eq(&c.key, secret_pubkey(request_app(r)->self)))
 		e = error_new(ERR_INVALID,
 			      N_("That is this box's own key. Ask the other box for its key."));
-	else if (!peers_address_ok(addr))
+	else
+		wrong = "addr";
+	if (!e && !peers_address_ok(addr))
 		e = error_new(ERR_INVALID,
 			      N_("“%s” is not an address. It looks like 192.168.1.20:8443."), addr);
-	e = request_wrong(r, peers_address_ok(addr) ? "key" : "addr", e);
+	e = request_wrong(r, wrong, e);
 	if (e && respond_form_error(r, e, &error, &status))
 		return show_peers(r, status,
 				  json_pack("{s:s, s:s, s:s}", "addr", addr, "key", key ? key : "",

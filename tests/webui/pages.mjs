@@ -185,6 +185,7 @@ async function keeps(v, words) {
 	await v.click('main a.btn[href*="/new"]');
 	await v.see('a new page');
 	await v.fill('#title', `Pàgina ${words}`);
+	await v.click('main form summary'); /* where it is kept: folded, and need not be said */
 	await v.fill('#path', `prova/${words}`);
 	await v.fill('#text', `# Cap\n\nUna línia ${words}\n`);
 	await v.click('form[data-draft] button:not([name])');

@@ -229,7 +229,7 @@ static void writes_how_long_ago_something_was(void **state)
 		{86399, "fa 23 hores", "23 hours ago"},
 		{86400, "fa un dia", "a day ago"},
 		{29 * 86400, "fa 29 dies", "29 days ago"},
-		{30 * 86400, "24 d\342\200\231octubre de 2026", "24 October 2026"},
+		{30 * 86400, "24 d'octubre de 2026", "24 October 2026"},
 		{-3600, "23 de novembre de 2026", "23 November 2026"},
 	};
 	_cleanup_(languages_freep) struct languages *l = NULL;
