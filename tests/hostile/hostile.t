@@ -28,7 +28,12 @@ ok "two honest boxes, and one that is not, all approved" eval '
 	make_box a && start_box a && make_box b --join "$(sync_addr a)" "$(key_of a)" && start_box b &&
 	"$LLIURE" peer add "$(sync_addr b)" "$(key_of b)" --data "$T/a" && until_ok 20 honest_sync &&
 	"$LLIURE" peer add 127.0.0.1:9 "$evil" --name Ombra --data "$T/a"'
+# One that does nothing but keep a line open, with a key of its own, while all the rest happens.
+staller=$("$EVIL" key $((number + 500)))
+"$LLIURE" peer add 127.0.0.1:9 "$staller" --name Lenta --data "$T/a" >/dev/null
 space=$("$LLIURE" status --json --data "$T/a" | json spaces.0.id)
+"$EVIL" stall-long $((number + 500)) "$(sync_addr a)" "$space" 600 >/dev/null 2>&1 &
+stalls=$!
 token=$(token_of a)
 title='{"title":"Honest","text":"One."}'
 topic=$(post_json a /forum/general/topics "$token" "$title" | json id)
@@ -121,6 +126,28 @@ try() {
 on_record() {
 	did "$evil" "$1" || { "$EVIL" "$2" $number "$(sync_addr a)" "$space" 2 ${3:+"$3"}; until_ok 1 did "$evil" "$1"; }
 }
+# says WHAT [KEY]: the page of that peer says so in words, with how often. (What is begun anew is forgotten.)
+declare -A words=(
+	[flood]="It asks far more often than an exchange needs"
+	[lies]="It says that it holds something else than this box, and never gives it"
+	[rubbish]="It sent bytes that make no sense"
+	[stall]="It kept a connection open and hardly said anything"
+	[many-logs]="more communities or more boxes' logs than one box may"
+	[file]="It gave a file that is not the one that was asked for"
+	[replay]="It keeps sending what is here already"
+	[other-key]="Something else than this box answers where it was"
+	[quota]="It brought more than this box takes of one peer"
+	[forged]="It sent entries in the name of a box that did not sign them"
+	[two-histories]="It has written two different histories"
+)
+says() {
+	curl -sS --max-time 180 -H "Authorization: Bearer $token" "$(url a "/admin/peers/${2-$evil}/conduct.json")" >"$T/page.json" &&
+		python3 - "$T/page.json" "$1" "${words[$1]}" <<'END'
+import json, sys
+rows = [m for m in json.load(open(sys.argv[1]))["misdeeds"] if m["name"] == sys.argv[2]]
+sys.exit(not (len(rows) == 1 and sys.argv[3] in rows[0]["text"] and rows[0]["count"] >= 1))
+END
+}
 answered() { echo "$evil_said" | sed -n 's/.*: \([0-9]*\) answered.*/\1/p'; }
 
 try addresses 3
@@ -129,19 +156,24 @@ try flood 4
 # 300 at once, ten a second, and a busy machine takes longer than it was told
 ok "flood: no more is answered than the bucket holds" [ "$(answered)" -le $((300 + 12 * (took_s + 3))) ]
 ok "flood: it is on record" until_ok 15 on_record flood flood
+ok "flood: and on the page, in words" until_ok 20 says flood
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null # so that what follows is not only refused as a flood
 try rubbish 4
 ok "rubbish: it is on record" until_ok 15 on_record rubbish rubbish
+ok "rubbish: and on the page, in words" until_ok 20 says rubbish
 try huge-frames 5
 try stall 2
 try slow-drip 2
 try replay 5
 ok "replay: it is on record" until_ok 15 on_record replay replay
+ok "replay: and on the page, in words" until_ok 20 says replay
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
 try forge 3 "$(key_of b)"
 ok "forge: it is on record" until_ok 15 on_record forged forge "$(key_of b)"
+ok "forge: and on the page, in words" until_ok 20 says forged
 try fork 3
 ok "fork: it is on record" until_ok 15 on_record two-histories fork
+ok "fork: and on the page, in words" until_ok 20 says two-histories
 try claim-key 2
 is "claim-key: a key that it does not hold opens nothing" "$(answered)" 0
 "$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
@@ -162,6 +194,7 @@ at_most $allowed
 slack=4 # what fits is honest as far as anybody can tell: the honest box takes it, too, meanwhile
 try volume 4
 ok "volume: it is on record" until_ok 15 on_record quota volume
+ok "volume: and on the page, in words" until_ok 20 says quota
 note "volume: $(($(disk_kib) - before)) KiB on disk, $(kept) of $allowed bytes"
 ok "volume: it took its quota and no more" eval '[ "$(kept)" -le $allowed ] && [ "$(kept)" -gt $((allowed - 8000000)) ]'
 ok "volume: nor does the disk hold more" [ $(($(disk_kib) - before)) -le 40000 ]
@@ -188,8 +221,34 @@ for kind in serve-endless serve-rubbish serve-lie; do
 	wait $server 2>/dev/null
 	case $kind in serve-lie) what=lies ;; *) what=rubbish ;; esac
 	ok "$kind: it is on record" until_ok 15 did "$evil" $what
+	ok "$kind: and on the page, in words" until_ok 20 says $what
 	ok "$kind: memory is bounded" [ "$(rss_kib)" -le $RSS_MOST_KIB ]
 done
+# A file that was lost before anybody else had it: the other one gives bytes without an end.
+upload() { # BOX FILE
+	curl -sS --fail-with-body --max-time 180 -H 'Accept: application/json' -H "Authorization: Bearer $(token_of "$1")" \
+		-F title=Film -F "file=@$2" "$(url "$1" /files)"
+}
+head -c 3000000 /dev/urandom >"$T/film.bin"
+files_of() { find "$T/$1/blobs" -type f -size +1M | wc -l; }
+one_is_lost() {
+	stop_box b && upload a "$T/film.bin" && [ "$(files_of a)" = 1 ] || return 1
+	find "$T/a/blobs" -type f -size +1M -delete
+	start_box b && until_ok 20 same
+}
+same() { honest_sync; [ "$(digest_of b)" = "$(digest_of a)" ]; }
+ok "serve-file: there is a file that is wanted and nobody has" one_is_lost
+"$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
+before=$(disk_kib)
+serve_evil serve-file
+ok "serve-file: it is on record" until_ok 60 eval 'ask >/dev/null 2>&1; did "$evil" file'
+ok "serve-file: and on the page, in words" until_ok 20 says file
+kill $server
+wait $server 2>/dev/null
+is "serve-file: no such file is here" "$(files_of a)" 0
+ok "serve-file: nor does the disk hold more than a file's worth ($(($(disk_kib) - before)) KiB)" [ $(($(disk_kib) - before)) -le 20000 ]
+ok "serve-file: memory is bounded" [ "$(rss_kib)" -le $RSS_MOST_KIB ]
+"$LLIURE" peer resume "$evil" --data "$T/a" >/dev/null
 serve_evil serve-stall
 # It never ends its answer; what waits for that is another exchange than the honest one.
 stalled() {
@@ -210,6 +269,7 @@ other=$("$EVIL" key $((number + 1000)))
 "$LLIURE" peer add "127.0.0.1:$(cat "$T/evil.port")" "$other" --data "$T/a" >/dev/null
 ok "who answers with another key is no peer" not timeout 20 "$LLIURE" sync "$other" --data "$T/a"
 ok "and that is on record" until_ok 15 did "$other" other-key
+ok "and on the page, in words" until_ok 20 says other-key "$other"
 kill $server
 wait $server 2>/dev/null
 
@@ -218,14 +278,17 @@ wait $server 2>/dev/null
 slack=6
 try million-logs 8
 ok "million-logs: it is on record" until_ok 15 on_record many-logs million-logs
+ok "million-logs: and on the page, in words" until_ok 20 says many-logs
 logs=$(conduct "$evil" | sed -n "s/^$evil bytes.* logs \([0-9]*\) .*/\1/p")
 ok "million-logs: no more are here than its quota ($logs)" [ "${logs:-99999}" -le 5000 ]
 
 # --- what the volunteer sees and does ---
-record() { curl -sS --max-time 180 -H "Authorization: Bearer $token" "$(url a "/admin/peers/$evil/conduct.json")"; }
 ok "the front page of the volunteers points there" until_ok 20 eval 'curl -sS -H "Authorization: Bearer $token" "$(url a /admin.json)" | grep -q "honest one does not"'
-# What the peer brought may still be worked in: then the page waits for it.
-ok "the page says it in words" until_ok 20 eval 'record | grep -q "more boxes. logs than one box may"'
+ok "stall-long: who keeps a line open is on record, and on the page" until_ok 90 says stall "$staller"
+kill $stalls 2>/dev/null
+wait $stalls 2>/dev/null
+has_button() { curl -sS --max-time 180 "$(url a "/admin/peers/$evil/conduct")" -H "Authorization: Bearer $token" | grep -q "action=\"/admin/peers/$evil/pause\""; }
+ok "with one button" until_ok 20 has_button
 ok "one button stops it" post_json a "/admin/peers/$evil/pause" "$token" '{}'
 "$EVIL" flood $number "$(sync_addr a)" "$space" 1 >"$T/evil.out" 2>&1
 evil_said=$(cat "$T/evil.out")
@@ -237,7 +300,6 @@ ok "and another takes it back" begin_again
 ok "it is answered again" until_ok 20 eval '"$EVIL" flood $number "$(sync_addr a)" "$space" 1 | grep -q "[1-9][0-9]* answered"'
 
 ok "an honest exchange goes on" until_ok 20 honest_sync
-same() { honest_sync; [ "$(digest_of b)" = "$(digest_of a)" ]; }
 ok "both honest boxes hold the same" until_ok 20 same
 stop_box a
 ok "everything that is stored is right" "$LLIURE" verify --data "$T/a"

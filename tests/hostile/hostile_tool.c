@@ -173,6 +173,12 @@ static void stall(struct act *a)
 	at_once(a, 40, stall_one);
 }
 
+/* On one line, until it is cut. */
+static void stall_long(struct act *a)
+{
+	stall_one(a);
+}
+
 static void *drip_one(void *arg)
 {
 	struct act *a = arg;
@@ -375,6 +381,28 @@ static void serve_lie(struct server *s, struct line *l, const char *path)
 	serve_body(l, buf_span(&b));
 }
 
+static void serve_endless(struct server *s, struct line *l, const char *path);
+
+/* Agrees to everything and has nothing, but whatever file it is asked for, without an end. */
+static void serve_file(struct server *s, struct line *l, const char *path)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	struct stream_writer w;
+
+	if (strncmp(path, SYNC_PATH_BLOB, strlen(SYNC_PATH_BLOB)) == 0) {
+		serve_endless(s, l, path);
+		return;
+	}
+	stream_begin(&w, &b);
+	if (strcmp(path, SYNC_PATH_STATUS) == 0)
+		stream_put_hello(&w, 0, "Files");
+	if (strcmp(path, SYNC_PATH_PUSH) == 0)
+		stream_put_result(&w, 0, 0, 0);
+	stream_put_digests(&w, NULL, 0);
+	stream_put_end(&w);
+	serve_body(l, buf_span(&b));
+}
+
 /* The status never ends. */
 static void serve_endless(struct server *s, struct line *l, const char *path)
 {
@@ -414,6 +442,7 @@ static const struct {
 } answers[] = {
 	{"serve-lie", serve_lie},
 	{"serve-endless", serve_endless},
+	{"serve-file", serve_file},
 	{"serve-rubbish", serve_rubbish},
 	{"serve-stall", serve_stall},
 	{"serve-older", serve_older},
@@ -498,6 +527,7 @@ static const struct {
 	{"rubbish", rubbish},
 	{"huge-frames", huge_frames},
 	{"stall", stall},
+	{"stall-long", stall_long},
 	{"slow-drip", slow_drip},
 	{"million-logs", million_logs},
 	{"volume", volume},
