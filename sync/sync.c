@@ -402,6 +402,11 @@ int sync_port(const struct sync *s)
 	return s->listener ? listener_port(s->listener) : 0;
 }
 
+struct ledger *sync_ledger(struct sync *s)
+{
+	return s->ledger;
+}
+
 void sync_poke(struct sync *s)
 {
 	auditor_wake(s->auditor); /* a bundle, perhaps */

@@ -66,6 +66,9 @@ int sync_port(const struct sync *s); /* the port it listens on (useful after ":0
  * returns how many. */
 size_t sync_own_addresses(struct sync *s, char (*out)[PEER_ADDRESS], size_t max);
 
+/* What peers, and what others bring, cost. */
+struct ledger *sync_ledger(struct sync *s);
+
 /* Something was written here: peers are told soon (two seconds after the first of a burst). Cheap;
  * it may be called after every commit, also after the engine's own. */
 void sync_poke(struct sync *s);

@@ -236,6 +236,9 @@ struct error *space_by_short(struct conn *c, const char *prefix, struct space_in
  * one only when there is no other. ERR_NOT_FOUND before the first. */
 struct error *space_home(struct conn *c, struct space_info *ret) MUST;
 
+/* Does an entry found a space that people could see? (Its author's signature is another matter.) */
+bool community_founds(struct conn *c, const struct entry_bytes *raw, struct span payload);
+
 /* May this box be told of the space, and be sent what we hold of it? A public one: anybody; a private
  * one: whom its rules admit, in whatever way. Whoever decides what a peer sees asks here first; its
  * own terms may only take away from it. */

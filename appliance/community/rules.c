@@ -345,6 +345,33 @@ static bool within_cut(const struct rules_node *revocation, uint32_t appliance,
 	return false;
 }
 
+/* The lower of the place's sequence and of its log's cut; 0: it has none. */
+static uint64_t within(const struct rules_node *revocation, uint32_t appliance,
+		       const struct place *at)
+{
+	for (size_t i = 0; i < revocation->cut_n; i++) {
+		const struct rules_place *c = &revocation->cut[i];
+
+		if (c->appliance == appliance && c->incarnation == at->incarnation)
+			return c->seq < at->seq ? c->seq : at->seq;
+	}
+	return 0;
+}
+
+static size_t cut_places(const struct rules *r, const struct rules_node *revocation,
+			 uint32_t appliance, struct place *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < revocation->cut_n && n < max; i++) {
+		const struct rules_place *c = &revocation->cut[i];
+
+		if (c->appliance == appliance)
+			out[n++] = (struct place){rules_key_at(r, appliance), c->incarnation, c->seq};
+	}
+	return n;
+}
+
 /* Does an effective revocation of that key, unknown to the rules s, reach the place? */
 static bool is_revoked(const struct rules *r, const struct rules_state *s, enum rules_kind kind,
 		       uint32_t key, uint32_t appliance, const struct place *at)
@@ -375,6 +402,36 @@ bool rules_judge(struct rules *r, uint32_t floor, const struct place *at,
 	    (!by_appliance && is_revoked(r, s, RULE_REVOKE, key, appliance, at)))
 		*ret_role = ROLE_NONE;
 	return true;
+}
+
+bool rules_cut_of(const struct rules *r, uint32_t appliance, struct place *out, size_t max,
+		  size_t *ret_n)
+{
+	uint32_t i = appliance < r->first_revocation.n ? r->first_revocation.p[appliance]
+						       : RULES_NONE;
+	bool revoked = false;
+
+	*ret_n = 0;
+	for (; i != RULES_NONE; i = r->nodes[i]->next_revocation) {
+		const struct rules_node *n = r->nodes[i];
+		size_t kept = 0;
+
+		if (n->kind != RULE_WITHDRAW)
+			continue;
+		if (!revoked)
+			*ret_n = cut_places(r, n, appliance, out, max);
+		for (size_t k = 0; revoked && k < *ret_n; k++) {
+			struct place p = out[k];
+
+			p.seq = within(n, appliance, &p);
+			if (p.seq)
+				out[kept++] = p;
+		}
+		if (revoked)
+			*ret_n = kept;
+		revoked = true;
+	}
+	return revoked;
 }
 
 struct error *rules_check(struct rules *r, const struct op *op, const struct pubkey *carrier)

@@ -147,5 +147,9 @@ bool state_writes(const struct rules *r, const struct rules_state *s, const stru
  * beyond a cut. */
 bool rules_judge(struct rules *r, uint32_t floor, const struct place *at,
 		 const struct pubkey *author, bool by_appliance, enum role *ret_role);
+/* Up to where a revocation that has effect now lets the logs of that appliance count: at most max of them,
+ * as {its key, incarnation, sequence}; of any other log nothing does. false: none revokes it. */
+bool rules_cut_of(const struct rules *r, uint32_t appliance, struct place *out, size_t max,
+		  size_t *ret_n);
 /* Would this op be permitted on top of the state now? NULL, or the sentence why not. */
 struct error *rules_check(struct rules *r, const struct op *op, const struct pubkey *carrier) MUST;

@@ -60,13 +60,37 @@ static struct error *tell_sharing(struct conn *c, struct space *s)
 	return NULL;
 }
 
+enum { CUTS = 256 };
+
+static struct error *tell_revoked(struct conn *c, struct space *s, uint32_t at)
+{
+	struct pubkey key = rules_key_at(s->rules, at);
+	struct place places[CUTS];
+	struct log_cut cuts[CUTS];
+	struct rules_appliance now;
+	size_t n;
+
+	if (!rules_was_admitted(s->rules, at))
+		return NULL;
+	TRY(log_unrevoke(c->log, &s->id, &key));
+	if (rules_appliance_now(s->rules, at, &now) ||
+	    !rules_cut_of(s->rules, at, places, CUTS, &n))
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		cuts[i] = (struct log_cut){places[i].incarnation, places[i].seq};
+	return log_revoke(c->log, &s->id, &key, cuts, n);
+}
+
 /* Who was ever admitted to write is heard for ever: what is void is void by the rules, and every
  * box must hold the same. */
 static struct error *tell_log(struct conn *c, struct space *s)
 {
 	TRY(tell_sharing(c, s));
-	if (s->told_epoch != rules_epoch(s->rules))
+	if (s->told_epoch != rules_epoch(s->rules)) {
 		s->told = 0;
+		for (uint32_t i = 0; i < rules_keys(s->rules); i++)
+			TRY(tell_revoked(c, s, i));
+	}
 	s->told_epoch = rules_epoch(s->rules);
 	for (; s->told < rules_count(s->rules); s->told++) {
 		uint32_t i = s->told;

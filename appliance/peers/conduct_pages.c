@@ -67,6 +67,7 @@ static const char *const item_msgids[LEDGER_ITEMS] = {
 	[LEDGER_OUT] = N_("Went over the line"),
 	[LEDGER_LINE] = N_("Of both, outside this network"),
 	[LEDGER_PROOFS] = N_("Read here for proofs"),
+	[LEDGER_SPACES] = N_("New communities of houses that are not yours"),
 };
 
 static uint64_t most_of(const struct page *p, enum ledger_item item, bool total)
@@ -114,13 +115,20 @@ static bool space_is_full(const struct page *p, const struct ledger_row *row)
 	return full;
 }
 
-/* Of a community that the volunteer may not see, that it is one. */
+/* Of a community that the volunteer may not see, that it is one. What was brought and founds none has no
+ * line: there is nothing that anybody could do about one. */
 static struct error *add_space(struct page *p, const struct ledger_row *row)
 {
-	struct space_info space = {.name = ""};
-	struct error *e = space_get(request_conn(p->r), &row->space, &space);
+	struct space_info space = {.name = ""}, here;
+	struct error *e = space_get_here(request_conn(p->r), &row->space, &here);
 	bool full = space_is_full(p, row);
 
+	if (error_is(e, ERR_NOT_FOUND)) {
+		error_free(e);
+		return NULL;
+	}
+	if (!e)
+		e = space_get(request_conn(p->r), &row->space, &space);
 	if (e && !error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);

@@ -120,6 +120,26 @@ static void give_back(struct peers *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+static struct error *look_at_audit(void *ctx, const struct log_info *info)
+{
+	*(bool *)ctx &= info->audited > 0;
+	return NULL;
+}
+
+/* What no valid op founded nobody can see, choose or let go of: it is passed on to nobody. Until its
+ * author's signature was checked it may be one. */
+static struct error *is_junk(struct conn *c, const struct hash *space, bool *ret)
+{
+	struct space_info info;
+	struct error *e = space_get_here(c, space, &info);
+
+	*ret = error_is(e, ERR_NOT_FOUND);
+	if (!*ret)
+		return e;
+	error_free(e);
+	return log_each(c->log, space, look_at_audit, ret);
+}
+
 /* With the connection borrowed. */
 static struct error *read_ways(struct peers *p, const struct pubkey *key, const struct hash *space,
 			       unsigned *ret)
@@ -127,7 +147,7 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 	struct peer_terms t;
 	struct peer peer;
 	unsigned ways;
-	bool may, kept, doubted;
+	bool may, kept, doubted, junk;
 
 	TRY(peer_get(p->conn->local, key, &peer));
 	TRY(peer_terms_get(p->conn->local, key, &t));
@@ -137,7 +157,8 @@ static struct error *read_ways(struct peers *p, const struct pubkey *key, const 
 	TRY(peers_may_see(p->conn, key, space, &may));
 	TRY(restored_doubted(p->conn, key, &doubted));
 	TRY(partial_keeps_space(p->conn, space, &kept));
-	if (!may || doubted)
+	TRY(is_junk(p->conn, space, &junk));
+	if (!may || doubted || junk)
 		ways &= ~(unsigned)PEER_GIVE;
 	*ret = kept ? ways : ways & ~(unsigned)PEER_TAKE;
 	return NULL;
@@ -170,6 +191,35 @@ bool peers_has_invited(struct app *a, const struct pubkey *who, const uint8_t pr
 	}
 	give_back(a->peers);
 	return has;
+}
+
+static bool host_is_peer(void *ctx, const struct pubkey *key)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	struct peer peer;
+	bool is = false;
+
+	if (borrow(p)) {
+		struct error *e = peer_get(p->conn->local, key, &peer);
+
+		is = !e;
+		error_free(e);
+	}
+	give_back(p);
+	return is;
+}
+
+static bool host_founds(void *ctx, const struct ingest *run)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	bool founds = false;
+
+	if (borrow(p))
+		founds = run->payloads[0].state == PAYLOAD_HELD &&
+			 community_founds(p->conn, &run->headers[0],
+					  run->payloads[0].bytes);
+	give_back(p);
+	return founds;
 }
 
 static bool host_shares(void *ctx, const struct pubkey *peer, const struct hash *space)
@@ -462,6 +512,8 @@ struct sync_host peers_host(struct app *a)
 	return (struct sync_host){.ctx = a,
 				  .write = host_run,
 				  .shares = host_shares,
+				  .is_peer = host_is_peer,
+				  .founds = host_founds,
 				  .follows = host_follows,
 				  .invited = peers_invited,
 				  .keeps = recovery_keeps,

@@ -49,7 +49,29 @@ enum {
 	LIMIT_PEER_ENTRIES = 20000000,
 	LIMIT_PEER_DAY_LOGS = 5000,
 	LIMIT_PEER_LOGS = 20000,
-	LIMIT_PEER_SPACES = 64, /* in which one peer brings anything */
+	LIMIT_PEER_SPACES = 64, /* that one peer founded */
+	/* Of what a peer brings and another wrote, so much of one writer and space: or who passes on what an
+	 * appliance without measure wrote has no room left for what itself writes. */
+	LIMIT_WRITER_DAY_ENTRIES = LIMIT_PEER_DAY_ENTRIES / 8,
+	LIMIT_WRITER_ENTRIES = LIMIT_PEER_ENTRIES / 8,
+	LIMIT_WRITER_DAY_LOGS = 64, /* a log is begun when a box was restored or copied */
+	LIMIT_WRITER_LOGS = 1024,
+	LIMIT_WRITERS = 8192, /* whose days are counted */
+	/* Of an appliance that is revoked now, what is behind its cut. It is void, and taken all the same, a
+	 * little each day, so that boxes hold the same in the end. */
+	LIMIT_VOID_DAY_BYTES = 1024 * 1024,
+	LIMIT_VOID_DAY_ENTRIES = 1000,
+	LIMIT_VOID_DAY_LOGS = 4,
+	/* What visitors bring in bundles, all of them together. (Sticks: as one peer.) */
+	LIMIT_VISITORS_DAY_BYTES = 512 * 1024 * 1024,
+	LIMIT_VISITORS_DAY_ENTRIES = 100000,
+	LIMIT_VISITORS_DAY_LOGS = 200,
+	/* New spaces, and what of LIMIT_SPACES stays free for whom: a box may found some, too. */
+	LIMIT_STRANGER_SPACES = 8,      /* of a founder that is no peer */
+	LIMIT_PEER_DAY_SPACES = 16,     /* such ones, brought by one peer */
+	LIMIT_SPACES_FEW = LIMIT_SPACES - 16, /* for the first LIMIT_STRANGER_SPACES of a peer */
+	LIMIT_SPACES_MANY = LIMIT_SPACES / 4 * 3, /* for more of a peer */
+	LIMIT_SPACES_STRANGE = LIMIT_SPACES / 2,  /* for those of founders that are no peers */
 	LIMIT_PEER_DAY_BLOBS = 10000,
 	LIMIT_PEER_BLOBS = 100000,
 	LIMIT_PEER_DAY_REQUESTS = 50000,
@@ -57,6 +79,7 @@ enum {
 	LIMIT_PEER_RATE = 100,	 /* of that, back a second */
 };
 #define LIMIT_PEER_DAY_BYTES ((uint64_t)6 << 30) /* of entries and files */
+#define LIMIT_WRITER_DAY_BYTES (LIMIT_PEER_DAY_BYTES / 8)
 /* No peer's entries are taken while less than an eighth of the disk is free, or less than this where an
  * eighth is more: that is for the people of this box, and for its pages, which grow with them. */
 #define LIMIT_DISK_KEPT ((uint64_t)4 << 30)
@@ -68,6 +91,7 @@ enum {
  * so many bytes. */
 #define LIMIT_FILE_CARRIED ((uint64_t)4 << 30)
 #define LIMIT_PEER_BYTES     ((uint64_t)16 << 30)
+#define LIMIT_WRITER_BYTES   (LIMIT_PEER_BYTES / 8)
 /* No clock that runs is before 2025, and what a person or a program says is earlier is a mistake. In
  * milliseconds since 1970. */
 #define LIMIT_TIME_FIRST 1735689600000LL

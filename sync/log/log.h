@@ -185,6 +185,18 @@ bool log_admitted(struct log_store *l, const struct hash *space, const struct pu
 bool log_listed(struct log_store *l, const struct hash *space, const struct pubkey *appliance);
 struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted) MUST;
+/* The layer above says, from its rules, which appliances are revoked now, and up to where each of their
+ * logs counts all the same (one that is not named: not at all). What is behind that is kept and passed on
+ * as all else, for boxes must hold the same; but nobody need hurry. Sets anew what was said before. */
+struct log_cut {
+	uint64_t incarnation, seq;
+};
+struct error *log_revoke(struct log_store *l, const struct hash *space,
+			 const struct pubkey *appliance, const struct log_cut *cuts, size_t n) MUST;
+struct error *log_unrevoke(struct log_store *l, const struct hash *space,
+			   const struct pubkey *appliance) MUST;
+/* The highest sequence of the log that can count; UINT64_MAX: its appliance is not revoked. (R) */
+uint64_t log_counts_to(struct log_store *l, const struct log_id *id);
 /* A closed space is told only to the appliances that the layer above names, from its rules: whoever
  * else asks does not learn that it is here. */
 struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed) MUST;
@@ -333,6 +345,11 @@ struct log_counts {
 	uint64_t logs, entries, held, missing, bytes;
 };
 struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret) MUST;
+/* What one appliance wrote there; and how many spaces it founded that are here. (R) */
+struct error *log_count_of(struct log_store *l, const struct hash *space,
+			   const struct pubkey *appliance, struct log_counts *ret) MUST;
+struct error *log_count_founded(struct log_store *l, const struct pubkey *appliance,
+				int64_t *ret) MUST;
 /* A number that grows with every change that views must see: new entry, new audit mark, fork, end,
  * payload filled or dropped; and with every change of who is admitted. */
 int64_t log_change(struct log_store *l);

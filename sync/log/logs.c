@@ -54,14 +54,10 @@ struct error *log_last_arrival(struct log_store *l, int64_t *ret)
 	return db_number(l->db, l->s, ENTRY_LAST_NUM, 0, ret, "");
 }
 
-/* By SQLite: pages ask, and a box may hold thousands of logs. */
-struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret)
+static struct error *read_counts(struct log_store *l, sqlite3_stmt *st, struct log_counts *ret)
 {
-	sqlite3_stmt *st = db_stmt(l->s, space ? LOG_COUNT_OF_SPACE : LOG_COUNT);
 	bool row;
 
-	if (space)
-		db_bind(st, "k", space);
 	TRY(db_step(l->db, st, &row));
 	*ret = (struct log_counts){.logs = (uint64_t)db_int(st, 0),
 				   .entries = (uint64_t)db_int(st, 1),
@@ -70,4 +66,28 @@ struct error *log_count(struct log_store *l, const struct hash *space, struct lo
 				   .bytes = (uint64_t)db_int(st, 4)};
 	sqlite3_reset(st);
 	return NULL;
+}
+
+/* By SQLite: pages ask, and a box may hold thousands of logs. */
+struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, space ? LOG_COUNT_OF_SPACE : LOG_COUNT);
+
+	if (space)
+		db_bind(st, "k", space);
+	return read_counts(l, st, ret);
+}
+
+struct error *log_count_of(struct log_store *l, const struct hash *space,
+			   const struct pubkey *appliance, struct log_counts *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_COUNT_OF_WRITER);
+
+	db_bind(st, "kk", space, appliance);
+	return read_counts(l, st, ret);
+}
+
+struct error *log_count_founded(struct log_store *l, const struct pubkey *appliance, int64_t *ret)
+{
+	return db_number(l->db, l->s, LOG_COUNT_FOUNDED, 0, ret, "k", appliance);
 }

@@ -43,6 +43,10 @@ static const char *const migrations[] = {
 	"INSERT INTO owed SELECT op, 0 FROM erased;",
 	/* What was let go of: what is derived from this store, and is durable later, may not know it yet. */
 	"CREATE TABLE dropped(num INTEGER PRIMARY KEY AUTOINCREMENT, op BLOB NOT NULL) STRICT;",
+	/* Appliances that are revoked now (incarnation 0), and how far each of their logs counts. */
+	"CREATE TABLE revoked(space BLOB NOT NULL, appliance BLOB NOT NULL,"
+	" incarnation INTEGER NOT NULL, seq INTEGER NOT NULL,"
+	" PRIMARY KEY(space, appliance, incarnation)) STRICT, WITHOUT ROWID;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -72,6 +76,9 @@ static const char *const sql[LOG_STMTS] = {
 			    " AND a.appliance=log.appliance) FROM log WHERE space=?1 ORDER BY num",
 	[LOG_COUNT] = "SELECT " LOG_SUMS " FROM log",
 	[LOG_COUNT_OF_SPACE] = "SELECT " LOG_SUMS " FROM log WHERE space=?1",
+	[LOG_COUNT_OF_WRITER] = "SELECT " LOG_SUMS " FROM log WHERE space=?1 AND appliance=?2",
+	[LOG_COUNT_FOUNDED] = "SELECT count(*) FROM log l JOIN entry e ON e.log=l.num AND e.seq=1"
+			      " WHERE l.appliance=?1 AND substr(e.header, 33, 32)=zeroblob(32)",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
 	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
@@ -134,6 +141,11 @@ static const char *const sql[LOG_STMTS] = {
 	[SHARE_SET] = "INSERT OR REPLACE INTO sharing VALUES (?1, ?2, ?3)",
 	[SHARE_GET] = "SELECT may FROM sharing WHERE space=?1 AND appliance=?2",
 	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
+	[REVOKED_SET] = "INSERT OR REPLACE INTO revoked VALUES (?1, ?2, ?3, ?4)",
+	[REVOKED_DROP] = "DELETE FROM revoked WHERE space=?1 AND appliance=?2",
+	/* The cut of that log, else none of it counts. */
+	[REVOKED_GET] = "SELECT max(seq) FROM revoked WHERE space=?1 AND appliance=?2"
+			" AND incarnation IN (0, ?3) HAVING count(*) > 0",
 	[LOG_INTEGRITY] = "PRAGMA integrity_check(20)",
 };
 
@@ -507,6 +519,32 @@ bool log_followed_from(struct log_store *l, const struct hash *space,
 		       const struct pubkey *appliance)
 {
 	return !log_is_closed(l, space) || sharing_of(l, space, appliance, 1);
+}
+
+uint64_t log_counts_to(struct log_store *l, const struct log_id *id)
+{
+	int64_t seq = -1;
+	struct error *err = db_number(l->db, l->s, REVOKED_GET, -1, &seq, "kki", &id->space,
+				      &id->appliance, (int64_t)id->incarnation);
+
+	error_free(err);
+	return seq < 0 ? UINT64_MAX : (uint64_t)seq;
+}
+
+struct error *log_revoke(struct log_store *l, const struct hash *space,
+			 const struct pubkey *appliance, const struct log_cut *cuts, size_t n)
+{
+	TRY(db_do(l->db, l->s, REVOKED_SET, "kkii", space, appliance, (int64_t)0, (int64_t)0));
+	for (size_t i = 0; i < n; i++)
+		TRY(db_do(l->db, l->s, REVOKED_SET, "kkii", space, appliance,
+			  (int64_t)cuts[i].incarnation, (int64_t)cuts[i].seq));
+	return NULL;
+}
+
+struct error *log_unrevoke(struct log_store *l, const struct hash *space,
+			   const struct pubkey *appliance)
+{
+	return db_do(l->db, l->s, REVOKED_DROP, "kk", space, appliance);
 }
 
 struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed)

@@ -3,6 +3,7 @@
 #include "sync/peer/addresses.h"
 #include "sync/peer/batch.h"
 #include "sync/peer/receipt_talk.h"
+#include "sync/peer/room.h"
 
 struct exchange {
 	struct exchange_options o;
@@ -87,34 +88,36 @@ static bool follows(void *ctx, const struct pubkey *peer, const struct hash *spa
 	       (!host->follows || host->follows(host->ctx, peer, space));
 }
 
-/* What is over its quota stays with it until there is room again. */
+static struct room room_of(const struct exchange *x)
+{
+	return (struct room){.ledger = x->o.ledger,
+			     .host = x->o.host,
+			     .self = secret_pubkey(x->o.self),
+			     .bringer = &x->o.to.peer,
+			     .log = x->o.log};
+}
+
+/* What has none stays with it until there is room again. */
 static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
 {
 	struct exchange *x = ctx;
-	int over = LEDGER_ITEMS;
+	struct room r = room_of(x);
+	struct room_answer a = room_ask(&r, log, run, bytes);
 
-	if (x->o.ledger)
-		over = ledger_room(x->o.ledger, &x->o.to.peer, log, ledger_first(x->o.log, run),
-				   run ? run->n : 0, bytes);
-	if (over != LEDGER_ITEMS) {
-		x->no_room++;
-		if (over != LEDGER_DISK) /* that is our own trouble */
-			misdeed(x, over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA,
-				ledger_item_name(over));
-	} else if (run && x->o.heard) {
+	x->no_room += a.guilty || a.all;
+	if (a.guilty)
+		misdeed(x, room_misdeed(a.over), ledger_item_name(a.over));
+	if (a.over == ROOM && run && x->o.heard)
 		x->o.heard(x->o.ctx, run);
-	}
-	return over == LEDGER_ITEMS;
+	return a.over == ROOM;
 }
 
 static void unused(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
 		   uint64_t bytes)
 {
-	const struct exchange *x = ctx;
+	struct room r = room_of(ctx);
 
-	if (x->o.ledger)
-		ledger_give_back(x->o.ledger, &x->o.to.peer, log,
-				 ledger_unbegun(x->o.log, run, entries), entries, bytes);
+	room_unused(&r, log, run, entries, bytes);
 }
 
 static uint64_t left_in(const struct exchange *x, const struct hash *space, enum ledger_item item)

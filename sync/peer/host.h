@@ -50,6 +50,11 @@ struct sync_host {
 	 * NULL: yes. */
 	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
 	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* Is this box approved here? NULL: only the one at the other end counts as one. */
+	bool (*is_peer)(void *ctx, const struct pubkey *key);
+	/* Do these entries, the first of a space that is not here, found one as the layer above understands
+	 * it? What does not makes nothing that anybody could see, and is not taken. NULL: yes. */
+	bool (*founds)(void *ctx, const struct ingest *run);
 	/* A box that is not approved shows the proof of an invitation (sync/peer/invite.h): approve
 	 * it if it is one of ours. true: it is a peer now. May wait. NULL: we invite nobody. */
 	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);

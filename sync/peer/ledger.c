@@ -18,7 +18,10 @@ static const struct item_row items[LEDGER_ITEMS] = {LEDGER_TABLE(ROW)};
 
 const char *ledger_item_name(int item)
 {
-	return item == LEDGER_DISK ? "disk" : items[item].name;
+	return item == LEDGER_DISK     ? "disk"
+	       : item == LEDGER_WRITER ? "writer"
+	       : item == LEDGER_FOUNDER ? "founder"
+				       : items[item].name;
 }
 
 static uint64_t quota_of(enum ledger_item item, bool space, bool total, unsigned times)
@@ -69,7 +72,9 @@ void ledger_free(struct ledger *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->lines[i]);
 	free(l->lines);
+	free(l->writers);
 	free(l->folder);
+	buf_release(&l->gone);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -99,7 +104,7 @@ static size_t place(const struct ledger *l, const struct pubkey *peer, const str
 }
 
 /* Asked for with every count: reckoned once a minute, for days begin with one. */
-static int64_t today(struct ledger *l)
+int64_t ledger_day(struct ledger *l)
 {
 	int64_t now = env_now(l->env), minute = now / MINUTE_MS;
 
@@ -126,25 +131,42 @@ static struct ledger_line *insert(struct ledger *l, size_t at, const struct pubk
 	l->n++;
 	line->row.peer = *peer;
 	line->row.space = *space;
-	line->row.day = today(l);
+	line->row.day = ledger_day(l);
 	line->times = 1;
 	return line;
 }
 
 static const struct hash of_peer; /* zero: the line of the whole peer */
 
-static size_t most_spaces(const struct ledger_line *whole)
-{
-	size_t most = (size_t)LIMIT_PEER_SPACES * whole->times;
-
-	return most && most < LIMIT_SPACES ? most : LIMIT_SPACES;
-}
-
 static bool has_line(const struct ledger *l, const struct pubkey *peer, const struct hash *space)
 {
 	size_t at = place(l, peer, space);
 
 	return at < l->n && compare(&l->lines[at]->row, peer, space) == 0;
+}
+
+/* Of a peer that has as many lines as it may: the one that was used longest ago gives way, if that was not
+ * today. */
+static bool make_room(struct ledger *l, const struct pubkey *peer)
+{
+	size_t at = place(l, peer, &of_peer) + 1, oldest = 0;
+	int64_t day = ledger_day(l);
+
+	for (; at < l->n && pubkey_eq(&l->lines[at]->row.peer, peer); at++)
+		if (l->lines[at]->row.day < day) {
+			day = l->lines[at]->row.day;
+			oldest = at;
+		}
+	if (!oldest)
+		return false;
+	buf_add(&l->gone, peer->b, sizeof(peer->b));
+	buf_add(&l->gone, l->lines[oldest]->row.space.b, sizeof(struct hash));
+	free(l->lines[oldest]);
+	l->n--;
+	memmove(&l->lines[oldest], &l->lines[oldest + 1],
+		(l->n - oldest) * sizeof(struct ledger_line *));
+	l->changed = true;
+	return true;
 }
 
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
@@ -162,13 +184,13 @@ struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 		line = insert(l, at, peer, space);
 	} else {
 		whole = ledger_line(l, peer, &of_peer);
-		if (!whole || whole->spaces >= most_spaces(whole))
+		if (!whole || (whole->spaces >= LIMIT_SPACES && !make_room(l, peer)))
 			return NULL;
-		whole->spaces++;
+		whole->spaces += whole->spaces < LIMIT_SPACES;
 		line = insert(l, place(l, peer, space), peer, space);
 	}
-	if (line->row.day != today(l)) {
-		line->row.day = today(l);
+	if (line->row.day != ledger_day(l)) {
+		line->row.day = ledger_day(l);
 		line->row.today = (struct ledger_counts){{0}};
 	}
 	return line;
@@ -261,6 +283,16 @@ static bool disk_is_nearly_full(const struct ledger *l)
 				 (uint64_t)fs.f_bavail * fs.f_frsize);
 }
 
+bool ledger_disk_is_full(struct ledger *l)
+{
+	bool full;
+
+	pthread_mutex_lock(&l->lock);
+	full = disk_is_nearly_full(l);
+	pthread_mutex_unlock(&l->lock);
+	return full;
+}
+
 /* space NULL: of the peer alone. */
 uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
 			enum ledger_item item)
@@ -276,7 +308,7 @@ uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struc
 	else if (has_line(l, peer, space)) /* asking makes none: they are few */
 		line = ledger_line(l, peer, space);
 	else
-		line = whole->spaces < most_spaces(whole) ? &unused : NULL;
+		line = &unused;
 	if (whole && line)
 		left = least(line_left(whole, whole, item), line_left(line, whole, item));
 	if (item == LEDGER_BYTES && disk_is_nearly_full(l))
@@ -322,7 +354,7 @@ int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id
 	pthread_mutex_lock(&l->lock);
 	whole = ledger_line(l, peer, &of_peer);
 	space = ledger_line(l, peer, &log->space);
-	if (!whole || !space)
+	if (!whole || !space) /* more peers than there are, or spaces in one day */
 		over = LEDGER_LOGS;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
 		if (more.n[i] > line_left(whole, whole, (enum ledger_item)i) ||
@@ -436,7 +468,7 @@ uint64_t ledger_today(struct ledger *l, enum ledger_item item)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct ledger_row *r = &l->lines[i]->row;
 
-		if (hash_eq(&r->space, &of_peer) && r->day == today(l))
+		if (hash_eq(&r->space, &of_peer) && r->day == ledger_day(l))
 			sum += r->today.n[item];
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -460,6 +492,18 @@ bool ledger_set(struct ledger *l, const struct pubkey *peer, unsigned times, uin
 	}
 	pthread_mutex_unlock(&l->lock);
 	return changed;
+}
+
+unsigned ledger_times_of(struct ledger *l, const struct pubkey *peer)
+{
+	const struct ledger_line *line;
+	unsigned times;
+
+	pthread_mutex_lock(&l->lock);
+	line = ledger_line(l, peer, &of_peer);
+	times = line ? line->times : 1;
+	pthread_mutex_unlock(&l->lock);
+	return times;
 }
 
 bool ledger_changed(struct ledger *l)

@@ -11,8 +11,9 @@
  *
  * Invariants
  *  1. What is charged never exceeds a quota by more than one frame, or one piece of a file.
- *  2. A peer brings something in at most LIMIT_PEER_SPACES spaces, or so many times more as its
- *     quota was raised; the next one has no room.
+ *  2. Of a peer the lines of at most LIMIT_SPACES spaces are kept; the one that was used longest ago
+ *     gives way. So no space is shut out because others came before it. (New spaces are bounded in
+ *     room.h.)
  *  3. A clock that jumps can begin a day early, and nothing else: the totals go on.
  *
  * The rows live in memory and are written now and then by whoever holds the writer (ledger_save): a
@@ -41,13 +42,19 @@
 	/* of both, what went over a line that may be counted: not with who is on this network */  \
 	X(LEDGER_LINE, "line", 0, 0, 0, 0)                                                         \
 	/* bytes that were read here to prove that they are held */                                \
-	X(LEDGER_PROOFS, "proofs", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)
+	X(LEDGER_PROOFS, "proofs", LIMIT_PEER_DAY_BYTES * 8, 0, 0, 0)                              \
+	/* new spaces that somebody else founded, who is no peer */                                \
+	X(LEDGER_SPACES, "spaces", LIMIT_PEER_DAY_SPACES, 0, 0, 0)
 
 #define LEDGER_ENUM_ROW(NAME, name, day, total, space_day, space_total) NAME,
 enum ledger_item { LEDGER_TABLE(LEDGER_ENUM_ROW) LEDGER_ITEMS };
 #undef LEDGER_ENUM_ROW
 enum { LEDGER_LOOK = 64 * 1024 };   /* bytes between two looks at whether a line is open */
-enum { LEDGER_DISK = LEDGER_ITEMS + 1 }; /* no quota: this box's disk is nearly full */
+enum {
+	LEDGER_DISK = LEDGER_ITEMS + 1, /* no quota: this box's disk is nearly full */
+	LEDGER_WRITER,			/* the bound of who wrote it, and not of who brings it */
+	LEDGER_FOUNDER,			/* … of who founded it: a new space */
+};
 const char *ledger_item_name(int item);
 
 struct ledger_counts {
@@ -81,6 +88,8 @@ void ledger_set_folder(struct ledger *l, const char *path);
 /* Of a disk of that size, is so little free that peers bring no more? */
 bool ledger_keeps_disk(uint64_t size, uint64_t free_bytes);
 
+bool ledger_disk_is_full(struct ledger *l);
+
 /* Charge without asking. */
 void ledger_charge(struct ledger *l, const struct pubkey *peer, enum ledger_item item, uint64_t n);
 /* Bytes that went over the line, LEDGER_IN or LEDGER_OUT; near: with a peer on this network, so that no
@@ -109,6 +118,15 @@ void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct 
 /* The logs that were charged for a run of which so many entries were not taken: 1 when it was to begin
  * one and did not. */
 size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t entries);
+/* Of what somebody else than the peer wrote, or an appliance that is revoked (void): is there room today
+ * for this of that writer in that space, `times` as of who brings it? Charges it when there is. It is
+ * counted in memory alone: a restart begins the day anew. What was not taken after all is given back. */
+bool ledger_writer_room(struct ledger *l, const struct log_id *log, bool is_void, unsigned times,
+			uint64_t first, size_t entries, uint64_t bytes);
+void ledger_writer_back(struct ledger *l, const struct log_id *log, size_t logs, size_t entries,
+			uint64_t bytes);
+/* How much more than usual the peer may. */
+unsigned ledger_times_of(struct ledger *l, const struct pubkey *peer);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`
  * divides how fast the bucket fills: 1 as usual, more for who misbehaved. */
 enum { LEDGER_REQUEST = 10, LEDGER_REQUEST_FILE = 1 };

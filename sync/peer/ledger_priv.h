@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #pragma once
+#include "sync/base/buf.h"
 #include "sync/peer/ledger.h"
 #include <pthread.h>
 
@@ -15,6 +16,13 @@ struct ledger_line {
 	bool bucket_filled; /* begun */
 };
 
+/* What one writer's entries in one space took today, whoever brought them. */
+struct ledger_writer {
+	struct pubkey writer;
+	struct hash space;
+	uint64_t bytes, entries, logs;
+};
+
 struct ledger {
 	const struct env *env;
 	pthread_mutex_t lock;
@@ -23,7 +31,14 @@ struct ledger {
 	size_t n, room, peers; /* peers: lines of whole peers among them */
 	bool changed;
 	int64_t day, day_minute; /* the day, and the minute in which it was reckoned */
+	struct ledger_writer *writers; /* sorted by writer, space; all of `writers_day` */
+	size_t n_writers, room_writers;
+	int64_t writers_day;
+	struct buf gone; /* peer and space of each row that gave way, for the table */
 };
+
+/* Of today. With the lock. */
+int64_t ledger_day(struct ledger *l);
 
 /* The line, made when it is not there; NULL: there are too many. With the lock. */
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,

@@ -12,12 +12,13 @@ const char *const ledger_migrations[] = {
 };
 const int ledger_migrations_n = ARRAY_LEN(ledger_migrations);
 
-enum { ROWS_ALL, ROWS_OF, ROW_PUT, TIMES_ALL, TIMES_OF, TIMES_PUT, TIMES_REMOVE, STMTS };
+enum { ROWS_ALL, ROWS_OF, ROW_PUT, ROW_DROP, TIMES_ALL, TIMES_OF, TIMES_PUT, TIMES_REMOVE, STMTS };
 #define COLUMNS "SELECT peer, space, day, counts FROM ledger"
 static const char *const sql[] = {
 	[ROWS_ALL] = COLUMNS " ORDER BY peer, space",
 	[ROWS_OF] = COLUMNS " WHERE peer=?1 ORDER BY space",
 	[ROW_PUT] = "INSERT OR REPLACE INTO ledger VALUES (?1,?2,?3,?4)",
+	[ROW_DROP] = "DELETE FROM ledger WHERE peer=?1 AND space=?2",
 	[TIMES_ALL] = "SELECT peer, times FROM ledger_times",
 	[TIMES_OF] = "SELECT times FROM ledger_times WHERE peer=?1",
 	[TIMES_PUT] = "INSERT OR REPLACE INTO ledger_times VALUES (?1,?2)",
@@ -112,7 +113,7 @@ static struct error *save_row(struct db *local, struct db_stmts *s, const struct
 }
 
 /* The lock is not held while the disk works. */
-static size_t take_changed(struct ledger *l, struct ledger_row **ret)
+static size_t take_changed(struct ledger *l, struct ledger_row **ret, struct buf *gone)
 {
 	struct ledger_row *rows;
 	size_t n = 0;
@@ -127,20 +128,31 @@ static size_t take_changed(struct ledger *l, struct ledger_row **ret)
 			l->lines[i]->changed = false;
 		}
 	l->changed = false;
+	*gone = l->gone;
+	l->gone = (struct buf){0};
 	pthread_mutex_unlock(&l->lock);
 	*ret = rows;
 	return n;
 }
 
+static struct error *drop_rows(struct db *local, struct db_stmts *s, const struct buf *gone)
+{
+	for (size_t at = 0; at < gone->n; at += 64)
+		TRY(db_do(local, s, ROW_DROP, "kk", gone->p + at, gone->p + at + 32));
+	return NULL;
+}
+
 struct error *ledger_save(struct ledger *l, struct db *local)
 {
+	_cleanup_(buf_release) struct buf gone = {0};
 	struct ledger_row *rows;
 	struct error *err = NULL;
 	struct db_stmts *s;
 	size_t n;
 
 	TRY(statements(local, &s));
-	n = take_changed(l, &rows);
+	n = take_changed(l, &rows, &gone);
+	err = drop_rows(local, s, &gone); /* first: one of them may have come back */
 	for (size_t i = 0; !err && i < n; i++)
 		err = save_row(local, s, &rows[i]);
 	free(rows);

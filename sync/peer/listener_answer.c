@@ -6,6 +6,7 @@
 #include "sync/peer/keep.h"
 #include "sync/peer/listener_priv.h"
 #include "sync/peer/pair.h"
+#include "sync/peer/room.h"
 #include "sync/replicate/held.h"
 #include <inttypes.h>
 
@@ -334,35 +335,39 @@ static bool proves(void *ctx, uint64_t bytes)
 	return true;
 }
 
-/* What does not fit into the peer's quota stays with it until there is room again. */
+static struct room room_of(const struct request *r)
+{
+	return (struct room){.ledger = r->l->o.ledger,
+			     .host = r->l->o.host,
+			     .self = secret_pubkey(r->l->o.self),
+			     .bringer = &r->peer,
+			     .log = r->log};
+}
+
+/* What has none stays with the peer until there is room again. */
 static bool room(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes)
 {
 	struct request *r = ctx;
 	const struct listener_options *o = &r->l->o;
-	int over = LEDGER_ITEMS;
+	struct room of = room_of(r);
+	struct room_answer a = room_ask(&of, log, run, bytes);
 
-	if (o->ledger)
-		over = ledger_room(o->ledger, &r->peer, log, ledger_first(r->log, run), run ? run->n : 0,
-				   bytes);
-	if (over != LEDGER_ITEMS) {
-		r->no_room++;
-		r->over = ledger_item_name(over);
-		if (over != LEDGER_DISK) /* that is our own trouble */
-			r->misdeeds |= 1u << (over == LEDGER_LOGS ? MISDEED_LOGS : MISDEED_QUOTA);
-	} else if (run) {
-		o->heard(o->ctx, &r->peer, run);
+	r->no_room += a.guilty || a.all;
+	if (a.guilty) {
+		r->over = ledger_item_name(a.over);
+		r->misdeeds |= 1u << room_misdeed(a.over);
 	}
-	return over == LEDGER_ITEMS;
+	if (a.over == ROOM && run)
+		o->heard(o->ctx, &r->peer, run);
+	return a.over == ROOM;
 }
 
 static void unused(void *ctx, const struct log_id *log, const struct ingest *run, size_t entries,
 		   uint64_t bytes)
 {
-	const struct request *r = ctx;
+	struct room r = room_of(ctx);
 
-	if (r->l->o.ledger)
-		ledger_give_back(r->l->o.ledger, &r->peer, log,
-				 ledger_unbegun(r->log, run, entries), entries, bytes);
+	room_unused(&r, log, run, entries, bytes);
 }
 
 static struct error *no_room(void)

@@ -238,6 +238,37 @@ static void million_logs(struct act *a)
 	printf("offered %llu logs\n", (unsigned long long)n);
 }
 
+/* Communities as somebody founds them, with a name and a steward, and nothing else. */
+static void communities(struct act *a)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	uint8_t salt[ENTRY_SALT] = {1};
+	struct stream_writer w;
+	int n;
+
+	stream_begin(&w, &b);
+	for (n = 0; n < 100; n++) {
+		struct pen p = pen_new(a->evil.self, NULL, (uint64_t)n + 1);
+		struct stored e = {.state = PAYLOAD_HELD, .seq = 1};
+		char text[400];
+
+		snprintf(text, sizeof(text),
+			 "{\"type\":\"space.found\",\"private\":false,\"name\":\"Junk %d\","
+			 "\"about\":\"\",\"steward\":{\"key\":\"%s\",\"name\":\"x\"},"
+			 "\"appliance\":{\"key\":\"%s\",\"name\":\"x\"}}",
+			 n, ID(&p.id.appliance), ID(&p.id.appliance));
+		e.payload = span_str(text);
+		memcpy(e.salt, salt, sizeof(salt));
+		pen_write(&p, a->evil.self, e.payload, salt, &e.raw);
+		stream_entries_begin(&w, &p.id);
+		if (!stream_entries_add(&w, &e, false))
+			abort();
+		stream_entries_end(&w);
+	}
+	push(a, &b, &w);
+	printf("offered %d communities\n", n);
+}
+
 /* Entries without end in a log of its own, 16 MiB at a time. */
 static void volume(struct act *a)
 {
@@ -530,6 +561,7 @@ static const struct {
 	{"stall-long", stall_long},
 	{"slow-drip", slow_drip},
 	{"million-logs", million_logs},
+	{"communities", communities},
 	{"volume", volume},
 	{"replay", replay},
 	{"claim-key", claim_key},

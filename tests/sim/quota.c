@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What a hostile peer may cost: the real ledger, and our own count of what was stored. */
+#include "sync/peer/room.h"
 #include "tests/sim/world.h"
 
 void quota_open(struct world *w, int box)
@@ -15,42 +16,62 @@ void quota_open(struct world *w, int box)
 		abort();
 }
 
-/* The terms of a peer; set anew for each, for boxes come. */
+/* The terms of a peer; set anew for each, for boxes come. Once the quotas were lifted: as much as it likes,
+ * of the honest, too, for they bring what the hostile wrote. */
 static void set_terms(struct world *w, int box, int peer)
 {
 	struct site *p = &w->at[box];
 
-	if (w->at[peer].hostile)
-		ledger_set(p->ledger, secret_pubkey(w->s.box[peer].key), 1, p->quota, 0);
+	ledger_set(p->ledger, secret_pubkey(w->s.box[peer].key), p->quota ? 1 : 0,
+		   w->at[peer].hostile ? p->quota : 0, 0);
+}
+
+static bool knows(void *ctx, const struct pubkey *key)
+{
+	const struct world *w = ctx;
+
+	for (int i = 0; i < w->s.n; i++)
+		if (pubkey_eq(secret_pubkey(w->s.box[i].key), key))
+			return true;
+	return false;
+}
+
+static struct room room_of(struct world *w, int self, int peer, const struct sync_host *host)
+{
+	return (struct room){.ledger = w->at[self].ledger,
+			     .host = host,
+			     .self = secret_pubkey(w->s.box[self].key),
+			     .bringer = secret_pubkey(w->s.box[peer].key),
+			     .log = w->s.box[self].c->log};
 }
 
 bool quota_room(struct world *w, int self, int peer, const struct log_id *log,
 		const struct ingest *run, uint64_t bytes)
 {
-	const struct site *p = &w->at[self];
-	enum ledger_item over;
+	const struct sync_host host = {.ctx = w, .is_peer = knows};
+	struct room r = room_of(w, self, peer, &host);
+	struct room_answer a;
 
-	if (!p->ledger)
+	if (!r.ledger)
 		return true;
 	set_terms(w, self, peer);
-	over = ledger_room(p->ledger, secret_pubkey(w->s.box[peer].key), log, run ? run->first : 0,
-			   run ? run->n : 0, bytes);
-	if (over == LEDGER_ITEMS)
+	a = room_ask(&r, log, run, bytes);
+	if (a.over == ROOM)
 		return true;
 	w->tally.no_room++;
-	if (!w->at[peer].hostile)
-		sim_die(&w->s, "no room for an honest peer", NULL, __FILE__, __LINE__);
+	if (a.guilty && !w->at[peer].hostile)
+		sim_die(&w->s, "an honest peer is to blame", NULL, __FILE__, __LINE__);
 	return false;
 }
 
 void quota_unused(struct world *w, int self, int peer, const struct log_id *log,
 		  const struct ingest *run, size_t entries, uint64_t bytes)
 {
-	struct ledger *l = w->at[self].ledger;
+	const struct sync_host host = {.ctx = w, .is_peer = knows};
+	struct room r = room_of(w, self, peer, &host);
 
-	if (l)
-		ledger_give_back(l, secret_pubkey(w->s.box[peer].key), log,
-				 run && run->first == 1 && entries == run->n, entries, bytes);
+	if (r.ledger)
+		room_unused(&r, log, run, entries, bytes);
 }
 
 void quota_took(struct world *w, int box, int from, uint64_t bytes)

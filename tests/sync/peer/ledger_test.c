@@ -23,6 +23,21 @@ static struct log_id log_of(uint8_t space, uint8_t appliance)
 	return id;
 }
 
+static void open_db(const char *dir, struct db **ret)
+{
+	_cleanup_(freep) char *path = path_join(dir, "local.db");
+
+	assert_ok(db_open(path, DB_WRITER, 500, ret));
+	assert_ok(db_migrate(*ret, "ledger", ledger_migrations, ledger_migrations_n));
+	assert_ok(db_migrate(*ret, "conduct", conduct_migrations, conduct_migrations_n));
+}
+
+static struct error *sum_up(void *ctx, const struct ledger_row *r)
+{
+	*(uint64_t *)ctx += r->total.n[LEDGER_ENTRIES];
+	return NULL;
+}
+
 static void one_peer_takes_no_more_than_its_quota_and_the_others_have_theirs(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
@@ -221,33 +236,86 @@ static void one_space_takes_half_of_the_files_and_of_their_bytes(void **state)
 	assert_int_equal(ledger_left(l, &peer, LEDGER_BYTES), 5);
 }
 
-/* In as many spaces as it may, and no more; to ask in how many uses none of them up. */
-static void files_have_room_in_so_many_spaces(void **state)
+/* Of more spaces than lines are kept those that were used longest ago give way, and none is shut out. */
+static void no_space_is_shut_out_because_others_came_before_it(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	_cleanup_(ledger_freep) struct ledger *l = NULL, *again = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct test_env t;
+	uint64_t sum = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	open_db(dir, &db);
+	l = ledger_new(&t.env);
+	for (unsigned i = 0; i < LIMIT_SPACES; i++) {
+		memcpy(log.space.b + 2, &i, sizeof(i));
+		assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 400), LEDGER_ITEMS);
+	}
+	assert_ok(ledger_save(l, db));
+	log = log_of(2, 1);
+	assert_true(ledger_left_in(l, &peer, &log.space, LEDGER_BLOBS) > 0);
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 400), LEDGER_LOGS); /* in one day */
+	test_env_pass(&t, DAY);
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 400), LEDGER_ITEMS);
+	assert_ok(ledger_save(l, db));
+	again = ledger_new(&t.env);
+	assert_ok(ledger_load(again, db));
+	assert_ok(ledger_each(db, &peer, sum_up, &sum));
+	assert_int_equal(sum, LIMIT_SPACES + 1 + LIMIT_SPACES); /* the peer's, and those that are kept */
+	assert_int_equal(ledger_left_in(again, &peer, &log.space, LEDGER_ENTRIES),
+			 LIMIT_PEER_DAY_ENTRIES / 2 - 1);
+}
+
+/* Of one writer so much a day, whoever brings it; another's has its own. */
+static void one_writer_takes_no_more_than_its_share_whoever_brings_it(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
-	struct pubkey peer = peer_of(1);
-	struct log_id last = log_of(200, 1);
+	struct log_id log = log_of(1, 1), other = log_of(1, 2), there = log_of(2, 1);
 	struct test_env t;
-	unsigned n = 0;
+	unsigned logs = 0;
 
 	test_env_init(&t, 1700000000000, 1);
 	l = ledger_new(&t.env);
-	for (uint8_t i = 1; i <= LIMIT_PEER_SPACES + 9; i++) {
-		struct log_id in = log_of(i, 1);
-
-		n += ledger_left_in(l, &peer, &in.space, LEDGER_BLOBS) > 0;
+	for (uint64_t i = 0; i < 10000; i++) {
+		log.incarnation = i;
+		logs += ledger_writer_room(l, &log, false, 1, 1, 1, 400);
 	}
-	assert_int_equal(n, LIMIT_PEER_SPACES + 9);
-	assert_int_equal(ledger_room(l, &peer, &last, 1, 1, 1000), LEDGER_ITEMS);
-	for (uint8_t i = 1; i < LIMIT_PEER_SPACES; i++) {
-		struct log_id in = log_of(i, 1);
+	assert_int_equal(logs, LIMIT_WRITER_DAY_LOGS);
+	assert_true(ledger_writer_room(l, &log, false, 1, 2, 1, 400)); /* what goes on goes on */
+	assert_true(ledger_writer_room(l, &other, false, 1, 1, 1, 400));
+	assert_true(ledger_writer_room(l, &there, false, 1, 1, 1, 400));
+	ledger_writer_back(l, &log, 1, 1, 400);
+	assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	assert_false(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	assert_true(ledger_writer_room(l, &log, false, 2, 1, 1, 400)); /* a volunteer allows more */
+	assert_true(ledger_writer_room(l, &log, false, 0, 1, 1, LIMIT_WRITER_DAY_BYTES));
+	assert_false(ledger_writer_room(l, &log, false, 1, 2, 1, 400));
+	test_env_pass(&t, DAY);
+	assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	/* what is void comes slowly, and comes */
+	assert_true(ledger_writer_room(l, &other, true, 1, 2, 4096, 4 << 20));
+	assert_false(ledger_writer_room(l, &other, true, 1, 2, 1, 400));
+	test_env_pass(&t, DAY);
+	for (logs = 0; ledger_writer_room(l, &other, true, 1, 2, 100, 400); logs++)
+		;
+	assert_int_equal(logs, LIMIT_VOID_DAY_ENTRIES / 100);
+}
 
-		assert_true(ledger_left_in(l, &peer, &in.space, LEDGER_BLOBS) > 0);
-		ledger_charge_in(l, &peer, &in.space, LEDGER_BLOBS, 1);
+static void more_writers_than_are_counted_are_bounded_by_who_brings_them(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct log_id log = log_of(1, 1);
+	struct test_env t;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (unsigned i = 0; i <= LIMIT_WRITERS; i++) {
+		memcpy(log.appliance.b + 2, &i, sizeof(i));
+		assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
 	}
-	last = log_of(201, 1);
-	assert_int_equal(ledger_left_in(l, &peer, &last.space, LEDGER_BLOBS), 0);
-	assert_int_equal(ledger_room(l, &peer, &last, 1, 1, 1000), LEDGER_LOGS);
 }
 
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
@@ -269,7 +337,7 @@ static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
 		memcpy(log.space.b + 2, &i, sizeof(i));
 		spaces += ledger_room(l, &peer, &log, 1, 1, 400) == LEDGER_ITEMS;
 	}
-	assert_in_range(spaces, 1, LIMIT_PEER_SPACES);
+	assert_in_range(spaces, 1, LIMIT_SPACES);
 	assert_int_equal(ledger_room(l, &peer, &log, 1, 1, 400), LEDGER_LOGS);
 }
 
@@ -343,21 +411,6 @@ static void a_flood_is_slowed_to_the_rate_and_an_ordinary_day_is_not(void **stat
 	for (n = 0; ledger_request(l, &good, LEDGER_REQUEST, 1); n++)
 		test_env_pass(&t, 110);
 	assert_in_range(n, LIMIT_PEER_DAY_REQUESTS - 200, LIMIT_PEER_DAY_REQUESTS);
-}
-
-static void open_db(const char *dir, struct db **ret)
-{
-	_cleanup_(freep) char *path = path_join(dir, "local.db");
-
-	assert_ok(db_open(path, DB_WRITER, 500, ret));
-	assert_ok(db_migrate(*ret, "ledger", ledger_migrations, ledger_migrations_n));
-	assert_ok(db_migrate(*ret, "conduct", conduct_migrations, conduct_migrations_n));
-}
-
-static struct error *sum_up(void *ctx, const struct ledger_row *r)
-{
-	*(uint64_t *)ctx += r->total.n[LEDGER_ENTRIES];
-	return NULL;
 }
 
 static void the_ledger_outlives_a_restart(void **state)
@@ -605,7 +658,9 @@ int main(void)
 		cmocka_unit_test(the_last_eighth_of_a_disk_is_not_for_peers),
 		cmocka_unit_test(one_space_takes_half_of_what_its_peer_may),
 		cmocka_unit_test(one_space_takes_half_of_the_files_and_of_their_bytes),
-		cmocka_unit_test(files_have_room_in_so_many_spaces),
+		cmocka_unit_test(no_space_is_shut_out_because_others_came_before_it),
+		cmocka_unit_test(one_writer_takes_no_more_than_its_share_whoever_brings_it),
+		cmocka_unit_test(more_writers_than_are_counted_are_bounded_by_who_brings_them),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),

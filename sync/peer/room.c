@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+#include "sync/peer/room.h"
+#include "sync/base/limits.h"
+
+/* What can't be read has no room: it is offered again. */
+static bool is_true(struct error *take_err, bool that)
+{
+	bool ok = !take_err && that;
+
+	error_free(take_err);
+	return ok;
+}
+
+static bool begins_space(const struct room *r, const struct ingest *run)
+{
+	struct hash zero = {{0}};
+	struct entry first;
+
+	if (!run || run->first != 1 || !r->log || log_holds_space(r->log, &run->id->space))
+		return false;
+	entry_decode(&run->headers[0], &first);
+	return hash_eq(&first.space, &zero);
+}
+
+/* --- new spaces --- */
+static bool is_peer(const struct room *r, const struct pubkey *key)
+{
+	return pubkey_eq(key, r->self) || pubkey_eq(key, r->bringer) ||
+	       (r->host->is_peer && r->host->is_peer(r->host->ctx, key));
+}
+
+static bool has_place(const struct room *r, size_t most)
+{
+	struct hash spaces[LIMIT_SPACES];
+	size_t n = 0;
+	struct error *err = log_spaces(r->log, spaces, LIMIT_SPACES, &n);
+
+	return is_true(err, n < most);
+}
+
+/* The first few of a peer find a place whatever else is here. */
+static bool peer_may_found(const struct room *r, uint64_t founded, unsigned times)
+{
+	if (times && founded >= (uint64_t)LIMIT_PEER_SPACES * times)
+		return false;
+	return has_place(r, founded < LIMIT_STRANGER_SPACES ? LIMIT_SPACES_FEW : LIMIT_SPACES_MANY);
+}
+
+static bool stranger_may_found(const struct room *r, uint64_t founded)
+{
+	return founded < LIMIT_STRANGER_SPACES &&
+	       ledger_left(r->ledger, r->bringer, LEDGER_SPACES) > 0 &&
+	       has_place(r, LIMIT_SPACES_STRANGE);
+}
+
+/* Where it begins a space: does it found it, and may its founder have one more here? */
+static int room_of_founder(const struct room *r, const struct ingest *run)
+{
+	const struct pubkey *founder = &run->id->appliance;
+	int64_t founded = 0;
+	bool ok = !r->host->founds || r->host->founds(r->host->ctx, run);
+
+	ok = is_true(log_count_founded(r->log, founder, &founded), ok);
+	if (ok && is_peer(r, founder))
+		ok = peer_may_found(r, (uint64_t)founded, ledger_times_of(r->ledger, founder));
+	else if (ok)
+		ok = stranger_may_found(r, (uint64_t)founded);
+	return ok ? ROOM : LEDGER_FOUNDER;
+}
+
+/* --- writers --- */
+static bool is_others(const struct room *r, const struct log_id *log)
+{
+	return !pubkey_eq(&log->appliance, r->bringer) && !pubkey_eq(&log->appliance, r->self);
+}
+
+struct room_share {
+	bool logs, all, is_void;
+};
+
+/* Behind the cut of an appliance that is revoked? */
+static bool is_void(const struct room *r, const struct log_id *log, const struct ingest *run)
+{
+	return r->log && run && !pubkey_eq(&log->appliance, r->self) &&
+	       run->first + run->n - 1 > log_counts_to(r->log, log);
+}
+
+static bool fits_in_all(const struct room *r, const struct log_id *log, unsigned times, bool all,
+			bool begins)
+{
+	struct log_counts n;
+
+	if (!r->log || !times)
+		return true;
+	return is_true(log_count_of(r->log, &log->space, &log->appliance, &n), true) &&
+	       (!all || (n.bytes < LIMIT_WRITER_BYTES * times &&
+			 n.entries < (uint64_t)LIMIT_WRITER_ENTRIES * times)) &&
+	       (!begins || n.logs < (uint64_t)LIMIT_WRITER_LOGS * times);
+}
+
+/* Of what it brings itself only the logs are bounded here: the rest is by the ledger. */
+static struct room_share share_of(const struct room *r, const struct log_id *log,
+				  const struct ingest *run)
+{
+	struct room_share s = {.is_void = is_void(r, log, run)};
+
+	s.logs = !pubkey_eq(&log->appliance, r->self);
+	s.all = s.is_void || is_others(r, log);
+	return s;
+}
+
+int room_of_writer(const struct room *r, const struct log_id *log, const struct ingest *run,
+		   unsigned times, uint64_t bytes)
+{
+	uint64_t first = ledger_first(r->log, run);
+	struct room_share s = share_of(r, log, run);
+
+	if (!s.logs || (!s.all && first != 1))
+		return ROOM;
+	if (!fits_in_all(r, log, times, s.all, first == 1) ||
+	    !ledger_writer_room(r->ledger, log, s.is_void, times, first, s.all && run ? run->n : 0,
+				s.all ? bytes : 0))
+		return LEDGER_WRITER;
+	return ROOM;
+}
+
+void room_of_writer_unused(const struct room *r, const struct log_id *log, const struct ingest *run,
+			   size_t logs, size_t entries, uint64_t bytes)
+{
+	struct room_share s = share_of(r, log, run);
+
+	if (s.logs)
+		ledger_writer_back(r->ledger, log, logs, s.all ? entries : 0, s.all ? bytes : 0);
+}
+
+static bool all_is_full(const struct room *r, int over, size_t entries, uint64_t bytes)
+{
+	switch (over) {
+	case LEDGER_DISK:
+		return true;
+	case LEDGER_BYTES:
+		return ledger_left(r->ledger, r->bringer, LEDGER_BYTES) < bytes;
+	case LEDGER_ENTRIES:
+		return ledger_left(r->ledger, r->bringer, LEDGER_ENTRIES) < entries;
+	default:
+		return false;
+	}
+}
+
+struct room_answer room_ask(const struct room *r, const struct log_id *log,
+			    const struct ingest *run, uint64_t bytes)
+{
+	uint64_t first = r->ledger ? ledger_first(r->log, run) : 0;
+	bool begins = r->ledger && begins_space(r, run);
+	size_t entries = run ? run->n : 0;
+	struct room_answer a = {.over = ROOM};
+
+	if (!r->ledger)
+		return a;
+	if (begins)
+		a.over = room_of_founder(r, run);
+	if (a.over == ROOM)
+		a.over = room_of_writer(r, log, run, ledger_times_of(r->ledger, r->bringer), bytes);
+	if (a.over == ROOM) {
+		a.over = ledger_room(r->ledger, r->bringer, log, first, entries, bytes);
+		if (a.over != ROOM)
+			room_of_writer_unused(r, log, run, first == 1, entries, bytes);
+	}
+	if (a.over == ROOM && begins && !is_peer(r, &log->appliance))
+		ledger_charge(r->ledger, r->bringer, LEDGER_SPACES, 1);
+	/* Who was revoked may not know it yet: that is no misdeed. */
+	a.guilty = a.over != ROOM && a.over != LEDGER_DISK &&
+		   pubkey_eq(&log->appliance, r->bringer) && !is_void(r, log, run);
+	a.all = a.over != ROOM && all_is_full(r, a.over, entries, bytes);
+	return a;
+}
+
+enum misdeed room_misdeed(int over)
+{
+	return over == LEDGER_LOGS || over == LEDGER_FOUNDER || over == LEDGER_WRITER
+		       ? MISDEED_LOGS
+		       : MISDEED_QUOTA;
+}
+
+void room_unused(const struct room *r, const struct log_id *log, const struct ingest *run,
+		 size_t entries, uint64_t bytes)
+{
+	size_t logs;
+
+	if (!r->ledger)
+		return;
+	logs = ledger_unbegun(r->log, run, entries);
+	ledger_give_back(r->ledger, r->bringer, log, logs, entries, bytes);
+	room_of_writer_unused(r, log, run, logs, entries, bytes);
+}
