@@ -2,6 +2,7 @@
 /* Writing and taking in bundles: what the receiver may have, and what we may take. */
 #include "appliance/carry/carry.h"
 #include "appliance/carry/carry_receipt.h"
+#include "appliance/carry/carry_room.h"
 #include "appliance/files/files.h"
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers.h"
@@ -333,6 +334,7 @@ struct taking {
 	struct app *app;
 	const struct carry_taking *what;
 	struct sync_host host;
+	struct carry_room room;
 	struct sieve sieve;
 	bool stopped;
 	bool for_us;	      /* a peer wrote and signed it for this box */
@@ -402,6 +404,19 @@ struct commit {
 	struct bundle_batch *batch;
 };
 
+static struct error *take_one(struct taking *t, struct sync_writing *w, struct intake *in)
+{
+	if (!is_welcome(t, w, in)) {
+		in->refused = ERR_NOT_ADMITTED;
+		return NULL;
+	}
+	if (!carry_room_ask(&t->room, w->log, in))
+		return NULL;
+	TRY(intake_run(w->log, in));
+	carry_room_settle(&t->room, w->log, in);
+	return NULL;
+}
+
 /* Many frames in one commit; but what an entry in it admits is known only behind it. */
 static struct error *commit_job(struct sync_writing *w, void *arg)
 {
@@ -417,10 +432,7 @@ static struct error *commit_job(struct sync_writing *w, void *arg)
 
 		if (entries && !log_admitted(w->log, &id.space, &id.appliance))
 			return NULL;
-		if (is_welcome(c->t, w, in))
-			TRY(intake_run(w->log, in));
-		else
-			in->refused = ERR_NOT_ADMITTED;
+		TRY(take_one(c->t, w, in));
 		entries += in->result.added + in->result.filled + in->fork_new;
 		bundle_batch_written(c->batch);
 	}
@@ -567,6 +579,9 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 	struct error *e = look_ahead(&t);
 
 	*ret = (struct sync_report){0};
+	t.room = (struct carry_room){.app = a, .from = what->from, .host = &t.host};
+	if (!e)
+		e = carry_room_open(&t.room);
 	if (!e)
 		e = sieve_start(a->sieves, what->fd, SIEVE_FRAMES, &t.sieve);
 	if (!e)
@@ -585,6 +600,7 @@ struct error *carry_take(struct app *a, const struct carry_taking *what, struct 
 				     t.sieve.fd, what->name, ret);
 	sieve_end(&t.sieve);
 	conn_close(t.conn);
+	error_free(carry_room_close(&t.room)); /* what came is here, and not lost for that */
 	if (what->ret_receipt)
 		*what->ret_receipt = taken_receipt(&t, ret);
 	tally_release(&t.tally);

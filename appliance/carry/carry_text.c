@@ -7,6 +7,15 @@ static void say(struct request *r, json_t *list, struct error *take_sentence)
 	json_array_append_new(list, json_string(request_error_text(r, take_sentence)));
 }
 
+/* Today there is no room for some of it. */
+static bool is_over(const struct sync_report *x)
+{
+	for (size_t i = 0; i < x->refusals && i < REPORT_REFUSALS; i++)
+		if (x->refused[i].why == ERR_LIMIT)
+			return true;
+	return false;
+}
+
 static void say_taken(struct request *r, json_t *list, const struct sync_report *x)
 {
 	uint64_t news = x->received + x->filled;
@@ -17,7 +26,8 @@ static void say_taken(struct request *r, json_t *list, const struct sync_report 
 		say(r, list,
 		    error_new(ERR_INTERNAL, N_("%s pieces of news were new here."),
 			      request_number_text(r, (int64_t)news)));
-	else if (!x->not_admitted && !x->blobs) /* what is not known here would have been new */
+	/* what is not known here, or has no room, would have been new */
+	else if (!x->not_admitted && !x->blobs && !is_over(x))
 		say(r, list, error_new(ERR_INTERNAL, N_("Nothing in it was new here.")));
 	if (x->known == 1)
 		say(r, list, error_new(ERR_INTERNAL, N_("One was here already.")));
@@ -56,11 +66,16 @@ static void say_refused(struct request *r, json_t *list, const struct sync_repor
 	for (size_t i = 0; i < x->refusals && i < REPORT_REFUSALS; i++) {
 		const struct refusal *f = &x->refused[i];
 
-		if (f->why != ERR_NOT_ADMITTED)
+		if (f->why != ERR_NOT_ADMITTED && f->why != ERR_LIMIT)
 			say(r, list,
 			    error_new(f->why, refusal_msgid(f->why, f->by_peer),
 				      ID_SHORT(&f->id.appliance)));
 	}
+	if (is_over(x))
+		say(r, list,
+		    error_new(ERR_INTERNAL,
+			      N_("Some of it has no room today: more was brought than this house "
+				 "takes in one day. Bring it again tomorrow, or ask a volunteer.")));
 	if (x->parts > 1 && x->cut)
 		say(r, list,
 		    error_new(ERR_INTERNAL,
