@@ -50,15 +50,26 @@ static struct error *note_job(struct conn *c, void *arg)
 struct proof_note {
 	struct recovery_state state;
 	int64_t place; /* 0: none was found */
+	bool asked;    /* by a person, who is told that none was found */
 };
 
 static struct error *proof_job(struct conn *c, void *arg)
 {
 	const struct proof_note *n = arg;
 
-	if (n->place && !*n->state.proof_problem)
-		TRY(place_proved(c, n->place, n->state.proved_ms));
+	if (!n->place && !n->asked)
+		return NULL;
+	if (n->place)
+		TRY(place_proved(c, n->place, n->state.proved_ms,
+				 *n->state.proof_problem ? n->state.proof_problem : NULL));
 	return recovery_note_proof(c, &n->state);
+}
+
+static struct error *unreached_job(struct conn *c, void *arg)
+{
+	const struct note *n = arg;
+
+	return place_unreached(c, n->place, n->now);
 }
 
 /* --- backups ---------------------------------------------------------------------------------- */
@@ -109,7 +120,6 @@ static bool back_up(struct keeper *k, const struct place *p, enum backup_scope s
 	n.problem = e ? error_stored(e) : NULL;
 	if (!error_is(e, ERR_STOPPED)) /* then the next run tries again */
 		error_free(writer_run(k->app->writer, note_job, &n));
-	set_at_work(k, 0);
 	return !e;
 }
 
@@ -123,7 +133,7 @@ static struct error *newest_in(struct keeper *k, const struct place *p, int *ret
 
 	*ret_when = 0;
 	if (p->kind == PLACE_PEER) {
-		snprintf(ret_name, size, "%.8s", p->where);
+		snprintf(ret_name, size, "%s", p->where);
 		return peer_place_fetch(k->app, p->where, ret_fd);
 	}
 	TRY(stick_path(k->app, p->where, path, sizeof(path)));
@@ -149,25 +159,50 @@ static struct error *check_newest(struct keeper *k, const struct place *p, const
 	return NULL;
 }
 
-/* Whose turn it is comes first: who was tried out longest ago. Folders before peers, for a whole backup is
- * only there. */
+/* Whose turn it is comes first: what was right longest ago, of whatever kind the place is. */
 static int by_turn(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
 
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
 	if (x->proved_ms != y->proved_ms)
 		return x->proved_ms < y->proved_ms ? -1 : 1;
 	return x->id < y->id ? -1 : 1;
 }
 
-/* The newest at the place whose turn it is, of those that can be reached and have one. */
-static struct error *find_newest(struct keeper *k, struct places *all, struct proof_note *ret,
-				 int *ret_fd)
+/* Made there is something, and it is to be tried out now. */
+static bool has_its_turn(const struct proof_note *n, const struct place *p)
+{
+	return (p->small_ms || p->whole_ms) &&
+	       (n->asked || proof_due(n->state.proved_ms, p->proved_ms, p->proof_tried_ms,
+				      *p->proof_problem));
+}
+
+static bool proof_is_due(struct keeper *k, const struct places *all)
+{
+	struct proof_note n = {.state.proved_ms = env_now(k->app->env)};
+	bool any = false;
+
+	for (size_t i = 0; i < all->n; i++)
+		any = any || has_its_turn(&n, &all->list[i]);
+	return any;
+}
+
+/* A box by the start of its key, as everywhere in sentences. */
+static const char *said_name(const struct proof_note *n, char out[RECOVERY_PLACE])
+{
+	struct pubkey key;
+
+	snprintf(out, RECOVERY_PLACE, id_parse(n->state.proof_of, key.b) ? "%.8s" : "%s",
+		 n->state.proof_of);
+	return out;
+}
+
+/* The newest at the place whose turn it is, of those that can be reached and have one.
+ * *ret_e: why there is none, NULL when no place has its turn. */
+static bool find_newest(struct keeper *k, struct places *all, struct proof_note *ret, int *ret_fd,
+			struct error **ret_e)
 {
 	struct recovery_state *s = &ret->state;
-	struct error *first = NULL;
 	int64_t when;
 
 	for (size_t i = 0; i < all->n; i++) /* by a clock that was wrong */
@@ -176,37 +211,44 @@ static struct error *find_newest(struct keeper *k, struct places *all, struct pr
 	qsort(all->list, all->n, sizeof(*all->list), by_turn);
 	for (size_t i = 0; i < all->n; i++) {
 		const struct place *p = &all->list[i];
+		struct note n = {.place = p->id, .now = s->proved_ms};
 		struct error *e;
 
-		if (!p->small_ms && !p->whole_ms)
+		if (!has_its_turn(ret, p))
 			continue;
 		e = newest_in(k, p, ret_fd, s->proof_of, sizeof(s->proof_of), &when);
 		if (!e) {
-			error_free(first);
+			error_free(*ret_e);
 			ret->place = p->id;
-			return check_newest(k, p, s->proof_of, when);
+			*ret_e = check_newest(k, p, s->proof_of, when);
+			return true;
 		}
-		if (first) /* another may have one */
+		if (*ret_e) /* another may have one */
 			error_free(e);
 		else
-			first = e;
+			*ret_e = e;
+		error_free(writer_run(k->app->writer, unreached_job, &n));
 	}
-	return first ? first : error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
+	return false;
 }
 
-/* Was it right? */
-static bool prove(struct keeper *k, struct places *all, char ret_of[RECOVERY_PLACE])
+/* Was it right? Not asked: only a place whose month is over, and nothing is noted when none is. */
+static bool prove(struct keeper *k, struct places *all, bool asked, char ret_of[RECOVERY_PLACE])
 {
-	struct proof_note n = {.state.proved_ms = env_now(k->app->env)};
+	struct proof_note n = {.state.proved_ms = env_now(k->app->env), .asked = asked};
 	struct recovery_state *s = &n.state;
 	_cleanup_(error_freep) struct error *e = NULL;
 	_cleanup_(closep) int fd = -1;
+	char said[RECOVERY_PLACE];
 	struct proof p = {0};
+	bool found;
 
 	set_at_work(k, 2);
-	e = find_newest(k, all, &n, &fd);
+	found = find_newest(k, all, &n, &fd, &e);
+	if (!found && !e)
+		e = error_new(ERR_NOT_FOUND, N_("There is no backup to try out."));
 	if (!e)
-		e = proof_run(k->app, fd, s->proof_of, &p);
+		e = proof_run(k->app, fd, said_name(&n, said), &p);
 	if (e)
 		snprintf(s->proof_problem, sizeof(s->proof_problem), "%s", error_stored(e));
 	if (ret_of)
@@ -215,26 +257,7 @@ static bool prove(struct keeper *k, struct places *all, char ret_of[RECOVERY_PLA
 	s->proof_compared = p.compared;
 	if (!error_is(e, ERR_STOPPED))
 		error_free(writer_run(k->app->writer, proof_job, &n));
-	set_at_work(k, 0);
 	return !e;
-}
-
-static bool proof_is_due(struct keeper *k, const struct places *all)
-{
-	_cleanup_(conn_closep) struct conn *c = NULL;
-	struct recovery_state s = {.proved_ms = 0};
-	int64_t now = env_now(k->app->env);
-	bool any = false;
-	struct error *e = app_conn(k->app, &c);
-
-	if (!e)
-		e = recovery_state(c, &s);
-	for (size_t i = 0; i < all->n; i++)
-		any = any || all->list[i].small_ms || all->list[i].whole_ms;
-	error_free(e);
-	return !e && any &&
-	       backup_due(now, *s.proof_problem ? 0 : s.proved_ms,
-			  *s.proof_problem ? s.proved_ms + BACKUP_DAY_MS : 0, BACKUP_MONTH_MS);
 }
 
 /* --- what was erased -------------------------------------------------------------------------- */
@@ -274,7 +297,7 @@ static void forget(struct keeper *k, const struct place *p, int64_t begun, int64
 	struct error *e;
 
 	made.small_ms = made.whole_ms = 1; /* there is something to find */
-	if (!prove(k, &(struct places){&made, 1}, of))
+	if (!prove(k, &(struct places){&made, 1}, true, of))
 		return;
 	name = strrchr(of, '/');
 	e = name ? forget_there(k, p, name + 1) : error_new(ERR_INTERNAL, "-");
@@ -331,7 +354,7 @@ static void look(struct keeper *k, bool want_backup, bool want_proof)
 	if (!e)
 		e = read_places(k, &all); /* what was just made counts */
 	if (!e && !k->app->ending && (want_proof || proof_is_due(k, &all)))
-		prove(k, &all, NULL);
+		prove(k, &all, want_proof, NULL);
 	error_free(e);
 	free(all.list);
 }
@@ -355,9 +378,11 @@ static void *run(void *arg)
 		want_backup = k->back_up;
 		want_proof = k->prove;
 		k->back_up = k->prove = false;
+		k->at_work = want_backup ? 1 : want_proof ? 2 : 0;
 		pthread_mutex_unlock(&k->lock);
 		look(k, want_backup, want_proof);
 		pthread_mutex_lock(&k->lock);
+		k->at_work = 0;
 	}
 	pthread_mutex_unlock(&k->lock);
 	return NULL;

@@ -13,6 +13,15 @@ bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every
 	return late && may_try;
 }
 
+bool proof_due(int64_t now_ms, int64_t proved_ms, int64_t tried_ms, bool wrong)
+{
+	bool late = wrong || !proved_ms || now_ms - proved_ms >= BACKUP_MONTH_MS || proved_ms > now_ms;
+	bool rests = tried_ms && tried_ms <= now_ms &&
+		     now_ms - tried_ms < (wrong ? BACKUP_DAY_MS : BACKUP_AGAIN_MS);
+
+	return late && !rests;
+}
+
 int64_t backup_when(int64_t now_ms)
 {
 	time_t t = (time_t)(now_ms / 1000);

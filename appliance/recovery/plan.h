@@ -18,6 +18,11 @@ enum { BACKUP_NAME = 64, BACKUP_KEEP_SMALL = 7, BACKUP_KEEP_WHOLE = 4, BACKUP_LI
  * back makes it due, once. */
 bool backup_due(int64_t now_ms, int64_t last_ms, int64_t tried_ms, int64_t every_ms);
 
+/* Is the newest backup at a place to be tried out? proved_ms: when one there was right, 0: never.
+ * tried_ms: the last try, whatever came of it; wrong: it could not be restored. Who can't be reached
+ * is asked again in an hour, what was wrong is tried again the next day. */
+bool proof_due(int64_t now_ms, int64_t proved_ms, int64_t tried_ms, bool wrong);
+
 void backup_name(const struct pubkey *box, enum backup_scope scope, int64_t now_ms,
 		 char out[BACKUP_NAME]);
 /* Is it one of ours? *ret_when: 20261125031007, as the name says it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * The care that a box takes of its own death: backups by themselves to the places a volunteer
- * chose (a folder of a disk or stick, a peer that agreed), the newest at one place after the other
- * tried out every month, and what there is to tell about it. Rows in local.db.
+ * chose (a folder of a disk or stick, a peer that agreed), the newest at each place tried out every
+ * month, and what there is to tell about it. Rows in local.db.
  *
  * A whole backup holds the words that were erased after it was made. So after an erasure the next
  * whole one is made a day after the last, not a week, and when it was tried out the older ones are
@@ -26,7 +26,9 @@ struct place {
 	int64_t added_ms;
 	/* the newest of each scope that is there, and the last try */
 	int64_t small_ms, whole_ms, tried_ms;
-	int64_t proved_ms; /* the newest there was restored, and was right; 0: never */
+	int64_t proved_ms;	 /* the newest there was restored, and was right; 0: never */
+	int64_t proof_tried_ms; /* the last try, also when the place could not be reached */
+	char proof_problem[RECOVERY_TEXT]; /* why the newest there could not be restored, or "" */
 	/* No whole backup there holds what was erased until then, when the box had erased so often. */
 	int64_t forgot_ms, erasures;
 	char problem[RECOVERY_TEXT]; /* of the last try; "" when it went well */
@@ -41,8 +43,10 @@ struct error *place_remove(struct conn *c, int64_t id) MUST;
 struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, int64_t now_ms,
 			 const char *problem) MUST;
 
-/* On the writer: the newest backup there was tried out. */
-struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms) MUST;
+/* On the writer: the newest backup there was tried out; problem NULL: it was right. */
+struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms, const char *problem) MUST;
+/* On the writer: there was nothing to try out, for the place can't be reached now. */
+struct error *place_unreached(struct conn *c, int64_t id, int64_t now_ms) MUST;
 
 /* On the writer: the whole backups from before that moment are gone from there. */
 struct error *place_forgot(struct conn *c, int64_t id, int64_t when_ms, int64_t erasures) MUST;

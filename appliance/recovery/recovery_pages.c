@@ -69,12 +69,17 @@ static struct error *add_place(void *ctx, const struct place *p)
 {
 	struct listing *l = ctx;
 	bool peer = p->kind == PLACE_PEER;
+	int64_t made = p->small_ms || p->whole_ms ? p->added_ms : INT64_MAX;
+	bool unproved = env_now(request_app(l->r)->env) - BACKUP_MONTH_MS - BACKUP_WEEK_MS >
+			(p->proved_ms ? p->proved_ms : made);
 	json_t *row = json_pack(
-		"{s:I, s:s, s:b, s:s, s:b, s:n, s:n, s:n, s:n, s:n, s:n}", "id", (json_int_t)p->id, "name",
+		"{s:I, s:s, s:b, s:s, s:b, s:n, s:n, s:n, s:n, s:n, s:n, s:s, s:b}", "id",
+		(json_int_t)p->id, "name",
 		peer ? peer_name(l->r, p->where) : p->where, "peer", peer, "problem",
 		request_stored_text(l->r, p->problem),
 		"ok", p->tried_ms && !*p->problem, "small", "small_text", "whole", "whole_text",
-		"proved", "proved_text");
+		"proved", "proved_text", "wrong", request_stored_text(l->r, p->proof_problem),
+		"unproved", unproved);
 
 	set_date(l->r, row, "small", p->small_ms);
 	set_date(l->r, row, "whole", p->whole_ms);
@@ -172,9 +177,13 @@ static void drop_chosen(json_t *folders, const json_t *places)
 static json_t *proof_json(struct request *r, const struct recovery_state *s)
 {
 	const char *name = strrchr(s->proof_of, '/');
+	struct pubkey peer;
 	enum backup_scope scope;
 	int64_t when;
-	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name", s->proof_of, "problem",
+	json_t *o = json_pack("{s:s, s:s, s:I, s:b, s:b}", "name",
+			      id_parse(s->proof_of, peer.b) ? peer_name(r, s->proof_of)
+							    : s->proof_of,
+			      "problem",
 			      request_stored_text(r, s->proof_problem), "entries", (json_int_t)s->proof_entries, "ok",
 			      !*s->proof_problem, "compared", s->proof_compared);
 

@@ -22,6 +22,8 @@ static const char *const migrations[] = {
 	" at INTEGER NOT NULL, checked INTEGER NOT NULL) STRICT;"
 	"INSERT INTO sheet_set(name, at, checked) SELECT name, at, 0 FROM sheets;"
 	"DROP TABLE sheets;",
+	"ALTER TABLE place ADD COLUMN proof_tried INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE place ADD COLUMN proof_problem TEXT NOT NULL DEFAULT '';",
 };
 
 enum {
@@ -34,6 +36,8 @@ enum {
 	PLACE_SMALL,
 	PLACE_WHOLE,
 	PLACE_PROVED,
+	PLACE_WRONG,
+	PLACE_UNREACHED,
 	PLACE_FORGOT,
 	PROOF_GET,
 	PROOF_PUT,
@@ -54,7 +58,7 @@ enum {
 	STATEMENTS
 };
 #define COLUMNS "SELECT id, kind, path, added, small, whole, tried, problem, proved, forgot,"        \
-		" erasures FROM place"
+		" erasures, proof_tried, proof_problem FROM place"
 static const char *const sql[STATEMENTS] = {
 	[PLACE_EACH] = COLUMNS " ORDER BY id",
 	[PLACE_GET] = COLUMNS " WHERE id = ?1",
@@ -65,7 +69,10 @@ static const char *const sql[STATEMENTS] = {
 	[PLACE_TRIED] = "UPDATE place SET tried = ?2, problem = ?3 WHERE id = ?1",
 	[PLACE_SMALL] = "UPDATE place SET small = ?2 WHERE id = ?1",
 	[PLACE_WHOLE] = "UPDATE place SET whole = ?2 WHERE id = ?1",
-	[PLACE_PROVED] = "UPDATE place SET proved = ?2 WHERE id = ?1",
+	[PLACE_PROVED] = "UPDATE place SET proved = ?2, proof_tried = ?2, proof_problem = ''"
+			 " WHERE id = ?1",
+	[PLACE_WRONG] = "UPDATE place SET proof_tried = ?2, proof_problem = ?3 WHERE id = ?1",
+	[PLACE_UNREACHED] = "UPDATE place SET proof_tried = ?2 WHERE id = ?1",
 	[PLACE_FORGOT] = "UPDATE place SET forgot = ?2, erasures = ?3 WHERE id = ?1",
 	[PROOF_GET] = "SELECT at, name, problem, entries, compared FROM proof",
 	[PROOF_PUT] = "INSERT OR REPLACE INTO proof VALUES(1, ?1, ?2, ?3, ?4, ?5)",
@@ -114,9 +121,11 @@ static void read_place(sqlite3_stmt *st, struct place *p)
 			    .tried_ms = db_int(st, 6),
 			    .proved_ms = db_int(st, 8),
 			    .forgot_ms = db_int(st, 9),
-			    .erasures = db_int(st, 10)};
+			    .erasures = db_int(st, 10),
+			    .proof_tried_ms = db_int(st, 11)};
 	snprintf(p->where, sizeof(p->where), "%s", db_text(st, 2));
 	snprintf(p->problem, sizeof(p->problem), "%s", db_text(st, 7));
+	snprintf(p->proof_problem, sizeof(p->proof_problem), "%s", db_text(st, 12));
 }
 
 struct error *place_each(struct conn *c, place_fn *fn, void *ctx)
@@ -180,9 +189,16 @@ struct error *place_note(struct conn *c, int64_t id, enum backup_scope scope, in
 		     id, now_ms);
 }
 
-struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms)
+struct error *place_proved(struct conn *c, int64_t id, int64_t now_ms, const char *problem)
 {
+	if (problem)
+		return db_do(c->local, stmts(c), PLACE_WRONG, "iis", id, now_ms, problem);
 	return db_do(c->local, stmts(c), PLACE_PROVED, "ii", id, now_ms);
+}
+
+struct error *place_unreached(struct conn *c, int64_t id, int64_t now_ms)
+{
+	return db_do(c->local, stmts(c), PLACE_UNREACHED, "ii", id, now_ms);
 }
 
 struct error *place_forgot(struct conn *c, int64_t id, int64_t when_ms, int64_t erasures)
@@ -308,7 +324,7 @@ struct error *restored_settle(struct conn *c, const struct pubkey *peer)
 
 struct trouble {
 	int64_t now;
-	bool any, failed, late;
+	bool any, failed, late, wrong;
 };
 
 static struct error *look_at_place(void *ctx, const struct place *p)
@@ -317,6 +333,7 @@ static struct error *look_at_place(void *ctx, const struct place *p)
 
 	t->any = true;
 	t->failed = t->failed || *p->problem;
+	t->wrong = t->wrong || *p->proof_problem;
 	t->late = t->late || (p->added_ms < t->now - 2 * BACKUP_DAY_MS &&
 			      p->small_ms < t->now - 2 * BACKUP_DAY_MS);
 	return NULL;
@@ -331,7 +348,7 @@ struct error *recovery_warning(struct conn *c, int64_t now_ms, const char **ret_
 	*ret_msgid = NULL;
 	TRY(place_each(c, look_at_place, &t));
 	TRY(recovery_state(c, &s));
-	if (*s.proof_problem)
+	if (t.wrong || *s.proof_problem)
 		*ret_msgid = N_("The last backup could not be restored when it was tried out.");
 	else if (t.failed || t.late)
 		*ret_msgid = N_("The last backup did not succeed everywhere.");

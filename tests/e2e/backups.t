@@ -101,6 +101,7 @@ END
 done
 post a /admin/recovery/prove -d '' >/dev/null
 ok "a damaged one is found out" until_ok 30 state_is a proof.ok False
+ok "at its place, too" eval '[[ $(state a | json places.0.wrong) == *damaged* ]]'
 ok "and said in words, with what to do" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "is damaged" && curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin/recovery)" | grep -q "Make another backup now"'
 ok "the volunteer is told on the first page" eval 'curl -sS -H "Authorization: Bearer ${token[a]}" "$(url a /admin)" | grep -q "could not be restored"'
 mv "$T/disks/one" "$T/disks/gone"
@@ -147,7 +148,13 @@ post a /admin/recovery/now -d '' >/dev/null
 ok "it keeps it" until_ok 20 [ -s "$T/b/kept/$KEY" ]
 is "sealed" "$(head -c 15 "$T/b/kept/$KEY")" lliure-backup-2
 is "only its owner may read the file" "$(stat -c %a "$T/b/kept/$KEY")" 600
-until_ok 10 eval '! state a | grep -q backing_up'
+ok "what the peer keeps is tried out, too, beside a disk that can be reached" until_ok 30 eval '[[ $(state a | json places.1.proved) == $YEAR* ]]'
+at_rest
+is "it was right" "$(state a | json proof.ok) $(state a | json proof.name)" "True b"
+post a /admin/recovery/prove -d '' >/dev/null
+ok "then it is the disk's turn, whose damage is over" until_ok 30 state_is a places.0.wrong ""
+ok "each with its own date" eval '[ "$(state a | json places.0.proved)" \> "$(state a | json places.1.proved)" ]'
+at_rest
 
 # --- over a line that is counted ---
 hour=$(date +%-H) kept=$(sha256sum <"$T/b/kept/$KEY")

@@ -27,6 +27,21 @@ static void a_clock_that_went_back_does_not_stop_it(void **state)
 	assert_true(backup_due(born + BACKUP_DAY_MS, born, born, BACKUP_DAY_MS));
 }
 
+static void a_place_is_tried_out_monthly_by_its_own_date(void **state)
+{
+	int64_t month = BACKUP_MONTH_MS, hour = BACKUP_AGAIN_MS;
+
+	assert_true(proof_due(NOON, 0, 0, false));
+	assert_false(proof_due(NOON, NOON - month + 1, NOON - month + 1, false));
+	assert_true(proof_due(NOON, NOON - month, NOON - month, false));
+	assert_true(proof_due(NOON, NOON + 1, NOON + 1, false)); /* by a clock that was wrong */
+	/* who could not be reached in an hour, what was wrong in a day */
+	assert_false(proof_due(NOON, 0, NOON - hour + 1, false));
+	assert_true(proof_due(NOON, 0, NOON - hour, false));
+	assert_false(proof_due(NOON, NOON - hour, NOON - BACKUP_DAY_MS + 1, true));
+	assert_true(proof_due(NOON, NOON - 2 * BACKUP_DAY_MS, NOON - BACKUP_DAY_MS, true));
+}
+
 static void knows_its_own_names_and_no_others(void **state)
 {
 	struct secret *box = test_key(1), *other = test_key(2);
@@ -195,6 +210,7 @@ int main(void)
 		cmocka_unit_test(is_due_after_its_time_and_not_before),
 		cmocka_unit_test(waits_an_hour_after_a_failure),
 		cmocka_unit_test(a_clock_that_went_back_does_not_stop_it),
+		cmocka_unit_test(a_place_is_tried_out_monthly_by_its_own_date),
 		cmocka_unit_test(knows_its_own_names_and_no_others),
 		cmocka_unit_test(keeps_seven_small_and_four_whole),
 		cmocka_unit_test(names_from_the_future_push_nothing_out),
