@@ -49,6 +49,8 @@ struct peers {
 	struct {
 		struct pubkey peer;
 		uint32_t days;
+		struct hash unkept[REPORT_UNKEPT];
+		size_t unkept_n;
 	} part[LIMIT_PEERS]; /* peers that say that they are partial boxes, or were */
 	size_t part_n;
 	struct {
@@ -457,7 +459,7 @@ static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_r
 {
 	struct peers *p = ((struct app *)ctx)->peers;
 	uint32_t days = report->keeps_days;
-	size_t i = 0;
+	size_t i = 0, n = report->unkept_n;
 
 	pthread_mutex_lock(&p->lock);
 	/* Who announces more and brings nothing has no more. What was refused may be had tomorrow. */
@@ -465,26 +467,55 @@ static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_r
 		forget_announced(p, peer);
 	while (i < p->part_n && !pubkey_eq(&p->part[i].peer, peer))
 		i++;
-	if (i == p->part_n && days && p->part_n < ARRAY_LEN(p->part))
+	if (i == p->part_n && (days || n) && p->part_n < ARRAY_LEN(p->part))
 		p->part[p->part_n++].peer = *peer;
-	if (i < p->part_n)
+	if (i < p->part_n) {
 		p->part[i].days = days;
+		p->part[i].unkept_n = n;
+		memcpy(p->part[i].unkept, report->unkept, n * sizeof(*report->unkept));
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 
 uint32_t peers_keeps_days(struct app *a, const struct pubkey *peer)
 {
-	struct peers *p = a->peers;
-	uint32_t days = 0;
+	struct hash unkept[REPORT_UNKEPT];
+	uint32_t days;
 
+	peers_keeps(a, peer, &days, unkept);
+	return days;
+}
+
+size_t peers_keeps(struct app *a, const struct pubkey *peer, uint32_t *ret_days,
+		   struct hash unkept[REPORT_UNKEPT])
+{
+	struct peers *p = a->peers;
+	size_t n = 0;
+
+	*ret_days = 0;
 	if (!p)
 		return 0;
 	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < p->part_n; i++)
-		if (pubkey_eq(&p->part[i].peer, peer))
-			days = p->part[i].days;
+	for (size_t i = 0; i < p->part_n; i++) {
+		if (!pubkey_eq(&p->part[i].peer, peer))
+			continue;
+		*ret_days = p->part[i].days;
+		n = p->part[i].unkept_n;
+		memcpy(unkept, p->part[i].unkept, n * sizeof(*unkept));
+	}
 	pthread_mutex_unlock(&p->lock);
-	return days;
+	return n;
+}
+
+static bool host_drops(void *ctx, const struct hash *space)
+{
+	struct peers *p = ((struct app *)ctx)->peers;
+	bool kept = true;
+
+	if (borrow(p))
+		error_free(partial_keeps_space(p->conn, space, &kept));
+	give_back(p);
+	return !kept;
 }
 
 static enum clock_quality host_clock_quality(void *ctx)
@@ -522,6 +553,7 @@ struct sync_host peers_host(struct app *a)
 				  .clock_quality = host_clock_quality,
 				  .announced = host_announced,
 				  .ended = host_ended,
+				  .drops = host_drops,
 				  .succeeds = copy_succeeds,
 				  .next_blob = host_next_blob,
 				  .gives_blob = host_gives_blob,

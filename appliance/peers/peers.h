@@ -179,6 +179,10 @@ size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED
 /* As the peer said last since this box was started: it is a partial box and keeps the messages of so many
  * days; 0: it keeps all, or was not met. */
 uint32_t peers_keeps_days(struct app *a, const struct pubkey *peer);
+/* The same, and of which spaces it says that it fetches nothing any more. Returns how many; what is private
+ * among them the peer only names to who may read it. */
+size_t peers_keeps(struct app *a, const struct pubkey *peer, uint32_t *ret_days,
+		   struct hash unkept[REPORT_UNKEPT]);
 
 /* What sync/ is given by this house. */
 struct sync_host peers_host(struct app *a);

@@ -104,4 +104,6 @@ struct sync_host {
 	bool (*keeps)(void *ctx, const struct pubkey *peer);
 	/* What this box keeps, when it is a partial one. NULL: everything. */
 	void (*partial)(void *ctx, struct keep *ret);
+	/* Does this box fetch nothing of that space any more? NULL: no. */
+	bool (*drops)(void *ctx, const struct hash *space);
 };

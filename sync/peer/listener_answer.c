@@ -294,6 +294,13 @@ static bool shares(void *ctx, const struct pubkey *peer, const struct hash *spac
 	return r->log && log_shared_with(r->log, space, peer) && may;
 }
 
+static bool drops(void *ctx, const struct hash *space)
+{
+	const struct sync_host *host = ((const struct request *)ctx)->l->o.host;
+
+	return host->drops && host->drops(host->ctx, space);
+}
+
 static bool follows(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
 	const struct request *r = ctx;
@@ -451,6 +458,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .ctx = r,
 					 .shares = shares,
 					 .follows = follows,
+					 .drops = drops,
 					 .blobs = r->l->o.blobs,
 					 .keeps_blob = keeps_blob,
 					 .first = first,

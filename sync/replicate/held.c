@@ -209,7 +209,7 @@ struct error *held_answer(const struct session_options *o, struct log_store *log
 	TRY(digest(o, log, &o->peer, secret_pubkey(o->self), &m.proof, m.e, m.n, &proof));
 	stream_begin(&w, out);
 	if (keep_is_partial(&o->keep))
-		stream_put_partial(&w, &o->keep, false);
+		stream_put_partial(&w, &o->keep, false, NULL, 0);
 	stream_put_proof(&w, &proof);
 	put_ranges(&w, m.e, m.n, false);
 	stream_put_end(&w);

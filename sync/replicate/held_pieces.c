@@ -123,7 +123,7 @@ struct error *held_pieces_answer(const struct session_options *o, struct held_me
 		       m->n_pieces);
 	stream_begin(&w, out);
 	if (keep_is_partial(&o->keep))
-		stream_put_partial(&w, &o->keep, false);
+		stream_put_partial(&w, &o->keep, false, NULL, 0);
 	stream_put_proof(&w, &proof);
 	put_pieces(&w, m->pieces, m->n_pieces, false);
 	stream_put_end(&w);

@@ -3,7 +3,7 @@
 #pragma once
 #include "sync/log/entry.h"
 
-enum { REPORT_REFUSALS = 16, REPORT_EXCHANGE = 16 };
+enum { REPORT_REFUSALS = 16, REPORT_EXCHANGE = 16, REPORT_UNKEPT = 16 };
 
 struct refusal {
 	struct log_id id;
@@ -35,6 +35,8 @@ struct sync_report {
 	bool unknown_spaces;   /* the peer carries spaces that we do not follow */
 	int64_t clock_skew_ms; /* their clock minus ours, as they said: for people only */
 	uint32_t keeps_days;   /* it says that it keeps payloads of so many days; 0: of all */
+	size_t unkept_n;       /* and that it fetches nothing of these spaces any more: the first of them */
+	struct hash unkept[REPORT_UNKEPT];
 	uint8_t clock_said;    /* enum hello_clock: what they say vouches for theirs */
 	uint64_t peer_incarnation; /* in which they write now; 0: they did not say */
 	char peer_name[LIMIT_NAME + 1];

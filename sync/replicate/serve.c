@@ -111,6 +111,24 @@ static struct error *say_counts(struct stream_writer *w, struct log_store *log,
 	return NULL;
 }
 
+static struct error *say_partial(const struct session_options *o, struct log_store *log,
+				 const struct space_digest *rows, size_t n, struct stream_writer *w)
+{
+	struct hash unkept[LIMIT_SPACES];
+	bool wanting = false;
+	size_t dropped = 0;
+
+	for (size_t i = 0; i < n && o->drops; i++)
+		if (o->drops(o->ctx, &rows[i].space))
+			unkept[dropped++] = rows[i].space;
+	if (!dropped && !keep_is_partial(&o->keep))
+		return NULL;
+	for (size_t i = 0; i < n && !wanting; i++)
+		TRY(sender_lacks(log, &rows[i].space, keep_since(&o->keep, o->env), &wanting));
+	stream_put_partial(w, &o->keep, wanting, unkept, dropped);
+	return NULL;
+}
+
 /* v: the pull that it is said with; NULL: it is asked for alone. */
 static struct error *say_status(const struct session_options *o, struct log_store *log,
 				const struct serving *v, struct stream_writer *w)
@@ -124,14 +142,7 @@ static struct error *say_status(const struct session_options *o, struct log_stor
 		TRY(pasts_digest(o->pasts, log, &rows[i].space, &rows[i]));
 	stream_put_greeting(w, env_now(o->env), o->name, ABILITIES & ~o->without, o->clock,
 			    log_incarnation(log));
-	if (keep_is_partial(&o->keep)) {
-		bool wanting = false;
-
-		for (size_t i = 0; i < n && !wanting; i++)
-			TRY(sender_lacks(log, &rows[i].space, keep_since(&o->keep, o->env),
-					 &wanting));
-		stream_put_partial(w, &o->keep, wanting);
-	}
+	TRY(say_partial(o, log, rows, n, w));
 	stream_put_digests(w, rows, n);
 	TRY(say_counts(w, log, v, rows, n));
 	for (size_t i = 0; i < n; i++)

@@ -233,6 +233,11 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 		s->partial = keep_is_partial(&f->partial.keep);
 		s->wanting = f->partial.wanting;
 		s->report.keeps_days = f->partial.keep.payload_days;
+		s->report.unkept_n = 0;
+		while (s->report.unkept_n < f->partial.n && s->report.unkept_n < REPORT_UNKEPT) {
+			s->report.unkept[s->report.unkept_n] = f->partial.unkept[s->report.unkept_n];
+			s->report.unkept_n++;
+		}
 	}
 	for (size_t i = 0; f->type == FRAME_COUNTS && i < f->counts.n && s->o.announced; i++)
 		if (follows(s, &f->counts.rows[i].space))

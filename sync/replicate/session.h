@@ -79,6 +79,8 @@ struct session_options {
 	 * yes. */
 	bool (*shares)(void *ctx, const struct pubkey *peer, const struct hash *space);
 	bool (*follows)(void *ctx, const struct pubkey *peer, const struct hash *space);
+	/* Does this box fetch nothing of this space any more, from nobody? It says so in its status. NULL: no. */
+	bool (*drops)(void *ctx, const struct hash *space);
 	/* Is there room for these entries of the log (run NULL: for a fork), with their payloads of
 	 * that many bytes? What has none is known, not held. NULL: yes. */
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);

@@ -174,6 +174,8 @@ struct frame {
 		struct {
 			struct keep keep;
 			bool wanting; /* of what it keeps, something is missing there */
+			const struct hash *unkept; /* spaces of which it fetches nothing any more */
+			size_t n;
 		} partial;
 		struct {
 			const struct space_digest *rows;
@@ -232,7 +234,9 @@ void stream_put_ranges(struct stream_writer *w, struct span body);
 enum { SINCE_ROWS = 1024 };
 void stream_put_since(struct stream_writer *w, const struct hash *space, const struct hash *state,
 		      const struct head *rows, size_t n);
-void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting);
+/* unkept: the spaces that are not kept, n of them (at most LIMIT_SPACES; 0: the field is left out). */
+void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting,
+			const struct hash *unkept, size_t n);
 void stream_put_digests(struct stream_writer *w, const struct space_digest *rows, size_t n);
 /* Any number of heads: split over frames as needed. */
 void stream_put_heads(struct stream_writer *w, const struct hash *space, const struct head *heads,

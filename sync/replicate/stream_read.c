@@ -177,10 +177,21 @@ static struct error *read_since(struct stream_reader *r, struct reader *b)
 static struct error *read_partial(struct stream_reader *r, struct reader *b)
 {
 	struct frame *f = &r->frame;
+	struct hash *spaces = NULL;
+	size_t n;
 
 	f->partial.keep.payload_days = reader_u32(b);
 	f->partial.keep.blob_max = reader_u64(b);
 	f->partial.wanting = reader_u8(b) != 0;
+	n = b->rest.n ? reader_u16(b) : 0; /* an earlier version ends here */
+	ENSURE(n <= LIMIT_SPACES && b->rest.n >= n * sizeof(*spaces),
+	       malformed("a list of spaces has the wrong size"));
+	if (n)
+		spaces = arena_array(&r->arena, struct hash, n);
+	for (size_t i = 0; i < n; i++)
+		reader_copy(b, spaces[i].b, sizeof(spaces[i].b));
+	f->partial.unkept = spaces;
+	f->partial.n = n;
 	b->rest.n = b->failed ? b->rest.n : 0; /* a later version may say more */
 	return NULL;
 }

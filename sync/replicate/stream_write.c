@@ -70,12 +70,18 @@ void stream_put_greeting(struct stream_writer *w, int64_t clock_ms, const char *
 	frame_close(w);
 }
 
-void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting)
+void stream_put_partial(struct stream_writer *w, const struct keep *keep, bool wanting,
+			const struct hash *unkept, size_t n)
 {
+	assert(n <= LIMIT_SPACES);
 	frame_open(w, FRAME_PARTIAL);
 	buf_u32(w->out, keep->payload_days);
 	buf_u64(w->out, keep->blob_max);
 	buf_u8(w->out, wanting);
+	if (n)
+		buf_u16(w->out, (uint16_t)n);
+	for (size_t i = 0; i < n; i++)
+		buf_add(w->out, unkept[i].b, sizeof(unkept[i].b));
 	frame_close(w);
 }
 

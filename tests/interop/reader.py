@@ -220,6 +220,7 @@ def describe(kind, body):
                        for _ in range(c.u(2))])
     elif kind == PARTIAL:
         d.update(payload_days=c.u(4), blob_max=str(c.u(8)), wanting=c.u(1) != 0)
+        d.update(unkept=[c.take(32).hex() for _ in range(c.u(2) if c.at < len(c.data) else 0)])
         c.rest()
     elif kind == RANGES:
         space = c.take(32)

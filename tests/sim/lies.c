@@ -201,7 +201,7 @@ void hostile_put_odd(struct world *w, int box, struct stream_writer *s)
 		buf_u8(&body, (uint8_t)test_rand(&w->s.rand));
 	switch (sim_below(&w->s, 9)) {
 	case 0:
-		stream_put_partial(s, &keep, sim_chance(&w->s, 50));
+		stream_put_partial(s, &keep, sim_chance(&w->s, 50), NULL, 0);
 		break;
 	case 1:
 		stream_put_counts(s, &count, 1);
@@ -244,7 +244,7 @@ static void made_up(struct world *w, struct span question, struct buf *out)
 	else if (sim_chance(&w->s, 20))
 		stream_put_missing(&s, &id, &all, 1);
 	if (sim_chance(&w->s, 20))
-		stream_put_partial(&s, &(struct keep){.payload_days = 1}, true);
+		stream_put_partial(&s, &(struct keep){.payload_days = 1}, true, NULL, 0);
 	if (sim_chance(&w->s, 5))
 		for (int i = 0; i < 3000; i++)
 			stream_put_missing(&s, &id, &(struct seq_range){1 + 2 * i, 1 + 2 * i}, 1);

@@ -106,6 +106,18 @@ static json_t *pairs_json(const struct frame *f)
 	return json_pack("{so, so}", "log", log_json(&f->missing.id), "ranges", list);
 }
 
+static json_t *partial_json(const struct frame *f)
+{
+	json_t *unkept = json_array();
+
+	for (size_t i = 0; i < f->partial.n; i++)
+		json_array_append_new(unkept, hex(&f->partial.unkept[i], 32));
+	return json_pack("{sI, so, sb, so}", "payload_days",
+			 (json_int_t)f->partial.keep.payload_days, "blob_max",
+			 number(f->partial.keep.blob_max), "wanting", (int)f->partial.wanting,
+			 "unkept", unkept);
+}
+
 static json_t *ranges_json(const struct range_frame *f)
 {
 	json_t *items = json_array(), *rows = json_array();
@@ -160,10 +172,7 @@ static json_t *frame_body(const struct frame *f)
 	case FRAME_RANGES:
 		return ranges_json(&f->ranges);
 	case FRAME_PARTIAL:
-		return json_pack("{sI, so, sb}", "payload_days",
-				 (json_int_t)f->partial.keep.payload_days, "blob_max",
-				 number(f->partial.keep.blob_max), "wanting",
-				 (int)f->partial.wanting);
+		return partial_json(f);
 	case FRAME_COUNTS: {
 		json_t *rows = json_array();
 
@@ -365,7 +374,8 @@ static void make_ranges(struct tool *t, struct stream_writer *w)
 	/* the rows of both, for whoever computes marks and tags */
 	stream_put_heads(w, &t->run.id.space, ours, ROWS);
 	stream_put_heads(w, &t->run.id.space, theirs, ROWS + 1);
-	stream_put_partial(w, &(struct keep){365, 1 << 20}, true);
+	stream_put_partial(w, &(struct keep){365, 1 << 20}, true, NULL, 0);
+	stream_put_partial(w, &(struct keep){.payload_days = 0}, false, &t->run.id.space, 1);
 }
 
 /* Two heads of a state that both had, of which one has grown since; a third is new. Then what is

@@ -1110,6 +1110,28 @@ static void how_much_there_is_is_said_at_once(void **state)
 
 /* --- partial boxes --- */
 
+static bool drops_all(void *ctx, const struct hash *space)
+{
+	return true;
+}
+
+static void a_box_says_which_spaces_it_keeps_no_more(void **state)
+{
+	struct fixture *f = *state;
+	struct sync_report r;
+
+	boxes_sync(&f->b, &f->a);
+	assert_int_equal(boxes_sync(&f->a, &f->b).unkept_n, 0);
+	f->b.o.drops = drops_all;
+	r = boxes_sync(&f->a, &f->b);
+	assert_int_equal(r.unkept_n, 1);
+	assert_memory_equal(&r.unkept[0], &f->space, sizeof(f->space));
+	assert_int_equal(r.keeps_days, 0);
+	/* to who may not read it, it is not named */
+	f->b.o.shares = never;
+	assert_int_equal(boxes_sync(&f->a, &f->b).unkept_n, 0);
+}
+
 static void a_partial_box_asks_only_for_what_it_keeps_and_settles(void **state)
 {
 	struct fixture *f = *state;
@@ -1228,6 +1250,7 @@ int main(void)
 		T(a_long_log_that_is_pushed_comes_newest_first_too),
 		T(wherever_a_long_first_sync_is_cut_nothing_comes_twice),
 		T(how_much_there_is_is_said_at_once),
+		T(a_box_says_which_spaces_it_keeps_no_more),
 		T(a_partial_box_asks_only_for_what_it_keeps_and_settles),
 		T(a_partial_box_that_lacks_what_it_keeps_is_given_it),
 		T(what_a_partial_box_holds_it_gives),
