@@ -2,6 +2,7 @@
 #include "appliance/command/cmd.h"
 #include "appliance/partial/partial.h"
 #include <inttypes.h>
+#include <time.h>
 
 enum { DAYS_MAX = 36500 };
 
@@ -54,8 +55,31 @@ static void say(FILE *out, const struct keep *k)
 		fprintf(out,
 			"Files of more than %" PRIu64 " bytes are not fetched by themselves.\n",
 			k->blob_max);
-	if (!keep_is_partial(k))
-		fprintf(out, "This box fetches and keeps everything.\n");
+}
+
+struct listing {
+	FILE *out;
+	struct conn *conn;
+};
+
+static struct error *say_space(void *ctx, const struct space_info *s)
+{
+	const struct listing *l = ctx;
+	int64_t since;
+	time_t t;
+	struct tm tm;
+	char day[24];
+	bool kept;
+
+	TRY(partial_space_since(l->conn, &s->id, &kept, &since));
+	if (kept)
+		return NULL;
+	t = (time_t)(since / 1000);
+	if (!since || !gmtime_r(&t, &tm) || !strftime(day, sizeof(day), " since %Y-%m-%d", &tm))
+		day[0] = 0;
+	fprintf(l->out, "Not kept%s: %s (%s). Nothing new of it is fetched.\n", day,
+		*s->name && conn_sees(l->conn, &s->id) ? s->name : "a community", ID_SHORT(&s->id));
+	return NULL;
 }
 
 struct error *cmd_keep(struct command_run *run)
@@ -64,6 +88,7 @@ struct error *cmd_keep(struct command_run *run)
 	const char *size = command_option(run, "--blobs-up-to");
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct keep k;
+	bool partial;
 
 	TRY(app_conn(run->app, &c));
 	TRY(partial_choice(c, &k));
@@ -74,5 +99,8 @@ struct error *cmd_keep(struct command_run *run)
 	if (since || size)
 		TRY(writer_run(run->app->writer, set_choice, &k));
 	say(run->out, &k);
-	return NULL;
+	TRY(partial_is(c, &partial));
+	if (!partial)
+		fprintf(run->out, "This box fetches and keeps everything.\n");
+	return space_each_here(c, say_space, &(struct listing){run->out, c});
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The first page, the list of forums, one forum, opening one. */
 #include "appliance/forum/forum_pages.h"
+#include "appliance/partial/partial_pages.h"
 
 enum { RECENT = 10 };
 
@@ -40,12 +41,14 @@ static struct error *add_space(void *ctx, const struct space_info *s)
 	struct listing l = {.r = r, .list = json_array()};
 	json_int_t members = 0;
 	struct place p;
-	json_t *row;
+	json_t *row, *unkept;
 	bool own;
 
 	row = json_pack("{s:s, s:s, s:s, s:o}", "id", ID(&s->id), "short", ID_SHORT(&s->id), "name",
 			s->name, "forums", l.list);
 	json_array_append_new(all->list, row);
+	TRY(partial_space_json(r, &s->id, &unkept));
+	json_object_set_new(row, "unkept", unkept ? unkept : json_null());
 	TRY(place_of(r, &s->id, &p));
 	l.place = &p;
 	own = hash_eq(&s->id, &p.home);

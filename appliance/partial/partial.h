@@ -15,6 +15,9 @@ struct error *partial_choice(struct conn *c, struct keep *ret) MUST;
 struct error *partial_choose(struct conn *c, const struct keep *k) MUST;
 /* Does this box follow the space? Its own are always kept. */
 struct error *partial_keeps_space(struct conn *c, const struct hash *space, bool *ret) MUST;
+/* The same, and since when it does not; 0: it does, or nobody wrote down when. */
+struct error *partial_space_since(struct conn *c, const struct hash *space, bool *ret_kept,
+				  int64_t *ret_since_ms) MUST;
 /* The same, for those who ask for files; what can't be read is no. */
 bool partial_takes(void *conn, const struct hash *space);
 struct error *partial_keep_space(struct conn *c, const struct hash *space, bool keep) MUST;

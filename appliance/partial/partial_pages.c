@@ -3,8 +3,9 @@
 #include "appliance/files/files.h"
 #include "appliance/page/language.h"
 #include "appliance/partial/partial.h"
+#include "appliance/peers/peers.h"
 
-enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000, LARGEST = 10 };
+enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000, LARGEST = 10, HOUSES = 5 };
 
 static const char *field(struct request *r, const char *name)
 {
@@ -329,6 +330,41 @@ static struct error *let_go(struct request *r)
 static struct error *stop(struct request *r)
 {
 	return act(r, stop_job, N_("It is stopped. What is here stays."));
+}
+
+/* --- a space ---------------------------------------------------------------------------------- */
+
+static struct error *add_house(void *ctx, const struct admitted *a)
+{
+	struct listing *l = ctx;
+	char name[LIMIT_NAME + 1];
+
+	if (!a->write || json_array_size(l->rows) >= HOUSES ||
+	    pubkey_eq(&a->key, secret_pubkey(request_app(l->r)->self)))
+		return NULL;
+	peers_box_name(request_conn(l->r), a, name);
+	json_array_append_new(l->rows, json_pack("{s:s, s:b}", "name", name, "more",
+						 json_array_size(l->rows) > 0));
+	return NULL;
+}
+
+struct error *partial_space_json(struct request *r, const struct hash *space, json_t **ret)
+{
+	struct listing l = {.r = r};
+	int64_t since;
+	struct error *e;
+	bool kept;
+
+	*ret = NULL;
+	TRY(partial_space_since(request_conn(r), space, &kept, &since));
+	if (kept)
+		return NULL;
+	l.rows = json_array();
+	e = admitted_each(request_conn(r), space, add_house, &l);
+	*ret = json_pack("{s:n, s:n, s:o, s:b}", "since", "since_text", "houses", l.rows, "any_houses",
+			 json_array_size(l.rows) > 0);
+	put_date(r, *ret, "since", since);
+	return e;
 }
 
 /* --- a conversation --------------------------------------------------------------------------- */

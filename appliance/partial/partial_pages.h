@@ -7,5 +7,8 @@ extern const struct route partial_routes[];
 /* For the page of a conversation: what of it is not here, NULL when nothing is. Yours. */
 struct error *partial_topic_json(struct request *r, const struct hash *space,
 				 const struct hash *object, json_t **ret) MUST;
+/* For lists of spaces: {since, since_text, houses[] {name}} of one that this box keeps no more, NULL when it
+ * does. Houses: other boxes that write in it, the first few. Yours. */
+struct error *partial_space_json(struct request *r, const struct hash *space, json_t **ret) MUST;
 /* The page of a conversation that is not here but for its header. ERR_NOT_FOUND: not even that. */
 struct error *partial_topic_page(struct request *r, const struct hash *object) MUST;

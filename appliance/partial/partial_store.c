@@ -22,6 +22,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE partial_run ADD COLUMN safe_files INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE partial_run ADD COLUMN safe_file_bytes INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE partial_at ADD COLUMN files INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE partial_space ADD COLUMN since INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum {
@@ -47,8 +48,8 @@ enum {
 	STMTS
 };
 static const char *const sql[STMTS] = {
-	[SPACE_GET] = "SELECT 1 FROM partial_space WHERE space = ?1",
-	[SPACE_DROP] = "INSERT OR IGNORE INTO partial_space VALUES (?1)",
+	[SPACE_GET] = "SELECT since FROM partial_space WHERE space = ?1",
+	[SPACE_DROP] = "INSERT OR IGNORE INTO partial_space VALUES (?1, ?2)",
 	[SPACE_KEEP] = "DELETE FROM partial_space WHERE space = ?1",
 	[SPACE_ANY] = "SELECT 1 FROM partial_space LIMIT 1",
 	[RUN_GET] = "SELECT state, days, blob_max, begun, ended, row, ops, bytes, safe_ops,"
@@ -133,10 +134,19 @@ struct error *partial_choose(struct conn *c, const struct keep *k)
 
 struct error *partial_keeps_space(struct conn *c, const struct hash *space, bool *ret)
 {
-	int64_t dropped;
+	int64_t since;
 
-	TRY(db_number(c->local, stmts(c), SPACE_GET, 0, &dropped, "k", space));
-	*ret = !dropped;
+	return partial_space_since(c, space, ret, &since);
+}
+
+struct error *partial_space_since(struct conn *c, const struct hash *space, bool *ret_kept,
+				  int64_t *ret_since_ms)
+{
+	int64_t since;
+
+	TRY(db_number(c->local, stmts(c), SPACE_GET, -1, &since, "k", space));
+	*ret_kept = since < 0;
+	*ret_since_ms = since < 0 ? 0 : since;
 	return NULL;
 }
 
@@ -155,7 +165,9 @@ struct error *partial_keep_space(struct conn *c, const struct hash *space, bool 
 	TRY(partial_keeps_space(c, space, &was));
 	if (was != keep)
 		TRY(end_run(c));
-	return db_do(c->local, stmts(c), keep ? SPACE_KEEP : SPACE_DROP, "k", space);
+	if (keep)
+		return db_do(c->local, stmts(c), SPACE_KEEP, "k", space);
+	return db_do(c->local, stmts(c), SPACE_DROP, "ki", space, env_now(c->env));
 }
 
 struct error *partial_is(struct conn *c, bool *ret)

@@ -451,8 +451,28 @@ static struct error *keep_text(void *ctx, const struct receipt *x)
 	return NULL;
 }
 
+/* What the peer says that it keeps no more, of the spaces that are here and that who looks may see. */
+static json_t *unkept_json(struct request *r, const struct hash *spaces, size_t n)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		struct space_info s;
+		struct error *e = space_get(request_conn(r), &spaces[i], &s);
+
+		if (!e)
+			json_array_append_new(rows, json_pack("{s:s}", "name",
+							      *s.name ? s.name : ID_SHORT(&s.id)));
+		error_free(e);
+	}
+	return rows;
+}
+
 static struct error *peer_json(struct request *r, const struct peer *p, json_t **ret)
 {
+	struct hash unkept[REPORT_UNKEPT];
+	uint32_t days;
+	size_t n = peers_keeps(request_app(r), &p->key, &days, unkept);
 	struct last last = {r, ""};
 	const char *state;
 	json_t *row;
@@ -468,6 +488,9 @@ static struct error *peer_json(struct request *r, const struct peer *p, json_t *
 			"since_text", request_date_text(r, p->added_ms), "how_text", how_text(r, p),
 			"read_only", p->read_only, "moved", last.text, "doubted", doubted);
 	json_object_set_new(row, "named", json_boolean(*p->name));
+	json_object_set_new(row, "keeps_days", json_integer(days));
+	json_object_set_new(row, "unkept", unkept_json(r, unkept, n));
+	json_object_set_new(row, "any_unkept", json_boolean(n));
 	if (p->last_ok_ms) {
 		json_object_set_new(row, "last", json_string(request_date(r, p->last_ok_ms)));
 		json_object_set_new(row, "last_text",

@@ -97,6 +97,15 @@ is "and shows that b keeps a year only" "$(keeps_of)" 365
 ok "b looks again: what was fetched stays" act b /admin/keep/look '{}'
 ok "nothing falls out" until_ok 30 run_is looked ops=0
 
+space=$(get b /forums.json | json spaces.0.id)
+ok "b keeps this community no more" act b /admin/keep "{\"days_bound\": \"0\", \"blobs_bound\": \"0\", \"asked-$space\": \"1\"}"
+ok "its command says so" eval '"$LLIURE" keep --data "$T/b" | grep -q "Not kept since .*${space:0:8}"'
+is "and not that it keeps everything" "$("$LLIURE" keep --data "$T/b" | grep -c everything)" 0
+ok "visitors read it on the first page" reads b / "Not kept on this box since"
+ok "and in the list of forums, with the house that has it" eval 'get b /forums | grep -q "Not kept on this box since.*These houses have it: a\."'
+ok "a is told, and its page of b says so" until_ok 20 eval '"$LLIURE" sync --data "$T/a"; get_as a "/admin/peers/$(key_of b)" | grep -q "It no longer keeps"'
+ok "b keeps it again" act b /admin/keep "{\"days_bound\": \"1\", \"days\": \"365\", \"blobs_bound\": \"0\", \"asked-$space\": \"1\", \"keep-$space\": \"1\"}"
+ok "and nobody reads that it does not" not reads b /forums "Not kept on this box"
 ok "b keeps everything again" act b /admin/keep '{"days_bound": "0", "blobs_bound": "0"}'
 ok "and gets it" until_ok 40 eval '"$LLIURE" sync --data "$T/b"; digests_alike'
 finish
