@@ -5,6 +5,7 @@
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
 #include "appliance/recovery/recovery.h"
+#include "appliance/update/update.h"
 #include "version.h" /* made by the Makefile */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -191,12 +192,31 @@ static struct error *warn_of_others(const struct warnings *w, const struct overv
 	return NULL;
 }
 
+/* What somebody plugged in, and nobody has looked at yet. */
+static json_t *sticks_json(struct request *r)
+{
+	enum { FILES = 8 };
+	struct app *a = request_app(r);
+	struct usb_part *parts = arena_array(request_arena(r), struct usb_part, CARRY_STICKS);
+	struct update_file *files = arena_array(request_arena(r), struct update_file, FILES);
+	size_t closed = carry_plugged(a, parts, CARRY_STICKS), opens = 0;
+	struct update_state u;
+
+	for (size_t i = 0; i < closed; i++)
+		opens += parts[i].use == USB_OPENS;
+	update_state_read(a, &u);
+	return json_pack("{s:I, s:I, s:I}", "news", (json_int_t)carry_sticks_news(a->carry), "updates",
+			 (json_int_t)(u.box ? update_on_sticks(a, files, FILES) : 0), "closed",
+			 (json_int_t)opens);
+}
+
 static struct error *fill_admin(struct request *r, json_t *context, const struct overview *o)
 {
 	struct warnings w = {r, json_object_get(context, "warnings")};
 	json_t *health;
 
 	json_object_set_new(context, "storage", storage_json(r));
+	json_object_set_new(context, "sticks", sticks_json(r));
 	TRY(health_summary(r, &health));
 	json_object_set_new(context, "health", health);
 	TRY(warn_of_keys(&w));

@@ -176,6 +176,8 @@ struct request;
 json_t *carry_plugged_json(struct request *r);
 struct error *carry_open_plugged(struct request *r) MUST;
 size_t carry_sticks(struct carry *c, struct carry_stick out[CARRY_STICKS]);
+/* Entries that are not here, on a stick that is plugged in and that nobody has asked to take in since. */
+uint64_t carry_sticks_news(struct carry *c);
 
 /* ERR_NOT_FOUND: the stick is gone. ERR_BUSY: it is being written or read. */
 struct error *carry_ask(struct carry *c, enum carry_kind kind, const char *stick,

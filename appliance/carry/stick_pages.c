@@ -84,6 +84,34 @@ static json_t *sticks_json(struct request *r, bool *busy)
 	return list;
 }
 
+static bool may_be_taken(struct carry *c, const struct carry_stick *s)
+{
+	struct carry_job j;
+	bool others = false, taken = false;
+
+	for (size_t i = 0; i < s->n_files; i++)
+		others |= !s->files[i].own && !*s->files[i].trouble;
+	if (*s->job && carry_job_get(c, s->job, &j)) {
+		taken = j.kind == CARRY_TAKE_STICK && j.state != CARRY_FAILED;
+		error_free(j.error);
+	}
+	return others && !taken && s->checked && !s->error;
+}
+
+uint64_t carry_sticks_news(struct carry *c)
+{
+	struct carry_stick *sticks = c ? calloc(CARRY_STICKS, sizeof(*sticks)) : NULL;
+	size_t n = sticks ? carry_sticks(c, sticks) : 0;
+	uint64_t news = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		news += may_be_taken(c, &sticks[i]) ? sticks[i].news : 0;
+		error_free(sticks[i].error);
+	}
+	free(sticks);
+	return news;
+}
+
 json_t *carry_plugged_json(struct request *r)
 {
 	struct usb_part *parts = arena_array(request_arena(r), struct usb_part, CARRY_STICKS);

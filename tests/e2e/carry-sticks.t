@@ -64,8 +64,11 @@ ok "pulled out, it is gone from the page" eval 'mv "$T/usb-a/Kingston" "$T/usb-b
 ok "at b it is found" until_ok 10 idle b Kingston
 ok "and says how much is new" until_ok 10 eval '[ "$(stick b Kingston news)" -ge 3 ]'
 is "and from whom" "$(stick b Kingston files.0.from)" a
+care() { curl -sS -H "Authorization: Bearer $(cat "$T/b.token")" "$(url b /admin)"; }
+ok "the page of care says that it is there" eval 'care | grep -q "A stick with [0-9]* new messages and other entries is plugged in"'
 ok "it is taken in" press b Kingston take
 ok "both hold the same" until_ok 20 same_digest
+ok "and the page of care is silent about it" until_ok 10 eval '! care | grep -q "A stick with"'
 ok "nothing on it is new any more" until_ok 10 eval '[ "$(stick b Kingston news)" = 0 ]'
 ok "b writes for a what it lacks" eval 'wait_idle b Kingston && press b Kingston write "{\"for\":\"$A\"}" && until_ok 20 eval "[ \"\$(stick b Kingston safe)\" = True ]"'
 is "in a file that says for whom" "$(ls "$T/usb-b/Kingston/lliure" | grep -c "^b-for-${A:0:8}-")" 1
