@@ -151,6 +151,7 @@ static struct error *job(struct conn *c, void *arg)
 {
 	struct round *r = arg;
 
+	TRY(erased_note_receipts(c));
 	return erased_acknowledge(c, r->parts, &r->after, &r->wait);
 }
 

@@ -34,6 +34,13 @@ void erased_stop(struct erased_thread *t);
 struct error *erased_acknowledge(struct conn *c, const struct erased_settled *parts,
 				 struct hash *io_after, bool *ret_wait) MUST;
 
+/* On the writer: what receipts since the last time say of boxes that only read, kept when it is seen,
+ * for the receipts themselves go. */
+struct error *erased_note_receipts(struct conn *c) MUST;
+/* When the box first signed, at gone_ms or later, that it holds in the space what this one does; 0: never. */
+struct error *erased_by_receipt(struct conn *c, const struct hash *space, const struct pubkey *box,
+				int64_t gone_ms, int64_t *ret_ms) MUST;
+
 /* The boxes that said that they let go of it, each once, with the last time it said so. */
 struct erased_at {
 	struct pubkey box;

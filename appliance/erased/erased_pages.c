@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/erased/erased_pages.h"
 #include "appliance/erased/erased.h"
+#include "appliance/files/files.h"
 #include "appliance/recovery/recovery.h"
-
-enum { RECEIPTS_LOOKED_AT = 200 };
 
 /* A box that is expected to say something. */
 struct expected {
 	struct pubkey key;
 	char name[LIMIT_NAME + 1];
-	int64_t gone_ms, receipt_ms, heard_ms;
+	int64_t gone_ms, receipt_ms, heard_ms, removed_ms;
 };
 
 struct listing {
@@ -62,23 +61,32 @@ static struct error *add_gone(void *ctx, const struct erased_at *at)
 	return NULL;
 }
 
-/* A box that only reads: both signed, after it was erased here, that they hold the same there. */
-static struct error *add_receipt(void *ctx, const struct receipt *r)
+/* Of a house that was disconnected, and belongs to the space still: its name then, and when that was. */
+static struct error *add_former(void *ctx, const struct former *f)
 {
 	struct listing *l = ctx;
-	struct expected *own = box_of(l, secret_pubkey(request_app(l->r)->self));
-	struct expected *b = box_of(l, &r->peer);
-	struct receipt_signed s;
-	struct receipt_body body;
 
-	if (r->state != RECEIPT_AGREED || !b || !own || !own->gone_ms || r->when_ms < own->gone_ms)
-		return NULL;
-	TRY(receipt_get_signed(request_conn(l->r)->local, &r->id, request_arena(l->r), &s));
-	TRY(receipt_read(s.bytes[ASKER], request_arena(l->r), &body));
-	for (size_t i = 0; i < body.n_spaces; i++)
-		if (hash_eq(&body.spaces[i].space, &l->op.space) &&
-		    receipt_space_equal(&body.spaces[i]))
-			b->receipt_ms = r->when_ms;
+	for (size_t i = 0; i < l->n; i++) {
+		struct expected *b = &l->boxes[i];
+
+		if (!pubkey_eq(&b->key, &f->key) || b->heard_ms || b->removed_ms)
+			continue;
+		if (*f->name && (!*b->name || !strcmp(b->name, ID_SHORT(&b->key))))
+			snprintf(b->name, sizeof(b->name), "%s", f->name);
+		b->removed_ms = f->removed_ms;
+	}
+	return NULL;
+}
+
+/* A box that only reads: both signed, after it was erased here, that they hold the same there. */
+static struct error *add_receipts(struct listing *l)
+{
+	const struct expected *own = box_of(l, secret_pubkey(request_app(l->r)->self));
+
+	for (size_t i = 0; own && own->gone_ms && i < l->n; i++)
+		if (!l->boxes[i].gone_ms)
+			TRY(erased_by_receipt(request_conn(l->r), &l->op.space, &l->boxes[i].key,
+					      own->gone_ms, &l->boxes[i].receipt_ms));
 	return NULL;
 }
 
@@ -102,8 +110,9 @@ static struct error *collect(struct listing *l)
 	TRY(admitted_each(c, &l->op.space, add_admitted, l));
 	TRY(peer_each(c->local, add_peer, l));
 	TRY(erased_where(c, &l->target, add_gone, l));
+	TRY(former_each(c->local, add_former, l));
 	TRY(place_each(c, add_backup, l));
-	return receipt_each(c->local, NULL, RECEIPTS_LOOKED_AT, add_receipt, l);
+	return add_receipts(l);
 }
 
 /* --- the page --------------------------------------------------------------------------------- */
@@ -126,17 +135,34 @@ static json_t *box_json(struct listing *l, const struct expected *b)
 	struct request *r = l->r;
 	bool own = pubkey_eq(&b->key, secret_pubkey(request_app(r)->self));
 	int64_t when = b->gone_ms ? b->gone_ms : b->receipt_ms;
-	json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b}", "name",
-				b->name[0] ? b->name : ID_SHORT(&b->key), "key", ID(&b->key),
-				"short", ID_SHORT(&b->key), "own", own, "by_receipt",
-				!b->gone_ms && b->receipt_ms);
+	json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "name",
+				own && !b->name[0] ? request_app(r)->name
+				: b->name[0]	   ? b->name
+						   : ID_SHORT(&b->key),
+				"key", ID(&b->key), "short", ID_SHORT(&b->key), "own", own,
+				"by_receipt", !b->gone_ms && b->receipt_ms, "former", b->removed_ms != 0);
 
 	if (!when)
-		when = b->heard_ms;
+		when = b->removed_ms ? b->removed_ms : b->heard_ms;
 	json_object_set_new(row, "date", when ? json_string(request_date(r, when)) : json_null());
 	json_object_set_new(row, "date_text",
 			    when ? json_string(request_date_text(r, when)) : json_null());
 	return row;
+}
+
+/* Was it a version of a file? Else it is called a message. */
+static bool is_file(struct listing *l)
+{
+	struct hash object, space;
+	struct file f;
+	struct error *e = object_of_op(request_conn(l->r), &l->target, &object, &space);
+
+	if (!e)
+		e = file_get(request_conn(l->r), request_arena(l->r), &object, &f);
+	if (!e)
+		return true;
+	error_free(e);
+	return false;
 }
 
 static struct error *erased_page(struct request *r)
@@ -155,10 +181,11 @@ static struct error *erased_page(struct request *r)
 		json_array_append_new(l.boxes[i].gone_ms || l.boxes[i].receipt_ms ? gone : waiting,
 				      box_json(&l, &l.boxes[i]));
 	return respond_page(r, "erased", request_text(r, N_("Where it is gone")),
-			    json_pack("{s:o, s:o, s:s, s:s, s:i, s:I}", "gone", gone, "waiting", waiting,
+			    json_pack("{s:o, s:o, s:s, s:s, s:i, s:I, s:b}", "gone", gone, "waiting", waiting,
 				      "date", request_date(r, l.op.erased_ms), "date_text",
 				      request_date_text(r, l.op.erased_ms), "count",
-				      (int)json_array_size(gone), "backups", (json_int_t)l.backups));
+				      (int)json_array_size(gone), "backups", (json_int_t)l.backups, "file",
+				      is_file(&l)));
 }
 
 const struct route erased_routes[] = {

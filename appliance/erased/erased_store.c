@@ -9,7 +9,25 @@ static const char *const migrations[] = {
 	"CREATE INDEX erase_done_space ON erase_done(space, op, target);",
 };
 
-enum { DONE_ADD, DONE_RESET, DONE_BY, DONE_WHERE, DONE_DIGEST, STMTS };
+/* Of each box and space the first receipt behind each erasing here: so much is enough to say when the box
+ * held the same, however many receipts come later. */
+static const char *const local_migrations[] = {
+	"CREATE TABLE erase_receipt(space BLOB NOT NULL, box BLOB NOT NULL, time INTEGER NOT NULL,"
+	" PRIMARY KEY(space, box, time)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE erase_receipt_seen(one INTEGER PRIMARY KEY CHECK(one = 1), num INTEGER NOT NULL)"
+	" STRICT;",
+};
+
+enum { PAPER_ADD, PAPER_LAST, PAPER_FIRST, SEEN_GET, SEEN_SET, LOCAL_STMTS };
+static const char *const local_sql[LOCAL_STMTS] = {
+	[PAPER_ADD] = "INSERT OR IGNORE INTO erase_receipt VALUES (?1, ?2, ?3)",
+	[PAPER_LAST] = "SELECT max(time) FROM erase_receipt WHERE space = ?1 AND box = ?2 AND time <= ?3",
+	[PAPER_FIRST] = "SELECT min(time) FROM erase_receipt WHERE space = ?1 AND box = ?2 AND time >= ?3",
+	[SEEN_GET] = "SELECT num FROM erase_receipt_seen",
+	[SEEN_SET] = "INSERT OR REPLACE INTO erase_receipt_seen VALUES (1, ?1)",
+};
+
+enum { DONE_ADD, DONE_RESET, DONE_BY, DONE_WHERE, DONE_DIGEST, DONE_ANY, DONE_BETWEEN, STMTS };
 static const char *const sql[STMTS] = {
 	[DONE_ADD] = "INSERT OR REPLACE INTO erase_done VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DONE_RESET] = "DELETE FROM erase_done WHERE op = ?1",
@@ -18,6 +36,9 @@ static const char *const sql[STMTS] = {
 		       " ORDER BY max(time), box",
 	[DONE_DIGEST] = "SELECT op, target, box FROM erase_done WHERE space = ?1"
 			" ORDER BY op, target",
+	[DONE_ANY] = "SELECT 1 FROM erase_done LIMIT 1",
+	[DONE_BETWEEN] = "SELECT 1 FROM erase_done WHERE space = ?1 AND box = ?2 AND time > ?3"
+			 " AND time <= ?4 LIMIT 1",
 };
 
 static struct db_stmts *stmts(struct conn *c)
@@ -91,6 +112,10 @@ const struct feature erased_feature = {
 	.view_migrations_n = ARRAY_LEN(migrations),
 	.view_sql = sql,
 	.view_sql_n = STMTS,
+	.local_migrations = local_migrations,
+	.local_migrations_n = ARRAY_LEN(local_migrations),
+	.local_sql = local_sql,
+	.local_sql_n = LOCAL_STMTS,
 	.reset = done_reset,
 	.digest = done_digest,
 };
@@ -125,4 +150,47 @@ struct error *erased_where(struct conn *c, const struct hash *target, erased_at_
 	for (size_t i = 0; i < rows.n / sizeof(struct erased_at); i++)
 		TRY(fn(ctx, (const struct erased_at *)(void *)rows.p + i));
 	return NULL;
+}
+
+/* --- receipts --------------------------------------------------------------------------------- */
+
+static struct db_stmts *local_stmts(struct conn *c)
+{
+	return conn_local(c, &erased_feature);
+}
+
+struct error *done_any(struct conn *c, bool *ret)
+{
+	int64_t one;
+
+	TRY(db_number(c->view, stmts(c), DONE_ANY, 0, &one, ""));
+	*ret = one != 0;
+	return NULL;
+}
+
+struct error *paper_seen(struct conn *c, int64_t *ret)
+{
+	return db_number(c->local, local_stmts(c), SEEN_GET, 0, ret, "");
+}
+
+struct error *paper_set_seen(struct conn *c, int64_t num)
+{
+	return db_do(c->local, local_stmts(c), SEEN_SET, "i", num);
+}
+
+struct error *paper_add(struct conn *c, const struct hash *space, const struct pubkey *box, int64_t time)
+{
+	int64_t last, one;
+
+	TRY(db_number(c->local, local_stmts(c), PAPER_LAST, 0, &last, "kki", space, box, time));
+	TRY(db_number(c->view, stmts(c), DONE_BETWEEN, 0, &one, "kkii", space, conn_self(c), last, time));
+	if (!one)
+		return NULL;
+	return db_do(c->local, local_stmts(c), PAPER_ADD, "kki", space, box, time);
+}
+
+struct error *erased_by_receipt(struct conn *c, const struct hash *space, const struct pubkey *box,
+				int64_t gone_ms, int64_t *ret_ms)
+{
+	return db_number(c->local, local_stmts(c), PAPER_FIRST, 0, ret_ms, "kki", space, box, gone_ms);
 }

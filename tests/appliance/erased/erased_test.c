@@ -4,6 +4,7 @@
 #include "appliance/erased/erased.h"
 #include "appliance/search/search.h"
 #include "sync/base/file.h"
+#include "sync/peer/receipt.h"
 
 #define WORD "kzwqx-telephone-0199"
 
@@ -323,6 +324,68 @@ static void many_are_said_in_rounds(void **state)
 	town_close(&t);
 }
 
+/* Both boxes sign, now by a's clock, that they hold the same in the town's space. */
+static void sign_receipt(struct town *t, uint8_t number)
+{
+	struct receipt_space space = {.space = t->space};
+	struct receipt_body body = {.kind = RECEIPT_MET,
+				    .box = {*secret_pubkey(t->a.key), *secret_pubkey(t->b.key)},
+				    .exchange = {number},
+				    .clock_ms = {env_now(&t->a.env.env), env_now(&t->a.env.env)},
+				    .spaces = &space,
+				    .n_spaces = 1};
+	_cleanup_(buf_release) struct buf bytes = {0};
+	struct receipt line = {.peer = body.box[ANSWERER], .when_ms = body.clock_ms[0], .times = 1};
+	struct receipt_signed s = {.peer = line.peer, .when_ms = line.when_ms, .exchange = {number}};
+
+	receipt_write(&body, &bytes);
+	for (int side = ASKER; side <= ANSWERER; side++) {
+		s.bytes[side] = buf_span(&bytes);
+		s.sig[side] = receipt_sign(side == ASKER ? t->a.key : t->b.key, s.bytes[side]);
+	}
+	line.report.signed_too = true;
+	line.report.exchange[0] = number;
+	assert_ok(conn_begin(t->a.c));
+	assert_ok(receipt_put_signed(t->a.c->local, &s));
+	assert_ok(receipt_put(t->a.c->local, &line));
+	assert_ok(erased_note_receipts(t->a.c));
+	assert_ok(conn_commit(t->a.c));
+}
+
+static int64_t by_receipt(struct town *t, int64_t gone_ms)
+{
+	int64_t when;
+
+	assert_ok(erased_by_receipt(t->a.c, &t->space, secret_pubkey(t->b.key), gone_ms, &when));
+	return when;
+}
+
+/* However many receipts come later, and of however many houses: theirs go, the date stays. */
+static void the_first_receipt_behind_an_erasing_stays(void **state)
+{
+	struct town t;
+	struct hash id;
+	int64_t gone, first;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, FOUNDER, WORD, &id));
+	sign_receipt(&t, 1);
+	test_env_pass(&t.a.env, 1000);
+	assert_ok(box_erase(&t.a, &t.space, &id, t.who[FOUNDER]));
+	tidy(&t.a);
+	gone = said(&t.a, &t.a, &id);
+	assert_int_equal(by_receipt(&t, gone), 0);
+	test_env_pass(&t.a.env, 1000);
+	first = env_now(&t.a.env.env);
+	for (int i = 2; i < 250; i++) {
+		sign_receipt(&t, (uint8_t)i);
+		test_env_pass(&t.a.env, 1000);
+	}
+	assert_int_equal(by_receipt(&t, gone), first);
+	assert_int_equal(by_receipt(&t, first + 1), 0);
+	town_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +396,7 @@ int main(void)
 		cmocka_unit_test(who_was_restored_from_before_says_it_again),
 		cmocka_unit_test(what_came_back_is_said_again_when_it_went_again),
 		cmocka_unit_test(many_are_said_in_rounds),
+		cmocka_unit_test(the_first_receipt_behind_an_erasing_stays),
 	};
 	return run_group(tests);
 }
