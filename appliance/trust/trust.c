@@ -184,8 +184,18 @@ struct walk {
 	struct conn *c;
 	const struct pubkey *self;
 	struct vouch found[TRUST_LOOK];
-	size_t n;
+	size_t root[TRUST_LOOK]; /* the number of the peer that leads there */
+	size_t n, roots, now;
 };
+
+static bool leads_to_enough(const struct walk *w)
+{
+	size_t led = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		led += w->root[i] == w->now;
+	return w->n == TRUST_LOOK || led >= TRUST_OF_ONE;
+}
 
 /* The letters of its key are what a box is called of which nothing is known. */
 static bool has_name(const struct vouch *v)
@@ -199,7 +209,7 @@ static struct error *walk_on(void *ctx, const struct vouch *v)
 	struct peer p;
 	struct error *e;
 
-	if (w->n == TRUST_LOOK || !has_name(v) || pubkey_eq(&v->key, w->self))
+	if (leads_to_enough(w) || !has_name(v) || pubkey_eq(&v->key, w->self))
 		return NULL;
 	for (size_t i = 0; i < w->n; i++)
 		if (pubkey_eq(&w->found[i].key, &v->key))
@@ -210,6 +220,7 @@ static struct error *walk_on(void *ctx, const struct vouch *v)
 	if (!error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
+	w->root[w->n] = w->now;
 	w->found[w->n++] = *v;
 	return NULL;
 }
@@ -218,6 +229,7 @@ static struct error *walk_from(void *ctx, const struct peer *p)
 {
 	struct walk *w = ctx;
 
+	w->now = w->roots++;
 	return vouch_by(w->c, &p->key, TRUST_LOOK, walk_on, w);
 }
 
@@ -233,8 +245,10 @@ struct error *trust_vouched(struct conn *c, const struct pubkey *self, vouch_fn 
 	for (unsigned depth = 1; depth < TRUST_DEPTH; depth++) {
 		size_t to = w->n;
 
-		for (; from < to; from++)
+		for (; from < to; from++) {
+			w->now = w->root[from];
 			TRY(vouch_by(c, &w->found[from].key, TRUST_LOOK, walk_on, w));
+		}
 	}
 	for (size_t i = 0; i < w->n; i++)
 		TRY(fn(ctx, &w->found[i]));

@@ -364,6 +364,32 @@ static void whom_the_chains_lead_to(void **state)
 	close_town(&t);
 }
 
+/* Keys cost nothing: one house that vouches for ever so many leaves room for the others. */
+static void one_peer_does_not_fill_all_places(void **state)
+{
+	struct pubkey x = far(40);
+	struct names n = {""};
+	char last[100];
+	struct town t;
+
+	open_town(&t);
+	for (unsigned i = 0; i < 2 * TRUST_OF_ONE; i++) {
+		struct pubkey made = far(100 + i);
+
+		assert_ok(says_called(&t, B, &made, "Made up", NULL));
+	}
+	assert_ok(says(&t, C, &x, NULL));
+	meet(&t);
+	knows(&t, A, key_of(&t, B));
+	knows(&t, A, key_of(&t, C));
+	assert_ok(trust_vouched(t.box[A].c, key_of(&t, A), add_name, &n));
+	snprintf(last, sizeof(last), "Ateneu Sud(%.4s) ", ID(&x));
+	assert_non_null(strstr(n.text, last));
+	assert_int_equal(strlen(n.text),
+			 TRUST_OF_ONE * strlen("Made up(xxxx) ") + strlen(last));
+	close_town(&t);
+}
+
 /* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
  * the community in which it vouched can disconnect the other all the same. */
 static void where_this_box_may_not_write_any_more_nothing_holds_it_back(void **state)
@@ -392,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_chain_begins_at_a_box_that_we_know),
 		cmocka_unit_test(circles_and_long_ways_end),
 		cmocka_unit_test(whom_the_chains_lead_to),
+		cmocka_unit_test(one_peer_does_not_fill_all_places),
 		cmocka_unit_test(where_this_box_may_not_write_any_more_nothing_holds_it_back),
 	};
 
