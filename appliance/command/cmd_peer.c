@@ -154,16 +154,14 @@ struct error *cmd_peer_remove(struct command_run *run)
 	struct revoking r = {.self = secret_pubkey(run->app->self), .box = &key};
 
 	TRY(parse_key(run->args[0], &key));
-	if (command_option(run, "--revoke")) {
-		TRY(app_conn(run->app, &c));
-		r.conn = c;
-		TRY(space_each(c, add_revocable, &r));
-	}
+	TRY(app_conn(run->app, &c));
+	r.conn = c;
+	TRY(space_each(c, add_revocable, &r));
 	TRY(peers_withdraw(run->app,
 			   &(struct peers_withdrawal){
 				   .key = key,
 				   .revoke = r.spaces,
-				   .n = r.n,
+				   .n = command_option(run, "--revoke") ? r.n : 0,
 				   .drop_kept = command_option(run, "--drop-backup") != NULL}));
 	fprintf(run->out, "Removed %s.\n", ID_SHORT(&key));
 	if (keep_bytes(run->app, &key))
@@ -171,6 +169,11 @@ struct error *cmd_peer_remove(struct command_run *run)
 				  " it, too.\n");
 	if (command_option(run, "--revoke"))
 		fprintf(run->out, "What it writes from now on is void in %zu spaces.\n", r.n);
+	else if (r.n)
+		fprintf(run->out,
+			"Nothing was signed: what it writes still counts in %zu spaces, and comes through"
+			" other houses.\nWith --revoke it becomes void: lliure peer remove %s --revoke\n",
+			r.n, ID(&key));
 	return NULL;
 }
 

@@ -420,6 +420,8 @@ static struct error *get_peer(struct request *r, struct peer *ret)
 		return error_new(ERR_NOT_FOUND, N_("No approved box has the key %s."),
 				 ID_SHORT(&key));
 	}
+	if (!e)
+		peers_put_name(request_conn(r), ret);
 	return e;
 }
 
@@ -563,6 +565,7 @@ struct error *show_peer_address(struct request *r, const struct pubkey *key, con
 	struct peer p;
 
 	TRY(peer_get(request_conn(r)->local, key, &p));
+	peers_put_name(request_conn(r), &p);
 	TRY(peer_terms_get(request_conn(r)->local, key, &t));
 	context = json_pack("{s:{s:b}}", "form", "read_only", p.read_only);
 	if (error)

@@ -937,6 +937,12 @@ bool peers_known_name(struct conn *c, const struct pubkey *key, char out[LIMIT_N
 	return *out != 0;
 }
 
+void peers_put_name(struct conn *c, struct peer *io)
+{
+	if (!*io->name)
+		peers_known_name(c, &io->key, io->name);
+}
+
 /* --- swapping now ----------------------------------------------------------------------------- */
 
 static struct error *keep_first(void *ctx, const struct receipt *r)

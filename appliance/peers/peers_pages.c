@@ -164,16 +164,18 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	struct listing *l = ctx;
 	struct counting spaces = {.l = l, .key = &p->key};
 	const char *state;
+	struct peer named = *p;
 	json_t *row;
 	bool ok, doubted;
 
+	peers_put_name(l->conn, &named);
 	TRY(peers_state(l->r, p, &state, &ok));
 	TRY(restored_doubted(l->conn, &p->key, &doubted));
 	TRY(peer_terms_get(l->conn->local, &p->key, &spaces.terms));
 	TRY(space_each(l->conn, count_space, &spaces));
 	row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:I}", "name",
-			*p->name ? p->name : ID_SHORT(&p->key), "short", ID_SHORT(&p->key), "key",
-			ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
+			*named.name ? named.name : ID_SHORT(&p->key), "short", ID_SHORT(&p->key),
+			"key", ID(&p->key), "state_text", state, "ok", ok, "addr", p->address, "read_only",
 			p->read_only, "spaces", spaces.n);
 	json_object_set_new(row, "doubted", json_boolean(doubted));
 	json_object_set_new(row, "unreached", json_boolean(*p->last_error != 0));

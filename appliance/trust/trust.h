@@ -65,7 +65,7 @@ typedef struct error *chain_fn(void *ctx, const struct trust_chain *chain);
 struct error *trust_chains(struct conn *c, const struct pubkey *self, const struct pubkey *key,
 			   chain_fn *fn, void *ctx) MUST;
 /* The boxes that such chains lead to and that are no peers of ours: the nearest first, each once, with
- * the vouch that was met first, at most TRUST_LOOK, of which no peer alone leads to more than TRUST_OF_ONE: it may
- * vouch for as many keys as it likes to make. A box whose voucher gave it no name is left out,
- * and leads no further. */
+ * the vouch that was met first, at most TRUST_LOOK, of which no peer alone leads to more than
+ * TRUST_OF_ONE: it may vouch for as many keys as it likes to make. A box whose voucher gave it no name
+ * is left out, and leads no further. */
 struct error *trust_vouched(struct conn *c, const struct pubkey *self, vouch_fn *fn, void *ctx) MUST;

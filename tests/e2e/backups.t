@@ -185,6 +185,7 @@ sign_in b
 ok "who asks is told what that means" eval 'curl -sS -b "$T/jar.b" "$(url b "/admin/recovery/kept/$KEY/remove")" | grep -q "has no other backup"'
 "$LLIURE" peer remove "$KEY" --data "$T/b" >"$T/removed"
 ok "to disconnect leaves it, and says so" eval 'grep -q "is kept here" "$T/removed" && [ -s "$T/b/kept/$KEY" ]'
+ok "and that nothing was signed, and what would" grep -q "becomes void: lliure peer remove $KEY --revoke" "$T/removed"
 is "the page still names it" "$(kept_json | json left.0.key)" "$KEY"
 ok "it is removed" act_signed_in b "/admin/recovery/kept/$KEY/remove" '{}'
 ok "and gone" [ ! -e "$T/b/kept/$KEY" ]
