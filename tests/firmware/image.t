@@ -143,6 +143,16 @@ else
 	skip "a part without its licence is not passed on" "there is no dpkg-deb here"
 	skip "the list of parts is SPDX 2.3, with the boot loader and each licence" "there is no dpkg-deb here"
 fi
+# Of what is only unpacked the licences go along, also where several packages share one.
+mkdir -p "$T/unpacked/usr/share/doc/linux-base" "$T/unpacked/usr/share/doc/other" "$T/with/usr/share/doc"
+echo 'License: GPL-2' >"$T/unpacked/usr/share/doc/linux-base/copyright"
+echo noise >"$T/unpacked/usr/share/doc/other/changelog.gz"
+ln -s linux-base "$T/unpacked/usr/share/doc/linux-image"
+{
+	image/licences "$T/unpacked" "$T/with"
+	for p in linux-base linux-image; do [ "$(cat "$T/with/usr/share/doc/$p/copyright")" = 'License: GPL-2' ] || echo "$p has none"; done
+	[ ! -e "$T/with/usr/share/doc/other" ] || echo "what is no licence goes along"
+} 2>&1 | none "the licences of what is only unpacked go along, shared ones, too"
 # How long git makes a commit's name depends on how much the repository holds: not the same in everybody's clone.
 grep -nE 'git describe' Makefile image/* 2>/dev/null | grep -v -- --abbrev= | none "a version is as long in every clone"
 # A checkout under any umask gives the same system; and one system's file is not written through another's name.
