@@ -86,7 +86,8 @@ static struct room room_of(const struct carry_room *r, struct log_store *log)
 			     .host = r->host,
 			     .self = secret_pubkey(r->app->self),
 			     .bringer = line_of(r),
-			     .log = log};
+			     .log = log,
+			     .carried = true};
 }
 
 bool carry_room_ask(struct carry_room *r, struct log_store *log, struct intake *in)

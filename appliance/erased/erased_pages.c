@@ -110,7 +110,9 @@ static struct error *collect(struct listing *l)
 	TRY(admitted_each(c, &l->op.space, add_admitted, l));
 	TRY(peer_each(c->local, add_peer, l));
 	TRY(erased_where(c, &l->target, add_gone, l));
-	TRY(former_each(c->local, add_former, l));
+	/* That it was disconnected, and when, is the volunteers' affair. */
+	if (request_viewer(l->r) && request_viewer(l->r)->volunteer)
+		TRY(former_each(c->local, add_former, l));
 	TRY(place_each(c, add_backup, l));
 	return add_receipts(l);
 }

@@ -337,13 +337,13 @@ static struct error *stop(struct request *r)
 static struct error *add_house(void *ctx, const struct admitted *a)
 {
 	struct listing *l = ctx;
-	char name[LIMIT_NAME + 1];
 
 	if (!a->write || json_array_size(l->rows) >= HOUSES ||
 	    pubkey_eq(&a->key, secret_pubkey(request_app(l->r)->self)))
 		return NULL;
-	peers_box_name(request_conn(l->r), a, name);
-	json_array_append_new(l->rows, json_pack("{s:s, s:b}", "name", name, "more",
+	/* As the space calls it, and not as this house's volunteers do: visitors read it. */
+	json_array_append_new(l->rows, json_pack("{s:s, s:b}", "name",
+						 *a->name ? a->name : ID_SHORT(&a->key), "more",
 						 json_array_size(l->rows) > 0));
 	return NULL;
 }

@@ -105,6 +105,9 @@ static int clean_page(const struct gaps *g, sqlite3_file *file, int n, sqlite3_i
 	int rc = g->real->xRead(file, g->page, n, at);
 	size_t from, to;
 
+	/* What can't be read is passed over: who needs it finds that out. */
+	if ((rc & 0xff) == SQLITE_IOERR)
+		return SQLITE_OK;
 	if (rc != SQLITE_OK || !find_gap(g->page, (size_t)n, at == 0, &from, &to) ||
 	    is_clean(g->page + from, to - from))
 		return rc;

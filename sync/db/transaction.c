@@ -31,7 +31,14 @@ struct error *db_begin_read(struct db *db)
 
 struct error *db_commit(struct db *db)
 {
-	return run_own(db, OWN_COMMIT);
+	struct error *e = run_own(db, OWN_COMMIT);
+
+	/* A write that has no room leaves nothing (SQLITE_FULL). After any other fault it may be there at the
+	 * next opening, also where the disk says that it is full: that is no "try again". */
+	if (error_is(e, ERR_FULL) && (sqlite3_extended_errcode(db->sq) & 0xff) == SQLITE_IOERR)
+		error_replace(&e, error_new(ERR_IO, N_("The disk failed under the database %s (%s)."), db->path,
+					    sqlite3_errmsg(db->sq)));
+	return e;
 }
 
 /* The write-ahead log, and so many frames of it as are committed, at most: mxFrame of

@@ -92,9 +92,9 @@ bool ledger_writer_room(struct ledger *l, const struct log_id *log, bool is_void
 	at = place(l, log);
 	if (is_at(l, at, log))
 		w = &l->writers[at];
-	else /* of more than are counted the bringers' bounds are all there is */
+	else /* more than are counted wait for tomorrow: else rubbish would switch the bounds off */
 		w = l->n_writers < LIMIT_WRITERS ? insert(l, at, log) : NULL;
-	ok = !w || (is_void ? void_fits(w, &more) : writer_fits(w, times, &more));
+	ok = w && (is_void ? void_fits(w, &more) : writer_fits(w, times, &more));
 	if (w && ok) {
 		w->bytes += more.bytes;
 		w->entries += more.entries;
@@ -123,6 +123,8 @@ void ledger_writer_back(struct ledger *l, const struct log_id *log, size_t logs,
 		w->bytes = less(w->bytes, bytes);
 		w->entries = less(w->entries, entries);
 		w->logs = less(w->logs, logs);
+		if (!w->bytes && !w->entries && !w->logs) /* rubbish takes no place */
+			memmove(w, w + 1, (--l->n_writers - at) * sizeof(*w));
 	}
 	pthread_mutex_unlock(&l->lock);
 }

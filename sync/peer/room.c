@@ -2,6 +2,8 @@
 #include "sync/peer/room.h"
 #include "sync/base/limits.h"
 
+enum { OWN_PART = 4 }; /* so much of what a peer brought makes its quotas its own fault */
+
 /* What can't be read has no room: it is offered again. */
 static bool is_true(struct error *take_err, bool that)
 {
@@ -102,7 +104,7 @@ static bool fits_in_all(const struct room *r, const struct log_id *log, unsigned
 static struct room_share share_of(const struct room *r, const struct log_id *log,
 				  const struct ingest *run)
 {
-	struct room_share s = {.is_void = is_void(r, log, run)};
+	struct room_share s = {.is_void = r->carried && is_void(r, log, run)};
 
 	s.logs = !pubkey_eq(&log->appliance, r->self);
 	s.all = s.is_void || is_others(r, log);
@@ -147,6 +149,30 @@ static bool all_is_full(const struct room *r, int over, size_t entries, uint64_t
 	}
 }
 
+/* Is a good part of what it brought so far its own? What it passes on fills its quotas, too. */
+static bool filled_it(const struct room *r, const struct log_id *log)
+{
+	struct log_counts own;
+	struct ledger_row row;
+
+	ledger_get(r->ledger, r->bringer, &row);
+	return is_true(log_count_of(r->log, &log->space, r->bringer, &own), true) &&
+	       (own.bytes >= row.total.n[LEDGER_BYTES] / OWN_PART ||
+		own.entries >= row.total.n[LEDGER_ENTRIES] / OWN_PART);
+}
+
+/* Who was revoked may not know it yet: that is no misdeed. */
+static bool is_guilty(const struct room *r, int over, const struct log_id *log,
+		      const struct ingest *run)
+{
+	if (over == ROOM || over == LEDGER_DISK || !pubkey_eq(&log->appliance, r->bringer) ||
+	    is_void(r, log, run))
+		return false;
+	if (over == LEDGER_WRITER || over == LEDGER_FOUNDER || !r->log)
+		return true;
+	return over != LEDGER_LOGS && filled_it(r, log);
+}
+
 struct room_answer room_ask(const struct room *r, const struct log_id *log,
 			    const struct ingest *run, uint64_t bytes)
 {
@@ -168,9 +194,7 @@ struct room_answer room_ask(const struct room *r, const struct log_id *log,
 	}
 	if (a.over == ROOM && begins && !is_peer(r, &log->appliance))
 		ledger_charge(r->ledger, r->bringer, LEDGER_SPACES, 1);
-	/* Who was revoked may not know it yet: that is no misdeed. */
-	a.guilty = a.over != ROOM && a.over != LEDGER_DISK &&
-		   pubkey_eq(&log->appliance, r->bringer) && !is_void(r, log, run);
+	a.guilty = is_guilty(r, a.over, log, run);
 	a.all = a.over != ROOM && all_is_full(r, a.over, entries, bytes);
 	return a;
 }

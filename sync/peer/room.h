@@ -26,6 +26,7 @@ struct room {
 	const struct sync_host *host;
 	const struct pubkey *self, *bringer;
 	struct log_store *log; /* the calling thread's reader */
+	bool carried;	       /* in a file, by whomever, and not over the network */
 };
 
 enum { ROOM = LEDGER_ITEMS }; /* there is */

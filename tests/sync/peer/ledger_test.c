@@ -304,7 +304,7 @@ static void one_writer_takes_no_more_than_its_share_whoever_brings_it(void **sta
 	assert_int_equal(logs, LIMIT_VOID_DAY_ENTRIES / 100);
 }
 
-static void more_writers_than_are_counted_are_bounded_by_who_brings_them(void **state)
+static void rubbish_does_not_switch_the_bounds_of_writers_off(void **state)
 {
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
 	struct log_id log = log_of(1, 1);
@@ -312,10 +312,21 @@ static void more_writers_than_are_counted_are_bounded_by_who_brings_them(void **
 
 	test_env_init(&t, 1700000000000, 1);
 	l = ledger_new(&t.env);
+	/* What came to nothing takes no place … */
 	for (unsigned i = 0; i <= LIMIT_WRITERS; i++) {
 		memcpy(log.appliance.b + 2, &i, sizeof(i));
 		assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+		ledger_writer_back(l, &log, 1, 1, 400);
 	}
+	/* … and more than are counted have none. */
+	for (unsigned i = 0; i < LIMIT_WRITERS; i++) {
+		memcpy(log.appliance.b + 2, &i, sizeof(i));
+		assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	}
+	log.appliance.b[10] = 1;
+	assert_false(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	log.appliance.b[10] = 0;
+	assert_true(ledger_writer_room(l, &log, false, 1, 2, 1, 400)); /* who is counted goes on */
 }
 
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
@@ -660,7 +671,7 @@ int main(void)
 		cmocka_unit_test(one_space_takes_half_of_the_files_and_of_their_bytes),
 		cmocka_unit_test(no_space_is_shut_out_because_others_came_before_it),
 		cmocka_unit_test(one_writer_takes_no_more_than_its_share_whoever_brings_it),
-		cmocka_unit_test(more_writers_than_are_counted_are_bounded_by_who_brings_them),
+		cmocka_unit_test(rubbish_does_not_switch_the_bounds_of_writers_off),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
 		cmocka_unit_test(a_volunteer_raises_the_quota_and_it_goes_on),
