@@ -373,7 +373,8 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
 /* Below WRITER_ROOM nothing more is taken in: a WAL database on a full disk can't even be opened for
  * reading. It is what the write-ahead logs of one group may grow by, with a margin. What was erased and let
  * go of leaves room inside the files, which don't get smaller: it counts, too, for what people write, while
- * the disk has the room that a small group's logs take until they are emptied. What frees room
+ * the disk has the room that a small group's logs take until they are emptied. (Whole pages only: of messages
+ * shorter than a page it leaves half-empty ones, which do not count.) What frees room
  * needs some first, and goes on below it: a volunteer's act finds ROOM_CARE, if need be in the reserve
  * (ballast.h), of which nothing is left for the others to grow into; the threads that carry such acts
  * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH; where
@@ -381,6 +382,7 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
 enum {
 	ROOM_CARE = 2 * 1024 * 1024,
 	ROOM_TIDIES = 256 * 1024,
+	ROOM_LOGS = 1024 * 1024, /* of a volunteer's room, when their acts have used some of it */
 	LOGS_WORTH = 512 * 1024,
 	LENT_MORE = 64 * 1024, /* what a file system itself may need for it */
 	SETTLE_MS = 1000,
@@ -391,7 +393,7 @@ static bool has_room_inside(struct writer *w)
 {
 	uint64_t there = room_on_disk(w);
 
-	return there >= ROOM_CARE && there + atomic_load(&w->unused) >= WRITER_ROOM;
+	return there >= ROOM_LOGS && there + atomic_load(&w->unused) >= WRITER_ROOM;
 }
 
 /* Readers in the way, or no room even for that: then the logs stay. */
@@ -454,18 +456,30 @@ static bool is_turn(struct writer *w)
 	return now >= at && atomic_compare_exchange_strong(&w->settle_at, &at, now + SETTLE_MS);
 }
 
-static struct error *find_room(struct writer *w, uint64_t room)
+static struct error *room_or_full(const struct writer *w, uint64_t room)
 {
-	if (has_room(w, room))
-		return NULL;
-	if (is_turn(w))
-		empty_logs(w);
 	ENSURE(has_room(w, room),
 	       error_new(ERR_FULL,
 			 N_("There is no room left on this box's disk. What was saved is safe, and"
 			    " can be read. A volunteer can make room or put in a larger disk; then"
 			    " send this again.")));
 	return NULL;
+}
+
+static struct error *find_room(struct writer *w, uint64_t room)
+{
+	if (!has_room(w, room) && is_turn(w))
+		empty_logs(w);
+	return room_or_full(w, room);
+}
+
+/* There is one such thread of a kind: its tries are no flood, and what the last one wrote in vain is still in
+ * the logs' files. */
+static struct error *find_room_for_tidying(struct writer *w)
+{
+	if (!has_room(w, ROOM_TIDIES))
+		empty_logs(w);
+	return room_or_full(w, ROOM_TIDIES);
 }
 
 /* What people write has its place inside the files, too. */
@@ -527,7 +541,7 @@ struct error *writer_run_large(struct writer *w, write_fn *fn, void *arg)
 
 struct error *writer_run_tidying(struct writer *w, write_fn *fn, void *arg)
 {
-	TRY(find_room(w, ROOM_TIDIES));
+	TRY(find_room_for_tidying(w));
 	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg});
 }
 

@@ -431,6 +431,9 @@ static void look(struct partial_thread *t)
 	bool wait = false;
 	struct error *e = look_after(t);
 
+	/* What people want back waits for room; what makes some does not wait for that. */
+	if (error_is(e, ERR_FULL))
+		error_replace(&e, NULL);
 	if (!e)
 		e = partial_run_get(t->conn, &run);
 	if (run.state != PARTIAL_LOOKING && run.state != PARTIAL_LETTING_GO)
