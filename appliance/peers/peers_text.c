@@ -46,6 +46,37 @@ static void say_moved(struct words *w, const struct sync_report *r)
 		say(w, error_new(ERR_INTERNAL, N_("Nothing new on either side.")));
 }
 
+/* Was that said already, of another log of the same box? */
+static bool is_said(const struct sync_report *r, size_t i)
+{
+	const struct refusal *f = &r->refused[i], *g;
+
+	for (g = r->refused; g < f; g++)
+		if (g->why == f->why && g->by_peer == f->by_peer &&
+		    pubkey_eq(&g->id.appliance, &f->id.appliance))
+			return true;
+	return false;
+}
+
+static void say_refused(struct words *w, const struct sync_report *r)
+{
+	const struct pubkey none = {{0}}; /* a whole space is meant */
+
+	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
+		const struct refusal *f = &r->refused[i];
+
+		if (f->why == ERR_NOT_ADMITTED || is_said(r, i))
+			continue;
+		if (!pubkey_eq(&f->id.appliance, &none))
+			say(w, error_new(f->why, refusal_msgid(f->why, f->by_peer),
+					 ID_SHORT(&f->id.appliance)));
+		else if (f->by_peer)
+			say(w, error_new(f->why, N_("Of one space or more they took nothing.")));
+		else
+			say(w, error_new(f->why, N_("Of one space or more of theirs nothing was taken.")));
+	}
+}
+
 static void say_troubles(struct words *w, const struct sync_report *r)
 {
 	if (r->not_admitted == 1)
@@ -71,13 +102,7 @@ static void say_troubles(struct words *w, const struct sync_report *r)
 	if (r->cut)
 		say(w, error_new(ERR_INTERNAL,
 				 N_("The connection broke off; the rest comes next time.")));
-	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
-		const struct refusal *f = &r->refused[i];
-
-		if (f->why != ERR_NOT_ADMITTED)
-			say(w, error_new(f->why, refusal_msgid(f->why, f->by_peer),
-					 ID_SHORT(&f->id.appliance)));
-	}
+	say_refused(w, r);
 }
 
 size_t peers_report_sentences(const struct sync_report *r, error_translate_fn *translate, void *ctx,
