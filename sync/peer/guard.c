@@ -31,7 +31,11 @@ static bool too_late(const struct visitor *v, int64_t now)
 
 	if (!v->known)
 		return spent > LISTENER_GREET_MS;
-	return v->busy && spent > REQUEST_GRACE_MS + (int64_t)(moved / LEAST_SPEED) * 1000;
+	/* Between two requests libmicrohttpd ends what stands still; what is longer there says a byte now
+	 * and then of a request whose head never ends. */
+	if (!v->busy)
+		return spent > LISTENER_IDLE_S * 1000 + REQUEST_GRACE_MS;
+	return spent > REQUEST_GRACE_MS + (int64_t)(moved / LEAST_SPEED) * 1000;
 }
 
 /* The other side is gone and everything it sent was read, but libmicrohttpd waits on: over TLS it
@@ -247,6 +251,7 @@ void guard_done(struct visitor *v)
 {
 	pthread_mutex_lock(&v->l->lock);
 	v->busy = false;
+	v->began_ms = env_mono(v->l->o.env);
 	pthread_mutex_unlock(&v->l->lock);
 }
 

@@ -567,7 +567,8 @@ static void who_dribbles_is_cut(void **state)
 	struct listener *l;
 	atomic_llong clock = 1000000;
 	struct env env = {&clock, moved_clock, moved_clock, NULL};
-	struct visit stranger, slow;
+	struct visit stranger, slow, between;
+	char answer[16];
 	int mute;
 
 	assert_ok(tls_identity_new(self, &t));
@@ -592,6 +593,9 @@ static void who_dribbles_is_cut(void **state)
 	visit_with(&slow, listener_port(l), PRIORITIES, tls_cert_pem(pt), tls_key_pem(pt));
 	say(&slow, "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\nLLI",
 	    67);
+	visit_with(&between, listener_port(l), PRIORITIES, tls_cert_pem(pt), tls_key_pem(pt));
+	assert_true(say(&between, "GET /sync/1/status HTTP/1.1\r\nHost: x\r\n\r\n", 40));
+	assert_true(gnutls_record_recv(between.session, answer, sizeof(answer)) > 12);
 	usleep(300000);
 	assert_true(recv(mute, &(char){0}, 1, MSG_DONTWAIT) < 0); /* not yet */
 	clock += LISTENER_GREET_MS + 1;
@@ -604,9 +608,19 @@ static void who_dribbles_is_cut(void **state)
 	for (int i = 0; i < 100 && !atomic_load(&noted); i++)
 		usleep(50000);
 	assert_int_equal(atomic_load(&noted), 1u << MISDEED_STALL);
+	/* nor is a head that never ends a rest between two requests */
+	atomic_store(&noted, 0);
+	assert_true(say(&between, "GET /syn", 8));
+	usleep(700000);
+	assert_true(say(&between, "c", 1));
+	clock += LISTENER_IDLE_S * 1000;
+	for (int i = 0; i < 100 && !atomic_load(&noted); i++)
+		usleep(50000);
+	assert_int_equal(atomic_load(&noted), 1u << MISDEED_STALL);
 	close(mute);
 	leave(&stranger);
 	leave(&slow);
+	leave(&between);
 	listener_stop(l);
 	readers_free(o.readers);
 }
