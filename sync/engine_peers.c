@@ -109,6 +109,7 @@ struct error *engine_load_peers(struct sync *s)
 	error_free(engine_load_known(s));
 	engine_tell_schedule(s);
 	s->say_anew = true; /* whom it may be told to is in it */
+	s->look_for_proofs = s->proofs_anew = true; /* of who is new */
 	s->uplink_from = 0;
 	engine_hold(s);
 	for (size_t i = 0; i < list.anew.n / sizeof(struct pubkey); i++)

@@ -150,6 +150,10 @@ struct sync {
 	struct conduct news[NEWS];
 	size_t n_news;
 	int64_t news_from, ledger_from; /* when they may be written */
+	/* Logs that were frozen or ended may have come, or be of boxes that are peers now. */
+	bool look_for_proofs, proofs_anew;
+	int64_t proofs_from;   /* when they may be looked for (monotonic) */
+	int64_t proofs_change; /* log_change of the last look */
 	/* Peers' requests that failed, each with how often; what is the same is one. */
 	struct receipt *refused;
 	size_t n_refused;
@@ -216,6 +220,11 @@ void engine_refused(struct sync *s, const struct outcome *o);
 /* When something is to be written (monotonic), and writing it. With the lock; without it. */
 int64_t engine_news_due(const struct sync *s);
 void engine_write_news(struct sync *s);
+
+/* --- engine_proofs.c: what a box proves against itself --- */
+/* When it is to be looked for (monotonic), and looking. With the lock; the latter lets go of it. */
+int64_t engine_proofs_due(const struct sync *s);
+void engine_look_for_proofs(struct sync *s);
 
 /* --- engine_pair.c: the number that people compare --- */
 struct error *engine_pair(void *ctx, const struct knock *k, struct span stream, struct buf *out,

@@ -155,6 +155,8 @@ static void *keep(void *arg)
 			pthread_mutex_unlock(&s->lock);
 			engine_write_news(s);
 			pthread_mutex_lock(&s->lock);
+		} else if (now >= engine_proofs_due(s)) {
+			engine_look_for_proofs(s);
 		} else if (s->n_knocks && now >= s->knocks_from) {
 			s->knocks_from = now + KNOCKS_EVERY_MS;
 			pthread_mutex_unlock(&s->lock);
@@ -167,6 +169,8 @@ static void *keep(void *arg)
 				rest = s->knocks_from - now;
 			if (engine_news_due(s) - now < rest)
 				rest = engine_news_due(s) - now;
+			if (engine_proofs_due(s) - now < rest)
+				rest = engine_proofs_due(s) - now;
 			rest = until_terms(s, rest);
 			engine_wait(s, schedule_wait(s->schedule, now, rest));
 		}
@@ -411,6 +415,7 @@ void sync_poke(struct sync *s)
 {
 	auditor_wake(s->auditor); /* a bundle, perhaps */
 	pthread_mutex_lock(&s->lock);
+	s->look_for_proofs = true;
 	schedule_poke(s->schedule, env_mono(s->o.env));
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);

@@ -5,6 +5,7 @@
 #include "appliance/member/account.h"
 #include "appliance/moderation/moderation.h"
 #include "appliance/recovery/recovery.h"
+#include "appliance/spaces/spaces.h"
 #include "appliance/update/update.h"
 #include "version.h" /* made by the Makefile */
 #include <dirent.h>
@@ -164,22 +165,76 @@ static void warn_of_health(const struct warnings *w, const json_t *health)
 			"/admin/health");
 }
 
+/* The newest of each kind that no volunteer has read yet; those behind it come once it was. */
+struct unread {
+	struct conn *conn;
+	struct pubkey odd, twins; /* whose record it is */
+	bool any_odd, any_twins;
+};
+
+static struct error *look_at_conduct(void *ctx, const struct conduct *row)
+{
+	struct unread *u = ctx;
+	bool twins = row->what == MISDEED_FORK; /* an honest box can have that */
+	bool *any = twins ? &u->any_twins : &u->any_odd;
+	struct peer p;
+	struct error *e;
+
+	if (row->seen || *any)
+		return NULL;
+	e = peer_get(u->conn->local, &row->peer, &p);
+	if (!e) {
+		*any = true;
+		*(twins ? &u->twins : &u->odd) = row->peer;
+	}
+	if (!error_is(e, ERR_NOT_FOUND)) /* it is no peer any more */
+		return e;
+	error_free(e);
+	return NULL;
+}
+
+static const char *record_url(const struct warnings *w, const struct pubkey *peer)
+{
+	return arena_printf(request_arena(w->r), "/admin/peers/%s/conduct", ID(peer));
+}
+
+static struct error *warn_of_conduct(const struct warnings *w)
+{
+	struct unread u = {.conn = request_conn(w->r)};
+	const struct pubkey *self = secret_pubkey(request_app(w->r)->self);
+	struct hash space;
+	bool lied;
+
+	TRY(spaces_with_false_author(u.conn, self, &space, &lied));
+	if (lied)
+		warn(w, false,
+		     N_("In a space of this box, a box that is not connected with it did something "
+			"that an honest one does not. The page of the space says what."),
+		     arena_printf(request_arena(w->r), "/admin/spaces/%s", ID(&space)));
+	TRY(conduct_each(u.conn->local, NULL, look_at_conduct, &u));
+	if (u.any_odd)
+		warn(w, true,
+		     N_("Another box did something that an honest one does not. Its page says what."),
+		     record_url(w, &u.odd));
+	if (u.any_twins)
+		warn(w, false,
+		     N_("There are two histories under the key of a connected house. Its page says "
+			"what that can mean."),
+		     record_url(w, &u.twins));
+	return NULL;
+}
+
 static struct error *warn_of_others(const struct warnings *w, const struct overview *o)
 {
 	struct conn *c = request_conn(w->r);
 	struct app *a = request_app(w->r);
 	const char *backups;
-	int64_t misbehaved;
 	bool grave;
 
 	TRY(recovery_warning(c, env_now(a->env), &backups, &grave));
-	TRY(conduct_unseen(c->local, &misbehaved));
 	if (backups)
 		warn(w, grave, backups, "/admin/recovery");
-	if (misbehaved)
-		warn(w, true,
-		     N_("Another box did something that an honest one does not. Its page says what."),
-		     "/admin/peers");
+	TRY(warn_of_conduct(w));
 	if (o->trouble)
 		warn(w, false, N_("An exchange with another box did not succeed last time."),
 		     "/admin/peers");

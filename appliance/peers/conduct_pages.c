@@ -16,6 +16,7 @@ struct page {
 	json_t *misdeeds, *costs, *kept;
 	json_t *spaces; /* what it brought, by community */
 	bool full; /* a quota is reached */
+	bool slips; /* some of what it did may be a bad line or a full disk */
 	unsigned times;
 	struct peer_terms terms;
 };
@@ -30,14 +31,35 @@ static struct error *find_peer(struct request *r, struct peer *ret)
 	return peer_get(request_conn(r)->local, &key, ret);
 }
 
+/* What people can do about what is proved. Two histories an honest house can have. */
+static const char *advice(const struct page *p, enum misdeed what)
+{
+	if (what == MISDEED_FORK)
+		return request_text(
+			p->r,
+			N_("Ask the people of that house: was a memory card copied, or an old card "
+			   "or backup put back? Then one of the two boxes gets a key of its own, "
+			   "on its page “Two boxes with one key”, and you can forget this. If "
+			   "nobody knows of it, stop for now and tell the other houses. What was "
+			   "written before stays."));
+	if (what == MISDEED_AUTHOR)
+		return request_text(
+			p->r, N_("No bad line and no accident looks like this, for the box itself "
+				 "signed it. Stop swapping with it, remove it from the spaces in "
+				 "which it writes, and tell the other houses."));
+	return "";
+}
+
 static struct error *add_misdeed(void *ctx, const struct conduct *c)
 {
 	struct page *p = ctx;
 
+	p->slips |= !misdeed_is_proved(c->what);
 	json_array_append_new(p->misdeeds,
-			      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
+			      json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
 					misdeed_name(c->what), "text",
-					request_text(p->r, misdeed_msgid(c->what)), "count",
+					request_text(p->r, misdeed_msgid(c->what)), "advice",
+					advice(p, c->what), "count",
 					(json_int_t)c->count, "words",
 					request_stored_text(p->r, c->words), "first_text",
 					request_date_text(p->r, c->first_ms), "last",
@@ -203,11 +225,11 @@ static struct error *conduct_page(struct request *r)
 		json_decref(p.kept);
 		return e;
 	}
-	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o}", "peer",
+	context = json_pack("{s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:s, s:o}", "peer",
 			    "name", *p.peer.name ? p.peer.name : ID_SHORT(&p.peer.key), "key",
 			    ID(&p.peer.key), "short", ID_SHORT(&p.peer.key), "misdeeds", p.misdeeds,
 			    "costs", p.costs, "spaces", p.spaces, "kept", p.kept ? p.kept : json_null(), "odd",
-			    json_array_size(p.misdeeds) > 0, "full", p.full, "paused", paused != 0,
+			    json_array_size(p.misdeeds) > 0, "slips", p.slips, "full", p.full, "paused", paused != 0,
 			    "paused_text", paused ? request_date_text(r, paused) : "", "form",
 			    allowance_json(&p));
 	/* Read is seen: when that can't be written, it is new once more. */

@@ -144,3 +144,59 @@ struct error *spaces_remove_person(struct app *a, const struct hash *space,
 	return writer_run(a->writer, remove_person,
 			  &(struct box_job){space, key, .author = author});
 }
+
+/* --- what is proved against a box that has no record here ------------------------------------- */
+
+static struct error *note_ended(void *ctx, const struct log_info *info)
+{
+	if (info->ended)
+		buf_add(ctx, &info->id, sizeof(info->id));
+	return NULL;
+}
+
+struct writing {
+	const struct pubkey *key;
+	bool may;
+};
+
+static struct error *look_for_writer(void *ctx, const struct admitted *a)
+{
+	struct writing *w = ctx;
+
+	w->may |= a->write && pubkey_eq(&a->key, w->key);
+	return NULL;
+}
+
+static struct error *is_unrecorded(struct conn *c, const struct log_id *id, bool *ret)
+{
+	struct writing w = {.key = &id->appliance};
+	struct peer p;
+	struct error *e = peer_get(c->local, &id->appliance, &p);
+
+	*ret = false;
+	if (!error_is(e, ERR_NOT_FOUND))
+		return e;
+	error_free(e);
+	TRY(admitted_each(c, &id->space, look_for_writer, &w));
+	*ret = w.may;
+	return NULL;
+}
+
+struct error *spaces_with_false_author(struct conn *c, const struct pubkey *self, struct hash *ret,
+				       bool *ret_any)
+{
+	_cleanup_(buf_release) struct buf logs = {0};
+	bool any = false;
+
+	TRY(log_each_stopped(c->log, NULL, note_ended, &logs));
+	for (size_t i = 0; !any && i < logs.n / sizeof(struct log_id); i++) {
+		struct log_id id = ((const struct log_id *)(const void *)logs.p)[i];
+
+		if (pubkey_eq(&id.appliance, self))
+			continue;
+		TRY(is_unrecorded(c, &id, &any));
+		*ret = id.space;
+	}
+	*ret_any = any;
+	return NULL;
+}

@@ -213,6 +213,7 @@ struct showing {
 	struct request *r;
 	const struct here *h;
 	json_t *people, *boxes, *peers;
+	struct buf stopped; /* struct log_info of logs with a proof against who signed them */
 };
 
 /* In words; the order of enum role. */
@@ -255,6 +256,32 @@ static struct error *show_person(void *ctx, const struct member *m)
 	return NULL;
 }
 
+static struct error *note_stopped(void *ctx, const struct log_info *info)
+{
+	buf_add(ctx, info, sizeof(*info));
+	return NULL;
+}
+
+static void show_proofs(const struct showing *s, const struct pubkey *key, json_t *row)
+{
+	const struct log_info *all = (const struct log_info *)(const void *)s->stopped.p;
+	bool ended = false, frozen = false;
+	struct peer p;
+	struct error *e = peer_get(request_conn(s->r)->local, key, &p);
+
+	for (size_t i = 0; i < s->stopped.n / sizeof(*all); i++) {
+		ended |= all[i].ended && pubkey_eq(&all[i].id.appliance, key);
+		frozen |= all[i].frozen && pubkey_eq(&all[i].id.appliance, key);
+	}
+	json_object_set_new(row, "false_author", json_boolean(ended));
+	json_object_set_new(row, "two_histories", json_boolean(frozen));
+	json_object_set_new(row, "record_url",
+			    e ? json_null()
+			      : json_string(arena_printf(request_arena(s->r),
+							 "/admin/peers/%s/conduct", ID(key))));
+	error_free(e); /* no peer: it has no record here */
+}
+
 static struct error *show_box(void *ctx, const struct admitted *a)
 {
 	struct showing *s = ctx;
@@ -263,14 +290,15 @@ static struct error *show_box(void *ctx, const struct admitted *a)
 			   : a->carry ? N_("carries what it can't read")
 				      : N_("reads");
 	char name[LIMIT_NAME + 1];
+	json_t *row;
 
 	peers_box_name(request_conn(s->r), a, name);
-	json_array_append_new(s->boxes,
-			      json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o}", "name", name,
-					"key", ID(&a->key), "short", ID_SHORT(&a->key), "mode_text",
-					request_text(s->r, mode), "keeper", a->keeper, "self", self,
-					"remove_url",
-					removal(s, may_boxes(s->h) && !self, "boxes", &a->key)));
+	row = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o}", "name", name, "key", ID(&a->key),
+			"short", ID_SHORT(&a->key), "mode_text", request_text(s->r, mode), "keeper",
+			a->keeper, "self", self, "remove_url",
+			removal(s, may_boxes(s->h) && !self, "boxes", &a->key));
+	show_proofs(s, &a->key, row);
+	json_array_append_new(s->boxes, row);
 	return NULL;
 }
 
@@ -292,7 +320,7 @@ static struct error *show_peer(void *ctx, const struct peer *p)
 static struct error *show_space(struct request *r, const struct here *h, int status,
 				const char *problem)
 {
-	struct showing s = {r, h, json_array(), json_array(), json_array()};
+	struct showing s = {r, h, json_array(), json_array(), json_array(), {0}};
 	struct conn *c = request_conn(r);
 	json_t *context =
 		json_pack("{s:o, s:o, s:o, s:o, s:{s:b, s:b, s:b}, s:{s:s?}}", "space",
@@ -302,7 +330,10 @@ static struct error *show_space(struct request *r, const struct here *h, int sta
 	struct error *e = h->seen ? member_each(c, &h->s.id, show_person, &s) : NULL;
 
 	if (!e)
+		e = log_each_stopped(c->log, &h->s.id, note_stopped, &s.stopped);
+	if (!e)
 		e = admitted_each(c, &h->s.id, show_box, &s);
+	buf_release(&s.stopped);
 	if (!e)
 		e = peer_each(c->local, show_peer, &s);
 	if (e) {

@@ -296,6 +296,10 @@ struct error *log_each(struct log_store *l, const struct hash *space, log_info_f
 typedef struct error *log_listed_fn(void *ctx, const struct log_info *info, bool listed);
 struct error *log_each_listed(struct log_store *l, const struct hash *space, log_listed_fn *fn,
 			      void *ctx) MUST;
+/* The logs of a space (NULL: of all) that are frozen or ended, in order of first sight: those with a
+ * proof against the appliance that signed them. */
+struct error *log_each_stopped(struct log_store *l, const struct hash *space, log_info_fn *fn,
+			       void *ctx) MUST;
 /* The spaces of which something is live, in order of first sight: a new one never takes the place
  * of an older. */
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;

@@ -2,9 +2,10 @@
 /* Reading about logs: all of them, their spaces and their counts. */
 #include "sync/log/log_priv.h"
 
-struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn, void *ctx)
+static struct error *each(struct log_store *l, enum log_stmt which, const struct hash *space,
+			  log_info_fn *fn, void *ctx)
 {
-	sqlite3_stmt *st = db_stmt(l->s, space ? LOG_EACH_OF_SPACE : LOG_EACH);
+	sqlite3_stmt *st = db_stmt(l->s, which);
 	struct error *err = NULL;
 
 	if (space)
@@ -16,6 +17,17 @@ struct error *log_each(struct log_store *l, const struct hash *space, log_info_f
 		err = fn(ctx, &info);
 	}
 	return err;
+}
+
+struct error *log_each(struct log_store *l, const struct hash *space, log_info_fn *fn, void *ctx)
+{
+	return each(l, space ? LOG_EACH_OF_SPACE : LOG_EACH, space, fn, ctx);
+}
+
+struct error *log_each_stopped(struct log_store *l, const struct hash *space, log_info_fn *fn,
+			       void *ctx)
+{
+	return each(l, space ? LOG_STOPPED_OF_SPACE : LOG_STOPPED, space, fn, ctx);
 }
 
 struct error *log_each_listed(struct log_store *l, const struct hash *space, log_listed_fn *fn,

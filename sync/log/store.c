@@ -74,6 +74,9 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_EACH_LISTED] = "SELECT " LOG_COLUMNS
 			    ", EXISTS(SELECT 1 FROM admitted a WHERE a.space=log.space"
 			    " AND a.appliance=log.appliance) FROM log WHERE space=?1 ORDER BY num",
+	[LOG_STOPPED] = "SELECT " LOG_COLUMNS " FROM log WHERE frozen>0 OR ended>0 ORDER BY num",
+	[LOG_STOPPED_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 AND"
+				 " (frozen>0 OR ended>0) ORDER BY num",
 	[LOG_COUNT] = "SELECT " LOG_SUMS " FROM log",
 	[LOG_COUNT_OF_SPACE] = "SELECT " LOG_SUMS " FROM log WHERE space=?1",
 	[LOG_COUNT_OF_WRITER] = "SELECT " LOG_SUMS " FROM log WHERE space=?1 AND appliance=?2",

@@ -24,6 +24,11 @@ unsigned misdeed_severity(enum misdeed what)
 	return misdeeds[what].severity;
 }
 
+bool misdeed_is_proved(enum misdeed what)
+{
+	return what == MISDEED_AUTHOR || what == MISDEED_FORK;
+}
+
 /* --- how much it weighs --- */
 /* 256 for one whole misdeed of severity 1. */
 static uint64_t weight(const struct conduct *rows, size_t n, int64_t now)
@@ -62,29 +67,22 @@ unsigned conduct_patience(const struct conduct *rows, size_t n, int64_t now)
 }
 
 /* --- reading a report --- */
-static unsigned of_refusal(const struct refusal *f, const struct pubkey *peer)
+/* Forks and ended logs are not read here: they are the signer's, whoever brings them. */
+static unsigned of_refusal(const struct refusal *f)
 {
-	if (f->by_peer)
+	/* malformed: a fork that proves nothing, a header that is none */
+	if (f->by_peer || (f->why != ERR_SIGNATURE && f->why != ERR_MALFORMED))
 		return 0;
-	switch (f->why) {
-	case ERR_SIGNATURE:
-	case ERR_MALFORMED: /* a fork that proves nothing, a header that is none */
-		return 1u << MISDEED_FORGED;
-	case ERR_FORK:
-		return pubkey_eq(&f->id.appliance, peer) ? 1u << MISDEED_FORK : 0;
-	default:
-		return 0;
-	}
+	return 1u << MISDEED_FORGED;
 }
 
-unsigned conduct_of_report(const struct sync_report *r, const struct pubkey *peer,
-			   enum error_code error)
+unsigned conduct_of_report(const struct sync_report *r, enum error_code error)
 {
 	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
 	unsigned set = 0;
 
 	for (size_t i = 0; i < kept; i++)
-		set |= of_refusal(&r->refused[i], peer);
+		set |= of_refusal(&r->refused[i]);
 	/* A stream that only ended early came over a bad line. */
 	if (error == ERR_MALFORMED && !r->cut)
 		set |= 1u << MISDEED_RUBBISH;

@@ -13,6 +13,7 @@
 #pragma once
 #include "sync/crypto/crypto.h"
 #include "sync/db/db.h"
+#include "sync/log/entry.h"
 #include "sync/replicate/report.h"
 
 /* X(NAME, name, severity, sentence). Severity: how much it lengthens the wait; 0 not at all. */
@@ -33,8 +34,11 @@
 	X(MISDEED_QUOTA, "quota", 1, N_("It brought more than this box takes of one peer."))       \
 	X(MISDEED_FORGED, "forged", 3,                                                             \
 	  N_("It sent entries in the name of a box that did not sign them."))                      \
+	X(MISDEED_AUTHOR, "false-author", 3,                                                       \
+	  N_("It gave something out as written by a person who did not sign it."))                 \
 	X(MISDEED_FORK, "two-histories", 0,                                                        \
-	  N_("It has written two different histories. A copied card can do that, too."))
+	  N_("There are two different histories under its key: two boxes use one key, because a "  \
+	     "card was copied, or the box is dishonest."))
 
 #define MISDEED_ENUM_ROW(NAME, name, severity, sentence) NAME,
 enum misdeed { MISDEED_TABLE(MISDEED_ENUM_ROW) MISDEEDS };
@@ -43,6 +47,9 @@ enum misdeed { MISDEED_TABLE(MISDEED_ENUM_ROW) MISDEEDS };
 const char *misdeed_name(enum misdeed what); /* stable, for JSON */
 const char *misdeed_msgid(enum misdeed what);
 unsigned misdeed_severity(enum misdeed what);
+/* Is it proved by what the box itself signed, a log that is frozen or ended (sync/log/log.h)? No bad
+ * line, full disk or other box can look like that, and whoever passes the proof on did nothing. */
+bool misdeed_is_proved(enum misdeed what);
 
 enum {
 	CONDUCT_WORDS = 300,
@@ -61,7 +68,8 @@ struct conduct {
 	uint64_t count;
 	int64_t first_ms, last_ms; /* by our clock */
 	char words[CONDUCT_WORDS]; /* of the last time, as by error_stored; "" when there are none */
-	bool seen;		   /* a volunteer has looked since, or it weighs nothing */
+	/* a volunteer has looked since; or it weighs nothing and is not proved, so is no news */
+	bool seen;
 };
 
 /* How long to wait before asking a peer with this record again, beyond what the schedule says; and
@@ -72,8 +80,7 @@ unsigned conduct_patience(const struct conduct *rows, size_t n, int64_t now);
 
 /* What a report tells of misdeeds, as a set of bits 1 << misdeed; `error` is what ended the
  * exchange or the request, or ERR_NONE. Pure. (Lies and floods need more than one report.) */
-unsigned conduct_of_report(const struct sync_report *r, const struct pubkey *peer,
-			   enum error_code error);
+unsigned conduct_of_report(const struct sync_report *r, enum error_code error);
 /* Did the exchange end well, with other heads on both sides, and move nothing though nothing was
  * refused? */
 bool conduct_no_progress(const struct sync_report *r);
@@ -87,8 +94,14 @@ typedef struct error *conduct_fn(void *ctx, const struct conduct *c);
 /* Newest first; peer NULL: of all. */
 struct error *conduct_each(struct db *local, const struct pubkey *peer, conduct_fn *fn,
 			   void *ctx) MUST;
-/* Peers with something that no volunteer has looked at. */
-struct error *conduct_unseen(struct db *local, int64_t *ret) MUST;
+/* Once for each log and kind, however often the proof is found again, also when the record was
+ * forgotten meanwhile: note it, with c->what one that is proved. *ret_new false: it was noted before.
+ * On the writer. */
+struct error *conduct_note_proof(struct db *local, const struct conduct *c, const struct log_id *log,
+				 bool *ret_new) MUST;
+/* Was it? */
+struct error *conduct_has_proof(struct db *local, enum misdeed what, const struct log_id *log,
+				bool *ret) MUST;
 struct error *conduct_saw(struct db *local, const struct pubkey *peer) MUST;	 /* writer */
 struct error *conduct_forgive(struct db *local, const struct pubkey *peer) MUST; /* writer */
 /* Only that it brought too much: it may bring more now. */

@@ -7,6 +7,10 @@ const char *const conduct_migrations[] = {
 	"  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, words TEXT NOT NULL,"
 	"  seen INTEGER NOT NULL, PRIMARY KEY (peer, what)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE paused (peer BLOB PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;",
+	/* What was noted of proofs: each once. */
+	"CREATE TABLE conduct_proof (space BLOB NOT NULL, appliance BLOB NOT NULL,"
+	"  incarnation INTEGER NOT NULL, what TEXT NOT NULL,"
+	"  PRIMARY KEY (space, appliance, incarnation, what)) STRICT, WITHOUT ROWID;",
 };
 const int conduct_migrations_n = ARRAY_LEN(conduct_migrations);
 
@@ -14,7 +18,8 @@ enum {
 	NOTE,
 	ALL,
 	OF,
-	UNSEEN,
+	PROOF_ADD,
+	PROOF_GET,
 	SAW,
 	FORGIVE,
 	FORGIVE_QUOTA,
@@ -31,7 +36,9 @@ static const char *const sql[] = {
 		 " UPDATE SET count=count+?3, last_ms=?4, words=?5, seen=?6",
 	[ALL] = COLUMNS " ORDER BY last_ms DESC, peer, what",
 	[OF] = COLUMNS " WHERE peer=?1 ORDER BY last_ms DESC, what",
-	[UNSEEN] = "SELECT count(DISTINCT peer) FROM conduct WHERE seen=0",
+	[PROOF_ADD] = "INSERT OR IGNORE INTO conduct_proof VALUES (?1,?2,?3,?4)",
+	[PROOF_GET] = "SELECT 1 FROM conduct_proof WHERE space=?1 AND appliance=?2 AND incarnation=?3"
+		      " AND what=?4",
 	[SAW] = "UPDATE conduct SET seen=1 WHERE peer=?1 AND seen=0",
 	[FORGIVE] = "DELETE FROM conduct WHERE peer=?1",
 	[FORGIVE_QUOTA] = "DELETE FROM conduct WHERE peer=?1 AND what IN ('quota', 'many-logs')",
@@ -54,8 +61,38 @@ struct error *conduct_note(struct db *local, const struct conduct *c)
 
 	TRY(statements(local, &s));
 	TRY(db_do(local, s, NOTE, "ksiisi", &c->peer, misdeed_name(c->what), (int64_t)c->count,
-		  c->last_ms, c->words, (int64_t)(misdeed_severity(c->what) == 0)));
+		  c->last_ms, c->words,
+		  (int64_t)(misdeed_severity(c->what) == 0 && !misdeed_is_proved(c->what))));
 	return db_do(local, s, TRIM, "i", (int64_t)LIMIT_PEERS * MISDEEDS);
+}
+
+struct error *conduct_note_proof(struct db *local, const struct conduct *c,
+				 const struct log_id *log, bool *ret_new)
+{
+	struct db_stmts *s;
+	bool added;
+
+	TRY(statements(local, &s));
+	TRY(db_do(local, s, PROOF_ADD, "kkis", &log->space, &log->appliance,
+		  (int64_t)log->incarnation, misdeed_name(c->what)));
+	added = db_changes(local) > 0;
+	if (added)
+		TRY(conduct_note(local, c));
+	*ret_new = added;
+	return NULL;
+}
+
+struct error *conduct_has_proof(struct db *local, enum misdeed what, const struct log_id *log,
+				bool *ret)
+{
+	struct db_stmts *s;
+	int64_t found;
+
+	TRY(statements(local, &s));
+	TRY(db_number(local, s, PROOF_GET, 0, &found, "kkis", &log->space, &log->appliance,
+		      (int64_t)log->incarnation, misdeed_name(what)));
+	*ret = found != 0;
+	return NULL;
 }
 
 /* A name of a later version is passed over. */
@@ -94,14 +131,6 @@ struct error *conduct_each(struct db *local, const struct pubkey *peer, conduct_
 	for (size_t i = 0; i < rows.n / sizeof(struct conduct); i++)
 		TRY(fn(ctx, (const struct conduct *)(const void *)rows.p + i));
 	return NULL;
-}
-
-struct error *conduct_unseen(struct db *local, int64_t *ret)
-{
-	struct db_stmts *s;
-
-	TRY(statements(local, &s));
-	return db_number(local, s, UNSEEN, 0, ret, "");
 }
 
 struct error *conduct_saw(struct db *local, const struct pubkey *peer)

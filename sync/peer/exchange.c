@@ -603,8 +603,7 @@ static struct error *step(struct exchange *x)
 /* What was odd about it, and what it cost. */
 static void settle_up(struct exchange *x, struct error *err)
 {
-	const struct pubkey *peer = &x->o.to.peer;
-	unsigned set = conduct_of_report(&x->report, peer, error_code(err));
+	unsigned set = conduct_of_report(&x->report, error_code(err));
 
 	/* not for want of room: a frame larger than any may be, an answer without an end */
 	if (error_is(err, ERR_LIMIT) && !x->no_room && !set && !x->misdeeds)

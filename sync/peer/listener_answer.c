@@ -928,7 +928,7 @@ static void settle_up(struct request *r)
 	const struct listener_options *o = &r->l->o;
 	enum error_code why = r->err ? error_code(r->err) : r->refused;
 
-	r->misdeeds |= conduct_of_report(report, &r->peer, why);
+	r->misdeeds |= conduct_of_report(report, why);
 	/* a frame larger than any may be, more logs than may be named */
 	if (why == ERR_LIMIT && r->serving && !r->long_body && !r->no_room && !r->misdeeds)
 		r->misdeeds |= 1u << MISDEED_RUBBISH;

@@ -518,28 +518,25 @@ static void every_misdeed_has_a_name_of_its_own_and_a_sentence(void **state)
 
 static void a_report_tells_of_forgeries_rubbish_and_replays(void **state)
 {
-	struct pubkey peer = peer_of(1);
 	struct sync_report r = {.received = 10};
 	struct log_id id = log_of(1, 9);
 
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NET), 0);
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_MALFORMED), 1 << MISDEED_RUBBISH);
+	assert_int_equal(conduct_of_report(&r, ERR_NONE), 0);
+	assert_int_equal(conduct_of_report(&r, ERR_NET), 0);
+	assert_int_equal(conduct_of_report(&r, ERR_MALFORMED), 1 << MISDEED_RUBBISH);
 	r.cut = true; /* a bad line is no misdeed */
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_MALFORMED), 0);
+	assert_int_equal(conduct_of_report(&r, ERR_MALFORMED), 0);
 	r.known = CONDUCT_KNOWN + 1;
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 1 << MISDEED_REPLAY);
+	assert_int_equal(conduct_of_report(&r, ERR_NONE), 1 << MISDEED_REPLAY);
 	r.received = CONDUCT_KNOWN; /* many were new, too */
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
+	assert_int_equal(conduct_of_report(&r, ERR_NONE), 0);
 	report_refusal(&r, &id, 3, ERR_SIGNATURE, true); /* they say that of ours */
 	report_refusal(&r, &id, 3, ERR_GAP, false);
-	report_refusal(&r, &id, 3, ERR_FORK, false); /* another's fork, passed on */
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE), 0);
+	report_refusal(&r, &id, 3, ERR_FORK, false); /* proofs are the signer's, whoever brings them */
+	report_refusal(&r, &id, 3, ERR_ENDED, false);
+	assert_int_equal(conduct_of_report(&r, ERR_NONE), 0);
 	report_refusal(&r, &id, 3, ERR_SIGNATURE, false);
-	id.appliance = peer;
-	report_refusal(&r, &id, 3, ERR_FORK, false);
-	assert_int_equal(conduct_of_report(&r, &peer, ERR_NONE),
-			 1 << MISDEED_FORGED | 1 << MISDEED_FORK);
+	assert_int_equal(conduct_of_report(&r, ERR_NONE), 1 << MISDEED_FORGED);
 }
 
 static void an_exchange_that_differs_and_moves_nothing_is_no_progress(void **state)
@@ -573,6 +570,21 @@ static struct error *see(void *ctx, const struct conduct *c)
 	return NULL;
 }
 
+static struct error *count_news(void *ctx, const struct conduct *c)
+{
+	*(unsigned *)ctx += !c->seen;
+	return NULL;
+}
+
+/* Rows that no volunteer has looked at. */
+static unsigned news(struct db *db)
+{
+	unsigned n = 0;
+
+	assert_ok(conduct_each(db, NULL, count_news, &n));
+	return n;
+}
+
 static void note(struct db *db, struct pubkey peer, enum misdeed what, int64_t when)
 {
 	struct conduct c = {.peer = peer, .what = what, .count = 2, .last_ms = when};
@@ -581,13 +593,48 @@ static void note(struct db *db, struct pubkey peer, enum misdeed what, int64_t w
 	assert_ok(conduct_note(db, &c));
 }
 
+static void a_proof_is_noted_once_and_is_news(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	struct log_id log = log_of(1, 9), other = log_of(1, 10);
+	struct conduct c = {.peer = log.appliance, .what = MISDEED_FORK, .count = 1, .last_ms = 5};
+	struct seen seen = {.n = 0};
+	bool is_new, has;
+
+	open_db(dir, &db);
+	assert_ok(conduct_has_proof(db, MISDEED_FORK, &log, &has));
+	assert_false(has);
+	assert_ok(conduct_note_proof(db, &c, &log, &is_new));
+	assert_true(is_new);
+	assert_ok(conduct_has_proof(db, MISDEED_FORK, &log, &has));
+	assert_true(has);
+	assert_int_equal(news(db), 1); /* though it weighs nothing */
+	assert_ok(conduct_note_proof(db, &c, &log, &is_new));
+	assert_false(is_new);
+	assert_ok(conduct_note_proof(db, &c, &other, &is_new));
+	assert_true(is_new);
+	assert_ok(conduct_each(db, &log.appliance, see, &seen));
+	assert_int_equal(seen.last.count, 2);
+	/* forgotten is forgotten; but of one log both can be proved */
+	assert_ok(conduct_forgive(db, &log.appliance));
+	assert_ok(conduct_note_proof(db, &c, &log, &is_new));
+	assert_int_equal(news(db), 0);
+	c.what = MISDEED_AUTHOR;
+	assert_ok(conduct_has_proof(db, MISDEED_AUTHOR, &log, &has));
+	assert_false(has);
+	assert_ok(conduct_note_proof(db, &c, &log, &is_new));
+	assert_true(is_new);
+	assert_int_equal(news(db), 1);
+}
+
 static void the_record_is_bounded_and_says_what_is_new(void **state)
 {
 	_cleanup_(test_dir_removep) char *dir = test_dir();
 	_cleanup_(db_closep) struct db *db = NULL;
 	struct pubkey bad = peer_of(1);
 	struct seen seen = {.n = 0};
-	int64_t unseen, since;
+	int64_t since;
 
 	open_db(dir, &db);
 	for (int i = 1; i <= 500; i++)
@@ -599,17 +646,13 @@ static void the_record_is_bounded_and_says_what_is_new(void **state)
 	assert_int_equal(seen.last.first_ms, 1);
 	assert_int_equal(seen.last.last_ms, 500);
 	assert_string_equal(seen.last.words, "at 500");
-	assert_ok(conduct_unseen(db, &unseen));
-	assert_int_equal(unseen, 2);
+	assert_int_equal(news(db), 2);
 	assert_ok(conduct_saw(db, &bad));
-	assert_ok(conduct_unseen(db, &unseen));
-	assert_int_equal(unseen, 1);
+	assert_int_equal(news(db), 1);
 	note(db, bad, MISDEED_FLOOD, 501);
-	assert_ok(conduct_unseen(db, &unseen));
-	assert_int_equal(unseen, 2);
+	assert_int_equal(news(db), 2);
 	note(db, peer_of(3), MISDEED_CLAIM, 10); /* weighs nothing: no news for people */
-	assert_ok(conduct_unseen(db, &unseen));
-	assert_int_equal(unseen, 2);
+	assert_int_equal(news(db), 2);
 	assert_ok(conduct_forgive(db, (struct pubkey[]){peer_of(3)}));
 	note(db, bad, MISDEED_QUOTA, 502);
 	assert_ok(conduct_forgive_quota(db, &bad));
@@ -684,6 +727,7 @@ int main(void)
 		cmocka_unit_test(every_misdeed_has_a_name_of_its_own_and_a_sentence),
 		cmocka_unit_test(a_report_tells_of_forgeries_rubbish_and_replays),
 		cmocka_unit_test(an_exchange_that_differs_and_moves_nothing_is_no_progress),
+		cmocka_unit_test(a_proof_is_noted_once_and_is_news),
 		cmocka_unit_test(the_record_is_bounded_and_says_what_is_new),
 	};
 
