@@ -138,7 +138,7 @@ declare -A words=(
 	[other-key]="Something else than this box answers where it was"
 	[quota]="It brought more than this box takes of one peer"
 	[forged]="It sent entries in the name of a box that did not sign them"
-	[two-histories]="It has written two different histories"
+	[two-histories]="There are two different histories under its key"
 )
 says() {
 	curl -sS --max-time 180 -H "Authorization: Bearer $token" "$(url a "/admin/peers/${2-$evil}/conduct.json")" >"$T/page.json" &&

@@ -357,19 +357,60 @@ static void forge(struct act *a)
 	push(a, &b, &w);
 }
 
-/* Two histories of one log. */
-static void fork_log(struct act *a)
+static void write_history(struct act *a, uint64_t incarnation, size_t which)
 {
 	_cleanup_(buf_release) struct buf b = {0};
+	struct pen p = pen_new(a->evil.self, &a->space, incarnation);
 	struct stream_writer w;
 
 	stream_begin(&w, &b);
-	for (int i = 0; i < 2; i++) {
-		struct pen p = pen_new(a->evil.self, &a->space, 55);
+	pen_stream(&p, &w, 5, 80 + which);
+	push(a, &b, &w);
+}
 
-		pen_stream(&p, &w, 5, (size_t)(80 + i));
-		push(a, &b, &w);
-	}
+/* Two histories of one log, another each time: of one it is noted once. */
+static void fork_log(struct act *a)
+{
+	uint64_t incarnation = (uint64_t)env_mono(&env_system);
+
+	write_history(a, incarnation, 0);
+	write_history(a, incarnation, 1);
+}
+
+/* One of them alone, so that each box can be given another. */
+static void one_history(struct act *a)
+{
+	write_history(a, 55, 0);
+}
+
+static void other_history(struct act *a)
+{
+	write_history(a, 55, 1);
+}
+
+/* The second entry of a log is said to be a person's, who did not sign it; we sign that. */
+static void false_author(struct act *a)
+{
+	_cleanup_(buf_release) struct buf b = {0};
+	_cleanup_(secret_freep) struct secret *person = test_key(9);
+	struct pen p = pen_new(a->evil.self, &a->space, 77);
+	struct stored e = {.state = PAYLOAD_HELD, .seq = 2, .payload = span_str("{}")};
+	uint8_t salt[ENTRY_SALT] = {2};
+	struct entry_bytes signed_too;
+	struct stream_writer w;
+	struct hash first;
+
+	stream_begin(&w, &b);
+	pen_stream(&p, &w, 1, 60);
+	first = p.prev;
+	pen_write(&p, person, e.payload, salt, &signed_too);
+	signed_too.b[224] ^= 1;
+	entry_carry(&signed_too, p.seq, p.id.incarnation, &first, a->evil.self, &e.raw);
+	memcpy(e.salt, salt, sizeof(salt));
+	stream_entries_begin(&w, &p.id);
+	stream_entries_add(&w, &e, false);
+	stream_entries_end(&w);
+	push(a, &b, &w);
 }
 
 /* --- listening: what the victim gets when it asks us --- */
@@ -467,6 +508,17 @@ static void serve_stall(struct server *s, struct line *l, const char *path)
 	rest(600000);
 }
 
+/* As serve_file, and the file is another. */
+static void serve_other_file(struct server *s, struct line *l, const char *path)
+{
+	static const uint8_t other[70000];
+
+	if (strncmp(path, SYNC_PATH_BLOB, strlen(SYNC_PATH_BLOB)) == 0)
+		serve_body(l, span_of(other, sizeof(other)));
+	else
+		serve_file(s, l, path);
+}
+
 static const struct {
 	const char *name;
 	void (*answer)(struct server *s, struct line *l, const char *path);
@@ -477,6 +529,7 @@ static const struct {
 	{"serve-rubbish", serve_rubbish},
 	{"serve-stall", serve_stall},
 	{"serve-older", serve_older},
+	{"serve-other-file", serve_other_file},
 };
 
 /* Is the request here whole? Its body has a length, or comes in chunks and ends with an empty one. */
@@ -567,6 +620,9 @@ static const struct {
 	{"claim-key", claim_key},
 	{"forge", forge},
 	{"fork", fork_log},
+	{"one-history", one_history},
+	{"other-history", other_history},
+	{"false-author", false_author},
 };
 
 int main(int argc, char **argv)
