@@ -192,7 +192,10 @@ struct error *spaces_with_false_author(struct conn *c, const struct pubkey *self
 	for (size_t i = 0; !any && i < logs.n / sizeof(struct log_id); i++) {
 		struct log_id id = ((const struct log_id *)(const void *)logs.p)[i];
 
-		if (pubkey_eq(&id.appliance, self))
+		/* Of spaces that who looks may see and in which we write: in others anybody can do that
+		 * to himself. */
+		if (pubkey_eq(&id.appliance, self) || !conn_sees(c, &id.space) ||
+		    !log_admitted(c->log, &id.space, self))
 			continue;
 		TRY(is_unrecorded(c, &id, &any));
 		*ret = id.space;
