@@ -260,8 +260,11 @@ void receipt_of_tally(struct wire_tally *t, const struct sync_report *r, struct 
 	io->n_spaces = 0;
 	for (size_t i = 0; i < tally_spaces(t); i++) {
 		const struct tally_space *row = tally_at(t, i);
-		struct receipt_space *s = &io->spaces[io->n_spaces++];
+		struct receipt_space *s = &io->spaces[io->n_spaces];
 
+		if (row->denied) /* who answered leaves it out */
+			continue;
+		io->n_spaces++;
 		s->space = row->space;
 		space_of_tally(row, true, s);
 		s->heads[ASKER] = row->ours.heads;
@@ -340,8 +343,7 @@ static struct error *own_spaces(const struct receipt_weighing *w, const struct r
 		struct hash space = tally_at(w->tally, i)->space;
 
 		if (something_moved(tally_at(w->tally, i)) && !claimed_space(claim, &space) &&
-		    ret->n_spaces < LIMIT_SPACES &&
-		    (!w->shares || w->shares(w->ctx, w->peer, &space)))
+		    ret->n_spaces < LIMIT_SPACES && may_name(w, &space))
 			TRY(own_space(w, &space, NULL, &ret->spaces[ret->n_spaces++]));
 	}
 	return NULL;

@@ -37,6 +37,7 @@ void tally_sent(struct wire_tally *t, const struct hash *space, uint64_t entries
 
 	if (!row)
 		return;
+	row->denied = false;
 	row->sent += entries;
 	row->forks_sent += forks;
 }
@@ -66,8 +67,12 @@ void tally_note(struct wire_tally *t, const struct log_id *id, enum error_code w
 	struct tally_note note = {*id, why, theirs};
 	size_t n = t ? t->notes.n / sizeof(note) : 0;
 
-	if (is_offer_left(id, why))
+	if (is_offer_left(id, why)) {
+		for (size_t i = 0; t && theirs && i < tally_spaces(t); i++)
+			if (hash_eq(&tally_at(t, i)->space, &id->space))
+				tally_at(t, i)->denied = true;
 		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		const struct tally_note *old = (const struct tally_note *)(void *)t->notes.p + i;
 

@@ -22,6 +22,7 @@ struct tally_space {
 	uint64_t sent, came; /* entries in frames, new or not */
 	uint32_t forks_sent, forks_came;
 	bool weighed; /* the digests below were told in this exchange */
+	bool denied;  /* what was sent of it last: it is not there, or kept from us */
 	struct space_digest ours, theirs;
 };
 
