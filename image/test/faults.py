@@ -22,6 +22,7 @@ and SEED choose.
 import concurrent.futures
 import contextlib
 import hashlib
+import html
 import os
 import random
 import shutil
@@ -414,8 +415,9 @@ def data(t, image, folder):
     before = open_sum(raw, start, size)
     b.comes_up("with a data partition that can't be read", well=lambda status: status == 503)
     status, body, _ = b.get("/")
+    said = html.unescape(body)
     t.ok("one that can't be read is not written over, and the page says what to do",
-         "can’t be read" in body or "can't be read" in body, f"{status} {body[:1500]}")
+         "can't be read. The box writes nothing to it" in said and "Keep the old disk" in said, f"{status} {body[:1500]}")
     b.cut()
     t.ok("not a byte of it", open_sum(raw, start, size) == before)
 
