@@ -145,6 +145,17 @@ struct error *sync_audit(const struct sync_options *o)
 	return audit_all(&o->host, log);
 }
 
+static struct client_options options_of(const struct sync_keep *at, struct tls_identity *tls)
+{
+	return (struct client_options){.tls = tls,
+				       .env = at->env,
+				       .peer = at->peer,
+				       .address = at->address,
+				       .proxy = at->proxy,
+				       .name = at->name,
+				       .ending = at->ending};
+}
+
 static void count_line(const struct sync_keep *at, enum ledger_item way, uint64_t bytes, bool near)
 {
 	if (at->line)
@@ -164,20 +175,15 @@ static struct error *keep(const struct sync_keep *at,
 			  enum ledger_item way)
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
+	struct client_options to;
 	bool near = true;
 	struct error *err;
 
 	if (at->line)
 		TRY(engine_line_is_open(at->line, &at->peer, at->address, &near));
 	TRY(tls_identity_new(at->self, &tls));
-	err = ask(&(struct client_options){.tls = tls,
-					   .env = at->env,
-					   .peer = at->peer,
-					   .address = at->address,
-					   .proxy = at->proxy,
-					   .name = at->name,
-					   .ending = at->ending},
-		  fd);
+	to = options_of(at, tls);
+	err = ask(&to, fd);
 	count_line(at, way, fd_at(fd), near);
 	return err;
 }
@@ -196,20 +202,15 @@ struct error *sync_held(const struct sync_keep *at, struct span question, struct
 {
 	_cleanup_(tls_identity_freep) struct tls_identity *tls = NULL;
 	_cleanup_(client_freep) struct client *c = NULL;
+	struct client_options to;
 	bool near = true;
 	int status;
 
 	if (at->line)
 		TRY(engine_line_is_open(at->line, &at->peer, at->address, &near));
 	TRY(tls_identity_new(at->self, &tls));
-	TRY(client_new(&(struct client_options){.tls = tls,
-						.env = at->env,
-						.peer = at->peer,
-						.address = at->address,
-						.proxy = at->proxy,
-						.name = at->name,
-						.ending = at->ending},
-		       &c));
+	to = options_of(at, tls);
+	TRY(client_new(&to, &c));
 	buf_clear(answer);
 	buf_add_span(answer, question);
 	count_line(at, LEDGER_OUT, question.n, near);

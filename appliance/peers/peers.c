@@ -122,24 +122,35 @@ static void give_back(struct peers *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
+struct founding {
+	size_t logs;
+	bool checked; /* all that could found it were looked at */
+};
+
 static struct error *look_at_audit(void *ctx, const struct log_info *info)
 {
-	*(bool *)ctx &= info->audited > 0;
+	struct founding *f = ctx;
+
+	f->logs++;
+	f->checked &= info->audited > 0 || info->ended == 1;
 	return NULL;
 }
 
 /* What no valid op founded nobody can see, choose or let go of: it is passed on to nobody. Until its
- * author's signature was checked it may be one. */
+ * author's signature was checked it may be one, and what is not here at all is no junk. */
 static struct error *is_junk(struct conn *c, const struct hash *space, bool *ret)
 {
+	struct founding f = {.checked = true};
 	struct space_info info;
 	struct error *e = space_get_here(c, space, &info);
 
-	*ret = error_is(e, ERR_NOT_FOUND);
-	if (!*ret)
+	*ret = false;
+	if (!error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
-	return log_each(c->log, space, look_at_audit, ret);
+	TRY(log_each(c->log, space, look_at_audit, &f));
+	*ret = f.logs && f.checked;
+	return NULL;
 }
 
 /* With the connection borrowed. */
