@@ -3,6 +3,7 @@
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/page/language.h"
 #include "appliance/peers/coming.h"
+#include "appliance/peers/peers.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/recovery.h"
 #include "sync/peer/keep.h"
@@ -30,14 +31,11 @@ static void set_date(struct request *r, json_t *o, const char *name, int64_t ms)
 
 static const char *peer_name(struct request *r, const char *key)
 {
+	char name[LIMIT_NAME + 1];
 	struct pubkey k;
-	struct peer p;
-	struct error *e = id_parse(key, k.b) ? peer_get(request_conn(r)->local, &k, &p)
-					     : error_new(ERR_NOT_FOUND, "-");
 
-	if (!e)
-		return arena_str(request_arena(r), *p.name ? p.name : ID_SHORT(&k));
-	error_free(e);
+	if (id_parse(key, k.b) && peers_known_name(request_conn(r), &k, name))
+		return arena_str(request_arena(r), name);
 	return arena_printf(request_arena(r), "%.8s", key);
 }
 
