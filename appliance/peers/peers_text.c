@@ -60,14 +60,12 @@ static bool is_said(const struct sync_report *r, size_t i)
 
 static void say_refused(struct words *w, const struct sync_report *r)
 {
-	const struct pubkey none = {{0}}; /* a whole space is meant */
-
 	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++) {
 		const struct refusal *f = &r->refused[i];
 
 		if (f->why == ERR_NOT_ADMITTED || is_said(r, i))
 			continue;
-		if (!pubkey_eq(&f->id.appliance, &none))
+		if (!pubkey_is_zero(&f->id.appliance)) /* else a whole space is meant */
 			say(w, error_new(f->why, refusal_msgid(f->why, f->by_peer),
 					 ID_SHORT(&f->id.appliance)));
 		else if (f->by_peer)

@@ -273,14 +273,6 @@ static json_t *moved_json(const struct paper *p)
 
 /* --- pages ------------------------------------------------------------------------------------ */
 
-/* Whom a bundle is for or from need not be said. */
-static bool is_nobody(const struct pubkey *key)
-{
-	static const struct pubkey nobody;
-
-	return pubkey_eq(key, &nobody);
-}
-
 static const char *box_name(struct request *r, const struct pubkey *key)
 {
 	char name[LIMIT_NAME + 1];
@@ -288,7 +280,7 @@ static const char *box_name(struct request *r, const struct pubkey *key)
 
 	if (pubkey_eq(key, secret_pubkey(request_app(r)->self)))
 		return request_app(r)->name;
-	if (is_nobody(key))
+	if (pubkey_is_zero(key))
 		return request_text(r, N_("an unnamed box"));
 	if (peers_known_name(request_conn(r), key, name))
 		return arena_str(request_arena(r), name);
@@ -318,7 +310,7 @@ static void name_of_bundle(struct paper *p, const struct hash *id)
 	struct carried_by c = {p->r, id, NULL};
 	char known[LIMIT_NAME + 1];
 
-	if (p->body.kind != RECEIPT_TAKEN || is_nobody(&p->body.box[ANSWERER]) ||
+	if (p->body.kind != RECEIPT_TAKEN || pubkey_is_zero(&p->body.box[ANSWERER]) ||
 	    peers_known_name(request_conn(p->r), &p->body.box[ANSWERER], known))
 		return;
 	error_free(carry_records(request_conn(p->r), CARRIED_LOOK, look_at_record, &c));
@@ -350,7 +342,7 @@ static struct error *receipt_page(struct request *r)
 	json_object_set_new(context, "met", json_boolean(p.body.kind == RECEIPT_MET));
 	json_object_set_new(context, "written", json_boolean(p.body.kind == RECEIPT_WRITTEN));
 	json_object_set_new(context, "taken", json_boolean(p.body.kind == RECEIPT_TAKEN));
-	json_object_set_new(context, "anybody", json_boolean(is_nobody(&p.body.box[ANSWERER])));
+	json_object_set_new(context, "anybody", json_boolean(pubkey_is_zero(&p.body.box[ANSWERER])));
 	json_object_set_new(context, "asker", hand_json(&p, ASKER));
 	json_object_set_new(context, "answerer", hand_json(&p, ANSWERER));
 	json_object_set_new(context, "spaces", spaces_json(&p));

@@ -293,9 +293,7 @@ struct error *offer_file_get(struct conn *c, const struct hash *blob, struct off
 
 bool offer_by_volunteer(const struct offer_file *f)
 {
-	static const struct pubkey nobody;
-
-	return pubkey_eq(&f->peer, &nobody);
+	return pubkey_is_zero(&f->peer);
 }
 
 struct same_state {

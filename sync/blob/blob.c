@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The store of files, and reading from it. Writing is in writer.c. */
 #include "sync/blob/blob_priv.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -239,12 +238,6 @@ uint64_t blob_part_from(struct blob_store *s, const struct hash *h, const struct
 }
 
 /* --- all of them --- */
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static struct error *each_in_folder(struct blob_store *s, const char *folder, blob_fn *fn,
 				    void *ctx)
 {

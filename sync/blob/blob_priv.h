@@ -4,6 +4,7 @@
 #include "sync/base/file.h"
 #include "sync/blob/blob.h"
 #include "sync/blob/choice.h"
+#include <dirent.h>
 
 struct blob_store {
 	char *dir;
@@ -13,6 +14,12 @@ struct blob_store {
 	struct blob_chosen *chosen;
 	size_t n_chosen;
 };
+
+static inline void closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
 
 char *blob_folder(const struct blob_store *s, const struct hash *h);
 char *blob_path(const struct blob_store *s, const struct hash *h);

@@ -13,7 +13,6 @@
  * A record that was torn by a power cut doesn't hold, and counts for nothing.
  */
 #include "sync/blob/blob_priv.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -21,42 +20,29 @@
 
 enum { SIGNED_FOR = 32 + 8 + 8 + 32, CHECK = 16, RECORD = SIGNED_FOR + CHECK };
 
-static void put_number(uint8_t *p, uint64_t n)
+static void encode(const struct blob_gave *g, struct buf *out)
 {
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(n >> 8 * i);
-}
-
-static uint64_t get_number(const uint8_t *p)
-{
-	uint64_t n = 0;
-
-	for (int i = 0; i < 8; i++)
-		n |= (uint64_t)p[i] << 8 * i;
-	return n;
-}
-
-static void encode(const struct blob_gave *g, uint8_t out[RECORD])
-{
+	size_t from = out->n;
 	struct hash check;
 
-	memcpy(out, g->by.b, 32);
-	put_number(out + 32, g->from);
-	put_number(out + 40, g->to);
-	memcpy(out + 48, g->hash.b, 32);
-	check = hash_bytes(span_of(out, SIGNED_FOR));
-	memcpy(out + SIGNED_FOR, check.b, CHECK);
+	buf_add(out, g->by.b, sizeof(g->by.b));
+	buf_u64(out, g->from);
+	buf_u64(out, g->to);
+	buf_add(out, g->hash.b, sizeof(g->hash.b));
+	check = hash_bytes(span_of(out->p + from, SIGNED_FOR));
+	buf_add(out, check.b, CHECK);
 }
 
 static bool decode(const uint8_t *p, struct blob_gave *ret)
 {
+	struct reader r = reader_of(span_of(p, RECORD));
 	struct hash check = hash_bytes(span_of(p, SIGNED_FOR));
 
-	memcpy(ret->by.b, p, 32);
-	ret->from = get_number(p + 32);
-	ret->to = get_number(p + 40);
-	memcpy(ret->hash.b, p + 48, 32);
-	return memcmp(check.b, p + SIGNED_FOR, CHECK) == 0 && ret->from < ret->to;
+	reader_copy(&r, ret->by.b, sizeof(ret->by.b));
+	ret->from = reader_u64(&r);
+	ret->to = reader_u64(&r);
+	reader_copy(&r, ret->hash.b, sizeof(ret->hash.b));
+	return memcmp(check.b, r.rest.p, CHECK) == 0 && ret->from < ret->to;
 }
 
 static char *with_end(const char *part, const char *end)
@@ -85,12 +71,12 @@ size_t given_read(const char *part, struct blob_gave ret[GIVEN_MOST])
 void given_write(const char *part, const struct blob_gave *list, size_t n)
 {
 	_cleanup_(freep) char *path = with_end(part, GIVEN_END);
-	uint8_t all[GIVEN_MOST * RECORD];
+	_cleanup_(buf_release) struct buf all = {0};
 
 	for (size_t i = 0; i < n; i++)
-		encode(&list[i], all + i * RECORD);
+		encode(&list[i], &all);
 	if (n)
-		error_free(file_write(path, span_of(all, n * RECORD), 0600));
+		error_free(file_write(path, buf_span(&all), 0600));
 }
 
 void given_remove(const char *part)
@@ -118,13 +104,6 @@ bool given_hash(int fd, uint64_t from, uint64_t to, struct hash_state *st)
 	return true;
 }
 
-static bool is_zero(const struct pubkey *k)
-{
-	static const struct pubkey none;
-
-	return pubkey_eq(k, &none);
-}
-
 bool given_is_mixed(struct blob_store *s, const struct hash *h)
 {
 	_cleanup_(freep) char *part = path_join(s->part, ID(h));
@@ -144,7 +123,7 @@ static char *own_part(struct blob_store *s, const struct hash *h, const struct p
 
 char *given_part(struct blob_store *s, const struct hash *h, const struct pubkey *by)
 {
-	return is_zero(by) || !given_is_mixed(s, h) ? path_join(s->part, ID(h))
+	return pubkey_is_zero(by) || !given_is_mixed(s, h) ? path_join(s->part, ID(h))
 						    : own_part(s, h, by);
 }
 
@@ -165,12 +144,6 @@ void given_part_ways(struct blob_store *s, const struct hash *h, const struct bl
 }
 
 /* --- each giver's own ------------------------------------------------------------------------- */
-
-static void closedirp(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
 
 /* ID-KEY, and no record. */
 static bool is_own_part(const char *name, const struct hash *h)

@@ -227,9 +227,8 @@ static struct error *put_in_place(struct blob_writer *w, const struct hash *h)
 static void put_down(struct blob_writer *w)
 {
 	struct blob_gave *g = &w->given[w->n_given];
-	static const struct pubkey nobody;
 
-	if (pubkey_eq(&w->by, &nobody) || w->size == w->own_from || w->n_given == GIVEN_MOST)
+	if (pubkey_is_zero(&w->by) || w->size == w->own_from || w->n_given == GIVEN_MOST)
 		return;
 	*g = (struct blob_gave){.by = w->by, .from = w->own_from, .to = w->size};
 	if (w->own_from)

@@ -162,7 +162,6 @@ static int64_t hardware_clock(void)
 static void compare_hardware(struct clock_env *c, int64_t rtc, int64_t known)
 {
 	int64_t system = env_now(c->under);
-
 	bool stood = !rtc || rtc < known - CLOCK_APART_MS;
 
 	clock_stood(&c->clock, stood);

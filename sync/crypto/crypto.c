@@ -15,6 +15,13 @@ struct error *crypto_init(void)
 	return NULL;
 }
 
+bool pubkey_is_zero(const struct pubkey *k)
+{
+	static const struct pubkey zero;
+
+	return pubkey_eq(k, &zero);
+}
+
 bool hash_is_zero(const struct hash *h)
 {
 	static const struct hash zero;

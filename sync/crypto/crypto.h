@@ -39,6 +39,7 @@ static inline bool pubkey_eq(const struct pubkey *a, const struct pubkey *b)
 	return memcmp(a->b, b->b, 32) == 0;
 }
 bool hash_is_zero(const struct hash *h);
+bool pubkey_is_zero(const struct pubkey *k); /* nobody's */
 /* A 32-byte id as text: whole, and the first eight letters that people see. */
 struct id_text {
 	char s[BASE32_KEY_LEN + 1];

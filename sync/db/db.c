@@ -77,6 +77,9 @@ static const char *const own_sql[] = {
 	[OWN_UNDO] = "ROLLBACK TO part",
 	[OWN_UNUSED] = "PRAGMA freelist_count",
 	[OWN_PAGES] = "PRAGMA page_count",
+	/* What was written before gap.c was there is wiped once in each file: 0: that was not begun; 1: it is
+	 * done; else the pages that are done, negative. */
+	[OWN_SWEPT] = "PRAGMA user_version",
 	[OWN_PAGE] = "PRAGMA page_size",
 };
 
@@ -113,24 +116,13 @@ static struct error *set_pragmas(struct db *db, enum db_mode mode, int cache_kib
 	return db_exec(db, synchronous[mode]);
 }
 
-/* Once for each file, what was written into it before gap.c was there. user_version: 0: it was not begun;
- * 1: it is done; else the pages that it has done, negative. */
-static struct error *sweep_done(struct db *db, int64_t *ret)
-{
-	static const char *const sql[] = {"PRAGMA user_version"};
-	struct db_stmts *s;
-
-	TRY(db_prepare(db, sql, 1, &s));
-	return db_number(db, s, 0, 0, ret, "");
-}
-
 struct error *db_sweep(struct db *db, int64_t pages, bool *ret_more)
 {
 	int64_t done, next;
 	char sql[60];
 	int rc;
 
-	TRY(sweep_done(db, &done));
+	TRY(db_number(db, db->own, OWN_SWEPT, 0, &done, ""));
 	*ret_more = done <= 0 && db->gaps;
 	if (!*ret_more)
 		return NULL;
@@ -192,10 +184,10 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 	if (rc != SQLITE_OK)
 		return db_fault(path, rc, db->sq ? sqlite3_system_errno(db->sq) : 0,
 				sqlite3_errstr(rc));
-	if (mode != DB_READER)
+	if (mode != DB_READER) {
 		keep_private(path);
-	if (mode != DB_READER)
 		rc = gaps_wipe(db->sq, &db->gaps);
+	}
 	if (rc != SQLITE_OK)
 		return db_error(db, rc);
 	TRY(set_pragmas(db, mode, cache_kib));

@@ -22,6 +22,7 @@ enum {
 	OWN_UNDO,
 	OWN_UNUSED,
 	OWN_PAGES,
+	OWN_SWEPT,
 	OWN_PAGE
 };
 

@@ -146,30 +146,35 @@ static int sync_emptied(struct db *db)
 	return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 }
 
+/* So many pages as the statement says, in bytes. */
+static struct error *bytes_of(struct db *db, int pages, uint64_t *ret)
+{
+	int64_t n, size;
+
+	TRY(db_number(db, db->own, pages, 0, &n, ""));
+	TRY(db_number(db, db->own, OWN_PAGE, 0, &size, ""));
+	*ret = (uint64_t)(n * size);
+	return NULL;
+}
+
 struct error *db_unused(struct db *db, uint64_t *ret)
 {
-	int64_t pages, size;
-
-	TRY(db_number(db, db->own, OWN_UNUSED, 0, &pages, ""));
-	TRY(db_number(db, db->own, OWN_PAGE, 0, &size, ""));
-	*ret = (uint64_t)(pages * size);
-	return NULL;
+	return bytes_of(db, OWN_UNUSED, ret);
 }
 
 struct error *db_debt(struct db *db, uint64_t *ret)
 {
 	sqlite3_file *file = NULL;
-	int64_t pages, size;
 	sqlite3_int64 there = 0;
+	uint64_t all;
 	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
 
 	if (rc == SQLITE_OK && file && file->pMethods)
 		rc = file->pMethods->xFileSize(file, &there);
 	if (rc != SQLITE_OK)
 		return db_error(db, rc);
-	TRY(db_number(db, db->own, OWN_PAGES, 0, &pages, ""));
-	TRY(db_number(db, db->own, OWN_PAGE, 0, &size, ""));
-	*ret = pages * size > there ? (uint64_t)(pages * size - there) : 0;
+	TRY(bytes_of(db, OWN_PAGES, &all));
+	*ret = all > (uint64_t)there ? all - (uint64_t)there : 0;
 	return NULL;
 }
 

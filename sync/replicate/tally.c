@@ -57,9 +57,7 @@ void tally_came(struct wire_tally *t, const struct frame *f)
 /* An offer of a space that the other does not follow or may not know of, which is no refusal. */
 static bool is_offer_left(const struct log_id *id, enum error_code why)
 {
-	static const struct pubkey nobody;
-
-	return why == ERR_DENIED && pubkey_eq(&id->appliance, &nobody);
+	return why == ERR_DENIED && pubkey_is_zero(&id->appliance);
 }
 
 void tally_note(struct wire_tally *t, const struct log_id *id, enum error_code why, bool theirs)
