@@ -270,3 +270,10 @@ static inline struct reply site_send_file(struct site *s, enum site_person who, 
 	curl_easy_cleanup(c);
 	return r;
 }
+
+/* Of a group of tests: its begin set *state to the site. */
+static inline int site_end(void **state)
+{
+	site_close(*state);
+	return 0;
+}

@@ -386,12 +386,7 @@ static void hidden_ones_are_for_moderators_and_erased_ones_for_nobody(void **sta
 static int open_site(void **state)
 {
 	site_open(&site);
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -409,5 +404,5 @@ int main(void)
 	};
 
 	test_init();
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }

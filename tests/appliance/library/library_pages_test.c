@@ -220,12 +220,7 @@ static int open_site(void **state)
 {
 	test_init();
 	site_open(&site);
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -243,5 +238,5 @@ int main(void)
 		cmocka_unit_test(the_repository_has_a_commit_a_revision_and_the_library_s_tree),
 	};
 
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }

@@ -396,12 +396,7 @@ static int open_site(void **state)
 	snprintf(view, sizeof(view), "/admin/peers/%s.json", ID(&peer));
 	snprintf(set, sizeof(set), "/admin/peers/%s/address", ID(&peer));
 	snprintf(forget, sizeof(forget), "/admin/peers/%s/address/forget", ID(&peer));
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -424,5 +419,5 @@ int main(void)
 	};
 
 	test_init();
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }

@@ -78,7 +78,6 @@ static int open_site(void **state)
 {
 	struct secret *key = test_key(600);
 
-	(void)state;
 	peer = *secret_pubkey(key);
 	secret_free(key);
 	site_open(&site);
@@ -86,13 +85,7 @@ static int open_site(void **state)
 	assert_ok(peers_approve(site.app, &(struct peers_approval){.key = peer,
 								   .address = "192.0.2.1:9",
 								   .name = "Casal"}));
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	(void)state;
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -105,5 +98,5 @@ int main(void)
 	};
 
 	test_init();
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }

@@ -221,12 +221,7 @@ static int open_site(void **state)
 {
 	site_open(&site);
 	fill();
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -241,5 +236,5 @@ int main(void)
 	};
 
 	test_init();
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }

@@ -185,12 +185,7 @@ static int open_site(void **state)
 	assert_ok(writer_run(site.app->writer, make_volunteer, NULL));
 	site_sign_in(&site, REMEI, "remei");
 	site_sign_in(&site, VOL, "vol");
-	return 0;
-}
-
-static int close_site(void **state)
-{
-	site_close(&site);
+	*state = &site;
 	return 0;
 }
 
@@ -206,5 +201,5 @@ int main(void)
 	};
 
 	test_init();
-	return cmocka_run_group_tests(tests, open_site, close_site);
+	return cmocka_run_group_tests(tests, open_site, site_end);
 }
