@@ -2,7 +2,7 @@
 /* What visitors take along: how much of it is made and kept, and what it must not hold; and what
  * they bring. */
 #include "tests/lib/test.h"
-#include "tests/lib/web.h"
+#include "tests/appliance/carry/carrying.h"
 #include "appliance/carry/carry_priv.h"
 #include "appliance/community/community.h"
 #include "appliance/files/files.h"
@@ -59,9 +59,7 @@ static int setup(void **state)
 
 	ahead = 0;
 	told_free = 20 * 1024 * MIB;
-	web_start(&f->w, &(struct web_options){.env = &env, .found = true});
-	sieves_free(f->w.app->sieves);
-	f->w.app->sieves = sieves_new(getenv("LLIURE") ? getenv("LLIURE") : "build/release/lliure");
+	carrying_start(&f->w, &(struct web_options){.env = &env, .found = true});
 	f->forum = web_submit(&f->w, "forum.create", NULL,
 			      json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
 	assert_ok(app_conn(f->w.app, &f->conn));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who waits for whom: a volunteer's stick for nothing that strangers bring. */
 #include "tests/lib/test.h"
-#include "tests/lib/web.h"
+#include "tests/appliance/carry/carrying.h"
 #include "appliance/carry/carry_priv.h"
 #include "appliance/community/community.h"
 #include <fcntl.h>
@@ -39,11 +39,8 @@ static void plug_in(struct fixture *f)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *program = getenv("LLIURE");
 
-	web_start(&f->w, &(struct web_options){.found = true});
-	sieves_free(f->w.app->sieves);
-	f->w.app->sieves = sieves_new(program ? program : "build/release/lliure");
+	carrying_start(&f->w, &(struct web_options){.found = true});
 	web_submit(&f->w, "forum.create", NULL, json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
 	f->sticks = path_join(f->w.dir, "sticks");
 	plug_in(f);

@@ -2,7 +2,7 @@
 /* Files in what a visitor's phone brings: nothing that peers brought of a file is spoiled, a peer that
  * gives it at the moment holds nothing up, and what nobody asked for is passed over. */
 #include "tests/lib/test.h"
-#include "tests/lib/web.h"
+#include "tests/appliance/carry/carrying.h"
 #include "appliance/carry/carry.h"
 #include "appliance/community/community.h"
 #include "sync/blob/blob.h"
@@ -23,13 +23,10 @@ struct fixture {
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *program = getenv("LLIURE");
 
 	memset(f->content, 'f', SIZE);
 	f->blob = hash_bytes(span_of(f->content, SIZE));
-	web_start(&f->w, &(struct web_options){.found = true});
-	sieves_free(f->w.app->sieves);
-	f->w.app->sieves = sieves_new(program ? program : "build/release/lliure");
+	carrying_start(&f->w, &(struct web_options){.found = true});
 	web_submit(&f->w, "file.create", NULL,
 		   json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "kind", "pdf", "blob", ID(&f->blob),
 			     "size", (json_int_t)SIZE, "sha256", ID(&f->blob), "title", "Actes",
@@ -64,16 +61,8 @@ static struct blob_writer *bring_part(struct fixture *f)
 
 static struct sync_report take(struct fixture *f)
 {
-	struct carry_taking what = {.from = CARRY_VISITOR, .name = "phone"};
-	struct sync_report r;
-
 	stream_put_end(&f->writer);
-	assert_ok(file_nameless(f->w.dir, &what.fd));
-	assert_int_equal(write(what.fd, f->file.p, f->file.n), f->file.n);
-	assert_int_equal(lseek(what.fd, 0, SEEK_SET), 0);
-	assert_ok(carry_take(f->w.app, &what, &r));
-	close(what.fd);
-	return r;
+	return carrying_take(&f->w, buf_span(&f->file), CARRY_VISITOR);
 }
 
 static void wrong_bytes_leave_what_peers_brought(void **state)

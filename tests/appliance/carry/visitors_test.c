@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What visitors carry in costs no more than it may, whoever wrote it. */
 #include "tests/lib/test.h"
-#include "tests/lib/web.h"
+#include "tests/appliance/carry/carrying.h"
 #include "appliance/carry/carry.h"
 #include "appliance/community/community.h"
 #include "sync/base/limits.h"
@@ -38,11 +38,8 @@ static struct error *withdraw(struct conn *c, void *arg)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *program = getenv("LLIURE");
 
-	web_start(&f->w, &(struct web_options){.found = true});
-	sieves_free(f->w.app->sieves);
-	f->w.app->sieves = sieves_new(program ? program : "build/release/lliure");
+	carrying_start(&f->w, &(struct web_options){.found = true});
 	for (int i = 0; i < WRITERS; i++)
 		f->writer[i] = test_key(100 + (unsigned)i);
 	assert_ok(writer_run(f->w.app->writer, admit, f));
@@ -73,15 +70,7 @@ static void begin(struct fixture *f)
 /* The file as it is: once more. */
 static struct sync_report take_again(struct fixture *f, enum carry_from from)
 {
-	struct carry_taking what = {.from = from, .name = "phone"};
-	struct sync_report r;
-
-	assert_ok(file_nameless(f->w.dir, &what.fd));
-	assert_int_equal(write(what.fd, f->file.p, f->file.n), f->file.n);
-	assert_int_equal(lseek(what.fd, 0, SEEK_SET), 0);
-	assert_ok(carry_take(f->w.app, &what, &r));
-	close(what.fd);
-	return r;
+	return carrying_take(&f->w, buf_span(&f->file), from);
 }
 
 static struct sync_report take(struct fixture *f, enum carry_from from)
