@@ -442,6 +442,24 @@ static void fetch_from(const struct peer_of_files *p)
 	turn = nobody;
 }
 
+static void begin_with_two(struct peer_of_files *honest, struct peer_of_files *evil)
+{
+	wanted_size = FILE_SIZE;
+	peer_start(honest);
+	peer_start(evil);
+	open_two_boxes(honest, evil);
+}
+
+static void end_with_evil_found_out(struct peer_of_files *honest, struct peer_of_files *evil)
+{
+	net_box_stop(&box);
+	assert_int_equal(misdeeds_of(honest) & 1u << MISDEED_BLOB, 0);
+	assert_true(misdeeds_of(evil) & 1u << MISDEED_BLOB);
+	peer_stop(evil);
+	close_both(honest);
+	wanted_size = ALLOWED;
+}
+
 /* An honest peer's line breaks, another goes on with rubbish and breaks off, and the first gives the rest.
  * What it had given is not begun anew, and when the file is here the other has been found out. */
 static void who_goes_on_with_rubbish_is_found_out(void **state)
@@ -450,10 +468,7 @@ static void who_goes_on_with_rubbish_is_found_out(void **state)
 	struct peer_of_files evil = {
 		.honest = true, .other = true, .tears = 50000, .wrong_rest = true};
 
-	wanted_size = FILE_SIZE;
-	peer_start(&honest);
-	peer_start(&evil);
-	open_two_boxes(&honest, &evil);
+	begin_with_two(&honest, &evil);
 	fetch_from(&honest);
 	assert_int_equal(part_here(), 900000);
 	fetch_from(&evil);
@@ -463,12 +478,7 @@ static void who_goes_on_with_rubbish_is_found_out(void **state)
 	assert_int_equal(part_here(), 0);
 	/* all once, and the rest behind the rubbish for nothing */
 	assert_int_equal(honest.gave, FILE_SIZE + FILE_SIZE - 950000);
-	net_box_stop(&box);
-	assert_int_equal(misdeeds_of(&honest) & 1u << MISDEED_BLOB, 0);
-	assert_true(misdeeds_of(&evil) & 1u << MISDEED_BLOB);
-	peer_stop(&evil);
-	close_both(&honest);
-	wanted_size = ALLOWED;
+	end_with_evil_found_out(&honest, &evil);
 }
 
 /* Who begins with rubbish costs the others one file, once; then each goes on with its own. */
@@ -478,10 +488,7 @@ static void who_begins_with_rubbish_costs_one_file(void **state)
 	struct peer_of_files evil = {
 		.honest = true, .other = true, .tears = 50000, .wrong_rest = true};
 
-	wanted_size = FILE_SIZE;
-	peer_start(&honest);
-	peer_start(&evil);
-	open_two_boxes(&honest, &evil);
+	begin_with_two(&honest, &evil);
 	fetch_from(&evil);
 	honest.tears = FILE_SIZE - 50001;
 	fetch_from(&honest); /* all but one byte */
@@ -494,12 +501,7 @@ static void who_begins_with_rubbish_costs_one_file(void **state)
 	fetch_from(&honest);
 	assert_int_equal(kept(), FILE_SIZE);
 	assert_int_equal(honest.gave, FILE_SIZE - 50000 + FILE_SIZE);
-	net_box_stop(&box);
-	assert_int_equal(misdeeds_of(&honest) & 1u << MISDEED_BLOB, 0);
-	assert_true(misdeeds_of(&evil) & 1u << MISDEED_BLOB);
-	peer_stop(&evil);
-	close_both(&honest);
-	wanted_size = ALLOWED;
+	end_with_evil_found_out(&honest, &evil);
 }
 
 /* Rubbish that is longer than the file holds nothing up: what the peer gives comes apart. */
