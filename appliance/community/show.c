@@ -70,10 +70,7 @@ static struct error *tell_revoked(struct conn *c, struct space *s, uint32_t at)
 	struct rules_appliance now;
 	size_t n;
 
-	if (!rules_was_admitted(s->rules, at))
-		return NULL;
-	TRY(log_unrevoke(c->log, &s->id, &key));
-	if (rules_appliance_now(s->rules, at, &now) ||
+	if (!rules_was_admitted(s->rules, at) || rules_appliance_now(s->rules, at, &now) ||
 	    !rules_cut_of(s->rules, at, places, CUTS, &n))
 		return NULL;
 	for (size_t i = 0; i < n; i++)
@@ -88,6 +85,7 @@ static struct error *tell_log(struct conn *c, struct space *s)
 	TRY(tell_sharing(c, s));
 	if (s->told_epoch != rules_epoch(s->rules)) {
 		s->told = 0;
+		TRY(log_unrevoke(c->log, &s->id));
 		for (uint32_t i = 0; i < rules_keys(s->rules); i++)
 			TRY(tell_revoked(c, s, i));
 	}

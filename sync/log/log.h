@@ -187,14 +187,14 @@ struct error *log_admit(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool admitted) MUST;
 /* The layer above says, from its rules, which appliances are revoked now, and up to where each of their
  * logs counts all the same (one that is not named: not at all). What is behind that is kept and passed on
- * as all else, for boxes must hold the same; but nobody need hurry. Sets anew what was said before. */
+ * as all else, for boxes must hold the same; but nobody need hurry. log_unrevoke forgets what was said of
+ * the space, and comes before it is said anew. */
 struct log_cut {
 	uint64_t incarnation, seq;
 };
 struct error *log_revoke(struct log_store *l, const struct hash *space,
 			 const struct pubkey *appliance, const struct log_cut *cuts, size_t n) MUST;
-struct error *log_unrevoke(struct log_store *l, const struct hash *space,
-			   const struct pubkey *appliance) MUST;
+struct error *log_unrevoke(struct log_store *l, const struct hash *space) MUST;
 /* The highest sequence of the log that can count; UINT64_MAX: its appliance is not revoked. (R) */
 uint64_t log_counts_to(struct log_store *l, const struct log_id *id);
 /* A closed space is told only to the appliances that the layer above names, from its rules: whoever

@@ -145,7 +145,7 @@ static const char *const sql[LOG_STMTS] = {
 	[SHARE_GET] = "SELECT may FROM sharing WHERE space=?1 AND appliance=?2",
 	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
 	[REVOKED_SET] = "INSERT OR REPLACE INTO revoked VALUES (?1, ?2, ?3, ?4)",
-	[REVOKED_DROP] = "DELETE FROM revoked WHERE space=?1 AND appliance=?2",
+	[REVOKED_DROP] = "DELETE FROM revoked WHERE space=?1",
 	/* The cut of that log, else none of it counts. */
 	[REVOKED_GET] = "SELECT max(seq) FROM revoked WHERE space=?1 AND appliance=?2"
 			" AND incarnation IN (0, ?3) HAVING count(*) > 0",
@@ -544,10 +544,9 @@ struct error *log_revoke(struct log_store *l, const struct hash *space,
 	return NULL;
 }
 
-struct error *log_unrevoke(struct log_store *l, const struct hash *space,
-			   const struct pubkey *appliance)
+struct error *log_unrevoke(struct log_store *l, const struct hash *space)
 {
-	return db_do(l->db, l->s, REVOKED_DROP, "kk", space, appliance);
+	return db_do(l->db, l->s, REVOKED_DROP, "k", space);
 }
 
 struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed)
