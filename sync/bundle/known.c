@@ -8,15 +8,20 @@ struct parsing {
 	struct buf heads, missing, spaces;
 };
 
+static bool is_spoken_of(const struct parsing *p, const struct hash *space)
+{
+	const struct hash *spaces = (const struct hash *)p->spaces.p;
+
+	for (size_t i = 0; i < p->spaces.n / sizeof(*spaces); i++)
+		if (hash_eq(&spaces[i], space))
+			return true;
+	return false;
+}
+
+/* The heads of a space may come in several frames. */
 static void parse_heads(struct parsing *p, const struct frame *f)
 {
-	const struct hash *seen = (const struct hash *)p->spaces.p;
-	size_t n = p->spaces.n / sizeof(*seen);
-
-	for (size_t i = 0; i < n; i++)
-		if (hash_eq(&seen[i], &f->heads.space))
-			n = SIZE_MAX - 1;
-	if (n < LIMIT_SPACES)
+	if (p->spaces.n < LIMIT_SPACES * sizeof(struct hash) && !is_spoken_of(p, &f->heads.space))
 		buf_add(&p->spaces, &f->heads.space, sizeof(f->heads.space));
 	buf_add(&p->heads, f->heads.heads, f->heads.n * sizeof(struct head));
 }
@@ -46,16 +51,19 @@ static struct error *parse_frames(struct parsing *p, struct stream_reader *r)
 	}
 }
 
-static void *append(struct arena *a, const void *old, size_t n_old, const struct buf *more,
-		    size_t size)
+/* Who says two heads of one log is known to hold the lower. */
+static size_t sort_heads(struct head *heads, size_t n)
 {
-	uint8_t *all = arena_alloc(a, n_old * size + more->n + 1);
+	size_t kept = 0;
 
-	if (n_old)
-		memcpy(all, old, n_old * size);
-	if (more->n)
-		memcpy(all + n_old * size, more->p, more->n);
-	return all;
+	heads_sort(heads, n);
+	for (size_t i = 0; i < n; i++) {
+		if (!kept || log_id_cmp(&heads[kept - 1].id, &heads[i].id) != 0)
+			heads[kept++] = heads[i];
+		else if (heads[i].seq < heads[kept - 1].seq)
+			heads[kept - 1] = heads[i];
+	}
+	return kept;
 }
 
 struct error *known_parse(struct span frames, struct arena *a, struct known *k)
@@ -72,14 +80,12 @@ struct error *known_parse(struct span frames, struct arena *a, struct known *k)
 	stream_feed(r, frames);
 	e = parse_frames(&p, r);
 	if (!e) {
-		k->heads = append(a, k->heads, k->n_heads, &p.heads, sizeof(struct head));
-		k->n_heads += p.heads.n / sizeof(struct head);
-		k->missing = append(a, k->missing, k->n_missing, &p.missing,
-				    sizeof(struct known_missing));
-		k->n_missing += p.missing.n / sizeof(struct known_missing);
-		k->spaces = append(a, k->spaces, k->n_spaces, &p.spaces, sizeof(struct hash));
-		k->n_spaces += p.spaces.n / sizeof(struct hash);
-		heads_sort(k->heads, k->n_heads);
+		k->heads = arena_copy(a, p.heads.p, p.heads.n);
+		k->n_heads = sort_heads(k->heads, p.heads.n / sizeof(struct head));
+		k->missing = arena_copy(a, p.missing.p, p.missing.n);
+		k->n_missing = p.missing.n / sizeof(struct known_missing);
+		k->spaces = arena_copy(a, p.spaces.p, p.spaces.n);
+		k->n_spaces = p.spaces.n / sizeof(struct hash);
 	}
 	buf_release(&p.heads);
 	buf_release(&p.missing);

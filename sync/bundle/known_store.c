@@ -45,6 +45,7 @@ static struct error *statements(struct db *local, struct db_stmts **ret)
 static struct error *load(struct db *local, const struct pubkey *peer, struct arena *a,
 			  struct known *k)
 {
+	_cleanup_(buf_release) struct buf frames = {0};
 	struct db_stmts *s;
 	sqlite3_stmt *st;
 	struct error *e = NULL;
@@ -61,9 +62,10 @@ static struct error *load(struct db *local, const struct pubkey *peer, struct ar
 			k->serial = (uint64_t)db_int(st, 1);
 		if (db_int(st, 2) > k->when_ms)
 			k->when_ms = db_int(st, 2);
-		e = known_parse(db_blob(st, 3), a, k);
+		buf_add_span(&frames, db_blob(st, 3));
 	}
-	return e;
+	TRY(e);
+	return known_parse(buf_span(&frames), a, k);
 }
 
 struct error *known_get(struct db *local, const struct pubkey *peer, struct arena *a,

@@ -388,6 +388,40 @@ static void an_old_stick_counts_for_nothing_once_its_writer_was_met_as_set_back(
 	town_close(&t);
 }
 
+/* A long list of heads comes in several frames; and who says two heads of one log holds the lower. */
+static void a_space_may_be_spoken_of_in_several_frames(void **state)
+{
+	struct head rows[] = {head(1, 7, 5), head(1, 8, 2), head(2, 7, 4), head(2, 9, 1)}, again = rows[0];
+	_cleanup_(buf_release) struct buf frames = {0};
+	struct bundle_claim claim = {.writer = {{2}}, .incarnation = 10, .serial = 9};
+	struct stream_writer w = {.out = &frames};
+	struct hash other = {{9}};
+	struct arena a = {0};
+	struct town t = {.read = 0};
+	struct known k;
+
+	again.seq = 3;
+	stream_put_heads(&w, &rows[0].id.space, rows, 2);
+	stream_put_heads(&w, &other, NULL, 0);
+	stream_put_heads(&w, &rows[0].id.space, rows + 2, 2);
+	stream_put_heads(&w, &rows[0].id.space, &again, 1);
+	claim.frames = buf_span(&frames);
+	town_open(&t, 1);
+	NEED(db_begin(t.c[0].local));
+	for (; claim.serial < 11; claim.serial++) { /* what is kept is read as it was said */
+		NEED(known_claimed(t.c[0].local, &claim, 1));
+		NEED(known_get(t.c[0].local, &claim.writer, &a, &k));
+		assert_int_equal(k.serial, claim.serial);
+		assert_int_equal(k.n_spaces, 2);
+		assert_int_equal(k.n_heads, 4);
+		assert_int_equal(heads_find(k.heads, 4, &rows[0].id)->seq, 3);
+		assert_int_equal(heads_find(k.heads, 4, &rows[3].id)->seq, 1);
+	}
+	NEED(db_commit(t.c[0].local));
+	town_close(&t);
+	arena_release(&a);
+}
+
 /* A peer that says with each claim that it lacks something else fills no disk: then nothing is known of it,
  * and it is given everything. */
 static void what_is_known_of_a_peer_does_not_grow_without_end(void **state)
@@ -462,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_sticks_and_copies_never_make_us_believe_more),
 		cmocka_unit_test(an_old_stick_counts_for_nothing_once_its_writer_was_met_as_set_back),
+		cmocka_unit_test(a_space_may_be_spoken_of_in_several_frames),
 		cmocka_unit_test(what_is_known_of_a_peer_does_not_grow_without_end),
 		cmocka_unit_test(a_claim_counts_only_over_the_heads_that_were_signed),
 		cmocka_unit_test(boxes_that_never_meet_end_alike_by_sticks_alone),
