@@ -80,9 +80,31 @@ struct error *log_count_anew(struct log_store *l, struct log_info *info)
 	return log_save(l, info);
 }
 
+/* What lies beside the damaged header, when it is what the true one says. */
+static struct error *body_beside(struct log_store *l, const struct log_info *info, uint64_t seq,
+				 const struct entry_bytes *raw, struct buf *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, ENTRY_RANGE);
+	struct span body;
+	struct entry e;
+	struct hash h;
+	bool row;
+
+	entry_decode(raw, &e);
+	db_bind(st, "iii", info->num, (int64_t)seq, (int64_t)seq);
+	TRY(db_step(l->db, st, &row));
+	body = row ? db_blob(st, 6) : (struct span){0};
+	h = hash_bytes(body);
+	if (body.n >= ENTRY_SALT && hash_eq(&h, &e.payload_hash))
+		buf_add(ret, body.p, body.n);
+	sqlite3_reset(st);
+	return NULL;
+}
+
 struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t seq,
 			 const struct entry_bytes *raw, const struct ingest_payload *p)
 {
+	_cleanup_(buf_release) struct buf beside = {0};
 	struct new_entry e = {.raw = raw, .op_id = entry_op_id(raw), .seq = seq};
 	bool damaged, erased;
 	int64_t num;
@@ -93,6 +115,12 @@ struct error *entry_heal(struct log_store *l, struct log_info *info, uint64_t se
 		e.state = PAYLOAD_ERASED;
 	if (e.state == PAYLOAD_HELD)
 		e.body = entry_body(l, p->salt, p->bytes);
+	if (e.state == PAYLOAD_NOT_HELD)
+		TRY(body_beside(l, info, seq, raw, &beside));
+	if (beside.n) {
+		e.state = PAYLOAD_HELD;
+		e.body = buf_span(&beside);
+	}
 	TRY(entry_put(l, info, &e, &num));
 	return log_count_anew(l, info);
 }

@@ -230,6 +230,40 @@ static void a_header_damaged_on_disk_is_replaced_by_the_true_one(void **state)
 	secret_free(them);
 }
 
+/* The true header may come alone, and this box be the only one that has what it tells of. */
+static void a_header_that_is_replaced_keeps_its_payload(void **state)
+{
+	struct secret *them = test_key(9);
+	struct ingest_payload none[10] = {[0 ... 9] = {.state = PAYLOAD_NOT_HELD}};
+	struct ingest_result r;
+	struct error *refused = NULL;
+	struct box b;
+
+	(void)state;
+	make_run(&healing, them, 5, ana, 1, 10, "post");
+	box_init(&b, 1);
+	assert_int_equal(give(&b, &healing, 1, 10), ERR_NONE);
+	flip(&b, "header", 4, 100);
+	flip(&b, "header", 6, 100);
+	flip(&b, "header", 10, 100);
+	flip(&b, "body", 6, 20);
+	assert_ok(log_begin(b.l));
+	assert_ok(log_ingest(b.l,
+			     &(struct ingest){.id = &healing.id,
+					      .first = 1,
+					      .headers = healing.raw,
+					      .payloads = none,
+					      .n = 10},
+			     &r, &refused));
+	assert_ok(refused);
+	assert_ok(log_commit(b.l));
+	assert_int_equal(info_of(&b, &healing.id).held, 9);
+	assert_int_equal(info_of(&b, &healing.id).missing, 1);
+	assert_clean(&b);
+	box_release(&b);
+	secret_free(them);
+}
+
 static void a_full_disk_is_a_clear_error_and_nothing_by_halves(void **state)
 {
 	static const struct hash rules = {"rules"};
@@ -338,6 +372,7 @@ int main(void)
 		cmocka_unit_test(what_was_erased_is_never_taken_again),
 		cmocka_unit_test(a_byte_that_flips_before_the_commit_is_noticed),
 		cmocka_unit_test(a_flipped_byte_is_noticed_not_served_and_healed),
+		cmocka_unit_test(a_header_that_is_replaced_keeps_its_payload),
 		cmocka_unit_test(a_header_damaged_on_disk_is_replaced_by_the_true_one),
 		cmocka_unit_test(a_full_disk_is_a_clear_error_and_nothing_by_halves),
 		cmocka_unit_test(what_was_acknowledged_before_the_disk_was_full_is_there_after),
