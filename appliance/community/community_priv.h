@@ -386,6 +386,10 @@ struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op,
 /* --- tail.c --- */
 /* Compare with the log's fork and end marks: what was live and is not any more goes. */
 struct error *log_look(struct batch *b, const struct log_info *info) MUST;
+/* The op's payload is not here any more: it goes out of its object, and back to what its header says. */
+struct error *op_without(struct batch *b, struct op_rec *r) MUST;
+/* The same where none of the places that count holds it. */
+struct error *op_recheck(struct batch *b, struct op_rec *r) MUST;
 
 /* --- rec.c --- */
 /* The op as check and apply see it, without what is in its header and payload only. */

@@ -98,15 +98,6 @@ static struct error *count_loose(void *ctx, const struct loose_op *op)
 	return NULL;
 }
 
-static struct error *without(struct batch *b, struct op_rec *r)
-{
-	TRY(batch_dirty(b, r->object));
-	r->kind = OP_NOT_HELD;
-	r->object = 0;
-	r->nseen = 0;
-	return rec_set(b->c, r);
-}
-
 static struct error *let_one_go(struct batch *b, const struct hash *id, struct loosened *io)
 {
 	struct op_rec r;
@@ -128,7 +119,7 @@ static struct error *let_one_go(struct batch *b, const struct hash *id, struct l
 	TRY(log_drop(b->c->log, id, &bytes));
 	io->ops++;
 	io->bytes += bytes;
-	return without(b, &r);
+	return op_without(b, &r);
 }
 
 struct error *community_repaint(struct conn *c)
@@ -188,7 +179,7 @@ static struct error *all_without(struct batch *b, const struct hash *ops, size_t
 		TRY(is_here(b->c, &r, &here));
 		if (here)
 			continue;
-		TRY(without(b, &r));
+		TRY(op_without(b, &r));
 		*io_went = true;
 	}
 	return batch_finish(b);

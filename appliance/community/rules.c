@@ -121,6 +121,16 @@ void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarn
 	}
 }
 
+void rules_forget(struct rules *r, const struct hash *id)
+{
+	uint32_t at = idmap_get(&r->by_id, id);
+
+	if (at == RULES_NONE || !r->nodes[at]->places_n)
+		return;
+	r->nodes[at]->places_n = 0;
+	r->broken = r->unsettled = true;
+}
+
 uint64_t rules_epoch(const struct rules *r)
 {
 	return r->epoch;

@@ -52,6 +52,8 @@ bool rules_add(struct rules *r, const struct op *op, const struct place *at);
 /* What lies in that log from `from` on is not live any more. */
 void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarnation,
 		uint64_t from);
+/* The op has no places, until it is added again: what it says is not known any more. */
+void rules_forget(struct rules *r, const struct hash *id);
 /* Make everything fit after adding and dropping. To be called before anything below. */
 void rules_settle(struct rules *r);
 /* Grows when the state at an op that was here before may have changed, or the effective revocations

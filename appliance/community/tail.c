@@ -10,6 +10,41 @@ static struct error *gone_from_object(struct batch *b, const struct op_rec *r)
 	return batch_dirty(b, r->object);
 }
 
+struct error *op_without(struct batch *b, struct op_rec *r)
+{
+	bool changed;
+
+	TRY(gone_from_object(b, r));
+	if (r->kind == OP_RULES) {
+		memory_touch(b->c);
+		rules_forget(space_of_num(b->c, r->space)->rules, &r->id);
+	}
+	if (r->kind == OP_ERASE)
+		TRY(db_do(b->c->view, b->c->community->stmts, ERASE_DROP, "i", r->num));
+	r->kind = OP_NOT_HELD;
+	r->object = 0;
+	r->nseen = 0;
+	r->flags &= ~(unsigned)(OP_IS_CLEAR | OP_CHECKED_AUTHOR);
+	TRY(judge(b, r, &changed));
+	return rec_set(b->c, r);
+}
+
+static struct error *see_held(void *ctx, const struct stored *e)
+{
+	*(bool *)ctx |= e->live && e->state == PAYLOAD_HELD;
+	return NULL;
+}
+
+struct error *op_recheck(struct batch *b, struct op_rec *r)
+{
+	bool held = false;
+
+	if (r->kind == OP_NOT_HELD || r->kind == OP_GONE)
+		return NULL;
+	TRY(log_op(b->c->log, &r->id, see_held, &held));
+	return held ? NULL : op_without(b, r);
+}
+
 /* The best place of the op is dead: another takes over, or the op goes. */
 static struct error *drop_best(struct batch *b, struct op_rec *r, const struct vlog *l,
 			       uint64_t from)
@@ -32,7 +67,8 @@ static struct error *drop_best(struct batch *b, struct op_rec *r, const struct v
 		TRY(judge(b, r, &changed));
 	if (erase_known(b->c, &r->id))
 		batch_erasure(b, &r->id);
-	return rec_set(b->c, r);
+	TRY(rec_set(b->c, r));
+	return op_recheck(b, r);
 }
 
 struct other {
@@ -62,7 +98,10 @@ static struct error *drop_others(struct batch *b, const struct vlog *l, uint64_t
 		TRY(db_do(b->c->view, b->c->community->stmts, PLACE_DROP, "iii", o.op, l->num,
 			  (int64_t)o.seq));
 		TRY(rec_by_num(b->c, o.op, &r));
-		if (!r.num || r.kind == OP_RULES)
+		if (!r.num)
+			continue;
+		TRY(op_recheck(b, &r));
+		if (r.kind == OP_RULES)
 			continue;
 		TRY(judge(b, &r, &changed));
 		TRY(rec_set(b->c, &r));

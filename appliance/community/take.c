@@ -284,6 +284,9 @@ static struct error *take_again(struct batch *b, const struct vlog *l, const str
 			return NULL;
 		TRY(add_place(b, l, e, r));
 	}
+	/* Its header was healed, and what it told of did not come with it. */
+	if (known && e->state == PAYLOAD_NOT_HELD)
+		return op_recheck(b, r);
 	if (e->state != PAYLOAD_HELD || (r->kind != OP_NOT_HELD && r->kind != OP_GONE))
 		return NULL;
 	rec_op(b->c, r, &op);

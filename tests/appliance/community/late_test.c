@@ -397,6 +397,136 @@ static void in_any_order_it_ends_as_if_made_anew(void **state)
 	}
 }
 
+/* --- what came in a second log, and went with it ----------------------------------------------- */
+
+/* The same ops again, with what they say, in a log whose entries B did not sign but for the last: whoever
+ * finds that out cuts it, and what they say may have been there and nowhere else. */
+enum { AGAIN = 12 };
+
+struct again {
+	struct log_id id;
+	struct entry_bytes raw[AGAIN];
+	struct ingest_payload payloads[AGAIN];
+	size_t n;
+};
+
+static void again_make(struct world *w, const struct filling *f, struct again *k)
+{
+	struct hash prev = {{0}};
+
+	k->n = 0;
+	k->id = (struct log_id){w->t.space, *secret_pubkey(w->t.b.key), 99};
+	while (k->n < AGAIN) {
+		const struct held *h = &f->all[test_below(&w->rand, f->n)];
+		const struct entry_bytes *old =
+			(const struct entry_bytes *)(void *)f->logs[h->log].headers.p + h->seq - 1;
+		struct entry fields;
+
+		if (founds_space(old) || !f->logs[h->log].list[h->seq - 1].salt)
+			continue;
+		entry_carry(old, k->n + 1, k->id.incarnation, &prev, w->t.b.key, &k->raw[k->n]);
+		if (k->n + 1 < AGAIN) {
+			entry_decode(&k->raw[k->n], &fields);
+			fields.appliance_sig.b[0] ^= 1;
+			entry_encode(&fields, &k->raw[k->n]);
+		}
+		prev = entry_hash(&k->raw[k->n]);
+		k->payloads[k->n++] = f->logs[h->log].list[h->seq - 1];
+	}
+}
+
+static void again_comes(struct again *k, struct box *to)
+{
+	struct error *refused = NULL;
+	struct ingest_result r;
+
+	assert_ok(conn_begin(to->c));
+	assert_ok(log_ingest(to->c->log,
+			     &(struct ingest){.id = &k->id,
+					      .first = 1,
+					      .headers = k->raw,
+					      .payloads = k->payloads,
+					      .n = k->n},
+			     &r, &refused));
+	assert_ok(refused);
+	assert_ok(catch_up_lazily(to->c, 0));
+	assert_ok(conn_commit(to->c));
+}
+
+static void again_is_cut(struct again *k, struct box *at, uint64_t from)
+{
+	struct log_info info;
+
+	assert_ok(conn_begin(at->c));
+	assert_ok(log_info_get(at->c->log, &k->id, &info));
+	assert_int_equal(info.live, k->n);
+	assert_ok(log_audit_bad(at->c->log, info.num, from));
+	assert_ok(log_info_get(at->c->log, &k->id, &info));
+	assert_int_equal(info.head, from - 1);
+	assert_ok(catch_up_lazily(at->c, 0));
+	assert_ok(conn_commit(at->c));
+	assert_ok(box_follow(at));
+}
+
+/* Without it there is no space to look at. */
+static void founding_first(struct filling *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct held h = f->all[i];
+
+		if (!founds_space((const struct entry_bytes *)(void *)f->logs[h.log].headers.p +
+				  h.seq - 1))
+			continue;
+		f->all[i] = f->all[0];
+		f->all[0] = h;
+	}
+}
+
+static void assert_as_anew(struct world *w, struct box *b, uint64_t seed, const char *when)
+{
+	struct hash here = box_digest(b, &w->t.space), again = anew(b, &w->t.space);
+
+	if (!hash_eq(&here, &again))
+		fail_msg("seed %d: shown is not what is here, %s", (int)seed, when);
+}
+
+static void what_went_with_another_log_is_not_shown(void **state)
+{
+	for (uint64_t seed = 1; seed <= 4 * SEEDS; seed++) {
+		struct again again;
+		struct filling f;
+		struct hash there, here;
+		struct world w;
+		struct box c;
+		size_t some;
+
+		world_open(&w, seed);
+		box_init(&c, 3, 1764000000000);
+		assert_ok(box_open(&c));
+		filling_open(&f, &w.t.a, &c);
+		again_make(&w, &f, &again);
+		if (seed % 2)
+			shuffle(&w, &f);
+		founding_first(&f);
+		some = 1 + test_below(&w.rand, f.n - 1);
+		fill(&f, 0, some, 0);
+		again_comes(&again, &c);
+		assert_ok(box_follow(&c));
+		assert_as_anew(&w, &c, seed, "with both logs");
+		again_is_cut(&again, &c, 1 + test_below(&w.rand, AGAIN - 1));
+		assert_as_anew(&w, &c, seed, "without the wrong one");
+		fill(&f, some, f.n - some, 0);
+		assert_ok(box_follow(&c));
+		there = box_digest(&w.t.a, &w.t.space);
+		here = box_digest(&c, &w.t.space);
+		if (!hash_eq(&there, &here))
+			fail_msg("seed %d: they differ", (int)seed);
+		filling_close(&f);
+		box_release(&c);
+		town_close(&w.t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +538,7 @@ int main(void)
 		cmocka_unit_test(who_writes_in_it_has_it_folded_first),
 		cmocka_unit_test(it_can_be_folded_before_it_is_shown),
 		cmocka_unit_test(in_any_order_it_ends_as_if_made_anew),
+		cmocka_unit_test(what_went_with_another_log_is_not_shown),
 	};
 
 	return run_group(tests);
