@@ -252,13 +252,13 @@ static bool somebody_holds(struct world *w, const struct hash *op)
 	return false;
 }
 
-/* Was it acknowledged by an honest box, and did nobody try to erase it? */
-static bool counts(struct world *w, const struct hash *id)
+/* What an honest box acknowledged, or NULL. */
+static struct sim_op *acknowledged(struct world *w, const struct hash *id)
 {
 	for (int i = 0; i < w->s.ops_n; i++)
 		if (hash_eq(&w->s.ops[i].id, id))
-			return !w->at[w->s.ops[i].box].hostile && !w->s.ops[i].erasing;
-	return false;
+			return w->at[w->s.ops[i].box].hostile ? NULL : &w->s.ops[i];
+	return NULL;
 }
 
 /* Of what went, whether it was proved or not: somebody else holds it. Unless a disk went since it
@@ -269,16 +269,19 @@ static void check_last_copies(struct letting *l)
 
 	for (size_t i = 0; i < pass_n(&l->pass); i++) {
 		const struct hash *op = &pass_ops(&l->pass)[i].id;
+		struct sim_op *known;
 
 		if (payload_at(w, l->box, op))
 			continue;
 		w->tally.let_go++;
+		w->tally.unsure += w->disks_lost != l->disks;
+		known = acknowledged(w, op);
+		if (!known || known->erasing || somebody_holds(w, op))
+			continue;
 		if (w->disks_lost != l->disks) {
-			w->tally.unsure++;
+			known->bare = true;
 			continue;
 		}
-		if (!counts(w, op) || somebody_holds(w, op))
-			continue;
 		sim_say(&w->s, "box %d lets go of op %s", l->box, ID_SHORT(op));
 		sim_die(&w->s, "the last copy went", NULL, __FILE__, __LINE__);
 	}
