@@ -20,7 +20,7 @@ BUILD_PACKAGES := gcc make pkg-config gettext git ca-certificates libsodium-dev 
 	libavahi-client-dev libseccomp-dev libudev-dev libcmark-dev libxml2-dev libgfshare-dev libqrencode-dev libsystemd-dev
 RUN_PACKAGES := avahi-daemon dbus
 TEST_PACKAGES := $(RUN_PACKAGES) rauc squashfs-tools libcmocka-dev perl python3 python3-nacl avahi-utils iproute2 nftables \
-	procps curl openssl nodejs npm chromium universal-ctags network-manager dnsmasq-base busybox udhcpc grub-common grub-emu mtools dosfstools \
+	procps curl openssl nodejs npm chromium universal-ctags network-manager dnsmasq-base busybox udhcpc grub-common grub-emu mtools fdisk dosfstools \
 	device-tree-compiler
 BENCH_PACKAGES := fossil wrk time
 IMAGE_PACKAGES := mmdebstrap squashfs-tools cryptsetup-bin mtools dosfstools fdisk e2fsprogs cpio zstd kmod binutils \
