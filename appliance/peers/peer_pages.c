@@ -502,28 +502,23 @@ static struct error *peer_json(struct request *r, const struct peer *p, json_t *
 	return NULL;
 }
 
-struct own_vouch {
-	const struct pubkey *key;
-	json_t *found;
-};
-
-static struct error *look_for_own(void *ctx, const struct vouch *v)
+static struct error *look_at_own(void *ctx, const struct vouch *v)
 {
-	struct own_vouch *o = ctx;
+	json_t **found = ctx;
 
-	if (!o->found && pubkey_eq(&v->key, o->key))
-		o->found = json_pack("{s:s}", "note", v->note);
+	if (!*found)
+		*found = json_pack("{s:s}", "note", v->note);
 	return NULL;
 }
 
 static struct error *vouched_into(struct request *r, json_t *context, const struct pubkey *key)
 {
-	struct own_vouch o = {key, NULL};
+	json_t *found = NULL;
 
-	TRY(vouch_by(request_conn(r), secret_pubkey(request_app(r)->self), TRUST_LOOK, look_for_own,
-		     &o));
-	if (o.found)
-		json_object_set_new(context, "vouched", o.found);
+	TRY(vouch_of(request_conn(r), secret_pubkey(request_app(r)->self), key, look_at_own,
+		     &found));
+	if (found)
+		json_object_set_new(context, "vouched", found);
 	return NULL;
 }
 

@@ -4,34 +4,25 @@
 
 /* --- saying ----------------------------------------------------------------------------------- */
 
-struct said {
-	const struct pubkey *key;
-	struct vouch list[TRUST_LOOK];
+struct taking_back {
+	struct conn *c;
 	size_t n;
 };
 
-static struct error *collect(void *ctx, const struct vouch *v)
-{
-	struct said *s = ctx;
-
-	if ((!s->key || pubkey_eq(s->key, &v->key)) && s->n < TRUST_LOOK)
-		s->list[s->n++] = *v;
-	return NULL;
-}
-
 /* In a community where this box may not write any more nobody hears it: that must not keep a volunteer
  * from ending the trust here. */
-static struct error *take_back(struct conn *c, const struct vouch *v, size_t *io_n)
+static struct error *take_back(void *ctx, const struct vouch *v)
 {
+	struct taking_back *k = ctx;
 	struct hash id;
-	struct error *e = community_submit(c,
+	struct error *e = community_submit(k->c,
 					   &(struct draft){.type = "trust.withdraw",
 							   .space = v->space,
 							   .object = &v->id,
 							   .take_body = json_object()},
 					   &id);
 
-	*io_n += !e;
+	k->n += !e;
 	if (!error_is(e, ERR_NOT_ADMITTED) && !error_is(e, ERR_DENIED))
 		return e;
 	error_free(e);
@@ -41,16 +32,10 @@ static struct error *take_back(struct conn *c, const struct vouch *v, size_t *io
 struct error *trust_withdraw(struct conn *c, const struct pubkey *self, const struct pubkey *key,
 			     size_t *ret_n)
 {
-	_cleanup_(freep) struct said *s = calloc(1, sizeof(*s));
-	size_t n = 0;
+	struct taking_back k = {c, 0};
 
-	if (!s)
-		abort();
-	s->key = key;
-	TRY(vouch_by(c, self, TRUST_LOOK, collect, s));
-	for (size_t i = 0; i < s->n; i++)
-		TRY(take_back(c, &s->list[i], &n));
-	*ret_n = n;
+	TRY(vouch_of(c, self, key, take_back, &k));
+	*ret_n = k.n;
 	return NULL;
 }
 

@@ -34,6 +34,9 @@ struct error *vouch_for(struct conn *c, const struct pubkey *key, size_t max, vo
 			void *ctx) MUST;
 struct error *vouch_by(struct conn *c, const struct pubkey *box, size_t max, vouch_fn *fn,
 		       void *ctx) MUST;
+/* What a box says for a key: all that stands. */
+struct error *vouch_of(struct conn *c, const struct pubkey *box, const struct pubkey *key,
+		       vouch_fn *fn, void *ctx) MUST;
 
 /* --- on the writer --- */
 struct trust_vouching {

@@ -11,7 +11,7 @@ static const char *const migrations[] = {
 	"CREATE INDEX vouch_box ON vouch(box, time);",
 };
 
-enum { ADD, GET, END, FORGET, FOR, BY, DIGEST, STMTS };
+enum { ADD, GET, END, FORGET, FOR, BY, OF, DIGEST, STMTS };
 #define COLUMNS "SELECT id, space, box, key, name, address, note, time, withdrawn FROM vouch"
 static const char *const sql[STMTS] = {
 	[ADD] = "INSERT INTO vouch VALUES (?1,?2,?3,?4,?5,?6,?7,?8,NULL)",
@@ -20,6 +20,7 @@ static const char *const sql[STMTS] = {
 	[FORGET] = "DELETE FROM vouch WHERE id=?1",
 	[FOR] = COLUMNS " WHERE key=?1 AND withdrawn IS NULL ORDER BY id LIMIT ?2",
 	[BY] = COLUMNS " WHERE box=?1 AND withdrawn IS NULL ORDER BY id LIMIT ?2",
+	[OF] = COLUMNS " WHERE box=?1 AND key=?2 AND withdrawn IS NULL ORDER BY id",
 	[DIGEST] = COLUMNS " WHERE space=?1 ORDER BY id",
 };
 
@@ -67,15 +68,12 @@ struct error *vouch_end(struct fold *f, int64_t when_ms)
 }
 
 /* All rows first: what is called may ask again. */
-static struct error *each(struct conn *c, int which, const struct pubkey *key, size_t max,
-			  vouch_fn *fn, void *ctx)
+static struct error *each_row(struct conn *c, sqlite3_stmt *st, vouch_fn *fn, void *ctx)
 {
 	_cleanup_(buf_release) struct buf rows = {0};
-	sqlite3_stmt *st = db_stmt(stmts(c), which);
 	struct vouch v;
 	struct error *e = NULL;
 
-	db_bind(st, "ki", key, (int64_t)max);
 	while (db_next(c->view, st, &e)) {
 		read_row(st, &v);
 		buf_add(&rows, &v, sizeof(v));
@@ -84,6 +82,15 @@ static struct error *each(struct conn *c, int which, const struct pubkey *key, s
 	for (size_t i = 0; i < rows.n / sizeof(v); i++)
 		TRY(fn(ctx, (const struct vouch *)(const void *)rows.p + i));
 	return NULL;
+}
+
+static struct error *each(struct conn *c, int which, const struct pubkey *key, size_t max,
+			  vouch_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), which);
+
+	db_bind(st, "ki", key, (int64_t)max);
+	return each_row(c, st, fn, ctx);
 }
 
 struct error *vouch_for(struct conn *c, const struct pubkey *key, size_t max, vouch_fn *fn,
@@ -96,6 +103,15 @@ struct error *vouch_by(struct conn *c, const struct pubkey *box, size_t max, vou
 		       void *ctx)
 {
 	return each(c, BY, box, max, fn, ctx);
+}
+
+struct error *vouch_of(struct conn *c, const struct pubkey *box, const struct pubkey *key,
+		       vouch_fn *fn, void *ctx)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), OF);
+
+	db_bind(st, "kk", box, key);
+	return each_row(c, st, fn, ctx);
 }
 
 static struct error *reset(struct fold *f)

@@ -392,6 +392,25 @@ static void one_peer_does_not_fill_all_places(void **state)
 
 /* Trust ends here at once, whether others let this box say so or not: a box that was sent away from
  * the community in which it vouched can disconnect the other all the same. */
+/* However many it says: the one that a volunteer takes back goes. */
+static void any_of_very_many_can_be_taken_back(void **state)
+{
+	struct secret *many[TRUST_LOOK + 5];
+	struct town t;
+
+	open_town(&t);
+	for (int i = 0; i < TRUST_LOOK + 5; i++) {
+		many[i] = test_key(100 + (unsigned)i);
+		assert_ok(says(&t, A, secret_pubkey(many[i]), "n"));
+	}
+	for (int i = 0; i < TRUST_LOOK + 5; i++) {
+		assert_int_equal(takes_back(&t, A, secret_pubkey(many[i])), 1);
+		assert_int_equal(takes_back(&t, A, secret_pubkey(many[i])), 0);
+		secret_free(many[i]);
+	}
+	close_town(&t);
+}
+
 static void where_this_box_may_not_write_any_more_nothing_holds_it_back(void **state)
 {
 	struct town t;
@@ -419,6 +438,7 @@ int main(void)
 		cmocka_unit_test(circles_and_long_ways_end),
 		cmocka_unit_test(whom_the_chains_lead_to),
 		cmocka_unit_test(one_peer_does_not_fill_all_places),
+		cmocka_unit_test(any_of_very_many_can_be_taken_back),
 		cmocka_unit_test(where_this_box_may_not_write_any_more_nothing_holds_it_back),
 	};
 
