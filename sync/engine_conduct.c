@@ -305,8 +305,13 @@ void engine_write_news(struct sync *s)
 	s->news_from = now + KNOCKS_EVERY_MS;
 	s->ledger_from = now + LEDGER_EVERY_MS;
 	pthread_mutex_unlock(&s->lock);
-	if (job->n || job->n_heard || job->n_refused || ledger_changed(s->ledger))
-		error_free(s->o.host.write(s->o.host.ctx, write_news, job));
+	if (job->n || job->n_heard || job->n_refused || ledger_changed(s->ledger)) {
+		struct error *e = s->o.host.write(s->o.host.ctx, write_news, job);
+
+		if (!e)
+			ledger_saved(s->ledger); /* else it is written next time */
+		error_free(e);
+	}
 	free(job->refused);
 	free(job);
 }

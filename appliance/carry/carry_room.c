@@ -37,6 +37,7 @@ struct error *carry_room_close(struct carry_room *r)
 {
 	struct error *e = NULL;
 
+	/* one that is kept for no longer needs no ledger_saved */
 	if (r->own && ledger_changed(r->own))
 		e = r->host->write(r->host->ctx, save, r->own);
 	ledger_free(STEAL(r->own));
@@ -87,7 +88,8 @@ static struct room room_of(const struct carry_room *r, struct log_store *log)
 			     .self = secret_pubkey(r->app->self),
 			     .bringer = line_of(r),
 			     .log = log,
-			     .carried = true};
+			     .carried = true,
+			     .visitor = r->from == CARRY_VISITOR};
 }
 
 bool carry_room_ask(struct carry_room *r, struct log_store *log, struct intake *in)

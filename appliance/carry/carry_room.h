@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * What is carried in is never trusted more than what peers bring, and costs no more: all visitors
- * together have one line of the ledger (LIMIT_VISITORS_DAY_*), all sticks that volunteers take another
+ * together have one line of the ledger (LIMIT_VISITORS_DAY_*), of which one writer's entries may take an
+ * eighth; all sticks that volunteers take another
  * one (as a peer). What has no room is known, not held: it is taken when it is brought again.
  */
 #pragma once

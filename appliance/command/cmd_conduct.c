@@ -31,6 +31,8 @@ static struct error *print_cost(void *ctx, const struct ledger_row *r)
 
 	if (hash_eq(&r->space, &of_peer))
 		fprintf(out, "%s", ID(&r->peer));
+	else if (hash_eq(&r->space, &ledger_strangers))
+		fprintf(out, "  in all spaces of strangers");
 	else
 		fprintf(out, "  in the space %s", ID_SHORT(&r->space));
 	for (int i = 0; i < LEDGER_ITEMS; i++)

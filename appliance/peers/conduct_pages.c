@@ -142,14 +142,15 @@ static bool space_is_full(const struct page *p, const struct ledger_row *row)
 static struct error *add_space(struct page *p, const struct ledger_row *row)
 {
 	struct space_info space = {.name = ""}, here;
-	struct error *e = space_get_here(request_conn(p->r), &row->space, &here);
-	bool full = space_is_full(p, row);
+	bool full = space_is_full(p, row), together = hash_eq(&row->space, &ledger_strangers);
+	struct error *e =
+		together ? NULL : space_get_here(request_conn(p->r), &row->space, &here);
 
 	if (error_is(e, ERR_NOT_FOUND)) {
 		error_free(e);
 		return NULL;
 	}
-	if (!e)
+	if (!e && !together)
 		e = space_get(request_conn(p->r), &row->space, &space);
 	if (e && !error_is(e, ERR_NOT_FOUND))
 		return e;
@@ -157,7 +158,11 @@ static struct error *add_space(struct page *p, const struct ledger_row *row)
 	p->full |= full;
 	json_array_append_new(
 		p->spaces,
-		json_pack("{s:s, s:s, s:s, s:I, s:b}", "name", space.name, "kept_text",
+		json_pack("{s:s, s:s, s:s, s:I, s:b}", "name",
+			  together ? request_text(p->r, N_("All communities of houses that are not "
+							   "yours, together"))
+				   : space.name,
+			  "kept_text",
 			  amount(p->r, LEDGER_BYTES, row->total.n[LEDGER_BYTES]), "most_text",
 			  amount(p->r, LEDGER_BYTES,
 				 ledger_most_in(LEDGER_BYTES, true, p->times)),

@@ -50,13 +50,15 @@ enum {
 	LIMIT_PEER_DAY_LOGS = 5000,
 	LIMIT_PEER_LOGS = 20000,
 	LIMIT_PEER_SPACES = 64, /* that one peer founded */
-	/* Of what a peer brings and another wrote, so much of one writer and space: or who passes on what an
-	 * appliance without measure wrote has no room left for what itself writes. */
+	/* Of what a peer brings and another wrote, so much of one writer in all spaces together: or who passes
+	 * on what an appliance without measure wrote has no room left for what itself writes. */
 	LIMIT_WRITER_DAY_ENTRIES = LIMIT_PEER_DAY_ENTRIES / 8,
 	LIMIT_WRITER_ENTRIES = LIMIT_PEER_ENTRIES / 8,
 	LIMIT_WRITER_DAY_LOGS = 64, /* a log is begun when a box was restored or copied */
-	LIMIT_WRITER_LOGS = 1024,
-	LIMIT_WRITERS = 8192, /* whose days are counted */
+	LIMIT_WRITER_LOGS = 1024,    /* both: in one space */
+	LIMIT_WRITER_DAY_LOGS_ALL = LIMIT_SPACES, /* in all: one each, in a first sync */
+	LIMIT_WRITER_LOGS_ALL = 4 * LIMIT_WRITER_LOGS,
+	LIMIT_WRITERS = 16384, /* rows of a day: of a writer one for each space, and one */
 	/* Of an appliance that is revoked now, what is behind its cut. It is void, and taken all the same, a
 	 * little each day, so that boxes hold the same in the end. */
 	LIMIT_VOID_DAY_BYTES = 1024 * 1024,
@@ -66,6 +68,7 @@ enum {
 	LIMIT_VISITORS_DAY_BYTES = 512 * 1024 * 1024,
 	LIMIT_VISITORS_DAY_ENTRIES = 100000,
 	LIMIT_VISITORS_DAY_LOGS = 200,
+	LIMIT_VISITORS_WRITER = 8, /* of that, one writer may have so large a part: an eighth */
 	/* New spaces, and what of LIMIT_SPACES stays free for whom: a box may found some, too. */
 	LIMIT_STRANGER_SPACES = 8,      /* of a founder that is no peer */
 	LIMIT_PEER_DAY_SPACES = 16,     /* such ones, brought by one peer */

@@ -349,11 +349,15 @@ struct log_counts {
 	uint64_t logs, entries, held, missing, bytes;
 };
 struct error *log_count(struct log_store *l, const struct hash *space, struct log_counts *ret) MUST;
-/* What one appliance wrote there; and how many spaces it founded that are here. (R) */
+/* What one appliance wrote there (space NULL: in all spaces together); and how many spaces it founded that
+ * are here. (R) */
 struct error *log_count_of(struct log_store *l, const struct hash *space,
 			   const struct pubkey *appliance, struct log_counts *ret) MUST;
 struct error *log_count_founded(struct log_store *l, const struct pubkey *appliance,
 				int64_t *ret) MUST;
+/* The appliance whose log founds the space. (R) ERR_NOT_FOUND: none that is here does. */
+struct error *log_founder(struct log_store *l, const struct hash *space,
+			  struct pubkey *ret) MUST;
 /* A number that grows with every change that views must see: new entry, new audit mark, fork, end,
  * payload filled or dropped; and with every change of who is admitted. */
 int64_t log_change(struct log_store *l);

@@ -93,10 +93,29 @@ struct error *log_count(struct log_store *l, const struct hash *space, struct lo
 struct error *log_count_of(struct log_store *l, const struct hash *space,
 			   const struct pubkey *appliance, struct log_counts *ret)
 {
-	sqlite3_stmt *st = db_stmt(l->s, LOG_COUNT_OF_WRITER);
+	sqlite3_stmt *st = db_stmt(l->s, space ? LOG_COUNT_OF_WRITER : LOG_COUNT_BY);
 
-	db_bind(st, "kk", space, appliance);
+	if (space)
+		db_bind(st, "kk", space, appliance);
+	else
+		db_bind(st, "k", appliance);
 	return read_counts(l, st, ret);
+}
+
+struct error *log_founder(struct log_store *l, const struct hash *space, struct pubkey *ret)
+{
+	sqlite3_stmt *st = db_stmt(l->s, LOG_FOUNDER);
+	struct pubkey key;
+	bool row;
+
+	db_bind(st, "k", space);
+	TRY(db_step(l->db, st, &row));
+	if (row)
+		db_id(st, 0, key.b);
+	sqlite3_reset(st);
+	ENSURE(row, error_new(ERR_NOT_FOUND, N_("The beginning of that space is not here.")));
+	*ret = key;
+	return NULL;
 }
 
 struct error *log_count_founded(struct log_store *l, const struct pubkey *appliance, int64_t *ret)

@@ -47,6 +47,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE revoked(space BLOB NOT NULL, appliance BLOB NOT NULL,"
 	" incarnation INTEGER NOT NULL, seq INTEGER NOT NULL,"
 	" PRIMARY KEY(space, appliance, incarnation)) STRICT, WITHOUT ROWID;",
+	"CREATE INDEX log_by_appliance ON log(appliance);",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -80,6 +81,10 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_COUNT] = "SELECT " LOG_SUMS " FROM log",
 	[LOG_COUNT_OF_SPACE] = "SELECT " LOG_SUMS " FROM log WHERE space=?1",
 	[LOG_COUNT_OF_WRITER] = "SELECT " LOG_SUMS " FROM log WHERE space=?1 AND appliance=?2",
+	[LOG_COUNT_BY] = "SELECT " LOG_SUMS " FROM log WHERE appliance=?1",
+	[LOG_FOUNDER] = "SELECT l.appliance FROM log l JOIN entry e ON e.log=l.num AND e.seq=1"
+			" WHERE l.space=?1 AND substr(e.header, 33, 32)=zeroblob(32)"
+			" ORDER BY l.num LIMIT 1",
 	[LOG_COUNT_FOUNDED] = "SELECT count(*) FROM log l JOIN entry e ON e.log=l.num AND e.seq=1"
 			      " WHERE l.appliance=?1 AND substr(e.header, 33, 32)=zeroblob(32)",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"

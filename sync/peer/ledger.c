@@ -61,6 +61,7 @@ struct ledger *ledger_new(const struct env *env)
 		abort();
 	l->env = env;
 	l->day_minute = -1;
+	l->writers_stored = -1;
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
 }
@@ -73,6 +74,7 @@ void ledger_free(struct ledger *l)
 		free(l->lines[i]);
 	free(l->lines);
 	free(l->writers);
+	free(l->brought);
 	free(l->folder);
 	buf_release(&l->gone);
 	pthread_mutex_destroy(&l->lock);
@@ -137,6 +139,7 @@ static struct ledger_line *insert(struct ledger *l, size_t at, const struct pubk
 }
 
 static const struct hash of_peer; /* zero: the line of the whole peer */
+const struct hash ledger_strangers = {.b = "strangers"}; /* nothing has such an id */
 
 static bool has_line(const struct ledger *l, const struct pubkey *peer, const struct hash *space)
 {
@@ -153,7 +156,8 @@ static bool make_room(struct ledger *l, const struct pubkey *peer)
 	int64_t day = ledger_day(l);
 
 	for (; at < l->n && pubkey_eq(&l->lines[at]->row.peer, peer); at++)
-		if (l->lines[at]->row.day < day) {
+		if (l->lines[at]->row.day < day &&
+		    !hash_eq(&l->lines[at]->row.space, &ledger_strangers)) {
 			day = l->lines[at]->row.day;
 			oldest = at;
 		}
@@ -204,20 +208,47 @@ static void add(struct ledger *l, struct ledger_line *line, enum ledger_item ite
 	line->changed = l->changed = true;
 }
 
+enum { LINES = 3 };
+
+/* The lines in which what is brought in that space counts: the peer's, the space's, and that of what
+ * strangers founded; NULL: there are too many, or it counts in no such one. With the lock. */
+static void lines_of(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+		     struct ledger_line *lines[LINES])
+{
+	memset(lines, 0, LINES * sizeof(struct ledger_line *));
+	lines[0] = ledger_line(l, peer, &of_peer);
+	if (space)
+		lines[1] = ledger_line(l, peer, space);
+	if (lines[1] && lines[1]->row.strange)
+		lines[2] = ledger_line(l, peer, &ledger_strangers);
+}
+
+void ledger_set_strange(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+			bool strange)
+{
+	struct ledger_line *line;
+
+	pthread_mutex_lock(&l->lock);
+	line = has_line(l, peer, space) || strange ? ledger_line(l, peer, space) : NULL;
+	if (line && line->row.strange != strange) {
+		line->row.strange = strange;
+		line->changed = l->changed = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
 void ledger_charge_in(struct ledger *l, const struct pubkey *peer, const struct hash *space,
 		      enum ledger_item item, uint64_t n)
 {
-	const struct hash *both[] = {&of_peer, space};
+	struct ledger_line *lines[LINES];
 
 	if (!n)
 		return;
 	pthread_mutex_lock(&l->lock);
-	for (int i = 0; i < 2 && both[i]; i++) {
-		struct ledger_line *line = ledger_line(l, peer, both[i]);
-
-		if (line)
-			add(l, line, item, n);
-	}
+	lines_of(l, peer, space, lines);
+	for (int i = 0; i < LINES; i++)
+		if (lines[i])
+			add(l, lines[i], item, n);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -311,6 +342,10 @@ uint64_t ledger_left_in(struct ledger *l, const struct pubkey *peer, const struc
 		line = &unused;
 	if (whole && line)
 		left = least(line_left(whole, whole, item), line_left(line, whole, item));
+	if (whole && line && line->row.strange) {
+		line = ledger_line(l, peer, &ledger_strangers);
+		left = line ? least(left, line_left(line, whole, item)) : 0;
+	}
 	if (item == LEDGER_BYTES && disk_is_nearly_full(l))
 		left = 0;
 	pthread_mutex_unlock(&l->lock);
@@ -341,32 +376,39 @@ size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t en
 	return run && entries == run->n && ledger_first(log, run) == 1;
 }
 
+/* Of lines of which the first is the peer's. */
+static bool is_over(struct ledger_line *const lines[LINES], enum ledger_item item, uint64_t more)
+{
+	for (int i = 0; i < LINES; i++)
+		if (lines[i] && more > line_left(lines[i], lines[0], item))
+			return true;
+	return false;
+}
+
 int ledger_room(struct ledger *l, const struct pubkey *peer, const struct log_id *log, uint64_t first,
 		size_t entries, uint64_t bytes)
 {
 	struct ledger_counts more = {{0}};
-	struct ledger_line *whole, *space;
+	struct ledger_line *lines[LINES];
 	int over = LEDGER_ITEMS;
 
 	more.n[LEDGER_BYTES] = bytes;
 	more.n[LEDGER_ENTRIES] = entries;
 	more.n[LEDGER_LOGS] = first == 1;
 	pthread_mutex_lock(&l->lock);
-	whole = ledger_line(l, peer, &of_peer);
-	space = ledger_line(l, peer, &log->space);
-	if (!whole || !space) /* more peers than there are, or spaces in one day */
+	lines_of(l, peer, &log->space, lines);
+	/* more peers than there are, or spaces in one day */
+	if (!lines[0] || !lines[1] || (lines[1]->row.strange && !lines[2]))
 		over = LEDGER_LOGS;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
-		if (more.n[i] > line_left(whole, whole, (enum ledger_item)i) ||
-		    more.n[i] > line_left(space, whole, (enum ledger_item)i))
+		if (is_over(lines, (enum ledger_item)i, more.n[i]))
 			over = i;
 	if (over == LEDGER_ITEMS && disk_is_nearly_full(l))
 		over = LEDGER_DISK;
 	for (int i = 0; over == LEDGER_ITEMS && i < LEDGER_ITEMS; i++)
-		if (more.n[i]) {
-			add(l, whole, (enum ledger_item)i, more.n[i]);
-			add(l, space, (enum ledger_item)i, more.n[i]);
-		}
+		for (int k = 0; more.n[i] && k < LINES; k++)
+			if (lines[k])
+				add(l, lines[k], (enum ledger_item)i, more.n[i]);
 	pthread_mutex_unlock(&l->lock);
 	return over;
 }
@@ -381,15 +423,14 @@ void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct 
 		      size_t logs, size_t entries, uint64_t bytes)
 {
 	struct ledger_counts less = {{0}};
-	struct ledger_line *lines[2];
+	struct ledger_line *lines[LINES];
 
 	less.n[LEDGER_BYTES] = bytes;
 	less.n[LEDGER_ENTRIES] = entries;
 	less.n[LEDGER_LOGS] = logs;
 	pthread_mutex_lock(&l->lock);
-	lines[0] = ledger_line(l, peer, &of_peer);
-	lines[1] = ledger_line(l, peer, &log->space);
-	for (int i = 0; i < 2; i++)
+	lines_of(l, peer, &log->space, lines);
+	for (int i = 0; i < LINES; i++)
 		if (lines[i]) {
 			take_off(&lines[i]->row.today, &less);
 			take_off(&lines[i]->row.total, &less);
@@ -511,7 +552,7 @@ bool ledger_changed(struct ledger *l)
 	bool changed;
 
 	pthread_mutex_lock(&l->lock);
-	changed = l->changed;
+	changed = l->changed || l->saving;
 	pthread_mutex_unlock(&l->lock);
 	return changed;
 }

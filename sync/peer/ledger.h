@@ -17,7 +17,7 @@
  *  3. A clock that jumps can begin a day early, and nothing else: the totals go on.
  *
  * The rows live in memory and are written now and then by whoever holds the writer (ledger_save): a
- * power cut forgets the last minute. Any thread; the lock inside is taken last.
+ * power cut forgets the last minute, and a restart nothing. Any thread; the lock inside is taken last.
  */
 #pragma once
 #include "sync/base/env.h"
@@ -66,6 +66,7 @@ struct ledger_row {
 	struct hash space; /* zero: all of this peer */
 	int64_t day;	   /* of `today`, in days since 1970 by our clock and time zone (base/day.h) */
 	struct ledger_counts today, total;
+	bool strange; /* of a space that a stranger founded: it counts in the row of those, too */
 };
 
 /* How much more than usual a peer may bring; 0: as much as it likes. The bucket of requests stays
@@ -118,13 +119,27 @@ void ledger_give_back(struct ledger *l, const struct pubkey *peer, const struct 
 /* The logs that were charged for a run of which so many entries were not taken: 1 when it was to begin
  * one and did not. */
 size_t ledger_unbegun(struct log_store *log, const struct ingest *run, size_t entries);
-/* Of what somebody else than the peer wrote, or an appliance that is revoked (void): is there room today
- * for this of that writer in that space, `times` as of who brings it? Charges it when there is. It is
- * counted in memory alone: a restart begins the day anew. What was not taken after all is given back. */
-bool ledger_writer_room(struct ledger *l, const struct log_id *log, bool is_void, unsigned times,
-			uint64_t first, size_t entries, uint64_t bytes);
-void ledger_writer_back(struct ledger *l, const struct log_id *log, size_t logs, size_t entries,
-			uint64_t bytes);
+/* What founders who are no peers founded takes together at most what one space may, of what a peer brings:
+ * else a key that costs nothing fills a carrier's quotas from many spaces. Say it before what is charged or
+ * asked in that space; it stays said. */
+void ledger_set_strange(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+			bool strange);
+extern const struct hash ledger_strangers; /* the row of those, as a space's */
+/* Of what somebody else than the peer wrote, or an appliance that is revoked (is_void): is there room today
+ * for this of that writer, in that space and in all spaces together? Charges it when there is. What was not
+ * taken after all is given back: the same claim, with what it was. Saved with the rest, so that no restart
+ * begins a day anew. */
+struct ledger_claim {
+	const struct log_id *log;
+	unsigned times; /* as of who brings it */
+	bool begins;	/* the log */
+	bool is_void;	/* behind the cut */
+	bool visitor;	/* carried in by one: of what all of them may, a part */
+	size_t entries;
+	uint64_t bytes;
+};
+bool ledger_writer_room(struct ledger *l, const struct ledger_claim *c);
+void ledger_writer_back(struct ledger *l, const struct ledger_claim *c);
 /* How much more than usual the peer may. */
 unsigned ledger_times_of(struct ledger *l, const struct pubkey *peer);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`
@@ -151,8 +166,10 @@ extern const char *const ledger_migrations[]; /* db_migrate(local, "ledger", …
 extern const int ledger_migrations_n;
 /* Read everything; once, before use. */
 struct error *ledger_load(struct ledger *l, struct db *local) MUST;
-/* Write what changed. On the writer. */
+/* Write what changed. On the writer. It counts as written once ledger_saved says that the transaction is
+ * durable; else it is written again. */
 struct error *ledger_save(struct ledger *l, struct db *local) MUST;
+void ledger_saved(struct ledger *l);
 bool ledger_changed(struct ledger *l);
 /* The same for one row and the quota, for pages and commands; no engine is needed. */
 typedef struct error *ledger_fn(void *ctx, const struct ledger_row *r);

@@ -7,6 +7,7 @@
 struct ledger_line {
 	struct ledger_row row;
 	bool changed; /* since ledger_save */
+	bool saving;  /* written by it, and not yet known to be durable */
 	/* of a peer's own line */
 	unsigned times;
 	uint64_t take_bytes, give_bytes;
@@ -16,11 +17,14 @@ struct ledger_line {
 	bool bucket_filled; /* begun */
 };
 
-/* What one writer's entries in one space took today, whoever brought them. */
+/* What one writer's entries took today, whoever brought them: in one space; in all (zero); of what visitors
+ * carried in ("visitors"). */
 struct ledger_writer {
 	struct pubkey writer;
 	struct hash space;
+	bool is_void;
 	uint64_t bytes, entries, logs;
+	bool changed, saving, stored; /* stored: has a row in the table */
 };
 
 struct ledger {
@@ -29,12 +33,16 @@ struct ledger {
 	struct ledger_line **lines; /* sorted by peer, space */
 	char *folder; /* on the disk that is to keep some room, or NULL */
 	size_t n, room, peers; /* peers: lines of whole peers among them */
-	bool changed;
+	bool changed, saving;
 	int64_t day, day_minute; /* the day, and the minute in which it was reckoned */
-	struct ledger_writer *writers; /* sorted by writer, space; all of `writers_day` */
+	struct ledger_writer *writers; /* sorted; all of `writers_day` */
 	size_t n_writers, room_writers;
 	int64_t writers_day;
+	int64_t writers_stored, writers_saving; /* the day of those in the table; -1: not known */
+	struct ledger_brought *brought; /* in no order */
+	size_t n_brought;
 	struct buf gone; /* peer and space of each row that gave way, for the table */
+	size_t gone_saving; /* so many bytes of it are being saved */
 };
 
 /* Of today. With the lock. */
@@ -43,3 +51,6 @@ int64_t ledger_day(struct ledger *l);
 /* The line, made when it is not there; NULL: there are too many. With the lock. */
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 				const struct hash *space);
+
+/* Read from the table: one of another day is passed over. With the lock. */
+void ledger_writer_load(struct ledger *l, const struct ledger_writer *w, int64_t day);

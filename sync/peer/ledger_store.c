@@ -4,15 +4,32 @@
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/peer/ledger_priv.h"
+#include <string.h>
 
 const char *const ledger_migrations[] = {
 	"CREATE TABLE ledger (peer BLOB NOT NULL, space BLOB NOT NULL, day INTEGER NOT NULL,"
 	"  counts BLOB NOT NULL, PRIMARY KEY (peer, space)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE ledger_times (peer BLOB PRIMARY KEY, times INTEGER NOT NULL) STRICT;",
+	"CREATE TABLE ledger_writer (writer BLOB NOT NULL, space BLOB NOT NULL, void INTEGER NOT NULL,"
+	"  day INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL,"
+	"  logs INTEGER NOT NULL, PRIMARY KEY (writer, space, void)) STRICT, WITHOUT ROWID;",
 };
 const int ledger_migrations_n = ARRAY_LEN(ledger_migrations);
 
-enum { ROWS_ALL, ROWS_OF, ROW_PUT, ROW_DROP, TIMES_ALL, TIMES_OF, TIMES_PUT, TIMES_REMOVE, STMTS };
+enum {
+	ROWS_ALL,
+	ROWS_OF,
+	ROW_PUT,
+	ROW_DROP,
+	TIMES_ALL,
+	TIMES_OF,
+	TIMES_PUT,
+	TIMES_REMOVE,
+	WRITERS_ALL,
+	WRITER_PUT,
+	WRITERS_OLD,
+	STMTS
+};
 #define COLUMNS "SELECT peer, space, day, counts FROM ledger"
 static const char *const sql[] = {
 	[ROWS_ALL] = COLUMNS " ORDER BY peer, space",
@@ -23,6 +40,9 @@ static const char *const sql[] = {
 	[TIMES_OF] = "SELECT times FROM ledger_times WHERE peer=?1",
 	[TIMES_PUT] = "INSERT OR REPLACE INTO ledger_times VALUES (?1,?2)",
 	[TIMES_REMOVE] = "DELETE FROM ledger_times WHERE peer=?1",
+	[WRITERS_ALL] = "SELECT writer, space, void, day, bytes, entries, logs FROM ledger_writer",
+	[WRITER_PUT] = "INSERT OR REPLACE INTO ledger_writer VALUES (?1,?2,?3,?4,?5,?6,?7)",
+	[WRITERS_OLD] = "DELETE FROM ledger_writer WHERE day<>?1",
 };
 
 static struct error *statements(struct db *local, struct db_stmts **ret)
@@ -30,7 +50,8 @@ static struct error *statements(struct db *local, struct db_stmts **ret)
 	return db_prepare(local, sql, STMTS, ret);
 }
 
-/* --- counts as bytes: today's, then all, in the order of the table, which only grows --- */
+/* --- counts as bytes: today's, then all, in the order of the table, which only grows; then whether a
+ * stranger founded the space (older rows end before) --- */
 static void write_counts(const struct ledger_row *r, struct buf *out)
 {
 	buf_u8(out, LEDGER_ITEMS);
@@ -38,6 +59,7 @@ static void write_counts(const struct ledger_row *r, struct buf *out)
 		buf_u64(out, r->today.n[i]);
 		buf_u64(out, r->total.n[i]);
 	}
+	buf_u8(out, r->strange);
 }
 
 static void read_row(sqlite3_stmt *st, struct ledger_row *r)
@@ -53,6 +75,7 @@ static void read_row(sqlite3_stmt *st, struct ledger_row *r)
 		r->today.n[i] = reader_u64(&in);
 		r->total.n[i] = reader_u64(&in);
 	}
+	r->strange = n <= LEDGER_ITEMS && !reader_at_end(&in) && reader_u8(&in);
 }
 
 static struct error *load_rows(struct ledger *l, struct db *local, struct db_stmts *s)
@@ -90,6 +113,24 @@ static struct error *load_times(struct ledger *l, struct db *local, struct db_st
 	return e;
 }
 
+static struct error *load_writers(struct ledger *l, struct db *local, struct db_stmts *s)
+{
+	sqlite3_stmt *st = db_stmt(s, WRITERS_ALL);
+	struct error *e = NULL;
+
+	while (db_next(local, st, &e)) {
+		struct ledger_writer w = {.is_void = db_int(st, 2) != 0,
+					  .bytes = (uint64_t)db_int(st, 4),
+					  .entries = (uint64_t)db_int(st, 5),
+					  .logs = (uint64_t)db_int(st, 6)};
+
+		db_id(st, 0, w.writer.b);
+		db_id(st, 1, w.space.b);
+		ledger_writer_load(l, &w, db_int(st, 3));
+	}
+	return e;
+}
+
 struct error *ledger_load(struct ledger *l, struct db *local)
 {
 	struct db_stmts *s;
@@ -100,6 +141,8 @@ struct error *ledger_load(struct ledger *l, struct db *local)
 	err = load_times(l, local, s); /* first: they say how many spaces a peer may have */
 	if (!err)
 		err = load_rows(l, local, s);
+	if (!err)
+		err = load_writers(l, local, s);
 	pthread_mutex_unlock(&l->lock);
 	return err;
 }
@@ -112,27 +155,57 @@ static struct error *save_row(struct db *local, struct db_stmts *s, const struct
 	return db_do(local, s, ROW_PUT, "kkib", &r->peer, &r->space, r->day, buf_span(&counts));
 }
 
-/* The lock is not held while the disk works. */
-static size_t take_changed(struct ledger *l, struct ledger_row **ret, struct buf *gone)
+static struct error *save_writer(struct db *local, struct db_stmts *s, const struct ledger_writer *w,
+				 int64_t day)
 {
-	struct ledger_row *rows;
-	size_t n = 0;
+	return db_do(local, s, WRITER_PUT, "kkiiiii", &w->writer, &w->space, (int64_t)w->is_void,
+		     day, (int64_t)w->bytes, (int64_t)w->entries, (int64_t)w->logs);
+}
 
+/* Copies of what is to be written: the lock is not held while the disk works. */
+struct saving {
+	struct buf rows, writers, gone; /* struct ledger_row, struct ledger_writer, peer and space */
+	int64_t day;
+	bool new_day;
+};
+
+static void saving_release(struct saving *k)
+{
+	buf_release(&k->rows);
+	buf_release(&k->writers);
+	buf_release(&k->gone);
+}
+
+/* What an earlier transaction was to write, and is not known to have: once more. */
+static void take_changed(struct ledger *l, struct saving *k)
+{
 	pthread_mutex_lock(&l->lock);
-	rows = calloc(l->n + 1, sizeof(*rows));
-	if (!rows)
-		abort();
-	for (size_t i = 0; i < l->n; i++)
-		if (l->lines[i]->changed) {
-			rows[n++] = l->lines[i]->row;
-			l->lines[i]->changed = false;
-		}
+	for (size_t i = 0; i < l->n; i++) {
+		struct ledger_line *line = l->lines[i];
+
+		if (!line->changed && !line->saving)
+			continue;
+		line->changed = false;
+		line->saving = true;
+		buf_add(&k->rows, &line->row, sizeof(line->row));
+	}
+	for (size_t i = 0; i < l->n_writers; i++) {
+		struct ledger_writer *w = &l->writers[i];
+
+		if (!w->changed && !w->saving)
+			continue;
+		w->changed = false;
+		w->saving = w->stored = true;
+		buf_add(&k->writers, w, sizeof(*w));
+	}
+	buf_add(&k->gone, l->gone.p, l->gone.n);
+	l->gone_saving = l->gone.n;
+	l->writers_saving = l->writers_day;
+	k->day = l->writers_day;
+	k->new_day = l->writers_day != l->writers_stored;
 	l->changed = false;
-	*gone = l->gone;
-	l->gone = (struct buf){0};
+	l->saving = true;
 	pthread_mutex_unlock(&l->lock);
-	*ret = rows;
-	return n;
 }
 
 static struct error *drop_rows(struct db *local, struct db_stmts *s, const struct buf *gone)
@@ -142,21 +215,47 @@ static struct error *drop_rows(struct db *local, struct db_stmts *s, const struc
 	return NULL;
 }
 
+static struct error *write_all(struct db *local, struct db_stmts *s, const struct saving *k)
+{
+	const struct ledger_row *rows = (const struct ledger_row *)(const void *)k->rows.p;
+	const struct ledger_writer *w = (const struct ledger_writer *)(const void *)k->writers.p;
+
+	TRY(drop_rows(local, s, &k->gone)); /* first: one of them may have come back */
+	for (size_t i = 0; i < k->rows.n / sizeof(*rows); i++)
+		TRY(save_row(local, s, &rows[i]));
+	if (k->new_day)
+		TRY(db_do(local, s, WRITERS_OLD, "i", k->day));
+	for (size_t i = 0; i < k->writers.n / sizeof(*w); i++)
+		TRY(save_writer(local, s, &w[i], k->day));
+	return NULL;
+}
+
 struct error *ledger_save(struct ledger *l, struct db *local)
 {
-	_cleanup_(buf_release) struct buf gone = {0};
-	struct ledger_row *rows;
-	struct error *err = NULL;
+	_cleanup_(saving_release) struct saving k = {.day = 0};
 	struct db_stmts *s;
-	size_t n;
 
 	TRY(statements(local, &s));
-	n = take_changed(l, &rows, &gone);
-	err = drop_rows(local, s, &gone); /* first: one of them may have come back */
-	for (size_t i = 0; !err && i < n; i++)
-		err = save_row(local, s, &rows[i]);
-	free(rows);
-	return err;
+	take_changed(l, &k);
+	return write_all(local, s, &k);
+}
+
+void ledger_saved(struct ledger *l)
+{
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; l->saving && i < l->n; i++)
+		l->lines[i]->saving = false;
+	for (size_t i = 0; l->saving && i < l->n_writers; i++)
+		l->writers[i].saving = false;
+	if (l->gone_saving) {
+		memmove(l->gone.p, l->gone.p + l->gone_saving, l->gone.n - l->gone_saving);
+		l->gone.n -= l->gone_saving;
+	}
+	l->gone_saving = 0;
+	if (l->saving)
+		l->writers_stored = l->writers_saving;
+	l->saving = false;
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* --- for pages and commands --- */

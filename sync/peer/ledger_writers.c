@@ -4,21 +4,27 @@
 #include "sync/peer/ledger_priv.h"
 #include <string.h>
 
-static int compare(const struct ledger_writer *w, const struct log_id *log)
-{
-	int c = memcmp(w->writer.b, log->appliance.b, sizeof(w->writer.b));
+/* Rows of a writer that are of no space: nothing has such an id. */
+static const struct hash everywhere = {{0}}, by_visitors = {.b = "visitors"};
 
-	return c ? c : hash_cmp(&w->space, &log->space);
+/* By writer, space, and whether it is of what is void. */
+static int compare(const struct ledger_writer *a, const struct ledger_writer *b)
+{
+	int c = memcmp(a->writer.b, b->writer.b, sizeof(a->writer.b));
+
+	if (!c)
+		c = hash_cmp(&a->space, &b->space);
+	return c ? c : (int)a->is_void - (int)b->is_void;
 }
 
-static size_t place(const struct ledger *l, const struct log_id *log)
+static size_t place(const struct ledger *l, const struct ledger_writer *key)
 {
 	size_t low = 0, high = l->n_writers;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (compare(&l->writers[mid], log) < 0)
+		if (compare(&l->writers[mid], key) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -26,13 +32,16 @@ static size_t place(const struct ledger *l, const struct log_id *log)
 	return low;
 }
 
-static bool is_at(const struct ledger *l, size_t at, const struct log_id *log)
+static struct ledger_writer *find(struct ledger *l, const struct ledger_writer *key)
 {
-	return at < l->n_writers && compare(&l->writers[at], log) == 0;
+	size_t at = place(l, key);
+
+	return at < l->n_writers && compare(&l->writers[at], key) == 0 ? &l->writers[at] : NULL;
 }
 
-static struct ledger_writer *insert(struct ledger *l, size_t at, const struct log_id *log)
+static struct ledger_writer *insert(struct ledger *l, const struct ledger_writer *key)
 {
+	size_t at = place(l, key);
 	struct ledger_writer *w;
 
 	if (l->n_writers == l->room_writers) {
@@ -44,7 +53,7 @@ static struct ledger_writer *insert(struct ledger *l, size_t at, const struct lo
 	w = &l->writers[at];
 	memmove(w + 1, w, (l->n_writers - at) * sizeof(*w));
 	l->n_writers++;
-	*w = (struct ledger_writer){.writer = log->appliance, .space = log->space};
+	*w = *key;
 	return w;
 }
 
@@ -58,48 +67,91 @@ static void begin_day(struct ledger *l)
 	l->writers_day = day;
 }
 
+/* --- the bounds --- */
+struct bound {
+	struct ledger_writer row; /* its key */
+	uint64_t bytes, entries, logs;
+	unsigned times; /* 0: none */
+};
+enum { BOUNDS = 3 };
+
+static struct ledger_writer row_of(const struct ledger_claim *c, const struct hash *space)
+{
+	return (struct ledger_writer){.writer = c->log->appliance, .space = *space};
+}
+
+static size_t bounds_of(const struct ledger_claim *c, struct bound b[BOUNDS])
+{
+	size_t n = 0;
+
+	b[n++] = (struct bound){.row = row_of(c, &everywhere),
+				.bytes = LIMIT_WRITER_DAY_BYTES,
+				.entries = LIMIT_WRITER_DAY_ENTRIES,
+				.logs = LIMIT_WRITER_DAY_LOGS_ALL,
+				.times = c->times};
+	b[n] = (struct bound){.row = row_of(c, &c->log->space),
+			      .bytes = c->is_void ? LIMIT_VOID_DAY_BYTES : UINT64_MAX,
+			      .entries = c->is_void ? LIMIT_VOID_DAY_ENTRIES : UINT64_MAX,
+			      .logs = c->is_void ? LIMIT_VOID_DAY_LOGS : LIMIT_WRITER_DAY_LOGS,
+			      .times = c->is_void ? 1 : c->times};
+	b[n++].row.is_void = c->is_void;
+	if (c->visitor)
+		b[n++] = (struct bound){.row = row_of(c, &by_visitors),
+					.bytes = LIMIT_VISITORS_DAY_BYTES / LIMIT_VISITORS_WRITER,
+					.entries =
+						LIMIT_VISITORS_DAY_ENTRIES / LIMIT_VISITORS_WRITER,
+					.logs = LIMIT_VISITORS_DAY_LOGS / LIMIT_VISITORS_WRITER,
+					.times = 1};
+	return n;
+}
+
 static bool fits(uint64_t used, uint64_t more, uint64_t most, unsigned times)
 {
-	return !times || !more || used + more <= most * times;
+	return !times || !more || most == UINT64_MAX || used + more <= most * times;
 }
 
-static bool writer_fits(const struct ledger_writer *w, unsigned times,
-			const struct ledger_writer *more)
+/* Of what is void the first of a day is taken however large it is: else one frame could wait for
+ * ever. */
+static bool has_room(const struct ledger_writer *w, const struct bound *b,
+		     const struct ledger_claim *c)
 {
-	return fits(w->bytes, more->bytes, LIMIT_WRITER_DAY_BYTES, times) &&
-	       fits(w->entries, more->entries, LIMIT_WRITER_DAY_ENTRIES, times) &&
-	       fits(w->logs, more->logs, LIMIT_WRITER_DAY_LOGS, times);
+	return (b->row.is_void && !w->entries) ||
+	       (fits(w->bytes, c->bytes, b->bytes, b->times) &&
+		fits(w->entries, c->entries, b->entries, b->times) &&
+		fits(w->logs, c->begins, b->logs, b->times));
 }
 
-/* The first of a day is taken however large it is: else one frame could wait for ever. */
-static bool void_fits(const struct ledger_writer *w, const struct ledger_writer *more)
+static void charge(struct ledger *l, const struct ledger_claim *c, const struct ledger_writer *key)
 {
-	return !w->entries || (fits(w->bytes, more->bytes, LIMIT_VOID_DAY_BYTES, 1) &&
-			       fits(w->entries, more->entries, LIMIT_VOID_DAY_ENTRIES, 1) &&
-			       fits(w->logs, more->logs, LIMIT_VOID_DAY_LOGS, 1));
+	struct ledger_writer *w = find(l, key);
+
+	if (!w)
+		w = insert(l, key);
+	w->bytes += c->bytes;
+	w->entries += c->entries;
+	w->logs += c->begins;
+	w->changed = l->changed = true;
 }
 
-bool ledger_writer_room(struct ledger *l, const struct log_id *log, bool is_void, unsigned times,
-			uint64_t first, size_t entries, uint64_t bytes)
+bool ledger_writer_room(struct ledger *l, const struct ledger_claim *c)
 {
-	const struct ledger_writer more = {.bytes = bytes, .entries = entries, .logs = first == 1};
-	struct ledger_writer *w;
-	size_t at;
-	bool ok;
+	static const struct ledger_writer none = {.bytes = 0};
+	struct bound b[BOUNDS];
+	size_t n = bounds_of(c, b), fresh = 0;
+	bool ok = true;
 
 	pthread_mutex_lock(&l->lock);
 	begin_day(l);
-	at = place(l, log);
-	if (is_at(l, at, log))
-		w = &l->writers[at];
-	else /* more than are counted wait for tomorrow: else rubbish would switch the bounds off */
-		w = l->n_writers < LIMIT_WRITERS ? insert(l, at, log) : NULL;
-	ok = w && (is_void ? void_fits(w, &more) : writer_fits(w, times, &more));
-	if (w && ok) {
-		w->bytes += more.bytes;
-		w->entries += more.entries;
-		w->logs += more.logs;
+	for (size_t i = 0; i < n; i++) {
+		const struct ledger_writer *w = find(l, &b[i].row);
+
+		fresh += !w;
+		ok &= has_room(w ? w : &none, &b[i], c);
 	}
+	/* more than are counted wait for tomorrow: else rubbish would switch the bounds off */
+	ok &= l->n_writers + fresh <= LIMIT_WRITERS;
+	for (size_t i = 0; ok && i < n; i++)
+		charge(l, c, &b[i].row);
 	pthread_mutex_unlock(&l->lock);
 	return ok;
 }
@@ -109,22 +161,46 @@ static uint64_t less(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0; /* another day may have begun */
 }
 
-void ledger_writer_back(struct ledger *l, const struct log_id *log, size_t logs, size_t entries,
-			uint64_t bytes)
+static void take_off(struct ledger *l, const struct ledger_claim *c,
+		     const struct ledger_writer *key)
 {
-	size_t at;
+	struct ledger_writer *w = find(l, key);
+
+	if (!w)
+		return;
+	w->bytes = less(w->bytes, c->bytes);
+	w->entries = less(w->entries, c->entries);
+	w->logs = less(w->logs, c->begins);
+	w->changed = l->changed = true;
+	if (w->bytes || w->entries || w->logs || w->stored)
+		return;
+	/* rubbish takes no place */
+	memmove(w, w + 1, (size_t)(&l->writers[l->n_writers] - (w + 1)) * sizeof(*w));
+	l->n_writers--;
+}
+
+void ledger_writer_back(struct ledger *l, const struct ledger_claim *c)
+{
+	struct bound b[BOUNDS];
+	size_t n = bounds_of(c, b);
 
 	pthread_mutex_lock(&l->lock);
 	begin_day(l);
-	at = place(l, log);
-	if (is_at(l, at, log)) {
-		struct ledger_writer *w = &l->writers[at];
-
-		w->bytes = less(w->bytes, bytes);
-		w->entries = less(w->entries, entries);
-		w->logs = less(w->logs, logs);
-		if (!w->bytes && !w->entries && !w->logs) /* rubbish takes no place */
-			memmove(w, w + 1, (--l->n_writers - at) * sizeof(*w));
-	}
+	for (size_t i = 0; i < n; i++)
+		take_off(l, c, &b[i].row);
 	pthread_mutex_unlock(&l->lock);
+}
+
+void ledger_writer_load(struct ledger *l, const struct ledger_writer *w, int64_t day)
+{
+	struct ledger_writer *here;
+
+	begin_day(l);
+	if (day != l->writers_day || l->n_writers >= LIMIT_WRITERS)
+		return;
+	here = find(l, w);
+	if (!here)
+		here = insert(l, w);
+	*here = *w;
+	here->stored = true;
 }

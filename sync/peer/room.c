@@ -90,14 +90,19 @@ static bool is_void(const struct room *r, const struct log_id *log, const struct
 static bool fits_in_all(const struct room *r, const struct log_id *log, unsigned times, bool all,
 			bool begins)
 {
-	struct log_counts n;
+	const struct pubkey *writer = &log->appliance;
+	struct log_counts here = {.logs = 0}, n = {.logs = 0};
+	bool ok = true;
 
 	if (!r->log || !times)
 		return true;
-	return is_true(log_count_of(r->log, &log->space, &log->appliance, &n), true) &&
+	if (begins)
+		ok = is_true(log_count_of(r->log, &log->space, writer, &here), true);
+	return ok && is_true(log_count_of(r->log, NULL, writer, &n), true) &&
 	       (!all || (n.bytes < LIMIT_WRITER_BYTES * times &&
 			 n.entries < (uint64_t)LIMIT_WRITER_ENTRIES * times)) &&
-	       (!begins || n.logs < (uint64_t)LIMIT_WRITER_LOGS * times);
+	       (!begins || (here.logs < (uint64_t)LIMIT_WRITER_LOGS * times &&
+			    n.logs < (uint64_t)LIMIT_WRITER_LOGS_ALL * times));
 }
 
 /* Of what it brings itself only the logs are bounded here: the rest is by the ledger. */
@@ -111,17 +116,26 @@ static struct room_share share_of(const struct room *r, const struct log_id *log
 	return s;
 }
 
+static struct ledger_claim claim_of(const struct room *r, const struct log_id *log,
+				    const struct room_share *s)
+{
+	return (struct ledger_claim){.log = log, .is_void = s->is_void, .visitor = r->visitor};
+}
+
 int room_of_writer(const struct room *r, const struct log_id *log, const struct ingest *run,
 		   unsigned times, uint64_t bytes)
 {
 	uint64_t first = ledger_first(r->log, run);
 	struct room_share s = share_of(r, log, run);
+	struct ledger_claim c = claim_of(r, log, &s);
 
 	if (!s.logs || (!s.all && first != 1))
 		return ROOM;
-	if (!fits_in_all(r, log, times, s.all, first == 1) ||
-	    !ledger_writer_room(r->ledger, log, s.is_void, times, first, s.all && run ? run->n : 0,
-				s.all ? bytes : 0))
+	c.times = times;
+	c.begins = first == 1;
+	c.entries = s.all && run ? run->n : 0;
+	c.bytes = s.all ? bytes : 0;
+	if (!fits_in_all(r, log, times, s.all, c.begins) || !ledger_writer_room(r->ledger, &c))
 		return LEDGER_WRITER;
 	return ROOM;
 }
@@ -130,9 +144,24 @@ void room_of_writer_unused(const struct room *r, const struct log_id *log, const
 			   size_t logs, size_t entries, uint64_t bytes)
 {
 	struct room_share s = share_of(r, log, run);
+	struct ledger_claim c = claim_of(r, log, &s);
 
-	if (s.logs)
-		ledger_writer_back(r->ledger, log, logs, s.all ? entries : 0, s.all ? bytes : 0);
+	if (!s.logs)
+		return;
+	c.begins = logs;
+	c.entries = s.all ? entries : 0;
+	c.bytes = s.all ? bytes : 0;
+	ledger_writer_back(r->ledger, &c);
+}
+
+/* Is it in a space that somebody founded who is no peer? What can't be read is. */
+static bool is_strange(const struct room *r, const struct log_id *log, bool begins)
+{
+	struct pubkey founder = log->appliance;
+
+	if (!begins && r->log && !is_true(log_founder(r->log, &log->space, &founder), true))
+		return true;
+	return !is_peer(r, &founder);
 }
 
 static bool all_is_full(const struct room *r, int over, size_t entries, uint64_t bytes)
@@ -188,6 +217,7 @@ struct room_answer room_ask(const struct room *r, const struct log_id *log,
 	if (a.over == ROOM)
 		a.over = room_of_writer(r, log, run, ledger_times_of(r->ledger, r->bringer), bytes);
 	if (a.over == ROOM) {
+		ledger_set_strange(r->ledger, r->bringer, &log->space, is_strange(r, log, begins));
 		a.over = ledger_room(r->ledger, r->bringer, log, first, entries, bytes);
 		if (a.over != ROOM)
 			room_of_writer_unused(r, log, run, first == 1, entries, bytes);

@@ -3,11 +3,12 @@
  * Room: is what a peer brings taken now? Three bounds, each of which only puts off (PROTOCOL.md
  * section 11):
  *
- *  1. of who brings it: the ledger's quotas, whoever wrote it;
- *  2. of who wrote it, whoever brings it: logs of one appliance in one space; and when somebody else
- *     brings it, its bytes and entries, too. A box that takes its share of an appliance without measure
- *     and passes it on has room left at others for what is its own. Of what an appliance that is revoked
- *     now wrote behind its cut there is less, also when it brings it itself;
+ *  1. of who brings it: the ledger's quotas, whoever wrote it; what strangers founded has together half of
+ *     them, for their keys cost nothing;
+ *  2. of who wrote it, whoever brings it: logs of one appliance in one space, and in all; and when somebody
+ *     else brings it, its bytes and entries in all spaces together, too. A box that takes its share of an
+ *     appliance without measure and passes it on has room left at others for what is its own. Of what an
+ *     appliance that is revoked now wrote behind its cut there is less, also when it brings it itself;
  *  3. of who founded it, when it begins a new space: a peer may found LIMIT_PEER_SPACES, anybody else
  *     few. So spaces of peers get through whatever else is about.
  *
@@ -27,6 +28,7 @@ struct room {
 	const struct pubkey *self, *bringer;
 	struct log_store *log; /* the calling thread's reader */
 	bool carried;	       /* in a file, by whomever, and not over the network */
+	bool visitor;	       /* … by a visitor */
 };
 
 enum { ROOM = LEDGER_ITEMS }; /* there is */

@@ -9,7 +9,7 @@
 #include "sync/replicate/stream.h"
 #include "tests/hostile/evil.h"
 
-enum { WRITERS = 5 };
+enum { WRITERS = 10, SHARE = LIMIT_VISITORS_DAY_LOGS / LIMIT_VISITORS_WRITER };
 
 struct fixture {
 	struct web w;
@@ -132,7 +132,13 @@ static void one_writer_has_its_share_of_them(void **state)
 		pen_stream(&p, &f->out, 1, 60);
 	}
 	r = take(f, CARRY_VISITOR);
-	assert_int_equal(r.received, LIMIT_WRITER_DAY_LOGS);
+	assert_int_equal(r.received, SHARE);
+	assert_true(has_no_room(&r));
+	/* and others have theirs, whatever it did */
+	begin(f);
+	put_logs(f, 1, WRITERS - 1);
+	r = take(f, CARRY_VISITOR);
+	assert_int_equal(r.received, WRITERS - 1);
 }
 
 static const struct pubkey visitors = {.b = "visitors"};

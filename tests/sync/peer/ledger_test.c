@@ -269,6 +269,17 @@ static void no_space_is_shut_out_because_others_came_before_it(void **state)
 			 LIMIT_PEER_DAY_ENTRIES / 2 - 1);
 }
 
+static bool writes(struct ledger *l, const struct log_id *log, bool is_void, unsigned times, bool begins,
+		   size_t entries, uint64_t bytes)
+{
+	return ledger_writer_room(l, &(struct ledger_claim){.log = log,
+							    .times = times,
+							    .begins = begins,
+							    .is_void = is_void,
+							    .entries = entries,
+							    .bytes = bytes});
+}
+
 /* Of one writer so much a day, whoever brings it; another's has its own. */
 static void one_writer_takes_no_more_than_its_share_whoever_brings_it(void **state)
 {
@@ -281,27 +292,114 @@ static void one_writer_takes_no_more_than_its_share_whoever_brings_it(void **sta
 	l = ledger_new(&t.env);
 	for (uint64_t i = 0; i < 10000; i++) {
 		log.incarnation = i;
-		logs += ledger_writer_room(l, &log, false, 1, 1, 1, 400);
+		logs += writes(l, &log, false, 1, true, 1, 400);
 	}
 	assert_int_equal(logs, LIMIT_WRITER_DAY_LOGS);
-	assert_true(ledger_writer_room(l, &log, false, 1, 2, 1, 400)); /* what goes on goes on */
-	assert_true(ledger_writer_room(l, &other, false, 1, 1, 1, 400));
-	assert_true(ledger_writer_room(l, &there, false, 1, 1, 1, 400));
-	ledger_writer_back(l, &log, 1, 1, 400);
-	assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
-	assert_false(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
-	assert_true(ledger_writer_room(l, &log, false, 2, 1, 1, 400)); /* a volunteer allows more */
-	assert_true(ledger_writer_room(l, &log, false, 0, 1, 1, LIMIT_WRITER_DAY_BYTES));
-	assert_false(ledger_writer_room(l, &log, false, 1, 2, 1, 400));
+	assert_true(writes(l, &log, false, 1, false, 1, 400)); /* what goes on goes on */
+	assert_true(writes(l, &other, false, 1, true, 1, 400));
+	assert_true(writes(l, &there, false, 1, true, 1, 400));
+	ledger_writer_back(l, &(struct ledger_claim){.log = &log, .begins = true, .entries = 1, .bytes = 400});
+	assert_true(writes(l, &log, false, 1, true, 1, 400));
+	assert_false(writes(l, &log, false, 1, true, 1, 400));
+	assert_true(writes(l, &log, false, 2, true, 1, 400)); /* a volunteer allows more */
+	assert_true(writes(l, &log, false, 0, true, 1, LIMIT_WRITER_DAY_BYTES));
+	assert_false(writes(l, &log, false, 1, false, 1, 400));
 	test_env_pass(&t, DAY);
-	assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	assert_true(writes(l, &log, false, 1, true, 1, 400));
 	/* what is void comes slowly, and comes */
-	assert_true(ledger_writer_room(l, &other, true, 1, 2, 4096, 4 << 20));
-	assert_false(ledger_writer_room(l, &other, true, 1, 2, 1, 400));
+	assert_true(writes(l, &other, true, 1, false, 4096, 4 << 20));
+	assert_false(writes(l, &other, true, 1, false, 1, 400));
 	test_env_pass(&t, DAY);
-	for (logs = 0; ledger_writer_room(l, &other, true, 1, 2, 100, 400); logs++)
+	for (logs = 0; writes(l, &other, true, 1, false, 100, 400); logs++)
 		;
 	assert_int_equal(logs, LIMIT_VOID_DAY_ENTRIES / 100);
+}
+
+/* Spaces cost nothing: what one key writes in many counts together. */
+static void a_writer_has_one_share_in_all_spaces_together(void **state)
+{
+	enum { SPACES = 20, PART = 1 << 20 };
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct test_env t;
+	uint64_t bytes = 0, entries = 0, logs = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (unsigned i = 0; i < 2000; i++) {
+		struct log_id log = log_of((uint8_t)(i % SPACES), 1);
+
+		bytes += writes(l, &log, false, 1, false, 1, PART) ? PART : 0;
+	}
+	assert_int_equal(bytes, LIMIT_WRITER_DAY_BYTES);
+	test_env_pass(&t, DAY);
+	for (unsigned i = 0; i < 2000; i++) {
+		struct log_id log = log_of((uint8_t)(i % SPACES), 1);
+
+		entries += writes(l, &log, false, 1, false, 1000, 0) ? 1000 : 0;
+		logs += writes(l, &log, false, 1, true, 0, 0);
+	}
+	assert_int_equal(entries, LIMIT_WRITER_DAY_ENTRIES);
+	assert_int_equal(logs, LIMIT_WRITER_DAY_LOGS_ALL);
+	assert_true(writes(l, &(struct log_id){.incarnation = 1}, false, 1, true, 1, PART));
+}
+
+/* Of what visitors carry an eighth, apart from what comes over the network. */
+static void a_writer_has_an_eighth_of_what_visitors_bring(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct log_id log = log_of(1, 1);
+	struct ledger_claim c = {.log = &log, .times = 1, .visitor = true, .bytes = 1 << 20};
+	struct test_env t;
+	uint64_t n = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	assert_true(writes(l, &log, false, 1, false, 1, 100 << 20));
+	for (unsigned i = 0; i < 1000; i++) {
+		log.space.b[0] = (uint8_t)i;
+		n += ledger_writer_room(l, &c);
+	}
+	assert_int_equal(n, LIMIT_VISITORS_DAY_BYTES / 8 / (1 << 20));
+	c = (struct ledger_claim){.log = &log, .times = 1, .visitor = true, .entries = 100};
+	test_env_pass(&t, DAY);
+	for (n = 0; ledger_writer_room(l, &c); n++)
+		;
+	assert_int_equal(n, LIMIT_VISITORS_DAY_ENTRIES / 8 / 100);
+}
+
+/* What strangers founded has half together, in however many spaces. */
+static void strangers_leave_half_to_the_peer(void **state)
+{
+	_cleanup_(ledger_freep) struct ledger *l = NULL;
+	struct pubkey peer = peer_of(1);
+	struct hash own = {{200, 2}}, first = log_of(0, 1).space, second = log_of(1, 1).space;
+	struct ledger_row row;
+	struct test_env t;
+	uint64_t logs = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	l = ledger_new(&t.env);
+	for (unsigned i = 0; i < 8000; i++) {
+		struct log_id log = log_of((uint8_t)(i % 8), (uint8_t)(i % 100));
+
+		ledger_set_strange(l, &peer, &log.space, true);
+		logs += ledger_room(l, &peer, &log, 1, 1, 400) == LEDGER_ITEMS;
+	}
+	assert_int_equal(logs, LIMIT_PEER_DAY_LOGS / 2);
+	ledger_get(l, &peer, &row);
+	assert_int_equal(row.today.n[LEDGER_LOGS], logs);
+	/* its files count there, too */
+	ledger_charge_in(l, &peer, &first, LEDGER_BYTES, LIMIT_PEER_DAY_BYTES / 2);
+	assert_int_equal(ledger_left_in(l, &peer, &second, LEDGER_BYTES), 0);
+	assert_true(ledger_left_in(l, &peer, &own, LEDGER_BYTES) > LIMIT_PEER_DAY_BYTES / 2 - (4 << 20));
+	for (logs = 0; logs < LIMIT_PEER_DAY_LOGS / 2; logs++)
+		assert_int_equal(ledger_room(l, &peer,
+					     &(struct log_id){.space = own, .incarnation = logs},
+					     1, 1, 400),
+				 LEDGER_ITEMS);
+	/* who is a peer by now is no stranger */
+	ledger_set_strange(l, &peer, &second, false);
+	assert_true(ledger_left_in(l, &peer, &second, LEDGER_BYTES) > 0);
 }
 
 static void rubbish_does_not_switch_the_bounds_of_writers_off(void **state)
@@ -315,18 +413,18 @@ static void rubbish_does_not_switch_the_bounds_of_writers_off(void **state)
 	/* What came to nothing takes no place … */
 	for (unsigned i = 0; i <= LIMIT_WRITERS; i++) {
 		memcpy(log.appliance.b + 2, &i, sizeof(i));
-		assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
-		ledger_writer_back(l, &log, 1, 1, 400);
+		assert_true(writes(l, &log, false, 1, true, 1, 400));
+		ledger_writer_back(l, &(struct ledger_claim){.log = &log, .begins = true, .entries = 1, .bytes = 400});
 	}
 	/* … and more than are counted have none. */
-	for (unsigned i = 0; i < LIMIT_WRITERS; i++) {
+	for (unsigned i = 0; i < LIMIT_WRITERS / 2; i++) { /* one row for the space, one for all */
 		memcpy(log.appliance.b + 2, &i, sizeof(i));
-		assert_true(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+		assert_true(writes(l, &log, false, 1, true, 1, 400));
 	}
 	log.appliance.b[10] = 1;
-	assert_false(ledger_writer_room(l, &log, false, 1, 1, 1, 400));
+	assert_false(writes(l, &log, false, 1, true, 1, 400));
 	log.appliance.b[10] = 0;
-	assert_true(ledger_writer_room(l, &log, false, 1, 2, 1, 400)); /* who is counted goes on */
+	assert_true(writes(l, &log, false, 1, false, 1, 400)); /* who is counted goes on */
 }
 
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
@@ -441,7 +539,10 @@ static void the_ledger_outlives_a_restart(void **state)
 	assert_false(ledger_changed(l));
 	assert_int_equal(ledger_room(l, &peer, &log, 1, 25, 9999), LEDGER_ITEMS);
 	assert_true(ledger_changed(l));
+	assert_true(writes(l, &log, false, 1, true, 9, 400));
 	assert_ok(ledger_save(l, db));
+	assert_true(ledger_changed(l)); /* until it is durable */
+	ledger_saved(l);
 	assert_false(ledger_changed(l));
 	assert_ok(ledger_put_times(db, &peer, 3));
 	assert_fails(ledger_put_times(db, &peer, LEDGER_TIMES_MOST + 1), ERR_INVALID);
@@ -454,10 +555,53 @@ static void the_ledger_outlives_a_restart(void **state)
 	assert_ok(ledger_each(db, &peer, sum_up, &sum));
 	assert_int_equal(sum, 50); /* the peer's row, and its space's */
 	assert_int_equal(ledger_today(again, LEDGER_ENTRIES), 25);
+	/* a restart is no new day for who writes, either */
+	assert_false(writes(again, &log, false, 1, false, LIMIT_WRITER_DAY_ENTRIES - 8, 0));
+	assert_true(writes(again, &log, false, 1, false, LIMIT_WRITER_DAY_ENTRIES - 9, 0));
 	test_env_pass(&t, DAY);
 	assert_int_equal(ledger_today(again, LEDGER_ENTRIES), 0);
 	ledger_get(again, &peer, &b);
 	assert_int_equal(b.total.n[LEDGER_ENTRIES], 25);
+}
+
+/* A transaction that was undone (a full disk) loses nothing of it: the next one writes it. */
+static void what_was_not_made_durable_is_written_again(void **state)
+{
+	_cleanup_(test_dir_removep) char *dir = test_dir();
+	_cleanup_(db_closep) struct db *db = NULL;
+	_cleanup_(ledger_freep) struct ledger *l = NULL, *again = NULL;
+	struct pubkey peer = peer_of(1);
+	struct log_id log = log_of(1, 1);
+	struct ledger_row row;
+	struct test_env t;
+	uint64_t rows = 0;
+
+	test_env_init(&t, 1700000000000, 1);
+	open_db(dir, &db);
+	l = ledger_new(&t.env);
+	for (unsigned i = 0; i < LIMIT_SPACES; i++) {
+		memcpy(log.space.b + 2, &i, sizeof(i));
+		assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 400), LEDGER_ITEMS);
+	}
+	assert_ok(ledger_save(l, db));
+	ledger_saved(l);
+	test_env_pass(&t, DAY);
+	log.space.b[20] = 1; /* one of yesterday's gives way */
+	assert_int_equal(ledger_room(l, &peer, &log, 2, 1, 400), LEDGER_ITEMS);
+	assert_true(writes(l, &log, false, 1, false, 700, 400));
+	assert_ok(db_begin(db));
+	assert_ok(ledger_save(l, db));
+	db_rollback(db);
+	assert_true(ledger_changed(l));
+	assert_ok(ledger_save(l, db));
+	ledger_saved(l);
+	assert_ok(ledger_each(db, &peer, sum_up, &rows));
+	assert_int_equal(rows, LIMIT_SPACES + 1 + LIMIT_SPACES); /* the peer's, and 256 of one entry */
+	again = ledger_new(&t.env);
+	assert_ok(ledger_load(again, db));
+	ledger_get(again, &peer, &row);
+	assert_int_equal(row.today.n[LEDGER_ENTRIES], 1);
+	assert_false(writes(again, &log, false, 1, false, LIMIT_WRITER_DAY_ENTRIES - 699, 0));
 }
 
 /* --- conduct --- */
@@ -714,6 +858,10 @@ int main(void)
 		cmocka_unit_test(one_space_takes_half_of_the_files_and_of_their_bytes),
 		cmocka_unit_test(no_space_is_shut_out_because_others_came_before_it),
 		cmocka_unit_test(one_writer_takes_no_more_than_its_share_whoever_brings_it),
+		cmocka_unit_test(a_writer_has_one_share_in_all_spaces_together),
+		cmocka_unit_test(a_writer_has_an_eighth_of_what_visitors_bring),
+		cmocka_unit_test(strangers_leave_half_to_the_peer),
+		cmocka_unit_test(what_was_not_made_durable_is_written_again),
 		cmocka_unit_test(rubbish_does_not_switch_the_bounds_of_writers_off),
 		cmocka_unit_test(a_million_logs_and_a_million_spaces_have_no_room),
 		cmocka_unit_test(many_peers_with_many_spaces_leave_room_for_one_more),
