@@ -2,6 +2,7 @@
 /* What visitors take along: how much of it is made and kept, and what it must not hold; and what
  * they bring. */
 #include "tests/lib/test.h"
+#include "tests/lib/ahead.h"
 #include "tests/appliance/carry/carrying.h"
 #include "appliance/carry/carry_priv.h"
 #include "appliance/community/community.h"
@@ -15,8 +16,7 @@
 
 #define MIB ((uint64_t)1024 * 1024)
 
-/* A real clock that can be moved ahead, and a disk that is as free as is said. */
-static _Atomic int64_t ahead;
+/* A disk that is as free as is said. */
 static _Atomic uint64_t told_free;
 
 int statvfs(const char *path, struct statvfs *ret)
@@ -26,25 +26,6 @@ int statvfs(const char *path, struct statvfs *ret)
 	ret->f_bavail = ret->f_bfree = told_free;
 	return 0;
 }
-
-static int64_t now_ms(void *ctx)
-{
-	(void)ctx;
-	return env_now(&env_system) + ahead;
-}
-
-static int64_t mono_ms(void *ctx)
-{
-	(void)ctx;
-	return env_mono(&env_system) + ahead;
-}
-
-static void random_(void *ctx, void *out, size_t n)
-{
-	(void)ctx;
-	env_random(&env_system, out, n);
-}
-static const struct env env = {NULL, now_ms, mono_ms, random_};
 
 struct fixture {
 	struct web w;
@@ -59,7 +40,7 @@ static int setup(void **state)
 
 	ahead = 0;
 	told_free = 20 * 1024 * MIB;
-	carrying_start(&f->w, &(struct web_options){.env = &env, .found = true});
+	carrying_start(&f->w, &(struct web_options){.env = &env_ahead, .found = true});
 	f->forum = web_submit(&f->w, "forum.create", NULL,
 			      json_pack("{s:s, s:s}", "slug", "a", "title", "A"));
 	assert_ok(app_conn(f->w.app, &f->conn));
@@ -251,7 +232,7 @@ static void a_day_has_so_many_bytes_of_it(void **state)
 	pthread_mutex_lock(&f->c->lock);
 	assert_true(f->c->preparing[CARRY_SOME].spent >= 2000000);
 	f->c->preparing[CARRY_SOME].spent = DOWNLOADS_A_DAY;
-	f->c->preparing[CARRY_SOME].spent_at = mono_ms(NULL) + FRESH_MS_FILES;
+	f->c->preparing[CARRY_SOME].spent_at = ahead_mono(NULL) + FRESH_MS_FILES;
 	pthread_mutex_unlock(&f->c->lock);
 	ahead += FRESH_MS_FILES + 1000;
 	say(f);

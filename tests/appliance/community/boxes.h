@@ -5,6 +5,7 @@
 #include "tests/lib/test.h"
 #include "appliance/community/community.h"
 #include "appliance/community/rules.h"
+#include "sync/base/file.h"
 
 struct box {
 	char *dir;
@@ -50,6 +51,24 @@ static inline struct error *box_follow(struct box *b)
 	while (conn_is_behind(b->c))
 		TRY(conn_follow(b->c));
 	return NULL;
+}
+
+/* Is it in any file of the box's databases, as bytes? */
+static inline bool box_holds(const struct box *b, const char *what)
+{
+	static const char *const names[] = {"log.db",	   "log.db-wal",     "view.db",
+					    "view.db-wal", "view.db.new",    "view.db.new-wal",
+					    "local.db",	   "local.db-wal"};
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
+		_cleanup_(buf_release) struct buf bytes = {0};
+
+		error_free(file_read(path, 1 << 30, &bytes));
+		found |= bytes.n && memmem(bytes.p, bytes.n, what, strlen(what));
+	}
+	return found;
 }
 
 /* --- carrying entries over --- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The order of an object's ops, what waits, and what goes again. */
 #include "tests/appliance/community/town.h"
-#include "sync/base/file.h"
 #include <errno.h>
 #include <sys/statvfs.h>
 
@@ -195,22 +194,6 @@ static void a_malformed_op_changes_nothing_and_blocks_nothing(void **state)
 
 /* --- erasing --- */
 /* Does any file of the box hold these bytes? */
-static bool holds_bytes(const struct box *b, const char *what)
-{
-	static const char *const names[] = {"log.db",	   "log.db-wal", "view.db",
-					    "view.db-wal", "local.db",	 "local.db-wal"};
-	bool found = false;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
-		_cleanup_(buf_release) struct buf bytes = {0};
-
-		error_free(file_read(path, 1 << 30, &bytes));
-		found |= bytes.n && memmem(bytes.p, bytes.n, what, strlen(what));
-	}
-	return found;
-}
-
 static void what_is_erased_is_in_no_file_of_any_box(void **state)
 {
 	struct town t;
@@ -220,12 +203,12 @@ static void what_is_erased_is_in_no_file_of_any_box(void **state)
 	assert_ok(post(&t, &t.b, MEMBER, "my telephone is 555-0199", &id));
 	assert_ok(post(&t, &t.b, MODERATOR, "after it", NULL));
 	meet(&t.a, &t.b);
-	assert_true(holds_bytes(&t.a, "555-0199"));
+	assert_true(box_holds(&t.a, "555-0199"));
 	assert_ok(box_erase(&t.b, &t.space, &id, t.who[MEMBER]));
 	meet(&t.a, &t.b);
 	assert_ok(conn_scrub(t.a.c));
-	assert_false(holds_bytes(&t.a, "555-0199"));
-	assert_false(holds_bytes(&t.b, "555-0199"));
+	assert_false(box_holds(&t.a, "555-0199"));
+	assert_false(box_holds(&t.b, "555-0199"));
 	assert_agree(&t);
 	assert_fails(box_erase(&t.b, &t.space, &id, t.who[MEMBER]), ERR_GONE);
 	town_close(&t);
@@ -298,7 +281,7 @@ static void rules_and_erasures_can_t_be_erased(void **state)
 	meet(&t.a, &t.b);
 	assert_int_equal(role_at(&t, &t.b, FOUNDER), ROLE_STEWARD);
 	assert_ok(conn_scrub(t.a.c));
-	assert_false(holds_bytes(&t.a, "\"text\":\"x\""));
+	assert_false(box_holds(&t.a, "\"text\":\"x\""));
 	assert_agree(&t);
 	town_close(&t);
 }
@@ -446,23 +429,6 @@ static void a_view_older_than_the_log_takes_what_it_took_for_held_when_it_comes(
 	town_close(&t);
 }
 
-static bool files_hold(const struct box *b, const char *word)
-{
-	static const char *const names[] = {"view.db",	   "view.db-wal",     "view.db.new",
-					    "log.db",	   "view.db.new-wal", "local.db",
-					    "log.db-wal", "local.db-wal"};
-	bool found = false;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
-		_cleanup_(buf_release) struct buf bytes = {0};
-
-		error_free(file_read(path, 1 << 30, &bytes));
-		found |= bytes.n && memmem(bytes.p, bytes.n, word, strlen(word));
-	}
-	return found;
-}
-
 /* Readers, or a full disk, may keep it from being scrubbed at once; what somebody else tries
  * meanwhile, and is undone, must not make the box believe that it has been. */
 static void what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone(void **state)
@@ -475,14 +441,14 @@ static void what_waits_to_be_scrubbed_is_not_forgotten_with_what_is_undone(void 
 	assert_ok(conn_begin(t.a.c));
 	assert_ok(community_erase(t.a.c, &t.space, &id, t.who[FOUNDER], NULL));
 	assert_ok(conn_commit(t.a.c));
-	assert_true(files_hold(&t.a, "scrub-me-kx71"));
+	assert_true(box_holds(&t.a, "scrub-me-kx71"));
 	assert_true(conn_scrub_waits(t.a.c));
 	assert_ok(conn_begin(t.a.c));
 	conn_rollback(t.a.c);
 	assert_true(conn_scrub_waits(t.a.c));
 	assert_ok(conn_scrub(t.a.c));
 	assert_false(conn_scrub_waits(t.a.c));
-	assert_false(files_hold(&t.a, "scrub-me-kx71"));
+	assert_false(box_holds(&t.a, "scrub-me-kx71"));
 	town_close(&t);
 }
 
@@ -499,7 +465,7 @@ static void a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it(v
 	assert_ok(db_exec(t.a.c->view, "CREATE TABLE stray(word TEXT) STRICT;"
 				       "INSERT INTO stray VALUES ('stray-qzwv88')"));
 	assert_ok(db_checkpoint(t.a.c->view, true));
-	assert_true(files_hold(&t.a, "stray-qzwv88"));
+	assert_true(box_holds(&t.a, "stray-qzwv88"));
 	generation = community_generation(t.a.c);
 	while (more) {
 		assert_ok(community_rebuild_step(t.a.c, &more));
@@ -509,7 +475,7 @@ static void a_view_made_anew_takes_the_old_ones_place_and_leaves_no_word_of_it(v
 	assert_true(conn_changed(t.a.c));
 	assert_true(community_generation(t.a.c) > generation);
 	assert_ok(conn_scrub(t.a.c));
-	assert_false(files_hold(&t.a, "stray-qzwv88"));
+	assert_false(box_holds(&t.a, "stray-qzwv88"));
 	after = box_digest(&t.a, &t.space);
 	assert_id_equal(&before, &after);
 	/* And it is written on, by the connection that was there before. */
@@ -530,7 +496,7 @@ static void what_a_cut_left_of_a_view_that_was_being_made_goes_at_the_next_start
 	conn_close(t.a.c);
 	assert_ok(file_write(path, span_str("half of a view, with stray-qzwv88"), 0600));
 	assert_ok(box_open(&t.a));
-	assert_false(files_hold(&t.a, "stray-qzwv88"));
+	assert_false(box_holds(&t.a, "stray-qzwv88"));
 	after = box_digest(&t.a, &t.space);
 	assert_id_equal(&before, &after);
 	town_close(&t);

@@ -3,28 +3,11 @@
 #include "tests/appliance/community/town.h"
 #include "appliance/erased/erased.h"
 #include "appliance/search/search.h"
-#include "sync/base/file.h"
 #include "sync/peer/receipt.h"
 
 #define WORD "kzwqx-telephone-0199"
 
 /* --- helpers --- */
-static bool holds_bytes(const struct box *b, const char *what)
-{
-	static const char *const names[] = {"log.db",	   "log.db-wal", "view.db",
-					    "view.db-wal", "local.db",	 "local.db-wal"};
-	bool found = false;
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_(freep) char *path = path_join(b->dir, names[i]);
-		_cleanup_(buf_release) struct buf bytes = {0};
-
-		error_free(file_read(path, 1 << 30, &bytes));
-		found |= bytes.n && memmem(bytes.p, bytes.n, what, strlen(what));
-	}
-	return found;
-}
-
 /* One round with whatever parts there are; false: it has to wait. */
 static bool round_of(struct box *b, const struct erased_settled *parts)
 {
@@ -132,7 +115,7 @@ static void a_box_says_it_once_and_only_when_nothing_is_left(void **state)
 	assert_false(acknowledge(&t.a));
 	assert_int_equal(said(&t.a, &t.a, &id), 0);
 	tidy(&t.a);
-	assert_false(holds_bytes(&t.a, WORD));
+	assert_false(box_holds(&t.a, WORD));
 	first = said(&t.a, &t.a, &id);
 	assert_true(first > 0);
 	test_env_pass(&t.a.env, 5000);
@@ -214,12 +197,12 @@ static void a_view_that_is_behind_its_log_lets_go_of_the_words_first(void **stat
 	assert_ok(box_erase(&t.a, &t.space, &id, t.who[FOUNDER]));
 	put_back(&t.a, &old, "view.db");
 	assert_ok(conn_scrub(t.a.c));
-	assert_true(holds_bytes(&t.a, WORD));
+	assert_true(box_holds(&t.a, WORD));
 	assert_false(acknowledge(&t.a));
 	assert_int_equal(said(&t.a, &t.a, &id), 0);
 	tidy(&t.a);
 	assert_true(said(&t.a, &t.a, &id) > 0);
-	assert_false(holds_bytes(&t.a, WORD));
+	assert_false(box_holds(&t.a, WORD));
 	copy_release(&old);
 	town_close(&t);
 }
@@ -243,13 +226,13 @@ static void who_was_restored_from_before_says_it_again(void **state)
 	snprintf(t.b.where, sizeof(t.b.where), "another place");
 	put_back(&t.b, &old, NULL);
 	assert_int_equal(said(&t.b, &t.b, &id), 0);
-	assert_true(holds_bytes(&t.b, WORD));
+	assert_true(box_holds(&t.b, WORD));
 	test_env_pass(&t.b.env, 60000);
 	meet(&t.a, &t.b);
 	assert_int_equal(said(&t.b, &t.b, &id), first); /* what it said then */
 	tidy(&t.b);
 	assert_true(said(&t.b, &t.b, &id) > first);
-	assert_false(holds_bytes(&t.b, WORD));
+	assert_false(box_holds(&t.b, WORD));
 	copy_release(&old);
 	town_close(&t);
 }
@@ -273,7 +256,7 @@ static void what_came_back_is_said_again_when_it_went_again(void **state)
 	 */
 	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, MODERATOR), cut));
 	meet(&t.a, &t.b);
-	assert_true(holds_bytes(&t.b, WORD));
+	assert_true(box_holds(&t.b, WORD));
 	test_env_pass(&t.b.env, 60000);
 	tidy(&t.b); /* nothing is erased there */
 	assert_int_equal(said(&t.b, &t.b, &id), first);
@@ -281,7 +264,7 @@ static void what_came_back_is_said_again_when_it_went_again(void **state)
 	meet(&t.a, &t.b);
 	tidy(&t.b);
 	assert_true(said(&t.b, &t.b, &id) > first);
-	assert_false(holds_bytes(&t.b, WORD));
+	assert_false(box_holds(&t.b, WORD));
 	town_close(&t);
 }
 

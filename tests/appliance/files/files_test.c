@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-#include "tests/appliance/community/boxes.h"
+#include "tests/appliance/community/agree.h"
 #include "appliance/files/files_priv.h"
 #include "appliance/partial/partial.h"
 
@@ -81,13 +81,7 @@ static void world_release(struct world *w)
 
 static void swap(struct world *w)
 {
-	struct hash da, db;
-
-	assert_ok(pull(&w->a, &w->b, 100));
-	assert_ok(pull(&w->b, &w->a, 100));
-	assert_ok(community_digest(w->a.c, &w->space, &da));
-	assert_ok(community_digest(w->b.c, &w->space, &db));
-	assert_id_equal(&da, &db);
+	swap_and_agree(&w->a, &w->b, &w->space);
 }
 
 static struct error *erase(struct box *b, struct world *w, const struct hash *target, json_t *keep)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The real server in this process, with routes of its own. */
 #include "tests/lib/test.h"
+#include "tests/lib/ahead.h"
 #include "tests/lib/web.h"
 #include "appliance/http/watch.h"
 #include <errno.h>
@@ -144,30 +145,11 @@ static struct error *by_token(struct request *r, const char *value, struct viewe
 static const struct viewer_source viewers = {by_cookie, by_token};
 static page_hook_fn *const no_hooks[] = {NULL};
 
-/* A real clock that can be moved ahead. */
-static _Atomic int64_t ahead;
-
-static int64_t now_ms(void *ctx)
-{
-	return env_now(&env_system) + ahead;
-}
-
-static int64_t mono_ms(void *ctx)
-{
-	return env_mono(&env_system) + ahead;
-}
-
-static void random_(void *ctx, void *out, size_t n)
-{
-	env_random(&env_system, out, n);
-}
-static const struct env env = {NULL, now_ms, mono_ms, random_};
-
 static struct web web;
 
 static int start(void **state)
 {
-	web_start(&web, &(struct web_options){.env = &env,
+	web_start(&web, &(struct web_options){.env = &env_ahead,
 					      .assets = test_assets,
 					      .https = true,
 					      .http = {.routes = tables,

@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Accounts and sessions, through the real server with the program's own pages. */
 #include "tests/lib/test.h"
+#include "tests/lib/ahead.h"
 #include "tests/lib/web.h"
 #include "appliance/member/account.h"
 #include "appliance/member/session.h"
 #include <stdatomic.h>
 #include <sys/statvfs.h>
-
-/* A real clock that can be moved ahead. */
-static _Atomic int64_t ahead;
-
-static int64_t now_ms(void *ctx)
-{
-	return env_now(&env_system) + ahead;
-}
-
-static int64_t mono_ms(void *ctx)
-{
-	return env_mono(&env_system) + ahead;
-}
-
-static void random_(void *ctx, void *out, size_t n)
-{
-	env_random(&env_system, out, n);
-}
-static const struct env env = {NULL, now_ms, mono_ms, random_};
 
 static struct web web;
 
@@ -43,7 +25,7 @@ static int start(void **state)
 {
 	ahead = 0;
 	told_free = -1;
-	web_start(&web, &(struct web_options){.env = &env, .found = true, .https = true});
+	web_start(&web, &(struct web_options){.env = &env_ahead, .found = true, .https = true});
 	return 0;
 }
 
@@ -281,7 +263,7 @@ static void a_cookie_from_the_plain_door_never_makes_a_volunteer(void **state)
 
 	assert_ok(app_conn(web.app, &c));
 	assert_ok(account_open(web.app, c, "Iris", "correct horse", &p.account, &p.secret));
-	ticket_new(&env, "session", text, &p.ticket);
+	ticket_new(&env_ahead, "session", text, &p.ticket);
 	assert_ok(writer_run(web.app->writer, add_plain, &p));
 	secret_free(p.secret);
 	snprintf(request, sizeof(request),
@@ -307,7 +289,7 @@ static void a_cookie_from_the_plain_door_ends_nothing_else(void **state)
 	assert_ok(app_conn(web.app, &c));
 	assert_ok(account_open(web.app, c, "Iris", "correct horse", &p.account, &p.secret));
 	assert_ok(account_token(web.app, "Iris", "correct horse", "x", token));
-	ticket_new(&env, "session", text, &p.ticket);
+	ticket_new(&env_ahead, "session", text, &p.ticket);
 	assert_ok(writer_run(web.app->writer, add_plain, &p));
 	secret_free(p.secret);
 	snprintf(form, sizeof(form), "csrf=%s", p.ticket.csrf);
@@ -421,7 +403,7 @@ static void one_person_has_so_many_sessions_and_pushes_out_nobody_else(void **st
 	assert_ok(app_conn(web.app, &c));
 	assert_ok(account_open(web.app, c, "Lluc", "correct horse", &p.account, &p.secret));
 	for (int i = 0; i < SESSIONS_EACH + 10; i++) {
-		ticket_new(&env, "session", text, &p.ticket);
+		ticket_new(&env_ahead, "session", text, &p.ticket);
 		assert_ok(writer_run(web.app->writer, add_plain, &p));
 	}
 	secret_free(p.secret);
