@@ -69,6 +69,19 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	return set_quota(list, &p->key);
 }
 
+/* Both are sorted. With the lock. */
+static bool same_keys(const struct sync *s, const struct buf *rows)
+{
+	const struct peer *now = (const struct peer *)(const void *)rows->p;
+
+	if (rows->n / sizeof(*now) != s->n_peers)
+		return false;
+	for (size_t i = 0; i < s->n_peers; i++)
+		if (!pubkey_eq(&s->peers[i].key, &now[i].key))
+			return false;
+	return true;
+}
+
 struct error *engine_load_peers(struct sync *s)
 {
 	struct peer_list list = {.s = s,
@@ -97,6 +110,8 @@ struct error *engine_load_peers(struct sync *s)
 		qsort(list.rows.p, n, sizeof(struct peer), by_key);
 	error_free(engine_load_uplink(s)); /* else as it was */
 	pthread_mutex_lock(&s->lock);
+	if (!same_keys(s, &list.rows)) /* who founds, or writes, may be a peer now */
+		ledger_room_again(s->ledger);
 	free(s->peers);
 	s->peers = (struct peer *)(void *)list.rows.p;
 	s->n_peers = n;

@@ -20,6 +20,7 @@ struct exchange {
 	struct blob_walk walk;
 	uint64_t blob_size; /* the one that was named last has at most so many */
 	unsigned misdeeds;   /* said already: bits of enum misdeed */
+	uint64_t vain;	     /* bytes of this answer for which there is no room, and that are read */
 	uint64_t passed;     /* bytes since the line was looked at */
 	bool closed;
 };
@@ -105,6 +106,8 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	struct room_answer a = room_ask(&r, log, run, bytes);
 
 	x->no_room += a.guilty || a.all;
+	if (a.over != ROOM)
+		ledger_refused(x->o.ledger, &x->o.to.peer, log, a.over, bytes);
 	if (a.guilty)
 		misdeed(x, room_misdeed(a.over), ledger_item_name(a.over));
 	if (a.over == ROOM && run && x->o.heard)
@@ -118,6 +121,27 @@ static void unused(void *ctx, const struct log_id *log, const struct ingest *run
 	struct room r = room_of(ctx);
 
 	room_unused(&r, log, run, entries, bytes);
+}
+
+static void full(void *ctx, const struct hash *space, struct full *ret)
+{
+	const struct exchange *x = ctx;
+
+	ledger_full(x->o.ledger, &x->o.to.peer, space, ret);
+}
+
+static bool is_unwanted(void *ctx, const struct hash *space)
+{
+	const struct exchange *x = ctx;
+
+	return ledger_is_unwanted(x->o.ledger, &x->o.to.peer, space);
+}
+
+static void unwanted(void *ctx, const struct hash *space)
+{
+	const struct exchange *x = ctx;
+
+	ledger_unwanted(x->o.ledger, &x->o.to.peer, space);
 }
 
 static uint64_t left_in(const struct exchange *x, const struct hash *space, enum ledger_item item)
@@ -177,6 +201,9 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .take_limit = EXCHANGE_TAKE,
 				     .room = room,
 				     .unused = unused,
+				     .full = full,
+				     .is_unwanted = is_unwanted,
+				     .unwanted = unwanted,
 				     .ctx = x,
 				     .shares = shares,
 				     .follows = follows,
@@ -300,10 +327,18 @@ static struct error *do_request(struct exchange *x, const struct session_action 
 	client_expect(x->client, strcmp(a->path, SYNC_PATH_STATUS) == 0
 					 ? LIMIT_STATUS
 					 : EXCHANGE_TAKE + CLIENT_ANSWER);
+	x->vain = ledger_refused_most(x->o.ledger, &x->o.to.peer);
 	TRY(send_request(x, a));
 	/* The request is on its way: from here on the session waits for the answer. */
 	session_feed(x->session, span_of("", 0));
 	return NULL;
+}
+
+/* For nothing that comes now there is room: it is ended, and what is left asked for without that. An
+ * honest box does not know better. */
+static bool is_in_vain(const struct exchange *x)
+{
+	return session_refused(x->session) > x->vain;
 }
 
 static struct error *do_receive(struct exchange *x)
@@ -314,6 +349,11 @@ static struct error *do_receive(struct exchange *x)
 	       error_new(ERR_LIMIT, N_("The other box has more to give than this box takes of one "
 				       "peer. A volunteer can allow it more.")));
 
+	if (is_in_vain(x)) {
+		client_drop(x->client);
+		session_cut(x->session);
+		return NULL;
+	}
 	if (client_receive(x->client, true, &x->bytes)) {
 		size_t n = x->bytes.n;
 
@@ -340,7 +380,7 @@ static struct error *batch_next(void *ctx, struct log_store *log, struct intake 
 		TRY(session_next(x->session, log, &a));
 		if (a.type == SESSION_WRITE)
 			*ret = a.intake;
-		if (a.type != SESSION_RECEIVE || !client_receive(x->client, false, &x->bytes))
+		if (a.type != SESSION_RECEIVE || is_in_vain(x) || !client_receive(x->client, false, &x->bytes))
 			return NULL;
 		n = x->bytes.n;
 		session_feed(x->session, buf_span(&x->bytes));

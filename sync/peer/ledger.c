@@ -75,6 +75,7 @@ void ledger_free(struct ledger *l)
 	free(l->lines);
 	free(l->writers);
 	free(l->brought);
+	buf_release(&l->refused);
 	free(l->folder);
 	buf_release(&l->gone);
 	pthread_mutex_destroy(&l->lock);
@@ -531,6 +532,8 @@ bool ledger_set(struct ledger *l, const struct pubkey *peer, unsigned times, uin
 		line->take_bytes = take_bytes;
 		line->give_bytes = give_bytes;
 	}
+	if (changed)
+		ledger_ask_again(l, peer);
 	pthread_mutex_unlock(&l->lock);
 	return changed;
 }

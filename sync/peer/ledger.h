@@ -23,6 +23,7 @@
 #include "sync/base/env.h"
 #include "sync/db/db.h"
 #include "sync/log/log.h"
+#include "sync/replicate/full.h"
 
 /* What is counted. X(NAME, name, day, total, space's day, space's total): the usual quotas, 0 for
  * none. */
@@ -140,6 +141,29 @@ struct ledger_claim {
 };
 bool ledger_writer_room(struct ledger *l, const struct ledger_claim *c);
 void ledger_writer_back(struct ledger *l, const struct ledger_claim *c);
+/* --- ledger_refused.c: what was refused is not asked for again before the day is over --- */
+/* What a peer brought in vain today, in bytes: of more than LEDGER_REFUSED_DAY each further space in which
+ * something is refused is left out as a whole. Of one answer or push LEDGER_REFUSED bytes are read, while
+ * there is that much left of the day, and LEDGER_REFUSED_LEAST afterwards. */
+#define LEDGER_REFUSED	     ((uint64_t)8 << 20)
+#define LEDGER_REFUSED_DAY   ((uint64_t)64 << 20)
+#define LEDGER_REFUSED_LEAST ((uint64_t)256 << 10)
+/* There was no room for that many bytes of the log, that a peer brought; `over` as of ledger_room, or
+ * of what follows it. In memory alone: a restart begins the day anew. */
+void ledger_refused(struct ledger *l, const struct pubkey *peer, const struct log_id *log, int over,
+		    uint64_t bytes);
+/* So many such bytes more are read of one answer or push. */
+uint64_t ledger_refused_most(struct ledger *l, const struct pubkey *peer);
+/* Adds to *ret what of the space is not asked of the peer today. */
+void ledger_full(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+		 struct full *ret);
+/* The peer took nothing of a space that we offered. */
+void ledger_unwanted(struct ledger *l, const struct pubkey *peer, const struct hash *space);
+bool ledger_is_unwanted(struct ledger *l, const struct pubkey *peer, const struct hash *space);
+/* There may be room again for what was refused: of who brings it, or who wrote it, other things are known
+ * now. */
+void ledger_room_again(struct ledger *l);
+
 /* How much more than usual the peer may. */
 unsigned ledger_times_of(struct ledger *l, const struct pubkey *peer);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`

@@ -15,6 +15,8 @@ struct ledger_line {
 	uint64_t bucket;    /* weight of requests that it may make now, in thousandths */
 	int64_t bucket_at;  /* monotonic */
 	bool bucket_filled; /* begun */
+	uint64_t refused;   /* bytes that it brought in vain, on refused_day */
+	int64_t refused_day;
 };
 
 /* What one writer's entries took today, whoever brought them: in one space; in all (zero); of what visitors
@@ -25,6 +27,13 @@ struct ledger_writer {
 	bool is_void;
 	uint64_t bytes, entries, logs;
 	bool changed, saving, stored; /* stored: has a row in the table */
+};
+
+/* What is not asked for today, or not offered. */
+struct ledger_refused {
+	struct pubkey peer;
+	bool there;	   /* by the peer: a space of ours */
+	struct log_id log; /* appliance and incarnation zero: the whole space */
 };
 
 struct ledger {
@@ -41,12 +50,17 @@ struct ledger {
 	int64_t writers_stored, writers_saving; /* the day of those in the table; -1: not known */
 	struct ledger_brought *brought; /* in no order */
 	size_t n_brought;
+	struct buf refused; /* struct ledger_refused, sorted; all of `refused_day` */
+	int64_t refused_day;
 	struct buf gone; /* peer and space of each row that gave way, for the table */
 	size_t gone_saving; /* so many bytes of it are being saved */
 };
 
 /* Of today. With the lock. */
 int64_t ledger_day(struct ledger *l);
+
+/* With the lock: nothing is refused any more. peer NULL: of nobody. */
+void ledger_ask_again(struct ledger *l, const struct pubkey *peer);
 
 /* The line, made when it is not there; NULL: there are too many. With the lock. */
 struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,

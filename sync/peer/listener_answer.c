@@ -40,6 +40,8 @@ struct request {
 	bool stranger;		 /* it only asks for the number to compare */
 	int status;		 /* of a refusal; 0: what the error says */
 	bool long_body;		 /* longer than one request may be */
+	uint64_t vain;		 /* bytes for which there is no room, and that are read */
+	bool in_vain;		 /* more came: no fault of who passes it on */
 	unsigned no_room;	 /* frames beyond the peer's quota */
 	unsigned misdeeds;	 /* bits of enum misdeed */
 	const char *over;	 /* which quota, for the words */
@@ -360,6 +362,8 @@ static bool room(void *ctx, const struct log_id *log, const struct ingest *run, 
 	struct room_answer a = room_ask(&of, log, run, bytes);
 
 	r->no_room += a.guilty || a.all;
+	if (a.over != ROOM)
+		ledger_refused(o->ledger, &r->peer, log, a.over, bytes);
 	if (a.guilty) {
 		r->over = ledger_item_name(a.over);
 		r->misdeeds |= 1u << room_misdeed(a.over);
@@ -375,6 +379,13 @@ static void unused(void *ctx, const struct log_id *log, const struct ingest *run
 	struct room r = room_of(ctx);
 
 	room_unused(&r, log, run, entries, bytes);
+}
+
+static void full(void *ctx, const struct hash *space, struct full *ret)
+{
+	const struct request *r = ctx;
+
+	ledger_full(r->l->o.ledger, &r->peer, space, ret);
 }
 
 static struct error *no_room(void)
@@ -454,6 +465,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .take_limit = LISTENER_TAKE,
 					 .room = room,
 					 .unused = unused,
+					 .full = full,
 					 .pasts = r->l->o.pasts,
 					 .ctx = r,
 					 .shares = shares,
@@ -475,6 +487,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 		return keep_begin(r);
 	if (r->route->body_limit && !r->route->whole)
 		r->serving = serving_new(&r->so, r->route->kind);
+	r->vain = ledger_refused_most(r->l->o.ledger, &r->peer);
 	return NULL;
 }
 
@@ -500,6 +513,8 @@ static struct error *take_frames(struct request *r, struct log_store *log)
 	for (;;) {
 		TRY(serving_next(r->serving, log, &in));
 		ENSURE(r->no_room <= LISTENER_NO_ROOM, no_room());
+		r->in_vain = serving_refused(r->serving) > r->vain;
+		ENSURE(!r->in_vain, no_room());
 		if (!in)
 			return NULL;
 		/* removed while it was sending */
@@ -930,7 +945,7 @@ static void settle_up(struct request *r)
 
 	r->misdeeds |= conduct_of_report(report, why);
 	/* a frame larger than any may be, more logs than may be named */
-	if (why == ERR_LIMIT && r->serving && !r->long_body && !r->no_room && !r->misdeeds)
+	if (why == ERR_LIMIT && r->serving && !r->long_body && !r->in_vain && !r->no_room && !r->misdeeds)
 		r->misdeeds |= 1u << MISDEED_RUBBISH;
 	for (int i = 0; i < MISDEEDS; i++)
 		if (r->misdeeds & 1u << i)

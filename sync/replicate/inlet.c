@@ -7,6 +7,7 @@ void inlet_begin(struct inlet *in, unsigned expect)
 	stream_reader_free(in->reader);
 	in->reader = stream_reader_new(expect);
 	in->writing = false;
+	in->refused = 0;
 }
 
 void inlet_release(struct inlet *in)
@@ -57,6 +58,7 @@ static bool admit(struct inlet *in, const struct frame *f)
 	    (in->room &&
 	     !in->room(in->room_ctx, &id, f->type == FRAME_FORK ? NULL : &f->entries, weight(f)))) {
 		report_refusal(in->report, &id, seq, ERR_LIMIT, false);
+		in->refused += weight(f);
 		return false;
 	}
 	in->taken += weight(f);

@@ -29,6 +29,7 @@ struct inlet {
 	struct intake intake;
 	bool writing; /* a batch was handed out and is not yet written */
 	uint64_t taken;
+	uint64_t refused; /* bytes of this stream for which there was no room */
 };
 
 /* Begin to read a new stream. */

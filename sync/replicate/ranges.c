@@ -280,6 +280,16 @@ void ranges_ask(const struct ranges_asker *a, struct buf *out)
 			    buf_span(&a->lack));
 }
 
+void ranges_close(const struct env *env, const struct hash *space, const struct head *rows, size_t n,
+		  struct buf *out)
+{
+	uint8_t nonce[RANGES_NONCE];
+
+	env_random(env, nonce, sizeof(nonce));
+	put_start(out, space, nonce, 0);
+	put_closing(out, rows, n, (struct span){0});
+}
+
 static int compare_tag(const void *a, const void *b)
 {
 	return memcmp(a, b, RANGES_MARK);

@@ -58,6 +58,11 @@ void ranges_ask(const struct ranges_asker *a, struct buf *out);
 /* The answer to what was asked. ERR_MALFORMED. */
 struct error *ranges_hear(struct ranges_asker *a, const struct range_frame *f) MUST;
 
+/* A closing body that nothing was asked before: these rows, and lacking nothing. So the answer brings
+ * nothing of any other log, and says of these what the other holds. At most RANGES_ROWS. */
+void ranges_close(const struct env *env, const struct hash *space, const struct head *rows, size_t n,
+		  struct buf *out);
+
 /* --- the side that answers --- */
 /* Append the body of the answer to a frame with questions. */
 void ranges_answer(const struct range_frame *f, const struct head *ours, size_t n, struct buf *out);

@@ -584,10 +584,10 @@ static int newest_lack_first(const void *a, const void *b)
 }
 
 static struct error *collect_lack(struct log_store *log, const struct log_info *infos, size_t n,
-				  struct lacking *k)
+				  const struct full *full, struct lacking *k)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!infos[i].missing)
+		if (!infos[i].missing || full_has(full, &infos[i].id))
 			continue;
 		k->log = &infos[i];
 		k->pieces = 0;
@@ -614,13 +614,13 @@ struct error *sender_lacks(struct log_store *log, const struct hash *space, int6
 {
 	_cleanup_(sender_freep) struct sender *s = sender_new();
 
-	TRY(sender_plan_lack(s, log, space, since));
+	TRY(sender_plan_lack(s, log, space, since, NULL));
 	*ret = s->items.n > 0;
 	return NULL;
 }
 
 struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space,
-			       int64_t since)
+			       int64_t since, const struct full *full)
 {
 	_cleanup_(arena_release) struct arena a = {0};
 	struct lacking k = {.since = since, .named = &s->named};
@@ -633,7 +633,7 @@ struct error *sender_plan_lack(struct sender *s, struct log_store *log, const st
 	if (since != INT64_MIN)
 		TRY(load_named(s, log));
 	TRY(heads_logs(log, space, &a, &infos, &n));
-	e = collect_lack(log, infos, n, &k);
+	e = collect_lack(log, infos, n, full, &k);
 	n = k.all.n / sizeof(*pieces);
 	if (!e && n)
 		qsort(k.all.p, n, sizeof(*pieces), newest_lack_first);

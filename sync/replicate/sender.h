@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "sync/blob/blob.h"
+#include "sync/replicate/full.h"
 #include "sync/replicate/heads.h"
 #include "sync/replicate/tally.h"
 
@@ -94,10 +95,10 @@ struct error *sender_disputed(struct log_store *log, const struct hash *space,
 /* Add what we lack ourselves of the space: frames of missing payloads, the newest first (by the
  * writers' clocks, which decide nothing else), at most LACK_BYTES of them at a time. Payloads of
  * entries from before `since` (INT64_MIN: of none) are not asked for, but those that are needed to
- * judge by. */
+ * judge by; nor are those of logs that are full (NULL: none is). */
 enum { LACK_BYTES = 48 * 1024 * 1024, LACK_FRAMES = 2048, LACK_PIECE = 1000, LACK_OF_LOG = 64 };
 struct error *sender_plan_lack(struct sender *s, struct log_store *log, const struct hash *space,
-			       int64_t since) MUST;
+			       int64_t since, const struct full *full) MUST;
 /* Would it add anything? */
 struct error *sender_lacks(struct log_store *log, const struct hash *space, int64_t since,
 			   bool *ret) MUST;

@@ -47,6 +47,7 @@ struct serving {
 	struct buf lacking; /* struct lacking; ranges in the arena */
 	struct buf forks;   /* struct log_id: forks that came to light */
 	struct buf better;  /* struct better */
+	size_t full_notes; /* NOTEs of what there is no room for */
 	bool opens; /* a pull that begins the exchange: it is told the status, too */
 	bool ended;
 };
@@ -216,6 +217,11 @@ const struct sync_report *serving_report(const struct serving *v)
 	return &v->report;
 }
 
+uint64_t serving_refused(const struct serving *v)
+{
+	return v->in.refused;
+}
+
 void serving_feed(struct serving *v, struct span bytes)
 {
 	inlet_feed(&v->in, bytes);
@@ -379,9 +385,31 @@ static struct error *is_brought(struct log_store *log, const struct head *mine, 
 	return NULL;
 }
 
+static void find_full(const struct serving *v, const struct hash *space, struct full *ret)
+{
+	if (v->o.full)
+		v->o.full(v->o.ctx, space, ret);
+}
+
+/* They have more of a log than there is room for: why nothing is to come of it. */
+static void note_full(struct serving *v, const struct full *full, const struct head *mine,
+		      const struct head *theirs)
+{
+	struct log_id whole = {.space = mine->id.space};
+
+	if (theirs->seq <= mine->seq || v->full_notes >= REPORT_REFUSALS)
+		return;
+	if (!full->all)
+		sender_note(v->out, &mine->id, mine->seq + 1, ERR_LIMIT);
+	else if (!v->full_notes)
+		sender_note(v->out, &whole, 0, ERR_LIMIT);
+	v->full_notes++;
+}
+
 /* Where we hold something else than they said they do: heads of their logs only. */
 static struct error *plan_differences(struct serving *v, struct log_store *log,
-				      const struct asked *a, const struct head *theirs, size_t n)
+				      const struct asked *a, const struct head *theirs, size_t n,
+				      const struct full *full)
 {
 	struct arena arena = {0};
 	struct head *ours, *diff;
@@ -401,8 +429,14 @@ static struct error *plan_differences(struct serving *v, struct log_store *log,
 		if (head_eq(mine, &theirs[i]))
 			continue;
 		e = is_brought(log, mine, &theirs[i], &brought);
-		if (!e && !brought)
-			diff[n_diff++] = *mine;
+		if (e || brought)
+			continue;
+		diff[n_diff] = *mine;
+		if (full_has(full, &mine->id)) {
+			note_full(v, full, mine, &theirs[i]);
+			diff[n_diff] = full_head(*mine);
+		}
+		n_diff++;
 	}
 	if (!e && n_diff)
 		sender_heads(v->out, &a->space, diff, n_diff);
@@ -467,14 +501,15 @@ static struct error *is_alike(struct serving *v, struct log_store *log, const st
 	return NULL;
 }
 
-static struct error *plan_rows(struct serving *v, struct log_store *log, struct asked *a)
+static struct error *plan_rows(struct serving *v, struct log_store *log, struct asked *a,
+			       const struct full *full)
 {
 	struct head *theirs = (struct head *)a->heads.p;
 	size_t n = a->heads.n / sizeof(*theirs);
 
 	heads_sort(theirs, n);
 	TRY(sender_plan(v->out, log, &a->space, theirs, n));
-	return serving_follows(v, &a->space) ? plan_differences(v, log, a, theirs, n) : NULL;
+	return serving_follows(v, &a->space) ? plan_differences(v, log, a, theirs, n, full) : NULL;
 }
 
 /* They name a log of a space that we would follow, and hold nothing of as far as they may know: a
@@ -501,6 +536,21 @@ static struct error *plan_nothing(struct serving *v, struct asked *a)
 	return NULL;
 }
 
+/* What they lack, what we lack, and where they hold something else. */
+static struct error *plan_exchange(struct serving *v, struct log_store *log, struct asked *a,
+				   bool alike)
+{
+	_cleanup_(full_release) struct full full = {.all = false};
+
+	find_full(v, &a->space, &full);
+	if (!alike)
+		TRY(plan_rows(v, log, a, &full));
+	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
+	if (!serving_follows(v, &a->space))
+		return NULL;
+	return sender_plan_lack(v->out, log, &a->space, keep_since(&v->o.keep, v->o.env), &full);
+}
+
 static struct error *plan_space(struct serving *v, struct log_store *log, struct asked *a)
 {
 	struct log_id about = {.space = a->space};
@@ -517,14 +567,7 @@ static struct error *plan_space(struct serving *v, struct log_store *log, struct
 	TRY(is_alike(v, log, a, &alike));
 	if (a->since && !alike)
 		TRY(plan_since(v, log, a, &known));
-	if (a->only_ranges || !known)
-		return NULL;
-	if (!alike)
-		TRY(plan_rows(v, log, a));
-	TRY(sender_plan_disputed(v->out, log, &a->space, &v->o.peer));
-	if (!serving_follows(v, &a->space))
-		return NULL;
-	return sender_plan_lack(v->out, log, &a->space, keep_since(&v->o.keep, v->o.env));
+	return a->only_ranges || !known ? NULL : plan_exchange(v, log, a, alike);
 }
 
 /* Digests of the spaces of this request, in the order that the frame wants. */

@@ -18,6 +18,9 @@ struct shared {
 	bool heard;		    /* they answered with ranges */
 	bool opened;		    /* asked for in OPEN, by a state that both had */
 	bool listed;		    /* and the answer lists it */
+	bool was_offer;		    /* they did not list it, and want it */
+	bool left_out;		    /* of all that it has there is no room, and no way to say so */
+	struct full full;	    /* what has no room today */
 	struct hash state;	    /* that state */
 	struct buf changed;	    /* struct head: our rows that are otherwise now */
 	struct ranges_asker *asker; /* many rows: where do we differ? NULL: they are all sent */
@@ -49,7 +52,11 @@ struct session {
 	bool blob_asked;
 	uint32_t abilities; /* theirs */
 	bool partial, wanting; /* they keep only a part; and lack something of it */
+	bool cut;	       /* a request was given up for want of room: ask anew without that */
+	unsigned refused_pushes;
 };
+
+enum { REFUSED_PUSHES = 2 }; /* of one exchange, after which it goes on */
 
 static bool is_offer(const struct shared *sp)
 {
@@ -67,6 +74,7 @@ struct request {
 
 static void begin_give(struct session *s);
 static struct error *collect_rows(struct log_store *log, struct shared *sp);
+static void find_full(struct session *s, struct shared *sp);
 static struct error *begin_round(struct session *s, struct log_store *log);
 static struct error *status_frame(struct session *s, struct log_store *log, const struct frame *f);
 static struct error *status_answered(struct session *s, struct log_store *log);
@@ -149,15 +157,20 @@ struct session *session_new(const struct session_options *o)
 	return s;
 }
 
+static void shared_release(struct shared *sp)
+{
+	ranges_asker_free(STEAL(sp->asker));
+	buf_release(&sp->heads);
+	buf_release(&sp->changed);
+	full_release(&sp->full);
+}
+
 void session_free(struct session *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n_spaces; i++) {
-		ranges_asker_free(s->spaces[i].asker);
-		buf_release(&s->spaces[i].heads);
-		buf_release(&s->spaces[i].changed);
-	}
+	for (size_t i = 0; i < s->n_spaces; i++)
+		shared_release(&s->spaces[i]);
 	free(s->spaces);
 	inlet_release(&s->in);
 	sender_free(s->out);
@@ -257,6 +270,12 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 	return NULL;
 }
 
+/* Of a space all of which is full only who answers ranges can be asked so that nothing of it comes. */
+static bool can_close(const struct session *s, const struct shared *sp)
+{
+	return s->abilities & ABILITY_RANGES && sp->sorted <= RANGES_ROWS;
+}
+
 /* Which spaces differ now. */
 static struct error *compare(struct session *s, struct log_store *log, size_t *ret_n)
 {
@@ -275,6 +294,8 @@ static struct error *compare(struct session *s, struct log_store *log, size_t *r
 		n += s->spaces[i].differs;
 		s->report.heads_differ |= !hash_eq(&ours.heads, &s->spaces[i].theirs.heads);
 		s->spaces[i].took_part |= s->spaces[i].differs;
+		if (s->spaces[i].differs)
+			find_full(s, &s->spaces[i]);
 	}
 	*ret_n = n;
 	return NULL;
@@ -309,7 +330,8 @@ static bool offers(void *ctx, const struct hash *space)
 {
 	struct session *s = ctx;
 
-	return !shared_find(s, space) && shares(s, space) && follows(s, space);
+	return !shared_find(s, space) && shares(s, space) && follows(s, space) &&
+	       !(s->o.is_unwanted && s->o.is_unwanted(s->o.ctx, space));
 }
 
 /* Who is only ever called would never hear of a space that began with the one who calls. */
@@ -357,7 +379,7 @@ static void hear_offer(struct session *s, struct shared *sp, const struct frame 
 	for (size_t i = 0; i < f->heads.n; i++)
 		if (log_id_cmp(&f->heads.heads[i].id, &named->id) == 0 && !f->heads.heads[i].seq) {
 			sp->offer = OFFER_NONE;
-			sp->differs = sp->took_part = true;
+			sp->differs = sp->took_part = sp->was_offer = true;
 			s->report.spaces++;
 			s->report.equal = false;
 			buf_clear(&sp->heads);
@@ -394,7 +416,7 @@ static size_t leave_out_told(struct session *s)
 	for (size_t i = 0; i < s->n_spaces; i++) {
 		struct shared *sp = &s->spaces[i];
 
-		sp->differs &= !sp->opened || moved(s) != s->moved_before;
+		sp->differs &= !sp->opened || s->cut || moved(s) != s->moved_before;
 		n += sp->differs;
 	}
 	return n;
@@ -466,9 +488,7 @@ static struct error *find_changed(struct session *s, struct log_store *log, stru
 
 static void forget_space(struct session *s, size_t i)
 {
-	ranges_asker_free(s->spaces[i].asker);
-	buf_release(&s->spaces[i].heads);
-	buf_release(&s->spaces[i].changed);
+	shared_release(&s->spaces[i]);
 	memmove(&s->spaces[i], &s->spaces[i + 1], (s->n_spaces - i - 1) * sizeof(*s->spaces));
 	s->n_spaces--;
 }
@@ -491,12 +511,13 @@ static struct error *begin(struct session *s, struct log_store *log)
 		bool can;
 
 		*sp = (struct shared){.theirs.space = rows[i].space, .opened = true};
+		find_full(s, sp);
 		pasts_agreed(s->o.pasts, &s->o.peer, &rows[i].space, &sp->state);
 		TRY(pasts_digest(s->o.pasts, log, &rows[i].space, &sp->ours));
 		TRY(collect_rows(log, sp));
 		TRY(find_changed(s, log, sp, &can));
 		sp->differs = true; /* of the request that is made now */
-		if (!can)
+		if (!can || sp->full.all)
 			forget_space(s, s->n_spaces - 1);
 	}
 	if (s->n_spaces)
@@ -516,7 +537,7 @@ static struct error *open_build(struct session *s, struct log_store *log)
 			     (const struct head *)sp->changed.p,
 			     sp->changed.n / sizeof(struct head));
 		TRY(sender_plan_lack(s->out, log, &sp->theirs.space,
-				     keep_since(&s->o.keep, s->o.env)));
+				     keep_since(&s->o.keep, s->o.env), &sp->full));
 	}
 	return NULL;
 }
@@ -578,13 +599,18 @@ static struct error *open_frame(struct session *s, struct log_store *log, const 
 }
 
 /* What they share no more is none of this exchange. */
+static void forget_unlisted(struct session *s)
+{
+	for (size_t i = s->n_spaces; i-- > 0;)
+		if (!s->spaces[i].listed)
+			forget_space(s, i);
+}
+
 static struct error *open_answered(struct session *s, struct log_store *log)
 {
 	bool any = false;
 
-	for (size_t i = s->n_spaces; i-- > 0;)
-		if (!s->spaces[i].listed)
-			forget_space(s, i);
+	forget_unlisted(s);
 	for (size_t i = 0; i < s->n_spaces; i++)
 		any |= s->spaces[i].took_part;
 	s->report.rounds += any;
@@ -649,7 +675,25 @@ static struct error *ranges_answered(struct session *s, struct log_store *log)
 
 /* --- pull --- */
 
-/* What we hold. */
+/* What was refused today would be refused again: it is neither asked for nor, where all of the space
+ * is, the space itself, if that can't be said. */
+static void find_full(struct session *s, struct shared *sp)
+{
+	const struct log_id whole = {.space = sp->theirs.space};
+	const struct log_id *logs;
+
+	full_release(&sp->full);
+	if (s->o.full)
+		s->o.full(s->o.ctx, &sp->theirs.space, &sp->full);
+	logs = (const struct log_id *)(const void *)sp->full.logs.p;
+	if (sp->full.all)
+		report_refusal(&s->report, &whole, 0, ERR_LIMIT, false);
+	for (size_t i = 0; !sp->full.all && i < sp->full.logs.n / sizeof(*logs); i++)
+		if (i < REPORT_REFUSALS)
+			report_refusal(&s->report, &logs[i], 0, ERR_LIMIT, false);
+}
+
+/* What we hold, but for what is not wanted of the rest. */
 static struct error *collect_rows(struct log_store *log, struct shared *sp)
 {
 	_cleanup_(arena_release) struct arena a = {0};
@@ -657,6 +701,7 @@ static struct error *collect_rows(struct log_store *log, struct shared *sp)
 	size_t n;
 
 	TRY(heads_collect(log, &sp->theirs.space, &a, &heads, &n));
+	full_rows(&sp->full, &a, &heads, &n);
 	buf_clear(&sp->heads);
 	buf_add(&sp->heads, heads, n * sizeof(*heads));
 	sp->sorted = n;
@@ -671,6 +716,9 @@ static struct error *look_at_space(struct session *s, struct log_store *log, str
 	TRY(collect_rows(log, sp));
 	n = sp->sorted;
 	ranges_asker_free(STEAL(sp->asker));
+	sp->left_out = sp->full.all && !can_close(s, sp);
+	if (sp->full.all)
+		return NULL;
 	if (n < (s->o.ranges_from ? s->o.ranges_from : RANGES_FROM) || !(s->abilities & ABILITY_RANGES))
 		return NULL;
 	sp->asker = ranges_asker_new(s->o.env, &sp->theirs.space,
@@ -683,6 +731,7 @@ static struct error *look_at_space(struct session *s, struct log_store *log, str
 static struct error *begin_round(struct session *s, struct log_store *log)
 {
 	s->report.rounds++;
+	s->cut = false;
 	s->moved_before = moved(s);
 	s->filled_before = s->report.filled;
 	for (size_t i = 0; i < s->n_spaces; i++)
@@ -698,7 +747,13 @@ static struct error *ask_space(struct session *s, struct log_store *log, struct 
 {
 	_cleanup_(buf_release) struct buf body = {0};
 
-	if (sp->asker) {
+	if (sp->left_out)
+		return NULL;
+	if (sp->full.all) {
+		ranges_close(s->o.env, &sp->theirs.space, (const struct head *)sp->heads.p,
+			     sp->sorted, &body);
+		sender_ranges(s->out, buf_span(&body));
+	} else if (sp->asker) {
 		ranges_ask(sp->asker, &body);
 		sender_ranges(s->out, buf_span(&body));
 	} else {
@@ -706,7 +761,7 @@ static struct error *ask_space(struct session *s, struct log_store *log, struct 
 			     sp->sorted);
 	}
 	return sender_plan_lack(s->out, log, &sp->theirs.space,
-				keep_since(&s->o.keep, s->o.env));
+				keep_since(&s->o.keep, s->o.env), &sp->full);
 }
 
 /* What is going to be pushed is collected while they answer. */
@@ -840,7 +895,7 @@ static struct error *plan_push(struct session *s, struct log_store *log)
 		struct head *heads = (struct head *)sp->heads.p;
 		size_t n = sp->heads.n / sizeof(*heads);
 
-		if (!sp->differs || !shares(s, &sp->theirs.space))
+		if (!sp->differs || sp->left_out || !shares(s, &sp->theirs.space))
 			continue;
 		heads_sort(heads, n);
 		if (!sp->opened || sp->took_part)
@@ -849,6 +904,13 @@ static struct error *plan_push(struct session *s, struct log_store *log)
 	}
 	move(s, sender_gives(s->give) ? ST_PUSH : ST_CHECK);
 	return NULL;
+}
+
+/* They wanted it, and took nothing of it. */
+static void note_unwanted(struct session *s, const struct shared *sp)
+{
+	if (sp && sp->was_offer && s->o.unwanted)
+		s->o.unwanted(s->o.ctx, &sp->theirs.space);
 }
 
 static struct error *push_frame(struct session *s, struct log_store *log, const struct frame *f)
@@ -869,10 +931,28 @@ static struct error *push_frame(struct session *s, struct log_store *log, const 
 	case FRAME_NOTE:
 		report_refusal(&s->report, &f->note.id, f->note.seq, f->note.why, true);
 		tally_note(s->o.tally, &f->note.id, f->note.why, true);
+		if (f->note.why == ERR_DENIED && pubkey_is_zero(&f->note.id.appliance))
+			note_unwanted(s, shared_find(s, &f->note.id.space));
 		return NULL;
 	default:
 		return NULL;
 	}
+}
+
+/* It was refused in the middle, for it was too much: what fitted is there, and the next answer to a pull
+ * says what need not come. */
+static bool push_refused(struct session *s)
+{
+	if (s->state != ST_PUSH || s->http_status != error_http_status(ERR_LIMIT))
+		return false;
+	if (s->refused_pushes++ < REFUSED_PUSHES) {
+		s->cut = true;
+		move(s, ST_CHECK);
+		return true;
+	}
+	for (size_t i = 0; i < s->n_spaces; i++)
+		note_unwanted(s, &s->spaces[i]);
+	return false;
 }
 
 static struct error *push_answered(struct session *s, struct log_store *log)
@@ -900,7 +980,7 @@ static struct error *check(struct session *s, struct log_store *log)
 		return weigh(s, log);
 	TRY(compare(s, log, &n));
 	s->report.equal = n == 0;
-	if (n && moved(s) != s->moved_before && may_go_on(s))
+	if (n && (s->cut || moved(s) != s->moved_before) && may_go_on(s))
 		return begin_round(s, log);
 	settle(s);
 	return NULL;
@@ -969,6 +1049,10 @@ static struct error *answer(struct session *s, struct log_store *log, struct ses
 	}
 	if (!s->answered) {
 		*ret = (struct session_action){.type = SESSION_RECEIVE};
+		return NULL;
+	}
+	if (push_refused(s)) {
+		*ret_wait = false;
 		return NULL;
 	}
 	s->report.cut = s->http_status != 200;
@@ -1079,6 +1163,21 @@ void session_answered(struct session *s, int http_status)
 	asked(s);
 	s->answered = true;
 	s->http_status = http_status;
+}
+
+uint64_t session_refused(const struct session *s)
+{
+	return s->in.refused;
+}
+
+/* What they hold is as they said last; what they lack is not known. */
+void session_cut(struct session *s)
+{
+	if (s->state == ST_OPEN)
+		forget_unlisted(s);
+	s->cut = true;
+	s->in.refused = 0;
+	move(s, ST_CHECK);
 }
 
 void session_written(struct session *s)

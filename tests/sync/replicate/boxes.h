@@ -203,6 +203,8 @@ struct pipe {
 	uint64_t flip_at;   /* the bit of the byte that is turned on the way; 0: none */
 	uint64_t passed;
 	size_t piece;	       /* bytes at a time */
+	uint64_t vain;	       /* bytes without room after which either side ends it; 0: never */
+	bool gave_up;	       /* the client did, of the answer in hand */
 	struct error *refused; /* what the server answered with an error */
 };
 
@@ -242,8 +244,18 @@ static struct error *pipe_answer(struct pipe *p, struct session *s, struct span 
 			TRY(box_take(p->client, act.intake));
 			session_written(s);
 		}
+		if (p->vain && session_refused(s) > p->vain) {
+			session_cut(s);
+			p->gave_up = true;
+			return NULL;
+		}
 	}
 	return NULL;
+}
+
+static struct error *pipe_too_much(void)
+{
+	return error_new(ERR_LIMIT, "no more");
 }
 
 static struct error *pipe_serve_body(struct pipe *p, struct session *s, struct serving *v)
@@ -267,6 +279,7 @@ static struct error *pipe_serve_body(struct pipe *p, struct session *s, struct s
 				TRY(box_take(p->server, in));
 				serving_written(v);
 			}
+			ENSURE(!p->vain || serving_refused(v) <= p->vain, pipe_too_much());
 		}
 	}
 	if (pipe_broken(p))
@@ -283,6 +296,7 @@ static struct error *pipe_request(struct pipe *p, struct session *s,
 	bool end = false;
 
 	*ret_http = 0;
+	p->gave_up = false;
 	p->server->o.peer = *secret_pubkey(p->client->key);
 	if (strcmp(act->path, SYNC_PATH_STATUS) == 0) {
 		NEED(serve_status(&p->server->o, p->server->log, &out));
@@ -303,7 +317,7 @@ static struct error *pipe_request(struct pipe *p, struct session *s,
 		if (v && !pipe_broken(p))
 			NEED(serving_answer(v, p->server->log, &out, &end));
 		TRY(pipe_answer(p, s, buf_span(&out)));
-		if (pipe_broken(p))
+		if (pipe_broken(p) || p->gave_up)
 			return NULL;
 		if (end)
 			break;
@@ -333,7 +347,8 @@ UNUSED static struct error *pipe_exchange(struct pipe *p, struct sync_report *re
 			e = pipe_request(p, s, &act, &http);
 			if (e)
 				break;
-			session_answered(s, http);
+			if (!p->gave_up)
+				session_answered(s, http);
 		} else if (act.type == SESSION_WRITE) {
 			e = box_take(p->client, act.intake);
 			if (e)
@@ -401,4 +416,38 @@ UNUSED static void boxes_add_logs(struct box *a, struct box *b, const struct has
 		}
 		secret_free(key);
 	}
+}
+
+/* Logs of one box, of one entry each. */
+UNUSED static void boxes_write_logs(struct log_store *to, const struct hash *space,
+				    const struct secret *by, uint64_t from, unsigned many,
+				    size_t bytes)
+{
+	static const uint8_t salt[ENTRY_SALT];
+	char *text = malloc(bytes);
+
+	if (!text)
+		abort();
+	memset(text, 'x', bytes);
+	NEED(log_begin(to));
+	for (unsigned i = 0; i < many; i++) {
+		struct log_id id = {*space, *secret_pubkey(by), from + i};
+		struct entry e = {.seq = 1,
+				  .time = 1764000000000,
+				  .incarnation = id.incarnation,
+				  .space = *space,
+				  .rules = *space};
+		struct span body = span_of(text, bytes);
+		struct ingest_payload payload = {PAYLOAD_HELD, salt, body};
+		struct ingest_result r;
+		struct error *refused = NULL;
+		struct entry_bytes raw;
+
+		entry_make(&e, NULL, by, salt, body, &raw);
+		NEED(log_ingest(to, &(struct ingest){&id, 1, &raw, &payload, 1, false}, &r,
+				&refused));
+		NEED(refused);
+	}
+	NEED(log_commit(to));
+	free(text);
 }
