@@ -188,6 +188,8 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
 		keep_private(path);
 		rc = gaps_wipe(db->sq, &db->gaps);
 	}
+	if (rc == SQLITE_OK)
+		rc = words_register(db->sq);
 	if (rc != SQLITE_OK)
 		return db_error(db, rc);
 	TRY(set_pragmas(db, mode, cache_kib));

@@ -99,6 +99,16 @@ bool db_id(sqlite3_stmt *st, int col, void *out32);
 int64_t db_last_rowid(struct db *db);
 int db_changes(struct db *db);
 
+/*
+ * Full-text tables that are looked through in parts, so that a question costs what a part costs, however
+ * many rows there are: `tokenize = 'parted remove_diacritics 2'` is unicode61, but a text that begins with
+ * DB_PART_BEGIN, at most 15 bytes and DB_PART_END has only words of that part, and so has a phrase that is
+ * asked for. `fit(table, weight of a column, …)` says how well a row fits, the smaller the better: bm25
+ * without how rare each word is, so that it is the same however the rows are parted.
+ */
+#define DB_PART_BEGIN "\x03"
+#define DB_PART_END   "\x04"
+
 /* Transactions (writers). begin is IMMEDIATE. Rolling back when none is open does nothing. */
 struct error *db_begin(struct db *db) MUST;
 bool db_in_transaction(const struct db *db);

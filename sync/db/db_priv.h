@@ -30,6 +30,9 @@ enum {
 struct error *db_fault(const char *path, int rc, int errnum, const char *words);
 struct error *db_error(struct db *db, int rc);
 
+/* --- words.c: the connection knows what db.h says of full-text tables. SQLite's result code --- */
+int words_register(sqlite3 *sq);
+
 /* --- gap.c --- */
 struct gaps;
 /* From now on what the connection writes into its database's file has zeros between the cell
