@@ -19,9 +19,9 @@ struct app;
 extern const struct feature search_feature; /* after forum and library in appliance/features.c */
 
 enum { RESULTS_A_PAGE = 20, SEARCH_COUNT_MAX = 1000, LIMIT_QUERY = 200, QUERY_WORDS = 12 };
-/* What is weighed for one question, of posts and of documents each: in a community of a million
- * posts a common word is in most. */
-enum { SEARCH_WEIGHED_MAX = 20000 };
+/* What is weighed for one question, of posts and of documents each, and how long is looked for it:
+ * in a community of a million posts a common word is in most, and two may never be together. */
+enum { SEARCH_WEIGHED_MAX = 20000, SEARCH_MS = 250 };
 
 /* --- the index, on the writer's conn --- */
 /* Take in at most `max` changes, inside the caller's transaction. *ret_more: there is more to do.
@@ -45,10 +45,26 @@ struct found {
 };
 typedef struct error *found_fn(void *ctx, const struct found *f);
 /* Whatever somebody typed: words that must all be there, the last one perhaps only begun. Never a
- * syntax error; *ret_count is 0 when it has no word. Hands over at most n, best first, after
- * skipping `skip`; *ret_count is how many there are, at most SEARCH_COUNT_MAX. */
-struct error *search(struct conn *c, struct arena *a, const char *query, int64_t skip, int64_t n,
-		     found_fn *fn, void *ctx, int64_t *ret_count) MUST;
+ * syntax error; nothing is found when it has no word. What came here last is looked through first,
+ * until SEARCH_WEIGHED_MAX rows fit or the time is up; the rest when it is asked again, below the
+ * place that the answer names. Of what was all looked through the same is found on every box with
+ * the same entries. */
+struct search_place {
+	int64_t post, doc; /* below these numbers, this box's own; 0: none of them */
+};
+struct question {
+	const char *typed;
+	const struct search_place *below; /* NULL: everything */
+	int64_t skip, n;		  /* hands over at most n, best first, after skipping so many */
+	int64_t ms; /* by the conn's clock; 0: a part of each and no more */
+};
+struct findings {
+	int64_t count; /* how many there are, at most SEARCH_COUNT_MAX */
+	bool more;     /* not everything was looked through, but what is not below: */
+	struct search_place below;
+};
+struct error *search(struct conn *c, struct arena *a, const struct question *q, found_fn *fn,
+		     void *ctx, struct findings *ret) MUST;
 
 /* --- the thread that keeps the index up to date --- */
 /* Waits for a quiet moment after the last commit (never for long), then hands the writer bounded

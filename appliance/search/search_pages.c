@@ -50,7 +50,34 @@ static int64_t page_asked(struct request *r)
 	return n < 1 ? 1 : n > SEARCH_COUNT_MAX ? SEARCH_COUNT_MAX : n;
 }
 
-static void put_pager(struct request *r, json_t *context, const char *q, int64_t page,
+/* What was asked, with the place from which on it was looked through. */
+static const char *url_here(struct request *r, const char *q, const struct search_place *below)
+{
+	struct arena *a = request_arena(r);
+
+	if (!below)
+		return arena_printf(a, "/search?q=%s", url_encode(a, q));
+	return arena_printf(a, "/search?q=%s&below=%lld.%lld", url_encode(a, q),
+			    (long long)below->post, (long long)below->doc);
+}
+
+/* NULL: the newest first. */
+static const struct search_place *place_asked(struct request *r)
+{
+	struct search_place *p = arena_new(request_arena(r), struct search_place);
+	const char *text = request_query(r, "below");
+	char *end;
+
+	if (!text)
+		return NULL;
+	p->post = strtoll(text, &end, 10);
+	if (end == text || *end != '.')
+		return NULL;
+	p->doc = strtoll(end + 1, NULL, 10);
+	return p;
+}
+
+static void put_pager(struct request *r, json_t *context, const char *here, int64_t page,
 		      int64_t count)
 {
 	struct arena *a = request_arena(r);
@@ -63,20 +90,37 @@ static void put_pager(struct request *r, json_t *context, const char *q, int64_t
 	if (page > 1)
 		json_object_set_new(
 			pager, "newer_url",
-			json_string(arena_printf(a, "/search?q=%s&page=%lld", url_encode(a, q),
-						 (long long)(page - 1))));
+			json_string(arena_printf(a, "%s&page=%lld", here, (long long)(page - 1))));
 	if (page < pages)
 		json_object_set_new(
 			pager, "older_url",
-			json_string(arena_printf(a, "/search?q=%s&page=%lld", url_encode(a, q),
-						 (long long)(page + 1))));
+			json_string(arena_printf(a, "%s&page=%lld", here, (long long)(page + 1))));
 	json_object_set_new(context, "pager", pager);
+}
+
+/* What was not looked through, and what was before. */
+static void put_rest(struct request *r, json_t *context, const char *q,
+		     const struct search_place *below, const struct findings *found)
+{
+	if (found->more)
+		json_object_set_new(context, "further_url",
+				    json_string(url_here(r, q, &found->below)));
+	if (below)
+		json_object_set_new(context, "newest_url", json_string(url_here(r, q, NULL)));
+	json_object_set_new(context, "partly", json_boolean(found->more || below));
 }
 
 static struct error *find(struct request *r, json_t *context, const char *q)
 {
 	struct results s = {.r = r, .list = json_object_get(context, "results")};
-	int64_t page = page_asked(r), count;
+	const struct search_place *below = place_asked(r);
+	int64_t page = page_asked(r);
+	struct question ask = {.typed = q,
+			       .below = below,
+			       .skip = (page - 1) * RESULTS_A_PAGE,
+			       .n = RESULTS_A_PAGE,
+			       .ms = SEARCH_MS};
+	struct findings found;
 	struct space_info home;
 	struct error *e = space_home(request_conn(r), &home);
 
@@ -85,12 +129,12 @@ static struct error *find(struct request *r, json_t *context, const char *q)
 	else if (!error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
-	TRY(search(request_conn(r), request_arena(r), q, (page - 1) * RESULTS_A_PAGE,
-		   RESULTS_A_PAGE, add_result, &s, &count));
+	TRY(search(request_conn(r), request_arena(r), &ask, add_result, &s, &found));
 	json_object_set_new(context, "q", json_string(q));
-	json_object_set_new(context, "count", json_integer(count));
-	json_object_set_new(context, "empty", json_boolean(!count));
-	put_pager(r, context, q, page, count);
+	json_object_set_new(context, "count", json_integer(found.count));
+	json_object_set_new(context, "empty", json_boolean(!found.count));
+	put_pager(r, context, url_here(r, q, below), page, found.count);
+	put_rest(r, context, q, below, &found);
 	return NULL;
 }
 

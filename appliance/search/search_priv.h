@@ -8,12 +8,19 @@
 /* A row of the index is a post (its number) or a document (DOC_ROWS and more): so documents come
  * first where two are equally good. */
 #define DOC_ROWS ((int64_t)1 << 48)
+/* So many rows are a part, which is looked through at once (db.h: how a table is parted). A question
+ * costs what the parts cost that are looked through until so many rows were weighed or its time was
+ * up, the newest first: a word that is in most is found in the newest, and of a rare one each part
+ * takes a tenth of a millisecond. */
+enum { PART_ROWS = 16384 };
 
 /* --- search_words.c: texts --- */
 /* As it is indexed: one line, without control characters and those that turn the direction. */
 void words_plain(struct span text, struct buf *out);
-/* What somebody typed, as an FTS5 expression; NULL when there is no word in it. */
-const char *words_query(struct arena *a, const char *typed);
+/* In front of a text of that row, and of what is asked of rows of its part. */
+void words_part(int64_t row, struct buf *out);
+/* What somebody typed, as an FTS5 expression for the part of that row; NULL when there is no word in it. */
+const char *words_query(struct arena *a, const char *typed, int64_t row);
 /* Around a found word in what the index hands out; words_plain leaves none in a text. */
 #define FOUND_BEGIN "\x01"
 #define FOUND_END   "\x02"
@@ -49,9 +56,38 @@ struct error *rows_merge(struct conn *c, bool first, bool *ret_done) MUST;
 /* Give back what the connection's page cache took for a long run of batches. */
 void rows_release_memory(struct conn *c);
 
-/* The SEARCH_COUNT_MAX rows that fit best, the best first; the same on every box with the same entries,
- * as long as no more than SEARCH_WEIGHED_MAX posts and as many documents fit. */
-struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t *ret_n) MUST;
-/* Where in these rows: a snippet each, in the arena; NULL: the row is gone meanwhile. */
-struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, const int64_t *rows,
-			    size_t n, const char **ret) MUST;
+/* The highest row below that one; 0: none. */
+struct error *row_below(struct conn *c, int64_t row, int64_t *ret) MUST;
+/* Rows of a part that fit, added to the list, at most so many, the highest first. `unseen`: what
+ * conn_unseen says. */
+struct fit {
+	int64_t row;
+	double score; /* the better, the smaller */
+};
+struct fits {
+	struct fit *p;
+	size_t n, cap;
+};
+struct fit *fits_add(struct fits *l);
+struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t from,
+			int64_t to, size_t most, struct fits *io) MUST;
+/* What decides between rows that fit equally well: nothing of this box's own. */
+struct best {
+	int64_t row;
+	double score;
+	int64_t rank;
+	struct hash id;
+};
+struct error *row_rank(struct conn *c, struct best *io) MUST;
+/* Where in those of these rows that are in the part that begins there: a snippet each, in the arena;
+ * what is gone meanwhile gets none. */
+struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, int64_t from,
+			    const int64_t *rows, size_t n, const char **io) MUST;
+
+/* --- search_parts.c: which rows --- */
+struct found_rows {
+	int64_t rows[SEARCH_COUNT_MAX]; /* the best first */
+	size_t n;
+	struct search_place below; /* what is below it was not looked through; zeros: all was */
+};
+struct error *parts_find(struct conn *c, const struct question *q, struct found_rows *ret) MUST;

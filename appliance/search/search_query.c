@@ -71,27 +71,50 @@ static struct error *show(struct showing *s)
 	return e;
 }
 
-struct error *search(struct conn *c, struct arena *a, const char *typed, int64_t skip, int64_t n,
-		     found_fn *fn, void *ctx, int64_t *ret_count)
+/* Of rows that may be in different parts. */
+static struct error *snippets(struct conn *c, struct arena *a, const char *typed,
+			      const int64_t *rows, size_t n, const char **io)
 {
-	struct showing s = {.c = c, .a = a, .fn = fn, .ctx = ctx};
-	int64_t *rows = arena_array(a, int64_t, SEARCH_COUNT_MAX);
-	const char *query = words_query(a, typed), **snippets;
-	size_t found = 0, here;
+	for (size_t i = 0; i < n; i++) {
+		int64_t from = rows[i] - rows[i] % PART_ROWS;
+		size_t before = 0;
 
-	if (query)
-		TRY(rows_find(c, query, rows, &found));
-	*ret_count = (int64_t)found;
-	if (skip < 0 || n < 0 || skip >= (int64_t)found)
-		return NULL;
-	here = (size_t)n < found - (size_t)skip ? (size_t)n : found - (size_t)skip;
-	snippets = arena_array(a, const char *, here);
-	TRY(rows_snippets(c, a, query, rows + skip, here, snippets));
-	for (size_t i = 0; i < here; i++) {
-		s.row = rows[(size_t)skip + i];
-		s.snippet = snippets[i];
-		if (s.snippet)
-			TRY(show(&s));
+		while (before < i && rows[before] / PART_ROWS != rows[i] / PART_ROWS)
+			before++;
+		if (before == i)
+			TRY(rows_snippets(c, a, words_query(a, typed, from), from, rows, n, io));
 	}
 	return NULL;
+}
+
+static struct error *show_some(struct showing *s, const struct question *q,
+			       const struct found_rows *found)
+{
+	const int64_t *rows = found->rows + q->skip;
+	size_t left = found->n - (size_t)q->skip, n = (size_t)q->n < left ? (size_t)q->n : left;
+	const char **where = arena_array(s->a, const char *, n);
+
+	TRY(snippets(s->c, s->a, q->typed, rows, n, where));
+	for (size_t i = 0; i < n; i++) {
+		s->row = rows[i];
+		s->snippet = where[i];
+		if (s->snippet)
+			TRY(show(s));
+	}
+	return NULL;
+}
+
+struct error *search(struct conn *c, struct arena *a, const struct question *q, found_fn *fn,
+		     void *ctx, struct findings *ret)
+{
+	struct showing s = {.c = c, .a = a, .fn = fn, .ctx = ctx};
+	struct found_rows *found = arena_new(a, struct found_rows);
+
+	TRY(parts_find(c, q, found));
+	ret->count = (int64_t)found->n;
+	ret->below = found->below;
+	ret->more = found->below.post || found->below.doc;
+	if (q->skip < 0 || q->n < 0 || q->skip >= ret->count)
+		return NULL;
+	return show_some(&s, q, found);
 }

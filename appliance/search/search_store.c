@@ -10,7 +10,7 @@
  *
  * search_text keeps the words as plain text, too: SQLite 3.40 can only take a row out of an index
  * without content when it is told the old text, which is gone by then. There is no prefix index: it
- * would double the size, and beginnings of three letters are quick without.
+ * would double the size, and beginnings of three letters are quick without, in a part (search_priv.h).
  */
 #include "appliance/search/search_priv.h"
 #include <malloc.h>
@@ -24,7 +24,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE search_doc(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE)"
 	" STRICT;"
 	"CREATE VIRTUAL TABLE search_text USING fts5(title, text,"
-	" tokenize = 'unicode61 remove_diacritics 2');"
+	" tokenize = 'parted remove_diacritics 2');"
 	"CREATE TRIGGER search_post_gone AFTER DELETE ON post"
 	" WHEN OLD.num <= (SELECT last FROM search_state) BEGIN"
 	" INSERT OR IGNORE INTO search_changed(post) VALUES(OLD.num); END;"
@@ -57,26 +57,12 @@ enum search_stmt {
 	DOC_ROW,
 	DOC_ID,
 	MERGE,
+	NEXT,
 	FIND,
+	RANK,
 	SNIPPETS,
 	SEARCH_STMTS
 };
-
-/* Rows that fit, of posts or of documents: a bound for each, or very many of the one would leave no room
- * for the other. ?4: spaces that who asks does not see; their words must not even be counted. */
-#define WEIGHED(range)                                                                             \
-	"(SELECT rowid AS row, bm25(search_text, 4.0, 1.0) AS score"                               \
-	" FROM search_text WHERE search_text MATCH ?1 AND " range                                  \
-	" AND rowid NOT IN (SELECT post FROM search_changed)"                                      \
-	" AND rowid NOT IN (SELECT ?3 + d.num FROM search_doc_changed c"                           \
-	"  JOIN search_doc d ON d.id = c.id)"                                                      \
-	" AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"      \
-	"   WHERE p.num = search_text.rowid"                                                       \
-	"   AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"                         \
-	"  OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"                         \
-	"   WHERE s.num = search_text.rowid - ?3"                                                  \
-	"   AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"                       \
-	" ORDER BY rowid DESC LIMIT ?5)"
 
 /* SNIPPETS: the unary + keeps SQLite from looking each row up by itself, which would read the
  * words' lists once a row. */
@@ -96,14 +82,21 @@ static const char *const sql[SEARCH_STMTS] = {
 	[DOC_ROW] = "SELECT num FROM search_doc WHERE id = ?1",
 	[DOC_ID] = "SELECT id FROM search_doc WHERE num = ?1",
 	[MERGE] = "INSERT INTO search_text(search_text, rank) VALUES('merge', ?1)",
-	[FIND] = "SELECT row FROM (SELECT * FROM " WEIGHED("rowid < ?3")
-		 " UNION ALL SELECT * FROM " WEIGHED("rowid >= ?3") ")"
-		 /* All that fit are weighed, about 2 ms for a thousand: the first ones by this box's own
-		  * numbers would be others on the next box. Only of a word that is in very many posts those
-		  * that came here last are. Ties neither, nor by what one clock claims. */
-		 " LEFT JOIN post p ON p.num = row LEFT JOIN topic t ON t.num = p.topic"
-		 " LEFT JOIN search_doc d ON d.num = row - ?3"
-		 " ORDER BY score, t.rank DESC, ifnull(p.id, d.id) LIMIT ?2",
+	[NEXT] = "SELECT rowid FROM search_text WHERE rowid < ?1 ORDER BY rowid DESC LIMIT 1",
+	/* ?4: spaces that who asks does not see; their words must not even be counted. */
+	[FIND] = "SELECT rowid, fit(search_text, 4.0, 1.0)"
+		 " FROM search_text WHERE search_text MATCH ?1 AND rowid >= ?2 AND rowid < ?3"
+		 " AND rowid NOT IN (SELECT post FROM search_changed)"
+		 " AND rowid NOT IN (SELECT ?6 + d.num FROM search_doc_changed c"
+		 "  JOIN search_doc d ON d.id = c.id)"
+		 " AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
+		 "   WHERE p.num = search_text.rowid"
+		 "   AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"
+		 "  OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"
+		 "   WHERE s.num = search_text.rowid - ?6"
+		 "   AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"
+		 " ORDER BY rowid DESC LIMIT ?5",
+	[RANK] = "SELECT t.rank, p.id FROM post p JOIN topic t ON t.num = p.topic WHERE p.num = ?1",
 	[SNIPPETS] = "SELECT rowid, snippet(search_text, 1, '" FOUND_BEGIN "', '" FOUND_END
 		     "', '…', 28) FROM search_text WHERE search_text MATCH ?1"
 		     " AND rowid BETWEEN ?2 AND ?3 AND +rowid IN (SELECT value FROM json_each(?4))",
@@ -167,7 +160,13 @@ struct error *changed_done(struct conn *c, const struct changed *ch)
 
 struct error *row_put(struct conn *c, int64_t row, const char *title, const char *text)
 {
-	return db_do(c->view, stmts(c), ROW_PUT, "iss", row, title, text);
+	_cleanup_(buf_release) struct buf first = {0}, second = {0};
+
+	words_part(row, &first);
+	words_part(row, &second);
+	buf_puts(&first, title);
+	buf_puts(&second, text);
+	return db_do(c->view, stmts(c), ROW_PUT, "iss", row, buf_str(&first), buf_str(&second));
 }
 
 struct error *row_drop(struct conn *c, int64_t row)
@@ -223,54 +222,70 @@ void rows_release_memory(struct conn *c)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-struct error *rows_find(struct conn *c, const char *query, int64_t *rows, size_t *ret_n)
+struct error *row_below(struct conn *c, int64_t row, int64_t *ret)
 {
-	_cleanup_(buf_release) struct buf unseen = {0};
+	return db_number(c->view, stmts(c), NEXT, 0, ret, "i", row);
+}
+
+struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t from,
+			int64_t to, size_t most, struct fits *io)
+{
 	sqlite3_stmt *st = db_stmt(stmts(c), FIND);
 	struct error *e = NULL;
-	size_t n = 0;
 
-	TRY(conn_unseen(c, &unseen));
-	db_bind(st, "siisi", query, (int64_t)SEARCH_COUNT_MAX, DOC_ROWS, buf_str(&unseen),
-		(int64_t)SEARCH_WEIGHED_MAX);
-	while (n < SEARCH_COUNT_MAX && db_next(c->view, st, &e))
-		rows[n++] = db_int(st, 0);
-	sqlite3_reset(st);
-	*ret_n = n;
+	db_bind(st, "siisii", query, from, to, unseen, (int64_t)most, DOC_ROWS);
+	while (db_next(c->view, st, &e)) {
+		struct fit *f = fits_add(io);
+
+		f->row = db_int(st, 0);
+		f->score = sqlite3_column_double(st, 1);
+	}
 	return e;
 }
 
-static const char *json_list(struct arena *a, const int64_t *rows, size_t n, int64_t *ret_low,
-			     int64_t *ret_high)
+static struct error *rank_of_post(struct conn *c, struct best *io)
 {
-	const char *list = "";
+	sqlite3_stmt *st = db_stmt(stmts(c), RANK);
+	bool found;
 
-	*ret_low = *ret_high = rows[0];
-	for (size_t i = 0; i < n; i++) {
-		list = arena_printf(a, "%s%s%lld", list, i ? "," : "", (long long)rows[i]);
-		*ret_low = rows[i] < *ret_low ? rows[i] : *ret_low;
-		*ret_high = rows[i] > *ret_high ? rows[i] : *ret_high;
+	db_bind(st, "i", io->row);
+	TRY(db_step(c->view, st, &found));
+	if (found) {
+		io->rank = db_int(st, 0);
+		db_id(st, 1, &io->id);
 	}
-	return arena_printf(a, "[%s]", list);
+	sqlite3_reset(st);
+	return NULL;
 }
 
-struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, const int64_t *rows,
-			    size_t n, const char **ret)
+struct error *row_rank(struct conn *c, struct best *io)
+{
+	struct error *e;
+
+	if (io->row < DOC_ROWS)
+		return rank_of_post(c, io);
+	e = doc_of_row(c, io->row, &io->id);
+	io->rank = INT64_MIN;
+	if (error_is(e, ERR_NOT_FOUND))
+		error_replace(&e, NULL);
+	return e;
+}
+
+struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, int64_t from,
+			    const int64_t *rows, size_t n, const char **io)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SNIPPETS);
-	int64_t low, high;
+	const char *list = "";
 	struct error *e = NULL;
 
-	memset(ret, 0, n * sizeof(*ret));
-	if (!n)
-		return NULL;
-	const char *list = json_list(a, rows, n, &low, &high);
-
-	db_bind(st, "siis", query, low, high, list);
+	for (size_t i = 0; i < n; i++)
+		list = arena_printf(a, "%s%s%lld", list, i ? "," : "", (long long)rows[i]);
+	list = arena_printf(a, "[%s]", list);
+	db_bind(st, "siis", query, from, from + PART_ROWS - 1, list);
 	while (db_next(c->view, st, &e)) {
 		for (size_t i = 0; i < n; i++)
 			if (rows[i] == db_int(st, 0))
-				ret[i] = arena_str(a, db_text(st, 1));
+				io[i] = arena_str(a, db_text(st, 1));
 	}
 	return e;
 }

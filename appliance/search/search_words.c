@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Texts of search/: as they are indexed, as they are asked for, as they are shown. */
 #include "appliance/search/search_priv.h"
+#include "sync/db/db.h"
 #include <ctype.h>
 
 /* --- plain text --- */
@@ -33,6 +34,15 @@ void words_plain(struct span text, struct buf *out)
 			space = false;
 		}
 	}
+}
+
+void words_part(int64_t row, struct buf *out)
+{
+	char part[32];
+
+	snprintf(part, sizeof(part), DB_PART_BEGIN "%llx" DB_PART_END,
+		 (unsigned long long)row / PART_ROWS);
+	buf_puts(out, part);
 }
 
 /* --- what somebody typed --- */
@@ -80,14 +90,16 @@ static struct span next_word(const char **at)
 
 /* Each word is a quoted string, which FTS5 reads as words one after the other, whatever is in it.
  */
-const char *words_query(struct arena *a, const char *typed)
+const char *words_query(struct arena *a, const char *typed, int64_t row)
 {
 	/* A beginning of one or two letters would find half of everything, and slowly. */
 	enum { SHORTEST_BEGINNING = 3 };
+	_cleanup_(buf_release) struct buf part = {0};
 	const char *query = NULL, *at = typed;
 	size_t budget = QUERY_WORDS, letters = 0;
 	bool quoted = false;
 
+	words_part(row, &part);
 	if (strlen(typed) > LIMIT_QUERY) {
 		size_t n = LIMIT_QUERY;
 
@@ -110,8 +122,8 @@ const char *words_query(struct arena *a, const char *typed)
 		budget -= words;
 		letters = n;
 		quoted = *before == '"';
-		query = arena_printf(a, "%s%s\"%.*s\"", query ? query : "", query ? " " : "",
-				     (int)word.n, (const char *)word.p);
+		query = arena_printf(a, "%s%s\"%s%.*s\"", query ? query : "", query ? " " : "",
+				     buf_str(&part), (int)word.n, (const char *)word.p);
 	}
 	if (query && !quoted && letters >= SHORTEST_BEGINNING)
 		query = arena_printf(a, "%s*", query);
@@ -124,6 +136,9 @@ const char *words_marked(struct arena *a, const char *snippet)
 {
 	_cleanup_(buf_release) struct buf out = {0};
 
+	/* It begins as the text does, if that is near. */
+	if (*snippet == DB_PART_BEGIN[0] && strchr(snippet, DB_PART_END[0]))
+		snippet = strchr(snippet, DB_PART_END[0]) + 1;
 	for (const char *p = snippet; *p; p++)
 		switch (*p) {
 		case '\x01': /* FOUND_BEGIN */

@@ -85,8 +85,13 @@ static struct error *keep(void *ctx, const struct found *f)
 static struct answer ask_from(struct conn *c, const char *typed, int64_t skip)
 {
 	struct answer a = {.n = 0};
+	struct question q = {
+		.typed = typed, .skip = skip, .n = RESULTS_A_PAGE, .ms = SEARCH_MS};
+	struct findings found;
 
-	assert_ok(search(c, &a.arena, typed, skip, RESULTS_A_PAGE, keep, &a, &a.count));
+	assert_ok(search(c, &a.arena, &q, keep, &a, &found));
+	assert_false(found.more);
+	a.count = found.count;
 	return a;
 }
 
@@ -481,31 +486,107 @@ static void the_best_is_found_among_however_many(void **state)
 	house_close(&h);
 }
 
+/* Rows of a part that is not the first, and far from each other; the index alone is looked at. */
+static void put_rows(struct conn *c, int64_t first, int64_t step, int n, const char *text)
+{
+	assert_ok(db_begin(c->view));
+	for (int i = 0; i < n; i++)
+		assert_ok(row_put(c, first + step * i, "Full", text));
+	assert_ok(db_commit(c->view));
+}
+
 /* Of documents, which are numbered behind all posts, so many fit that nothing else would be weighed. */
 static void a_post_is_found_beside_however_many_documents(void **state)
 {
-	static const char *const many[] = {
-		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"
-		" INSERT INTO search_text(rowid, title, text)"
-		" SELECT ?1 + i, 'Full', 'la castanyada entre moltes altres coses' FROM n"};
-	int64_t rows[SEARCH_COUNT_MAX] = {0};
-	struct db_stmts *s;
+	struct found_rows *found = calloc(1, sizeof(*found));
+	struct question q = {.typed = "castanyada", .ms = SEARCH_MS};
 	struct conn *c;
 	struct house h;
-	size_t n;
 
 	house_open(&h, 10);
 	topic(&h, "Castanyada", "castanyada");
 	c = h.box.c;
 	assert_ok(search_catch_up(c));
-	assert_ok(db_prepare(c->view, many, 1, &s));
-	assert_ok(db_begin(c->view));
-	assert_ok(db_do(c->view, s, 0, "ii", DOC_ROWS, (int64_t)SEARCH_WEIGHED_MAX + 1));
-	assert_ok(db_commit(c->view));
-	assert_ok(rows_find(c, "castanyada", rows, &n));
-	assert_int_equal(n, SEARCH_COUNT_MAX);
-	assert_true(rows[0] < DOC_ROWS);
-	assert_true(rows[1] > DOC_ROWS);
+	put_rows(c, DOC_ROWS + 1, 1, SEARCH_WEIGHED_MAX + 1, "la castanyada entre moltes altres coses");
+	assert_ok(parts_find(c, &q, found));
+	assert_int_equal(found->n, SEARCH_COUNT_MAX);
+	assert_true(found->rows[0] < DOC_ROWS);
+	assert_true(found->rows[1] > DOC_ROWS);
+	/* One more is there than is weighed. */
+	assert_int_equal(found->below.post, 0);
+	assert_int_equal(found->below.doc, 2);
+	q.below = &found->below;
+	struct found_rows *last = calloc(1, sizeof(*last));
+
+	assert_ok(parts_find(c, &q, last));
+	assert_int_equal(last->n, 1);
+	assert_true(last->rows[0] == DOC_ROWS + 1);
+	assert_int_equal(last->below.doc, 0);
+	free(last);
+	free(found);
+	house_close(&h);
+}
+
+/* A word's beginning is read of the parts that are looked through, and of no other. */
+static void what_is_asked_costs_parts_and_nothing_is_left_out(void **state)
+{
+	enum { PARTS = 40 };
+	struct found_rows *found = calloc(1, sizeof(*found));
+	struct question q = {.typed = "castany"};
+	bool seen[PARTS + 1] = {false};
+	struct search_place below;
+	struct conn *c;
+	struct house h;
+	int asked = 0;
+
+	house_open(&h, 11);
+	c = h.box.c;
+	put_rows(c, 5, PART_ROWS, PARTS, "la castanyada");
+	put_rows(c, DOC_ROWS + 5, 1, 1, "les castanyes");
+	do { /* no time at all: one part each time */
+		assert_ok(parts_find(c, &q, found));
+		for (size_t i = 0; i < found->n; i++) {
+			size_t part = found->rows[i] > DOC_ROWS ? PARTS :
+								  (size_t)found->rows[i] / PART_ROWS;
+
+			assert_false(seen[part]);
+			seen[part] = true;
+		}
+		below = found->below;
+		q.below = &below;
+		asked++;
+	} while (below.post || below.doc);
+	assert_int_equal(asked, PARTS);
+	for (int i = 0; i <= PARTS; i++)
+		assert_true(seen[i]);
+	/* With time enough at once, also where the gaps are wide. */
+	assert_ok(parts_find(c, &(struct question){.typed = "castany", .ms = SEARCH_MS}, found));
+	assert_int_equal(found->n, PARTS + 1);
+	assert_int_equal(found->below.post, 0);
+	free(found);
+	house_close(&h);
+}
+
+static void a_place_that_nobody_gave_is_no_fault(void **state)
+{
+	static const struct search_place odd[] = {
+		{-1, -1}, {INT64_MAX, INT64_MAX}, {INT64_MIN, 0}, {1, 1}};
+	static const int64_t found[] = {0, 1, 0, 0};
+	struct house h;
+
+	house_open(&h, 12);
+	topic(&h, "Castanyada", "castanyada");
+	assert_ok(search_catch_up(h.box.c));
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		struct answer a = {.n = 0};
+		struct question q = {.typed = "castanyada", .below = &odd[i], .n = 5};
+		struct findings f;
+
+		assert_ok(search(h.box.c, &a.arena, &q, keep, &a, &f));
+		assert_int_equal(f.count, found[i]);
+		assert_false(f.more);
+		answer_release(&a);
+	}
 	house_close(&h);
 }
 
@@ -528,6 +609,8 @@ int main(void)
 		cmocka_unit_test(erasing_again_in_the_middle_of_a_merge_loses_nothing),
 		cmocka_unit_test(the_best_is_found_among_however_many),
 		cmocka_unit_test(a_post_is_found_beside_however_many_documents),
+		cmocka_unit_test(what_is_asked_costs_parts_and_nothing_is_left_out),
+		cmocka_unit_test(a_place_that_nobody_gave_is_no_fault),
 	};
 
 	return run_group(tests);
