@@ -45,19 +45,18 @@ struct fit *fits_add(struct fits *l)
 static struct error *look(struct looking *l, struct kind *k)
 {
 	size_t most = SEARCH_WEIGHED_MAX - k->weighed, before = l->fits.n;
-	int64_t row, from;
+	int64_t row, part;
 
 	TRY(row_below(l->c, k->below, &row));
 	k->more = row > k->zero;
 	if (!k->more || !most)
 		return NULL;
-	from = row - row % PART_ROWS;
-	from = from > k->zero ? from : k->zero + 1;
-	TRY(rows_find(l->c, words_query(&l->arena, l->q->typed, row), buf_str(&l->unseen), from,
-		      k->below, most, &l->fits));
+	TRY(part_of(l->c, row, &part));
+	TRY(rows_find(l->c, words_query(&l->arena, l->q->typed, part), buf_str(&l->unseen), k->below,
+		      most, &l->fits));
 	arena_release(&l->arena);
 	k->weighed += l->fits.n - before;
-	k->below = l->fits.n - before == most ? l->fits.p[l->fits.n - 1].row : from;
+	k->below = l->fits.n - before == most ? l->fits.p[l->fits.n - 1].row : part;
 	return NULL;
 }
 

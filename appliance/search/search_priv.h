@@ -8,19 +8,20 @@
 /* A row of the index is a post (its number) or a document (DOC_ROWS and more): so documents come
  * first where two are equally good. */
 #define DOC_ROWS ((int64_t)1 << 48)
-/* So many rows are a part, which is looked through at once (db.h: how a table is parted). A question
- * costs what the parts cost that are looked through until so many rows were weighed or its time was
- * up, the newest first: a word that is in most is found in the newest, and of a rare one each part
- * takes a tenth of a millisecond. */
-enum { PART_ROWS = 16384 };
+/* Rows that follow each other are a part, so many of them or of so many bytes, which is looked
+ * through at once (db.h: how a table is parted); it is called by the row with which it began. A
+ * question costs what the parts cost that are looked through until so many rows were weighed or its
+ * time was up, the newest first: a word that is in most is found in the newest, and of a rare one
+ * each part takes a tenth of a millisecond. */
+enum { PART_ROWS = 16384, PART_BYTES = 4 * 1024 * 1024 };
 
 /* --- search_words.c: texts --- */
 /* As it is indexed: one line, without control characters and those that turn the direction. */
 void words_plain(struct span text, struct buf *out);
-/* In front of a text of that row, and of what is asked of rows of its part. */
-void words_part(int64_t row, struct buf *out);
-/* What somebody typed, as an FTS5 expression for the part of that row; NULL when there is no word in it. */
-const char *words_query(struct arena *a, const char *typed, int64_t row);
+/* In front of a text of that part, and of what is asked of it. */
+void words_part(int64_t part, struct buf *out);
+/* What somebody typed, as an FTS5 expression for that part; NULL when there is no word in it. */
+const char *words_query(struct arena *a, const char *typed, int64_t part);
 /* Around a found word in what the index hands out; words_plain leaves none in a text. */
 #define FOUND_BEGIN "\x01"
 #define FOUND_END   "\x02"
@@ -58,8 +59,10 @@ void rows_release_memory(struct conn *c);
 
 /* The highest row below that one; 0: none. */
 struct error *row_below(struct conn *c, int64_t row, int64_t *ret) MUST;
-/* Rows of a part that fit, added to the list, at most so many, the highest first. `unseen`: what
- * conn_unseen says. */
+/* The part of a row that is there. */
+struct error *part_of(struct conn *c, int64_t row, int64_t *ret) MUST;
+/* Rows below that one that fit in the part that is asked, added to the list, at most so many, the
+ * highest first. `unseen`: what conn_unseen says. */
 struct fit {
 	int64_t row;
 	double score; /* the better, the smaller */
@@ -69,8 +72,8 @@ struct fits {
 	size_t n, cap;
 };
 struct fit *fits_add(struct fits *l);
-struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t from,
-			int64_t to, size_t most, struct fits *io) MUST;
+struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t below,
+			size_t most, struct fits *io) MUST;
 /* What decides between rows that fit equally well: nothing of this box's own. */
 struct best {
 	int64_t row;
@@ -79,10 +82,10 @@ struct best {
 	struct hash id;
 };
 struct error *row_rank(struct conn *c, struct best *io) MUST;
-/* Where in those of these rows that are in the part that begins there: a snippet each, in the arena;
- * what is gone meanwhile gets none. */
-struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, int64_t from,
-			    const int64_t *rows, size_t n, const char **io) MUST;
+/* Where in those of these rows that are in the part that is asked: a snippet each, in the arena; what
+ * is gone meanwhile gets none. */
+struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, const int64_t *rows,
+			    size_t n, const char **io) MUST;
 
 /* --- search_parts.c: which rows --- */
 struct found_rows {

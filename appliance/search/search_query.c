@@ -75,14 +75,16 @@ static struct error *show(struct showing *s)
 static struct error *snippets(struct conn *c, struct arena *a, const char *typed,
 			      const int64_t *rows, size_t n, const char **io)
 {
+	int64_t *parts = arena_array(a, int64_t, n);
+
 	for (size_t i = 0; i < n; i++) {
-		int64_t from = rows[i] - rows[i] % PART_ROWS;
 		size_t before = 0;
 
-		while (before < i && rows[before] / PART_ROWS != rows[i] / PART_ROWS)
+		TRY(part_of(c, rows[i], &parts[i]));
+		while (parts[before] != parts[i])
 			before++;
 		if (before == i)
-			TRY(rows_snippets(c, a, words_query(a, typed, from), from, rows, n, io));
+			TRY(rows_snippets(c, a, words_query(a, typed, parts[i]), rows, n, io));
 	}
 	return NULL;
 }

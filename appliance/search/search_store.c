@@ -23,6 +23,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE search_doc_changed(id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE search_doc(num INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE)"
 	" STRICT;"
+	"CREATE TABLE search_part(first INTEGER PRIMARY KEY, last INTEGER NOT NULL,"
+	" rows INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;"
 	"CREATE VIRTUAL TABLE search_text USING fts5(title, text,"
 	" tokenize = 'parted remove_diacritics 2');"
 	"CREATE TRIGGER search_post_gone AFTER DELETE ON post"
@@ -51,6 +53,8 @@ enum search_stmt {
 	CHANGED_DOCS,
 	CHANGED_POST_DONE,
 	CHANGED_DOC_DONE,
+	PART_GET,
+	PART_PUT,
 	ROW_PUT,
 	ROW_DROP,
 	DOC_ADD,
@@ -76,6 +80,10 @@ static const char *const sql[SEARCH_STMTS] = {
 	[CHANGED_DOCS] = "SELECT id FROM search_doc_changed ORDER BY id LIMIT ?1",
 	[CHANGED_POST_DONE] = "DELETE FROM search_changed WHERE post = ?1",
 	[CHANGED_DOC_DONE] = "DELETE FROM search_doc_changed WHERE id = ?1",
+	[PART_GET] = "SELECT first, last, rows, bytes FROM search_part WHERE first <= ?1"
+		     " ORDER BY first DESC LIMIT 1",
+	[PART_PUT] = "INSERT OR REPLACE INTO search_part(first, last, rows, bytes)"
+		     " VALUES(?1, ?2, ?3, ?4)",
 	[ROW_PUT] = "INSERT INTO search_text(rowid, title, text) VALUES(?1, ?2, ?3)",
 	[ROW_DROP] = "DELETE FROM search_text WHERE rowid = ?1",
 	[DOC_ADD] = "INSERT OR IGNORE INTO search_doc(id) VALUES(?1)",
@@ -83,23 +91,23 @@ static const char *const sql[SEARCH_STMTS] = {
 	[DOC_ID] = "SELECT id FROM search_doc WHERE num = ?1",
 	[MERGE] = "INSERT INTO search_text(search_text, rank) VALUES('merge', ?1)",
 	[NEXT] = "SELECT rowid FROM search_text WHERE rowid < ?1 ORDER BY rowid DESC LIMIT 1",
-	/* ?4: spaces that who asks does not see; their words must not even be counted. */
+	/* ?3: spaces that who asks does not see; their words must not even be counted. */
 	[FIND] = "SELECT rowid, fit(search_text, 4.0, 1.0)"
-		 " FROM search_text WHERE search_text MATCH ?1 AND rowid >= ?2 AND rowid < ?3"
+		 " FROM search_text WHERE search_text MATCH ?1 AND rowid < ?2"
 		 " AND rowid NOT IN (SELECT post FROM search_changed)"
-		 " AND rowid NOT IN (SELECT ?6 + d.num FROM search_doc_changed c"
+		 " AND rowid NOT IN (SELECT ?5 + d.num FROM search_doc_changed c"
 		 "  JOIN search_doc d ON d.id = c.id)"
-		 " AND (?4 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
+		 " AND (?3 = '[]' OR NOT (EXISTS(SELECT 1 FROM post p JOIN topic t ON t.num = p.topic"
 		 "   WHERE p.num = search_text.rowid"
-		 "   AND lower(hex(t.space)) IN (SELECT value FROM json_each(?4)))"
+		 "   AND lower(hex(t.space)) IN (SELECT value FROM json_each(?3)))"
 		 "  OR EXISTS(SELECT 1 FROM search_doc s JOIN doc d ON d.id = s.id"
-		 "   WHERE s.num = search_text.rowid - ?6"
-		 "   AND lower(hex(d.space)) IN (SELECT value FROM json_each(?4)))))"
-		 " ORDER BY rowid DESC LIMIT ?5",
+		 "   WHERE s.num = search_text.rowid - ?5"
+		 "   AND lower(hex(d.space)) IN (SELECT value FROM json_each(?3)))))"
+		 " ORDER BY rowid DESC LIMIT ?4",
 	[RANK] = "SELECT t.rank, p.id FROM post p JOIN topic t ON t.num = p.topic WHERE p.num = ?1",
 	[SNIPPETS] = "SELECT rowid, snippet(search_text, 1, '" FOUND_BEGIN "', '" FOUND_END
 		     "', '…', 28) FROM search_text WHERE search_text MATCH ?1"
-		     " AND rowid BETWEEN ?2 AND ?3 AND +rowid IN (SELECT value FROM json_each(?4))",
+		     " AND +rowid IN (SELECT value FROM json_each(?2))",
 };
 
 static struct db_stmts *stmts(struct conn *c)
@@ -158,12 +166,61 @@ struct error *changed_done(struct conn *c, const struct changed *ch)
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+struct part {
+	int64_t first, last, rows, bytes; /* all that was ever put into it */
+};
+
+static struct error *part_get(struct conn *c, int64_t row, struct part *ret)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), PART_GET);
+	bool found;
+
+	*ret = (struct part){.first = -1};
+	db_bind(st, "i", row);
+	TRY(db_step(c->view, st, &found));
+	if (found)
+		*ret = (struct part){db_int(st, 0), db_int(st, 1), db_int(st, 2), db_int(st, 3)};
+	sqlite3_reset(st);
+	return NULL;
+}
+
+struct error *part_of(struct conn *c, int64_t row, int64_t *ret)
+{
+	struct part p;
+
+	TRY(part_get(c, row, &p));
+	*ret = p.first;
+	return NULL;
+}
+
+static bool has_place(const struct part *p, int64_t row, int64_t bytes)
+{
+	if (p->first < 0 || (p->first < DOC_ROWS && row >= DOC_ROWS))
+		return false;
+	return row <= p->last || (p->rows < PART_ROWS && p->bytes + bytes <= PART_BYTES);
+}
+
+/* The part that a row is put into: behind the last row of a full one another begins. */
+static struct error *part_for(struct conn *c, int64_t row, int64_t bytes, int64_t *ret)
+{
+	struct part p;
+
+	TRY(part_get(c, row, &p));
+	if (!has_place(&p, row, bytes))
+		p = (struct part){.first = row};
+	*ret = p.first;
+	return db_do(c->view, stmts(c), PART_PUT, "iiii", p.first, p.last > row ? p.last : row,
+		     p.rows + 1, p.bytes + bytes);
+}
+
 struct error *row_put(struct conn *c, int64_t row, const char *title, const char *text)
 {
 	_cleanup_(buf_release) struct buf first = {0}, second = {0};
+	int64_t part;
 
-	words_part(row, &first);
-	words_part(row, &second);
+	TRY(part_for(c, row, (int64_t)(strlen(title) + strlen(text)), &part));
+	words_part(part, &first);
+	words_part(part, &second);
 	buf_puts(&first, title);
 	buf_puts(&second, text);
 	return db_do(c->view, stmts(c), ROW_PUT, "iss", row, buf_str(&first), buf_str(&second));
@@ -227,13 +284,13 @@ struct error *row_below(struct conn *c, int64_t row, int64_t *ret)
 	return db_number(c->view, stmts(c), NEXT, 0, ret, "i", row);
 }
 
-struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t from,
-			int64_t to, size_t most, struct fits *io)
+struct error *rows_find(struct conn *c, const char *query, const char *unseen, int64_t below,
+			size_t most, struct fits *io)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), FIND);
 	struct error *e = NULL;
 
-	db_bind(st, "siisii", query, from, to, unseen, (int64_t)most, DOC_ROWS);
+	db_bind(st, "sisii", query, below, unseen, (int64_t)most, DOC_ROWS);
 	while (db_next(c->view, st, &e)) {
 		struct fit *f = fits_add(io);
 
@@ -271,8 +328,8 @@ struct error *row_rank(struct conn *c, struct best *io)
 	return e;
 }
 
-struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, int64_t from,
-			    const int64_t *rows, size_t n, const char **io)
+struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, const int64_t *rows,
+			    size_t n, const char **io)
 {
 	sqlite3_stmt *st = db_stmt(stmts(c), SNIPPETS);
 	const char *list = "";
@@ -281,7 +338,7 @@ struct error *rows_snippets(struct conn *c, struct arena *a, const char *query, 
 	for (size_t i = 0; i < n; i++)
 		list = arena_printf(a, "%s%s%lld", list, i ? "," : "", (long long)rows[i]);
 	list = arena_printf(a, "[%s]", list);
-	db_bind(st, "siis", query, from, from + PART_ROWS - 1, list);
+	db_bind(st, "ss", query, list);
 	while (db_next(c->view, st, &e)) {
 		for (size_t i = 0; i < n; i++)
 			if (rows[i] == db_int(st, 0))

@@ -36,13 +36,12 @@ void words_plain(struct span text, struct buf *out)
 	}
 }
 
-void words_part(int64_t row, struct buf *out)
+void words_part(int64_t part, struct buf *out)
 {
-	char part[32];
+	char text[32];
 
-	snprintf(part, sizeof(part), DB_PART_BEGIN "%llx" DB_PART_END,
-		 (unsigned long long)row / PART_ROWS);
-	buf_puts(out, part);
+	snprintf(text, sizeof(text), DB_PART_BEGIN "%llx" DB_PART_END, (unsigned long long)part);
+	buf_puts(out, text);
 }
 
 /* --- what somebody typed --- */
@@ -90,16 +89,16 @@ static struct span next_word(const char **at)
 
 /* Each word is a quoted string, which FTS5 reads as words one after the other, whatever is in it.
  */
-const char *words_query(struct arena *a, const char *typed, int64_t row)
+const char *words_query(struct arena *a, const char *typed, int64_t part)
 {
 	/* A beginning of one or two letters would find half of everything, and slowly. */
 	enum { SHORTEST_BEGINNING = 3 };
-	_cleanup_(buf_release) struct buf part = {0};
+	_cleanup_(buf_release) struct buf mark = {0};
 	const char *query = NULL, *at = typed;
 	size_t budget = QUERY_WORDS, letters = 0;
 	bool quoted = false;
 
-	words_part(row, &part);
+	words_part(part, &mark);
 	if (strlen(typed) > LIMIT_QUERY) {
 		size_t n = LIMIT_QUERY;
 
@@ -123,7 +122,7 @@ const char *words_query(struct arena *a, const char *typed, int64_t row)
 		letters = n;
 		quoted = *before == '"';
 		query = arena_printf(a, "%s%s\"%s%.*s\"", query ? query : "", query ? " " : "",
-				     buf_str(&part), (int)word.n, (const char *)word.p);
+				     buf_str(&mark), (int)word.n, (const char *)word.p);
 	}
 	if (query && !quoted && letters >= SHORTEST_BEGINNING)
 		query = arena_printf(a, "%s*", query);

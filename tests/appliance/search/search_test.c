@@ -486,12 +486,15 @@ static void the_best_is_found_among_however_many(void **state)
 	house_close(&h);
 }
 
-/* Rows of a part that is not the first, and far from each other; the index alone is looked at. */
-static void put_rows(struct conn *c, int64_t first, int64_t step, int n, const char *text)
+/* Rows that nothing stands behind: the index alone is looked at. In parts of one row each, if it is said. */
+static void put_rows(struct conn *c, int64_t first, int n, const char *text, bool apart)
 {
 	assert_ok(db_begin(c->view));
-	for (int i = 0; i < n; i++)
-		assert_ok(row_put(c, first + step * i, "Full", text));
+	for (int i = 0; i < n; i++) {
+		assert_ok(row_put(c, first + i, "Full", text));
+		if (apart)
+			assert_ok(db_exec(c->view, "UPDATE search_part SET rows = 1000000"));
+	}
 	assert_ok(db_commit(c->view));
 }
 
@@ -507,7 +510,8 @@ static void a_post_is_found_beside_however_many_documents(void **state)
 	topic(&h, "Castanyada", "castanyada");
 	c = h.box.c;
 	assert_ok(search_catch_up(c));
-	put_rows(c, DOC_ROWS + 1, 1, SEARCH_WEIGHED_MAX + 1, "la castanyada entre moltes altres coses");
+	put_rows(c, DOC_ROWS + 1, SEARCH_WEIGHED_MAX + 1, "la castanyada entre moltes altres coses",
+		 false);
 	assert_ok(parts_find(c, &q, found));
 	assert_int_equal(found->n, SEARCH_COUNT_MAX);
 	assert_true(found->rows[0] < DOC_ROWS);
@@ -541,13 +545,13 @@ static void what_is_asked_costs_parts_and_nothing_is_left_out(void **state)
 
 	house_open(&h, 11);
 	c = h.box.c;
-	put_rows(c, 5, PART_ROWS, PARTS, "la castanyada");
-	put_rows(c, DOC_ROWS + 5, 1, 1, "les castanyes");
+	put_rows(c, 5, PARTS, "la castanyada", true);
+	put_rows(c, DOC_ROWS + 5, 1, "les castanyes", true);
 	do { /* no time at all: one part each time */
 		assert_ok(parts_find(c, &q, found));
 		for (size_t i = 0; i < found->n; i++) {
 			size_t part = found->rows[i] > DOC_ROWS ? PARTS :
-								  (size_t)found->rows[i] / PART_ROWS;
+								  (size_t)found->rows[i] - 5;
 
 			assert_false(seen[part]);
 			seen[part] = true;
@@ -559,11 +563,42 @@ static void what_is_asked_costs_parts_and_nothing_is_left_out(void **state)
 	assert_int_equal(asked, PARTS);
 	for (int i = 0; i <= PARTS; i++)
 		assert_true(seen[i]);
-	/* With time enough at once, also where the gaps are wide. */
+	/* With time enough at once. */
 	assert_ok(parts_find(c, &(struct question){.typed = "castany", .ms = SEARCH_MS}, found));
 	assert_int_equal(found->n, PARTS + 1);
 	assert_int_equal(found->below.post, 0);
 	free(found);
+	house_close(&h);
+}
+
+/* Long texts are in more parts, and what changes stays in its own. */
+static void a_part_has_a_bound_in_bytes_too(void **state)
+{
+	enum { ROWS = 3 * PART_BYTES / LIMIT_TEXT };
+	char *text = malloc(LIMIT_TEXT + 1);
+	int64_t part[ROWS + 1], now;
+	struct conn *c;
+	struct house h;
+	int parts = 1;
+
+	assert_non_null(text);
+	memset(text, 'x', LIMIT_TEXT); /* one word: only its length counts here */
+	text[LIMIT_TEXT] = 0;
+	house_open(&h, 13);
+	c = h.box.c;
+	for (int i = 1; i <= ROWS; i++) {
+		put_rows(c, i, 1, text, false);
+		assert_ok(part_of(c, i, &part[i]));
+		parts += i > 1 && part[i] != part[i - 1];
+	}
+	assert_int_equal(parts, 4); /* the titles are counted, too */
+	assert_ok(row_drop(c, 3));
+	put_rows(c, 3, 1, "la castanyada", false);
+	assert_ok(part_of(c, 3, &now));
+	assert_int_equal(now, part[3]);
+	assert_ok(part_of(c, 4, &now));
+	assert_int_equal(now, part[4]);
+	free(text);
 	house_close(&h);
 }
 
@@ -610,6 +645,7 @@ int main(void)
 		cmocka_unit_test(the_best_is_found_among_however_many),
 		cmocka_unit_test(a_post_is_found_beside_however_many_documents),
 		cmocka_unit_test(what_is_asked_costs_parts_and_nothing_is_left_out),
+		cmocka_unit_test(a_part_has_a_bound_in_bytes_too),
 		cmocka_unit_test(a_place_that_nobody_gave_is_no_fault),
 	};
 

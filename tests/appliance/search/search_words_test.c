@@ -6,7 +6,7 @@
 static const char *asked(struct arena *a, const char *typed)
 {
 	static const char part[] = "\x03" "0\x04";
-	const char *query = words_query(a, typed, 1), *at, *end;
+	const char *query = words_query(a, typed, 0), *at, *end;
 	const char *rest = "";
 
 	for (at = query; at && (end = strstr(at, part)); at = end + strlen(part))
