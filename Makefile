@@ -50,8 +50,15 @@ endif
 ifeq ($(OPT_$(VARIANT)),)
 $(error VARIANT is one of release debug asan tsan cov fuzz)
 endif
+# What a sanitizer puts in between misleads the warnings that follow values; clang's own two are about tables.
+WARN_asan := -Wno-format-truncation -Wno-maybe-uninitialized -Wno-stringop-overread
+WARN_tsan := $(WARN_asan)
+WARN_fuzz := -Wno-format-security -Wno-string-concatenation
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
 	-Wno-unused-parameter -Wno-missing-field-initializers $(if $(DEVEL),-Werror)
+ifneq ($(WARN_$(VARIANT)),)
+WARN += $(WARN_$(VARIANT))
+endif
 HARDEN := -fstack-protector-strong -fPIE $(if $(filter release,$(VARIANT)),-D_FORTIFY_SOURCE=2)
 CFLAGS_ALL = -std=gnu11 $(OPT_$(VARIANT)) $(WARN) $(HARDEN) -pthread -D_GNU_SOURCE -I. -I$(B)/gen \
 	-include sync/base/banned.h $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)

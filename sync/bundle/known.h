@@ -72,5 +72,6 @@ enum known_verdict known_weigh(const struct known *stored, const struct known *c
  * than KNOWN_WISHES, nothing is known any more. */
 enum { KNOWN_WISHES = 8192 };
 void known_lower(const struct known *x, const struct known *y, struct arena *a, struct known *ret);
-/* What the frames of a claim (HEADS, MISSING) say; the rest of k stays. ERR_MALFORMED. */
+/* What the frames of a claim (HEADS, MISSING) say; the rest of k stays. ERR_MALFORMED,
+ * ERR_LIMIT. */
 struct error *known_parse(struct span frames, struct arena *a, struct known *k) MUST;

@@ -12,7 +12,7 @@ for target in tests/fuzz/fuzz_*.c; do
 	name=${name#fuzz_}
 	n=$((n + 1))
 	set -- "tests/fuzz/corpus/$name"
-	case $name in bundle | sieve | heads | status | seal) set -- "$@" "$made/$name" ;; esac
+	case $name in bundle | sieve | known | heads | status | seal) set -- "$@" "$made/$name" ;; esac
 	if [ ! -x "$BUILD/replay/fuzz_$name" ]; then
 		echo "not ok $n - $name: $BUILD/replay/fuzz_$name is not built (make test-build)"
 	elif said=$("$BUILD/replay/fuzz_$name" "$@" 2>&1); then

@@ -3,8 +3,8 @@
  * exchange_tool FOLDER: seeds that need not be kept, for they follow from the code:
  * FOLDER/TARGET/HASH. Real exchanges between the box of the fuzz targets (space.h) and peers that
  * hold more, less, something else or a part, with each way to talk; what each side said is a seed
- * of heads and status. Real bundles of the same peers, some torn (bundle, sieve). And the ops of
- * corpus/op as words of a private space (seal).
+ * of heads and status. Real bundles of the same peers, some torn (bundle, sieve), and what they
+ * claim (known). And the ops of corpus/op as words of a private space (seal).
  */
 #define TEST_WITHOUT_CMOCKA
 #include "tests/fuzz/frames.h"
@@ -271,6 +271,38 @@ static void save_file(const char *folder, const struct buf *stream, unsigned hur
 	buf_release(&out);
 }
 
+/* What a bundle says that its writer holds, twice: fuzz_known.c. */
+static void save_claims(const char *folder, const struct buf *stream)
+{
+	struct buf packed = {0}, said = {0}, input = {0};
+	struct reader r;
+
+	frames_pack(&packed, buf_span(stream));
+	buf_u8(&said, 0);
+	r = reader_of(span_of(packed.p + 1, packed.n - 1));
+	while (r.rest.n) {
+		uint8_t type = reader_u8(&r);
+		struct span body = reader_bytes(&r, reader_u16(&r));
+
+		if (type != FRAME_HEADS && type != FRAME_MISSING)
+			continue;
+		buf_u8(&said, type);
+		buf_u16(&said, (uint16_t)body.n);
+		buf_add_span(&said, body);
+	}
+	for (uint8_t how = 0; how < 16; how++) {
+		buf_clear(&input);
+		buf_u8(&input, how);
+		buf_u16(&input, (uint16_t)said.n);
+		buf_add_span(&input, buf_span(&said));
+		buf_add_span(&input, buf_span(&said));
+		save(folder, "known", buf_span(&input));
+	}
+	buf_release(&packed);
+	buf_release(&said);
+	buf_release(&input);
+}
+
 static void bundles(const char *folder, const struct variant *v, bool claims)
 {
 	struct side peer = {.o = v->o};
@@ -296,6 +328,8 @@ static void bundles(const char *folder, const struct variant *v, bool claims)
 	read_all(fd, &file);
 	for (unsigned hurt = 0; hurt < 4; hurt++)
 		save_file(folder, &file, hurt);
+	if (claims)
+		save_claims(folder, &file);
 	close(fd);
 	buf_release(&file);
 	side_close(&peer);

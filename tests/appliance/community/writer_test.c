@@ -425,12 +425,15 @@ static struct error *erase_post_job(struct conn *c, void *arg)
 
 static struct error *say(struct crowd *k, const struct hash *topic)
 {
-	return writer_run(k->w, do_submit,
-			  &(struct draft){.type = "post.create",
-					  .space = k->space,
-					  .object = topic,
-					  .author = k->steward,
-					  .take_body = json_pack("{s:s}", "text", "Hola")});
+	struct draft d = {.type = "post.create",
+			  .space = k->space,
+			  .object = topic,
+			  .author = k->steward,
+			  .take_body = json_pack("{s:s}", "text", "Hola")};
+	struct error *e = writer_run(k->w, do_submit, &d);
+
+	draft_release(&d);
+	return e;
 }
 
 static struct error *nothing_job(struct conn *c, void *arg)
