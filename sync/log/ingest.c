@@ -432,6 +432,16 @@ static struct error *keep_disputed(struct run *r, size_t chained)
 	return r->ret.disputed ? log_retire(r->l, r->in->id) : NULL;
 }
 
+/* The whole run is chained, and its end signed: nobody but the appliance made it. */
+static bool is_vouched(const struct run *r, size_t chained)
+{
+	const struct ingest *in = r->in;
+
+	if (!error_is(r->refused, ERR_SIGNATURE) || chained < in->n)
+		return false;
+	return in->looked ? in->vouched == in->n : entry_verify_appliance(&in->headers[in->n - 1]);
+}
+
 static struct error *take(struct run *r)
 {
 	size_t all, chained;
@@ -453,6 +463,7 @@ static struct error *take(struct run *r)
 		check_strictly(r);
 	if (r->in->alone)
 		check_authors(r);
+	r->ret.vouched = is_vouched(r, all);
 	if (r->good > r->overlap) {
 		/* Somebody else wrote in the log that we are writing: we are an old copy. */
 		TRY(log_retire(r->l, r->in->id));

@@ -154,6 +154,7 @@ struct ingest_result {
 	size_t filled;	 /* payloads that were missing and are here now */
 	size_t known;	 /* repetitions */
 	bool forked;	 /* a fork was proved by this batch */
+	bool vouched;	 /* refused for a signature; yet its appliance signed the run's end: it answers */
 	size_t disputed; /* of our own log, not taken, but kept to be carried over (log_carry) */
 	int64_t first_num, last_num; /* arrival numbers of what was added; 0 when none */
 };

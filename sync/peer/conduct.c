@@ -71,7 +71,7 @@ unsigned conduct_patience(const struct conduct *rows, size_t n, int64_t now)
 static unsigned of_refusal(const struct refusal *f)
 {
 	/* malformed: a fork that proves nothing, a header that is none */
-	if (f->by_peer || (f->why != ERR_SIGNATURE && f->why != ERR_MALFORMED))
+	if (f->by_peer || f->vouched || (f->why != ERR_SIGNATURE && f->why != ERR_MALFORMED))
 		return 0;
 	return 1u << MISDEED_FORGED;
 }

@@ -932,7 +932,7 @@ static void add_up(struct sync_report *to, const struct sync_report *r)
 	to->cut |= r->cut;
 	for (size_t i = 0; i < r->refusals && i < REPORT_REFUSALS; i++)
 		report_refusal(to, &r->refused[i].id, r->refused[i].seq, r->refused[i].why,
-			       r->refused[i].by_peer);
+			       r->refused[i].by_peer); /* for people: what it weighs is weighed by request */
 }
 
 /* What it cost, and what was odd about it. */

@@ -129,6 +129,7 @@ void intake_report(const struct intake *in, struct sync_report *r)
 {
 	struct log_id id = in->frame->type == FRAME_FORK ? entry_log(&in->frame->fork.a)
 							 : *in->frame->entries.id;
+	struct refusal *row = NULL;
 
 	r->received += in->result.added;
 	r->filled += in->result.filled;
@@ -138,5 +139,7 @@ void intake_report(const struct intake *in, struct sync_report *r)
 	r->twins |= in->twins;
 	r->carried += (unsigned)in->carried;
 	if (in->refused)
-		report_refusal(r, &id, in->refused_seq, in->refused, false);
+		row = report_refusal(r, &id, in->refused_seq, in->refused, false);
+	if (row)
+		row->vouched = in->result.vouched;
 }

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/replicate/report.h"
 
-void report_refusal(struct sync_report *r, const struct log_id *id, uint64_t seq,
+struct refusal *report_refusal(struct sync_report *r, const struct log_id *id, uint64_t seq,
 		    enum error_code why, bool by_peer)
 {
 	size_t kept = r->refusals < REPORT_REFUSALS ? r->refusals : REPORT_REFUSALS;
+	struct refusal *row = NULL;
 
 	for (size_t i = 0; i < kept; i++) {
 		const struct refusal *old = &r->refused[i];
 
 		if (old->why == why && old->by_peer == by_peer && log_id_cmp(&old->id, id) == 0)
-			return;
+			return NULL;
 	}
-	if (kept < REPORT_REFUSALS)
-		r->refused[kept] = (struct refusal){*id, seq, why, by_peer};
+	if (kept < REPORT_REFUSALS) {
+		row = &r->refused[kept];
+		*row = (struct refusal){.id = *id, .seq = seq, .why = why, .by_peer = by_peer};
+	}
 	r->refusals++;
 	if (why == ERR_NOT_ADMITTED && !by_peer)
 		r->not_admitted++;
+	return row;
 }
 
 static const struct {

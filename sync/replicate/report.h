@@ -10,6 +10,7 @@ struct refusal {
 	uint64_t seq;	     /* from here on; 0 when it is about the whole log */
 	enum error_code why; /* ERR_NOT_ADMITTED: known, not held, tried again next time */
 	bool by_peer;	     /* they refused ours; else we refused theirs */
+	bool vouched;	     /* the log's own appliance signed the end of it: no fault of who brings it */
 };
 
 struct sync_report {
@@ -47,8 +48,8 @@ struct sync_report {
 	struct refusal refused[REPORT_REFUSALS];
 };
 
-/* One row more; the same log and reason twice counts once. */
-void report_refusal(struct sync_report *r, const struct log_id *id, uint64_t seq,
+/* One row more; the same log and reason twice counts once. The row, when it is new and kept. */
+struct refusal *report_refusal(struct sync_report *r, const struct log_id *id, uint64_t seq,
 		    enum error_code why, bool by_peer);
 /* Why, as a sentence for people: a message id with one %s for the appliance's short key. */
 const char *refusal_msgid(enum error_code why, bool by_peer);

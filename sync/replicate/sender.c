@@ -653,20 +653,48 @@ bool sender_gives(const struct sender *s)
 
 /* --- the bytes --- */
 
+/* A frame on its way. It ends on an entry that its appliance signed, and so can be checked by itself: in
+ * a run that came vouched for by its newest signature alone, those below may have none, and who has not
+ * looked at each yet is honest. */
 struct filling {
 	struct sender *s;
 	const struct item *item;
-	bool full;
+	uint64_t proved;	 /* each signature up to here was looked at */
+	struct entry_bytes last; /* the newest in the frame */
+	uint64_t n;		 /* entries in it */
+	bool full, beyond;	 /* beyond: behind the range, for its last entry is not signed */
 };
+
+static bool may_end(const struct filling *f)
+{
+	return f->item->what == SEND_PAYLOADS || !f->n ||
+	       load64(f->last.b + AT_SEQ) <= f->proved || entry_verify_appliance(&f->last);
+}
 
 /* Does the payload of this entry not travel now? */
 static bool stays_behind(const struct filling *f, const struct stored *e)
 {
-	if (f->item->what == SEND_HEADERS)
+	/* No more than fits when the signed one is still far: the headers of any run do. */
+	if (f->item->what == SEND_HEADERS || stream_entries_size(&f->s->w) > LIMIT_FRAME / 2)
 		return true;
 	if (f->item->what != SEND_SPARSE || e->seq >= f->item->whole_from || e->seq == 1)
 		return false;
 	return !is_named(&f->s->named, &e->op_id) && !is_named(&f->s->firsts, &e->op_id);
+}
+
+/* Where no signature vouches for it nothing is said: nobody would take it. */
+static void end_frame(struct filling *f)
+{
+	struct sender *s = f->s;
+
+	if (may_end(f)) {
+		stream_entries_end(&s->w);
+		s->entries += f->n;
+		tally_sent(s->tally, &f->item->id.space, f->n, 0);
+	} else {
+		stream_entries_drop(&s->w);
+	}
+	f->n = 0;
 }
 
 static struct error *fill(void *ctx, const struct stored *e)
@@ -680,30 +708,53 @@ static struct error *fill(void *ctx, const struct stored *e)
 					    "“lliure verify”."),
 					 ID_SHORT(e->hash.b)));
 	if (f->item->what == SEND_PAYLOADS && e->state != PAYLOAD_HELD) {
-		stream_entries_end(&s->w);
+		end_frame(f);
 		stream_entries_begin(&s->w, &f->item->id);
 		s->next++;
 		return NULL;
 	}
 	/* What is cut off in the middle of a frame is sent again: not too much at a time. */
-	if (stream_entries_size(&s->w) >= SENDER_PIECE ||
-	    !stream_entries_add(&s->w, e, stays_behind(f, e))) {
+	f->full = (f->beyond || stream_entries_size(&s->w) >= SENDER_PIECE) && may_end(f);
+	if (f->full || !stream_entries_add(&s->w, e, stays_behind(f, e))) {
 		f->full = true;
 		return enough();
 	}
 	s->next++;
-	s->entries++;
-	tally_sent(s->tally, &f->item->id.space, 1, 0);
+	f->last = e->raw;
+	f->n++;
 	return NULL;
+}
+
+static struct error *fill_frame(struct filling *f, struct log_store *log,
+				const struct log_info *info)
+{
+	uint64_t last = f->item->range.last;
+	struct error *e = log_range(log, f->item->log, f->s->next, last, fill, f);
+
+	f->beyond = !e && !may_end(f) && info->head > last;
+	if (f->beyond)
+		e = log_range(log, f->item->log, f->s->next, info->head, fill, f);
+	if (error_is(e, ERR_STOPPED) && f->full)
+		error_replace(&e, NULL);
+	return e;
 }
 
 /* One frame of a range. The frame is closed in any case: what was read before a fault is good. */
 static struct error *send_range(struct sender *s, struct log_store *log, const struct item *item,
 				bool *ret_done)
 {
-	struct filling f = {s, item, false};
+	struct filling f = {.s = s, .item = item};
+	struct log_info info;
 	struct error *e;
 
+	e = log_info_by_num(log, item->log, &info);
+	*ret_done = true;
+	if (error_is(e, ERR_NOT_FOUND)) { /* its space was given up meanwhile */
+		error_free(e);
+		return NULL;
+	}
+	TRY(e);
+	f.proved = info.proved;
 	if (item->what == SEND_SPARSE) {
 		TRY(load_named(s, log));
 		load_firsts(s, &item->id.space);
@@ -711,16 +762,11 @@ static struct error *send_range(struct sender *s, struct log_store *log, const s
 	if (!s->next)
 		s->next = item->range.first;
 	stream_entries_begin(&s->w, &item->id);
-	e = log_range(log, item->log, s->next, item->range.last, fill, &f);
-	stream_entries_end(&s->w);
-	if (f.full && error_is(e, ERR_STOPPED)) {
-		error_free(e);
-		*ret_done = false;
-		return NULL;
-	}
-	TRY(e);
-	*ret_done = true;
-	return NULL;
+	e = fill_frame(&f, log, &info);
+	/* Of what nothing vouches for no more is looked at. */
+	*ret_done = f.beyond || !f.full || !may_end(&f);
+	end_frame(&f);
+	return e;
 }
 
 static struct error *send_fork(struct sender *s, struct log_store *log, const struct item *item)

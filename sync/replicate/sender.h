@@ -106,7 +106,8 @@ struct error *sender_lacks(struct log_store *log, const struct hash *space, int6
 bool sender_gives(const struct sender *s);
 
 /* --- the bytes --- */
-/* Append the next piece: some frames, about SENDER_PIECE bytes, more for one large entry. *ret_end:
+/* Append the next piece: some frames, about SENDER_PIECE bytes, more for one large entry, or until one comes
+ * that its appliance signed (the last of a frame is one, but in SEND_PAYLOADS). *ret_end:
  * it was the last. */
 enum { SENDER_PIECE = 64 * 1024 };
 struct error *sender_read(struct sender *s, struct log_store *log, struct buf *out,

@@ -270,6 +270,8 @@ void stream_put_end(struct stream_writer *w);
 void stream_entries_begin(struct stream_writer *w, const struct log_id *id);
 bool stream_entries_add(struct stream_writer *w, const struct stored *e, bool headers_only);
 void stream_entries_end(struct stream_writer *w);
+/* … or nothing of it after all. */
+void stream_entries_drop(struct stream_writer *w);
 /* Bytes of the open frame so far; 0 before its first entry. */
 size_t stream_entries_size(const struct stream_writer *w);
 

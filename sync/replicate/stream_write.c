@@ -395,6 +395,13 @@ void stream_entries_end(struct stream_writer *w)
 	w->count = 0;
 }
 
+void stream_entries_drop(struct stream_writer *w)
+{
+	if (w->count)
+		w->out->n = w->at;
+	w->count = 0;
+}
+
 size_t stream_entries_size(const struct stream_writer *w)
 {
 	return w->count ? w->out->n - w->at : 0;

@@ -136,6 +136,25 @@ UNUSED static void box_admit(struct box *b, const struct hash *space, const stru
 	box_write(b, space, NULL, text);
 }
 
+/* Checks the appliances' own signatures, all that wait: for which a real box takes its time. */
+UNUSED static void box_prove(struct box *b)
+{
+	struct audit_job jobs[64];
+	bool ok[64];
+	size_t n;
+
+	for (;;) {
+		NEED(log_prove_next(b->log, jobs, 64, &n));
+		if (n == 0)
+			return;
+		for (size_t i = 0; i < n; i++)
+			ok[i] = entry_verify_appliance(&jobs[i].raw);
+		NEED(log_begin(b->log));
+		NEED(log_audit_done(b->log, jobs, ok, n));
+		NEED(log_commit(b->log));
+	}
+}
+
 /* Checks authors, all that wait. */
 UNUSED static void box_audit(struct box *b)
 {
@@ -205,6 +224,7 @@ struct pipe {
 	size_t piece;	       /* bytes at a time */
 	uint64_t vain;	       /* bytes without room after which either side ends it; 0: never */
 	bool gave_up;	       /* the client did, of the answer in hand */
+	struct sync_report served; /* of the last push, on the server's side */
 	struct error *refused; /* what the server answered with an error */
 };
 
@@ -307,6 +327,8 @@ static struct error *pipe_request(struct pipe *p, struct session *s,
 		v = serving_new(&p->server->o,
 				strcmp(act->path, SYNC_PATH_PULL) == 0 ? SERVE_PULL : SERVE_PUSH);
 		e = pipe_serve_body(p, s, v);
+		if (strcmp(act->path, SYNC_PATH_PUSH) == 0)
+			p->served = *serving_report(v);
 		if (e) {
 			*ret_http = error_http_status(error_code(e));
 			error_replace(&p->refused, e);
