@@ -4,6 +4,7 @@
 #include "appliance/forum/forum.h"
 #include "appliance/library/library.h"
 #include "appliance/partial/partial.h"
+#include "appliance/peers/announced.h"
 #include "appliance/peers/peers_priv.h"
 #include "appliance/config/config.h"
 #include "appliance/recovery/recovery.h"
@@ -44,8 +45,7 @@ struct peers {
 	pthread_mutex_t lock;
 	struct conn *conn; /* NULL: not opened yet */
 	struct coming_memo coming;
-	struct peers_announced announced[PEERS_ANNOUNCED];
-	size_t announced_n;
+	struct announced announced;
 	struct {
 		struct pubkey peer;
 		uint32_t days;
@@ -418,17 +418,10 @@ static void host_announced(void *ctx, const struct pubkey *peer, const struct ha
 			   uint64_t entries)
 {
 	struct peers *p = ((struct app *)ctx)->peers;
-	struct peers_announced *row = NULL;
+	const struct peers_announced said = {*peer, *space, entries};
 
 	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < p->announced_n && !row; i++)
-		if (pubkey_eq(&p->announced[i].peer, peer) &&
-		    hash_eq(&p->announced[i].space, space))
-			row = &p->announced[i];
-	if (!row && p->announced_n < PEERS_ANNOUNCED)
-		row = &p->announced[p->announced_n++];
-	if (row)
-		*row = (struct peers_announced){*peer, *space, entries};
+	announced_hear(&p->announced, &said, env_mono(p->app->env));
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -440,21 +433,9 @@ size_t peers_announced(struct app *a, struct peers_announced out[PEERS_ANNOUNCED
 	if (!p)
 		return 0;
 	pthread_mutex_lock(&p->lock);
-	n = p->announced_n;
-	memcpy(out, p->announced, n * sizeof(*out));
+	n = announced_list(&p->announced, env_mono(a->env), out);
 	pthread_mutex_unlock(&p->lock);
 	return n;
-}
-
-/* With p->lock. */
-static void forget_announced(struct peers *p, const struct pubkey *peer)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->announced_n; i++)
-		if (!pubkey_eq(&p->announced[i].peer, peer))
-			p->announced[n++] = p->announced[i];
-	p->announced_n = n;
 }
 
 void peers_announces_nothing(struct app *a, const struct pubkey *peer)
@@ -462,8 +443,19 @@ void peers_announces_nothing(struct app *a, const struct pubkey *peer)
 	if (!a->peers)
 		return;
 	pthread_mutex_lock(&a->peers->lock);
-	forget_announced(a->peers, peer);
+	announced_forget(&a->peers->announced, peer);
 	pthread_mutex_unlock(&a->peers->lock);
+}
+
+/* What can't be looked up is not here. With the connection borrowed, where there is one. */
+static uint64_t left_of(void *ctx, const struct peers_announced *said)
+{
+	const struct peers *p = ctx;
+	struct log_counts n = {.entries = 0};
+
+	if (p->conn)
+		error_free(log_count(p->conn->log, &said->space, &n));
+	return said->entries > n.entries ? said->entries - n.entries : 0;
 }
 
 static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_report *report)
@@ -472,10 +464,11 @@ static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_r
 	uint32_t days = report->keeps_days;
 	size_t i = 0, n = report->unkept_n;
 
-	pthread_mutex_lock(&p->lock);
-	/* Who announces more and brings nothing has no more. What was refused may be had tomorrow. */
-	if (report->equal || (!report->received && !report->filled && !report->refusals))
-		forget_announced(p, peer);
+	borrow(p);
+	if (report->equal)
+		announced_forget(&p->announced, peer);
+	announced_ended(&p->announced, peer, report->received + report->filled, left_of, p,
+			env_mono(p->app->env));
 	while (i < p->part_n && !pubkey_eq(&p->part[i].peer, peer))
 		i++;
 	if (i == p->part_n && (days || n) && p->part_n < ARRAY_LEN(p->part))
@@ -485,7 +478,7 @@ static void host_ended(void *ctx, const struct pubkey *peer, const struct sync_r
 		p->part[i].unkept_n = n;
 		memcpy(p->part[i].unkept, report->unkept, n * sizeof(*report->unkept));
 	}
-	pthread_mutex_unlock(&p->lock);
+	give_back(p);
 }
 
 uint32_t peers_keeps_days(struct app *a, const struct pubkey *peer)

@@ -168,8 +168,8 @@ void peers_box_name(struct conn *c, const struct admitted *a, char out[LIMIT_NAM
 bool peers_known_name(struct conn *c, const struct pubkey *key, char out[LIMIT_NAME + 1]);
 /* A peer that has not told this box its name (it called, and was never called) has it from there. */
 void peers_put_name(struct conn *c, struct peer *io);
-/* What peers said that they hold of each space, as long as their exchanges bring something: for people who
- * wait. A peer may say anything. Returns how many. */
+/* What peers said that they hold of each space, as long as it comes (announced.h): for people who wait. A
+ * peer may say anything. Returns how many. */
 enum { PEERS_ANNOUNCED = 512 };
 struct peers_announced {
 	struct pubkey peer;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * How much is still to come, on the page that every visitor sees: what a peer says of it is believed as
- * long as it brings something, and no longer than it is a peer.
+ * long as it comes, and no longer than it is a peer.
  */
 #include "tests/appliance/site.h"
 #include "appliance/peers/conduct.h"
@@ -27,7 +27,7 @@ static bool is_told(void)
 	_cleanup_(reply_release) struct reply page = site_ask(&site, NOBODY, "/", NULL);
 
 	assert_int_equal(page.status, 200);
-return strstr(buf_str(&page.body), "1,900,000") != NULL;
+	return strstr(buf_str(&page.body), "1,900,000") != NULL;
 }
 
 static void ends(struct sync_report report)
@@ -35,28 +35,31 @@ static void ends(struct sync_report report)
 	host.ended(host.ctx, &peer, &report);
 }
 
-static void what_a_peer_announces_is_told_while_it_brings_something(void **state)
+static void what_a_peer_announces_is_told_while_it_comes(void **state)
 {
 	(void)state;
 	assert_false(is_told());
 	says_that_it_holds_much();
 	assert_true(is_told());
-	ends((struct sync_report){.received = 1});
-	assert_true(is_told());
-	ends((struct sync_report){.filled = 1});
-	assert_true(is_told());
-	ends((struct sync_report){.refusals = 1}); /* tomorrow, perhaps */
-	assert_true(is_told());
+	for (int i = 0; i < 3; i++) {
+		ends((struct sync_report){.received = SAID / 50});
+		assert_true(is_told());
+		ends((struct sync_report){.filled = SAID / 50});
+		assert_true(is_told());
+		says_that_it_holds_much();
+	}
+	ends((struct sync_report){.received = 1, .equal = true});
+	assert_false(is_told());
 }
 
-static void who_announces_more_and_brings_nothing_is_not_believed(void **state)
+static void who_announces_much_and_brings_an_entry_now_and_then_is_not_believed(void **state)
 {
 	(void)state;
 	says_that_it_holds_much();
-	ends((struct sync_report){.received = 0});
+	assert_true(is_told());
+	ends((struct sync_report){.received = 1, .refusals = 1});
 	assert_false(is_told());
-	says_that_it_holds_much();
-	ends((struct sync_report){.received = 1, .equal = true});
+	says_that_it_holds_much(); /* nor when it says so again */
 	assert_false(is_told());
 }
 
@@ -92,9 +95,10 @@ static int open_site(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_a_peer_announces_is_told_while_it_brings_something),
-		cmocka_unit_test(who_announces_more_and_brings_nothing_is_not_believed),
+		cmocka_unit_test(what_a_peer_announces_is_told_while_it_comes),
 		cmocka_unit_test(who_is_paused_or_gone_is_not_believed),
+		cmocka_unit_test(
+			who_announces_much_and_brings_an_entry_now_and_then_is_not_believed),
 	};
 
 	test_init();
