@@ -211,9 +211,8 @@ daemon[r]=$!
 until_ok 30 grep -q 'Ctrl-C' "$T/r.out"
 sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/r.out" | head -1 >"$T/r.http"
 CODE=$(sed -n 's|.*the code *\([a-z2-7-]*\)$|\1|p' "$T/r.out")
-jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
 jar -o /dev/null --data-urlencode "code=$CODE" "$(url r /setup/code)"
-CSRF=$(jar "$(url r /setup/replace)" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1)
+CSRF=$(jar "$(url r /setup/replace)" | csrf_in)
 printf 'una altra frase llarga' >"$T/other"
 is "two sheets, and what the square code says of its peers" "$(jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$CSRF" \
 	--data-urlencode "sheet1=$(sed -n 1p "$T/codes")/$(sync_addr b)/$(echo "$B" | tr a-z A-Z)" --data-urlencode "sheet2=$(sed -n 3p "$T/codes")" \

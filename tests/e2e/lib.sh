@@ -92,6 +92,7 @@ stop_box() { # stop_box NAME [SIGNAL]
 url() { echo "http://127.0.0.1:$(cat "$T/$1.http")$2"; }
 sync_addr() { echo "127.0.0.1:$(cat "$T/$1.sync")"; }
 get() { curl -sS --max-time 180 "$(url "$1" "$2")"; } # get BOX PATH
+jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; } # a browser that keeps its cookies
 get_as() { # get_as BOX PATH: with the token in $T/token.BOX
 	curl -sS --fail-with-body --max-time 180 -H "Authorization: Bearer $(cat "$T/token.$1")" "$(url "$1" "$2")"
 }
@@ -105,14 +106,23 @@ post_json() { # post_json BOX PATH TOKEN JSON
 sign_in() {
 	curl -sS --max-time 180 -o /dev/null -c "$T/jar.$1" --data-urlencode name=admin --data-urlencode "password=$(cat "$T/password")" "$(url "$1" /sign-in)"
 }
-csrf_of() { curl -sS --max-time 180 -b "$T/jar.$1" "$(url "$1" /me)" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+csrf_of() { curl -sS --max-time 180 -b "$T/jar.$1" "$(url "$1" /me)" | csrf_in; }
 act_signed_in() {
 	curl -sS --fail-with-body --max-time 180 -b "$T/jar.$1" -H 'Content-Type: application/json' \
 		-d "$(python3 -c 'import json,sys; print(json.dumps(json.loads(sys.argv[1]) | {"csrf": sys.argv[2]}))' "$3" "$(csrf_of "$1")")" "$(url "$1" "$2")"
 }
+agree() { [ "$(digest_of "$1")" = "$(digest_of "$2")" ]; }
 digest_of() { "$LLIURE" digest --data "$T/$1" | sort; }
 json() { python3 -c 'import json,sys
 d=json.load(sys.stdin)
 for k in sys.argv[1].split("."):
     d=d[int(k)] if isinstance(d,list) else d[k]
 print(d)' "$1"; }
+# join_box NAME PEER [ADD ARGS...]: a box that joins the community of another one, which calls it back.
+join_box() {
+	local b=$1 at=$2
+	shift 2
+	make_box "$b" --join "$(sync_addr "$at")" "$(key_of "$at")"
+	start_box "$b"
+	"$LLIURE" peer add "$(sync_addr "$b")" "$(key_of "$b")" "$@" --data "$T/$at" >/dev/null
+}

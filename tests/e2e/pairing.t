@@ -112,14 +112,13 @@ ok "all three hold a's space alike" until_ok 20 eval '"$LLIURE" sync --data "$T/
 ok "a is clean" "$LLIURE" verify --data "$T/a"
 
 # --- heavy acts want a person who has just signed in ---
-jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
 status_of() { curl -sS --max-time 180 -o /dev/null -w '%{http_code}' "$@"; }
 t=$(token_of a)
 is "a token can't withdraw trust" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a "/admin/peers/$kb/remove")")" 401
 is "nor invite" "$(status_of -H "Authorization: Bearer $t" -d '{}' -H 'Content-Type: application/json' "$(url a /admin/peers/invite)")" 401
 is "but it can look at the terms" "$(curl -sS -H "Authorization: Bearer $t" "$(url a "/admin/peers/$kb.json")" | json terms.others.both)" True
 jar -o /dev/null -d name=admin --data-urlencode "password=$(cat "$T/password")" "$(url a /sign-in)"
-csrf=$(jar "$(url a /admin/peers)" | sed -n 's/.*name="csrf" value="\([a-z2-7]*\)".*/\1/p' | head -1)
+csrf=$(jar "$(url a /admin/peers)" | csrf_in)
 is "a volunteer who signed in can" "$(jar -o /dev/null -w '%{http_code}' -d "csrf=$csrf" "$(url a "/admin/peers/$kb/remove")")" 303
 is "and it is done" "$(peer_field a "$kb" how)" ""
 

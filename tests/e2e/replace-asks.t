@@ -4,14 +4,11 @@
 # out, for what is here then is all that counts. A house that is not reached is named, and the volunteer goes on.
 . "$(dirname "$0")/lib.sh"
 
-jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
-csrf() { jar "$(url a "$1")" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
 send() { # send PATH FIELDS...
 	local p=$1
 	shift
-	jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$(csrf /admin/recovery/replace)" "$@" "$(url a "$p")"
+	jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$(jar "$(url a /admin/recovery/replace)" | csrf_in)" "$@" "$(url a "$p")"
 }
-agree() { [ "$(digest_of "$1")" = "$(digest_of "$2")" ]; }
 asking() { jar "$(url a /admin/recovery/replace.json)" | json "asking.$1"; }
 house() { # house NAME FIELD
 	jar "$(url a /admin/recovery/replace.json)" | python3 -c 'import json, sys
@@ -21,15 +18,11 @@ print([h[sys.argv[2]] for h in json.load(sys.stdin)["asking"]["houses"] if h["na
 make_box a
 start_box a
 A=$(key_of a)
-make_box b --join "$(sync_addr a)" "$A"
+join_box b a
 B=$(key_of b)
-start_box b
-"$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/a" >/dev/null
 ok "two boxes of one community" until_ok 30 agree a b
-make_box d --join "$(sync_addr a)" "$A"
+join_box d a --name Tercera
 D=$(key_of d)
-start_box d
-"$LLIURE" peer add "$(sync_addr d)" "$D" --name Tercera --data "$T/a" >/dev/null
 "$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/d" >/dev/null
 "$LLIURE" peer add "$(sync_addr d)" "$D" --data "$T/b" >/dev/null
 ok "and a third house" until_ok 30 agree a d

@@ -4,22 +4,17 @@
 # thief writes with it counts nowhere. And the page that prints sheets, once, to who has just signed in.
 . "$(dirname "$0")/lib.sh"
 
-jar() { curl -sS --max-time 180 -b "$T/jar" -c "$T/jar" "$@"; }
-csrf() { jar "$(url a "$1")" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
 send() { # send PATH FIELDS...
 	local p=$1
 	shift
-	jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$(csrf "$p")" "$@" "$(url a "$p")"
+	jar -o "$T/body" -w '%{http_code}' --data-urlencode "csrf=$(jar "$(url a "$p")" | csrf_in)" "$@" "$(url a "$p")"
 }
-agree() { [ "$(digest_of "$1")" = "$(digest_of "$2")" ]; }
 
 make_box a
 start_box a
 A=$(key_of a)
-make_box b --join "$(sync_addr a)" "$A"
+join_box b a
 B=$(key_of b)
-start_box b
-"$LLIURE" peer add "$(sync_addr b)" "$B" --data "$T/a" >/dev/null
 ok "two boxes of one community" until_ok 30 agree a b
 until_ok 20 eval '"$LLIURE" user add joan --password-file "$T/password" --data "$T/b"'
 JOAN=$("$LLIURE" user token joan --password-file "$T/password" --data "$T/b" | tail -1)
@@ -67,7 +62,7 @@ ok "and both boxes agree" until_ok 20 agree a c
 ok "the page says what sheets are, and shows none" eval 'jar "$(url a /admin/recovery/sheets)" >"$T/body" && grep -q "Three sheets of paper" "$T/body" && ! grep -q "LLIURE1\|class=\"codes\"" "$T/body"'
 is "they are shown once" "$(send /admin/recovery/sheets)" 200
 is "three of them" "$(grep -c 'class="codes"' "$T/body")" 3
-ok "never kept by a browser" eval 'jar -D - -o /dev/null --data-urlencode "csrf=$(csrf /admin/recovery/sheets)" "$(url a /admin/recovery/sheets)" | grep -qi "cache-control: no-store"'
+ok "never kept by a browser" eval 'jar -D - -o /dev/null --data-urlencode "csrf=$(jar "$(url a /admin/recovery/sheets)" | csrf_in)" "$(url a /admin/recovery/sheets)" | grep -qi "cache-control: no-store"'
 python3 - "$T/body" "$T/typed" <<'END'
 import re, sys
 page = open(sys.argv[1]).read()

@@ -23,7 +23,7 @@ ask() { # ask BOX PATH [CURL ARGS]
 }
 status() { ask "$@" -o "$T/body" -w '%{http_code}'; }
 enter() { ask "$1" /setup/code --data-urlencode "code=$(cat "$T/$1.code")" -o /dev/null; }
-csrf() { ask "$1" "$2" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+csrf() { ask "$1" "$2" | csrf_in; }
 runs() { grep -q "this box's key" "$T/$1.out"; } # the box itself, after the first run
 ready() { # the same ports, now with the box behind them
 	until_ok 30 runs "$1" || { cat "$T/$1.out" "$T/$1.err"; return 1; }

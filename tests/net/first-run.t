@@ -11,7 +11,7 @@ net_can || net_skip
 declare -A token
 phrase='una frase de pas llarga'
 ask() { local b=$1 path=$2; shift 2; curl_in "$b" -b "$NET_DIR/$b.jar" -c "$NET_DIR/$b.jar" "$@" "http://localhost:8080$path"; }
-csrf() { ask "$1" "$2" | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+csrf() { ask "$1" "$2" | csrf_in; }
 leads() { ask "$@" -o /dev/null -w '%{redirect_url}' | sed 's|^http://localhost:8080||'; }
 key_of() { "$LLIURE" status --data "$NET_DIR/$1.data" --json | json appliance; }
 says() { local text=$1; shift; ask "$@" | grep -qF "$text"; }

@@ -25,7 +25,7 @@ within 30 box -f -o /dev/null $here/
 box -o /dev/null --data-urlencode name=Ada --data-urlencode "password=$(cat "$NET_DIR/password")" $here/sign-in
 page() { box $here/admin/network.json >"$NET_DIR/page"; }
 says() { page && [ "$(json "$1" <"$NET_DIR/page")" = "$2" ]; }
-csrf() { box $here/admin/network | sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+csrf() { box $here/admin/network | csrf_in; }
 post() { # PATH FIELD=VALUE…: the status
 	local path=$1 f
 	local -a fields=()
