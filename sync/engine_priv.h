@@ -16,6 +16,7 @@
 #include "sync/peer/uplink.h"
 #include "sync/peer/listener.h"
 #include "sync/peer/pair.h"
+#include "sync/peer/proofs.h"
 #include "sync/peer/readers.h"
 #include "sync/peer/schedule.h"
 #include "sync/peer/successor.h"
@@ -153,7 +154,8 @@ struct sync {
 	/* Logs that were frozen or ended may have come, or be of boxes that are peers now. */
 	bool look_for_proofs, proofs_anew;
 	int64_t proofs_from;   /* when they may be looked for (monotonic) */
-	int64_t proofs_change; /* log_change of the last look */
+	int64_t proofs_stops;  /* log_stops of the last look; -1: look in any case */
+	struct proofs proofs;  /* the keeping thread's */
 	/* Peers' requests that failed, each with how often; what is the same is one. */
 	struct receipt *refused;
 	size_t n_refused;

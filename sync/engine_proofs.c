@@ -10,60 +10,20 @@
 
 enum { LOOK_EVERY_MS = 2000, AT_ONCE = 256 };
 
-struct finding {
-	struct log_id log;
-	enum misdeed what;
-	uint64_t seq;
-};
-
 struct look {
 	struct sync *s;
-	struct buf found; /* struct finding */
+	struct buf found; /* struct proof */
 };
 
-static void add_finding(struct look *k, const struct log_info *info, enum misdeed what,
-			uint64_t seq)
-{
-	struct finding f = {.log = info->id, .what = what, .seq = seq};
-
-	if (seq)
-		buf_add(&k->found, &f, sizeof(f));
-}
-
 /* Our own is no misdeed of ours: engine_twin.c. */
-static struct error *see_stopped(void *ctx, const struct log_info *info)
+static bool is_known(void *ctx, const struct pubkey *appliance)
 {
-	struct look *k = ctx;
+	struct sync *s = ctx;
 
-	if (engine_is_self(k->s, &info->id.appliance) || !engine_known(k->s, &info->id.appliance))
-		return NULL;
-	add_finding(k, info, MISDEED_AUTHOR, info->ended);
-	add_finding(k, info, MISDEED_FORK, info->frozen);
-	return NULL;
+	return !engine_is_self(s, appliance) && engine_known(s, appliance);
 }
 
-/* Those that were not noted yet, at most AT_ONCE; more: *ret_more. */
-static struct error *leave_out_noted(struct look *k, bool *ret_more)
-{
-	struct finding *all = (struct finding *)(void *)k->found.p;
-	size_t n = k->found.n / sizeof(*all), left = 0;
-	struct error *err = NULL;
-
-	pthread_mutex_lock(&k->s->local_lock);
-	for (size_t i = 0; i < n && !err && left <= AT_ONCE; i++) {
-		bool noted;
-
-		err = conduct_has_proof(k->s->local, all[i].what, &all[i].log, &noted);
-		if (!err && !noted)
-			all[left++] = all[i];
-	}
-	pthread_mutex_unlock(&k->s->local_lock);
-	*ret_more = left > AT_ONCE;
-	k->found.n = (*ret_more ? AT_ONCE : left) * sizeof(*all);
-	return err;
-}
-
-static struct error *words_of(const struct finding *f)
+static struct error *words_of(const struct proof *f)
 {
 	char seq[24];
 
@@ -82,7 +42,7 @@ static struct error *words_of(const struct finding *f)
 static struct error *write_findings(struct sync_writing *w, void *arg)
 {
 	const struct look *k = arg;
-	const struct finding *all = (const struct finding *)(const void *)k->found.p;
+	const struct proof *all = (const struct proof *)(const void *)k->found.p;
 
 	for (size_t i = 0; i < k->found.n / sizeof(*all); i++) {
 		_cleanup_(error_freep) struct error *words = words_of(&all[i]);
@@ -98,34 +58,41 @@ static struct error *write_findings(struct sync_writing *w, void *arg)
 	return NULL;
 }
 
-static struct error *find(struct look *k, int64_t *io_change)
+/* Nothing was frozen or ended since: nothing is looked for. */
+static struct error *find(struct look *k, int64_t *io_stops)
 {
 	struct log_store *log;
-	struct error *err;
-	int64_t change;
+	struct error *err = NULL;
+	int64_t stops;
 
 	TRY(readers_take(k->s->readers, &log));
-	change = log_change(log);
-	err = change == *io_change ? NULL : log_each_stopped(log, NULL, see_stopped, k);
+	stops = log_stops(log);
+	if (stops != *io_stops)
+		err = proofs_find(&k->s->proofs, log, is_known, k->s, &k->found);
 	readers_give(k->s->readers, log);
 	if (!err)
-		*io_change = change;
+		*io_stops = stops;
 	return err;
 }
 
-static struct error *look(struct look *k, int64_t *io_change)
+static struct error *look(struct look *k, int64_t *io_stops)
 {
 	bool more = false;
+	struct error *err;
 
-	TRY(find(k, io_change));
+	TRY(find(k, io_stops));
 	if (!k->found.n)
 		return NULL;
-	TRY(leave_out_noted(k, &more));
+	pthread_mutex_lock(&k->s->local_lock);
+	err = proofs_leave_out(&k->s->proofs, k->s->local, AT_ONCE, &k->found, &more);
+	pthread_mutex_unlock(&k->s->local_lock);
+	TRY(err);
 	if (more)
-		*io_change = 0;
+		*io_stops = -1;
 	if (!k->found.n)
 		return NULL;
 	TRY(k->s->o.host.write(k->s->o.host.ctx, write_findings, k));
+	proofs_noted(&k->s->proofs, &k->found);
 	sync_peers_changed(k->s); /* it weighs from now on */
 	return NULL;
 }
@@ -138,17 +105,17 @@ int64_t engine_proofs_due(const struct sync *s)
 void engine_look_for_proofs(struct sync *s)
 {
 	struct look k = {.s = s};
-	int64_t change = s->proofs_anew ? 0 : s->proofs_change;
+	int64_t stops = s->proofs_anew ? -1 : s->proofs_stops;
 	struct error *err;
 
 	s->look_for_proofs = s->proofs_anew = false;
 	s->proofs_from = env_mono(s->o.env) + LOOK_EVERY_MS;
 	pthread_mutex_unlock(&s->lock);
-	err = look(&k, &change);
+	err = look(&k, &stops);
 	buf_release(&k.found);
 	pthread_mutex_lock(&s->lock);
 	/* A full disk, or more than fitted: again in a while. */
-	s->look_for_proofs |= err || !change;
-	s->proofs_change = err ? 0 : change;
+	s->look_for_proofs |= err || stops < 0;
+	s->proofs_stops = err ? -1 : stops;
 	error_free(err);
 }

@@ -379,6 +379,7 @@ void sync_stop(struct sync *s)
 	readers_free(s->readers);
 	schedule_free(s->schedule);
 	ledger_free(s->ledger);
+	proofs_release(&s->proofs);
 	pasts_free(s->pasts);
 	pairs_free(s->pairs);
 	free(s->paused);

@@ -18,6 +18,7 @@ struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq
 		  span_of((swap ? x : y)->b, ENTRY_HEADER)));
 	info->frozen = seq;
 	TRY(log_save(l, info));
+	TRY(log_stopped(l));
 	return log_retire(l, &info->id);
 }
 

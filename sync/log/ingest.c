@@ -461,8 +461,13 @@ static struct error *take(struct run *r)
 	check_vouching(r, chained);
 	if (r->info.strict)
 		check_strictly(r);
-	if (r->in->alone)
+	if (r->in->alone) {
+		uint64_t ended = r->info.ended;
+
 		check_authors(r);
+		if (r->info.ended != ended)
+			TRY(log_stopped(r->l));
+	}
 	r->ret.vouched = is_vouched(r, all);
 	if (r->good > r->overlap) {
 		/* Somebody else wrote in the log that we are writing: we are an old copy. */

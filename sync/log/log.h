@@ -368,6 +368,8 @@ void **log_memo(struct log_store *l);
 /* A number that grows when entries that were live are no longer (a fork, the end of a log, a header
  * that was never signed): a view that has applied some must take them back, or be made anew. (R) */
 int64_t log_losses(struct log_store *l);
+/* A number that grows with every log that is frozen, lower than before, or ended. (R) */
+int64_t log_stops(struct log_store *l);
 
 /* --- checking --- */
 struct verify_report {

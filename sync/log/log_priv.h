@@ -46,6 +46,7 @@ enum log_stmt {
 	LOG_META_GET,
 	LOG_META_SET,
 	LOG_META_MORE,
+	LOG_META_COUNT,
 	LOG_BY_ID,
 	LOG_BY_NUM,
 	LOG_INSERT,
@@ -123,6 +124,8 @@ struct error *log_find(struct log_store *l, const struct log_id *id, struct log_
 struct error *log_create(struct log_store *l, struct log_info *info);
 /* Write the row back, with `live` counted anew. */
 struct error *log_save(struct log_store *l, struct log_info *info);
+/* One more is frozen, or ended. */
+struct error *log_stopped(struct log_store *l);
 void log_read_row(sqlite3_stmt *st, struct log_info *ret);
 /* Is this a log that we are appending to now? */
 bool log_is_ours_now(struct log_store *l, const struct log_id *id);

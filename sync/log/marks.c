@@ -118,6 +118,7 @@ struct error *log_audit_bad(struct log_store *l, int64_t log, uint64_t bad)
 	if (!entry_verify_appliance(&raw))
 		return log_cut(l, &info, bad);
 	info.ended = bad;
+	TRY(log_stopped(l));
 	if (info.audited >= bad)
 		info.audited = bad - 1;
 	TRY(log_save(l, &info));

@@ -62,6 +62,8 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_META_GET] = "SELECT value FROM meta WHERE key=?1",
 	[LOG_META_SET] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
 	[LOG_META_MORE] = "UPDATE meta SET value=value+1 WHERE key=?1",
+	[LOG_META_COUNT] = "INSERT INTO meta VALUES (?1, 1)"
+			   " ON CONFLICT(key) DO UPDATE SET value=value+1",
 	[LOG_BY_ID] = "SELECT " LOG_COLUMNS
 		      " FROM log WHERE space=?1 AND appliance=?2 AND incarnation=?3",
 	[LOG_BY_NUM] = "SELECT " LOG_COLUMNS " FROM log WHERE num=?1",
@@ -334,6 +336,16 @@ int64_t log_change(struct log_store *l)
 int64_t log_losses(struct log_store *l)
 {
 	return meta_number(l, "losses");
+}
+
+int64_t log_stops(struct log_store *l)
+{
+	return meta_number(l, "stops");
+}
+
+struct error *log_stopped(struct log_store *l)
+{
+	return db_do(l->db, l->s, LOG_META_COUNT, "s", "stops");
 }
 
 struct error *log_new_incarnation(struct log_store *l)
