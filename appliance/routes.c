@@ -20,6 +20,7 @@
 #include "appliance/peers/receipt_pages.h"
 #include "appliance/portal/portal_pages.h"
 #include "appliance/partial/partial_pages.h"
+#include "appliance/partial/strangers_pages.h"
 #include "appliance/place/place.h"
 #include "appliance/recovery/recovery_pages.h"
 #include "appliance/search/search_pages.h"
@@ -40,7 +41,7 @@ const struct route *const route_tables[] = {
 	place_routes,
 	carry_routes,  stick_routes,
 	recovery_routes,
-	partial_routes,
+	partial_routes, strangers_routes,
 	setup_over_routes,
 	spaces_routes,
 	NULL,

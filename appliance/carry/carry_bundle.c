@@ -394,6 +394,8 @@ static bool is_welcome(struct taking *t, struct sync_writing *w, const struct in
 		error_free(e);
 		return false;
 	}
+	if (n.logs && log_is_let_go(w->log, &run->id->space))
+		return false;
 	if (n.logs)
 		t->carried = run->id->space;
 	return n.logs || takes_new_space(t, w, run);

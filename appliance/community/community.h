@@ -223,10 +223,11 @@ struct space_info {
 	int64_t founded_ms;
 };
 typedef struct error *space_fn(void *ctx, const struct space_info *s);
-/* Public ones first, of them our own, in the order in which they came, then by id. */
+/* Public ones first, of them our own, in the order in which they came, then by id. Those that this box let go
+ * of (log_let_go) are passed over, and no conn that reads for somebody sees them. */
 struct error *space_each(struct conn *c, space_fn *fn, void *ctx) MUST;
 /* Whoever reads: for those who run the box, and must know what it carries. Mind what is shown of a
- * space that conn_sees does not. */
+ * space that conn_sees does not. space_get_here also finds one that was let go of. */
 struct error *space_each_here(struct conn *c, space_fn *fn, void *ctx) MUST;
 struct error *space_get_here(struct conn *c, const struct hash *id, struct space_info *ret) MUST;
 struct error *space_get(struct conn *c, const struct hash *id, struct space_info *ret) MUST;

@@ -20,7 +20,15 @@ static void read_space(struct conn *c, sqlite3_stmt *st, struct space_info *ret)
 	ret->own = db_id(st, 4, &appliance) && pubkey_eq(&appliance, &c->community->origin);
 }
 
-static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, void *ctx)
+enum which { SEEN, HERE, ALL };
+
+static bool is_meant(struct conn *c, enum which which, const struct hash *space)
+{
+	return which == ALL ||
+	       (!log_is_let_go(c->log, space) && (which == HERE || conn_sees(c, space)));
+}
+
+static struct error *each_space(struct conn *c, enum which which, space_fn *fn, void *ctx)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_LIST);
 	struct space_info *all = NULL;
@@ -36,7 +44,7 @@ static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, 
 	}
 	/* Called behind the reading, for fn may read spaces itself. */
 	for (size_t i = 0; i < n && !err; i++)
-		if (all_of_them || conn_sees(c, &all[i].id))
+		if (is_meant(c, which, &all[i].id))
 			err = fn(ctx, &all[i]);
 	free(all);
 	return err;
@@ -44,12 +52,12 @@ static struct error *each_space(struct conn *c, bool all_of_them, space_fn *fn, 
 
 struct error *space_each(struct conn *c, space_fn *fn, void *ctx)
 {
-	return each_space(c, false, fn, ctx);
+	return each_space(c, SEEN, fn, ctx);
 }
 
 struct error *space_each_here(struct conn *c, space_fn *fn, void *ctx)
 {
-	return each_space(c, true, fn, ctx);
+	return each_space(c, HERE, fn, ctx);
 }
 
 static struct error *not_here(void)
@@ -125,11 +133,18 @@ struct error *space_home(struct conn *c, struct space_info *ret)
 {
 	sqlite3_stmt *st = db_stmt(c->community->stmts, SPACE_LIST);
 	struct space_info s;
+	struct error *e = NULL;
+	bool found = false;
 
 	/* The first: the others come behind it also for who does not see it. */
 	db_bind(st, "k", &c->community->origin);
-	TRY(one_space(c, st, &s));
-	ENSURE(conn_sees(c, &s.id), not_here());
+	while (!found && db_next(c->view, st, &e)) {
+		read_space(c, st, &s);
+		found = !log_is_let_go(c->log, &s.id);
+	}
+	sqlite3_reset(st);
+	TRY(e);
+	ENSURE(found && conn_sees(c, &s.id), not_here());
 	*ret = s;
 	return NULL;
 }
@@ -143,9 +158,11 @@ bool space_visible_to(struct conn *c, const struct hash *space, const struct pub
 {
 	enum role role = ROLE_NONE;
 	int64_t is_private;
-	struct error *err = db_number(c->view, c->community->stmts, SPACE_PRIVATE, -1, &is_private,
-				      "k", space);
+	struct error *err;
 
+	if (log_is_let_go(c->log, space))
+		return false;
+	err = db_number(c->view, c->community->stmts, SPACE_PRIVATE, -1, &is_private, "k", space);
 	if (!err && is_private == 1 && viewer)
 		err = role_now(c, space, viewer, &role);
 	if (!err)
@@ -202,7 +219,7 @@ struct error *conn_unseen(struct conn *c, struct buf *ret)
 	buf_clear(ret);
 	buf_putc(ret, '[');
 	if (c->community->filtered)
-		TRY(space_each_here(c, add_unseen, &(struct unseen){c, ret}));
+		TRY(each_space(c, ALL, add_unseen, &(struct unseen){c, ret}));
 	buf_putc(ret, ']');
 	return NULL;
 }

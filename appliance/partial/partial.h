@@ -13,7 +13,7 @@ extern const struct feature partial_feature;
 /* --- the choice --- */
 struct error *partial_choice(struct conn *c, struct keep *ret) MUST;
 struct error *partial_choose(struct conn *c, const struct keep *k) MUST;
-/* Does this box follow the space? Its own are always kept. */
+/* Does this box follow the space? Its own are always kept; what was let go of as a stranger's is not. */
 struct error *partial_keeps_space(struct conn *c, const struct hash *space, bool *ret) MUST;
 /* The same, and since when it does not; 0: it does, or nobody wrote down when. */
 struct error *partial_space_since(struct conn *c, const struct hash *space, bool *ret_kept,
@@ -82,4 +82,7 @@ struct error *partial_wishes(struct conn *c, int64_t *ret) MUST;
 struct partial_thread;
 struct error *partial_start(struct app *a, struct partial_thread **ret) MUST;
 void partial_poke(struct partial_thread *t); /* something was committed; NULL: nothing */
+/* A space of a stranger that this house brings has no place (strangers.h). Quick, any thread. t NULL:
+ * nothing. */
+void partial_crowded(struct partial_thread *t, const struct pubkey *bringer);
 void partial_end(struct partial_thread *t);

@@ -2,13 +2,19 @@
 #pragma once
 #include "appliance/partial/partial.h"
 #include "sync/base/poked.h"
+#include <pthread.h>
 
+enum { PARTIAL_CROWDED = 16 };
 struct partial_thread {
 	struct app *app;
 	struct conn *conn; /* reads, for this thread */
 	struct poked poked;
 	int64_t need_from, afresh; /* how far community_need_more is; when it begins again */
 	size_t most;		   /* ops that one transaction had room for last; 0: any number */
+	int64_t give_from;	   /* before, no stranger's space gives way again */
+	pthread_mutex_t lock;	   /* of: */
+	struct pubkey crowded[PARTIAL_CROWDED]; /* houses that bring a stranger's space without a place */
+	size_t n_crowded;
 };
 
 #define PARTIAL_NOBODY                                                                             \
@@ -80,6 +86,8 @@ struct error *files_pass(struct partial_thread *t, const struct partial_run *run
 size_t choice_falls_out(struct loose_op *ops, size_t n, int64_t since, bool ruled);
 
 /* --- partial_store.c --- */
+struct error *partial_want(struct conn *c, const struct hash *space, bool wanted) MUST;
+struct error *partial_is_wanted(struct conn *c, const struct hash *space, bool *ret) MUST;
 struct error *run_set(struct conn *c, const struct partial_run *r) MUST;
 struct error *at_clear(struct conn *c) MUST;
 struct error *at_add(struct conn *c, const struct partial_at *at) MUST;

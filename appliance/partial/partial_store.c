@@ -23,6 +23,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE partial_run ADD COLUMN safe_file_bytes INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE partial_at ADD COLUMN files INTEGER NOT NULL DEFAULT 0;",
 	"ALTER TABLE partial_space ADD COLUMN since INTEGER NOT NULL DEFAULT 0;",
+	/* Spaces of strangers that a volunteer wants. */
+	"CREATE TABLE partial_wanted(space BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;",
 };
 
 enum {
@@ -30,6 +32,9 @@ enum {
 	SPACE_DROP,
 	SPACE_KEEP,
 	SPACE_ANY,
+	WANTED_GET,
+	WANTED_ADD,
+	WANTED_DROP,
 	RUN_GET,
 	RUN_SET,
 	AT_CLEAR,
@@ -52,6 +57,9 @@ static const char *const sql[STMTS] = {
 	[SPACE_DROP] = "INSERT OR IGNORE INTO partial_space VALUES (?1, ?2)",
 	[SPACE_KEEP] = "DELETE FROM partial_space WHERE space = ?1",
 	[SPACE_ANY] = "SELECT 1 FROM partial_space LIMIT 1",
+	[WANTED_GET] = "SELECT 1 FROM partial_wanted WHERE space = ?1",
+	[WANTED_ADD] = "INSERT OR IGNORE INTO partial_wanted VALUES (?1)",
+	[WANTED_DROP] = "DELETE FROM partial_wanted WHERE space = ?1",
 	[RUN_GET] = "SELECT state, days, blob_max, begun, ended, row, ops, bytes, safe_ops,"
 		    " safe_bytes, problem, file_row, files, file_bytes, safe_files, safe_file_bytes"
 		    " FROM partial_run WHERE one = 1",
@@ -145,6 +153,10 @@ struct error *partial_space_since(struct conn *c, const struct hash *space, bool
 	int64_t since;
 
 	TRY(db_number(c->local, stmts(c), SPACE_GET, -1, &since, "k", space));
+	if (since < 0) {
+		TRY(log_let_go_since(c->log, space, &since));
+		since = since ? since : -1;
+	}
 	*ret_kept = since < 0;
 	*ret_since_ms = since < 0 ? 0 : since;
 	return NULL;
@@ -158,6 +170,7 @@ bool partial_takes(void *conn, const struct hash *space)
 	return kept;
 }
 
+/* What was let go of and is wanted again is another matter: strangers.h. */
 struct error *partial_keep_space(struct conn *c, const struct hash *space, bool keep)
 {
 	bool was;
@@ -165,19 +178,36 @@ struct error *partial_keep_space(struct conn *c, const struct hash *space, bool 
 	TRY(partial_keeps_space(c, space, &was));
 	if (was != keep)
 		TRY(end_run(c));
+	if (keep && !was)
+		TRY(partial_want(c, space, true));
 	if (keep)
 		return db_do(c->local, stmts(c), SPACE_KEEP, "k", space);
 	return db_do(c->local, stmts(c), SPACE_DROP, "ki", space, env_now(c->env));
 }
 
+struct error *partial_want(struct conn *c, const struct hash *space, bool wanted)
+{
+	return db_do(c->local, stmts(c), wanted ? WANTED_ADD : WANTED_DROP, "k", space);
+}
+
+struct error *partial_is_wanted(struct conn *c, const struct hash *space, bool *ret)
+{
+	int64_t wanted;
+
+	TRY(db_number(c->local, stmts(c), WANTED_GET, 0, &wanted, "k", space));
+	*ret = wanted;
+	return NULL;
+}
+
 struct error *partial_is(struct conn *c, bool *ret)
 {
+	int64_t any, gone;
 	struct keep k;
-	int64_t any;
 
 	TRY(partial_choice(c, &k));
 	TRY(db_number(c->local, stmts(c), SPACE_ANY, 0, &any, ""));
-	*ret = any || keep_is_partial(&k);
+	TRY(log_let_go_count(c->log, &gone));
+	*ret = any || gone || keep_is_partial(&k);
 	return NULL;
 }
 

@@ -8,12 +8,14 @@
  *               (a volunteer asks)   (and confirms)
  */
 #include "appliance/partial/partial_priv.h"
+#include "appliance/partial/strangers.h"
 #include "appliance/peers/peers.h"
 
 enum {
 	QUIET_MS = 2000,
 	LOOK_MS = 60000,	 /* what waits is tried again */
 	AFRESH_MS = 3600 * 1000, /* what is still needed is looked through anew */
+	CROWDED_MS = 300000,	 /* who brings strangers' spaces without end keeps the writer so busy */
 	VISIT = 300,		 /* objects of one pass */
 };
 
@@ -424,6 +426,66 @@ static struct error *look_after(struct partial_thread *t)
 	return NULL;
 }
 
+/* --- strangers' spaces without a place --------------------------------------------------------- */
+
+void partial_crowded(struct partial_thread *t, const struct pubkey *bringer)
+{
+	bool known = false;
+
+	if (!t)
+		return;
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->n_crowded; i++)
+		known |= pubkey_eq(&t->crowded[i], bringer);
+	if (!known && t->n_crowded < PARTIAL_CROWDED)
+		t->crowded[t->n_crowded++] = *bringer;
+	pthread_mutex_unlock(&t->lock);
+	if (!known)
+		poked_poke(&t->poked);
+}
+
+struct crowding {
+	struct ledger *l;
+	const struct pubkey *bringer;
+	size_t n;
+};
+
+static struct error *give_way_job(struct conn *c, void *arg)
+{
+	struct crowding *k = arg;
+
+	return strangers_give_way(c, k->l, k->bringer, &k->n);
+}
+
+/* Where some gave way, what waits there is asked for once more. What fails is tried when it is crowded
+ * again. */
+static void give_way(struct partial_thread *t)
+{
+	struct pubkey crowded[PARTIAL_CROWDED];
+	size_t n;
+
+	if (env_mono(t->app->env) < t->give_from)
+		return;
+	pthread_mutex_lock(&t->lock);
+	n = t->n_crowded;
+	memcpy(crowded, t->crowded, sizeof(crowded));
+	t->n_crowded = 0;
+	pthread_mutex_unlock(&t->lock);
+	if (n)
+		t->give_from = env_mono(t->app->env) + CROWDED_MS;
+	for (size_t i = 0; i < n && t->app->sync && !poked_stops(&t->poked); i++) {
+		struct crowding k = {.l = sync_ledger(t->app->sync), .bringer = &crowded[i]};
+		struct error *e = writer_run(t->app->writer, give_way_job, &k);
+
+		if (!e && k.n) {
+			ledger_room_again(k.l);
+			sync_peers_changed(t->app->sync);
+			e = sync_now(t->app->sync, &crowded[i], 0);
+		}
+		error_free(e);
+	}
+}
+
 /* What fails (a full disk) is tried again. */
 static void look(struct partial_thread *t)
 {
@@ -449,8 +511,10 @@ static void *partial_main(void *arg)
 {
 	struct partial_thread *t = arg;
 
-	while (poked_wait(&t->poked, LOOK_MS, QUIET_MS))
+	while (poked_wait(&t->poked, LOOK_MS, QUIET_MS)) {
+		give_way(t);
 		look(t);
+	}
 	return NULL;
 }
 
@@ -462,6 +526,7 @@ struct error *partial_start(struct app *a, struct partial_thread **ret)
 	if (!t)
 		abort();
 	t->app = a;
+	pthread_mutex_init(&t->lock, NULL);
 	poked_init(&t->poked, true); /* what a power cut broke off */
 	e = app_conn(a, &t->conn);
 	if (!e && !poked_start(&t->poked, partial_main, t))
@@ -487,5 +552,6 @@ void partial_end(struct partial_thread *t)
 	poked_stop(&t->poked);
 	conn_close(t->conn);
 	poked_free(&t->poked);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

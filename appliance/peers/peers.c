@@ -235,6 +235,11 @@ static bool host_founds(void *ctx, const struct ingest *run)
 	return founds;
 }
 
+static void host_crowded(void *ctx, const struct pubkey *bringer)
+{
+	partial_crowded(((struct app *)ctx)->partial, bringer);
+}
+
 static bool host_shares(void *ctx, const struct pubkey *peer, const struct hash *space)
 {
 	return peers_ways(ctx, peer, space) & PEER_GIVE;
@@ -549,6 +554,7 @@ struct sync_host peers_host(struct app *a)
 				  .shares = host_shares,
 				  .is_peer = host_is_peer,
 				  .founds = host_founds,
+				  .crowded = host_crowded,
 				  .follows = host_follows,
 				  .invited = peers_invited,
 				  .keeps = recovery_keeps,

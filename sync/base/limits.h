@@ -75,6 +75,10 @@ enum {
 	/* New spaces, and what of LIMIT_SPACES stays free for whom: a box may found some, too. */
 	LIMIT_STRANGER_SPACES = 8,      /* of a founder that is no peer */
 	LIMIT_PEER_DAY_SPACES = 16,     /* such ones, brought by one peer */
+	LIMIT_STRANGE_BROUGHT = 32,     /* such ones that are here and that nobody here wants: of who brought
+					 * them first */
+	LIMIT_STRANGE_DAYS = 7,		/* one is here for so long at the least before it gives way */
+	LIMIT_BROUGHT = 4096,		/* of so many spaces it is remembered who brought them */
 	LIMIT_SPACES_FEW = LIMIT_SPACES - 16, /* for the first LIMIT_STRANGER_SPACES of a peer */
 	LIMIT_SPACES_MANY = LIMIT_SPACES / 4 * 3, /* for more of a peer */
 	LIMIT_SPACES_STRANGE = LIMIT_SPACES / 2,  /* for those of founders that are no peers */

@@ -212,6 +212,21 @@ bool log_shared_with(struct log_store *l, const struct hash *space, const struct
 bool log_followed_from(struct log_store *l, const struct hash *space,
 		       const struct pubkey *appliance);
 
+/* Spaces that this box let go of: their entries stay (others may still have to be shown them), but log_spaces
+ * passes them over, so that they take no place, are told to nobody and travel in no bundle. since_ms 0:
+ * taken back. A box that let go of one and one that did not hold the same of it. */
+struct error *log_let_go(struct log_store *l, const struct hash *space, int64_t since_ms) MUST;
+/* 0: it was not. (R) */
+struct error *log_let_go_since(struct log_store *l, const struct hash *space, int64_t *ret) MUST;
+bool log_is_let_go(struct log_store *l, const struct hash *space); /* what can't be read was not */
+struct error *log_let_go_count(struct log_store *l, int64_t *ret) MUST;
+struct gone_space {
+	struct hash space;
+	int64_t since_ms;
+};
+struct error *log_let_go_newest(struct log_store *l, size_t max, struct gone_space *out,
+				size_t *ret_n) MUST;
+
 /* --- auditing: author signatures, behind the ingest, on all cores (sync/log/audit.h) --- */
 struct audit_job {
 	int64_t log;
@@ -301,8 +316,8 @@ struct error *log_each_listed(struct log_store *l, const struct hash *space, log
  * proof against the appliance that signed them. */
 struct error *log_each_stopped(struct log_store *l, const struct hash *space, log_info_fn *fn,
 			       void *ctx) MUST;
-/* The spaces of which something is live, in order of first sight: a new one never takes the place
- * of an older. */
+/* The spaces of which something is live and that were not let go of, in order of first sight: a new one
+ * never takes the place of an older. */
 struct error *log_spaces(struct log_store *l, struct hash *out, size_t max, size_t *ret_n) MUST;
 /* Entries in order of arrival, num > after, at most max (0: all), live or not. One whose header is
  * damaged is passed over (it gets a new number when it is repaired). */
@@ -356,6 +371,8 @@ struct error *log_count_of(struct log_store *l, const struct hash *space,
 			   const struct pubkey *appliance, struct log_counts *ret) MUST;
 struct error *log_count_founded(struct log_store *l, const struct pubkey *appliance,
 				int64_t *ret) MUST;
+/* Is there an entry in the log that a person wrote, and not the appliance by itself? (R) */
+struct error *log_has_person(struct log_store *l, int64_t log, bool *ret) MUST;
 /* The appliance whose log founds the space. (R) ERR_NOT_FOUND: none that is here does. */
 struct error *log_founder(struct log_store *l, const struct hash *space,
 			  struct pubkey *ret) MUST;

@@ -122,3 +122,12 @@ struct error *log_count_founded(struct log_store *l, const struct pubkey *applia
 {
 	return db_number(l->db, l->s, LOG_COUNT_FOUNDED, 0, ret, "k", appliance);
 }
+
+struct error *log_has_person(struct log_store *l, int64_t log, bool *ret)
+{
+	int64_t has;
+
+	TRY(db_number(l->db, l->s, LOG_HAS_PERSON, 0, &has, "i", log));
+	*ret = has;
+	return NULL;
+}

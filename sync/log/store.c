@@ -48,6 +48,8 @@ static const char *const migrations[] = {
 	" incarnation INTEGER NOT NULL, seq INTEGER NOT NULL,"
 	" PRIMARY KEY(space, appliance, incarnation)) STRICT, WITHOUT ROWID;",
 	"CREATE INDEX log_by_appliance ON log(appliance);",
+	/* Spaces that this box let go of, and since when. */
+	"CREATE TABLE let_go(space BLOB PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -91,8 +93,11 @@ static const char *const sql[LOG_STMTS] = {
 			      " WHERE l.appliance=?1 AND substr(e.header, 33, 32)=zeroblob(32)",
 	[LOG_DISPUTED] = "SELECT " LOG_COLUMNS " FROM log WHERE appliance=?1 AND num>?2"
 			 " AND live < head ORDER BY num LIMIT 1",
-	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0 GROUP BY space"
-		       " ORDER BY min(num)",
+	[LOG_SPACES] = "SELECT space FROM log WHERE live > 0"
+		       " AND space NOT IN (SELECT space FROM let_go)"
+		       " GROUP BY space ORDER BY min(num)",
+	[LOG_HAS_PERSON] = "SELECT 1 FROM entry WHERE log=?1"
+			   " AND substr(header, 2, 1) IN (x'00', x'01') LIMIT 1",
 	[LOG_OF_SPACE] = "SELECT num FROM log WHERE space=?1 LIMIT 1",
 	[LOG_WAITING] = "SELECT num, audited, live FROM log WHERE audited < live ORDER BY num",
 	[LOG_UNPROVED] = "SELECT num, proved, live FROM log WHERE proved < live ORDER BY num",
@@ -148,6 +153,11 @@ static const char *const sql[LOG_STMTS] = {
 	[CLOSED_ADD] = "INSERT OR IGNORE INTO closed VALUES (?1)",
 	[CLOSED_DROP] = "DELETE FROM closed WHERE space=?1",
 	[CLOSED_GET] = "SELECT 1 FROM closed WHERE space=?1",
+	[GO_ADD] = "INSERT OR REPLACE INTO let_go VALUES (?1, ?2)",
+	[GO_DROP] = "DELETE FROM let_go WHERE space=?1",
+	[GO_GET] = "SELECT since FROM let_go WHERE space=?1",
+	[GO_ANY] = "SELECT count(*) FROM let_go",
+	[GO_NEWEST] = "SELECT space, since FROM let_go ORDER BY since DESC, space LIMIT ?1",
 	[SHARE_SET] = "INSERT OR REPLACE INTO sharing VALUES (?1, ?2, ?3)",
 	[SHARE_GET] = "SELECT may FROM sharing WHERE space=?1 AND appliance=?2",
 	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
@@ -575,6 +585,50 @@ struct error *log_share(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool may)
 {
 	return db_do(l->db, l->s, SHARE_SET, "kki", space, appliance, (int64_t)may);
+}
+
+/* --- spaces that were let go of --- */
+struct error *log_let_go(struct log_store *l, const struct hash *space, int64_t since_ms)
+{
+	l->changed = true;
+	if (!since_ms)
+		return db_do(l->db, l->s, GO_DROP, "k", space);
+	return db_do(l->db, l->s, GO_ADD, "ki", space, since_ms);
+}
+
+struct error *log_let_go_since(struct log_store *l, const struct hash *space, int64_t *ret)
+{
+	return db_number(l->db, l->s, GO_GET, 0, ret, "k", space);
+}
+
+bool log_is_let_go(struct log_store *l, const struct hash *space)
+{
+	int64_t since = 0;
+
+	error_free(log_let_go_since(l, space, &since));
+	return since != 0;
+}
+
+struct error *log_let_go_count(struct log_store *l, int64_t *ret)
+{
+	return db_number(l->db, l->s, GO_ANY, 0, ret, "");
+}
+
+struct error *log_let_go_newest(struct log_store *l, size_t max, struct gone_space *out,
+				size_t *ret_n)
+{
+	sqlite3_stmt *st = db_stmt(l->s, GO_NEWEST);
+	struct error *e = NULL;
+	size_t n = 0;
+
+	db_bind(st, "i", (int64_t)max);
+	while (db_next(l->db, st, &e)) {
+		db_id(st, 0, &out[n].space);
+		out[n++].since_ms = db_int(st, 1);
+	}
+	TRY(e);
+	*ret_n = n;
+	return NULL;
 }
 
 struct error *log_admit(struct log_store *l, const struct hash *space,

@@ -55,6 +55,9 @@ struct sync_host {
 	/* Do these entries, the first of a space that is not here, found one as the layer above understands
 	 * it? What does not makes nothing that anybody could see, and is not taken. NULL: yes. */
 	bool (*founds)(void *ctx, const struct ingest *run);
+	/* A space that a stranger founded has no place, for others of that kind take those of who brings it, or
+	 * all: one may give way, for a later exchange. Quick. NULL: none does. */
+	void (*crowded)(void *ctx, const struct pubkey *bringer);
 	/* A box that is not approved shows the proof of an invitation (sync/peer/invite.h): approve
 	 * it if it is one of ours. true: it is a peer now. May wait. NULL: we invite nobody. */
 	bool (*invited)(void *ctx, const struct knock *k, const uint8_t proof[PEER_CLAIM]);

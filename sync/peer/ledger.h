@@ -164,6 +164,24 @@ bool ledger_is_unwanted(struct ledger *l, const struct pubkey *peer, const struc
  * now. */
 void ledger_room_again(struct ledger *l);
 
+/* --- who brought a space first: ledger_brought.c --- */
+struct brought {
+	struct hash space;
+	struct pubkey peer;
+	int64_t day;
+	bool counts; /* against what the peer may bring of strangers: it was one's, and nobody here wants it */
+};
+/* A space that is not here begins. What was said of it before is forgotten: it came to nothing. */
+void ledger_brings(struct ledger *l, const struct pubkey *peer, const struct hash *space,
+		   bool strange);
+/* false: that is not known (any more: the last LIMIT_BROUGHT are, and those that count before others). */
+bool ledger_brought(struct ledger *l, const struct hash *space, struct brought *ret);
+/* So many of these spaces count for the peer. */
+size_t ledger_brought_by(struct ledger *l, const struct pubkey *peer, const struct hash *spaces,
+			 size_t n);
+/* It counts no more: somebody wants it, or it was let go of. */
+void ledger_brought_settled(struct ledger *l, const struct hash *space);
+
 /* How much more than usual the peer may. */
 unsigned ledger_times_of(struct ledger *l, const struct pubkey *peer);
 /* A request of that weight; false: it comes too fast, or there were too many today. `patience`

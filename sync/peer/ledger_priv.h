@@ -36,6 +36,11 @@ struct ledger_refused {
 	struct log_id log; /* appliance and incarnation zero: the whole space */
 };
 
+struct ledger_brought {
+	struct brought of;
+	bool changed, saving;
+};
+
 struct ledger {
 	const struct env *env;
 	pthread_mutex_t lock;
@@ -48,7 +53,7 @@ struct ledger {
 	size_t n_writers, room_writers;
 	int64_t writers_day;
 	int64_t writers_stored, writers_saving; /* the day of those in the table; -1: not known */
-	struct ledger_brought *brought; /* in no order */
+	struct ledger_brought *brought; /* LIMIT_BROUGHT, in no order; NULL: none yet */
 	size_t n_brought;
 	struct buf refused; /* struct ledger_refused, sorted; all of `refused_day` */
 	int64_t refused_day;
@@ -68,3 +73,5 @@ struct ledger_line *ledger_line(struct ledger *l, const struct pubkey *peer,
 
 /* Read from the table: one of another day is passed over. With the lock. */
 void ledger_writer_load(struct ledger *l, const struct ledger_writer *w, int64_t day);
+/* Read from the table. With the lock. */
+void ledger_brought_load(struct ledger *l, const struct brought *b);

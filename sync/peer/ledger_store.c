@@ -13,6 +13,8 @@ const char *const ledger_migrations[] = {
 	"CREATE TABLE ledger_writer (writer BLOB NOT NULL, space BLOB NOT NULL, void INTEGER NOT NULL,"
 	"  day INTEGER NOT NULL, bytes INTEGER NOT NULL, entries INTEGER NOT NULL,"
 	"  logs INTEGER NOT NULL, PRIMARY KEY (writer, space, void)) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE ledger_brought (space BLOB PRIMARY KEY, peer BLOB NOT NULL, day INTEGER NOT NULL,"
+	"  counts INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 const int ledger_migrations_n = ARRAY_LEN(ledger_migrations);
 
@@ -28,6 +30,9 @@ enum {
 	WRITERS_ALL,
 	WRITER_PUT,
 	WRITERS_OLD,
+	BROUGHT_ALL,
+	BROUGHT_PUT,
+	BROUGHT_OLD,
 	STMTS
 };
 #define COLUMNS "SELECT peer, space, day, counts FROM ledger"
@@ -43,6 +48,10 @@ static const char *const sql[] = {
 	[WRITERS_ALL] = "SELECT writer, space, void, day, bytes, entries, logs FROM ledger_writer",
 	[WRITER_PUT] = "INSERT OR REPLACE INTO ledger_writer VALUES (?1,?2,?3,?4,?5,?6,?7)",
 	[WRITERS_OLD] = "DELETE FROM ledger_writer WHERE day<>?1",
+	[BROUGHT_ALL] = "SELECT space, peer, day, counts FROM ledger_brought",
+	[BROUGHT_PUT] = "INSERT OR REPLACE INTO ledger_brought VALUES (?1,?2,?3,?4)",
+	[BROUGHT_OLD] = "DELETE FROM ledger_brought WHERE space IN (SELECT space FROM ledger_brought"
+			" ORDER BY counts DESC, day DESC, space LIMIT -1 OFFSET ?1)",
 };
 
 static struct error *statements(struct db *local, struct db_stmts **ret)
@@ -131,6 +140,21 @@ static struct error *load_writers(struct ledger *l, struct db *local, struct db_
 	return e;
 }
 
+static struct error *load_brought(struct ledger *l, struct db *local, struct db_stmts *s)
+{
+	sqlite3_stmt *st = db_stmt(s, BROUGHT_ALL);
+	struct error *e = NULL;
+
+	while (db_next(local, st, &e)) {
+		struct brought b = {.day = db_int(st, 2), .counts = db_int(st, 3) != 0};
+
+		db_id(st, 0, b.space.b);
+		db_id(st, 1, b.peer.b);
+		ledger_brought_load(l, &b);
+	}
+	return e;
+}
+
 struct error *ledger_load(struct ledger *l, struct db *local)
 {
 	struct db_stmts *s;
@@ -143,6 +167,8 @@ struct error *ledger_load(struct ledger *l, struct db *local)
 		err = load_rows(l, local, s);
 	if (!err)
 		err = load_writers(l, local, s);
+	if (!err)
+		err = load_brought(l, local, s);
 	pthread_mutex_unlock(&l->lock);
 	return err;
 }
@@ -164,7 +190,7 @@ static struct error *save_writer(struct db *local, struct db_stmts *s, const str
 
 /* Copies of what is to be written: the lock is not held while the disk works. */
 struct saving {
-	struct buf rows, writers, gone; /* struct ledger_row, struct ledger_writer, peer and space */
+	struct buf rows, writers, brought, gone; /* ledger_row, ledger_writer, brought; peer and space */
 	int64_t day;
 	bool new_day;
 };
@@ -173,31 +199,32 @@ static void saving_release(struct saving *k)
 {
 	buf_release(&k->rows);
 	buf_release(&k->writers);
+	buf_release(&k->brought);
 	buf_release(&k->gone);
 }
 
 /* What an earlier transaction was to write, and is not known to have: once more. */
+static bool is_due(bool *changed, bool *saving)
+{
+	*saving |= *changed;
+	*changed = false;
+	return *saving;
+}
+
 static void take_changed(struct ledger *l, struct saving *k)
 {
 	pthread_mutex_lock(&l->lock);
-	for (size_t i = 0; i < l->n; i++) {
-		struct ledger_line *line = l->lines[i];
-
-		if (!line->changed && !line->saving)
-			continue;
-		line->changed = false;
-		line->saving = true;
-		buf_add(&k->rows, &line->row, sizeof(line->row));
-	}
-	for (size_t i = 0; i < l->n_writers; i++) {
-		struct ledger_writer *w = &l->writers[i];
-
-		if (!w->changed && !w->saving)
-			continue;
-		w->changed = false;
-		w->saving = w->stored = true;
-		buf_add(&k->writers, w, sizeof(*w));
-	}
+	for (size_t i = 0; i < l->n; i++)
+		if (is_due(&l->lines[i]->changed, &l->lines[i]->saving))
+			buf_add(&k->rows, &l->lines[i]->row, sizeof(l->lines[i]->row));
+	for (size_t i = 0; i < l->n_writers; i++)
+		if (is_due(&l->writers[i].changed, &l->writers[i].saving)) {
+			l->writers[i].stored = true;
+			buf_add(&k->writers, &l->writers[i], sizeof(l->writers[i]));
+		}
+	for (size_t i = 0; i < l->n_brought; i++)
+		if (is_due(&l->brought[i].changed, &l->brought[i].saving))
+			buf_add(&k->brought, &l->brought[i].of, sizeof(l->brought[i].of));
 	buf_add(&k->gone, l->gone.p, l->gone.n);
 	l->gone_saving = l->gone.n;
 	l->writers_saving = l->writers_day;
@@ -215,6 +242,16 @@ static struct error *drop_rows(struct db *local, struct db_stmts *s, const struc
 	return NULL;
 }
 
+static struct error *write_brought(struct db *local, struct db_stmts *s, const struct saving *k)
+{
+	const struct brought *b = (const struct brought *)(const void *)k->brought.p;
+
+	for (size_t i = 0; i < k->brought.n / sizeof(*b); i++)
+		TRY(db_do(local, s, BROUGHT_PUT, "kkii", &b[i].space, &b[i].peer, b[i].day,
+			  (int64_t)b[i].counts));
+	return k->brought.n ? db_do(local, s, BROUGHT_OLD, "i", (int64_t)LIMIT_BROUGHT) : NULL;
+}
+
 static struct error *write_all(struct db *local, struct db_stmts *s, const struct saving *k)
 {
 	const struct ledger_row *rows = (const struct ledger_row *)(const void *)k->rows.p;
@@ -227,7 +264,7 @@ static struct error *write_all(struct db *local, struct db_stmts *s, const struc
 		TRY(db_do(local, s, WRITERS_OLD, "i", k->day));
 	for (size_t i = 0; i < k->writers.n / sizeof(*w); i++)
 		TRY(save_writer(local, s, &w[i], k->day));
-	return NULL;
+	return write_brought(local, s, k);
 }
 
 struct error *ledger_save(struct ledger *l, struct db *local)
@@ -247,6 +284,8 @@ void ledger_saved(struct ledger *l)
 		l->lines[i]->saving = false;
 	for (size_t i = 0; l->saving && i < l->n_writers; i++)
 		l->writers[i].saving = false;
+	for (size_t i = 0; l->saving && i < l->n_brought; i++)
+		l->brought[i].saving = false;
 	if (l->gone_saving) {
 		memmove(l->gone.p, l->gone.p + l->gone_saving, l->gone.n - l->gone_saving);
 		l->gone.n -= l->gone_saving;

@@ -48,11 +48,23 @@ static bool peer_may_found(const struct room *r, uint64_t founded, unsigned time
 	return has_place(r, founded < LIMIT_STRANGER_SPACES ? LIMIT_SPACES_FEW : LIMIT_SPACES_MANY);
 }
 
+/* Where those of strangers that nobody here wants take all places, the host may have one give way, for the
+ * next exchange. */
 static bool stranger_may_found(const struct room *r, uint64_t founded)
 {
-	return founded < LIMIT_STRANGER_SPACES &&
-	       ledger_left(r->ledger, r->bringer, LEDGER_SPACES) > 0 &&
-	       has_place(r, LIMIT_SPACES_STRANGE);
+	struct hash spaces[LIMIT_SPACES];
+	size_t n = 0;
+
+	if (founded >= LIMIT_STRANGER_SPACES ||
+	    ledger_left(r->ledger, r->bringer, LEDGER_SPACES) == 0 ||
+	    !is_true(log_spaces(r->log, spaces, LIMIT_SPACES, &n), true))
+		return false;
+	if (n < LIMIT_SPACES_STRANGE &&
+	    ledger_brought_by(r->ledger, r->bringer, spaces, n) < LIMIT_STRANGE_BROUGHT)
+		return true;
+	if (r->host->crowded)
+		r->host->crowded(r->host->ctx, r->bringer);
+	return false;
 }
 
 /* Where it begins a space: does it found it, and may its founder have one more here? */
@@ -222,8 +234,12 @@ struct room_answer room_ask(const struct room *r, const struct log_id *log,
 		if (a.over != ROOM)
 			room_of_writer_unused(r, log, run, first == 1, entries, bytes);
 	}
-	if (a.over == ROOM && begins && !is_peer(r, &log->appliance))
-		ledger_charge(r->ledger, r->bringer, LEDGER_SPACES, 1);
+	if (a.over == ROOM && begins) {
+		bool strange = !is_peer(r, &log->appliance);
+
+		ledger_brings(r->ledger, r->bringer, &log->space, strange);
+		ledger_charge(r->ledger, r->bringer, LEDGER_SPACES, strange);
+	}
 	a.guilty = is_guilty(r, a.over, log, run);
 	a.all = a.over != ROOM && all_is_full(r, a.over, entries, bytes);
 	return a;

@@ -10,7 +10,9 @@
  *     appliance without measure and passes it on has room left at others for what is its own. Of what an
  *     appliance that is revoked now wrote behind its cut there is less, also when it brings it itself;
  *  3. of who founded it, when it begins a new space: a peer may found LIMIT_PEER_SPACES, anybody else
- *     few. So spaces of peers get through whatever else is about.
+ *     few, and of such ones that nobody here wants only LIMIT_STRANGE_BROUGHT are here of who brought them
+ *     first, for keys of founders cost nothing. So spaces of peers get through whatever else is about, and
+ *     one hostile peer does not shut out the strangers of others.
  *
  * What begins a space and founds none (sync_host.founds) is not taken at all.
  *

@@ -79,6 +79,26 @@ shared_digest() { digest_of "$1" | grep -E "^($space|$(list a | sed -n 's/^\([a-
 same() { [ "$(shared_digest a)" = "$(shared_digest b)" ] && [ "$(shared_digest b)" = "$(shared_digest c)" ]; }
 ok "what all three carry is the same" until_ok 20 same
 ok "b still blames nobody honest" eval '! did b "$A" && ! did b "$C"'
+
+# --- a volunteer lets go of what came through a ---
+strange_of() { get_as "$1" "/admin/strangers.json?through=$2" | python3 -c 'import json,sys
+print(json.dumps({"space-" + r["id"]: "1" for r in json.load(sys.stdin)["rows"] if r["ticked"]} | {"act": "sure"}))'; }
+ticks=$(strange_of b "$A")
+n=$(grep -o 'space-' <<<"$ticks" | wc -l)
+note "$n communities came to b through a that nobody chose"
+ok "b lists them" [ "$n" -ge 1 -a "$n" -le 9 ]
+count() { list "$1" | grep -cE "^[a-z2-7]{8,} "; }
+before=$(count b)
+ok "and lets go of them" post_json b /admin/strangers "$(cat "$T/token.b")" "$ticks"
+is "they are on no list of b any more" "$(count b)" "$((before - n))"
+ok "what is kept is on the list" lists b "Nova de a"
+for _ in 1 2; do swap a && swap b && swap c; done >/dev/null 2>&1
+is "they do not come again" "$(count b)" "$((before - n))"
+ok "what all three carry is the same still" until_ok 20 same
+ok "and nobody is blamed for it" eval '! did a "$B" && ! did b "$A" && ! did c "$B"'
+one=$(grep -o 'space-[a-z2-7]*' <<<"$ticks" | head -1)
+ok "one is wanted after all" post_json b "/admin/strangers/${one#space-}/again" "$(cat "$T/token.b")" '{}'
+is "and there again" "$(count b)" "$((before - n + 1))"
 for x in a b c; do
 	stop_box $x
 	ok "$x: everything that is stored is right" "$LLIURE" verify --data "$T/$x"
