@@ -6,6 +6,8 @@
 #include "sync/peer/listener_priv.h"
 #include "sync/base/cond.h"
 #include <arpa/inet.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -38,6 +40,35 @@ static bool too_late(const struct visitor *v, int64_t now)
 	return spent > REQUEST_GRACE_MS + (int64_t)(moved / LEAST_SPEED) * 1000;
 }
 
+/* Bytes that the other side has sent so far, read here or not. */
+static uint64_t came_so_far(int fd)
+{
+	struct tcp_info info = {.tcpi_bytes_received = 0};
+	socklen_t n = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) ? 0 : info.tcpi_bytes_received;
+}
+
+/* A rest between two requests, in which nothing came. */
+static bool rests(const struct visitor *v)
+{
+	return !v->busy && came_so_far(v->fd) <= v->came;
+}
+
+/* Does it wait for us? A worker hangs behind a slow card for as long as that takes, and all its
+ * connections with it: what lies there unread is on time. Who is owed an answer has taken what was sent,
+ * or it is its turn, whatever else it sends. */
+static bool is_our_turn(const struct visitor *v)
+{
+	int n = 0;
+
+	if (atomic_load(&v->working))
+		return true;
+	if (v->busy && atomic_load(&v->answering))
+		return ioctl(v->fd, SIOCOUTQ, &n) == 0 && n == 0;
+	return ioctl(v->fd, FIONREAD, &n) == 0 && n > 0;
+}
+
 /* The other side is gone and everything it sent was read, but libmicrohttpd waits on: over TLS it
  * can miss the end of a connection that broke in the middle of a request, until the idle time is
  * over. */
@@ -50,22 +81,34 @@ static bool hung_up(const struct visitor *v)
 	       ioctl(v->fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
+/* One look at a connection, `spent` after the last. With the lock. */
+static void look_at(struct visitor *v, int64_t now, int64_t spent)
+{
+	bool late;
+
+	if (v->cut)
+		return;
+	if (v->known && is_our_turn(v))
+		v->began_ms += spent;
+	late = too_late(v, now);
+	v->stalled |= late && v->known && !rests(v);
+	if (late || hung_up(v))
+		cut(v);
+}
+
 static void *guard(void *arg)
 {
 	struct listener *l = arg;
+	int64_t last = env_mono(l->o.env);
 
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop) {
 		int64_t now = env_mono(l->o.env);
 		struct timespec until;
 
-		for (struct visitor *v = l->visitors; v; v = v->next) {
-			bool late = !v->cut && too_late(v, now);
-
-			v->stalled |= late && v->known;
-			if (late || (!v->cut && hung_up(v)))
-				cut(v);
-		}
+		for (struct visitor *v = l->visitors; v; v = v->next)
+			look_at(v, now, now - last);
+		last = now;
 		until = cond_in_ms(GUARD_EVERY_MS);
 		pthread_cond_timedwait(&l->wake, &l->lock, &until);
 	}
@@ -244,6 +287,7 @@ void guard_request(struct visitor *v, const struct pubkey *key)
 	v->key = *key;
 	v->began_ms = env_mono(l->o.env);
 	atomic_store(&v->bytes, 0);
+	atomic_store(&v->answering, false);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -251,8 +295,19 @@ void guard_done(struct visitor *v)
 {
 	pthread_mutex_lock(&v->l->lock);
 	v->busy = false;
+	v->came = came_so_far(v->fd);
 	v->began_ms = env_mono(v->l->o.env);
 	pthread_mutex_unlock(&v->l->lock);
+}
+
+void guard_works(struct visitor *v, bool begins)
+{
+	atomic_fetch_add(&v->working, begins ? 1 : -1);
+}
+
+void guard_answers(struct visitor *v)
+{
+	atomic_store(&v->answering, true);
 }
 
 void listener_recheck(struct listener *l)

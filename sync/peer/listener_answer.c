@@ -127,6 +127,7 @@ static enum MHD_Result refuse(struct request *r, struct MHD_Connection *c, struc
 	_cleanup_(buf_release) struct buf json = {0};
 	struct MHD_Response *response;
 
+	guard_answers(r->v);
 	if (!r->v->error[0])
 		snprintf(r->v->error, sizeof(r->v->error), "%s", error_stored(take_err));
 	r->refused = error_code(take_err);
@@ -884,27 +885,29 @@ static struct visitor *visitor_of(struct MHD_Connection *c)
 	return i ? i->socket_context : NULL;
 }
 
-enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *url,
-			       const char *method, const char *version, const char *data,
-			       size_t *data_size, void **con_cls)
+static enum MHD_Result first_call(struct listener *l, struct MHD_Connection *c, const char *url,
+				  const char *method, void **con_cls)
 {
-	struct request *r = *con_cls;
+	struct request *r = calloc(1, sizeof(*r));
 	struct error *err;
+
+	if (!r)
+		abort();
+	*con_cls = r;
+	r->fd = -1;
+	r->l = l;
+	r->v = visitor_of(c);
+	if (!r->v)
+		return MHD_NO;
+	err = begin(r, c, method, url);
+	return err ? refuse(r, c, err) : MHD_YES;
+}
+
+static enum MHD_Result next_call(struct request *r, struct MHD_Connection *c, const char *url,
+				 const char *data, size_t *data_size)
+{
 	enum MHD_Result more;
 
-	if (!r) {
-		r = calloc(1, sizeof(*r));
-		if (!r)
-			abort();
-		*con_cls = r;
-		r->fd = -1;
-		r->l = cls;
-		r->v = visitor_of(c);
-		if (!r->v)
-			return MHD_NO;
-		err = begin(r, c, method, url);
-		return err ? refuse(r, c, err) : MHD_YES;
-	}
 	if (*data_size) {
 		more = take_body(r, data, *data_size);
 		*data_size = 0;
@@ -912,7 +915,24 @@ enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *
 	}
 	if (r->err)
 		return refuse(r, c, STEAL(r->err));
+	guard_answers(r->v);
 	return r->route->answer(r, c, url + strlen(r->route->path));
+}
+
+enum MHD_Result answer_request(void *cls, struct MHD_Connection *c, const char *url,
+			       const char *method, const char *version, const char *data,
+			       size_t *data_size, void **con_cls)
+{
+	struct visitor *v = visitor_of(c);
+	enum MHD_Result ok;
+
+	if (v)
+		guard_works(v, true);
+	ok = *con_cls ? next_call(*con_cls, c, url, data, data_size)
+		      : first_call(cls, c, url, method, con_cls);
+	if (v)
+		guard_works(v, false);
+	return ok;
 }
 
 static void add_up(struct sync_report *to, const struct sync_report *r)
@@ -960,6 +980,8 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 
 	if (!r)
 		return;
+	if (r->v)
+		guard_works(r->v, true);
 	/* cut off in the middle of a push: what came whole is kept */
 	if (toe != MHD_REQUEST_TERMINATED_COMPLETED_OK && r->serving && !r->err && r->fed)
 		r->err = with_reader(r, take_frames);
@@ -971,6 +993,8 @@ void answer_completed(void *cls, struct MHD_Connection *c, void **con_cls,
 		settle_up(r);
 		guard_done(r->v);
 	}
+	if (r->v)
+		guard_works(r->v, false);
 	if (r->fd >= 0)
 		close(r->fd);
 	serving_free(r->serving);

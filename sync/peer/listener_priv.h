@@ -21,8 +21,11 @@ struct visitor {
 	bool cut, stalled;
 	bool closed;	   /* was told that our line is */
 	struct pubkey key; /* when known */
+	uint64_t came;	   /* bytes that had come when the last request was over */
 
 	atomic_uint_fast64_t bytes; /* moved by the request in hand */
+	atomic_int working;	    /* our own code is at it */
+	atomic_bool answering;	    /* the request is here: we owe the answer */
 
 	/* the connection's own thread's */
 	struct sync_report sum;
@@ -53,13 +56,17 @@ struct listener {
 struct error *guard_start(struct listener *l) MUST;
 void guard_stop(struct listener *l);
 struct visitor *guard_enter(struct listener *l, int fd);
-/* Frees it. true: it was cut off, for it stalled. */
+/* Frees it. true: it was cut off, for it stalled: it was its turn, and not ours. */
 bool guard_leave(struct visitor *v);
 /* May a connection from there come now? */
 bool guard_accepts(struct listener *l, const struct sockaddr *from);
 /* A request of this approved peer begins. When it has too many in hand the oldest is cut. */
 void guard_request(struct visitor *v, const struct pubkey *key);
 void guard_done(struct visitor *v);
+/* Our own code begins or ends to work for it: what that takes is not the other side's time. */
+void guard_works(struct visitor *v, bool begins);
+/* The request came whole, or is refused: the next bytes are ours to send. */
+void guard_answers(struct visitor *v);
 /* The address of the other side, with `port`, "ADDR:PORT"; "" when there is none. */
 void guard_address(const struct sockaddr *a, int port, char *out, size_t size);
 

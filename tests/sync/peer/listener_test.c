@@ -2,6 +2,7 @@
 /* Who comes to the listener without being a peer, or as one that misbehaves. */
 #include "tests/lib/test.h"
 #include "tests/lib/net_box.h"
+#include "tests/sync/replicate/boxes.h"
 #include "sync/peer/client.h"
 #include "sync/peer/ledger.h"
 #include "sync/peer/listener.h"
@@ -556,54 +557,93 @@ static void note_misdeed(void *ctx, const struct pubkey *key, enum misdeed what,
 	atomic_fetch_or(&noted, 1u << what);
 }
 
-static void who_dribbles_is_cut(void **state)
+static void nothing_heard(void *ctx, const struct pubkey *peer, const struct ingest *run)
 {
-	_cleanup_(test_dir_removep) char *folder = test_dir();
-	_cleanup_(secret_freep) struct secret *self = test_key(1), *peer = test_key(2);
-	_cleanup_(tls_identity_freep) struct tls_identity *t = NULL, *pt = NULL;
-	_cleanup_(freep) char *log_path = path_join(folder, "log.db");
-	struct sync_host host = {.ctx = NULL};
+}
+
+/* A listener that is at nobody's mercy but this clock's, and its peer. */
+struct timed {
+	char *folder, *log_path;
+	struct secret *self, *peer;
+	struct tls_identity *t, *pt;
+	struct sync_host host;
 	struct listener_options o;
 	struct listener *l;
-	atomic_llong clock = 1000000;
-	struct env env = {&clock, moved_clock, moved_clock, NULL};
+	atomic_llong clock;
+	struct env env;
+};
+
+static void timed_open(struct timed *w)
+{
+	w->folder = test_dir();
+	w->log_path = path_join(w->folder, "log.db");
+	w->self = test_key(1);
+	w->peer = test_key(2);
+	atomic_store(&w->clock, 1000000);
+	atomic_store(&noted, 0);
+	w->env = (struct env){&w->clock, moved_clock, moved_clock, NULL};
+	assert_ok(tls_identity_new(w->self, &w->t));
+	assert_ok(tls_identity_new(w->peer, &w->pt));
+	w->o = (struct listener_options){.tls = w->t,
+					 .listen = "127.0.0.1:0",
+					 .env = &w->env,
+					 .self = w->self,
+					 .name = "A",
+					 .host = &w->host,
+					 .approved = is_peer,
+					 .knocked = no_knock,
+					 .met = no_meeting,
+					 .heard = nothing_heard,
+					 .stored = nothing_stored,
+					 .misdeed = note_misdeed,
+					 .ended = no_end};
+	w->o.readers = readers_new(w->log_path, &w->env, secret_pubkey(w->self));
+	assert_ok(listener_start(&w->o, &w->l));
+}
+
+static void timed_close(struct timed *w)
+{
+	listener_stop(w->l);
+	readers_free(w->o.readers);
+	tls_identity_free(w->t);
+	tls_identity_free(w->pt);
+	secret_free(w->self);
+	secret_free(w->peer);
+	test_dir_remove(w->folder);
+	free(w->log_path);
+}
+
+static void visit_timed(struct timed *w, struct visit *v)
+{
+	visit_with(v, listener_port(w->l), PRIORITIES, tls_cert_pem(w->pt), tls_key_pem(w->pt));
+	assert_true(v->shook);
+}
+
+static void who_dribbles_is_cut(void **state)
+{
+	struct timed w = {.host = {.ctx = NULL}};
 	struct visit stranger, slow, between;
 	char answer[16];
 	int mute;
 
-	assert_ok(tls_identity_new(self, &t));
-	assert_ok(tls_identity_new(peer, &pt));
-	o = (struct listener_options){.tls = t,
-				      .listen = "127.0.0.1:0",
-				      .env = &env,
-				      .self = self,
-				      .name = "A",
-				      .host = &host,
-				      .approved = is_peer,
-				      .knocked = no_knock,
-				      .met = no_meeting,
-				      .stored = nothing_stored,
-				      .misdeed = note_misdeed,
-				      .ended = no_end};
-	o.readers = readers_new(log_path, &env, secret_pubkey(self));
-	assert_ok(listener_start(&o, &l));
-	mute = dial(listener_port(l));
-	visit_with(&stranger, listener_port(l), PRIORITIES, NULL, NULL);
+	timed_open(&w);
+	mute = dial(listener_port(w.l));
+	visit_with(&stranger, listener_port(w.l), PRIORITIES, NULL, NULL);
 	assert_true(say(&stranger, "GET /sync/1/st", 14));
-	visit_with(&slow, listener_port(l), PRIORITIES, tls_cert_pem(pt), tls_key_pem(pt));
+	visit_timed(&w, &slow);
 	say(&slow, "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\nLLI",
 	    67);
-	visit_with(&between, listener_port(l), PRIORITIES, tls_cert_pem(pt), tls_key_pem(pt));
+	visit_timed(&w, &between);
 	assert_true(say(&between, "GET /sync/1/status HTTP/1.1\r\nHost: x\r\n\r\n", 40));
 	assert_true(gnutls_record_recv(between.session, answer, sizeof(answer)) > 12);
 	usleep(300000);
 	assert_true(recv(mute, &(char){0}, 1, MSG_DONTWAIT) < 0); /* not yet */
-	clock += LISTENER_GREET_MS + 1;
+	w.clock += LISTENER_GREET_MS + 1;
 	assert_true(is_cut(mute));
 	assert_true(is_cut(stranger.fd));
 	usleep(700000);
 	assert_true(say(&slow, "U", 1)); /* a peer has more patience … */
-	clock += 60000;
+	w.clock += 60000;
 	assert_true(is_cut(slow.fd)); /* … but not for a byte a minute */
 	for (int i = 0; i < 100 && !atomic_load(&noted); i++)
 		usleep(50000);
@@ -613,7 +653,7 @@ static void who_dribbles_is_cut(void **state)
 	assert_true(say(&between, "GET /syn", 8));
 	usleep(700000);
 	assert_true(say(&between, "c", 1));
-	clock += LISTENER_IDLE_S * 1000;
+	w.clock += LISTENER_IDLE_S * 1000;
 	for (int i = 0; i < 100 && !atomic_load(&noted); i++)
 		usleep(50000);
 	assert_int_equal(atomic_load(&noted), 1u << MISDEED_STALL);
@@ -621,8 +661,102 @@ static void who_dribbles_is_cut(void **state)
 	leave(&stranger);
 	leave(&slow);
 	leave(&between);
-	listener_stop(l);
-	readers_free(o.readers);
+	timed_close(&w);
+}
+
+/* A card on which a commit takes as long as somebody likes. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	bool hangs, let_go;
+} card = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+
+static struct error *slow_write(void *ctx, sync_write_fn *fn, void *arg)
+{
+	pthread_mutex_lock(&card.lock);
+	card.hangs = true;
+	pthread_cond_broadcast(&card.moved);
+	while (!card.let_go)
+		pthread_cond_wait(&card.moved, &card.lock);
+	pthread_mutex_unlock(&card.lock);
+	return error_new(ERR_BUSY, "That took too long.");
+}
+
+static void say_push(struct timed *w, struct visit *v)
+{
+	struct test_env env;
+	struct sender *s = sender_new();
+	struct buf body = {0};
+	struct hash founded;
+	struct box theirs;
+	char head[120];
+	bool end;
+
+	test_env_init(&env, 1764000000000, 7);
+	box_init(&theirs, &env, w->folder, "theirs", 2);
+	founded = box_found(&theirs, theirs.key);
+	NEED(sender_plan(s, theirs.log, &founded, NULL, 0));
+	NEED(sender_read(s, theirs.log, &body, &end));
+	assert_true(end);
+	snprintf(head, sizeof(head),
+		 "POST /sync/1/push HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", body.n);
+	assert_true(say(v, head, strlen(head)));
+	assert_true(say(v, body.p, body.n));
+	buf_release(&body);
+	sender_free(s);
+	box_release(&theirs);
+}
+
+static void who_waits_for_us_is_not_blamed(void **state)
+{
+	enum { REST = 5 };
+	struct timed w = {.host = {.write = slow_write}};
+	struct visit pusher, others[REST + 1];
+	struct log_open how = {.mode = DB_TEST_NOSYNC, .env = &env_system};
+	static char answer[65536];
+	struct log_store *log;
+
+	timed_open(&w);
+	how.path = w.log_path;
+	how.self = *secret_pubkey(w.self);
+	assert_ok(log_open(&how, &log));
+	for (int i = 0; i <= REST; i++) {
+		visit_timed(&w, &others[i]);
+		assert_true(say(&others[i], STATUS "\r\n", strlen(STATUS "\r\n")));
+		hear(&others[i], answer, sizeof(answer));
+		assert_int_equal(strncmp(answer, "HTTP/1.1 200", 12), 0);
+	}
+	visit_timed(&w, &pusher);
+	say_push(&w, &pusher);
+	pthread_mutex_lock(&card.lock);
+	while (!card.hangs)
+		pthread_cond_wait(&card.moved, &card.lock);
+	pthread_mutex_unlock(&card.lock);
+	/* Some of these are of the thread that hangs: nobody reads what they ask; the last asks nothing. */
+	for (int i = 0; i < REST; i++)
+		assert_true(say(&others[i], STATUS "\r\n", strlen(STATUS "\r\n")));
+	for (int i = 0; i < 3; i++) {
+		usleep(700000);
+		w.clock += (LISTENER_IDLE_S + 100) * 1000;
+	}
+	usleep(700000);
+	assert_int_equal(atomic_load(&noted), 0);
+	pthread_mutex_lock(&card.lock);
+	card.let_go = true;
+	pthread_cond_broadcast(&card.moved);
+	pthread_mutex_unlock(&card.lock);
+	hear(&pusher, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "too long"));
+	for (int i = 0; i < REST; i++) {
+		hear(&others[i], answer, sizeof(answer));
+		assert_int_equal(strncmp(answer, "HTTP/1.1 200", 12), 0);
+	}
+	for (int i = 0; i <= REST; i++)
+		leave(&others[i]);
+	leave(&pusher);
+	log_close(log);
+	timed_close(&w);
+	assert_int_equal(atomic_load(&noted), 0);
 }
 
 int main(void)
@@ -643,6 +777,7 @@ int main(void)
 		cmocka_unit_test(of_too_many_requests_of_one_peer_the_oldest_is_cut),
 		cmocka_unit_test(a_file_is_given_whole_and_in_part),
 		cmocka_unit_test(who_dribbles_is_cut),
+		cmocka_unit_test(who_waits_for_us_is_not_blamed),
 	};
 
 	return run_group(tests);
