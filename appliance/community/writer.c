@@ -373,8 +373,8 @@ static struct error *run_and_wait(struct writer *w, struct job *j)
 /* Below WRITER_ROOM nothing more is taken in: a WAL database on a full disk can't even be opened for
  * reading. It is what the write-ahead logs of one group may grow by, with a margin. What was erased and let
  * go of leaves room inside the files, which don't get smaller: it counts, too, for what people write, while
- * the disk has the room that a small group's logs take until they are emptied. (Whole pages only: of messages
- * shorter than a page it leaves half-empty ones, which do not count.) What frees room
+ * the disk has the room that a small group's logs take until they are emptied. (Whole pages only: those
+ * that messages shorter than a page leave half empty count when they were packed, log_pack.) What frees room
  * needs some first, and goes on below it: a volunteer's act finds ROOM_CARE, if need be in the reserve
  * (ballast.h), of which nothing is left for the others to grow into; the threads that carry such acts
  * out go on in what that leaves. Write-ahead logs are emptied first where that gains LOGS_WORTH; where

@@ -222,9 +222,9 @@ static struct error *look_space(struct looking *l, struct light *ret)
 		SAY(ret, HEALTH_OK, N_("%s %% of the disk is free."), percent);
 	if (ret->state != HEALTH_OK) {
 		ret->action =
-			N_("Erase files that nobody needs, remove backups kept for houses that are gone, "
-			   "or ask for a larger card or disk. Nothing that was saved is lost when it is "
-			   "full.");
+			N_("Erase files that nobody needs, let old messages go that other houses hold, "
+			   "remove backups kept for houses that are gone, or ask for a larger card or "
+			   "disk. Nothing that was saved is lost when it is full.");
 		ret->url = "/admin/keep#largest";
 	}
 	return NULL;

@@ -486,6 +486,21 @@ static void give_way(struct partial_thread *t)
 	}
 }
 
+/* Pages that the messages left half empty: room for what people write. */
+static struct error *pack_job(struct conn *c, void *arg)
+{
+	return log_pack(c->log, arg);
+}
+
+static struct error *pack(struct partial_thread *t)
+{
+	bool more = log_packs(t->conn->log);
+
+	while (more && !poked_stops(&t->poked))
+		TRY(writer_run_tidying(t->app->writer, pack_job, &more));
+	return NULL;
+}
+
 /* What fails (a full disk) is tried again. */
 static void look(struct partial_thread *t)
 {
@@ -503,6 +518,7 @@ static void look(struct partial_thread *t)
 	while (!e && !wait && !poked_stops(&t->poked))
 		e = one_pass(t, &wait);
 	error_free(e);
+	error_free(pack(t));
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */

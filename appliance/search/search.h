@@ -21,7 +21,7 @@ extern const struct feature search_feature; /* after forum and library in applia
 enum { RESULTS_A_PAGE = 20, SEARCH_COUNT_MAX = 1000, LIMIT_QUERY = 200, QUERY_WORDS = 12 };
 /* What is weighed for one question, of posts and of documents each, and how long is looked for it:
  * in a community of a million posts a common word is in most, and two may never be together. */
-enum { SEARCH_WEIGHED_MAX = 20000, SEARCH_MS = 250 };
+enum { SEARCH_WEIGHED_MAX = 20000, SEARCH_MS = 150 };
 
 /* --- the index, on the writer's conn --- */
 /* Take in at most `max` changes, inside the caller's transaction. *ret_more: there is more to do.

@@ -3,13 +3,13 @@
 #include "sync/log/log_priv.h"
 
 struct place {
-	int64_t log;
+	int64_t log, num;
 	uint64_t seq;
 };
 
 static struct error *note_place(void *ctx, const struct stored *e)
 {
-	struct place p = {e->log, e->seq};
+	struct place p = {e->log, e->num, e->seq};
 
 	buf_add(ctx, &p, sizeof(p));
 	return NULL;
@@ -68,6 +68,7 @@ static struct error *drop_place(struct log_store *l, const struct place *p, uint
 	before = info.bytes;
 	TRY(entry_empty(l, &info, p->seq, PAYLOAD_NOT_HELD));
 	*io_bytes += before - info.bytes;
+	TRY(pack_note(l, p->num));
 	return log_save(l, &info);
 }
 

@@ -298,6 +298,14 @@ struct error *log_dropped(struct log_store *l, int64_t *io_after, struct hash *o
 /* It is durable, and without all of them: they need not be remembered any more. */
 struct error *log_dropped_forget(struct log_store *l) MUST;
 
+/* What was let go of leaves pages of this file half empty, which nothing else is written into. In a
+ * transaction: a piece of them is packed, of bounded work, and goes on from there the next time; what the
+ * rows say is the same. The pages that get empty are room for what is written next (db_unused).
+ * *ret_more: again. */
+struct error *log_pack(struct log_store *l, bool *ret_more) MUST;
+/* Is there anything to pack? (R) */
+bool log_packs(struct log_store *l);
+
 /* --- reading (R) --- */
 typedef struct error *log_info_fn(void *ctx, const struct log_info *info);
 /* Called for each entry. It may use the store for anything but writing and the function that called

@@ -47,6 +47,9 @@ enum log_stmt {
 	LOG_META_SET,
 	LOG_META_MORE,
 	LOG_META_COUNT,
+	LOG_META_LEAST,
+	LOG_META_MOST,
+	LOG_META_DROP,
 	LOG_BY_ID,
 	LOG_BY_NUM,
 	LOG_INSERT,
@@ -89,6 +92,9 @@ enum log_stmt {
 	ENTRY_EMPTY,
 	ENTRY_DROP,
 	ENTRY_CUT,
+	PACK_ROWS,
+	PACK_BYTES,
+	PACK_OUT,
 	ENTRY_SUMS,
 	FORK_GET,
 	FORK_SET,
@@ -165,6 +171,10 @@ void op_remember_erased(struct log_store *l, const struct hash *op_id);
 /* The payload that came for a header: held when it is what the header says, else not. */
 enum payload_state payload_judge(const struct entry_bytes *raw, const struct ingest_payload *p,
 				 bool *ret_damaged);
+
+/* --- pack.c --- */
+/* The row has less in it now than its page has room for. */
+struct error *pack_note(struct log_store *l, int64_t num);
 
 /* --- carry.c --- */
 /* Our log of that space that we may append to now, or an empty row for it (num 0). */

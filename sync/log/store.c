@@ -66,6 +66,11 @@ static const char *const sql[LOG_STMTS] = {
 	[LOG_META_MORE] = "UPDATE meta SET value=value+1 WHERE key=?1",
 	[LOG_META_COUNT] = "INSERT INTO meta VALUES (?1, 1)"
 			   " ON CONFLICT(key) DO UPDATE SET value=value+1",
+	[LOG_META_LEAST] = "INSERT INTO meta VALUES (?1, ?2)"
+			   " ON CONFLICT(key) DO UPDATE SET value=min(value, excluded.value)",
+	[LOG_META_MOST] = "INSERT INTO meta VALUES (?1, ?2)"
+			  " ON CONFLICT(key) DO UPDATE SET value=max(value, excluded.value)",
+	[LOG_META_DROP] = "DELETE FROM meta WHERE key=?1",
 	[LOG_BY_ID] = "SELECT " LOG_COLUMNS
 		      " FROM log WHERE space=?1 AND appliance=?2 AND incarnation=?3",
 	[LOG_BY_NUM] = "SELECT " LOG_COLUMNS " FROM log WHERE num=?1",
@@ -127,6 +132,10 @@ static const char *const sql[LOG_STMTS] = {
 	[ENTRY_EMPTY] = "UPDATE entry SET state=?2, body=NULL WHERE num=?1",
 	[ENTRY_DROP] = "DELETE FROM entry WHERE log=?1 AND seq=?2",
 	[ENTRY_CUT] = "DELETE FROM entry WHERE log=?1 AND seq>=?2",
+	[PACK_ROWS] = "SELECT num, log, seq, op, state, header, body FROM entry"
+		      " WHERE num BETWEEN ?1 AND ?2 ORDER BY num",
+	[PACK_BYTES] = "UPDATE entry SET header=?2, body=?3 WHERE num=?1",
+	[PACK_OUT] = "DELETE FROM entry WHERE num=?1",
 	[ENTRY_SUMS] = "SELECT sum(state=0), sum(state IN (1, 2)),"
 		       " sum(CASE state WHEN 0 THEN length(body)-16 ELSE 0 END)"
 		       " FROM entry WHERE log=?1 AND seq<=?2",

@@ -148,5 +148,5 @@ int main(void)
 		cmocka_unit_test(what_fits_better_comes_first_in_whatever_part),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_group(tests);
 }
