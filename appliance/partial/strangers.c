@@ -44,6 +44,15 @@ static struct error *look_at_log(void *ctx, const struct log_info *info)
 	return NULL;
 }
 
+/* With who brought it in k->s. */
+static struct error *look_into(struct looking *k, const struct hash *space)
+{
+	TRY(log_founder(k->c->log, space, &k->s.founder));
+	TRY(is_known(k->c, &k->s.founder, &k->s.founder_known));
+	TRY(partial_is_wanted(k->c, space, &k->s.wanted));
+	return log_each(k->c->log, space, look_at_log, k);
+}
+
 static struct error *look_at_space(void *ctx, const struct space_info *space)
 {
 	struct looking *k = ctx;
@@ -57,13 +66,19 @@ static struct error *look_at_space(void *ctx, const struct space_info *space)
 	s->has_bringer = ledger_brought(k->l, &space->id, &b);
 	s->bringer = b.peer;
 	s->day = b.day;
-	TRY(log_founder(k->c->log, &space->id, &s->founder));
-	TRY(is_known(k->c, &s->founder, &s->founder_known));
-	TRY(partial_is_wanted(k->c, &space->id, &s->wanted));
 	TRY(log_count(k->c->log, &space->id, &n));
 	s->entries = n.entries;
-	TRY(log_each(k->c->log, &space->id, look_at_log, k));
+	TRY(look_into(k, &space->id));
 	return k->fn(k->ctx, s);
+}
+
+struct error *stranger_matters(struct conn *c, const struct hash *space, bool *ret)
+{
+	struct looking k = {.c = c};
+
+	TRY(look_into(&k, space));
+	*ret = !stranger_is_unwanted(&k.s);
+	return NULL;
 }
 
 struct error *strangers_each(struct conn *c, struct ledger *l, stranger_fn *fn, void *ctx)

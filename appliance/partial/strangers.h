@@ -41,6 +41,10 @@ static inline bool stranger_is_unwanted(const struct stranger *s)
 typedef struct error *stranger_fn(void *ctx, const struct stranger *s);
 struct error *strangers_each(struct conn *c, struct ledger *l, stranger_fn *fn, void *ctx) MUST;
 
+/* Does anybody here have to do with it: a house that is approved here, or this one, founded it, a person of
+ * one wrote in it, or a volunteer wants it? Of what goes on in others nobody need hear. */
+struct error *stranger_matters(struct conn *c, const struct hash *space, bool *ret) MUST;
+
 /* The engine's ledger; where none runs one from the disk, *ret_own, which the caller frees. */
 struct error *strangers_ledger(struct app *a, struct conn *c, struct ledger **ret_own,
 			       struct ledger **ret) MUST;

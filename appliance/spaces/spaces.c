@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "appliance/spaces/spaces.h"
+#include "appliance/partial/strangers.h"
 
 /* --- founding --- */
 struct found_job {
@@ -182,6 +183,22 @@ static struct error *is_unrecorded(struct conn *c, const struct log_id *id, bool
 	return NULL;
 }
 
+/* Of spaces that who looks may see, and with which somebody here has to do: in others anybody can do that to
+ * himself. Until a volunteer has seen it. */
+static struct error *is_news(struct conn *c, const struct log_id *id, bool *ret)
+{
+	bool seen;
+
+	*ret = false;
+	if (!conn_sees(c, &id->space))
+		return NULL;
+	TRY(conduct_has_seen(c->local, id, &seen));
+	if (seen)
+		return NULL;
+	TRY(is_unrecorded(c, id, ret));
+	return *ret ? stranger_matters(c, &id->space, ret) : NULL;
+}
+
 struct error *spaces_with_false_author(struct conn *c, const struct pubkey *self, struct hash *ret,
 				       bool *ret_any)
 {
@@ -192,14 +209,22 @@ struct error *spaces_with_false_author(struct conn *c, const struct pubkey *self
 	for (size_t i = 0; !any && i < logs.n / sizeof(struct log_id); i++) {
 		struct log_id id = ((const struct log_id *)(const void *)logs.p)[i];
 
-		/* Of spaces that who looks may see and in which we write: in others anybody can do that
-		 * to himself. */
-		if (pubkey_eq(&id.appliance, self) || !conn_sees(c, &id.space) ||
-		    !log_admitted(c->log, &id.space, self))
+		if (pubkey_eq(&id.appliance, self))
 			continue;
-		TRY(is_unrecorded(c, &id, &any));
+		TRY(is_news(c, &id, &any));
 		*ret = id.space;
 	}
 	*ret_any = any;
+	return NULL;
+}
+
+struct error *spaces_saw_false_authors(struct conn *c, const struct hash *space)
+{
+	_cleanup_(buf_release) struct buf logs = {0};
+
+	TRY(log_each_stopped(c->log, space, note_ended, &logs));
+	for (size_t i = 0; i < logs.n / sizeof(struct log_id); i++)
+		TRY(conduct_saw_proof(c->local,
+				      (const struct log_id *)(const void *)logs.p + i));
 	return NULL;
 }

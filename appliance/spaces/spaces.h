@@ -30,9 +30,12 @@ struct error *spaces_add_person(struct app *a, const struct hash *space,
 				const struct spaces_person *who, const struct secret *author) MUST;
 struct error *spaces_remove_person(struct app *a, const struct hash *space,
 				   const struct pubkey *key, const struct secret *author) MUST;
-/* A space in which a box that is no peer of ours may write, and gave something out as written by
- * somebody who did not sign it: what no record tells (sync/peer/conduct.h). *ret_any false: none. */
+/* A space with which somebody here has to do (stranger_matters), in which a box that is no peer of ours may
+ * write, and gave something out as written by somebody who did not sign it: what no record tells
+ * (sync/peer/conduct.h), and no volunteer has seen. *ret_any false: none. */
 struct error *spaces_with_false_author(struct conn *c, const struct pubkey *self, struct hash *ret,
 				       bool *ret_any) MUST;
+/* A volunteer has. On the writer. */
+struct error *spaces_saw_false_authors(struct conn *c, const struct hash *space) MUST;
 struct error *spaces_rotate(struct app *a, const struct hash *space,
 			    const struct secret *author) MUST;

@@ -265,15 +265,21 @@ static struct error *note_stopped(void *ctx, const struct log_info *info)
 static void show_proofs(const struct showing *s, const struct pubkey *key, json_t *row)
 {
 	const struct log_info *all = (const struct log_info *)(const void *)s->stopped.p;
-	bool ended = false, frozen = false;
+	bool ended = false, frozen = false, fresh = false, seen;
 	struct peer p;
 	struct error *e = peer_get(request_conn(s->r)->local, key, &p);
 
 	for (size_t i = 0; i < s->stopped.n / sizeof(*all); i++) {
-		ended |= all[i].ended && pubkey_eq(&all[i].id.appliance, key);
-		frozen |= all[i].frozen && pubkey_eq(&all[i].id.appliance, key);
+		if (!pubkey_eq(&all[i].id.appliance, key))
+			continue;
+		ended |= all[i].ended != 0;
+		frozen |= all[i].frozen != 0;
+		seen = true; /* what can't be read has no button */
+		error_free(conduct_has_seen(request_conn(s->r)->local, &all[i].id, &seen));
+		fresh |= all[i].ended && !seen;
 	}
 	json_object_set_new(row, "false_author", json_boolean(ended));
+	json_object_set_new(row, "false_author_new", json_boolean(fresh && e));
 	json_object_set_new(row, "two_histories", json_boolean(frozen));
 	json_object_set_new(row, "record_url",
 			    e ? json_null()
@@ -565,6 +571,21 @@ static struct error *post_rotate(struct request *r)
 	return answer(r, &h, e, N_("The space has a new key."));
 }
 
+static struct error *saw_job(struct conn *c, void *arg)
+{
+	return spaces_saw_false_authors(c, arg);
+}
+
+static struct error *post_seen(struct request *r)
+{
+	struct here h;
+
+	TRY(here_of_path(r, &h));
+	TRY(request_write(r, saw_job, &h.s.id));
+	return respond_done_saying(r, arena_printf(request_arena(r), "/admin/spaces/%s", ID(&h.s.id)),
+				   N_("It is noted that you have seen it."), NULL);
+}
+
 enum { HEAVY = ROUTE_VOLUNTEER | ROUTE_FRESH };
 const struct route spaces_routes[] = {
 	{"GET", "/admin/spaces", page_spaces, ROUTE_VOLUNTEER},
@@ -578,5 +599,6 @@ const struct route spaces_routes[] = {
 	{"POST", "/admin/spaces/:id/people/:key/remove", post_person_remove, HEAVY},
 	{"GET", "/admin/spaces/:id/rotate", page_rotate, HEAVY},
 	{"POST", "/admin/spaces/:id/rotate", post_rotate, HEAVY},
+	{"POST", "/admin/spaces/:id/seen", post_seen, ROUTE_VOLUNTEER},
 	{0},
 };

@@ -102,6 +102,9 @@ struct error *conduct_note_proof(struct db *local, const struct conduct *c, cons
 /* Was it? */
 struct error *conduct_has_proof(struct db *local, enum misdeed what, const struct log_id *log,
 				bool *ret) MUST;
+/* Of a box that has no record here, for it is no peer: a volunteer has seen the proof. On the writer. */
+struct error *conduct_saw_proof(struct db *local, const struct log_id *log) MUST;
+struct error *conduct_has_seen(struct db *local, const struct log_id *log, bool *ret) MUST;
 struct error *conduct_saw(struct db *local, const struct pubkey *peer) MUST;	 /* writer */
 struct error *conduct_forgive(struct db *local, const struct pubkey *peer) MUST; /* writer */
 /* Only that it brought too much: it may bring more now. */

@@ -82,17 +82,38 @@ struct error *conduct_note_proof(struct db *local, const struct conduct *c,
 	return NULL;
 }
 
-struct error *conduct_has_proof(struct db *local, enum misdeed what, const struct log_id *log,
-				bool *ret)
+static struct error *has_proof(struct db *local, const struct log_id *log, const char *what, bool *ret)
 {
 	struct db_stmts *s;
 	int64_t found;
 
 	TRY(statements(local, &s));
 	TRY(db_number(local, s, PROOF_GET, 0, &found, "kkis", &log->space, &log->appliance,
-		      (int64_t)log->incarnation, misdeed_name(what)));
+		      (int64_t)log->incarnation, what));
 	*ret = found != 0;
 	return NULL;
+}
+
+struct error *conduct_has_proof(struct db *local, enum misdeed what, const struct log_id *log,
+				bool *ret)
+{
+	return has_proof(local, log, misdeed_name(what), ret);
+}
+
+#define SEEN_NAME "seen" /* no misdeed's: one that is approved later has its record all the same */
+
+struct error *conduct_saw_proof(struct db *local, const struct log_id *log)
+{
+	struct db_stmts *s;
+
+	TRY(statements(local, &s));
+	return db_do(local, s, PROOF_ADD, "kkis", &log->space, &log->appliance,
+		     (int64_t)log->incarnation, SEEN_NAME);
+}
+
+struct error *conduct_has_seen(struct db *local, const struct log_id *log, bool *ret)
+{
+	return has_proof(local, log, SEEN_NAME, ret);
 }
 
 /* A name of a later version is passed over. */

@@ -68,7 +68,13 @@ for b in p s; do
 done
 ok "h hears of it from s" until_ok 30 eval '[ "$(of_box h false_author)" = True ] || { swap h s; false; }'
 ok "and says so on the page of the space" in_words h "/admin/spaces/$space" "as written by a person who did not sign it"
-ok "to which its first page points" eval 'get_as h /admin.json | grep -q "a box that is not connected with it" && get_as h /admin.json | grep -q "/admin/spaces/$space"'
+points_h() { get_as h /admin.json | grep -q "a box that is not connected with it" && get_as h /admin.json | grep -q "/admin/spaces/$space"; }
+ok "its first page is quiet while nobody of h has to do with that space" not points_h
+ok "a volunteer of h wants it" post_json h /admin/strangers "$(cat "$T/token.h")" "{\"act\": \"keep\", \"space-$space\": \"1\"}"
+ok "now its first page points there" points_h
+ok "the volunteer has seen it" post_json h "/admin/spaces/$space/seen" "$(cat "$T/token.h")" '{}'
+ok "and the first page is quiet again" not points_h
+ok "that of the space says it still" in_words h "/admin/spaces/$space" "as written by a person who did not sign it"
 ok "nobody honest is blamed" eval 'spotless p s && spotless s p && spotless h s && spotless s h'
 
 # --- once ---
