@@ -66,7 +66,7 @@ static void add_node(struct rules *r, struct rules_node *n)
 		if (!r->nodes)
 			abort();
 	}
-	if (n->kind == RULE_REVOKE || n->kind == RULE_WITHDRAW) {
+	if (n->cut) {
 		n->revocation = (uint32_t)r->revocations.n;
 		list_add(&r->revocations, r->n);
 	}
@@ -194,6 +194,78 @@ size_t rules_anchors(const struct rules *r, const struct hash *heads, size_t n, 
 	if (ret < max && n && r->founding != RULES_NONE &&
 	    !hash_eq(&heads[0], &r->nodes[r->founding]->id))
 		out[ret++] = r->nodes[r->founding]->id;
+	return ret;
+}
+
+static int by_order(const void *a, const void *b, void *ctx)
+{
+	const struct rules *r = ctx;
+	uint32_t x = r->nodes[*(const uint32_t *)a]->order, y = r->nodes[*(const uint32_t *)b]->order;
+
+	return (x > y) - (x < y);
+}
+
+/* Marks what `taking` reaches, and what is built on it. */
+static bool mark_reached(struct rules *r, const struct rules_node *taking)
+{
+	struct rules_list all = {0};
+	bool any = false;
+
+	r->stamp++;
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->nodes[i]->valid)
+			list_add(&all, i);
+	if (all.n)
+		qsort_r(all.p, all.n, sizeof(all.p[0]), by_order, r);
+	for (size_t i = 0; i < all.n; i++) {
+		struct rules_node *n = r->nodes[all.p[i]];
+		bool reached = n->kind != RULE_FOUND && node_reaches(taking, n);
+
+		for (size_t k = 0; k < n->parents.n && !reached; k++)
+			reached = r->nodes[n->parents.p[k]]->mark == r->stamp;
+		if (reached)
+			n->mark = r->stamp;
+		any |= reached;
+	}
+	free(all.p);
+	return any;
+}
+
+static bool is_head_of_rest(const struct rules *r, const struct rules_node *n)
+{
+	if (!n->valid || n->mark == r->stamp)
+		return false;
+	for (size_t i = 0; i < n->children.n; i++)
+		if (r->nodes[n->children.p[i]]->mark != r->stamp)
+			return false;
+	return true;
+}
+
+size_t rules_heads_before(struct rules *r, const struct op *op, struct hash *out, size_t max)
+{
+	struct rules_node *n = node_read(r, op);
+	struct rules_place at = {rules_key_add(r, &op->appliance), 0, 0};
+	struct rules_list heads = {0};
+	size_t ret = 0;
+
+	if (n && node_reaches_back(n) && mark_reached(r, n)) {
+		for (uint32_t i = r->n; i-- > 0 && heads.n < max;)
+			if (is_head_of_rest(r, r->nodes[i]))
+				list_add(&heads, i);
+	}
+	if (heads.n) {
+		struct rules_state *s = graph_fold(r, heads.p, heads.n);
+
+		n->places = &at;
+		n->places_n = 1;
+		if (!state_refuses(s, n))
+			for (; ret < heads.n; ret++)
+				out[ret] = r->nodes[heads.p[ret]]->id;
+		n->places = NULL;
+		state_free(s);
+	}
+	free(heads.p);
+	node_free(n);
 	return ret;
 }
 
@@ -342,19 +414,6 @@ bool state_writes(const struct rules *r, const struct rules_state *s, const stru
 }
 
 /* --- judging --- */
-static bool within_cut(const struct rules_node *revocation, uint32_t appliance,
-		       const struct place *at)
-{
-	for (size_t i = 0; i < revocation->cut_n; i++) {
-		const struct rules_place *c = &revocation->cut[i];
-
-		if (c->appliance == appliance && c->incarnation == at->incarnation &&
-		    at->seq <= c->seq)
-			return true;
-	}
-	return false;
-}
-
 /* The lower of the place's sequence and of its log's cut; 0: it has none. */
 static uint64_t within(const struct rules_node *revocation, uint32_t appliance,
 		       const struct place *at)
@@ -382,35 +441,43 @@ static size_t cut_places(const struct rules *r, const struct rules_node *revocat
 	return n;
 }
 
-/* Does an effective revocation of that key, unknown to the rules s, reach the place? */
-static bool is_revoked(const struct rules *r, const struct rules_state *s, enum rules_kind kind,
-		       uint32_t key, uint32_t appliance, const struct place *at)
+/* What effective ops that take something from that person or appliance, and are unknown to the rules s,
+ * leave of it at that place. */
+static void take_back(const struct rules *r, const struct rules_state *s, bool person, uint32_t key,
+		      const struct rules_place *at, enum role *role)
 {
 	uint32_t i = key < r->first_revocation.n ? r->first_revocation.p[key] : RULES_NONE;
 
 	for (; i != RULES_NONE; i = r->nodes[i]->next_revocation) {
 		const struct rules_node *n = r->nodes[i];
+		bool all = n->kind == RULE_REVOKE || n->kind == RULE_WITHDRAW ||
+			   (n->kind == RULE_ADMIT && n->mode != MODE_WRITE);
 
-		if (n->kind == kind && !state_has(s->contains, s->words, n->revocation) &&
-		    !within_cut(n, appliance, at))
-			return true;
+		if (node_takes_from_person(n) != person || !node_reaches_back(n) ||
+		    state_has(s->contains, s->words, n->revocation) ||
+		    cut_covers(n, at->appliance, at->incarnation, at->seq))
+			continue;
+		if (all)
+			*role = ROLE_NONE;
+		else if (person && n->role < *role)
+			*role = n->role;
 	}
-	return false;
 }
 
 bool rules_judge(struct rules *r, uint32_t floor, const struct place *at,
 		 const struct pubkey *author, bool by_appliance, enum role *ret_role)
 {
 	const struct rules_state *s = rules_at(r, floor);
-	uint32_t appliance = rules_key(r, &at->appliance), key;
+	struct rules_place p = {rules_key(r, &at->appliance), at->incarnation, at->seq};
+	uint32_t key;
 
-	if (state_slot(s, appliance)->mode != MODE_WRITE)
+	if (state_slot(s, p.appliance)->mode != MODE_WRITE)
 		return false;
-	key = by_appliance ? appliance : rules_key(r, author);
+	key = by_appliance ? p.appliance : rules_key(r, author);
 	*ret_role = by_appliance ? ROLE_APPLIANCE : (enum role)state_slot(s, key)->role;
-	if (is_revoked(r, s, RULE_WITHDRAW, appliance, appliance, at) ||
-	    (!by_appliance && is_revoked(r, s, RULE_REVOKE, key, appliance, at)))
-		*ret_role = ROLE_NONE;
+	take_back(r, s, false, p.appliance, &p, ret_role);
+	if (!by_appliance)
+		take_back(r, s, true, key, &p, ret_role);
 	return true;
 }
 
@@ -426,7 +493,7 @@ bool rules_cut_of(const struct rules *r, uint32_t appliance, struct place *out, 
 		const struct rules_node *n = r->nodes[i];
 		size_t kept = 0;
 
-		if (n->kind != RULE_WITHDRAW)
+		if (n->kind != RULE_WITHDRAW || !node_reaches_back(n))
 			continue;
 		if (!revoked)
 			*ret_n = cut_places(r, n, appliance, out, max);

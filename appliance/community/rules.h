@@ -115,6 +115,11 @@ bool rules_appliance_now(struct rules *r, uint32_t key, struct rules_appliance *
 /* Have rules_next_moved give all again. */
 void rules_show_all(struct rules *r);
 
+/* For an op that takes something away with a cut: the heads of the rules without what it reaches and what
+ * is built on that. An op that named these would not reach them. 0: it reaches nothing that is here,
+ * or would not be permitted there. */
+size_t rules_heads_before(struct rules *r, const struct op *op, struct hash *out, size_t max);
+
 /* --- the keys of a private space (rules_keys.c) --- */
 bool rules_private(const struct rules *r);
 /* The key that is written with; false: there is none. */

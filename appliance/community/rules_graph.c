@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The graph of rules ops: settling it, folding parts of it, and walking it. */
 #include "appliance/community/rules_priv.h"
-#include <assert.h>
 
 void list_add(struct rules_list *l, uint32_t v)
 {
@@ -14,74 +13,12 @@ void list_add(struct rules_list *l, uint32_t v)
 	l->p[l->n++] = v;
 }
 
-/* --- a heap of nodes, the smallest by `less` on top --- */
-typedef bool less_fn(const struct rules *r, uint32_t a, uint32_t b);
-
-static void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v)
-{
-	size_t at = h->n;
-
-	list_add(h, v);
-	while (at > 0 && less(r, v, h->p[(at - 1) / 2])) {
-		h->p[at] = h->p[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	h->p[at] = v;
-}
-
-static uint32_t heap_pop(const struct rules *r, struct rules_list *h, less_fn *less)
-{
-	uint32_t top = h->p[0], last = h->p[--h->n];
-	size_t at = 0;
-
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child >= h->n)
-			break;
-		if (child + 1 < h->n && less(r, h->p[child + 1], h->p[child]))
-			child++;
-		if (!less(r, h->p[child], last))
-			break;
-		h->p[at] = h->p[child];
-		at = child;
-	}
-	h->p[at] = last;
-	return top;
-}
-
 static bool newer_first(const struct rules *r, uint32_t a, uint32_t b)
 {
 	return r->nodes[a]->order > r->nodes[b]->order;
 }
 
-static bool senior_first(const struct rules *r, uint32_t a, uint32_t b)
-{
-	return rank_cmp(r, a, b) < 0;
-}
-
-int rank_cmp(const struct rules *r, uint32_t a, uint32_t b)
-{
-	const struct rules_node *x = r->nodes[a], *y = r->nodes[b], *gx, *gy;
-	bool rx = x->revocation != RULES_NONE, ry = y->revocation != RULES_NONE;
-
-	if (x->rank_role != y->rank_role)
-		return x->rank_role > y->rank_role ? -1 : 1;
-	if (x->grant != y->grant && x->grant != RULES_NONE && y->grant != RULES_NONE) {
-		gx = r->nodes[x->grant];
-		gy = r->nodes[y->grant];
-		if (gx->depth != gy->depth)
-			return gx->depth < gy->depth ? -1 : 1;
-		return hash_cmp(&gx->id, &gy->id);
-	}
-	if (rx != ry)
-		return rx ? -1 : 1;
-	if (x->time != y->time)
-		return x->time < y->time ? -1 : 1;
-	return hash_cmp(&x->id, &y->id);
-}
-
-/* --- folding --- */
+/* --- states --- */
 /* Walks back from `tops` to the one op through which every way goes (RULES_NONE above the founding
  * op); what lies between is in r->popped, newest first. Marks it. */
 static uint32_t choke(struct rules *r, const uint32_t *tops, size_t n)
@@ -109,38 +46,6 @@ static uint32_t choke(struct rules *r, const uint32_t *tops, size_t n)
 	return r->heap.n ? r->heap.p[0] : (uint32_t)RULES_NONE;
 }
 
-/* Fold r->popped in Kahn's order. */
-static void fold_popped(struct rules *r, struct rules_state *s)
-{
-	struct rules_list *h = &r->heap;
-
-	h->n = 0;
-	r->stamp++;
-	for (size_t i = 0; i < r->popped.n; i++)
-		r->nodes[r->popped.p[i]]->mark = r->stamp;
-	for (size_t i = 0; i < r->popped.n; i++) {
-		struct rules_node *node = r->nodes[r->popped.p[i]];
-
-		node->waits = 0;
-		for (size_t k = 0; k < node->parents.n; k++)
-			node->waits += r->nodes[node->parents.p[k]]->mark == r->stamp;
-		if (node->waits == 0)
-			heap_push(r, h, senior_first, r->popped.p[i]);
-	}
-	while (h->n) {
-		uint32_t at = heap_pop(r, h, senior_first);
-		struct rules_node *node = r->nodes[at];
-
-		state_apply(r, s, at);
-		for (size_t k = 0; k < node->children.n; k++) {
-			struct rules_node *child = r->nodes[node->children.p[k]];
-
-			if (child->mark == r->stamp && --child->waits == 0)
-				heap_push(r, h, senior_first, node->children.p[k]);
-		}
-	}
-}
-
 /* The state at a node, yours. Steps down through the chokes to a state that is kept, then folds up
  * again. */
 static struct rules_state *climb(struct rules *r, uint32_t node)
@@ -158,7 +63,7 @@ static struct rules_state *climb(struct rules *r, uint32_t node)
 		at = path.p[--path.n];
 		choke(r, r->nodes[at]->parents.p, r->nodes[at]->parents.n);
 		fold_popped(r, s);
-		state_apply(r, s, at);
+		state_apply(r, s, at, false);
 		/* On a long way some are left behind, for those who come after. */
 		if (path.n && path.n % 256 == 0)
 			graph_keep(r, at, state_copy(s));
@@ -357,7 +262,7 @@ static void settle_node(struct rules *r, uint32_t at)
 	n->valid = !state_refuses(s, n);
 	if (n->valid) {
 		become_child(r, at);
-		state_apply(r, s, at);
+		state_apply(r, s, at, false);
 		graph_keep(r, at, s);
 	} else {
 		state_free(s);

@@ -22,11 +22,13 @@ static const struct op_field add_fields[] = {
 	{"name", FIELD_LINE, true, LIMIT_NAME, true},
 	{"role", FIELD_ROLE, true, 0},
 	{"home", FIELD_ID, false, 0},
+	{"cut", FIELD_JSON, false, 0},
 	END,
 };
 static const struct op_field role_fields[] = {
 	{"key", FIELD_ID, true, 0},
 	{"role", FIELD_ROLE, true, 0},
+	{"cut", FIELD_JSON, false, 0},
 	END,
 };
 static const struct op_field revoke_fields[] = {
@@ -39,6 +41,7 @@ static const struct op_field admit_fields[] = {
 	{"name", FIELD_LINE, true, LIMIT_NAME, true},
 	{"mode", FIELD_LINE, true, 5},
 	{"keeper", FIELD_BOOL, false, 0},
+	{"cut", FIELD_JSON, false, 0},
 	END,
 };
 static const struct op_field join_fields[] = {END};
@@ -165,6 +168,31 @@ static bool read_incarnation(const char *text, uint64_t *ret)
 }
 
 /* [{"appliance", "incarnation", "seq"} …] */
+static int by_log(const void *a, const void *b)
+{
+	const struct rules_place *x = a, *y = b;
+
+	if (x->appliance != y->appliance)
+		return x->appliance < y->appliance ? -1 : 1;
+	if (x->incarnation != y->incarnation)
+		return x->incarnation < y->incarnation ? -1 : 1;
+	return (x->seq < y->seq) - (x->seq > y->seq);
+}
+
+/* Of rows about the same log the one that leaves most counts. */
+static void order_cut(struct rules_node *n)
+{
+	size_t keep = 0;
+
+	if (n->cut_n)
+		qsort(n->cut, n->cut_n, sizeof(n->cut[0]), by_log);
+	for (size_t i = 0; i < n->cut_n; i++)
+		if (!keep || n->cut[keep - 1].appliance != n->cut[i].appliance ||
+		    n->cut[keep - 1].incarnation != n->cut[i].incarnation)
+			n->cut[keep++] = n->cut[i];
+	n->cut_n = keep;
+}
+
 static bool read_cut(struct rules *r, const json_t *list, struct rules_node *n)
 {
 	if (!json_is_array(list))
@@ -183,6 +211,7 @@ static bool read_cut(struct rules *r, const json_t *list, struct rules_node *n)
 			return false;
 		at->seq = (uint64_t)json_integer_value(seq);
 	}
+	order_cut(n);
 	return true;
 }
 
@@ -214,6 +243,7 @@ static bool read_admit(const struct op *op, struct rules_node *n)
 static bool read_kind(struct rules *r, const struct op *op, struct rules_node *n)
 {
 	const char *role = op_str(op, "role");
+	const json_t *cut = json_object_get(op->body, "cut");
 
 	switch (n->kind) {
 	case RULE_FOUND:
@@ -223,12 +253,12 @@ static bool read_kind(struct rules *r, const struct op *op, struct rules_node *n
 		       strcmp(n->guest_posts, "no") == 0;
 	case RULE_ADD:
 	case RULE_ROLE:
-		return role_parse(role, &n->role);
+		return role_parse(role, &n->role) && (!cut || read_cut(r, cut, n));
 	case RULE_REVOKE:
 	case RULE_WITHDRAW:
-		return read_cut(r, json_object_get(op->body, "cut"), n);
+		return read_cut(r, cut, n);
 	case RULE_ADMIT:
-		return read_admit(op, n);
+		return read_admit(op, n) && (!cut || read_cut(r, cut, n));
 	case RULE_KEY:
 	case RULE_GIVE:
 		return node_read_keys(r, op, n);

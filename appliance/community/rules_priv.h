@@ -47,7 +47,8 @@ struct rules_node {
 	size_t boxes_n;
 	char *steward_name, *appliance_name; /* of the founding op */
 	uint32_t appliance;		     /* of the founding op */
-	struct rules_place *cut, *places;
+	struct rules_place *cut;    /* by appliance and incarnation, each once; NULL: takes nothing back */
+	struct rules_place *places; /* in which logs it is */
 	size_t cut_n, places_n;
 	struct hash *named; /* seen, and rules */
 	size_t named_n;
@@ -63,11 +64,14 @@ struct rules_node {
 	uint32_t choke, jump, chokes;
 	enum role rank_role;
 	uint32_t grant;		  /* the node that gave the author that role */
-	uint32_t revocation;	  /* number among the revocations; RULES_NONE */
+	uint32_t revocation;	  /* number among those with a cut; RULES_NONE */
 	uint32_t next_revocation; /* of the same key, also effective */
 	struct rules_state *state;
 	uint32_t mark;	/* for walks: equals rules.stamp when visited */
-	uint32_t waits; /* for folds: parents that were not folded yet */
+	/* For folds: parents that were not folded yet; the place among the folded; among those that
+	 * take something away, or RULES_NONE; for which of these it waits. */
+	uint32_t waits, in_fold, taking, awaits;
+	bool folded;
 };
 
 struct rules_slot {
@@ -136,16 +140,31 @@ enum role state_author(const struct rules_state *s, const struct rules_node *n,
 		       uint32_t *ret_grant);
 /* NULL, or why not (a message id). */
 const char *state_refuses(const struct rules_state *s, const struct rules_node *n);
-/* Fold the node, if permitted. */
-void state_apply(struct rules *r, struct rules_state *s, uint32_t node);
+/* Fold the node, if permitted; `revoked`: it is not, whatever the state says. */
+void state_apply(struct rules *r, struct rules_state *s, uint32_t node, bool revoked);
 
 /* --- rules_node.c --- */
 uint32_t rules_key_add(struct rules *r, const struct pubkey *key);
 struct rules_node *node_read(struct rules *r, const struct op *op); /* NULL: makes no sense */
 void node_free(struct rules_node *n);
 
-/* --- rules_graph.c --- */
+/* --- rules_fold.c --- */
+typedef bool less_fn(const struct rules *r, uint32_t a, uint32_t b);
+/* A heap of nodes, the smallest by `less` on top. */
+void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v);
+uint32_t heap_pop(const struct rules *r, struct rules_list *h, less_fn *less);
 int rank_cmp(const struct rules *r, uint32_t a, uint32_t b);
+/* Does it take back what did not know of it? What somebody does to himself does not. */
+bool node_reaches_back(const struct rules_node *n);
+/* From a person, or from an appliance? */
+bool node_takes_from_person(const struct rules_node *n);
+/* Is the op by that person, or in no log but that appliance's, and everywhere beyond the cut? */
+bool node_reaches(const struct rules_node *taking, const struct rules_node *n);
+bool cut_covers(const struct rules_node *n, uint32_t appliance, uint64_t incarnation, uint64_t seq);
+/* Fold r->popped on the state. */
+void fold_popped(struct rules *r, struct rules_state *s);
+
+/* --- rules_graph.c --- */
 /* Yours: the fold of these nodes and their ancestors. */
 struct rules_state *graph_fold(struct rules *r, const uint32_t *tops, size_t n);
 /* Keep the state for the node; takes it. */

@@ -274,7 +274,7 @@ static void apply_to_key(struct rules_state *s, const struct rules_node *n, uint
 	}
 }
 
-void state_apply(struct rules *r, struct rules_state *s, uint32_t node)
+void state_apply(struct rules *r, struct rules_state *s, uint32_t node, bool revoked)
 {
 	const struct rules_node *n = r->nodes[node];
 
@@ -284,7 +284,7 @@ void state_apply(struct rules *r, struct rules_state *s, uint32_t node)
 		apply_found(s, n, node);
 		return;
 	}
-	if (state_refuses(s, n))
+	if (revoked || state_refuses(s, n))
 		return;
 	if (n->revocation != RULES_NONE)
 		set_bit(s, &s->applied, n->revocation);

@@ -61,6 +61,66 @@ static size_t see_rules(const struct space *s, struct hash *seen)
 	return n + rules_anchors(s->rules, seen, n, seen + n, ANCHORS);
 }
 
+/* --- what it takes away --- */
+/* Does it leave a person or an appliance less than they have now? */
+static bool takes_away(const struct writing *w, struct pubkey *ret_key, bool *ret_person)
+{
+	const struct rules *rules = w->space->rules;
+	const char *key = json_string_value(json_object_get(w->body, "key"));
+	const char *role = json_string_value(json_object_get(w->body, "role"));
+	const char *mode = json_string_value(json_object_get(w->body, "mode"));
+	struct rules_appliance now;
+	uint32_t at;
+	enum role then;
+
+	*ret_person = role != NULL;
+	if (!key || !id_parse(key, ret_key->b))
+		return false;
+	if (role)
+		return role_parse(role, &then) &&
+		       then < state_role(rules, rules_now(w->space->rules), ret_key);
+	at = rules_key(rules, ret_key);
+	return mode && at != RULES_NONE && rules_appliance_now(w->space->rules, at, &now) &&
+	       ((now.mode == MODE_WRITE && strcmp(mode, "write") != 0) ||
+		(now.keeper && !json_is_true(json_object_get(w->body, "keeper"))));
+}
+
+/* What had effect by what is taken stays as far as it is known here. Without a cut whoever knows nothing of
+ * this op, or says so, would keep what it takes for ever. */
+static struct error *add_cut(struct writing *w)
+{
+	struct pubkey key;
+	json_t *cut;
+	bool person;
+
+	if (!(w->type->flags & OP_ON_RULES) || json_object_get(w->body, "cut") ||
+	    !takes_away(w, &key, &person))
+		return NULL;
+	TRY(cut_json(w->c, &w->d->space, &key, person, &cut));
+	json_object_set_new(w->body, "cut", cut);
+	return NULL;
+}
+
+/* An op whose cut lies before what is here, and which is to undo that, too, does not build on it. */
+static size_t see_before(struct writing *w, struct hash *seen)
+{
+	struct op op = {.space = w->d->space,
+			.object = w->d->space,
+			.type = w->type,
+			.author = w->d->author ? *secret_pubkey(w->d->author)
+					       : w->c->community->self,
+			.appliance = w->c->community->self,
+			.by_appliance = !w->d->author,
+			.body = w->body};
+	size_t n = 0;
+
+	if (json_object_get(w->body, "cut"))
+		n = rules_heads_before(w->space->rules, &op, seen, LIMIT_SEEN);
+	if (n)
+		w->rules = seen[0];
+	return n;
+}
+
 /* --- writing --- */
 static struct error *to_text(struct writing *w)
 {
@@ -103,7 +163,10 @@ static struct error *fill_in(struct writing *w)
 
 	json_object_set_new(w->body, "type", json_string(w->type->name));
 	if (w->type->flags & OP_ON_RULES) {
-		n = see_rules(w->space, seen);
+		TRY(add_cut(w));
+		n = see_before(w, seen);
+		if (!n)
+			n = see_rules(w->space, seen);
 		json_object_set_new(w->body, "object", json_string(ID(&w->d->space)));
 		if (strcmp(w->type->name, "space.set") == 0)
 			say_all_words(w);

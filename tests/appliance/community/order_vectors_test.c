@@ -5,6 +5,7 @@
  * anew.
  */
 #include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
 #include "sync/base/file.h"
 
 #define VECTORS "tests/vectors/order.json"
@@ -168,6 +169,47 @@ static void mutual_revocation(json_t *all)
 		   "The senior stays; an appliance joins the two heads before it writes on.");
 }
 
+/* The rules that a thrown out steward names are those of before; a sign-up stands between. */
+static void thrown_out(json_t *all)
+{
+	struct town t;
+	struct hash before;
+
+	town_open(&t);
+	assert_true(rules_heads(space_of(t.a.c, &t.space)->rules, &before, 1) == 1);
+	assert_ok(box_submit(&t.a, &t.space, "member.add", NULL, NULL,
+			     json_pack("{s:s,s:s,s:s,s:s}", "key", ID(KEY(&t, STRANGER)), "name",
+				       "Nou", "role", "member", "home",
+				       ID(secret_pubkey(t.a.key))),
+			     NULL));
+	meet(&t.a, &t.b);
+	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, STEWARD),
+			     cut_at(&t, &t.a, NULL, 0)));
+	meet(&t.a, &t.b);
+	append_raw(&t, &t.b, STEWARD, &before,
+		   json_pack("{s:s,s:s,s:s,s:s,s:[s]}", "type", "member.role", "object",
+			     ID(&t.space), "key", ID(KEY(&t, MEMBER)), "role", "steward", "seen",
+			     ID(&before)));
+	write_case(&t, all, "a steward who was thrown out",
+		   "What a revocation reaches waits for it, and has no effect.");
+}
+
+static void put_lower(json_t *all)
+{
+	struct town t;
+	struct hash id;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "one", &id));
+	meet(&t.a, &t.b);
+	assert_ok(set_role(&t, &t.a, FOUNDER, MODERATOR, "member"));
+	assert_ok(box_submit(&t.b, &t.space, "post.hide", &t.topic, t.who[MODERATOR],
+			     json_pack("{s:s,s:b}", "post", ID(&id), "hidden", 1), NULL));
+	assert_ok(post(&t, &t.b, MODERATOR, "as a member, still", NULL));
+	write_case(&t, all, "a lower role, with a cut",
+		   "Beyond the cut only what is left of the role counts.");
+}
+
 static void self_promotion(json_t *all)
 {
 	struct town t;
@@ -214,6 +256,8 @@ static void write_vectors(void)
 	concurrent_by_time(all);
 	revocation_with_cut(all);
 	mutual_revocation(all);
+	thrown_out(all);
+	put_lower(all);
 	self_promotion(all);
 	erased_between(all);
 	text = json_dumps(all, JSON_INDENT(1));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Who may, decided by the rules that an op names, and by revocations; never by arrival. */
 #include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
 
 static void the_founder_is_steward_and_the_founding_box_keeps_the_door(void **state)
 {
@@ -101,15 +102,19 @@ static void naming_older_rules_than_before_in_the_log_gains_nothing(void **state
 	town_close(&t);
 }
 
-static void a_demotion_that_the_author_did_not_know_leaves_what_it_did(void **state)
+static void a_demotion_without_a_cut_leaves_what_did_not_know_of_it(void **state)
 {
 	struct town t;
-	struct hash id;
+	struct hash id, head;
 
 	town_open(&t);
 	assert_ok(post(&t, &t.b, MEMBER, "rude", &id));
 	meet(&t.a, &t.b);
-	assert_ok(set_role(&t, &t.a, FOUNDER, MODERATOR, "member"));
+	assert_true(rules_heads(space_of(t.a.c, &t.space)->rules, &head, 1) == 1);
+	append_raw(&t, &t.a, FOUNDER, &head,
+		   json_pack("{s:s,s:s,s:s,s:s,s:[s]}", "type", "member.role", "object",
+			     ID(&t.space), "key", ID(KEY(&t, MODERATOR)), "role", "member", "seen",
+			     ID(&head)));
 	assert_ok(box_submit(&t.b, &t.space, "post.hide", &t.topic, t.who[MODERATOR],
 			     json_pack("{s:s,s:b}", "post", ID(&id), "hidden", 1), NULL));
 	meet(&t.a, &t.b);
@@ -496,7 +501,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_s_post_has_no_effect),
 		cmocka_unit_test(rules_that_never_existed_give_nothing),
 		cmocka_unit_test(naming_older_rules_than_before_in_the_log_gains_nothing),
-		cmocka_unit_test(a_demotion_that_the_author_did_not_know_leaves_what_it_did),
+		cmocka_unit_test(a_demotion_without_a_cut_leaves_what_did_not_know_of_it),
 		cmocka_unit_test(what_a_revoked_member_wrote_beyond_the_cut_is_void_everywhere),
 		cmocka_unit_test(a_revocation_may_be_backdated),
 		cmocka_unit_test(who_is_added_again_writes_again),

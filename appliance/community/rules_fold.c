@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * In which order ops of the rules fold, and what a revocation does to those that did not know of
+ * it. PROTOCOL 4.2.
+ *
+ * Kahn's order alone lets whoever was thrown out go on: its revocation is free only when its own
+ * parents are folded, and an op that names rules of before is free as early as it likes. So what a
+ * revocation reaches waits for it.
+ */
+#include "appliance/community/rules_priv.h"
+
+/* --- a heap of nodes, the smallest by `less` on top --- */
+void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v)
+{
+	size_t at = h->n;
+
+	list_add(h, v);
+	while (at > 0 && less(r, v, h->p[(at - 1) / 2])) {
+		h->p[at] = h->p[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	h->p[at] = v;
+}
+
+uint32_t heap_pop(const struct rules *r, struct rules_list *h, less_fn *less)
+{
+	uint32_t top = h->p[0], last = h->p[--h->n];
+	size_t at = 0;
+
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child >= h->n)
+			break;
+		if (child + 1 < h->n && less(r, h->p[child + 1], h->p[child]))
+			child++;
+		if (!less(r, h->p[child], last))
+			break;
+		h->p[at] = h->p[child];
+		at = child;
+	}
+	h->p[at] = last;
+	return top;
+}
+
+/* --- who comes first --- */
+/* < 0: the author of `a` stands higher than that of `b`. */
+static int standing_cmp(const struct rules *r, const struct rules_node *x,
+			const struct rules_node *y)
+{
+	const struct rules_node *gx, *gy;
+
+	if (x->rank_role != y->rank_role)
+		return x->rank_role > y->rank_role ? -1 : 1;
+	if (x->grant == y->grant || x->grant == RULES_NONE || y->grant == RULES_NONE)
+		return 0;
+	gx = r->nodes[x->grant];
+	gy = r->nodes[y->grant];
+	if (gx->depth != gy->depth)
+		return gx->depth < gy->depth ? -1 : 1;
+	return hash_cmp(&gx->id, &gy->id);
+}
+
+int rank_cmp(const struct rules *r, uint32_t a, uint32_t b)
+{
+	const struct rules_node *x = r->nodes[a], *y = r->nodes[b];
+	bool rx = x->revocation != RULES_NONE, ry = y->revocation != RULES_NONE;
+	int standing = standing_cmp(r, x, y);
+
+	if (standing)
+		return standing;
+	if (rx != ry)
+		return rx ? -1 : 1;
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	return hash_cmp(&x->id, &y->id);
+}
+
+static bool senior_first(const struct rules *r, uint32_t a, uint32_t b)
+{
+	return rank_cmp(r, a, b) < 0;
+}
+
+/* --- what a revocation reaches --- */
+bool node_reaches_back(const struct rules_node *n)
+{
+	return n->cut && n->author != n->key;
+}
+
+bool cut_covers(const struct rules_node *n, uint32_t appliance, uint64_t incarnation, uint64_t seq)
+{
+	size_t low = 0, high = n->cut_n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct rules_place *c = &n->cut[mid];
+
+		if (c->appliance == appliance && c->incarnation == incarnation)
+			return seq <= c->seq;
+		if (c->appliance < appliance ||
+		    (c->appliance == appliance && c->incarnation < incarnation))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+bool node_takes_from_person(const struct rules_node *n)
+{
+	return n->kind == RULE_REVOKE || n->kind == RULE_ROLE || n->kind == RULE_ADD;
+}
+
+bool node_reaches(const struct rules_node *taking, const struct rules_node *n)
+{
+	bool person = node_takes_from_person(taking);
+
+	if (person && (n->by_appliance || n->author != taking->key))
+		return false;
+	for (size_t i = 0; i < n->places_n; i++) {
+		const struct rules_place *at = &n->places[i];
+
+		if ((!person && at->appliance != taking->key) ||
+		    cut_covers(taking, at->appliance, at->incarnation, at->seq))
+			return false;
+	}
+	return n->places_n > 0;
+}
+
+/* What is left to whom something was taken from: is it enough for that op? */
+static bool leaves_enough(const struct rules_node *taking, const struct rules_node *n)
+{
+	switch (taking->kind) {
+	case RULE_ADD:
+	case RULE_ROLE: /* those who are no stewards may leave */
+		return taking->role == ROLE_STEWARD ||
+		       (n->kind == RULE_REVOKE && n->author == n->key);
+	case RULE_ADMIT:
+		return taking->mode == MODE_WRITE && (taking->keeper || !n->by_appliance ||
+						      n->kind == RULE_ADD || n->kind == RULE_JOIN);
+	default:
+		return false;
+	}
+}
+
+/* --- folding what lies above one op --- */
+/* The ops that take something away among those that are folded, and for each op which of them it
+ * has below itself and above: bits, by their places in `taking`. */
+struct folding {
+	struct rules *r;
+	struct rules_state *s;
+	struct rules_list taking; /* by whom they take it from */
+	struct rules_list held;	  /* free, and waiting */
+	uint64_t *below, *above;
+	size_t words;
+};
+
+static int by_key(const void *a, const void *b, void *ctx)
+{
+	const struct rules *r = ctx;
+	const struct rules_node *x = r->nodes[*(const uint32_t *)a],
+				*y = r->nodes[*(const uint32_t *)b];
+
+	return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : hash_cmp(&x->id, &y->id);
+}
+
+static uint64_t *bits_of(uint64_t *all, const struct folding *f, const struct rules_node *n)
+{
+	return all + f->words * n->in_fold;
+}
+
+static void add_bits(const struct folding *f, uint64_t *to, const uint64_t *from)
+{
+	for (size_t i = 0; i < f->words; i++)
+		to[i] |= from[i];
+}
+
+/* popped is newest first: what lies above an op stands before it. */
+static void relate(struct folding *f)
+{
+	const struct rules_list *popped = &f->r->popped;
+
+	for (size_t i = 0; i < popped->n; i++) {
+		const struct rules_node *n = f->r->nodes[popped->p[i]];
+		uint64_t *mine = bits_of(f->above, f, n);
+
+		for (size_t k = 0; k < n->children.n; k++) {
+			const struct rules_node *child = f->r->nodes[n->children.p[k]];
+
+			if (child->mark == f->r->stamp)
+				add_bits(f, mine, bits_of(f->above, f, child));
+		}
+		if (n->taking != RULES_NONE)
+			mine[n->taking / 64] |= (uint64_t)1 << n->taking % 64;
+	}
+	for (size_t i = popped->n; i-- > 0;) {
+		const struct rules_node *n = f->r->nodes[popped->p[i]];
+		uint64_t *mine = bits_of(f->below, f, n);
+
+		for (size_t k = 0; k < n->parents.n; k++) {
+			const struct rules_node *parent = f->r->nodes[n->parents.p[k]];
+
+			if (parent->mark == f->r->stamp)
+				add_bits(f, mine, bits_of(f->below, f, parent));
+		}
+		if (n->taking != RULES_NONE)
+			mine[n->taking / 64] |= (uint64_t)1 << n->taking % 64;
+	}
+}
+
+static void begin(struct folding *f)
+{
+	struct rules *r = f->r;
+
+	r->stamp++;
+	for (size_t i = 0; i < r->popped.n; i++) {
+		struct rules_node *n = r->nodes[r->popped.p[i]];
+
+		n->mark = r->stamp;
+		n->in_fold = (uint32_t)i;
+		n->folded = false;
+		n->taking = RULES_NONE;
+		if (node_reaches_back(n))
+			list_add(&f->taking, r->popped.p[i]);
+	}
+	if (!f->taking.n)
+		return;
+	qsort_r(f->taking.p, f->taking.n, sizeof(f->taking.p[0]), by_key, r);
+	for (size_t i = 0; i < f->taking.n; i++)
+		r->nodes[f->taking.p[i]]->taking = (uint32_t)i;
+	f->words = (f->taking.n + 63) / 64;
+	f->below = calloc(r->popped.n * f->words, sizeof(uint64_t));
+	f->above = calloc(r->popped.n * f->words, sizeof(uint64_t));
+	if (!f->below || !f->above)
+		abort();
+	relate(f);
+}
+
+/* The first of those that take something from that key. */
+static size_t first_taking(const struct folding *f, uint32_t key)
+{
+	size_t low = 0, high = f->taking.n;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (f->r->nodes[f->taking.p[mid]]->key < key)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool has_bit(const uint64_t *bits, size_t at)
+{
+	return bits[at / 64] >> at % 64 & 1;
+}
+
+typedef bool taking_fn(const struct folding *f, const struct rules_node *taking,
+		       const struct rules_node *n);
+
+/* One of those that take something from that key and of which the op knows nothing, nor they of it.
+ */
+static uint32_t find_taking(const struct folding *f, uint32_t key, const struct rules_node *n,
+			    taking_fn *fn)
+{
+	for (size_t i = first_taking(f, key); i < f->taking.n; i++) {
+		const struct rules_node *taking = f->r->nodes[f->taking.p[i]];
+
+		if (taking->key != key)
+			break;
+		if (!has_bit(bits_of(f->below, f, n), i) && !has_bit(bits_of(f->above, f, n), i) &&
+		    fn(f, taking, n) && node_reaches(taking, n))
+			return f->taking.p[i];
+	}
+	return RULES_NONE;
+}
+
+static uint32_t any_taking(const struct folding *f, const struct rules_node *n, taking_fn *fn)
+{
+	uint32_t found = RULES_NONE;
+
+	if (!f->taking.n)
+		return RULES_NONE;
+	if (!n->by_appliance)
+		found = find_taking(f, n->author, n, fn);
+	/* What takes from an appliance reaches only what is in its logs alone. */
+	if (found == RULES_NONE && n->places_n)
+		found = find_taking(f, n->places[0].appliance, n, fn);
+	return found;
+}
+
+static bool is_awaited(const struct folding *f, const struct rules_node *taking,
+		       const struct rules_node *n)
+{
+	return !taking->folded && standing_cmp(f->r, taking, n) <= 0;
+}
+
+static bool has_taken(const struct folding *f, const struct rules_node *taking,
+		      const struct rules_node *n)
+{
+	return taking->folded && state_has(f->s->applied, f->s->words, taking->revocation) &&
+	       !leaves_enough(taking, n);
+}
+
+static void fold_one(struct folding *f, struct rules_list *h, uint32_t at)
+{
+	struct rules *r = f->r;
+	struct rules_node *node = r->nodes[at];
+	size_t keep = 0;
+
+	state_apply(r, f->s, at, any_taking(f, node, has_taken) != RULES_NONE);
+	node->folded = true;
+	for (size_t k = 0; k < node->children.n; k++) {
+		struct rules_node *child = r->nodes[node->children.p[k]];
+
+		if (child->mark == r->stamp && --child->waits == 0)
+			heap_push(r, h, senior_first, node->children.p[k]);
+	}
+	if (node->taking == RULES_NONE)
+		return;
+	for (size_t i = 0; i < f->held.n; i++) {
+		if (r->nodes[f->held.p[i]]->awaits == at)
+			heap_push(r, h, senior_first, f->held.p[i]);
+		else
+			f->held.p[keep++] = f->held.p[i];
+	}
+	f->held.n = keep;
+}
+
+/* All that is free waits, in a circle: the first of them goes. */
+static uint32_t break_circle(struct folding *f)
+{
+	size_t first = 0;
+	uint32_t at;
+
+	for (size_t i = 1; i < f->held.n; i++)
+		if (senior_first(f->r, f->held.p[i], f->held.p[first]))
+			first = i;
+	at = f->held.p[first];
+	f->held.p[first] = f->held.p[--f->held.n];
+	return at;
+}
+
+void fold_popped(struct rules *r, struct rules_state *s)
+{
+	struct folding f = {.r = r, .s = s};
+	struct rules_list *h = &r->heap;
+
+	begin(&f);
+	h->n = 0;
+	for (size_t i = 0; i < r->popped.n; i++) {
+		struct rules_node *node = r->nodes[r->popped.p[i]];
+
+		node->waits = 0;
+		for (size_t k = 0; k < node->parents.n; k++)
+			node->waits += r->nodes[node->parents.p[k]]->mark == r->stamp;
+		if (node->waits == 0)
+			heap_push(r, h, senior_first, r->popped.p[i]);
+	}
+	while (h->n || f.held.n) {
+		bool circle = !h->n;
+		uint32_t at = circle ? break_circle(&f) : heap_pop(r, h, senior_first);
+		struct rules_node *node = r->nodes[at];
+
+		node->awaits = circle ? (uint32_t)RULES_NONE : any_taking(&f, node, is_awaited);
+		if (node->awaits != RULES_NONE)
+			list_add(&f.held, at);
+		else
+			fold_one(&f, h, at);
+	}
+	free(f.taking.p);
+	free(f.held.p);
+	free(f.below);
+	free(f.above);
+}

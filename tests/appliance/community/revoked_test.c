@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Whoever was thrown out, or put lower, keeps a key, a box and all the time in the world, names the
+ * rules of before, and gains nothing by it. PROTOCOL.md 4.2, 4.3. */
+#include "tests/appliance/community/town.h"
+#include "appliance/community/community_priv.h"
+#include "appliance/community/rules_priv.h"
+
+enum { A_YEAR = 365 * 24 * 3600 };
+
+static struct hash head_of(struct town *t, struct box *b)
+{
+	struct hash h;
+
+	assert_true(rules_heads(space_of(b->c, &t->space)->rules, &h, 1) == 1);
+	return h;
+}
+
+static struct error *remove_person(struct town *t, struct box *b, int by, int whom)
+{
+	struct error *err;
+
+	assert_ok(conn_begin(b->c));
+	err = community_remove_person(b->c, &t->space, KEY(t, whom), t->who[by]);
+	assert_ok(conn_commit(b->c));
+	return err;
+}
+
+static struct error *remove_box(struct town *t, struct box *b, int by, const struct box *whom)
+{
+	struct error *err;
+
+	assert_ok(conn_begin(b->c));
+	err = community_remove(b->c, &t->space, secret_pubkey(whom->key), t->who[by]);
+	assert_ok(conn_commit(b->c));
+	return err;
+}
+
+/* A sign-up at box A: what stands between the rules of before and what comes after. */
+static void sign_up(struct town *t)
+{
+	assert_ok(
+		box_submit(&t->a, &t->space, "member.add", NULL, NULL,
+			   json_pack("{s:s,s:s,s:s,s:s}", "key", ID(KEY(t, STRANGER)), "name",
+				     "Nou", "role", "member", "home", ID(secret_pubkey(t->a.key))),
+			   NULL));
+}
+
+static void make_puppet(struct town *t, const struct hash *rules, const struct pubkey *puppet)
+{
+	append_raw(t, &t->b, STEWARD, rules,
+		   json_pack("{s:s,s:s,s:s,s:s,s:s,s:[s]}", "type", "member.add", "object",
+			     ID(&t->space), "key", ID(puppet), "name", "Puppet", "role", "steward",
+			     "seen", ID(rules)));
+}
+
+static enum role role_of_key(struct town *t, struct box *b, const struct pubkey *key)
+{
+	enum role r;
+
+	assert_ok(role_now(b->c, &t->space, key, &r));
+	return r;
+}
+
+static void a_revoked_steward_makes_no_stewards(void **state)
+{
+	struct secret *puppet = test_key(500);
+	struct hash before;
+	struct town t;
+
+	town_open(&t);
+	before = head_of(&t, &t.a);
+	sign_up(&t);
+	meet(&t.a, &t.b);
+	assert_ok(remove_person(&t, &t.a, FOUNDER, STEWARD));
+	assert_ok(remove_box(&t, &t.a, FOUNDER, &t.b));
+	meet(&t.a, &t.b);
+	test_env_pass(&t.b.env, 1000LL * A_YEAR);
+	make_puppet(&t, &before, secret_pubkey(puppet));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of_key(&t, &t.a, secret_pubkey(puppet)), ROLE_NONE);
+	assert_agree(&t);
+	/* Not either when both are taken in again. */
+	town_add(&t, &t.a, t.who[FOUNDER], STEWARD, "steward");
+	assert_ok(box_submit(&t.a, &t.space, "appliance.admit", NULL, t.who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(t.b.key)), "name",
+				       "B", "mode", "write"),
+			     NULL));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of_key(&t, &t.a, secret_pubkey(puppet)), ROLE_NONE);
+	assert_int_equal(role_at(&t, &t.a, STEWARD), ROLE_STEWARD);
+	assert_agree(&t);
+	secret_free(puppet);
+	town_close(&t);
+}
+
+/* What he did within the cut, or what was known when he was sent away, stays. */
+static void what_a_steward_did_before_stays(void **state)
+{
+	struct secret *friend = test_key(501), *late = test_key(502);
+	struct hash before;
+	struct town t;
+
+	town_open(&t);
+	before = head_of(&t, &t.b);
+	make_puppet(&t, &before, secret_pubkey(friend));
+	meet(&t.a, &t.b);
+	assert_ok(remove_person(&t, &t.a, FOUNDER, STEWARD));
+	before = head_of(&t, &t.b);
+	make_puppet(&t, &before, secret_pubkey(late)); /* here they know nothing of it yet */
+	assert_int_equal(role_of_key(&t, &t.b, secret_pubkey(late)), ROLE_STEWARD);
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of_key(&t, &t.a, secret_pubkey(friend)), ROLE_STEWARD);
+	assert_int_equal(role_of_key(&t, &t.b, secret_pubkey(late)), ROLE_NONE);
+	assert_agree(&t);
+	secret_free(friend);
+	secret_free(late);
+	town_close(&t);
+}
+
+/* The senior stays: a junior's revocation does not go before what the senior does. */
+static void a_junior_s_revocation_waits_for_nobody(void **state)
+{
+	struct secret *friend = test_key(503);
+	struct town t;
+
+	town_open(&t);
+	assert_ok(revoke_key(&t, &t.b, STEWARD, "member.revoke", KEY(&t, MODERATOR), json_array()));
+	assert_ok(revoke_key(&t, &t.b, STEWARD, "member.revoke", KEY(&t, FOUNDER), json_array()));
+	assert_ok(box_submit(&t.a, &t.space, "member.add", NULL, t.who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(friend)), "name",
+				       "Friend", "role", "steward"),
+			     NULL));
+	assert_ok(remove_person(&t, &t.a, FOUNDER, STEWARD));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_at(&t, &t.b, FOUNDER), ROLE_STEWARD);
+	assert_int_equal(role_of_key(&t, &t.b, secret_pubkey(friend)), ROLE_STEWARD);
+	assert_int_equal(role_at(&t, &t.b, STEWARD), ROLE_NONE);
+	assert_agree(&t);
+	secret_free(friend);
+	town_close(&t);
+}
+
+/* --- put lower --- */
+static void a_demoted_moderator_erases_nothing(void **state)
+{
+	struct hash before, id;
+	struct town t;
+
+	town_open(&t);
+	before = head_of(&t, &t.a);
+	assert_ok(post(&t, &t.a, FOUNDER, "founder's words", &id));
+	assert_ok(set_role(&t, &t.a, FOUNDER, MODERATOR, "member"));
+	meet(&t.a, &t.b);
+	/* B says in its log that it knows, and begins another log. */
+	assert_ok(post(&t, &t.b, MEMBER, "at b", NULL));
+	assert_ok(conn_begin(t.b.c));
+	assert_ok(log_new_incarnation(t.b.c->log));
+	assert_ok(conn_commit(t.b.c));
+	test_env_pass(&t.b.env, 1000LL * A_YEAR);
+	append_raw(&t, &t.b, MODERATOR, &before,
+		   json_pack("{s:s,s:s,s:s,s:[s],s:s}", "type", "erase", "object", ID(&t.topic),
+			     "target", ID(&id), "after", ID(&t.topic), "was", "post.create"));
+	meet(&t.a, &t.b);
+	assert_posts(&t.a, &t.topic, "first|founder's words|at b");
+	assert_posts(&t.b, &t.topic, "first|founder's words|at b");
+	assert_agree(&t);
+	town_close(&t);
+}
+
+static void a_box_that_may_only_read_now_writes_nothing(void **state)
+{
+	struct hash before;
+	struct town t;
+
+	town_open(&t);
+	before = head_of(&t, &t.a);
+	assert_ok(post(&t, &t.b, MEMBER, "while it might", NULL));
+	meet(&t.a, &t.b);
+	assert_ok(box_submit(&t.a, &t.space, "appliance.admit", NULL, t.who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(t.b.key)), "name",
+				       "B", "mode", "read"),
+			     NULL));
+	meet(&t.a, &t.b);
+	append_raw(&t, &t.b, MEMBER, &before,
+		   json_pack("{s:s,s:s,s:s,s:[s]}", "type", "post.create", "object", ID(&t.topic),
+			     "text", "with the rules of before", "seen", ID(&t.topic)));
+	meet(&t.a, &t.b);
+	assert_posts(&t.a, &t.topic, "first|while it might");
+	assert_agree(&t);
+	town_close(&t);
+}
+
+static void a_steward_who_was_put_lower_changes_no_rules(void **state)
+{
+	struct secret *puppet = test_key(504);
+	struct hash before;
+	struct town t;
+
+	town_open(&t);
+	before = head_of(&t, &t.a);
+	sign_up(&t);
+	assert_ok(set_role(&t, &t.a, FOUNDER, STEWARD, "moderator"));
+	meet(&t.a, &t.b);
+	make_puppet(&t, &before, secret_pubkey(puppet));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_of_key(&t, &t.a, secret_pubkey(puppet)), ROLE_NONE);
+	assert_int_equal(role_at(&t, &t.a, STEWARD), ROLE_MODERATOR);
+	assert_agree(&t);
+	secret_free(puppet);
+	town_close(&t);
+}
+
+/* --- cuts that somebody makes to do harm --- */
+static void void_the_house(struct town *t)
+{
+	struct hash head = head_of(t, &t->b);
+
+	append_raw(t, &t->b, STEWARD, &head,
+		   json_pack("{s:s,s:s,s:s,s:[],s:[s]}", "type", "appliance.revoke", "object",
+			     ID(&t->space), "key", ID(secret_pubkey(t->a.key)), "cut", "seen",
+			     ID(&head)));
+}
+
+static void the_founder_undoes_what_a_steward_voided(void **state)
+{
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
+	meet(&t.a, &t.b);
+	void_the_house(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "x", NULL)); /* here nobody knows yet */
+	meet(&t.a, &t.b);
+	assert_fails(post(&t, &t.a, MEMBER, "y", NULL), ERR_NOT_ADMITTED);
+	/* With a cut before the act: it does not build on it. */
+	assert_ok(revoke_key(&t, &t.b, FOUNDER, "member.revoke", KEY(&t, STEWARD),
+			     cut_at(&t, &t.b, secret_pubkey(t.b.key), own_head(&t, &t.b) - 1)));
+	meet(&t.a, &t.b);
+	assert_posts(&t.a, &t.topic, "first|ten years of posts|x");
+	assert_ok(post(&t, &t.a, MEMBER, "z", NULL));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_at(&t, &t.a, STEWARD), ROLE_NONE);
+	assert_agree(&t);
+	town_close(&t);
+}
+
+static void who_has_a_key_voids_nothing_with_it(void **state)
+{
+	struct hash head;
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
+	meet(&t.a, &t.b);
+	head = head_of(&t, &t.b);
+	append_raw(&t, &t.b, MEMBER, &head,
+		   json_pack("{s:s,s:s,s:s,s:[],s:[s]}", "type", "member.revoke", "object",
+			     ID(&t.space), "key", ID(KEY(&t, MEMBER)), "cut", "seen", ID(&head)));
+	meet(&t.a, &t.b);
+	assert_int_equal(role_at(&t, &t.a, MEMBER), ROLE_NONE);
+	assert_posts(&t.a, &t.topic, "first|ten years of posts");
+	assert_agree(&t);
+	town_close(&t);
+}
+
+/* --- any graph, in any order --- */
+enum { KEYS = 7, OPS = 70, BOXES = 3, GRAPHS = 300, ORDERS = 6 };
+
+struct graph {
+	struct hash space;
+	struct op op[OPS];
+	struct place at[OPS];
+	size_t n;
+};
+
+static struct pubkey key_at(int i)
+{
+	return (struct pubkey){{(uint8_t)(i + 1)}};
+}
+
+static json_t *random_cut(struct test_env *rand)
+{
+	json_t *cut = json_array();
+
+	for (int i = 0; i < BOXES; i++) {
+		struct pubkey box = key_at(i);
+
+		if (test_below(rand, 3))
+			json_array_append_new(cut,
+					      json_pack("{s:s,s:s,s:I}", "appliance", ID(&box),
+							"incarnation", "0000000000000001", "seq",
+							(json_int_t)test_below(rand, OPS)));
+	}
+	return cut;
+}
+
+static const char *pick(struct test_env *rand, const char *const list[], uint64_t n)
+{
+	return list[test_below(rand, n)];
+}
+
+/* Anybody about anybody, with or without a cut. */
+static json_t *random_body(struct test_env *rand, const char **ret_type)
+{
+	static const char *const roles[] = {"member", "moderator", "steward", "steward"};
+	static const char *const modes[] = {"write", "write", "read"};
+	struct pubkey box = key_at((int)test_below(rand, BOXES)),
+		      who = key_at(BOXES + (int)test_below(rand, KEYS - BOXES));
+	json_t *body;
+
+	switch (test_below(rand, 8)) {
+	case 0:
+	case 1:
+	case 6:
+		*ret_type = "member.add";
+		body = json_pack("{s:s,s:s,s:s}", "key", ID(&who), "name", "N", "role",
+				 pick(rand, roles, 4));
+		break;
+	case 2:
+		*ret_type = "member.role";
+		body = json_pack("{s:s,s:s}", "key", ID(&who), "role", pick(rand, roles, 4));
+		break;
+	case 3:
+	case 7:
+		*ret_type = "appliance.admit";
+		body = json_pack("{s:s,s:s,s:s,s:b}", "key", ID(&box), "name", "B", "mode",
+				 pick(rand, modes, 3), "keeper", (int)test_below(rand, 2));
+		break;
+	case 4:
+		*ret_type = "member.revoke";
+		return json_pack("{s:s,s:o}", "key", ID(&who), "cut", random_cut(rand));
+	default:
+		*ret_type = "appliance.revoke";
+		return json_pack("{s:s,s:o}", "key", ID(&box), "cut", random_cut(rand));
+	}
+	if (test_below(rand, 2))
+		json_object_set_new(body, "cut", random_cut(rand));
+	return body;
+}
+
+/* At first the founder makes the others stewards, and has the boxes write. */
+static json_t *first_body(size_t i, const char **ret_type)
+{
+	struct pubkey key = key_at((int)i);
+
+	*ret_type = i < BOXES ? "appliance.admit" : "member.add";
+	return i < BOXES ? json_pack("{s:s,s:s,s:s,s:b}", "key", ID(&key), "name", "B", "mode",
+				     "write", "keeper", 1)
+			 : json_pack("{s:s,s:s,s:s}", "key", ID(&key), "name", "N", "role",
+				     "steward");
+}
+
+static const struct op_type *type_of(const char *name)
+{
+	const struct op_type *t = rules_types;
+
+	while (strcmp(t->name, name) != 0)
+		t++;
+	return t;
+}
+
+static void add_founding(struct graph *g)
+{
+	struct pubkey box = key_at(0), who = key_at(BOXES);
+	struct op *op = &g->op[g->n];
+
+	*op = (struct op){.id = g->space,
+			  .space = g->space,
+			  .type = type_of("space.found"),
+			  .author = who,
+			  .appliance = box,
+			  .body = json_pack("{s:s,s:{s:s,s:s},s:{s:s,s:s}}", "name", "S", "steward",
+					    "key", ID(&who), "name", "F", "appliance", "key",
+					    ID(&box), "name", "B")};
+	g->at[g->n++] = (struct place){box, 1, 1};
+}
+
+/* Of those that are valid: mostly a new one, now and then what was long ago. */
+static struct hash random_parent(const struct graph *g, const struct rules *r,
+				 struct test_env *rand)
+{
+	for (;;) {
+		uint64_t back = test_below(rand, test_below(rand, 4) ? 6 : g->n);
+		const struct hash *id = &g->op[back < g->n ? g->n - 1 - back : 0].id;
+
+		if (rules_find(r, id) != RULES_NONE)
+			return *id;
+	}
+}
+
+static void make_graph(struct graph *g, struct test_env *rand)
+{
+	struct rules *r;
+	uint64_t seq[BOXES] = {1, 0, 0};
+
+	g->n = 0;
+	g->space = (struct hash){"the space"};
+	add_founding(g);
+	r = rules_new(&g->space);
+	while (g->n < OPS) {
+		struct op *op = &g->op[g->n];
+		int box = g->n < KEYS ? 0 : (int)test_below(rand, BOXES);
+		const char *type;
+		bool begins = g->n < KEYS;
+		json_t *body = begins ? first_body(g->n, &type) : random_body(rand, &type);
+
+		*op = (struct op){.space = g->space,
+				  .type = type_of(type),
+				  .appliance = key_at(box),
+				  .by_appliance = !begins && test_below(rand, 6) == 0,
+				  .body = body};
+		op->author =
+			op->by_appliance
+				? op->appliance
+				: key_at(begins || test_below(rand, 3) == 0
+						 ? BOXES
+						 : BOXES + (int)test_below(rand, KEYS - BOXES));
+		op->time = (int64_t)test_below(rand, 1000);
+		env_random(&rand->env, op->id.b, sizeof(op->id.b));
+		op->nseen = 1 + test_below(rand, 2);
+		rules_add(r, &g->op[g->n - 1], &g->at[g->n - 1]);
+		rules_settle(r);
+		for (size_t i = 0; i < op->nseen; i++)
+			op->seen[i] = random_parent(g, r, rand);
+		op->rules = op->seen[0];
+		g->at[g->n++] = (struct place){key_at(box), 1, ++seq[box]};
+	}
+	rules_free(r);
+}
+
+static struct hash shown_by(struct rules *r, const struct graph *g)
+{
+	struct hash_state h;
+
+	hash_init(&h);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		struct pubkey key = key_at((int)i);
+		struct rules_appliance a = {.mode = MODE_NONE};
+		uint32_t at = rules_key(r, &key);
+		uint8_t now[3] = {(uint8_t)state_role(r, rules_now(r), &key)};
+
+		if (at != RULES_NONE && rules_appliance_now(r, at, &a)) {
+			now[1] = (uint8_t)a.mode;
+			now[2] = a.keeper;
+		}
+		hash_add(&h, now, sizeof(now));
+	}
+	/* And how it judges, from any floor, in any place. */
+	for (size_t i = 0; i < g->n; i++) {
+		uint32_t floor = rules_find(r, &g->op[i].id);
+
+		for (int k = 0; k < KEYS && floor != RULES_NONE; k++) {
+			struct place at = {key_at(k % BOXES), 1, 1 + (i * 7) % OPS};
+			struct pubkey who = key_at(k);
+			enum role role = ROLE_NONE;
+			uint8_t may = rules_judge(r, floor, &at, &who, k < BOXES, &role);
+
+			hash_add(&h, &may, 1);
+			hash_add(&h, &role, sizeof(role));
+		}
+	}
+	return hash_final(&h);
+}
+
+static size_t valid; /* so that it is known to be worth its time */
+
+static void count_valid(const struct rules *r)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		valid += r->nodes[i]->valid;
+}
+
+static struct hash taken_in(const struct graph *g, struct test_env *rand, bool in_order)
+{
+	struct rules *r = rules_new(&g->space);
+	size_t order[OPS];
+	struct hash ret;
+
+	for (size_t i = 0; i < g->n; i++)
+		order[i] = i;
+	for (size_t i = g->n; i > 1 && !in_order; i--) {
+		size_t k = test_below(rand, i), was = order[k];
+
+		order[k] = order[i - 1];
+		order[i - 1] = was;
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		rules_add(r, &g->op[order[i]], &g->at[order[i]]);
+		if (test_below(rand, 3) == 0)
+			rules_settle(r);
+	}
+	rules_settle(r);
+	ret = shown_by(r, g);
+	count_valid(r);
+	rules_free(r);
+	return ret;
+}
+
+static void any_graph_gives_the_same_in_any_order(void **state)
+{
+	static struct graph g;
+	struct test_env rand;
+
+	test_env_init(&rand, 0, 4242);
+	for (int i = 0; i < GRAPHS; i++) {
+		struct hash first;
+
+		make_graph(&g, &rand);
+		first = taken_in(&g, &rand, true);
+		for (int k = 0; k < ORDERS; k++) {
+			struct hash again = taken_in(&g, &rand, false);
+
+			if (!hash_eq(&first, &again))
+				fail_msg("graph %d: another order, other rules", i);
+		}
+		for (size_t k = 0; k < g.n; k++)
+			json_decref((json_t *)g.op[k].body);
+	}
+	valid /= GRAPHS * (ORDERS + 1);
+	print_message("%zu of %d ops are valid\n", valid, OPS);
+	assert_true(valid > OPS / 4);
+}
+
+/* A steward may write very many ops, and be revoked very often: that costs time, but not the square
+ * of it by much. */
+static void a_thousand_of_each_fold_in_time(void **state)
+{
+	enum { MANY = 1000 };
+	struct hash space = {"the space"};
+	struct rules *r = rules_new(&space);
+	static struct graph g;
+	struct test_env rand;
+	int64_t begun;
+
+	test_env_init(&rand, 0, 7);
+	g.n = 0;
+	g.space = space;
+	add_founding(&g);
+	assert_true(rules_add(r, &g.op[0], &g.at[0]));
+	for (int i = 0; i < 2 * MANY; i++) {
+		struct pubkey other = key_at(BOXES + 1);
+		bool revokes = i % 2;
+		struct hash steward_made = {"a steward"};
+		struct op op = {.space = space,
+				.type = type_of(revokes ? "member.revoke" : "member.add"),
+				.author = key_at(BOXES + (i && !revokes)),
+				.appliance = key_at(0),
+				.time = i,
+				.nseen = 1,
+				.seen = {i ? steward_made : space},
+				.rules = i ? steward_made : space};
+		struct place at = {key_at(0), 1, 2 + (uint64_t)i};
+
+		env_random(&rand.env, op.id.b, sizeof(op.id.b));
+		if (!i)
+			op.id = steward_made;
+		op.body = revokes ? json_pack("{s:s,s:[]}", "key", ID(&other), "cut")
+				  : json_pack("{s:s,s:s,s:s}", "key", ID(&other), "name", "N",
+					      "role", "steward");
+		assert_true(rules_add(r, &op, &at));
+		json_decref((json_t *)op.body);
+	}
+	begun = env_mono(&env_system);
+	rules_settle(r);
+	print_message("%d ops that reach each other: %lld ms\n", 2 * MANY,
+		      (long long)(env_mono(&env_system) - begun));
+	assert_true(env_mono(&env_system) - begun < 60000);
+	for (uint32_t i = 0; i < r->n; i++)
+		assert_true(r->nodes[i]->valid);
+	rules_free(r);
+	json_decref((json_t *)g.op[0].body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_revoked_steward_makes_no_stewards),
+		cmocka_unit_test(what_a_steward_did_before_stays),
+		cmocka_unit_test(a_junior_s_revocation_waits_for_nobody),
+		cmocka_unit_test(a_demoted_moderator_erases_nothing),
+		cmocka_unit_test(a_box_that_may_only_read_now_writes_nothing),
+		cmocka_unit_test(a_steward_who_was_put_lower_changes_no_rules),
+		cmocka_unit_test(the_founder_undoes_what_a_steward_voided),
+		cmocka_unit_test(who_has_a_key_voids_nothing_with_it),
+		cmocka_unit_test(any_graph_gives_the_same_in_any_order),
+		cmocka_unit_test(a_thousand_of_each_fold_in_time),
+	};
+
+	return run_group(tests);
+}
