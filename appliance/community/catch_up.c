@@ -108,6 +108,8 @@ static struct error *catch_up(struct conn *c, const struct catch_up_how *how, bo
 	if (!err)
 		err = finish(&k, how);
 	*ret_more = how->max && k.n == how->max;
+	if (!err && !*ret_more)
+		err = show_sharing(c);
 	batch_release(&k.b);
 	return err;
 }

@@ -122,6 +122,7 @@ struct space {
 	uint32_t keys_count;
 	bool settle;  /* rules changed since the tables of members were written */
 	bool written; /* those tables were written since it was loaded */
+	bool shared;  /* the log was told to whom it is shown by the rules as they are */
 };
 struct memory {
 	bool loaded;
@@ -377,6 +378,9 @@ struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,
 /* --- show.c --- */
 /* Write the tables of members and boxes, and tell the log who may write. */
 struct error *show_space(struct conn *c, struct space *s) MUST;
+/* Tell the log which spaces are open, and to whom the others are shown. The view has what the log has:
+ * from half of it who was removed seems to be admitted. */
+struct error *show_sharing(struct conn *c) MUST;
 
 /* --- take.c: one entry --- */
 struct error *take_entry(struct batch *b, const struct stored *e) MUST;

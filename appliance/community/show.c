@@ -43,11 +43,18 @@ static struct error *show_keys(struct conn *c, struct space *s)
 	}
 }
 
-/* To whom a private space is told: whom its rules admit now. */
+/* To whom a private space is told: whom its rules admit now. While its founding op is not here (or not
+ * any more) nothing new is said: what was private is, and as far as we know for the same. */
 static struct error *tell_sharing(struct conn *c, struct space *s)
 {
-	TRY(log_close_space(c->log, &s->id, rules_private(s->rules)));
-	for (uint32_t i = 0; rules_private(s->rules) && i < rules_keys(s->rules); i++) {
+	struct rules_space about;
+
+	s->shared = true;
+	if (!rules_about(s->rules, &about))
+		return NULL;
+	if (!about.is_private)
+		return log_open_space(c->log, &s->id);
+	for (uint32_t i = 0; i < rules_keys(s->rules); i++) {
 		struct pubkey key = rules_key_at(s->rules, i);
 		struct rules_appliance a;
 
@@ -57,6 +64,17 @@ static struct error *tell_sharing(struct conn *c, struct space *s)
 		else if (rules_was_admitted(s->rules, i))
 			TRY(log_share(c->log, &s->id, &key, false));
 	}
+	return NULL;
+}
+
+/* A view that is being made anew does not know yet who was removed since. */
+struct error *show_sharing(struct conn *c)
+{
+	struct memory *m = &c->community->m;
+
+	for (size_t i = 0; i < m->spaces_n && !c->community->beside; i++)
+		if (!m->spaces[i]->shared)
+			TRY(tell_sharing(c, m->spaces[i]));
 	return NULL;
 }
 
@@ -82,7 +100,6 @@ static struct error *tell_revoked(struct conn *c, struct space *s, uint32_t at)
  * box must hold the same. */
 static struct error *tell_log(struct conn *c, struct space *s)
 {
-	TRY(tell_sharing(c, s));
 	if (s->told_epoch != rules_epoch(s->rules)) {
 		s->told = 0;
 		TRY(log_unrevoke(c->log, &s->id));
@@ -110,7 +127,7 @@ struct error *show_space(struct conn *c, struct space *s)
 	bool has_key =
 		rules_key_now(s->rules, &newest, &epoch) && keyring_find(&s->ring, &newest, &key);
 
-	s->settle = false;
+	s->settle = s->shared = false;
 	if (rules_about(s->rules, &about)) {
 		word_open(c, s, &about.name, "name", ID_SHORT(&s->id), name, sizeof(name));
 		word_open(c, s, &about.about, "about", "", text, sizeof(text));

@@ -198,9 +198,10 @@ struct error *log_revoke(struct log_store *l, const struct hash *space,
 struct error *log_unrevoke(struct log_store *l, const struct hash *space) MUST;
 /* The highest sequence of the log that can count; UINT64_MAX: its appliance is not revoked. (R) */
 uint64_t log_counts_to(struct log_store *l, const struct log_id *id);
-/* A closed space is told only to the appliances that the layer above names, from its rules: whoever
- * else asks does not learn that it is here. */
-struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed) MUST;
+/* A space is closed until the layer above says that it is open, which it is from then on for ever (it
+ * says so in the op that is the space's id). A closed one is told only to the appliances that the layer
+ * above names, from its rules: whoever else asks does not learn that it is here. */
+struct error *log_open_space(struct log_store *l, const struct hash *space) MUST;
 struct error *log_share(struct log_store *l, const struct hash *space,
 			const struct pubkey *appliance, bool may) MUST;
 /* (R) What can't be read counts as closed, and as not shared. */

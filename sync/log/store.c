@@ -50,6 +50,10 @@ static const char *const migrations[] = {
 	"CREATE INDEX log_by_appliance ON log(appliance);",
 	/* Spaces that this box let go of, and since when. */
 	"CREATE TABLE let_go(space BLOB PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+	/* The other way round: what was never said to be open is closed. What was open until now is said
+	 * to be again by who knows it, before anybody is told anything. */
+	"CREATE TABLE open(space BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
+	"DROP TABLE closed;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -159,15 +163,16 @@ static const char *const sql[LOG_STMTS] = {
 	[DROPPED_FORGET] = "DELETE FROM dropped",
 	[ADMIT_ADD] = "INSERT OR IGNORE INTO admitted VALUES (?1, ?2)",
 	[ADMIT_DROP] = "DELETE FROM admitted WHERE space=?1 AND appliance=?2",
-	[CLOSED_ADD] = "INSERT OR IGNORE INTO closed VALUES (?1)",
-	[CLOSED_DROP] = "DELETE FROM closed WHERE space=?1",
-	[CLOSED_GET] = "SELECT 1 FROM closed WHERE space=?1",
 	[GO_ADD] = "INSERT OR REPLACE INTO let_go VALUES (?1, ?2)",
 	[GO_DROP] = "DELETE FROM let_go WHERE space=?1",
 	[GO_GET] = "SELECT since FROM let_go WHERE space=?1",
 	[GO_ANY] = "SELECT count(*) FROM let_go",
 	[GO_NEWEST] = "SELECT space, since FROM let_go ORDER BY since DESC, space LIMIT ?1",
-	[SHARE_SET] = "INSERT OR REPLACE INTO sharing VALUES (?1, ?2, ?3)",
+	[OPEN_ADD] = "INSERT OR IGNORE INTO open VALUES (?1)",
+	[OPEN_GET] = "SELECT 1 FROM open WHERE space=?1",
+	[SHARE_SET] = "INSERT INTO sharing VALUES (?1, ?2, ?3)"
+		      " ON CONFLICT(space, appliance) DO UPDATE SET may = excluded.may"
+		      " WHERE may <> excluded.may",
 	[SHARE_GET] = "SELECT may FROM sharing WHERE space=?1 AND appliance=?2",
 	[ADMIT_GET] = "SELECT 1 FROM admitted WHERE space=?1 AND appliance=?2",
 	[REVOKED_SET] = "INSERT OR REPLACE INTO revoked VALUES (?1, ?2, ?3, ?4)",
@@ -515,13 +520,13 @@ bool log_admitted(struct log_store *l, const struct hash *space, const struct pu
 
 bool log_is_closed(struct log_store *l, const struct hash *space)
 {
-	int64_t closed = 1;
-	struct error *err = db_number(l->db, l->s, CLOSED_GET, 0, &closed, "k", space);
+	int64_t open = 0;
+	struct error *err = db_number(l->db, l->s, OPEN_GET, 0, &open, "k", space);
 
 	if (err)
-		closed = 1; /* what can't be read is not told */
+		open = 0; /* what can't be read is not told */
 	error_free(err);
-	return closed;
+	return !open;
 }
 
 static int64_t sharing_of(struct log_store *l, const struct hash *space,
@@ -585,9 +590,9 @@ struct error *log_unrevoke(struct log_store *l, const struct hash *space)
 	return db_do(l->db, l->s, REVOKED_DROP, "k", space);
 }
 
-struct error *log_close_space(struct log_store *l, const struct hash *space, bool closed)
+struct error *log_open_space(struct log_store *l, const struct hash *space)
 {
-	return db_do(l->db, l->s, closed ? CLOSED_ADD : CLOSED_DROP, "k", space);
+	return db_do(l->db, l->s, OPEN_ADD, "k", space);
 }
 
 struct error *log_share(struct log_store *l, const struct hash *space,

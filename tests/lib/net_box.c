@@ -187,6 +187,7 @@ static struct error *admit_job(struct sync_writing *w, void *arg)
 {
 	const struct admitting *a = arg;
 
+	TRY(log_open_space(w->log, a->space));
 	return log_admit(w->log, a->space, a->who, true);
 }
 

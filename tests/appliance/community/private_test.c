@@ -575,6 +575,179 @@ static void only_its_people_see_it(void **state)
 	town_close(&t);
 }
 
+/* --- private is for ever --- */
+/* Another first entry of that log, signed with its box's key as whoever has it can: an ordinary one,
+ * where the true one founds the space. */
+static void fork_at_the_first(struct town *t, struct box *at, const struct box *of)
+{
+	_cleanup_(carried_release) struct carried k = {0};
+	struct logs_of logs = {.n = 0};
+	const struct log_info *l = NULL;
+	uint8_t salt[ENTRY_SALT] = {1};
+	struct entry_bytes one, two;
+	struct fork_proof proof;
+	struct hash x, y;
+	struct entry e;
+	bool any, more;
+
+	assert_ok(log_each(at->c->log, &t->space, collect_info, &logs));
+	for (size_t i = 0; i < logs.n; i++)
+		if (pubkey_eq(&logs.info[i].id.appliance, secret_pubkey(of->key)))
+			l = &logs.info[i];
+	assert_non_null(l);
+	assert_ok(log_range(at->c->log, l->num, 1, 1, carry_entry, &k));
+	memcpy(one.b, k.headers.p, ENTRY_HEADER);
+	entry_decode(&one, &e);
+	e.space = t->space;
+	e.rules = t->space;
+	e.flags = 0;
+	entry_make(&e, NULL, of->key, salt, span_str("{}"), &two);
+	x = entry_hash(&one);
+	y = entry_hash(&two);
+	proof.a = hash_cmp(&x, &y) < 0 ? one : two;
+	proof.b = hash_cmp(&x, &y) < 0 ? two : one;
+	assert_ok(conn_begin(at->c));
+	assert_ok(log_ingest_fork(at->c->log, &proof, &any));
+	assert_ok(community_catch_up(at->c, 0, &more));
+	assert_ok(conn_commit(at->c));
+	assert_true(any);
+}
+
+/* The bytes of the founding op are not what they were; the box notices. */
+static void lose_founding_payload(struct town *t, struct box *b)
+{
+	uint64_t bad;
+
+	assert_ok(conn_begin(b->c));
+	assert_ok(db_exec(log_db(b->c->log), "UPDATE entry SET body = zeroblob(length(body))"
+					     " WHERE substr(header, 33, 32) = zeroblob(32)"));
+	assert_ok(log_repair(b->c->log, &bad));
+	assert_ok(conn_commit(b->c));
+	assert_int_equal(bad, 1);
+	conn_close(STEAL(b->c));
+	assert_ok(box_open(b));
+}
+
+static bool is_founded(struct town *t, struct box *b)
+{
+	struct rules_space about;
+
+	assert_ok(memory_load(b->c));
+	return rules_about(space_of(b->c, &t->space)->rules, &about);
+}
+
+static void assert_told_to_admitted_only(struct town *t, struct box *b, const struct box *admitted)
+{
+	struct pubkey stranger = {{9, 9, 9}};
+
+	assert_true(log_is_closed(b->c->log, &t->space));
+	assert_false(log_shared_with(b->c->log, &t->space, &stranger));
+	assert_true(log_shared_with(b->c->log, &t->space, secret_pubkey(admitted->key)));
+	assert_int_equal(bundled(b, NULL), 0);
+	assert_int_equal(bundled(b, &stranger), 0);
+	assert_true(bundled(b, secret_pubkey(admitted->key)) > 0);
+}
+
+static void admit_keeper(struct town *t, struct box *b)
+{
+	assert_ok(box_submit(&t->a, &t->space, "appliance.admit", NULL, t->who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s,s:b}", "key", ID(secret_pubkey(b->key)),
+				       "name", "B", "mode", "write", "keeper", 1),
+			     NULL));
+}
+
+static void who_has_the_founding_box_s_key_opens_nothing(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	admit_keeper(&s.t, &s.t.b);
+	meet(&s.t.a, &s.t.b);
+	/* Its key was stolen: b and the founder go on without it. */
+	assert_ok(withdraw(&s.t, &s.t.b, FOUNDER, &s.t.a));
+	assert_told_to_admitted_only(&s.t, &s.t.b, &s.c);
+	fork_at_the_first(&s.t, &s.t.b, &s.t.a);
+	assert_told_to_admitted_only(&s.t, &s.t.b, &s.c);
+	close_private(&s);
+}
+
+static void who_lost_the_founding_op_tells_the_space_to_nobody_new(void **state)
+{
+	struct sealed_town s;
+
+	open_private(&s);
+	lose_founding_payload(&s.t, &s.c);
+	assert_false(is_founded(&s.t, &s.c));
+	assert_told_to_admitted_only(&s.t, &s.c, &s.t.a);
+	assert_ok(community_rebuild(s.c.c));
+	assert_false(is_founded(&s.t, &s.c));
+	assert_told_to_admitted_only(&s.t, &s.c, &s.t.a);
+	/* It comes back from who has it. */
+	meet(&s.t.a, &s.c);
+	assert_true(is_founded(&s.t, &s.c));
+	assert_told_to_admitted_only(&s.t, &s.c, &s.t.a);
+	close_private(&s);
+}
+
+static void what_is_public_is_told_when_its_founding_op_is_here_and_from_then_on(void **state)
+{
+	struct pubkey stranger = {{9, 9, 9}};
+	struct logs_of logs = {.n = 0};
+	struct town t;
+	struct box d;
+	bool more;
+
+	town_open(&t);
+	box_init(&d, 4, 1764000000000);
+	assert_ok(box_open(&d));
+	/* The headers came, and not what is in them. */
+	assert_ok(log_each(t.a.c->log, &t.space, collect_info, &logs));
+	assert_ok(conn_begin(d.c));
+	assert_ok(carry_range(&t.a, &d, &logs.info[0], 1, 3));
+	assert_ok(log_repair(d.c->log, &(uint64_t){0}));
+	assert_ok(db_exec(log_db(d.c->log), "UPDATE entry SET state = 1, body = NULL"));
+	assert_ok(community_catch_up(d.c, 0, &more));
+	assert_ok(conn_commit(d.c));
+	assert_false(is_founded(&t, &d));
+	assert_false(log_shared_with(d.c->log, &t.space, &stranger));
+	meet(&t.a, &d);
+	assert_true(log_shared_with(t.a.c->log, &t.space, &stranger));
+	box_release(&d);
+	/* Lost again it stays what it is; and a store of the time before says nothing of it: who starts
+	 * anew knows. */
+	lose_founding_payload(&t, &t.a);
+	assert_false(is_founded(&t, &t.a));
+	assert_true(log_shared_with(t.a.c->log, &t.space, &stranger));
+	assert_ok(db_exec(log_db(t.b.c->log), "DELETE FROM open"));
+	assert_false(log_shared_with(t.b.c->log, &t.space, &stranger));
+	conn_close(STEAL(t.b.c));
+	assert_ok(box_open(&t.b));
+	assert_true(log_shared_with(t.b.c->log, &t.space, &stranger));
+	town_close(&t);
+}
+
+/* Who was removed since is not told meanwhile, though the first half of the log admits them. */
+static void while_its_view_is_made_anew_a_space_is_told_as_before(void **state)
+{
+	struct sealed_town s;
+	struct conn *beside;
+	bool more;
+
+	open_private(&s);
+	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_READ));
+	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	assert_false(log_shared_with(s.t.a.c->log, &s.t.space, secret_pubkey(s.t.b.key)));
+	assert_ok(conn_beside(s.t.a.c, &beside));
+	for (more = true; more;) {
+		assert_ok(conn_begin(beside));
+		assert_ok(community_catch_up(beside, 1, &more));
+		assert_ok(conn_commit(beside));
+		assert_false(log_shared_with(s.t.a.c->log, &s.t.space, secret_pubkey(s.t.b.key)));
+	}
+	conn_close(beside);
+	close_private(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +770,11 @@ int main(void)
 		cmocka_unit_test(it_is_told_to_those_who_are_admitted_and_to_nobody_else),
 		cmocka_unit_test(who_was_removed_hears_nothing_more),
 		cmocka_unit_test(only_its_people_see_it),
+		cmocka_unit_test(who_has_the_founding_box_s_key_opens_nothing),
+		cmocka_unit_test(who_lost_the_founding_op_tells_the_space_to_nobody_new),
+		cmocka_unit_test(
+			what_is_public_is_told_when_its_founding_op_is_here_and_from_then_on),
+		cmocka_unit_test(while_its_view_is_made_anew_a_space_is_told_as_before),
 	};
 
 	return run_group(tests);

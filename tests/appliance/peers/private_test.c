@@ -36,8 +36,8 @@ static void the_hooks_give_a_private_space_to_who_was_admitted_alone(void **stat
 	assert_true(shares(carrier, &site.space));
 	assert_false(shares(stranger, &space));
 	assert_true(shares(carrier, &space));
-	/* One that is not here holds no secret of ours. */
-	assert_true(shares(stranger, &unknown));
+	/* One that is not here is as one that is kept from them. */
+	assert_false(shares(stranger, &unknown));
 	/* Who is no peer gets nothing at all. */
 	assert_false(host.shares(host.ctx, secret_pubkey(site.steward), &site.space));
 }

@@ -49,6 +49,45 @@ static void read_run(struct box *b, const struct log_info *i, struct made *m)
 	assert_ok(log_range(b->l, i->num, 1, i->live, into_run, m));
 }
 
+static void open_for_all(struct box *b, const struct hash *space)
+{
+	assert_ok(log_begin(b->l));
+	assert_ok(log_open_space(b->l, space));
+	assert_ok(log_commit(b->l));
+}
+
+static void what_was_never_said_to_be_open_is_closed(void **state)
+{
+	struct pubkey friend = {{1}}, stranger = {{2}};
+	struct hash space, other;
+	struct box b;
+
+	(void)state;
+	box_init(&b, 1);
+	space = box_append(&b, NULL, NULL, "{\"type\":\"space.found\"}");
+	other = box_append(&b, NULL, NULL, "{\"type\":\"space.found\",\"private\":true}");
+	assert_true(log_is_closed(b.l, &space));
+	assert_ok(log_begin(b.l));
+	assert_ok(log_share(b.l, &space, &friend, true));
+	assert_ok(log_commit(b.l));
+	assert_true(log_shared_with(b.l, &space, &friend));
+	assert_false(log_shared_with(b.l, &space, &stranger));
+	assert_false(log_shared_with(b.l, &other, &friend));
+	/* It is followed, whoever named it, but who was removed. */
+	assert_true(log_followed_from(b.l, &space, &stranger));
+	assert_ok(log_begin(b.l));
+	assert_ok(log_share(b.l, &space, &friend, false));
+	assert_ok(log_commit(b.l));
+	assert_false(log_shared_with(b.l, &space, &friend));
+	assert_false(log_followed_from(b.l, &space, &friend));
+	open_for_all(&b, &space);
+	open_for_all(&b, &space);
+	assert_true(log_shared_with(b.l, &space, &stranger));
+	assert_true(log_followed_from(b.l, &space, &friend));
+	assert_true(log_is_closed(b.l, &other));
+	box_release(&b);
+}
+
 static void founds_a_space_and_writes_in_it(void **state)
 {
 	struct hash space, op, spaces[4];
@@ -405,6 +444,7 @@ static int free_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_never_said_to_be_open_is_closed),
 		cmocka_unit_test(founds_a_space_and_writes_in_it),
 		cmocka_unit_test(an_undone_append_leaves_no_trace),
 		cmocka_unit_test(a_moved_copy_begins_a_new_incarnation),

@@ -19,6 +19,7 @@ struct box {
 	struct log_store *log;
 	char *path;
 	int64_t folded; /* arrivals seen */
+	bool keeps_back; /* spaces that it founds or is given are closed */
 	struct session_options o;
 	struct pasts *pasts;
 };
@@ -75,8 +76,11 @@ static struct error *box_see(void *ctx, const struct stored *e)
 
 	b->folded = e->num;
 	entry_decode(&e->raw, &fields);
-	if (hash_eq(&id.space, &e->op_id))
+	if (hash_eq(&id.space, &e->op_id)) {
 		NEED(log_admit(b->log, &id.space, &fields.appliance, true));
+		if (!b->keeps_back)
+			NEED(log_open_space(b->log, &id.space));
+	}
 	if (e->payload.n < sizeof(start) + BASE32_KEY_LEN ||
 	    memcmp(e->payload.p, start, sizeof(start) - 1) != 0)
 		return NULL;
