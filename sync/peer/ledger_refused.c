@@ -70,6 +70,8 @@ static void drop(struct ledger *l, size_t at, size_t many)
 	size_t n;
 	struct ledger_refused *rows = rows_of(l, &n);
 
+	if (!many) /* of an empty list there is no row to begin at */
+		return;
 	memmove(&rows[at], &rows[at + many], (n - at - many) * sizeof(*rows));
 	l->refused.n -= many * sizeof(*rows);
 }

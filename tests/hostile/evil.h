@@ -48,6 +48,12 @@ static inline void evil_init(struct evil *e, unsigned number, const char *victim
 	e->from = "127.0.0.66";
 }
 
+static inline void evil_release(struct evil *e)
+{
+	tls_identity_free(e->tls);
+	secret_free(e->self);
+}
+
 /* --- a line --- */
 struct line {
 	int fd;

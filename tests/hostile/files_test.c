@@ -167,8 +167,7 @@ static void peer_stop(struct peer_of_files *p)
 	shutdown(p->fd, SHUT_RDWR);
 	pthread_join(p->thread, NULL);
 	close(p->fd);
-	tls_identity_free(p->evil.tls);
-	secret_free(p->evil.self);
+	evil_release(&p->evil);
 }
 
 /* --- a box that wants a file --- */

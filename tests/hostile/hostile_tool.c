@@ -625,9 +625,14 @@ static const struct {
 	{"false-author", false_author},
 };
 
+static void act_release(struct act *a)
+{
+	evil_release(&a->evil);
+}
+
 int main(int argc, char **argv)
 {
-	struct act a = {.until = 0};
+	_cleanup_(act_release) struct act a = {.until = 0};
 	const char *verb = argc > 2 ? argv[1] : "";
 	bool serves = strncmp(verb, "serve-", 6) == 0;
 

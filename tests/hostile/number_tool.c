@@ -155,9 +155,14 @@ static const struct {
 	{"swap", swap}, {"pair", pair}, {"flood", flood},
 };
 
+static void act_release(struct act *a)
+{
+	evil_release(&a->evil);
+}
+
 int main(int argc, char **argv)
 {
-	struct act a = {.client = NULL};
+	_cleanup_(act_release) struct act a = {.client = NULL};
 
 	test_init();
 	signal(SIGPIPE, SIG_IGN);

@@ -363,6 +363,7 @@ static void what_was_refused_is_remembered_for_a_day_and_within_bounds(void **st
 
 	test_env_init(&t, 1700000000000, 1);
 	l = ledger_new(&t.env);
+	ledger_room_again(l); /* when nothing was refused yet */
 	for (unsigned i = LIMIT_PEER_REFUSED; i > 0; i--) {
 		id.incarnation = i;
 		ledger_refused(l, &peer, &id, LEDGER_WRITER, 1);
