@@ -395,11 +395,54 @@ static json_t *sim_odd_ids(struct sim *s)
 	return list;
 }
 
-static json_t *sim_odd_body(struct sim *s)
+/* Rules that somebody changes who may not any more, or who takes from others what he likes. */
+static json_t *sim_odd_rules(struct sim *s, int box)
+{
+	const struct pubkey *whom = secret_pubkey(sim_person(s));
+	const struct pubkey *other = secret_pubkey(s->box[sim_below(s, (uint64_t)s->n)].key);
+	json_t *body;
+
+	if (is_box(s, s->carrier, other) || is_box(s, s->stays, other))
+		other = whom; /* nobody's box */
+	switch (sim_below(s, 5)) {
+	case 0:
+		body = json_pack("{s:s,s:s,s:s}", "type", "member.add", "key", ID(whom), "role",
+				 sim_role(s));
+		if (!s->is_private)
+			json_object_set_new(body, "name", json_string("odd"));
+		break;
+	case 1:
+		body = json_pack("{s:s,s:s,s:s}", "type", "member.role", "key", ID(whom), "role",
+				 sim_role(s));
+		break;
+	case 2:
+		body = json_pack("{s:s,s:s,s:s}", "type", "appliance.admit", "key", ID(other),
+				 "mode", sim_mode(s));
+		if (!s->is_private)
+			json_object_set_new(body, "name", json_string("odd"));
+		break;
+	case 3:
+		body = json_pack("{s:s,s:s}", "type", "member.revoke", "key", ID(whom));
+		break;
+	default:
+		body = json_pack("{s:s,s:s}", "type", "appliance.revoke", "key", ID(other));
+	}
+	if (strstr(json_string_value(json_object_get(body, "type")), "revoke") || sim_chance(s, 50))
+		json_object_set_new(body, "cut",
+				    sim_chance(s, 70) ? sim_cut(s, box) : json_array());
+	json_object_set_new(body, "object", json_string(ID(&s->space)));
+	if (sim_chance(s, 50))
+		json_object_set_new(body, "seen", sim_odd_ids(s));
+	return body;
+}
+
+static json_t *sim_odd_body(struct sim *s, int box)
 {
 	struct sim_op *topic = sim_any(s, SIM_TOPIC), *post = sim_any(s, SIM_POST);
 	const struct pubkey *self = secret_pubkey(sim_person(s));
 
+	if (sim_chance(s, 35))
+		return sim_odd_rules(s, box);
 	switch (topic && post ? sim_below(s, 9) : 2 + sim_below(s, 3)) {
 	case 0:
 		return json_pack("{s:s,s:s,s:s,s:o}", "type", "post.create", "object",
@@ -452,7 +495,7 @@ void sim_misbehave(struct sim *s, int box)
 			       .appliance = b->key,
 			       .time = env_now(&b->env.env) - (int64_t)sim_below(s, 1000000),
 			       .rules = s->space};
-	json_t *body = sim_odd_body(s);
+	json_t *body = sim_odd_body(s, box);
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct log_counts counts;
 	struct sim_op *rules = sim_any(s, SIM_RULES);
