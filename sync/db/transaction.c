@@ -58,6 +58,21 @@ static int committed_frames(struct db *db, uint32_t *ret)
 	return rc;
 }
 
+/* Places of frames in the -shm, so that no commit has to make it longer: 4,062 in its first part, 4,096 in
+ * each other (https://www.sqlite.org/walformat.html#the_wal_index_file_format). */
+static int take_places(struct db *db, int64_t frames)
+{
+	enum { REGION = 32768, FIRST = 4062, EACH = 4096 };
+	sqlite3_file *file = NULL;
+	volatile void *index;
+	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	int last = (int)((frames + EACH - FIRST - 1) / EACH);
+
+	for (int i = 0; rc == SQLITE_OK && i <= last; i++)
+		rc = file->pMethods->xShmMap(file, i, REGION, 1, &index);
+	return rc;
+}
+
 /* A commit adds a frame at the least, and one for each page that is in use at this moment (the first). */
 static int take_room(struct db *db, int64_t page)
 {
@@ -66,6 +81,7 @@ static int take_room(struct db *db, int64_t page)
 	sqlite3_file *wal = NULL;
 	sqlite3_int64 size, end;
 	uint32_t frames;
+	int64_t then;
 	int rc = sqlite3_file_control(db->sq, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
 
 	if (rc != SQLITE_OK || !wal || !wal->pMethods)
@@ -73,15 +89,15 @@ static int take_room(struct db *db, int64_t page)
 	rc = committed_frames(db, &frames);
 	if (rc == SQLITE_OK)
 		rc = wal->pMethods->xFileSize(wal, &size);
-	end = WAL_HEADER + (frames + pages_written(db) - db->written + COMMIT_FRAMES) *
-				   (page + FRAME_HEADER);
+	then = frames + pages_written(db) - db->written + COMMIT_FRAMES;
+	end = WAL_HEADER + then * (page + FRAME_HEADER);
 	while (rc == SQLITE_OK && size < end) {
 		int n = end - size < (int)sizeof(none) ? (int)(end - size) : (int)sizeof(none);
 
 		rc = wal->pMethods->xWrite(wal, none, n, size);
 		size += n;
 	}
-	return rc;
+	return rc == SQLITE_OK ? take_places(db, then) : rc;
 }
 
 struct error *db_ready(struct db *db)
@@ -91,9 +107,14 @@ struct error *db_ready(struct db *db)
 
 	TRY(db_number(db, db->own, OWN_PAGE, 0, &page, ""));
 	rc = sqlite3_db_cacheflush(db->sq);
-	if (rc == SQLITE_OK && pages_written(db) != db->written)
-		rc = take_room(db, page);
-	return rc == SQLITE_OK ? NULL : db_error(db, rc);
+	if (rc != SQLITE_OK)
+		return db_error(db, rc);
+	if (pages_written(db) == db->written)
+		return NULL;
+	errno = 0;
+	rc = take_room(db, page);
+	/* The files were asked past SQLite, which knows of no fault: the system's own word counts. */
+	return rc == SQLITE_OK ? NULL : db_fault(db->path, rc, errno, sqlite3_errstr(rc));
 }
 
 static void for_undoing(struct db *db, int which)

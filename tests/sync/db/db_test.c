@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 #include "sync/base/file.h"
 #include "sync/db/db.h"
+#include <sys/stat.h>
 
 static const char *const steps[] = {
 	"CREATE TABLE thing(id BLOB PRIMARY KEY, n INTEGER, name TEXT) STRICT",
@@ -316,6 +317,49 @@ static void a_truncating_checkpoint_empties_the_log(void **state)
 	close_fixture(&f);
 }
 
+static int64_t size_of(const struct fixture *f, const char *suffix)
+{
+	char path[400];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", f->path, suffix);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* A commit that was made ready needs no room any more: neither in the log nor in its index, which grows at
+ * its frame 4,063 where a reader keeps the log from being emptied. */
+static void what_is_ready_has_room_in_the_index_of_the_log(void **state)
+{
+	enum { FRAME = 4096 + 24, FIRST = 4062, REGION = 32768 };
+	struct fixture f = open_fixture();
+	_cleanup_(db_closep) struct db *reader = NULL;
+	int64_t n = 0, wal, shm;
+
+	assert_ok(db_open(f.path, DB_READER, 100, &reader));
+	assert_ok(db_begin_read(reader));
+	assert_ok(db_exec(reader, "SELECT count(*) FROM thing"));
+	assert_ok(db_begin(f.db));
+	assert_ok(db_exec(f.db, "CREATE TABLE big(body BLOB) STRICT;"
+				"INSERT INTO big VALUES (zeroblob(16400000))"));
+	assert_ok(db_commit(f.db));
+	while ((wal = size_of(&f, "-wal")) < (int64_t)(FIRST - 4) * FRAME)
+		put(&f, n++);
+	assert_true(wal <= 32 + (int64_t)FIRST * FRAME);
+	assert_int_equal(size_of(&f, "-shm"), REGION);
+	assert_ok(db_begin(f.db));
+	assert_ok(db_exec(f.db, "UPDATE big SET body = zeroblob(90000)"));
+	assert_ok(db_ready(f.db));
+	wal = size_of(&f, "-wal");
+	shm = size_of(&f, "-shm");
+	assert_true(shm >= 2 * REGION);
+	assert_ok(db_commit(f.db));
+	assert_int_equal(size_of(&f, "-wal"), wal);
+	assert_int_equal(size_of(&f, "-shm"), shm);
+	db_rollback(reader);
+	close_fixture(&f);
+}
+
 static void make_automatic(const char *path)
 {
 	sqlite3 *sq;
@@ -360,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_is_bound),
 		cmocka_unit_test(rows_are_walked_to_the_end_or_an_error),
+		cmocka_unit_test(what_is_ready_has_room_in_the_index_of_the_log),
 		cmocka_unit_test(a_savepoint_undoes_only_its_part),
 		cmocka_unit_test(a_reader_sees_commits_and_can_not_write),
 		cmocka_unit_test(a_quiet_reader_holds_no_old_snapshot),
