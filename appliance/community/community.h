@@ -66,6 +66,9 @@ void conn_scrub_later(struct conn *c);
  * more of it, perhaps? */
 struct error *conn_sweep(struct conn *c) MUST;
 bool conn_sweeps(const struct conn *c);
+/* Is all of it done? Until then copies of what is erased may lie where an older program left them: conn_scrub
+ * does not know of those, and nobody is told that they are gone. */
+struct error *conn_is_swept(struct conn *c, bool *ret) MUST;
 bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
 /* Outside a transaction: a view that could not follow the log (a disk that was full at the moment of
  * its commit) is caught up; what was in the log then is durable and was acknowledged, only pages lack it.

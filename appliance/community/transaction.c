@@ -277,6 +277,16 @@ struct error *conn_sweep(struct conn *c)
 	return NULL;
 }
 
+struct error *conn_is_swept(struct conn *c, bool *ret)
+{
+	struct db *const all[FILES] = {log_db(c->log), c->view, c->local};
+
+	*ret = true;
+	for (int i = 0; i < FILES && *ret; i++)
+		TRY(db_is_swept(all[i], ret));
+	return NULL;
+}
+
 bool conn_sweeps(const struct conn *c)
 {
 	return !c->community->swept;

@@ -101,8 +101,11 @@ static struct error *say_all(struct owed *o)
 /* Is something of what was erased still in a file? */
 static struct error *is_early(struct conn *c, const struct erased_settled *parts, bool *ret)
 {
+	bool swept;
+
 	TRY(search_behind(c, ret));
-	*ret |= conn_scrub_waits(c) || conn_is_behind(c) ||
+	TRY(conn_is_swept(c, &swept));
+	*ret |= !swept || conn_scrub_waits(c) || conn_is_behind(c) ||
 		(parts->settled && !parts->settled(parts->ctx));
 	return NULL;
 }

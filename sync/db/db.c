@@ -138,6 +138,15 @@ struct error *db_sweep(struct db *db, int64_t pages, bool *ret_more)
 	return NULL;
 }
 
+struct error *db_is_swept(struct db *db, bool *ret)
+{
+	int64_t done;
+
+	TRY(db_number(db, db->own, OWN_SWEPT, 0, &done, ""));
+	*ret = done == 1;
+	return NULL;
+}
+
 /* SQLite counts the bytes of all connections under one lock, at each allocation: nobody here asks. */
 static void count_no_bytes(void)
 {

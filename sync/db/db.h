@@ -39,6 +39,7 @@ struct error *db_open(const char *path, enum db_mode mode, int cache_kib, struct
  * and goes on where it was when the file is opened again; *ret_more: it is not done. Of most files
  * all of it is done at opening. */
 struct error *db_sweep(struct db *db, int64_t pages, bool *ret_more) MUST;
+struct error *db_is_swept(struct db *db, bool *ret) MUST; /* all of it is done */
 /* For a file that came from elsewhere, before anything else is done with it: it is whole, and nothing
  * in it runs by itself (triggers, views, virtual tables). ERR_CORRUPT. */
 struct error *db_vet(const char *path) MUST;
