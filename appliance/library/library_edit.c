@@ -6,7 +6,7 @@
 #include "appliance/library/version.h"
 #include "appliance/page/markdown.h"
 
-enum { SAME_TITLES = 100 };
+enum { SAME_TITLES = 100, NAME_LEAST = 8 /* with its number */ };
 
 struct form {
 	const char *path, *title, *text, *note, *parents; /* parents: ids with spaces between */
@@ -211,6 +211,8 @@ static struct error *choose_path(struct request *r, const struct library_place *
 
 	if (*folder && folder[strlen(folder) - 1] != '/')
 		return NULL;
+	if (strlen(folder) > LIMIT_PATH - NAME_LEAST) /* no name fits: what is typed is too long */
+		return path_check(folder);
 	for (int try = 1; try <= SAME_TITLES; try++) {
 		path_made(folder, f->title, try, made);
 		TRY(is_taken(r, p, made, &taken));

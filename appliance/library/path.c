@@ -135,10 +135,20 @@ void path_from_title(const char *title, char *out, size_t n)
 
 void path_made(const char *folder, const char *title, int try, char out[LIMIT_PATH + 1])
 {
+	size_t left = LIMIT_PATH - strnlen(folder, LIMIT_PATH);
 	char name[100], number[16] = "";
 
 	path_from_title(title, name, sizeof(name));
+
+	if (!*name)
+		snprintf(name, sizeof(name), "page");
 	if (try > 1)
 		snprintf(number, sizeof(number), "-%d", try);
-	snprintf(out, LIMIT_PATH + 1, "%s%s%s", folder, *name ? name : "page", number);
+	/* Near the longest path the name is cut, and never the number: else each try would be the same. */
+	left -= left < strlen(number) ? left : strlen(number);
+	if (strlen(name) > left)
+		name[left] = 0;
+	for (size_t n = strlen(name); n && name[n - 1] == '-';)
+		name[--n] = 0;
+	snprintf(out, LIMIT_PATH + 1, "%s%s%s", folder, name, number);
 }

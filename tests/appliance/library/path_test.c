@@ -121,6 +121,24 @@ static void a_path_that_nobody_chose_is_made_of_the_title(void **state)
 	}
 }
 
+/* Near the longest path the name is cut and the number is not, or all tries would be one. */
+static void near_the_longest_path_the_number_stays(void **state)
+{
+	static const char part[] = "nom-de-carpeta-que-es-prou-llarg-x/";
+	char folder[LIMIT_PATH + 1] = "", first[LIMIT_PATH + 1], second[LIMIT_PATH + 1];
+
+	(void)state;
+	for (size_t n = 0; n < 7 * sizeof(part) - 7; n += sizeof(part) - 1)
+		memcpy(folder + n, part, sizeof(part));
+	path_made(folder, "Actes de juny de dos mil vint-i-sis", 1, first);
+	path_made(folder, "Actes de juny de dos mil vint-i-sis", 2, second);
+	assert_true(strlen(first) <= LIMIT_PATH && strlen(second) <= LIMIT_PATH);
+	assert_string_not_equal(first, second);
+	assert_string_equal(second + strlen(second) - 2, "-2");
+	assert_ok(path_check(first));
+	assert_ok(path_check(second));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +147,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_name_that_is_too_long),
 		cmocka_unit_test(makes_a_name_from_any_title),
 		cmocka_unit_test(a_path_that_nobody_chose_is_made_of_the_title),
+		cmocka_unit_test(near_the_longest_path_the_number_stays),
 	};
 
 	return run_group(tests);
