@@ -74,6 +74,7 @@ struct worker {
 	pthread_t thread;
 	bool works;
 };
+enum { CARRY_REST_MS = 300000 };
 struct carry {
 	struct app *app;
 	char *sticks_dir;
@@ -85,6 +86,7 @@ struct carry {
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t moved;
+	int64_t rest_ms; /* CARRY_REST_MS: for so long at the most a visitor's file rests */
 	struct job jobs[CARRY_JOBS];
 	uint64_t next_order;
 	struct known_stick sticks[CARRY_STICKS];
@@ -117,6 +119,7 @@ struct doing {
 	struct stick_place place;
 	int fd;
 	struct conn *conn;
+	int64_t rests_until; /* it does not rest for volunteers for longer; 0: it has not yet */
 };
 
 /* --- carry_tasks.c: without the lock --- */

@@ -176,16 +176,41 @@ static struct job *next_job(struct carry *c, bool volunteers)
 	return best;
 }
 
+/* Looking at a stick writes nothing: nobody rests for that. */
 static bool volunteers_wait(const struct carry *c)
 {
 	for (size_t i = 0; i < CARRY_JOBS; i++)
-		if (c->jobs[i].view.state && rank(&c->jobs[i]) == 0 && !over(&c->jobs[i]))
+		if (c->jobs[i].view.state && rank(&c->jobs[i]) == 0 && !over(&c->jobs[i]) &&
+		    c->jobs[i].view.kind != CARRY_CHECK_STICK)
 			return true;
 	return false;
 }
 
-/* Here what strangers brought rests while something of a volunteer's is done: the two share the card and the
- * writer. Nothing is held meanwhile but the helper that reads the file, which waits to be read. */
+/* A stick that is dying may take hours, and nobody need stand beside it. */
+static bool has_rested_enough(const struct doing *d)
+{
+	return env_mono(d->c->app->env) >= d->rests_until;
+}
+
+/* With the lock. */
+static void rest(struct doing *d)
+{
+	while (rank(d->job) != 0 && volunteers_wait(d->c) && !d->c->stop) {
+		struct timespec until;
+
+		if (!d->rests_until)
+			d->rests_until = env_mono(d->c->app->env) + d->c->rest_ms;
+		if (has_rested_enough(d))
+			return;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 1;
+		pthread_cond_timedwait(&d->c->moved, &d->c->lock, &until);
+	}
+}
+
+/* Here what strangers brought rests while something of a volunteer's is done, some minutes in all: the two
+ * share the card and the writer. Nothing is held meanwhile but the helper that reads the file, which
+ * waits to be read. */
 bool job_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct doing *d = ctx;
@@ -194,8 +219,7 @@ bool job_progress(void *ctx, uint64_t done, uint64_t total)
 	d->job->view.done = done;
 	if (total)
 		d->job->view.total = total;
-	while (rank(d->job) != 0 && volunteers_wait(d->c) && !d->c->stop)
-		pthread_cond_wait(&d->c->moved, &d->c->lock);
+	rest(d);
 	pthread_mutex_unlock(&d->c->lock);
 	return d->c->stop;
 }
@@ -414,6 +438,7 @@ struct error *carry_start(struct app *a, const char *sticks_dir, struct carry **
 	downloads_init(c);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->moved, NULL);
+	c->rest_ms = CARRY_REST_MS;
 	e = sticks_dir && !c->sticks_dir ? file_error(errno, sticks_dir) : begin(c);
 	if (e) {
 		carry_stop(c);

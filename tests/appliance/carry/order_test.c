@@ -152,6 +152,33 @@ static void a_visitor_s_file_rests_while_a_volunteer_s_stick_is_at_work(void **s
 	wait_for(f, phone, CARRY_DONE, f->bundle.n);
 }
 
+/* A stick that takes hours to die keeps nobody waiting for so long; looking at one, nobody at all. */
+static void a_visitor_s_file_does_not_rest_for_ever(void **state)
+{
+	struct fixture *f = *state;
+	char stick[STICK_ID], phone[CARRY_ID];
+	struct job *j;
+
+	wait_for_stick(f, stick);
+	pthread_mutex_lock(&f->c->lock);
+	f->c->rest_ms = 200;
+	j = job_new(f->c, CARRY_WRITE_STICK);
+	j->view.state = CARRY_RUNS;
+	pthread_mutex_unlock(&f->c->lock);
+	assert_ok(carry_phone(f->c, visitor_s_file(f), f->bundle.n, phone));
+	wait_for(f, phone, CARRY_DONE, f->bundle.n);
+	pthread_mutex_lock(&f->c->lock);
+	f->c->rest_ms = CARRY_REST_MS;
+	j->view.kind = CARRY_CHECK_STICK;
+	pthread_mutex_unlock(&f->c->lock);
+	assert_ok(carry_phone(f->c, visitor_s_file(f), f->bundle.n, phone));
+	wait_for(f, phone, CARRY_DONE, f->bundle.n);
+	pthread_mutex_lock(&f->c->lock);
+	j->view.state = CARRY_DONE;
+	pthread_cond_broadcast(&f->c->moved);
+	pthread_mutex_unlock(&f->c->lock);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -159,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_volunteer_s_stick_waits_for_no_visitor_s_file),
 		T(a_visitor_s_file_rests_while_a_volunteer_s_stick_is_at_work),
+		T(a_visitor_s_file_does_not_rest_for_ever),
 	};
 
 	return run_group(tests);
