@@ -266,20 +266,24 @@ struct error *peers_accept(struct app *a, const struct invitation *i,
 			   const struct peers_approval *what)
 {
 	struct peers_approval full = *what;
+	struct invitation from_here = *i;
 	uint8_t claim[PEER_CLAIM];
 
+	/* Of the addresses that it names: it can't know which of them works from here. */
+	addresses_likely_first(from_here.address, from_here.addresses);
+	crypto_wipe(from_here.secret, INVITE_SECRET);
 	invite_proof(i->secret, &i->key, secret_pubkey(a->self), claim);
 	full.key = i->key;
 	full.claim = claim;
 	full.how = PEER_BY_ACCEPTING;
 	if (!full.address || !*full.address)
-		full.address = i->addresses ? i->address[0] : "";
+		full.address = from_here.addresses ? from_here.address[0] : "";
 	if (!full.name || !*full.name)
 		full.name = i->name;
 	TRY(peers_approve(a, &full));
 	if (i->addresses < 2)
 		return NULL;
-	TRY(writer_run(a->writer, others_job, (void *)(uintptr_t)i));
+	TRY(writer_run(a->writer, others_job, &from_here));
 	peers_tell_sync(a);
 	return NULL;
 }

@@ -270,6 +270,35 @@ bool address_is_near(const char *text)
 	return near;
 }
 
+int address_likely(const char *text)
+{
+	enum { NEAR, PUBLIC, PRIVATE = PUBLIC + 3 }; /* of either: a name, IPv4, IPv6 */
+	struct in_addr v4;
+	struct address a;
+	int kind;
+
+	if (!parses(text, &a))
+		return PRIVATE + 3;
+	if (address_is_near(text))
+		return NEAR;
+	kind = a.v6 ? 2 : inet_pton(AF_INET, a.host, &v4) == 1;
+	return (address_is_private(text) ? PRIVATE : PUBLIC) + kind;
+}
+
+void addresses_likely_first(char (*io)[PEER_ADDRESS], size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		char one[PEER_ADDRESS];
+		size_t at = i;
+		int likely = address_likely(io[i]);
+
+		memcpy(one, io[i], PEER_ADDRESS);
+		for (; at > 0 && address_likely(io[at - 1]) > likely; at--)
+			memcpy(io[at], io[at - 1], PEER_ADDRESS);
+		memcpy(io[at], one, PEER_ADDRESS);
+	}
+}
+
 /* 0 best: public IPv4, public IPv6, private IPv4, private IPv6; -1: of no use to others. */
 static int rank_of(const struct sockaddr *a)
 {
@@ -343,9 +372,21 @@ static int promise(const struct known_address *a)
 	return a->failures ? 3 : 2;
 }
 
-static int compare_promise(const void *va, const void *vb)
+/* How likely each is costs a look at the interfaces: only where nothing else decides. */
+struct ranked {
+	struct known_address a;
+	int likely; /* -1: not looked at */
+};
+
+static int likely_of(struct ranked *r)
 {
-	const struct known_address *a = va, *b = vb;
+	if (r->likely < 0)
+		r->likely = address_likely(r->a.address);
+	return r->likely;
+}
+
+static int compare_known(const struct known_address *a, const struct known_address *b)
+{
 
 	if (promise(a) != promise(b))
 		return promise(a) - promise(b);
@@ -355,15 +396,34 @@ static int compare_promise(const void *va, const void *vb)
 		return a->failures < b->failures ? -1 : 1;
 	if (a->last_ok_ms != b->last_ok_ms)
 		return a->last_ok_ms > b->last_ok_ms ? -1 : 1;
-	if (a->source != b->source)
-		return a->source < b->source ? -1 : 1;
-	return strcmp(a->address, b->address);
+	return (a->source > b->source) - (a->source < b->source);
+}
+
+static int compare_promise(const void *va, const void *vb)
+{
+	struct ranked *a = (void *)(uintptr_t)va, *b = (void *)(uintptr_t)vb;
+	int c = compare_known(&a->a, &b->a);
+
+	if (!c)
+		c = likely_of(a) - likely_of(b);
+	return c ? c : strcmp(a->a.address, b->a.address);
 }
 
 void addresses_order(struct known_address *a, size_t n)
 {
-	if (n)
-		qsort(a, n, sizeof(*a), compare_promise);
+	struct ranked *all;
+
+	if (n < 2)
+		return;
+	all = calloc(n, sizeof(*all));
+	if (!all)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct ranked){a[i], -1};
+	qsort(all, n, sizeof(*all), compare_promise);
+	for (size_t i = 0; i < n; i++)
+		a[i] = all[i].a;
+	free(all);
 }
 
 size_t addresses_keep(struct known_address *a, size_t n, size_t most)

@@ -57,6 +57,11 @@ bool address_is_private(const char *address);
 /* Is it in the network of one of this machine's interfaces, so that it is reached without the house's line?
  * Anybody on the network can announce that a peer is at an address somewhere else. */
 bool address_is_near(const char *address);
+/* How likely it works from here, before anything else is known of it: 0 for this network's, then public
+ * names, IPv4 and IPv6 addresses, then what means something on some network only. */
+int address_likely(const char *address);
+/* These likely ones first; what is as likely stays in the order in which it was given. */
+void addresses_likely_first(char (*io)[PEER_ADDRESS], size_t n);
 /* The addresses at which others may reach a listener at `listen` with this port: the one it names,
  * or those of this machine's interfaces, public ones first. At most `max`; returns how many. */
 size_t addresses_of_machine(const char *listen, int port, char (*out)[PEER_ADDRESS], size_t max);
@@ -74,7 +79,8 @@ enum {
 	LIMIT_BY_HAND = 4, /* of them, those that a volunteer set for one peer */
 };
 /* The most promising first: what a volunteer has just set; what worked lately; what is new; then
- * what failed, seldom before often. Of each of these, what a volunteer set before what was heard. */
+ * what failed, seldom before often. Of each of these, what a volunteer set before what was heard; and of
+ * those of which no more is known, the likely ones. */
 void addresses_order(struct known_address *a, size_t n);
 /* In order, and at most `most` of them, which is at least LIMIT_BY_HAND: what was set by hand stays,
  * whatever else is heard. Returns how many; those that go are behind them, in no order. */
