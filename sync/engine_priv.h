@@ -278,6 +278,8 @@ bool engine_closed(void *ctx, const struct pubkey *key);
 /* Announced on this network, by whomever, and at an address that is on it: anybody can announce a peer's
  * key, with an address anywhere. */
 bool engine_near(void *ctx, const struct pubkey *key, const char *address);
+/* The same of where the schedule says that a peer is. */
+bool engine_job_is_near(struct sync *s, const struct schedule_job *job);
 /* ERR_BUSY: what goes to this address is counted, and the line is closed for now. *ret_near: it is not. */
 struct error *engine_line_is_open(struct sync *s, const struct pubkey *key, const char *address,
 				  bool *ret_near) MUST;

@@ -46,7 +46,7 @@ void engine_uplink(struct sync *s)
 	int64_t now = env_mono(s->o.env), wait = uplink_wait(s);
 
 	s->uplink_from = now + LOOK_AGAIN_MS;
-	schedule_close(s->schedule, wait ? now + wait : 0, now);
+	schedule_close(s->schedule, wait ? now + wait : 0, s->uplink.tunnel, now);
 	engine_hold(s);
 }
 
@@ -60,20 +60,39 @@ static int64_t line_wait(struct sync *s, const struct reach *r)
 	return wait_of(s, &r->allowance, row.today.n[LEDGER_LINE]);
 }
 
+/* On this machine: no line of the house is between, unless a tunnel ends there. With the lock. */
+static bool is_here(const struct sync *s, const char *address)
+{
+	return !s->uplink.tunnel && address_is_loopback(address);
+}
+
 int64_t engine_peer_wait(struct sync *s, const struct reach *r)
 {
-	return r && !schedule_is_near(s->schedule, &r->key) ? line_wait(s, r) : 0;
+	if (!r || schedule_is_near(s->schedule, &r->key) || (r->n && is_here(s, r->known[0].address)))
+		return 0;
+	return line_wait(s, r);
 }
 
 bool engine_near(void *ctx, const struct pubkey *key, const char *address)
 {
 	struct sync *s = ctx;
-	bool near;
+	bool near, here;
 
 	pthread_mutex_lock(&s->lock);
 	near = schedule_is_near(s->schedule, key);
+	here = is_here(s, address);
 	pthread_mutex_unlock(&s->lock);
-	return near && address_is_near(address);
+	return here || (near && address_is_near(address));
+}
+
+bool engine_job_is_near(struct sync *s, const struct schedule_job *job)
+{
+	bool here;
+
+	pthread_mutex_lock(&s->lock);
+	here = is_here(s, job->address);
+	pthread_mutex_unlock(&s->lock);
+	return here || (job->near && address_is_near(job->address));
 }
 
 bool engine_closed(void *ctx, const struct pubkey *key)

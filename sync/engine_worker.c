@@ -91,7 +91,7 @@ static void run(struct worker *w, const struct schedule_job *job, struct log_sto
 		struct ran *ret)
 {
 	struct sync *s = w->s;
-	bool near = job->near && address_is_near(job->address);
+	bool near = engine_job_is_near(s, job);
 	uint8_t claim[PEER_CLAIM];
 	struct proxy proxy;
 	struct exchange_options o = {

@@ -51,21 +51,29 @@ static struct error *take_proxy(struct command_run *run, struct uplink *u,
 	return proxy ? proxy_parse(proxy, u, password) : NULL;
 }
 
+static bool is_yes_or_no(const char *text)
+{
+	return !text || strcmp(text, "yes") == 0 || strcmp(text, "no") == 0;
+}
+
 static struct error *take_options(struct command_run *run, struct uplink *u,
 				  char password[PROXY_PASSWORD])
 {
 	unsigned long from = (unsigned long)u->all.from, to = (unsigned long)u->all.to;
 	unsigned long mb = (unsigned long)(u->all.day_bytes / 1000000);
 	const char *metered = command_option(run, "--metered");
+	const char *tunnel = command_option(run, "--tunnel");
 	const char *address = command_option(run, "--address");
 
 	TRY(take_number(run, "--from", 23, &from));
 	TRY(take_number(run, "--to", 23, &to));
 	TRY(take_number(run, "--megabytes", 999999999, &mb));
-	ENSURE(!metered || strcmp(metered, "yes") == 0 || strcmp(metered, "no") == 0,
-	       error_new(ERR_USAGE, N_("--metered is yes or no.")));
+	ENSURE(is_yes_or_no(metered), error_new(ERR_USAGE, N_("--metered is yes or no.")));
+	ENSURE(is_yes_or_no(tunnel), error_new(ERR_USAGE, N_("--tunnel is yes or no.")));
 	if (metered)
 		u->metered = *metered == 'y';
+	if (tunnel)
+		u->tunnel = *tunnel == 'y';
 	u->all = (struct allowance){(uint64_t)mb * 1000000, (int)from, (int)to};
 	if (address)
 		snprintf(u->address[0], sizeof(u->address[0]), "%s", address);
@@ -95,6 +103,7 @@ struct error *cmd_reach(struct command_run *run)
 		(unsigned long long)(used / 1000000));
 	fprintf(run->out, "hours %d to %d%s\n", u.all.from, u.all.to,
 		u.all.from == u.all.to ? " (all day)" : "");
+	fprintf(run->out, "tunnel %s\n", u.tunnel ? "yes" : "no");
 	fprintf(run->out, "proxy %s%s%s%s\n", *u.proxy ? u.proxy : "-",
 		*u.proxy_user ? ", user " : "", u.proxy_user,
 		u.has_password ? ", with a password" : "");

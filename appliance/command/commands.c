@@ -103,6 +103,7 @@ const struct command commands[] = {
 		     TEXT("--megabytes", "at most so many a day, both ways; 0: any"),
 		     TEXT("--from", "the hour from which the line may be used, 0 to 23"),
 		     TEXT("--to", "the hour until which it may; the same as --from: all day"),
+		     TEXT("--tunnel", "yes: a tunnel ends on this machine, its loopback counts; no"),
 		     TEXT("--proxy", "http://HOST:PORT; empty: none"),
 		     TEXT("--proxy-user", "the name that it asks for; empty: none"),
 		     READS("--proxy-password-file", "and the password, on one line"),

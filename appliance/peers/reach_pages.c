@@ -98,6 +98,7 @@ static json_t *uplink_json(const struct uplink *u)
 	json_t *form = allowance_json(&u->all);
 
 	json_object_set_new(form, "metered", json_boolean(u->metered));
+	json_object_set_new(form, "tunnel", json_boolean(u->tunnel));
 	json_object_set_new(form, "proxy", json_string(u->proxy));
 	json_object_set_new(form, "proxy_user", json_string(u->proxy_user));
 	json_object_set_new(form, "has_password", json_boolean(u->has_password));
@@ -180,8 +181,11 @@ static struct error *read_allowance(struct request *r, struct allowance *ret)
 static struct error *read_uplink(struct request *r, struct uplink *ret,
 				 char password[PROXY_PASSWORD])
 {
-	struct uplink u = {.metered = strcmp(field(r, "metered"), "1") == 0};
+	struct uplink u = {.metered = strcmp(field(r, "metered"), "1") == 0}, before;
 
+	/* That a tunnel ends on this machine its own people set there, at the command line. */
+	TRY(uplink_get(request_conn(r)->local, &before));
+	u.tunnel = before.tunnel;
 	TRY(read_allowance(r, &u.all));
 	ENSURE(strlen(field(r, "address")) < PEER_ADDRESS &&
 		       strlen(field(r, "address2")) < PEER_ADDRESS &&

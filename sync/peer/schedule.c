@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 #include "sync/peer/schedule.h"
+#include "sync/peer/addresses.h"
 #include <assert.h>
 
 enum state { IDLE, WAITING, RUNNING };
@@ -45,6 +46,7 @@ struct schedule {
 	bool has_ours, poked;
 	int64_t poke_at;
 	int64_t closed_until;
+	bool closed_here; /* also what goes over the loopback */
 };
 
 struct schedule *schedule_new(const struct env *env)
@@ -109,6 +111,15 @@ static unsigned addresses_of(const struct row *r, const char *ret[ADDRESSES])
 	return kept;
 }
 
+/* Is it tried on this machine next? No line of the house is between. */
+static bool is_on_loopback(const struct row *r)
+{
+	const char *addresses[ADDRESSES];
+	unsigned n = addresses_of(r, addresses);
+
+	return n && address_is_loopback(addresses[r->address % n]);
+}
+
 /* --- whether --- */
 static bool announces(const struct row *r)
 {
@@ -156,7 +167,8 @@ static void weigh(struct schedule *s, struct row *r, int64_t now)
 		due = r->not_before;
 	if (due < r->held_until && !r->asked)
 		due = r->held_until;
-	if (due < s->closed_until && !r->seen && !r->asked)
+	if (due < s->closed_until && !r->seen && !r->asked &&
+	    (s->closed_here || !is_on_loopback(r)))
 		due = s->closed_until;
 	r->due = due;
 	r->state = WAITING;
@@ -367,11 +379,12 @@ void schedule_hold(struct schedule *s, const struct pubkey *key, int64_t until, 
 	weigh(s, r, now);
 }
 
-void schedule_close(struct schedule *s, int64_t until, int64_t now)
+void schedule_close(struct schedule *s, int64_t until, bool loopback, int64_t now)
 {
-	if (until == s->closed_until)
+	if (until == s->closed_until && loopback == s->closed_here)
 		return;
 	s->closed_until = until;
+	s->closed_here = loopback;
 	for (size_t i = 0; i < s->n; i++)
 		weigh(s, s->rows[i], now);
 }

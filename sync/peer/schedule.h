@@ -88,8 +88,9 @@ bool schedule_next(struct schedule *s, int64_t now, struct schedule_job *ret);
 bool schedule_next_quick(struct schedule *s, int64_t now, struct schedule_job *ret);
 /* Nothing with this peer before `until` (0: from now on as usual), unless a person asks. */
 void schedule_hold(struct schedule *s, const struct pubkey *key, int64_t until, int64_t now);
-/* Nothing with anybody who is not seen on this network before `until` (0: as usual). */
-void schedule_close(struct schedule *s, int64_t until, int64_t now);
+/* Nothing with anybody who is not seen on this network before `until` (0: as usual), nor, with `loopback`,
+ * with who is on this machine. */
+void schedule_close(struct schedule *s, int64_t until, bool loopback, int64_t now);
 /* What is settled with this peer may have changed: its quota was raised, it brought an address. */
 void schedule_anew(struct schedule *s, const struct pubkey *key, int64_t now);
 /* Is it seen on this network? */

@@ -5,7 +5,8 @@
  * addresses this box can be reached from outside. For one peer there can be an allowance of its
  * own.
  *
- * Boxes that are seen on this network are reached without the line: none of this is for them. A
+ * Boxes that are seen on this network, and those on this machine, are reached without the line: none of
+ * this is for them, unless a tunnel ends on this machine (ssh, Tor) through which others are reached. A
  * person who asks for an exchange is not held back by it either.
  */
 #pragma once
@@ -38,6 +39,7 @@ struct allowance {
 };
 struct uplink {
 	bool metered; /* else `all` says nothing */
+	bool tunnel;  /* what goes over this machine's loopback uses the line: a tunnel ends there */
 	struct allowance all;
 	char proxy[UPLINK_PROXY];		  /* "http://HOST:PORT", "" for none */
 	char proxy_user[PROXY_USER];

@@ -9,14 +9,15 @@ const char *const uplink_migrations[] = {
 	"  from_hour INTEGER NOT NULL, to_hour INTEGER NOT NULL) STRICT;",
 	"ALTER TABLE uplink ADD COLUMN proxy_user TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE uplink ADD COLUMN proxy_password TEXT NOT NULL DEFAULT '';",
+	"ALTER TABLE uplink ADD COLUMN tunnel INTEGER NOT NULL DEFAULT 0;",
 };
 const int uplink_migrations_n = ARRAY_LEN(uplink_migrations);
 
 enum { LINE_GET, LINE_PUT, PROXY_GET, PROXY_KEEPS, ALLOWANCE_GET, ALLOWANCE_PUT, STMTS };
 static const char *const sql[] = {
 	[LINE_GET] = "SELECT metered, day_bytes, from_hour, to_hour, proxy, address, address2,"
-		     "  proxy_user, proxy_password<>'' FROM uplink",
-	[LINE_PUT] = "INSERT OR REPLACE INTO uplink VALUES (1,?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+		     "  proxy_user, proxy_password<>'', tunnel FROM uplink",
+	[LINE_PUT] = "INSERT OR REPLACE INTO uplink VALUES (1,?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
 	[PROXY_GET] = "SELECT proxy, proxy_user, proxy_password FROM uplink",
 	[PROXY_KEEPS] = "SELECT proxy_password FROM uplink WHERE proxy=?1 AND proxy_user=?2",
 	[ALLOWANCE_GET] = "SELECT day_bytes, from_hour, to_hour FROM allowance WHERE key=?1",
@@ -54,6 +55,7 @@ struct error *uplink_get(struct db *local, struct uplink *ret)
 		snprintf(ret->address[i], sizeof(ret->address[i]), "%s", db_text(st, 5 + i));
 	snprintf(ret->proxy_user, sizeof(ret->proxy_user), "%s", db_text(st, 7));
 	ret->has_password = db_int(st, 8) != 0;
+	ret->tunnel = db_int(st, 9) != 0;
 	sqlite3_reset(st);
 	return NULL;
 }
@@ -87,12 +89,13 @@ struct error *uplink_put(struct db *local, const struct uplink *l, const char *p
 	if (user && !password)
 		err = kept_password(local, s, l, kept);
 	if (!err)
-		err = db_do(local, s, LINE_PUT, "iiiisssss", (int64_t)l->metered,
+		err = db_do(local, s, LINE_PUT, "iiiisssssi", (int64_t)l->metered,
 			    (int64_t)l->all.day_bytes, (int64_t)l->all.from, (int64_t)l->all.to,
 			    l->proxy, l->address[0], l->address[1], user ? l->proxy_user : "",
 			    !user	? ""
 			    : password	? password
-					: kept);
+					: kept,
+			    (int64_t)l->tunnel);
 	crypto_wipe(kept, sizeof(kept));
 	return err;
 }

@@ -158,7 +158,8 @@ at_rest
 
 # --- over a line that is counted ---
 hour=$(date +%-H) kept=$(sha256sum <"$T/b/kept/$KEY")
-ok "a's line is counted, and closed at this hour" "$LLIURE" reach --metered yes --from $(((hour + 2) % 24)) --to $(((hour + 3) % 24)) --data "$T/a"
+# as if a tunnel ended on this machine: else no line would be between the two
+ok "a's line is counted, and closed at this hour" "$LLIURE" reach --metered yes --tunnel yes --from $(((hour + 2) % 24)) --to $(((hour + 3) % 24)) --data "$T/a"
 post a /admin/recovery/now -d '' >/dev/null
 ok "the backup waits for it, and the page says so" until_ok 20 eval 'state a | grep -q "counted, and closed for now"'
 is "nothing of it went" "$(sha256sum <"$T/b/kept/$KEY")" "$kept"

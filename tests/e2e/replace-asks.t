@@ -33,7 +33,7 @@ ok "what is written there comes to both" until_ok 20 eval 'get a /forum/general.
 
 # The line of this house is closed for the day: only a person who asks exchanges over it.
 H=$(date +%k)
-"$LLIURE" reach --metered yes --from $(((H + 12) % 24)) --to $(((H + 13) % 24)) --data "$T/a" >/dev/null
+"$LLIURE" reach --metered yes --tunnel yes --from $(((H + 12) % 24)) --to $(((H + 13) % 24)) --data "$T/a" >/dev/null
 post_json b /forum/general/topics "$JOAN" '{"title":"el que nomes te la tercera","text":"hola"}' >/dev/null
 ok "what is written later comes to the third house" until_ok 20 eval 'get d /forum/general.json | grep -q "la tercera"'
 ok "and not here" eval '! get a /forum/general.json | grep -q "la tercera"'

@@ -205,6 +205,34 @@ static void the_most_promising_address_is_tried_first(void **st)
 		assert_string_equal(a[i].address, want[i]);
 }
 
+/* Of addresses of which nothing is known: not as the alphabet has them. */
+static void of_those_that_nobody_tried_the_likely_ones_are_first(void **st)
+{
+	static const char *const want[] = {"127.0.0.1:1",	"zeta.example.org:1", "203.0.113.7:1",
+					   "[2001:db8::1]:1",	"alpha.local:1",      "10.255.0.9:1",
+					   "[fd00:dead::1]:1"};
+	static const unsigned mixed[] = {6, 2, 0, 5, 3, 1, 4};
+	char list[ARRAY_LEN(want)][PEER_ADDRESS];
+	struct known_address a[ARRAY_LEN(want)] = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		snprintf(list[i], PEER_ADDRESS, "%s", want[mixed[i]]);
+		snprintf(a[i].address, PEER_ADDRESS, "%s", want[mixed[i]]);
+		a[i].source = ADDRESS_STATED;
+	}
+	addresses_order(a, ARRAY_LEN(a));
+	addresses_likely_first(list, ARRAY_LEN(list));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		assert_string_equal(a[i].address, want[i]);
+		assert_string_equal(list[i], want[i]);
+	}
+	/* what is as likely stays as whoever wrote it had it */
+	snprintf(list[0], PEER_ADDRESS, "z.example.org:1");
+	snprintf(list[1], PEER_ADDRESS, "a.example.org:1");
+	addresses_likely_first(list, 2);
+	assert_string_equal(list[0], "z.example.org:1");
+}
+
 static void open_db(const char *dir, struct db **ret)
 {
 	_cleanup_(freep) char *path = path_join(dir, "local.db");
@@ -233,7 +261,8 @@ static void the_newer_statement_counts_and_what_worked_stays(void **st)
 	assert_ok(statement_put(db, &s, buf_span(&older), &via, 2)); /* replayed */
 	assert_ok(address_list(db, &key, list, &n));
 	assert_int_equal(n, 2);
-	assert_string_equal(list[0].address, "10.0.0.7:1");
+	assert_string_equal(list[0].address, "box.example.org:8443"); /* it works from anywhere */
+	assert_string_equal(list[1].address, "10.0.0.7:1");
 	assert_ok(address_put(db, &key, &worked));
 	state(&b, 8, "10.0.0.8:1");
 	assert_ok(statement_read(buf_span(&b), &s));
@@ -331,12 +360,13 @@ static void settings_of_the_line_are_checked_and_kept(void **st)
 
 	open_db(dir, &db);
 	assert_ok(uplink_get(db, &u));
-	assert_false(u.metered || u.proxy[0] || u.address[0][0]);
-	u = (struct uplink){.metered = true, .all = {1 << 30, 22, 7}};
+	assert_false(u.metered || u.tunnel || u.proxy[0] || u.address[0][0]);
+	u = (struct uplink){.metered = true, .tunnel = true, .all = {1 << 30, 22, 7}};
 	snprintf(u.proxy, sizeof(u.proxy), "http://[::1]:3128");
 	snprintf(u.address[1], sizeof(u.address[1]), "box.example.org:8443");
 	assert_ok(uplink_put(db, &u, NULL));
 	assert_ok(uplink_get(db, &got));
+	assert_true(got.tunnel);
 	assert_memory_equal(&got.all, &u.all, sizeof(u.all));
 	assert_string_equal(got.proxy, u.proxy);
 	assert_string_equal(got.address[1], u.address[1]);
@@ -704,6 +734,7 @@ int main(void)
 		cmocka_unit_test(near_is_what_an_interface_reaches_itself),
 		cmocka_unit_test(a_machine_says_what_it_listens_on),
 		cmocka_unit_test(the_most_promising_address_is_tried_first),
+		cmocka_unit_test(of_those_that_nobody_tried_the_likely_ones_are_first),
 		cmocka_unit_test(the_newer_statement_counts_and_what_worked_stays),
 		cmocka_unit_test(what_was_set_by_hand_is_not_pushed_out),
 		cmocka_unit_test(where_a_peer_was_only_announced_is_not_kept),

@@ -381,7 +381,7 @@ static void a_closed_line_is_for_the_neighbours_only(void **state)
 	struct schedule_job job;
 
 	set_up(&f);
-	schedule_close(f.s, f.now + 100000, f.now);
+	schedule_close(f.s, f.now + 100000, false, f.now);
 	schedule_peers(f.s, p, 2, f.now);
 	schedule_seen(f.s, &b, 1, f.now);
 	job = due(&f, 0, 0);
@@ -392,6 +392,25 @@ static void a_closed_line_is_for_the_neighbours_only(void **state)
 	job = due(&f, 500, 1000);
 	assert_int_equal(job.key.b[0], 1);
 	assert_false(job.near);
+	schedule_free(f.s);
+}
+
+static void and_for_who_is_on_this_machine_unless_a_tunnel_ends_there(void **state)
+{
+	struct fixture f;
+	struct peer p = peer_of(1, "127.0.0.1:1");
+	struct schedule_job job;
+
+	set_up(&f);
+	schedule_close(f.s, f.now + 100000, false, f.now);
+	schedule_peers(f.s, &p, 1, f.now);
+	job = due(&f, 0, 0);
+	done(&f, &job, true);
+	schedule_free(f.s);
+	set_up(&f);
+	schedule_close(f.s, f.now + 100000, true, f.now);
+	schedule_peers(f.s, &p, 1, f.now);
+	quiet(&f, 99000);
 	schedule_free(f.s);
 }
 
@@ -499,7 +518,8 @@ static void random_events_keep_the_invariants(void **state)
 			schedule_anew(f.s, &key, f.now);
 			break;
 		case 10:
-			schedule_close(f.s, f.now + (int64_t)test_below(&f.t, 9000), f.now);
+			schedule_close(f.s, f.now + (int64_t)test_below(&f.t, 9000),
+				       test_below(&f.t, 2), f.now);
 			break;
 		default:
 			if (!(test_below(&f.t, 2) ? schedule_next(f.s, f.now, &job)
@@ -558,6 +578,7 @@ int main(void)
 		cmocka_unit_test(who_was_just_served_is_not_called_back_at_once),
 		cmocka_unit_test(who_misbehaves_waits_unless_a_person_asks),
 		cmocka_unit_test(a_closed_line_is_for_the_neighbours_only),
+		cmocka_unit_test(and_for_who_is_on_this_machine_unless_a_tunnel_ends_there),
 		cmocka_unit_test(who_drags_on_is_kept_out_of_the_quick_lane),
 		cmocka_unit_test(what_is_settled_is_looked_at_anew_when_it_may_differ),
 		cmocka_unit_test(an_address_that_was_set_is_tried_before_what_worked),

@@ -472,14 +472,17 @@ static bool is_metered(struct sync *s)
 	return is;
 }
 
-/* A line that may bring one byte a day. The engine reads it when it is told. */
-static void close_line(struct net_box *b)
+/* A line that may bring one byte a day, at whose end on this machine there is a tunnel, or none. The engine
+ * reads it when it is told. */
+static void close_line(struct net_box *b, bool tunnel)
 {
-	struct uplink line = {.metered = true, .all = {.day_bytes = 1}};
+	const struct pubkey somebody = {{1}};
+	struct uplink line = {.metered = true, .tunnel = tunnel, .all = {.day_bytes = 1}};
 
 	pthread_mutex_lock(&b->writing);
 	assert_ok(uplink_put(b->local, &line, NULL));
 	pthread_mutex_unlock(&b->writing);
+	ledger_charge(b->sync->ledger, &somebody, LEDGER_LINE, 1);
 	sync_peers_changed(b->sync);
 	for (int i = 0; i < 600 && !is_metered(b->sync); i++)
 		usleep(50000);
@@ -493,10 +496,25 @@ static void neither_the_quota_nor_the_closed_line_is_passed(void **st)
 	open_two(&t);
 	ledger_charge(t.p.a.sync->ledger, net_box_key(&t.p.b), LEDGER_IN, UINT64_C(1) << 50);
 	assert_fails(fetch(&t, SIZE), ERR_RATE);
-	close_line(&t.p.a);
+	close_line(&t.p.a, true);
 	assert_fails(fetch(&t, SIZE), ERR_BUSY);
 	assert_int_equal(blob_part(t.store, &t.b.blob), 0);
 	assert_false(has_misdeed(&t));
+	close_two(&t);
+}
+
+static void what_stays_on_this_machine_uses_no_line(void **st)
+{
+	struct ledger_row row;
+	struct two t;
+
+	open_two(&t);
+	close_line(&t.p.a, false);
+	assert_ok(fetch(&t, SIZE));
+	assert_true(engine_closed(t.p.a.sync, net_box_key(&t.p.b)));
+	ledger_get(t.p.a.sync->ledger, net_box_key(&t.p.b), &row);
+	assert_true(row.today.n[LEDGER_IN] >= SIZE);
+	assert_int_equal(row.today.n[LEDGER_LINE], 0);
 	close_two(&t);
 }
 
@@ -560,6 +578,7 @@ int main(void)
 		cmocka_unit_test(who_says_that_it_is_shorter_spoils_nothing),
 		cmocka_unit_test(what_is_passed_on_no_more_is_no_misdeed),
 		cmocka_unit_test(neither_the_quota_nor_the_closed_line_is_passed),
+		cmocka_unit_test(what_stays_on_this_machine_uses_no_line),
 		cmocka_unit_test(fetching_can_be_stopped),
 	};
 
