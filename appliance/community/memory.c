@@ -319,9 +319,9 @@ struct vlog *vlog_of(struct conn *c, int64_t num)
 
 uint64_t log_stop(const struct log_info *info)
 {
-	if (!info->frozen || (info->ended && info->ended < info->frozen))
-		return info->ended;
-	return info->frozen;
+	uint64_t forked = log_forked_from(info);
+
+	return !forked || (info->ended && info->ended < forked) ? info->ended : forked;
 }
 
 struct error *memory_log(struct conn *c, int64_t num, struct vlog **ret)

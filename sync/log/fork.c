@@ -2,21 +2,141 @@
 /* Two entries in one place: proofs, and what follows from them. */
 #include "sync/log/log_priv.h"
 
-struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq,
-			const struct entry_bytes *x, const struct entry_bytes *y, bool *ret_new)
+/* --- the first entry of a founding log --- */
+/*
+ * The id of a space is the op id of what founds it. Whoever else signs for that place, with the key of
+ * the founding box, can't cast doubt on it: so a fork at sequence 1 takes everything behind it, and not
+ * itself. What all boxes say of the log is then a matter of which headers are known, and not of which of
+ * them begins the chain that is held: for somebody may as well sign a founding entry for the first place
+ * of a log that begins with another, whose chain is not let go for that.
+ */
+bool log_is_founding(const struct entry_bytes *raw)
+{
+	static const struct hash zero;
+	struct entry e;
+
+	entry_decode(raw, &e);
+	return e.seq == 1 && hash_eq(&e.space, &zero) && entry_verify_author(raw) &&
+	       entry_verify_appliance(raw);
+}
+
+/* Is our entry 1 one? It comes in *ret, as it is held. */
+static struct error *held_founding(struct log_store *l, const struct log_info *info,
+				   struct entry_bytes *ret, bool *ret_is)
+{
+	*ret_is = false;
+	if (!info->num || !info->head)
+		return NULL;
+	TRY(entry_header_at(l, info->num, 1, ret));
+	*ret_is = log_is_founding(ret);
+	return NULL;
+}
+
+struct error *log_founding_known(struct log_store *l, const struct log_info *info, bool *ret)
+{
+	struct entry_bytes held;
+	struct fork_proof p;
+
+	TRY(held_founding(l, info, &held, ret));
+	if (*ret || info->frozen != 1)
+		return NULL;
+	TRY(log_fork_proof(l, info->num, &p));
+	*ret = log_is_founding(&p.a) || log_is_founding(&p.b);
+	return NULL;
+}
+
+struct error *fork_vouch(struct log_store *l, struct log_info *info)
+{
+	struct entry_bytes held;
+	bool founds = false;
+
+	if (info->frozen == 1)
+		TRY(held_founding(l, info, &held, &founds));
+	info->vouched = founds;
+	return NULL;
+}
+
+/* It is known by its header: what it says is asked for as any payload that is missing. */
+static struct error *put_founding(struct log_store *l, struct log_info *info,
+				  const struct entry_bytes *raw)
+{
+	struct new_entry e = {.raw = raw,
+			      .op_id = entry_op_id(raw),
+			      .seq = 1,
+			      .state = PAYLOAD_NOT_HELD};
+	int64_t num;
+
+	TRY(entry_put(l, info, &e, &num));
+	info->head = info->audited = info->proved = 1;
+	info->head_hash = entry_hash(raw);
+	return NULL;
+}
+
+static struct error *set_proof(struct log_store *l, struct log_info *info, uint64_t seq,
+			       const struct entry_bytes *x, const struct entry_bytes *y)
 {
 	struct hash hx = entry_hash(x), hy = entry_hash(y);
 	bool swap = hash_cmp(&hx, &hy) > 0;
 
-	*ret_new = !info->frozen || seq < info->frozen;
-	if (!*ret_new)
-		return NULL;
 	if (!info->num)
 		TRY(log_create(l, info));
-	TRY(db_do(l->db, l->s, FORK_SET, "iibb", info->num, (int64_t)seq,
-		  span_of((swap ? y : x)->b, ENTRY_HEADER),
-		  span_of((swap ? x : y)->b, ENTRY_HEADER)));
 	info->frozen = seq;
+	return db_do(l->db, l->s, FORK_SET, "iibb", info->num, (int64_t)seq,
+		     span_of((swap ? y : x)->b, ENTRY_HEADER),
+		     span_of((swap ? x : y)->b, ENTRY_HEADER));
+}
+
+/* A fork at sequence 1: who is shown the proof has to see that it is a founding log, if it is known to
+ * be one. */
+static struct error *keep_first(struct log_store *l, struct log_info *info,
+				const struct entry_bytes *x, const struct entry_bytes *y,
+				bool *ret_new)
+{
+	const struct entry_bytes *founding = log_is_founding(x) ? x : log_is_founding(y) ? y : NULL;
+	bool known = false, held;
+	struct entry_bytes ours;
+
+	TRY(held_founding(l, info, &ours, &held));
+	if (info->frozen == 1)
+		TRY(log_founding_known(l, info, &known));
+	if (!founding && held) {
+		founding = &ours;
+		if (memcmp(x, &ours, sizeof(ours)) != 0)
+			y = &ours;
+	}
+	*ret_new = info->frozen != 1 || (founding && !known);
+	if (!*ret_new)
+		return NULL;
+	TRY(set_proof(l, info, 1, x, y));
+	if (founding && !info->head)
+		TRY(put_founding(l, info, founding));
+	return NULL;
+}
+
+struct error *fork_take_founding(struct log_store *l, struct log_info *info,
+				 const struct entry_bytes *raw)
+{
+	struct fork_proof p;
+	bool is_new;
+
+	TRY(log_fork_proof(l, info->num, &p));
+	return fork_keep(l, info, 1, raw, memcmp(raw, &p.a, sizeof(p.a)) == 0 ? &p.b : &p.a,
+			 &is_new);
+}
+
+/* --- proofs --- */
+struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq,
+			const struct entry_bytes *x, const struct entry_bytes *y, bool *ret_new)
+{
+	if (seq == 1) {
+		TRY(keep_first(l, info, x, y, ret_new));
+	} else {
+		*ret_new = !info->frozen || seq < info->frozen;
+		if (*ret_new)
+			TRY(set_proof(l, info, seq, x, y));
+	}
+	if (!*ret_new)
+		return NULL;
 	TRY(log_save(l, info));
 	TRY(log_stopped(l));
 	return log_retire(l, &info->id);

@@ -159,6 +159,19 @@ static struct error *replace_ours(struct run *r, size_t i)
 	return NULL;
 }
 
+/* A log that is frozen at its first sequence, and here comes what founds its space. */
+static struct error *see_founding(struct run *r)
+{
+	bool known;
+
+	if (r->info.frozen != 1 || r->in->first != 1 || !log_is_founding(&r->in->headers[0]))
+		return NULL;
+	TRY(log_founding_known(r->l, &r->info, &known));
+	if (!known || !r->info.head)
+		TRY(fork_take_founding(r->l, &r->info, &r->in->headers[0]));
+	return NULL;
+}
+
 static struct error *judge_conflict(struct run *r, size_t i)
 {
 	uint64_t seq = r->in->first + i;
@@ -244,6 +257,7 @@ static struct error *fill_missing(struct run *r)
 static void check_limits(struct run *r)
 {
 	uint64_t first = r->in->first, end = first + r->good;
+	uint64_t forked = log_forked_from(&r->info);
 
 	if (r->good == r->overlap)
 		return;
@@ -256,8 +270,8 @@ static void check_limits(struct run *r)
 				     "author did not sign.")));
 		end = first + r->good;
 	}
-	if (r->info.frozen && end > r->info.frozen) {
-		size_t at = r->info.frozen > first ? (size_t)(r->info.frozen - first) : 0;
+	if (forked && end > forked) {
+		size_t at = forked > first ? (size_t)(forked - first) : 0;
 
 		refuse_from(r, at,
 			    ABOUT(r, at, ERR_FORK,
@@ -451,6 +465,7 @@ static struct error *take(struct run *r)
 	if (!r->good)
 		return NULL;
 	TRY(log_find(r->l, r->in->id, &r->info));
+	TRY(see_founding(r));
 	TRY(check_place(r));
 	if (!r->good)
 		return keep_disputed(r, all);

@@ -12,7 +12,9 @@
  *     An entry whose own appliance signature fails was never one, whatever vouched for it: its log
  *     is cut before it, and each signature of that log is checked from then on.
  *  4. Two valid headers for one (log, sequence) are a fork: both are kept, and the log is *frozen*:
- *     nothing at or behind the lowest forked sequence is live, on any box.
+ *     nothing at or behind the lowest forked sequence is live, on any box. But nothing casts doubt on
+ *     the entry that founds the space: that the space's id is its op id, both branches say. Where it
+ *     begins the log that is held, it stays live.
  *  5. An entry is live when it is neither at/behind a fork, nor at/behind the entry that ended its
  *     log. Only live entries are handed to views. Whether an entry is live is a pure
  *     function of the bytes held, never of the order in which they came.
@@ -51,10 +53,17 @@ struct log_info {
 	bool strict;		/* its runs are no longer vouched for by their newest signature */
 	uint64_t ended;		/* sequence whose author signature failed, 0 for none */
 	uint64_t frozen;	/* lowest forked sequence, 0 for none */
-	uint64_t live;		/* highest live sequence: min(head, ended-1, frozen-1) */
+	uint64_t vouched;	/* of a frozen log: what is held is beyond doubt up to here; 0: nothing */
+	uint64_t live;		/* highest live sequence: min(head, ended-1, log_forked_from-1) */
 	uint64_t held, missing; /* payloads: held; neither held nor erased */
 	uint64_t bytes;		/* of the held payloads */
 };
+
+/* The first sequence that a fork takes from the log as it is held; 0: none. */
+static inline uint64_t log_forked_from(const struct log_info *i)
+{
+	return i->frozen && i->frozen <= i->vouched ? i->vouched + 1 : i->frozen;
+}
 
 /* A stored entry, borrowed from the store until the next call on it unless copied. Reading checks:
  * a payload that is no longer what its header says is shown as PAYLOAD_NOT_HELD, and a header that
@@ -169,7 +178,7 @@ struct error *log_ingest(struct log_store *l, const struct ingest *in, struct in
 			 struct error **ret_refused) MUST;
 /* Two valid headers of one (log, sequence), in any order. Checks both and freezes the log.
  * ERR_MALFORMED when they prove nothing. Known or higher than a known one: no change. *ret_new says
- * whether the log's frozen sequence became lower. */
+ * whether the log's frozen sequence became lower, or that it is a founding log became known. */
 struct fork_proof {
 	struct entry_bytes a, b; /* a's hash is the lower */
 };
@@ -177,6 +186,12 @@ struct error *log_ingest_fork(struct log_store *l, const struct fork_proof *proo
 			      bool *ret_new) MUST;
 /* The proof behind log_info.frozen. (R) ERR_NOT_FOUND. */
 struct error *log_fork_proof(struct log_store *l, int64_t log, struct fork_proof *ret) MUST;
+/* Is this what founds the space of its log: the first entry, signed by its author and its appliance?
+ * (Its op id is then the space's id.) Pure. */
+bool log_is_founding(const struct entry_bytes *raw);
+/* Is an entry known that founds the space of this log, which is frozen at its first sequence? Either
+ * it is held, or it is one of the two of the proof. (R) */
+struct error *log_founding_known(struct log_store *l, const struct log_info *info, bool *ret) MUST;
 /* May this appliance write in this space, as far as sync cares? Kept by the layer above, from its
  * rules (log_admit); our own key always may. An appliance that is not admitted is "known, not
  * held". (R) */

@@ -189,6 +189,12 @@ struct error *disputed_keep(struct log_store *l, const struct ingest *in, size_t
  * to be valid. Saves info. */
 struct error *fork_keep(struct log_store *l, struct log_info *info, uint64_t seq,
 			const struct entry_bytes *x, const struct entry_bytes *y, bool *ret_new);
+/* Find out anew up to where what is held of a frozen log is beyond doubt (log_info.vouched). */
+struct error *fork_vouch(struct log_store *l, struct log_info *info);
+/* This entry, which is about to be taken, founds the space of a log that is frozen at its first
+ * sequence: it is put there, if nothing is, and belongs to the proof. */
+struct error *fork_take_founding(struct log_store *l, struct log_info *info,
+				 const struct entry_bytes *raw);
 /* The payload counts of the log as its rows say, and save it. */
 struct error *log_count_anew(struct log_store *l, struct log_info *info);
 /* Put back the header that our own chain names at this place, with its payload when it came too. */

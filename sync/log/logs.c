@@ -41,7 +41,7 @@ struct error *log_each_listed(struct log_store *l, const struct hash *space, log
 		struct log_info info;
 
 		log_read_row(st, &info);
-		err = fn(ctx, &info, db_int(st, 15));
+		err = fn(ctx, &info, db_int(st, 16));
 	}
 	return err;
 }

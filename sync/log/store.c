@@ -54,12 +54,14 @@ static const char *const migrations[] = {
 	 * to be again by who knows it, before anybody is told anything. */
 	"CREATE TABLE open(space BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"
 	"DROP TABLE closed;",
+	/* Up to where what is held of a frozen log is beyond doubt. */
+	"ALTER TABLE log ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
 #define LOG_COLUMNS                                                                                \
 	"num, space, appliance, incarnation, head, head_hash, audited, ended, frozen, live, "      \
-	"held, missing, bytes, proved, strict"
+	"held, missing, bytes, proved, strict, vouched"
 #define ENTRY_COLUMNS                                                                              \
 	"SELECT e.num, e.log, e.seq, e.op, e.state, e.header, e.body, l.audited, l.live"           \
 	" FROM entry e JOIN log l ON l.num = e.log "
@@ -79,10 +81,11 @@ static const char *const sql[LOG_STMTS] = {
 		      " FROM log WHERE space=?1 AND appliance=?2 AND incarnation=?3",
 	[LOG_BY_NUM] = "SELECT " LOG_COLUMNS " FROM log WHERE num=?1",
 	[LOG_INSERT] = "INSERT INTO log VALUES (NULL, ?1, ?2, ?3, 0, ?4, 0, 0, 0, 0, 0, 0, 0,"
-		       " 0, 0)",
+		       " 0, 0, 0)",
 	[LOG_UPDATE] =
 		"UPDATE log SET head=?2, head_hash=?3, audited=?4, ended=?5, frozen=?6,"
-		" live=?7, held=?8, missing=?9, bytes=?10, proved=?11, strict=?12 WHERE num=?1",
+		" live=?7, held=?8, missing=?9, bytes=?10, proved=?11, strict=?12, vouched=?13"
+		" WHERE num=?1",
 	[LOG_EACH] = "SELECT " LOG_COLUMNS " FROM log ORDER BY num",
 	[LOG_EACH_OF_SPACE] = "SELECT " LOG_COLUMNS " FROM log WHERE space=?1 ORDER BY num",
 	[LOG_EACH_LISTED] = "SELECT " LOG_COLUMNS
@@ -423,6 +426,7 @@ void log_read_row(sqlite3_stmt *st, struct log_info *ret)
 	ret->bytes = (uint64_t)db_int(st, 12);
 	ret->proved = (uint64_t)db_int(st, 13);
 	ret->strict = db_int(st, 14);
+	ret->vouched = (uint64_t)db_int(st, 15);
 }
 
 static struct error *one_row(struct log_store *l, sqlite3_stmt *st, struct log_info *ret,
@@ -485,23 +489,25 @@ static uint64_t live_of(const struct log_info *i)
 
 	if (i->ended && i->ended - 1 < live)
 		live = i->ended - 1;
-	if (i->frozen && i->frozen - 1 < live)
-		live = i->frozen - 1;
+	if (i->frozen && log_forked_from(i) - 1 < live)
+		live = log_forked_from(i) - 1;
 	return live;
 }
 
 struct error *log_save(struct log_store *l, struct log_info *i)
 {
-	uint64_t live = live_of(i);
+	uint64_t live;
 
+	TRY(fork_vouch(l, i));
+	live = live_of(i);
 	if (live < i->live)
 		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "losses"));
 	i->live = live;
 	l->changed = true;
-	return db_do(l->db, l->s, LOG_UPDATE, "iikiiiiiiiii", i->num, (int64_t)i->head,
+	return db_do(l->db, l->s, LOG_UPDATE, "iikiiiiiiiiii", i->num, (int64_t)i->head,
 		     &i->head_hash, (int64_t)i->audited, (int64_t)i->ended, (int64_t)i->frozen,
 		     (int64_t)i->live, (int64_t)i->held, (int64_t)i->missing, (int64_t)i->bytes,
-		     (int64_t)i->proved, (int64_t)i->strict);
+		     (int64_t)i->proved, (int64_t)i->strict, (int64_t)i->vouched);
 }
 
 /* --- who may write here, as the layer above keeps it --- */

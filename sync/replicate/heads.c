@@ -3,15 +3,35 @@
 #include "sync/replicate/intake.h"
 #include "sync/replicate/stream_priv.h"
 
+/* Does a fork leave nothing of the log but what founds the space? */
+static struct error *is_founding_fork(struct log_store *l, const struct log_info *info, bool *ret)
+{
+	*ret = false;
+	return info->head || info->frozen == 1 ? log_founding_known(l, info, ret) : NULL;
+}
+
+bool head_founds(const struct head *h)
+{
+	return h->seq == 1 && hash_eq(&h->hash, &h->id.space);
+}
+
 /* A fork and an entry without its author's signature may both be known, here one and there both:
  * the lower counts, so that boxes that know it agree whatever else they know. */
 struct error *head_of_log(struct log_store *l, const struct log_info *info, struct head *ret)
 {
 	struct head h = {.id = info->id, .seq = info->live};
+	uint64_t forked = log_forked_from(info);
+	bool founds = false;
 
-	if (info->frozen && (!info->ended || info->frozen <= info->ended)) {
+	if (forked && forked <= 2)
+		TRY(is_founding_fork(l, info, &founds));
+	if (founds) {
+		*ret = (struct head){info->id, 1, info->id.space, HEAD_FORKED, 2};
+		return NULL;
+	}
+	if (forked && (!info->ended || forked <= info->ended)) {
 		h.mark = HEAD_FORKED;
-		h.mark_seq = info->frozen;
+		h.mark_seq = forked;
 	} else if (info->ended) {
 		h.mark = HEAD_ENDED;
 		h.mark_seq = info->ended;

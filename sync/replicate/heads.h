@@ -25,6 +25,8 @@ struct error *heads_logs(struct log_store *l, const struct hash *space, struct a
 struct error *heads_missing(struct log_store *l, const struct log_info *info,
 			    struct seq_range ranges[LIMIT_MISSING_RANGES], size_t *ret_n) MUST;
 /* One log's head from its row. */
+/* Does the row say that a fork left nothing but what founds the space? (Its hash is the space's id.) */
+bool head_founds(const struct head *h);
 struct error *head_of_log(struct log_store *l, const struct log_info *info, struct head *ret) MUST;
 /* Does this log take part in replication here? */
 struct error *log_takes_part(struct log_store *l, const struct log_info *info, bool *ret) MUST;

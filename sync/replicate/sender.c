@@ -215,6 +215,26 @@ static void add_run(struct sender *s, const struct log_info *info, struct seq_ra
 	add(s, &item);
 }
 
+/* Is the proof here news to somebody who says `t` of it? */
+static bool lacks_fork(const struct log_info *info, const struct head *mine, const struct head *t)
+{
+	if (mine->mark != HEAD_FORKED || (t->mark && t->mark_seq < info->frozen))
+		return false;
+	if (t->mark != HEAD_FORKED)
+		return true;
+	/* Frozen at the first as well: the proof here says that it founds the space. */
+	return t->mark_seq != mine->mark_seq ||
+	       (info->frozen == 1 && head_founds(mine) && !head_founds(t));
+}
+
+/* Both are frozen behind their first entries, of which one founds the space: these two are a fork.
+ */
+static bool parts_at_first(const struct head *mine, const struct head *t)
+{
+	return mine->mark == HEAD_FORKED && t->mark == HEAD_FORKED && mine->seq == 1 &&
+	       t->seq == 1 && head_founds(mine) != head_founds(t);
+}
+
 /* What somebody lacks of one log of which he holds `t`. */
 static struct error *plan_log(struct sender *s, struct log_store *log, const struct log_info *info,
 			      const struct head *t, uint64_t keep)
@@ -226,9 +246,11 @@ static struct error *plan_log(struct sender *s, struct log_store *log, const str
 	TRY(head_of_log(log, info, &mine));
 	/* The entry that ended a log travels too: it is the proof. */
 	upto = mine.seq + (mine.mark == HEAD_ENDED && mine.mark_seq == mine.seq + 1);
+	if (mine.mark == HEAD_FORKED && upto > info->live)
+		upto = info->live; /* what founds the space is known by the proof alone */
 	if (t->mark && upto >= t->mark_seq)
 		upto = t->mark_seq - 1;
-	if (t->seq && t->seq <= mine.seq) {
+	if (t->seq && t->seq <= mine.seq && !head_founds(t) && !head_founds(&mine)) {
 		ours = mine.hash; /* most rows are alike: nothing is looked up for these */
 		if (t->seq < mine.seq)
 			TRY(log_hash_at(log, info->num, t->seq, &ours));
@@ -243,9 +265,10 @@ static struct error *plan_log(struct sender *s, struct log_store *log, const str
 		/* They are past it: either they have not audited it yet, or theirs is another
 		 * entry, and seeing ours proves the fork. */
 		sender_range(s, info, (struct seq_range){upto, upto}, SEND_ENTRIES);
-	if (mine.mark == HEAD_FORKED && !(t->mark && t->mark_seq < mine.mark_seq) &&
-	    !(t->mark == HEAD_FORKED && t->mark_seq == mine.mark_seq))
+	if (lacks_fork(info, &mine, t))
 		sender_fork(s, info);
+	else if (parts_at_first(&mine, t))
+		sender_range(s, info, (struct seq_range){1, 1}, SEND_HEADERS);
 	return NULL;
 }
 
@@ -653,9 +676,9 @@ bool sender_gives(const struct sender *s)
 
 /* --- the bytes --- */
 
-/* A frame on its way. It ends on an entry that its appliance signed, and so can be checked by itself: in
- * a run that came vouched for by its newest signature alone, those below may have none, and who has not
- * looked at each yet is honest. */
+/* A frame on its way. It ends on an entry that its appliance signed, and so can be checked by
+ * itself: in a run that came vouched for by its newest signature alone, those below may have none,
+ * and who has not looked at each yet is honest. */
 struct filling {
 	struct sender *s;
 	const struct item *item;
@@ -667,8 +690,8 @@ struct filling {
 
 static bool may_end(const struct filling *f)
 {
-	return f->item->what == SEND_PAYLOADS || !f->n ||
-	       load64(f->last.b + AT_SEQ) <= f->proved || entry_verify_appliance(&f->last);
+	return f->item->what == SEND_PAYLOADS || !f->n || load64(f->last.b + AT_SEQ) <= f->proved ||
+	       entry_verify_appliance(&f->last);
 }
 
 /* Does the payload of this entry not travel now? */

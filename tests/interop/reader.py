@@ -65,6 +65,9 @@ class Header:
         space = self.space if any(self.space) else self.op
         return space + self.appliance + le(self.incarnation, 8)
 
+    def founds(self):
+        return self.seq == 1 and not any(self.space) and self.author_signed() and self.appliance_signed()
+
     def check(self):
         founding = not any(self.space)
         need(self.raw[0] == 1, "version")
@@ -454,6 +457,7 @@ class Store:
 
     def __init__(self):
         self.logs, self.forked, self.ended, self.blobs = {}, {}, {}, {}
+        self.founding = set()  # logs of which a proof has what founds the space
 
     def take_run(self, log, first, run):
         held = self.logs.setdefault(log, [])
@@ -474,6 +478,7 @@ class Store:
         need(a.log() == b.log() and a.seq == b.seq and a.raw != b.raw, "this proves no fork")
         need(a.appliance_signed() and b.appliance_signed(), "this proves no fork")
         self.forked[a.log()] = min(a.seq, self.forked.get(a.log(), a.seq))
+        self.founding |= {h.log() for h in (a, b) if h.founds()}
 
     def take_stream(self, data):
         for kind, body in frames(data):
@@ -518,11 +523,14 @@ class Store:
 
     def head(self, log):
         mark, at = 0, 0
+        held = self.logs.get(log, [])
+        founds = bool(held) and held[0][0].founds()
+        if self.forked.get(log) == 1 and (founds or log in self.founding) or self.forked.get(log) == 2 and founds:
+            return 1, log[:32], 1, 2
         if log in self.ended:
             mark, at = 2, self.ended[log]
         if log in self.forked and (not mark or self.forked[log] <= at):
             mark, at = 1, self.forked[log]
-        held = self.logs.get(log, [])
         live = min(len(held), at - 1) if mark else len(held)
         return live, held[live - 1][0].hash if live else bytes(32), mark, at
 

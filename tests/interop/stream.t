@@ -51,6 +51,10 @@ fork = next(b for k, b in reader.frames(vector("stream-push.bin")) if k == reade
 store.take_fork(fork[:352], fork[352:])
 log = next(iter(store.logs))
 ok(store.head(log)[0] == 6 and store.head(log)[2:] == (1, 7), "the fork freezes the log before entry 7")
+for lowest in (1, 2):
+    store.forked[log] = lowest
+    ok(store.head(log) == (1, log[:32], 1, 2), f"a fork at {lowest} leaves what founds the space")
+store.forked[log] = 7
 
 rows = {f["file"]: f["frames"] for f in doc["files"]}
 heads = next(d for d in rows["stream-pull.bin"] if d["type"] == reader.HEADS)
