@@ -277,6 +277,17 @@ static bool goes_that_way(void *ctx, const struct hash *space)
 	return (ways & k->way) == k->way;
 }
 
+/* A blob's name says that the space is here, and how it goes on: it is said to none whom the space did
+ * not admit, though entries are taken from them. */
+static bool may_be_asked(void *ctx, const struct hash *space)
+{
+	const struct asking *k = ctx;
+	bool may = false;
+
+	error_free(peers_may_see(k->p->conn, k->peer, space, &may));
+	return may && goes_that_way(ctx, space);
+}
+
 /* Who had none of what was asked for is asked from there on the next time: so for all in turn. */
 static int64_t *asked_up_to(struct peers *p, const struct pubkey *peer)
 {
@@ -303,7 +314,7 @@ static bool look_for_blob(struct app *a, const struct pubkey *peer, struct blob_
 
 		if (!w->before)
 			w->before = *before;
-		any = files_next_blob(p->conn, a->blobs, goes_that_way, &k, w, ret, ret_size);
+		any = files_next_blob(p->conn, a->blobs, may_be_asked, &k, w, ret, ret_size);
 		*before = !any && (w->missed || w->more) ? w->before : 0;
 	}
 	give_back(p);

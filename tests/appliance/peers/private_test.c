@@ -322,6 +322,49 @@ static void entries_of_who_was_not_admitted_are_not_taken(void **state)
 	assert_fails(log_info_get(c->log, &own, &info), ERR_NOT_FOUND);
 }
 
+/* --- files --- */
+static struct error *file_job(struct conn *c, void *arg)
+{
+	const struct hash *blob = arg;
+	struct hash key = {{5}}, id;
+
+	return community_submit(
+		c,
+		&(struct draft){.type = "file.create",
+				.space = space,
+				.author = site.steward,
+				.take_body = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:s}",
+						       "kind", "pdf", "blob", ID(blob), "size",
+						       100000, "sha256", ID(blob), "title", "x",
+						       "path", "x.pdf", "key", ID(&key))},
+		&id);
+}
+
+static bool is_asked(const struct secret *peer, const struct hash *blob)
+{
+	struct pubkey key = key_of(peer);
+	struct blob_walk walk = {0};
+	struct hash named;
+	uint64_t size;
+
+	return host.next_blob(host.ctx, &key, &walk, &named, &size) && hash_eq(&named, blob);
+}
+
+static void its_files_are_asked_for_at_who_was_admitted_alone(void **state)
+{
+	struct hash blob = hash_bytes(span_str("sealed bytes that are not here"));
+	struct pubkey key = key_of(carrier);
+
+	assert_ok(writer_run(site.app->writer, file_job, &blob));
+	assert_false(is_asked(stranger, &blob));
+	assert_true(is_asked(carrier, &blob));
+	/* Who was removed would learn that it goes on. */
+	assert_ok(spaces_remove(site.app, &space, &key, site.steward));
+	assert_false(is_asked(carrier, &blob));
+	assert_ok(spaces_admit(site.app, &space, &key, "carrier", ADMIT_CARRY, site.steward));
+	assert_true(is_asked(carrier, &blob));
+}
+
 static void fill(void)
 {
 	struct spaces_new what = {.name = "Consell",
@@ -368,6 +411,7 @@ int main(void)
 		cmocka_unit_test(neither_payloads_nor_ranges_are_given),
 		cmocka_unit_test(a_push_brings_nothing_in_and_nothing_out),
 		cmocka_unit_test(entries_of_who_was_not_admitted_are_not_taken),
+		cmocka_unit_test(its_files_are_asked_for_at_who_was_admitted_alone),
 	};
 
 	test_init();
