@@ -85,6 +85,8 @@ static bool may_read(const struct space *s, uint32_t key)
 /* Does somebody have the newest who may not read (any more)? */
 static bool is_known_outside(const struct handed *h)
 {
+	if (rules_key_outside(h->s->rules))
+		return true;
 	for (uint32_t i = 0; i < rules_keys(h->s->rules); i++) {
 		struct pubkey key = rules_key_at(h->s->rules, i);
 
@@ -185,12 +187,9 @@ static struct error *rotate(const struct hand *by, const struct handed *h)
 	struct hash before;
 	json_t *body;
 
-	if (rules_key_now(s->rules, &before, &key.epoch) && key.epoch == LIMIT_EPOCHS) {
-		guarded_free(bytes);
-		return error_new(ERR_LIMIT, N_("This space has had all the keys that it can have."
-					       " Found a new one, and move there."));
-	}
-	key.epoch++;
+	/* There is no last key, or whoever uses the numbers up keeps it: names tell keys apart. */
+	if (!rules_key_now(s->rules, &before, &key.epoch) || key.epoch < LIMIT_EPOCHS)
+		key.epoch++;
 	env_random(by->c->env, bytes, SPACE_KEY);
 	key.name = space_key_name(&s->id, key.epoch, bytes);
 	body = json_pack("{s:s, s:i, s:o, s:o}", "key", ID(&key.name), "epoch", (int)key.epoch,
@@ -263,21 +262,22 @@ static struct error *settle_one(const struct hand *by, bool *ret_more)
 	struct space_key newest;
 	struct hash name;
 	uint16_t epoch;
+	bool held;
 
 	*ret_more = true;
 	if (!rules_key_now(s->rules, &name, &epoch))
 		return rotate(by, NULL);
 	look(&h, s, &name);
+	held = keyring_find(&s->ring, &name, &newest);
+	/* A key that was made past a keeper is none to write with: keepers could hand it to nobody, and
+	 * only who made it knows who has it. Any other key of ours leads to the new one. */
+	if (is_known_outside(&h) || (!held && is_keeper(by->c, s))) {
+		*ret_more = s->ring.n > 0;
+		return s->ring.n ? rotate(by, &h) : NULL;
+	}
 	*ret_more = false;
-	/* Who was not given the newest waits for somebody who was. */
-	if (!keyring_find(&s->ring, &name, &newest))
-		return NULL;
-	if (!is_known_outside(&h))
-		return give(by, &h, &newest, ret_more);
-	if (epoch == LIMIT_EPOCHS)
-		return NULL;
-	*ret_more = true;
-	return rotate(by, &h);
+	/* Others who were not given the newest wait for somebody who was. */
+	return held ? give(by, &h, &newest, ret_more) : NULL;
 }
 
 struct error *keys_settle(struct conn *c, struct space *s, const struct secret *author)

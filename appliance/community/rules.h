@@ -124,6 +124,9 @@ size_t rules_heads_before(struct rules *r, const struct op *op, struct hash *out
 bool rules_private(const struct rules *r);
 /* The key that is written with; false: there is none. */
 bool rules_key_now(const struct rules *r, struct hash *ret_name, uint16_t *ret_epoch);
+/* May somebody know the key that is written with who may not read now: who could when it was made, whether it
+ * was boxed to them or not, or the person who made it? */
+bool rules_key_outside(struct rules *r);
 /* A key as some valid op hands it out: boxed to an appliance, or wrapped under another key. */
 struct rules_box {
 	struct hash name;

@@ -121,6 +121,30 @@ bool rules_key_now(const struct rules *r, struct hash *ret_name, uint16_t *ret_e
 	return true;
 }
 
+static bool reads(const struct rules_state *s, uint32_t key)
+{
+	uint8_t mode = state_slot(s, key)->mode;
+
+	return mode == MODE_READ || mode == MODE_WRITE;
+}
+
+bool rules_key_outside(struct rules *r)
+{
+	const struct rules_node *n;
+	const struct rules_state *then;
+
+	if (!r->now || r->now->key == RULES_NONE)
+		return false;
+	n = r->nodes[r->now->key];
+	if (!n->by_appliance && state_slot(r->now, n->author)->role == ROLE_NONE)
+		return true;
+	then = rules_at(r, r->now->key);
+	for (uint32_t i = 0; i < r->keys_n; i++)
+		if (reads(then, i) && !reads(r->now, i))
+			return true;
+	return false;
+}
+
 void rules_each_box(const struct rules *r, rules_box_fn *fn, void *ctx)
 {
 	for (size_t i = 0; i < r->key_nodes.n; i++) {

@@ -38,6 +38,16 @@ static struct error *withdraw(struct town *t, struct box *by, int author, const 
 	return err;
 }
 
+static struct error *remove_person(struct town *t, struct box *by, int author, int whom)
+{
+	struct error *err;
+
+	TRY(conn_begin(by->c));
+	err = community_remove_person(by->c, &t->space, KEY(t, whom), t->who[author]);
+	TRY(conn_commit(by->c));
+	return err;
+}
+
 static struct error *rotate(struct town *t, struct box *by, int author)
 {
 	struct error *err;
@@ -198,43 +208,163 @@ static void swap_both(struct box *x, struct box *y)
 	assert_ok(boxes_swap_by(y, x, 0, 4096, true, &moved));
 }
 
-static uint64_t entries_of(struct town *t, struct box *b)
-{
-	struct log_counts counts;
-
-	assert_ok(log_count(b->c->log, &t->space, &counts));
-	return counts.entries;
-}
-
 /* Sixty-five thousand keys are too many to make here: the rules in memory are told that it was so. */
 static void pretend_last_epoch(struct town *t)
 {
 	struct rules *r = space_of(t->a.c, &t->space)->rules;
 
+	r->now->epoch = LIMIT_EPOCHS;
 	r->nodes[r->now->key]->epoch = LIMIT_EPOCHS;
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->nodes[i]->state)
+			r->nodes[i]->state->epoch = LIMIT_EPOCHS;
 }
 
-static void after_the_last_key_there_is_none_and_who_is_removed_hears_nothing_more(void **state)
+static void key_of_now(struct town *t, struct box *b, struct hash *ret, uint16_t *ret_epoch)
+{
+	assert_true(rules_key_now(space_of(b->c, &t->space)->rules, ret, ret_epoch));
+}
+
+static void after_the_last_epoch_there_are_more_keys_and_who_is_removed_has_none(void **state)
 {
 	struct sealed_town s;
-	uint64_t before;
+	struct hash first, second, third;
+	uint16_t epoch;
 
 	open_private(&s);
 	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.t.b, ADMIT_READ));
 	swap_both(&s.t.a, &s.t.b);
 	pretend_last_epoch(&s.t);
-	before = entries_of(&s.t, &s.t.a);
-	assert_fails(rotate(&s.t, &s.t.a, FOUNDER), ERR_LIMIT);
-	assert_fails(rotate(&s.t, &s.t.a, -1), ERR_LIMIT);
-	assert_int_equal(entries_of(&s.t, &s.t.a), before);
-	assert_ok(post(&s.t, &s.t.a, MEMBER, "with the last key", NULL));
-	/* Removing always works, though only what is sent keeps the box from what comes. */
+	key_of_now(&s.t, &s.t.a, &first, &epoch);
+	assert_ok(rotate(&s.t, &s.t.a, FOUNDER));
+	key_of_now(&s.t, &s.t.a, &second, &epoch);
+	assert_int_equal(epoch, LIMIT_EPOCHS);
+	assert_false(hash_eq(&first, &second));
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "before", NULL));
 	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	key_of_now(&s.t, &s.t.a, &third, &epoch);
+	assert_int_equal(epoch, LIMIT_EPOCHS);
+	assert_false(hash_eq(&second, &third));
+	assert_true(info_of(&s.t, &s.t.a).has_key);
 	assert_ok(post(&s.t, &s.t.a, MEMBER, "after", NULL));
-	swap_both(&s.t.a, &s.t.b);
-	assert_posts(&s.t.b, &s.t.topic, CANARY " first");
-	assert_posts(&s.t.a, &s.t.topic, CANARY " first|with the last key|after");
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|before|after");
 	close_private(&s);
+}
+
+/* A key that a steward made at `by`, boxed to those boxes. */
+static struct hash make_key(struct town *t, struct box *by, const uint8_t bytes[SPACE_KEY],
+			    const struct box *const *to, size_t n)
+{
+	struct space_key key = {.epoch = 2, .bytes = bytes};
+	json_t *keys = json_array();
+	struct hash head;
+
+	assert_int_equal(rules_heads(space_of(by->c, &t->space)->rules, &head, 1), 1);
+	key.name = space_key_name(&t->space, 2, bytes);
+	for (size_t i = 0; i < n; i++) {
+		char letters[BASE32_LEN(BOXED_KEY) + 1];
+		uint8_t box[BOXED_KEY];
+
+		assert_true(box_key(secret_pubkey(to[i]->key), &key, box));
+		base32_encode(box, sizeof(box), letters);
+		json_array_append_new(keys, json_pack("{s:s,s:s}", "to",
+						      ID(secret_pubkey(to[i]->key)), "box",
+						      letters));
+	}
+	append_raw(t, by, STEWARD, &head,
+		   json_pack("{s:s,s:s,s:s,s:i,s:o,s:[s]}", "type", "space.key", "object",
+			     ID(&t->space), "key", ID(&key.name), "epoch", 2, "keys", keys, "seen",
+			     ID(&head)));
+	return key.name;
+}
+
+static void assert_another_key(struct town *t, struct box *b, const struct hash *theirs)
+{
+	struct hash now;
+	uint16_t epoch;
+
+	key_of_now(t, b, &now, &epoch);
+	assert_false(hash_eq(&now, theirs));
+	assert_int_equal(epoch, 3);
+	assert_true(info_of(t, b).has_key);
+}
+
+static void open_three(struct sealed_town *s)
+{
+	struct town *t = &s->t;
+
+	open_private(s);
+	assert_ok(admit(t, &t->a, FOUNDER, &t->b, ADMIT_WRITE));
+	assert_ok(admit(t, &t->a, FOUNDER, &s->c, ADMIT_WRITE));
+	meet(&t->a, &t->b);
+	meet(&t->a, &s->c);
+}
+
+static void a_key_that_the_keeper_was_not_given_is_not_written_with_for_long(void **state)
+{
+	struct sealed_town s;
+	uint8_t bytes[SPACE_KEY] = "theirs";
+	struct hash theirs;
+
+	open_three(&s);
+	theirs = make_key(&s.t, &s.t.b, bytes, (const struct box *[]){&s.t.b, &s.c}, 2);
+	meet(&s.t.a, &s.t.b);
+	assert_another_key(&s.t, &s.t.a, &theirs);
+	/* Who writes has it, and reads what was before. */
+	meet(&s.t.a, &s.c);
+	assert_another_key(&s.t, &s.c, &theirs);
+	assert_ok(post(&s.t, &s.c, MEMBER, "of c", NULL));
+	meet(&s.t.a, &s.c);
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first|of c");
+	close_private(&s);
+}
+
+/* The steward and the box that made it go at once, before the keeper has heard of the key. */
+static void who_made_a_key_past_the_keeper_does_not_read_on(void **state)
+{
+	struct sealed_town s;
+	uint8_t bytes[SPACE_KEY] = "theirs";
+	struct hash theirs, now;
+	uint16_t epoch;
+
+	open_three(&s);
+	assert_ok(remove_person(&s.t, &s.t.a, FOUNDER, STEWARD));
+	assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+	theirs = make_key(&s.t, &s.t.b, bytes, (const struct box *[]){&s.t.b, &s.c}, 2);
+	meet(&s.t.a, &s.t.b);
+	meet(&s.t.a, &s.c);
+	key_of_now(&s.t, &s.c, &now, &epoch);
+	assert_false(hash_eq(&now, &theirs));
+	assert_true(info_of(&s.t, &s.c).has_key);
+	close_private(&s);
+}
+
+/* Who made a key knows it, whether they boxed it to themselves or not. */
+static void who_made_the_newest_key_without_a_box_of_it_does_not_read_on(void **state)
+{
+	for (int person = 0; person < 2; person++) {
+		struct sealed_town s;
+		uint8_t bytes[SPACE_KEY] = "theirs";
+		struct hash theirs, now;
+		uint16_t epoch;
+
+		open_three(&s);
+		theirs = make_key(&s.t, &s.t.b, bytes, (const struct box *[]){&s.t.a, &s.c}, 2);
+		meet(&s.t.a, &s.t.b);
+		key_of_now(&s.t, &s.t.a, &now, &epoch);
+		assert_id_equal(&now, &theirs);
+		if (person)
+			assert_ok(remove_person(&s.t, &s.t.a, FOUNDER, STEWARD));
+		else
+			assert_ok(withdraw(&s.t, &s.t.a, FOUNDER, &s.t.b));
+		assert_another_key(&s.t, &s.t.a, &theirs);
+		meet(&s.t.a, &s.c);
+		assert_another_key(&s.t, &s.c, &theirs);
+		/* And that was enough. */
+		assert_ok(post(&s.t, &s.t.a, FOUNDER, "x", NULL));
+		assert_another_key(&s.t, &s.t.a, &theirs);
+		close_private(&s);
+	}
 }
 
 static void who_is_to_carry_only_loses_the_key_to_come(void **state)
@@ -401,12 +531,10 @@ static void who_is_given_a_false_key_does_not_write_with_it(void **state)
 		   json_pack("{s:s,s:s,s:s,s:i,s:[{s:s,s:s}]}", "type", "space.key", "object",
 			     ID(&s.t.space), "key", ID(&name), "epoch", 2, "keys", "to",
 			     ID(secret_pubkey(s.t.a.key)), "box", letters));
-	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 2);
-	assert_false(info_of(&s.t, &s.t.a).has_key);
-	assert_fails(post(&s.t, &s.t.a, MEMBER, "x", NULL), ERR_NOT_ADMITTED);
-	/* That does not end the space: a steward has a new key made, which leads to all before. */
-	assert_ok(rotate(&s.t, &s.t.a, FOUNDER));
+	/* That does not end the space: the keeper, which was not given it, makes another, which leads to
+	 * all before. */
 	assert_int_equal(info_of(&s.t, &s.t.a).epoch, 3);
+	assert_true(info_of(&s.t, &s.t.a).has_key);
 	assert_ok(post(&s.t, &s.t.a, MEMBER, "again", NULL));
 	assert_ok(admit(&s.t, &s.t.a, FOUNDER, &s.c, ADMIT_READ));
 	meet(&s.t.a, &s.c);
@@ -755,7 +883,10 @@ int main(void)
 		cmocka_unit_test(who_is_admitted_late_reads_all_from_the_beginning),
 		cmocka_unit_test(who_is_removed_does_not_read_what_comes_after),
 		cmocka_unit_test(
-			after_the_last_key_there_is_none_and_who_is_removed_hears_nothing_more),
+			after_the_last_epoch_there_are_more_keys_and_who_is_removed_has_none),
+		cmocka_unit_test(a_key_that_the_keeper_was_not_given_is_not_written_with_for_long),
+		cmocka_unit_test(who_made_a_key_past_the_keeper_does_not_read_on),
+		cmocka_unit_test(who_made_the_newest_key_without_a_box_of_it_does_not_read_on),
 		cmocka_unit_test(who_is_to_carry_only_loses_the_key_to_come),
 		cmocka_unit_test(two_new_keys_at_once_both_open_and_one_is_written_with),
 		cmocka_unit_test(a_key_that_is_owed_after_others_met_is_made),
