@@ -9,6 +9,7 @@ struct expected {
 	struct pubkey key;
 	char name[LIMIT_NAME + 1];
 	int64_t gone_ms, receipt_ms, heard_ms, removed_ms;
+	bool reads, peer; /* it may not write there; it is connected with this box */
 };
 
 struct listing {
@@ -35,8 +36,10 @@ static struct error *add_admitted(void *ctx, const struct admitted *a)
 {
 	struct expected *b = box_of(ctx, &a->key);
 
-	if (b)
-		snprintf(b->name, sizeof(b->name), "%s", a->name);
+	if (!b)
+		return NULL;
+	snprintf(b->name, sizeof(b->name), "%s", a->name);
+	b->reads = !a->write;
 	return NULL;
 }
 
@@ -47,8 +50,10 @@ static struct error *add_peer(void *ctx, const struct peer *p)
 	/* Admitted before its name was known, it goes by the first letters of its key. */
 	if (b && p->name[0] && (!b->name[0] || !strcmp(b->name, ID_SHORT(&b->key))))
 		snprintf(b->name, sizeof(b->name), "%s", p->name);
-	if (b)
+	if (b) {
 		b->heard_ms = p->last_ok_ms;
+		b->peer = true;
+	}
 	return NULL;
 }
 
@@ -137,12 +142,13 @@ static json_t *box_json(struct listing *l, const struct expected *b)
 	struct request *r = l->r;
 	bool own = pubkey_eq(&b->key, secret_pubkey(request_app(r)->self));
 	int64_t when = b->gone_ms ? b->gone_ms : b->receipt_ms;
-	json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "name",
+	json_t *row = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b}", "name",
 				own && !b->name[0] ? request_app(r)->name
 				: b->name[0]	   ? b->name
 						   : ID_SHORT(&b->key),
 				"key", ID(&b->key), "short", ID_SHORT(&b->key), "own", own,
-				"by_receipt", !b->gone_ms && b->receipt_ms, "former", b->removed_ms != 0);
+				"by_receipt", !b->gone_ms && b->receipt_ms, "former", b->removed_ms != 0,
+				"unheard", b->reads && !b->peer && !own && !when);
 
 	if (!when)
 		when = b->removed_ms ? b->removed_ms : b->heard_ms;

@@ -183,18 +183,41 @@ static struct error *add_topic(void *ctx, const struct topic *t)
 	return NULL;
 }
 
+/* Of a community that was let go of its address says that. */
+static struct error *forum_or_gone(struct request *r, struct place *p, struct forum *f, bool *ret_gone)
+{
+	struct error *e = forum_of_path(r, p, f), *gone;
+	const char *at = strchr(request_param(r, "name"), '@');
+
+	*ret_gone = false;
+	if (!error_is(e, ERR_NOT_FOUND) || !at)
+		return e;
+	gone = partial_gone_page(r, at + 1, NULL);
+	if (error_is(gone, ERR_NOT_FOUND)) {
+		error_free(gone);
+		return e;
+	}
+	error_free(e);
+	*ret_gone = true;
+	return gone;
+}
+
 static struct error *page_forum(struct request *r)
 {
 	struct listing l = {.r = r};
 	int64_t page = page_wanted(r), n, pages;
 	struct forum f;
 	struct place p;
-	json_t *context, *pager;
+	json_t *context, *pager, *unkept;
 	const char *url;
 	struct error *e;
+	bool gone;
 
-	TRY(forum_of_path(r, &p, &f));
+	TRY(forum_or_gone(r, &p, &f, &gone));
+	if (gone)
+		return NULL;
 	TRY(topic_count(request_conn(r), &f, p.moderator, &n));
+	TRY(partial_space_json(r, &f.space, &unkept));
 	pages = (n + TOPICS_A_PAGE - 1) / TOPICS_A_PAGE;
 	url = forum_path(request_arena(r), &f, &p.home);
 	l.place = &p;
@@ -206,6 +229,8 @@ static struct error *page_forum(struct request *r)
 	pager = pager_json(r, url, page, pages);
 	if (pager)
 		json_object_set_new(context, "pager", pager);
+	if (unkept)
+		json_object_set_new(context, "unkept", unkept);
 	e = topic_page(request_conn(r), &f, p.moderator, (page - 1) * TOPICS_A_PAGE, TOPICS_A_PAGE,
 		       add_topic, &l);
 	return answer(r, e, "forum", f.title, context);

@@ -216,6 +216,8 @@ struct error *page_topic(struct request *r)
 	/* A partial box may know of it without having it. */
 	if (error_is(e, ERR_NOT_FOUND) && id_parse(request_param(r, "id"), id.b)) {
 		absent = partial_topic_page(r, &id);
+		if (error_is(absent, ERR_NOT_FOUND))
+			error_replace(&absent, partial_gone_page(r, NULL, &id));
 		if (!error_is(absent, ERR_NOT_FOUND)) {
 			error_free(e);
 			return absent;

@@ -5,7 +5,7 @@
 #include "appliance/partial/partial.h"
 #include "appliance/peers/peers.h"
 
-enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000, LARGEST = 10, HOUSES = 5 };
+enum { DAYS_MAX = 36500, MB = 1000000, MB_MAX = 1000000, LARGEST = 10, HOUSES = 5, ID_LETTERS = 8 };
 
 static const char *field(struct request *r, const char *name)
 {
@@ -365,6 +365,44 @@ struct error *partial_space_json(struct request *r, const struct hash *space, js
 			 json_array_size(l.rows) > 0);
 	put_date(r, *ret, "since", since);
 	return e;
+}
+
+static struct error *not_gone(void)
+{
+	return error_new(ERR_NOT_FOUND, N_("This box does not carry that space."));
+}
+
+static struct error *gone_by_prefix(struct request *r, const char *prefix, struct hash *ret)
+{
+	struct gone_space *all = arena_array(request_arena(r), struct gone_space, LIMIT_BROUGHT);
+	size_t n, i = 0, letters = strlen(prefix);
+
+	ENSURE(letters >= ID_LETTERS, not_gone());
+	TRY(log_let_go_newest(request_conn(r)->log, LIMIT_BROUGHT, all, &n));
+	while (i < n && strncmp(ID(&all[i].space), prefix, letters) != 0)
+		i++;
+	ENSURE(i < n, not_gone());
+	*ret = all[i].space;
+	return NULL;
+}
+
+struct error *partial_gone_page(struct request *r, const char *prefix, const struct hash *object)
+{
+	struct conn *c = request_conn(r);
+	struct hash space, of;
+	struct space_info s;
+	json_t *unkept;
+
+	if (prefix)
+		TRY(gone_by_prefix(r, prefix, &space));
+	else
+		TRY(object_of_op(c, object, &of, &space));
+	TRY(space_get_here(c, &space, &s));
+	ENSURE(log_is_let_go(c->log, &space) && !s.is_private, not_gone());
+	TRY(partial_space_json(r, &space, &unkept));
+	return respond_page_status(r, 404, "space_gone", request_text(r, N_("Not kept on this box")),
+				   json_pack("{s:s, s:o}", "name", *s.name ? s.name : ID_SHORT(&s.id),
+					     "unkept", unkept ? unkept : json_null()));
 }
 
 /* --- a conversation --------------------------------------------------------------------------- */

@@ -12,3 +12,6 @@ struct error *partial_topic_json(struct request *r, const struct hash *space,
 struct error *partial_space_json(struct request *r, const struct hash *space, json_t **ret) MUST;
 /* The page of a conversation that is not here but for its header. ERR_NOT_FOUND: not even that. */
 struct error *partial_topic_page(struct request *r, const struct hash *object) MUST;
+/* The page of a community that was let go of (strangers.h), by the first letters of its id, or by something
+ * that was written in it: what it is and who has it. ERR_NOT_FOUND: it was not, or is private. */
+struct error *partial_gone_page(struct request *r, const char *prefix, const struct hash *object) MUST;

@@ -140,7 +140,8 @@ static struct reply go(struct fixture *f, const char *act, int from, int to)
 static void what_a_house_brought_goes_in_one_act_and_comes_again_when_it_is_wanted(void **state)
 {
 	struct fixture *f = *state;
-	_cleanup_(reply_release) struct reply page = {0}, sure = {0}, done = {0}, again = {0}, topic = {0};
+	_cleanup_(reply_release) struct reply page = {0}, sure = {0}, done = {0}, again = {0};
+	_cleanup_(reply_release) struct reply topic = {0}, forum = {0};
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct hash post = say(f, 2, "Paraula"), before, after;
 	char path[200];
@@ -177,7 +178,14 @@ static void what_a_house_brought_goes_in_one_act_and_comes_again_when_it_is_want
 	assert_false(shows(f, NOBODY, "/search?q=Paraula", "Estranya"));
 	snprintf(path, sizeof(path), "/topic/%s", ID(&post));
 	topic = site_ask(&f->site, NOBODY, path, NULL);
-	assert_int_equal(topic.status, 404);
+	assert_int_equal(topic.status, 404); /* what is asked for, and who has it */
+	assert_non_null(strstr(buf_str(&topic.body), "Estranya 2"));
+	assert_non_null(strstr(buf_str(&topic.body), "These houses have it"));
+	assert_null(strstr(buf_str(&topic.body), "Paraula"));
+	snprintf(path, sizeof(path), "/forum/general@%s", ID_SHORT(&f->space[2]));
+	forum = site_ask(&f->site, NOBODY, path, NULL);
+	assert_int_equal(forum.status, 404);
+	assert_non_null(strstr(buf_str(&forum.body), "Not kept on this box since"));
 	assert_ok(partial_keeps_space(c, &f->space[2], &kept));
 	assert_false(kept);
 	assert_ok(community_digest(c, &f->space[2], &after)); /* what is here is what it was */
