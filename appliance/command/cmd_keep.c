@@ -88,6 +88,7 @@ struct error *cmd_keep(struct command_run *run)
 	const char *size = command_option(run, "--blobs-up-to");
 	_cleanup_(conn_closep) struct conn *c = NULL;
 	struct keep k;
+	int64_t gone;
 	bool partial;
 
 	TRY(app_conn(run->app, &c));
@@ -102,5 +103,9 @@ struct error *cmd_keep(struct command_run *run)
 	TRY(partial_is(c, &partial));
 	if (!partial)
 		fprintf(run->out, "This box fetches and keeps everything.\n");
-	return space_each_here(c, say_space, &(struct listing){run->out, c});
+	TRY(space_each_here(c, say_space, &(struct listing){run->out, c}));
+	TRY(log_let_go_count(c->log, &gone));
+	if (gone)
+		fprintf(run->out, "Communities of strangers that were let go of: %" PRId64 ".\n", gone);
+	return NULL;
 }

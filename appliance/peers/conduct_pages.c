@@ -155,6 +155,8 @@ static struct error *add_space(struct page *p, const struct ledger_row *row)
 	if (e && !error_is(e, ERR_NOT_FOUND))
 		return e;
 	error_free(e);
+	if (!together && !here.is_private) /* also of one that was let go of */
+		space = here;
 	p->full |= full;
 	json_array_append_new(
 		p->spaces,

@@ -92,6 +92,7 @@ before=$(count b)
 ok "and lets go of them" post_json b /admin/strangers "$(cat "$T/token.b")" "$ticks"
 is "they are on no list of b any more" "$(count b)" "$((before - n))"
 ok "what is kept is on the list" lists b "Nova de a"
+is "b says how many it let go of" "$("$LLIURE" keep --data "$T/b" | sed -n 's/^Communities of strangers.*: \([0-9]*\)\.$/\1/p')" "$n"
 for _ in 1 2; do swap a && swap b && swap c; done >/dev/null 2>&1
 is "they do not come again" "$(count b)" "$((before - n))"
 ok "what all three carry is the same still" until_ok 20 same
