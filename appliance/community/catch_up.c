@@ -72,7 +72,7 @@ static struct error *remember(struct catching *k)
 
 struct catch_up_how {
 	size_t max;
-	bool look, lazy;
+	bool look, lazy, ours;
 	size_t spare; /* see struct batch */
 };
 
@@ -90,7 +90,7 @@ static struct error *finish(struct catching *k, const struct catch_up_how *how)
 
 static struct error *catch_up(struct conn *c, const struct catch_up_how *how, bool *ret_more)
 {
-	struct catching k = {.b = {.c = c}};
+	struct catching k = {.b = {.c = c, .ours = how->ours}};
 	struct memory *m = &c->community->m;
 	int64_t losses = log_losses(c->log);
 	struct error *err = memory_load(c);
@@ -207,8 +207,30 @@ static struct error *fold_late(struct conn *c, bool *ret_any)
 
 struct error *tidy_piece(struct conn *c, bool *ret_more)
 {
-	TRY(fold_late(c, ret_more));
+	struct error *err;
+
+	c->community->gives_way = true;
+	db_give_up(c->view, c->community->waits, c->community->waits_ctx);
+	err = fold_late(c, ret_more);
+	db_give_up(c->view, NULL, NULL);
+	c->community->gives_way = false;
+	TRY(err);
 	return *ret_more ? NULL : tidy_features(c);
+}
+
+void conn_give_way(struct conn *c, bool (*waits)(void *ctx), void *ctx)
+{
+	c->community->waits = waits;
+	c->community->waits_ctx = ctx;
+}
+
+struct error *give_way(const struct conn *c)
+{
+	const struct community *k = c->community;
+
+	ENSURE(!k->gives_way || !k->waits || !k->waits(k->waits_ctx),
+	       error_new(ERR_BUSY, N_("The pages are just being made anew. Try again soon.")));
+	return NULL;
 }
 
 struct error *object_freshen(struct conn *c, const struct hash *space, const struct hash *id)
@@ -216,12 +238,16 @@ struct error *object_freshen(struct conn *c, const struct hash *space, const str
 	struct batch b = {.c = c};
 	struct error *err = memory_load(c);
 	const struct space *s = err ? NULL : space_of(c, space);
+	int64_t most = (int64_t)c->community->at_once + 1, ops = 0;
 	struct object o = {0};
 
 	if (s)
 		err = object_find(c, id, s->num, &o);
 	if (err || !(o.num && o.flags & OBJECT_LATE))
 		return err;
+	TRY(db_number(c->view, c->community->stmts, OPS_COUNT, 0, &ops, "ii", o.num, most));
+	if (ops >= most)
+		return NULL;
 	c->community->hurries = false;
 	err = batch_dirty(&b, o.num);
 	if (!err)
@@ -255,7 +281,8 @@ struct error *catch_up_at_start(struct conn *c, bool *ret_more)
 
 struct error *catch_up_own(struct conn *c)
 {
+	struct catch_up_how how = {.lazy = true, .ours = true, .spare = c->community->at_once};
 	bool more;
 
-	return catch_up(c, &(struct catch_up_how){.look = false}, &more);
+	return catch_up(c, &how, &more);
 }

@@ -75,6 +75,10 @@ bool conn_scrub_waits(const struct conn *c); /* is there anything to scrub? */
  * And of what was put off during a large sync (community_take_in) a piece is done, of bounded work: again
  * as long as conn_is_behind. */
 struct error *conn_follow(struct conn *c) MUST;
+/* A piece folds an object as a whole, and of fifty thousand ops that takes seconds. Meanwhile this is
+ * asked now and then, on the conn's thread: true, somebody waits to write, and the piece is given up
+ * with ERR_BUSY, as if it had not begun. NULL: it is never given up. */
+void conn_give_way(struct conn *c, bool (*waits)(void *ctx), void *ctx);
 bool conn_is_behind(const struct conn *c);
 bool conn_lacks(const struct conn *c); /* only: it could not follow */
 const struct pubkey *conn_self(const struct conn *c); /* whose box this is */
@@ -199,8 +203,11 @@ struct error *community_catch_up(struct conn *c, size_t max, bool *ret_more) MUS
  * what takes something away or moderates: erasures, rules, closings, hidings. The mark is in the view, so
  * nothing of it is lost in a crash. */
 struct error *community_take_in(struct conn *c) MUST;
-/* Is it put off of this object? Any conn. And then do it now: in a transaction. */
+/* Is it put off of this object? Any conn. And then do it now, in a transaction: unless it has so many
+ * ops that everybody would wait for it. Who writes in such a one says what was shown, and what they
+ * write is shown behind that. */
 bool object_is_late(struct conn *c, const struct hash *id);
+enum { FRESHEN_OPS = 2000 };
 struct error *object_freshen(struct conn *c, const struct hash *space, const struct hash *id) MUST;
 /* Make the view anew: outside a transaction. It is folded again from the whole log into a file beside
  * the one that is read (view.db.new), in steps of bounded work and memory, so that others can write in

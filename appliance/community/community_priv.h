@@ -156,6 +156,11 @@ struct community {
 	bool swept; /* nothing of db_sweep is left to do */
 	bool hurries, untidy; /* see feature.h; untidy: also when objects are late */
 	int64_t late_at;      /* the object that was folded last of those put off */
+	/* What is folded again when somebody writes in it; larger objects are not (object_freshen). */
+	size_t at_once;
+	bool (*waits)(void *ctx); /* conn_give_way; NULL: nobody ever waits */
+	void *waits_ctx;
+	bool gives_way; /* it is a piece of what was put off that is being done */
 	bool touched, part_touched; /* memory changed since begin, since savepoint */
 	bool scrub;		    /* something was erased: bytes are still in the files */
 	bool changed;		    /* this transaction changed the view */
@@ -316,6 +321,7 @@ struct batch {
 	/* What only waits for older ops may be put off (OBJECT_LATE), but for so many ops. */
 	bool lazy;
 	size_t spare;
+	bool ours; /* what is taken in was written here just now */
 	struct idmap object_at;
 	struct object **objects;
 	size_t objects_n, objects_cap;
@@ -441,6 +447,8 @@ struct error *catch_up_at_start(struct conn *c, bool *ret_more) MUST;
 /* A piece of all that was put off, in a transaction: so many ops of late objects, or, when no object is
  * late any more, what features put off. *ret_more. */
 enum { TIDY_PIECE = 4096 };
+/* ERR_BUSY when that is being done and somebody waits: asked in what takes long. */
+struct error *give_way(const struct conn *c) MUST;
 struct error *tidy_piece(struct conn *c, bool *ret_more) MUST;
 /* community_take_in, but folding again at once what costs no more than that many ops. */
 struct error *catch_up_lazily(struct conn *c, size_t spare) MUST;

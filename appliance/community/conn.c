@@ -306,6 +306,7 @@ static struct community *community_new(const struct community_open *how)
 	k->self = how->self;
 	k->appliance = how->appliance;
 	k->mode = how->mode;
+	k->at_once = FRESHEN_OPS;
 	snprintf(k->name, sizeof(k->name), "%s", how->name ? how->name : "");
 	k->features = how->features ? how->features : features;
 	while (k->features[k->features_n])

@@ -153,7 +153,7 @@ struct error *object_take(struct batch *b, struct object *o, bool is_new, const 
 	}
 	if (!creates(o, r) && !(o->flags & OBJECT_MADE))
 		return NULL; /* it waits: the creating op will have all folded */
-	if (o->flags & OBJECT_LATE) {
+	if (o->flags & OBJECT_LATE && !(b->ours && belongs_last(o, r))) {
 		take_late(o, r, op);
 		return NULL;
 	}

@@ -412,6 +412,8 @@ static struct error *visit(struct graph *g, uint32_t at)
 	return NULL;
 }
 
+enum { GIVE_WAY = 64 };
+
 static struct error *graph_fold_all(struct graph *g)
 {
 	for (uint32_t i = 0; i < g->n; i++)
@@ -420,9 +422,11 @@ static struct error *graph_fold_all(struct graph *g)
 	for (uint32_t i = 0; i < g->n; i++)
 		if (i != g->creation && g->nodes[i].waits == 0)
 			push(g, i);
-	while (g->heap_n) {
+	for (uint32_t done = 1; g->heap_n; done++) {
 		uint32_t at = pop(g);
 
+		if (done % GIVE_WAY == 0)
+			TRY(give_way(g->b->c));
 		TRY(visit(g, at));
 		for (uint32_t i = g->nodes[at].before_at; i < g->nodes[at + 1].before_at; i++)
 			if (--g->nodes[g->before[i]].waits == 0)

@@ -31,6 +31,9 @@ struct writer {
 	/* By the monotonic clock, in ms: since when something waits to be done, 0: nothing does;
 	 * when the next piece of it may be done, and what comes before it. */
 	int64_t behind_since, piece_from;
+	/* Since when pieces were given up because somebody waited, one after the other, and how long the
+	 * writer rests before it tries again. */
+	int64_t gave_way_since, gave_way_rest;
 	/* Some of the reserve was let go; when to look again whether it can be made whole. */
 	_Atomic bool reserve_used, keeps_reserve;
 	_Atomic int64_t reserve_at, settle_at;
@@ -40,8 +43,11 @@ struct writer {
 /* What was put off (conn_is_behind) is done when nobody wrote for QUIET_MS, piece by piece. A busy
  * box does not put it off longer than BEHIND_MAX_MS, but then rests BUSY_REST times as long as each
  * piece took; a long piece is followed by a rest even when nobody writes: somebody may want to.
- * What could not be scrubbed is tried again every second. */
+ * What could not be scrubbed is tried again every second.
+ * A piece may take seconds, of a conversation of fifty thousand messages: it is given up when somebody
+ * writes, and tried again after twice the time each time; but not longer than PATIENCE_MS. */
 enum { QUIET_MS = 200, BEHIND_MAX_MS = 1500, BUSY_REST = 3, LONG_MS = 500, SCRUB_MS = 1000 };
+enum { GAVE_WAY_MS = 2000, GAVE_WAY_MAX_MS = 60000, PATIENCE_MS = 600000 };
 
 enum { GROUP_MAX = 256, PIECES_MAX = 1000 };
 
@@ -185,6 +191,33 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static bool somebody_waits(void *ctx)
+{
+	struct writer *w = ctx;
+	bool waits;
+
+	if (w->gave_way_since && now_ms() - w->gave_way_since >= PATIENCE_MS)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	waits = w->first || w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return waits;
+}
+
+static void note_way(struct writer *w, bool gave, int64_t now)
+{
+	if (!gave) {
+		w->gave_way_since = w->gave_way_rest = 0;
+		return;
+	}
+	if (!w->gave_way_since)
+		w->gave_way_since = now;
+	w->gave_way_rest = w->gave_way_rest ? 2 * w->gave_way_rest : GAVE_WAY_MS;
+	if (w->gave_way_rest > GAVE_WAY_MAX_MS)
+		w->gave_way_rest = GAVE_WAY_MAX_MS;
+	w->piece_from += w->gave_way_rest;
+}
+
 /* A piece of what was put off. */
 static void follow(struct writer *w, bool busy)
 {
@@ -202,6 +235,7 @@ static void follow(struct writer *w, bool busy)
 	/* A disk that is full, readers in the way: the log may be written when the view can't. */
 	if (err || conn_lacks(w->conn))
 		w->piece_from += SCRUB_MS;
+	note_way(w, error_is(err, ERR_BUSY), began + took);
 	error_free(err);
 	w->behind_since = conn_is_behind(w->conn) ? w->behind_since : 0;
 	look_inside(w);
@@ -322,6 +356,7 @@ struct error *writer_start(struct conn *take_conn, struct writer **ret)
 	cond_init_monotonic(&w->more);
 	pthread_cond_init(&w->answered, NULL);
 	atomic_store(&w->generation, community_generation(take_conn));
+	conn_give_way(take_conn, somebody_waits, w);
 	look_inside(w);
 	rc = pthread_create(&w->thread, NULL, writer_main, w);
 	if (rc) {
@@ -562,21 +597,31 @@ struct error *writer_run_alone(struct writer *w, write_fn *fn, void *arg)
 	return run_and_wait(w, &(struct job){.fn = fn, .arg = arg, .kind = JOB_OUTSIDE});
 }
 
+struct following {
+	struct writer *w;
+	bool more;
+};
+
+/* Somebody waits for this, too. */
 static struct error *follow_job(struct conn *c, void *arg)
 {
-	bool *more = arg;
+	struct following *k = arg;
+	struct error *err;
 
-	TRY(conn_follow(c));
-	*more = conn_is_behind(c) && !conn_lacks(c); /* else there is no room for the view, now */
+	conn_give_way(c, NULL, NULL);
+	err = conn_follow(c);
+	conn_give_way(c, somebody_waits, k->w);
+	TRY(err);
+	k->more = conn_is_behind(c) && !conn_lacks(c); /* else there is no room for the view, now */
 	return NULL;
 }
 
 struct error *writer_follow(struct writer *w)
 {
-	bool more = true;
+	struct following k = {w, true};
 
-	for (int i = 0; more && i < PIECES_MAX; i++)
-		TRY(writer_run_alone(w, follow_job, &more));
+	for (int i = 0; k.more && i < PIECES_MAX; i++)
+		TRY(writer_run_alone(w, follow_job, &k));
 	return NULL;
 }
 

@@ -112,9 +112,6 @@ struct topic_here {
 	bool forum_known;
 };
 
-/* Larger ones are shown as they were until the writer comes to them: nobody waits for seconds. */
-enum { FRESHEN_MAX = 2000 };
-
 static struct error *freshen_job(struct conn *c, void *arg)
 {
 	const struct topic *t = arg;
@@ -122,11 +119,11 @@ static struct error *freshen_job(struct conn *c, void *arg)
 	return object_freshen(c, &t->space, &t->id);
 }
 
-/* While a box fills, folding what came of an older time is put off: not of what somebody reads now.
- */
+/* While a box fills, folding what came of an older time is put off: not of what somebody reads now, but
+ * for what is so large that everybody would wait. */
 static struct error *freshen(struct request *r, const struct hash *id, struct topic *io)
 {
-	if (io->posts > FRESHEN_MAX || !object_is_late(request_conn(r), id))
+	if (io->posts > FRESHEN_OPS || !object_is_late(request_conn(r), id))
 		return NULL;
 	/* A disk that is full is no reason not to show what is there. */
 	error_free(request_write(r, freshen_job, io));

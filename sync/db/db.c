@@ -23,6 +23,7 @@ struct error *db_fault(const char *path, int rc, int errnum, const char *words)
 				 path);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+	case SQLITE_INTERRUPT:
 		return error_new(ERR_BUSY,
 				 N_("The database %s is being used by another program. Try again "
 				    "soon."),
@@ -402,6 +403,22 @@ struct error *db_number(struct db *db, struct db_stmts *s, int which, int64_t ot
 	*ret = row && !db_is_null(st, 0) ? db_int(st, 0) : otherwise;
 	sqlite3_reset(st);
 	return NULL;
+}
+
+static int ask(void *ctx)
+{
+	struct db *db = ctx;
+
+	return db->gives_up(db->gives_up_ctx);
+}
+
+void db_give_up(struct db *db, bool (*fn)(void *ctx), void *ctx)
+{
+	enum { STEPS = 20000 };
+
+	db->gives_up = fn;
+	db->gives_up_ctx = ctx;
+	sqlite3_progress_handler(db->sq, STEPS, fn ? ask : NULL, db);
 }
 
 int64_t db_int(sqlite3_stmt *st, int col)

@@ -90,6 +90,10 @@ struct error *db_number(struct db *db, struct db_stmts *s, int which, int64_t ot
 			int64_t *ret, const char *fmt, ...) MUST;
 struct error *db_exec(struct db *db, const char *sql) MUST; /* constant SQL only */
 
+/* From now on it is asked each millisecond or so that a statement runs: true, and it is given up with
+ * ERR_BUSY, as is the transaction when it writes. NULL: none is. */
+void db_give_up(struct db *db, bool (*fn)(void *ctx), void *ctx);
+
 /* Columns of the current row. */
 int64_t db_int(sqlite3_stmt *st, int col);
 const char *db_text(sqlite3_stmt *st, int col); /* "" for NULL; borrowed until the next step */

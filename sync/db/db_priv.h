@@ -9,6 +9,8 @@ struct db {
 	struct db_stmts *sets; /* all prepared sets, freed with the connection */
 	struct db_stmts *own;
 	int64_t written; /* pages, since it was opened, when the last transaction began */
+	bool (*gives_up)(void *ctx); /* db_give_up */
+	void *gives_up_ctx;
 	struct gaps *gaps; /* NULL: a reader; as long as the file is open */
 };
 

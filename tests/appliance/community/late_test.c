@@ -180,6 +180,81 @@ static void what_costs_little_is_folded_at_once(void **state)
 	one_close(&o);
 }
 
+/* What is written in one that is too large to be folded meanwhile is shown behind what was shown. */
+static void who_writes_in_a_large_one_waits_for_nothing(void **state)
+{
+	struct hash whole, here;
+	struct one o;
+
+	one_open(&o, 4);
+	o.c.c->community->at_once = 3;
+	fill(&o.f, o.middle, 2, 0);
+	test_env_pass(&o.c.env, 3600000);
+	assert_ok(post(&o.t, &o.c, FOUNDER, "mine", NULL));
+	assert_true(object_is_late(o.c.c, &o.t.topic));
+	assert_true(conn_is_behind(o.c.c));
+	assert_posts(&o.c, &o.t.topic, "first|post 3|mine");
+	assert_ok(post(&o.t, &o.c, FOUNDER, "mine again", NULL));
+	assert_posts(&o.c, &o.t.topic, "first|post 3|mine|mine again");
+	/* What others wrote waits with the rest. */
+	fill(&o.f, o.middle + 2, 1, 0);
+	assert_posts(&o.c, &o.t.topic, "first|post 3|mine|mine again");
+	assert_ok(box_follow(&o.c));
+	assert_false(object_is_late(o.c.c, &o.t.topic));
+	assert_posts(&o.c, &o.t.topic, "first|post 0|post 1|post 2|post 3|mine|mine again");
+	whole = anew(&o.c, &o.t.space);
+	here = box_digest(&o.c, &o.t.space);
+	assert_id_equal(&whole, &here);
+	one_close(&o);
+}
+
+static void who_writes_in_a_small_one_sees_all_of_it(void **state)
+{
+	struct one o;
+
+	one_open(&o, 4);
+	fill(&o.f, o.middle, 2, 0);
+	test_env_pass(&o.c.env, 3600000);
+	assert_ok(post(&o.t, &o.c, FOUNDER, "mine", NULL));
+	assert_false(object_is_late(o.c.c, &o.t.topic));
+	assert_posts(&o.c, &o.t.topic, "first|post 0|post 1|post 3|mine");
+	one_close(&o);
+}
+
+static bool count_down(void *ctx)
+{
+	int *left = ctx;
+
+	return *left && !--*left;
+}
+
+/* Somebody writes while a large one is folded again: it is as if that had not begun. */
+static void folding_again_gives_way_to_who_writes(void **state)
+{
+	enum { POSTS = 200 };
+	struct error *e;
+	struct one o;
+	int left = 2;
+
+	one_open(&o, POSTS);
+	fill(&o.f, o.middle, POSTS - 2, 0);
+	assert_posts(&o.c, &o.t.topic, "first|post 199");
+	conn_give_way(o.c.c, count_down, &left);
+	e = conn_follow(o.c.c);
+	assert_true(error_is(e, ERR_BUSY));
+	error_free(e);
+	assert_int_equal(left, 0);
+	assert_true(conn_is_behind(o.c.c));
+	assert_true(object_is_late(o.c.c, &o.t.topic));
+	assert_posts(&o.c, &o.t.topic, "first|post 199");
+	/* What is done for somebody who waits does not. */
+	left = 1;
+	assert_ok(post(&o.t, &o.c, FOUNDER, "mine", NULL));
+	assert_int_equal(left, 1);
+	assert_false(object_is_late(o.c.c, &o.t.topic));
+	one_close(&o);
+}
+
 static void moderation_is_never_put_off(void **state)
 {
 	struct hash bad, hide;
@@ -532,6 +607,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(older_posts_wait_until_it_is_quiet),
 		cmocka_unit_test(what_costs_little_is_folded_at_once),
+		cmocka_unit_test(who_writes_in_a_large_one_waits_for_nothing),
+		cmocka_unit_test(who_writes_in_a_small_one_sees_all_of_it),
+		cmocka_unit_test(folding_again_gives_way_to_who_writes),
 		cmocka_unit_test(moderation_is_never_put_off),
 		cmocka_unit_test(an_erasure_is_never_put_off),
 		cmocka_unit_test(a_crash_in_between_is_caught_up),

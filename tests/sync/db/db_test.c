@@ -399,9 +399,40 @@ static void a_file_from_elsewhere_is_looked_at_first(void **state)
 	close_fixture(&f);
 }
 
+static bool count_down(void *ctx)
+{
+	int *left = ctx;
+
+	return !--*left;
+}
+
+static void a_long_statement_is_given_up_when_it_is_asked(void **state)
+{
+	static const char grow[] =
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
+		" INSERT INTO thing SELECT randomblob(8), i, 'x' FROM n";
+	struct fixture f = open_fixture();
+	struct error *e;
+	int left = 5;
+
+	put(&f, 1);
+	assert_ok(db_begin(f.db));
+	db_give_up(f.db, count_down, &left);
+	e = db_exec(f.db, grow);
+	assert_true(error_is(e, ERR_BUSY));
+	error_free(e);
+	assert_int_equal(left, 0);
+	db_give_up(f.db, NULL, NULL);
+	db_rollback(f.db);
+	assert_int_equal(count(&f), 1);
+	put(&f, 2);
+	close_fixture(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_long_statement_is_given_up_when_it_is_asked),
 		cmocka_unit_test(keeps_what_is_bound),
 		cmocka_unit_test(rows_are_walked_to_the_end_or_an_error),
 		cmocka_unit_test(what_is_ready_has_room_in_the_index_of_the_log),
