@@ -203,13 +203,16 @@ struct unseen {
 
 static struct error *add_unseen(void *ctx, const struct space_info *s)
 {
+	static const char digits[] = "0123456789abcdef";
 	struct unseen *u = ctx;
 
 	if (conn_sees(u->c, &s->id))
 		return NULL;
 	buf_puts(u->list, u->list->n > 1 ? ",\"" : "\"");
-	for (size_t i = 0; i < sizeof(s->id.b); i++)
-		buf_printf(u->list, "%02x", s->id.b[i]);
+	for (size_t i = 0; i < sizeof(s->id.b); i++) { /* there may be thousands */
+		buf_putc(u->list, digits[s->id.b[i] >> 4]);
+		buf_putc(u->list, digits[s->id.b[i] & 15]);
+	}
 	buf_putc(u->list, '"');
 	return NULL;
 }

@@ -191,6 +191,36 @@ static void of_a_box_that_was_revoked_little_is_taken(void **state)
 	}
 }
 
+static struct error *let_go(struct conn *c, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return log_let_go(c->log, &f->w.space, 1);
+}
+
+static struct error *take_back(struct conn *c, void *arg)
+{
+	const struct fixture *f = arg;
+
+	return log_let_go(c->log, &f->w.space, 0);
+}
+
+/* What volunteers let go of comes by no phone and no stick either. */
+static void of_a_space_that_was_let_go_of_nothing_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct pen p = pen_new(f->writer[0], &f->w.space, 1);
+
+	begin(f);
+	pen_stream(&p, &f->out, 5, 60);
+	stream_put_end(&f->out);
+	assert_ok(writer_run(f->w.app->writer, let_go, f));
+	assert_int_equal(take_again(f, CARRY_VISITOR).received, 0);
+	assert_int_equal(take_again(f, CARRY_VOLUNTEER).received, 0);
+	assert_ok(writer_run(f->w.app->writer, take_back, f));
+	assert_int_equal(take_again(f, CARRY_VISITOR).received, 5);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -200,6 +230,7 @@ int main(void)
 		T(one_writer_has_its_share_of_them),
 		T(entries_of_a_day_are_counted_over_restarts),
 		T(of_a_box_that_was_revoked_little_is_taken),
+		T(of_a_space_that_was_let_go_of_nothing_is_taken),
 	};
 
 	return run_group(tests);
