@@ -123,7 +123,7 @@ struct error *cmd_space_remove(struct command_run *run)
 
 	TRY(parse_key(run->args[1], &key));
 	TRY(find_space(run, &s));
-	TRY(spaces_remove(run->app, &s.id, &key, NULL));
+	TRY(spaces_remove(run->app, &s.id, &key, 0, NULL));
 	fprintf(run->out, "Removed %s from %s.%s\n", ID_SHORT(&key), s.name,
 		s.is_private ? " What is written from now on has a new key." : "");
 	return NULL;

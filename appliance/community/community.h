@@ -187,6 +187,14 @@ struct error *community_admit(struct conn *c, const struct hash *space, const st
 /* Withdraw a box's admission, with a cut at what is held here; a private space gets a new key. */
 struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
 			       const struct secret *author) MUST;
+/* The same of a box that is in strange hands since then (by this box's clock; 0: now): the cut is the last
+ * entry of each of its logs that had arrived here before (log_arrived_before). And how many of its entries
+ * go with that (R). */
+struct error *community_remove_since(struct conn *c, const struct hash *space,
+				     const struct pubkey *key, int64_t since_ms,
+				     const struct secret *author) MUST;
+struct error *community_cut_off(struct conn *c, const struct hash *space, const struct pubkey *key,
+				int64_t since_ms, uint64_t *ret_n) MUST;
 /* Take a person's role away, with a cut at what is held here: what they wrote stays. */
 struct error *community_remove_person(struct conn *c, const struct hash *space,
 				      const struct pubkey *key, const struct secret *author) MUST;

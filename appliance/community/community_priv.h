@@ -372,10 +372,10 @@ void word_open(struct conn *c, const struct space *s, const struct rules_words *
 struct error *keys_settle(struct conn *c, struct space *s, const struct secret *author) MUST;
 struct error *keys_settle_all(struct conn *c) MUST;
 /* --- cut.c --- */
-/* How far the logs are known in which there is something of that key, a person's or a box's: the cut of
- * its revocation. The view has what the log has. */
+/* How far the logs are known in which there is something of that key, a person's or a box's, or were before
+ * that time (0: now): the cut of its revocation. The view has what the log has. */
 struct error *cut_json(struct conn *c, const struct hash *space, const struct pubkey *key,
-		       bool person, json_t **ret) MUST;
+		       bool person, int64_t since_ms, json_t **ret) MUST;
 /* --- submit.c --- */
 /* Write one op, checked; heads of the rules are joined first. Consumes the body. */
 struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * The cut of a revocation: how far each log was known in which the revoked wrote. Logs in which there is
- * nothing of theirs are left out: a cut says nothing about others, and whoever begins logs by the
- * thousand must not make the revocation too long to be written. Of still more those count in which
- * most is theirs; what lies in the others is void with the revocation.
+ * The cut of a revocation: how far each log was known in which the revoked wrote. Logs in which
+ * there is nothing of theirs are left out: a cut says nothing about others, and whoever begins logs
+ * by the thousand must not make the revocation too long to be written. Of still more those count in
+ * which most is theirs; what lies in the others is void with the revocation.
  */
 #include "appliance/community/community_priv.h"
 
-enum { CUT_ROWS = 1900 }; /* that fit into one entry, with whatever else it says */
+enum { CUT_ROWS = 1250 }; /* that fit into one entry, with whatever else it says */
 
 struct known_log {
 	struct log_info info;
@@ -74,21 +74,40 @@ static int most_first(const void *a, const void *b)
 	return log_id_cmp(&x->info.id, &y->info.id);
 }
 
-static json_t *row_json(const struct log_info *info)
+/* How far it is taken: all that is live, or what had arrived before that time. */
+static struct error *taken_of(struct conn *c, const struct log_info *info, int64_t since_ms,
+			      uint64_t *ret_seq)
+{
+	*ret_seq = info->live;
+	return since_ms ? log_arrived_before(c->log, info, since_ms, ret_seq) : NULL;
+}
+
+/* With the hash of the header there: of two histories it says which is meant. */
+static struct error *add_row(struct conn *c, const struct log_info *info, int64_t since_ms,
+			     json_t *cut)
 {
 	char incarnation[17];
+	struct hash hash;
+	uint64_t seq;
 
+	TRY(taken_of(c, info, since_ms, &seq));
+	if (!seq)
+		return NULL;
+	TRY(log_hash_at(c->log, info->num, seq, &hash));
 	snprintf(incarnation, sizeof(incarnation), "%016llx",
 		 (unsigned long long)info->id.incarnation);
-	return json_pack("{s:s, s:s, s:I}", "appliance", ID(&info->id.appliance), "incarnation",
-			 incarnation, "seq", (json_int_t)info->live);
+	json_array_append_new(cut, json_pack("{s:s, s:s, s:I, s:s}", "appliance",
+					     ID(&info->id.appliance), "incarnation", incarnation,
+					     "seq", (json_int_t)seq, "hash", ID(&hash)));
+	return NULL;
 }
 
 struct error *cut_json(struct conn *c, const struct hash *space, const struct pubkey *key,
-		       bool person, json_t **ret)
+		       bool person, int64_t since_ms, json_t **ret)
 {
 	_cleanup_(buf_release) struct buf logs = {0};
 	const struct known_log *rows;
+	struct error *err = NULL;
 	json_t *cut;
 	size_t n;
 
@@ -98,8 +117,28 @@ struct error *cut_json(struct conn *c, const struct hash *space, const struct pu
 		qsort(logs.p, n, sizeof(*rows), most_first);
 	rows = (const struct known_log *)(const void *)logs.p;
 	cut = json_array();
-	for (size_t i = 0; i < n && i < CUT_ROWS; i++)
-		json_array_append_new(cut, row_json(&rows[i].info));
-	*ret = cut;
+	for (size_t i = 0; i < n && i < CUT_ROWS && !err; i++)
+		err = add_row(c, &rows[i].info, since_ms, cut);
+	if (err)
+		json_decref(cut);
+	else
+		*ret = cut;
+	return err;
+}
+
+struct error *community_cut_off(struct conn *c, const struct hash *space, const struct pubkey *key,
+				int64_t since_ms, uint64_t *ret_n)
+{
+	_cleanup_(buf_release) struct buf logs = {0};
+	const struct known_log *rows;
+	uint64_t n = 0, seq;
+
+	TRY(logs_of_box(c, space, key, &logs));
+	rows = (const struct known_log *)(const void *)logs.p;
+	for (size_t i = 0; i < logs.n / sizeof(*rows); i++) {
+		TRY(taken_of(c, &rows[i].info, since_ms, &seq));
+		n += rows[i].info.live - seq;
+	}
+	*ret_n = n;
 	return NULL;
 }

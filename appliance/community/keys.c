@@ -360,15 +360,16 @@ struct error *community_admit(struct conn *c, const struct hash *space, const st
 		&id);
 }
 
-/* `type` of that key, with a cut at what is held here. */
+/* `type` of that key, with a cut at what is held here, or was before that time. */
 static struct error *take_away(struct conn *c, const char *type, const struct hash *space,
-			       const struct pubkey *key, bool person, const struct secret *author)
+			       const struct pubkey *key, bool person, int64_t since_ms,
+			       const struct secret *author)
 {
 	struct hash id;
 	json_t *cut;
 
 	TRY(catch_up_own(c));
-	TRY(cut_json(c, space, key, person, &cut));
+	TRY(cut_json(c, space, key, person, since_ms, &cut));
 	return community_submit(
 		c,
 		&(struct draft){.type = type,
@@ -381,11 +382,18 @@ static struct error *take_away(struct conn *c, const char *type, const struct ha
 struct error *community_remove(struct conn *c, const struct hash *space, const struct pubkey *key,
 			       const struct secret *author)
 {
-	return take_away(c, "appliance.revoke", space, key, false, author);
+	return community_remove_since(c, space, key, 0, author);
+}
+
+struct error *community_remove_since(struct conn *c, const struct hash *space,
+				     const struct pubkey *key, int64_t since_ms,
+				     const struct secret *author)
+{
+	return take_away(c, "appliance.revoke", space, key, false, since_ms, author);
 }
 
 struct error *community_remove_person(struct conn *c, const struct hash *space,
 				      const struct pubkey *key, const struct secret *author)
 {
-	return take_away(c, "member.revoke", space, key, true, author);
+	return take_away(c, "member.revoke", space, key, true, 0, author);
 }

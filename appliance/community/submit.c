@@ -96,7 +96,7 @@ static struct error *add_cut(struct writing *w)
 	if (!(w->type->flags & OP_ON_RULES) || json_object_get(w->body, "cut") ||
 	    !takes_away(w, &key, &person))
 		return NULL;
-	TRY(cut_json(w->c, &w->d->space, &key, person, &cut));
+	TRY(cut_json(w->c, &w->d->space, &key, person, 0, &cut));
 	json_object_set_new(w->body, "cut", cut);
 	return NULL;
 }

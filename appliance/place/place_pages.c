@@ -6,6 +6,7 @@
 #include "appliance/box/zone.h"
 #include "appliance/config/config.h"
 #include "appliance/page/language.h"
+#include "appliance/place/moment.h"
 #include <time.h>
 
 #define PAGE	   "/admin/place"
@@ -143,32 +144,12 @@ static struct error *choose(struct request *r)
 /* --- the clock of a box that nobody else tells the time ----------------------------------------
  */
 
-/* In the box's zone; the hour that comes twice in autumn is its first. */
-static bool read_moment(const char *date, const char *hour, int64_t *ret_ms)
-{
-	struct tm tm = {.tm_isdst = -1}, back;
-	const char *end = strptime(date, "%Y-%m-%d", &tm);
-	int day;
-	time_t t;
-
-	if (!end || *end)
-		return false;
-	day = tm.tm_mday;
-	end = strptime(hour, "%H:%M", &tm);
-	if (!end || (*end && !strptime(end, ":%S", &tm)))
-		return false;
-	t = mktime(&tm);
-	*ret_ms = (int64_t)t * 1000;
-	/* 31 February would be in March. */
-	return t != (time_t)-1 && localtime_r(&t, &back) && back.tm_mday == day;
-}
-
 static struct error *tell(struct request *r)
 {
 	struct app *a = request_app(r);
 	int64_t ms;
 
-	ENSURE(read_moment(typed(r, "date", ""), typed(r, "time", ""), &ms) && ms >= LIMIT_TIME_FIRST &&
+	ENSURE(moment_read(typed(r, "date", ""), typed(r, "time", ""), &ms) && ms >= LIMIT_TIME_FIRST &&
 		       ms < TOLD_END,
 	       error_new(ERR_INVALID, N_("Write the date as 2026-11-26 and the time as 14:05.")));
 	ENSURE(a->clock, error_new(ERR_NOT_FOUND, N_("This box has its time from its system.")));

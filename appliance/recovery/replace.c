@@ -94,7 +94,8 @@ static struct error *replace_in(struct replacing *x, size_t i)
 	}
 	if (s.successor < s.before || s.lost.keeper)
 		TRY(admit(x, i, &s));
-	TRY(community_remove(x->conn, space, &x->what->lost, x->what->steward));
+	TRY(community_remove_since(x->conn, space, &x->what->lost, x->what->since_ms,
+				   x->what->steward));
 	x->done.spaces++;
 	return NULL;
 }

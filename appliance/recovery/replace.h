@@ -18,6 +18,7 @@ struct replace {
 	const char *name;    /* of the successor; NULL or "": as the lost one was called */
 	const char *address; /* of the successor; may be "" */
 	const struct secret *steward;
+	int64_t since_ms; /* since when it is in strange hands (community_remove_since); 0: it is not */
 };
 struct replace_done {
 	int spaces; /* in which it was done */

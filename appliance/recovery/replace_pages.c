@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* "Replace a lost box": for stewards, when there are neither sheets nor a backup. */
 #include "appliance/peers/peers.h"
+#include "appliance/place/moment.h"
 #include "appliance/recovery/ask.h"
 #include "appliance/recovery/pages_priv.h"
 #include "appliance/recovery/replace.h"
@@ -131,11 +132,13 @@ static struct error *list_newcomers(struct choosing *k)
 static struct error *show(struct request *r, int status, const char *problem)
 {
 	struct choosing k = {.r = r, .boxes = json_array(), .newcomers = json_array()};
-	json_t *context =
-		json_pack("{s:o, s:o, s:{}}", "boxes", k.boxes, "newcomers", k.newcomers, "form");
+	json_t *context = json_pack("{s:o, s:o, s:{}, s:o}", "boxes", k.boxes, "newcomers", k.newcomers,
+				    "form", "since", since_json(r, 0, 0));
 	const struct viewer *v = request_viewer(r);
 	struct error *e = space_each(request_conn(r), add_space, &k);
 
+	/* which box it is about is still to be chosen */
+	json_object_set_new(json_object_get(context, "since"), "shows", json_false());
 	if (!e)
 		e = list_newcomers(&k);
 	if (e) {
@@ -163,6 +166,35 @@ static json_t *house_json(struct request *r, const struct ask_house *h)
 			 h->state == ASK_MISSED ? request_stored_text(r, h->why) : "");
 }
 
+struct going {
+	struct request *r;
+	const struct pubkey *lost;
+	int64_t since;
+	uint64_t n;
+};
+
+static struct error *count_going(void *ctx, const struct space_info *s)
+{
+	struct going *k = ctx;
+	uint64_t n;
+
+	TRY(community_cut_off(request_conn(k->r), &s->id, k->lost, k->since, &n));
+	k->n += n;
+	return NULL;
+}
+
+/* Since when it is in strange hands, as the address of the page says, and what goes with that. */
+static struct error *since_of(struct request *r, const struct pubkey *lost, json_t **ret)
+{
+	struct going k = {.r = r, .lost = lost};
+
+	TRY(since_read(r, true, &k.since));
+	if (k.since)
+		TRY(space_each(request_conn(r), count_going, &k));
+	*ret = since_json(r, k.since, k.n);
+	return NULL;
+}
+
 /* As a peer, or as its communities call it. */
 static const char *name_of(struct request *r, const struct pubkey *key)
 {
@@ -178,8 +210,13 @@ static struct error *show_asking(struct request *r, const struct ask_round *roun
 	bool still = request_query(r, "still") != NULL;
 	json_t *houses = json_array();
 	json_int_t missed = 0;
-	json_t *asking;
+	json_t *asking, *since;
+	struct error *e = since_of(r, &round->lost, &since);
 
+	if (e) {
+		json_decref(houses);
+		return e;
+	}
 	for (size_t i = 0; i < round->n; i++) {
 		missed += round->house[i].state == ASK_MISSED;
 		json_array_append_new(houses, house_json(r, &round->house[i]));
@@ -192,8 +229,9 @@ static struct error *show_asking(struct request *r, const struct ask_round *roun
 								       : 0),
 			   "missed", missed, "over", round->over);
 	return respond_page(r, "admin_replace", request_text(r, N_("Replace a lost box")),
-			    json_pack("{s:o, s:b, s:b}", "asking", asking, "refresh",
-				      !round->over && !still, "still", !round->over && still));
+			    json_pack("{s:o, s:b, s:b, s:o}", "asking", asking, "refresh",
+				      !round->over && !still, "still", !round->over && still, "since",
+				      since));
 }
 
 struct error *replace_page(struct request *r)
@@ -245,6 +283,7 @@ static struct error *read_form(struct request *r, struct replace *w)
 	ENSURE(same && *same == '1',
 	       error_new(ERR_INVALID, N_("Compare the letters with the people of the new box first,"
 					 " then tick that they are the same.")));
+	TRY(since_read(r, false, &w->since_ms));
 	e = list_newcomers(&k);
 	w->address = w->name = "";
 	json_array_foreach(k.newcomers, i, row)
@@ -300,17 +339,20 @@ struct error *replace_do(struct request *r)
 {
 	struct replace w = {.steward = request_viewer(r)->secret};
 	struct replace_done done;
-	const char *text;
+	const char *text, *page;
 	int status;
-	bool asks = false;
+	bool asks = false, shows = request_field(r, "show");
 	struct error *e = read_form(r, &w);
 
 	if (!e)
 		e = replace_check(request_app(r), &w);
-	if (!e && !goes_on(r))
+	if (!e && !goes_on(r) && !shows)
 		e = ask_begin(request_app(r)->ask, &w.lost, &w.successor, &asks);
-	if (!e && asks)
-		return respond_done(r, "/admin/recovery/replace", NULL);
+	/* The page of the round keeps what was said of the time. */
+	if (!e)
+		e = since_address(r, "/admin/recovery/replace", &page);
+	if (!e && (asks || shows))
+		return respond_done(r, page, NULL);
 	if (!e)
 		e = sign_it(r, &w, &done);
 	if (!e)

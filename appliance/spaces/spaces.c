@@ -48,6 +48,7 @@ struct box_job {
 	const char *name;
 	enum admission how;
 	const struct secret *author;
+	int64_t since_ms;
 };
 
 static struct error *admit(struct conn *c, void *arg)
@@ -61,7 +62,7 @@ static struct error *remove_box(struct conn *c, void *arg)
 {
 	struct box_job *j = arg;
 
-	return community_remove(c, j->space, j->key, j->author);
+	return community_remove_since(c, j->space, j->key, j->since_ms, j->author);
 }
 
 static struct error *remove_person(struct conn *c, void *arg)
@@ -126,12 +127,13 @@ struct error *spaces_admit(struct app *a, const struct hash *space, const struct
 }
 
 struct error *spaces_remove(struct app *a, const struct hash *space, const struct pubkey *key,
-			    const struct secret *author)
+			    int64_t since_ms, const struct secret *author)
 {
 	ENSURE(!pubkey_eq(key, secret_pubkey(a->self)),
 	       error_new(ERR_INVALID,
 			 N_("A box can't remove itself: another one of the space can.")));
-	return run(a, remove_box, &(struct box_job){space, key, .author = author});
+	return run(a, remove_box,
+		   &(struct box_job){space, key, .author = author, .since_ms = since_ms});
 }
 
 struct error *spaces_rotate(struct app *a, const struct hash *space, const struct secret *author)

@@ -17,8 +17,9 @@ struct error *spaces_found(struct app *a, const struct spaces_new *what, struct 
 /* author: a steward of the space; NULL: this box, a keeper of it. */
 struct error *spaces_admit(struct app *a, const struct hash *space, const struct pubkey *key,
 			   const char *name, enum admission how, const struct secret *author) MUST;
+/* since_ms: of what it wrote only what had arrived here before stays (community_remove_since); 0: all. */
 struct error *spaces_remove(struct app *a, const struct hash *space, const struct pubkey *key,
-			    const struct secret *author) MUST;
+			    int64_t since_ms, const struct secret *author) MUST;
 /* A person gets a role, or another; leaves, with a cut at what is held here: what they wrote stays.
  */
 struct spaces_person {

@@ -3,6 +3,7 @@
 #include "appliance/files/files.h"
 #include "appliance/member/account.h"
 #include "appliance/peers/peers.h"
+#include "appliance/place/moment.h"
 #include "appliance/spaces/spaces.h"
 
 /* --- what is known of a space ----------------------------------------------------------------- */
@@ -422,7 +423,7 @@ static struct error *name_box(void *ctx, const struct admitted *a)
 	return NULL;
 }
 
-/* Are you sure? what: "box", "person", "rotate". */
+/* Are you sure? what: "person", "rotate". */
 static struct error *ask(struct request *r, const struct here *h, const char *what,
 			 const char *name)
 {
@@ -435,27 +436,42 @@ static struct error *page_box_remove(struct request *r)
 {
 	struct naming n = {.name = ""};
 	struct pubkey key;
+	uint64_t goes = 0;
+	int64_t since;
 	struct here h;
 
 	TRY(here_of_path(r, &h));
 	TRY(must(may_boxes(&h)));
 	TRY(key_of_path(r, &key));
+	TRY(since_read(r, true, &since));
 	n.key = &key;
 	TRY(admitted_each(request_conn(r), &h.s.id, name_box, &n));
-	return ask(r, &h, "box", *n.name ? n.name : ID_SHORT(&key));
+	if (since)
+		TRY(community_cut_off(request_conn(r), &h.s.id, &key, since, &goes));
+	return respond_page(r, "admin_space_sure", request_text(r, N_("Are you sure?")),
+			    json_pack("{s:o, s:s, s:s, s:b, s:o}", "space", space_json(r, &h), "action",
+				      request_path(r), "name", *n.name ? n.name : ID_SHORT(&key), "box", 1,
+				      "since", since_json(r, since, goes)));
 }
 
 static struct error *post_box_remove(struct request *r)
 {
+	const char *page;
 	struct pubkey key;
+	int64_t since;
 	struct here h;
 	struct error *e;
 
 	TRY(here_of_path(r, &h));
 	TRY(must(may_boxes(&h)));
 	TRY(key_of_path(r, &key));
+	TRY(since_read(r, false, &since));
+	if (request_field(r, "show")) {
+		TRY(since_address(r, request_path(r), &page));
+		return respond_done(r, page, NULL);
+	}
 	request_blocks(r);
-	e = spaces_remove(request_app(r), &h.s.id, &key, h.author);
+	e = spaces_remove(request_app(r), &h.s.id, &key, since, h.author);
 	request_goes_on(r);
 	return answer(r, &h, e, N_("The box is removed."));
 }

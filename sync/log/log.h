@@ -349,6 +349,11 @@ struct error *log_arrivals(struct log_store *l, int64_t after, size_t max, log_e
 			   void *ctx) MUST;
 /* The highest arrival number that was given so far; 0: none. */
 struct error *log_last_arrival(struct log_store *l, int64_t *ret) MUST;
+/* The highest live sequence of the log that had arrived here by that time of this box's own clock (to a
+ * quarter of an hour, and rather too little); of what came before such times were noted (400 days, and
+ * older databases) up to the first entry that claims to be later. 0: none. (R) */
+struct error *log_arrived_before(struct log_store *l, const struct log_info *info, int64_t time_ms,
+				 uint64_t *ret_seq) MUST;
 /* Entries of one log, from `first` to `last` inclusive; the chain between them is checked:
  * ERR_CORRUPT at the first that is damaged. */
 struct error *log_range(struct log_store *l, int64_t log, uint64_t first, uint64_t last,

@@ -31,6 +31,8 @@ struct log_store {
 	struct pubkey self;
 	bool writer;
 	bool changed;	  /* this transaction has something for views to see */
+	int64_t marked_ms; /* when it was last noted how far arrivals were (writer); 0: not yet */
+	int64_t unmarked_num, unmarked_ms; /* the last commit since then; 0: none */
 	int64_t last_num; /* highest arrival number, 0: not known now (writer) */
 	/* Which first bytes of op ids were ever erased: asked before the table, for each entry that
 	 * comes in. A set bit may be wrong, a clear one never is. */
@@ -125,6 +127,10 @@ enum log_stmt {
 	REVOKED_SET,
 	REVOKED_DROP,
 	REVOKED_GET,
+	ARRIVED_SET,
+	ARRIVED_FORGET,
+	ARRIVED_GET,
+	ENTRY_LAST_SEQ,
 	LOG_INTEGRITY,
 	LOG_STMTS
 };
@@ -140,6 +146,11 @@ struct error *log_stopped(struct log_store *l);
 void log_read_row(sqlite3_stmt *st, struct log_info *ret);
 /* Is this a log that we are appending to now? */
 bool log_is_ours_now(struct log_store *l, const struct log_id *id);
+
+/* --- arrived.c --- */
+/* Note how far the arrivals are, when that was long ago. Before a commit. */
+struct error *arrived_mark(struct log_store *l);
+void arrived_committed(struct log_store *l);
 
 /* --- entries.c --- */
 /* The first eight bytes of an op id, as they are stored and indexed. */

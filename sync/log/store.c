@@ -56,6 +56,8 @@ static const char *const migrations[] = {
 	"DROP TABLE closed;",
 	/* Up to where what is held of a frozen log is beyond doubt. */
 	"ALTER TABLE log ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0;",
+	/* How far the numbers of arrivals were, by this box's clock. */
+	"CREATE TABLE arrived(num INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -183,6 +185,14 @@ static const char *const sql[LOG_STMTS] = {
 	/* The cut of that log, else none of it counts. */
 	[REVOKED_GET] = "SELECT max(seq) FROM revoked WHERE space=?1 AND appliance=?2"
 			" AND incarnation IN (0, ?3) HAVING count(*) > 0",
+	[ARRIVED_SET] = "INSERT OR REPLACE INTO arrived VALUES (?1, ?2)",
+	[ARRIVED_FORGET] = "DELETE FROM arrived WHERE at<?1",
+	/* Not by a clock that was wrong for a while: nothing behind a mark that is later counts. */
+	[ARRIVED_GET] = "SELECT max(num) FROM arrived WHERE at<=?1 AND num <"
+			" ifnull((SELECT min(num) FROM arrived WHERE at>?1), 9223372036854775807)"
+			" HAVING count(*) > 0",
+	[ENTRY_LAST_SEQ] = "SELECT max(seq) FROM entry WHERE log=?1 AND num<=?2"
+			   " HAVING count(*) > 0",
 	[LOG_INTEGRITY] = "PRAGMA integrity_check(20)",
 };
 
@@ -313,10 +323,15 @@ struct error *log_begin(struct log_store *l)
 
 struct error *log_commit(struct log_store *l)
 {
-	if (l->changed)
+	if (l->changed) {
 		TRY(db_do(l->db, l->s, LOG_META_MORE, "s", "change"));
+		TRY(arrived_mark(l));
+	}
 	l->fresh.n = 0;
-	return db_commit(l->db);
+	TRY(db_commit(l->db));
+	if (l->changed)
+		arrived_committed(l);
+	return NULL;
 }
 
 void log_rollback(struct log_store *l)

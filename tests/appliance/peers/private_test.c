@@ -359,7 +359,7 @@ static void its_files_are_asked_for_at_who_was_admitted_alone(void **state)
 	assert_false(is_asked(stranger, &blob));
 	assert_true(is_asked(carrier, &blob));
 	/* Who was removed would learn that it goes on. */
-	assert_ok(spaces_remove(site.app, &space, &key, site.steward));
+	assert_ok(spaces_remove(site.app, &space, &key, 0, site.steward));
 	assert_false(is_asked(carrier, &blob));
 	assert_ok(spaces_admit(site.app, &space, &key, "carrier", ADMIT_CARRY, site.steward));
 	assert_true(is_asked(carrier, &blob));

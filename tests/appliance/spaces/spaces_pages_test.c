@@ -55,6 +55,19 @@ static void a_private_space_gets_people_boxes_and_keys(void **state)
 
 		assert_int_equal(sure.status, 200);
 		assert_non_null(strstr(buf_str(&sure.body), "new key at once"));
+		assert_non_null(strstr(buf_str(&sure.body), "name=\"since_day\""));
+	}
+	/* What goes is shown before anything is done, and a day that is still to come is none. */
+	{
+		_cleanup_(reply_release) struct reply shown =
+			ask(REMEI, url, more, "{\"since_day\":\"2020-01-02\",\"show\":\"1\"}");
+		_cleanup_(reply_release) struct reply late =
+			ask(REMEI, url, more, "{\"since_day\":\"2120-01-02\"}");
+		_cleanup_(reply_release) struct reply still = ask(REMEI, url, ".json", NULL);
+
+		assert_true(shown.status < 400);
+		assert_int_equal(late.status, 400);
+		assert_int_equal(json_array_size(json_object_get(still.json, "boxes")), 2);
 	}
 	post_ok(url, more, "{}");
 	post_ok(url, "/rotate", "{}");
