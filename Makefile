@@ -183,14 +183,14 @@ test: test-deps ## install what the tests need, build and run every test
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) test-build VARIANT=$(VARIANT)
 	$(Q)tests/run $(B) $(TESTS_ONLY)
 
-# What wants no network and no browser of its own; and what has threads, where two may meet.
+# What wants no network and no browser of its own; and what starts threads, where two may meet.
 SANITIZED := ^build/asan/tests/\|^tests/\(e2e\|hostile\|fuzz\|interop\|vectors\)/
-THREADED := /\(writer\|watch\|pool\|server\|sent\|files_pages\|erased\|loose\|engine\|listener\|session\|batch\|keep\)_test$$
+THREADED := pthread_create\|site_open\|sync_start\|writer_start\|server_start\|listener_start
 sanitize: test-deps ## the tests under ASan and UBSan, those of threads under TSan
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan test-build
 	$(Q)tests/run build/asan '$(SANITIZED)'
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) VARIANT=tsan test-build
-	$(Q)tests/run build/tsan '$(THREADED)'
+	$(Q)tests/run build/tsan "$$(grep -rl --include='*_test.c' '$(THREADED)' tests | sed 's,^,build/tsan/,;s,\.c$$,$$,')"
 .PHONY: sanitize
 
 FUZZ_SECONDS ?= 60
