@@ -9,7 +9,7 @@ enum { RECEIPTS_A_PAGE = 50, CARRIED_LOOK = 200, WORDS = 600 };
 struct paper {
 	struct request *r;
 	struct receipt_signed s;
-	struct receipt_body body; /* the asker's version */
+	struct receipt_body body; /* the version that is put into words: at first the asker's */
 	const char *name[2];
 };
 
@@ -187,36 +187,35 @@ static json_t *spaces_json(const struct paper *p)
 	return list;
 }
 
-/* What waits, and what was refused. */
-static json_t *refusals_json(const struct paper *p)
+/* What waits at that box, and what it refused. */
+static void say_refusals(const struct paper *p, json_t *list, int side)
 {
-	json_t *list = json_array();
-
 	for (size_t i = 0; i < p->body.n_refusals; i++) {
 		const struct receipt_refusal *f = &p->body.refusals[i];
-		const char *who = p->name[f->by ? ANSWERER : ASKER];
 		const char *box = ID_SHORT(&f->id.appliance);
 		char name[LIMIT_NAME + 1];
 
+		if ((f->by ? ANSWERER : ASKER) != side)
+			continue;
 		if (peers_known_name(request_conn(p->r), &f->id.appliance, name))
 			box = name;
 		box = arena_str(request_arena(p->r), box);
 		if (f->why == ERR_NOT_ADMITTED)
 			say_once(p, list,
-			    error_new(ERR_INTERNAL,
-				      N_("Waiting at %s: what box %s wrote, until a steward admits"
-					 " that box."),
-				      who, box));
+				 error_new(ERR_INTERNAL,
+					   N_("Waiting at %s: what box %s wrote, until a steward"
+					      " admits that box."),
+					   p->name[side], box));
 		else if (f->why == ERR_LIMIT)
 			say_once(p, list,
-			    error_new(ERR_INTERNAL, N_("Waiting for %s: more of box %s."), who,
-				      box));
+				 error_new(ERR_INTERNAL, N_("Waiting for %s: more of box %s."),
+					   p->name[side], box));
 		else
 			say_once(p, list,
-			    error_new(ERR_INTERNAL, N_("Refused at %s: entries of box %s (%s)."),
-				      who, box, error_name(f->why)));
+				 error_new(ERR_INTERNAL,
+					   N_("Refused at %s: entries of box %s (%s)."),
+					   p->name[side], box, error_name(f->why)));
 	}
-	return list;
 }
 
 /* Entries that came and were here: else it is a riddle where they went. What was refused has its own
@@ -251,24 +250,69 @@ static void say_new(const struct paper *p, json_t *list, int i)
 		    error_new(ERR_INTERNAL, N_("At %s already: %s entries."), who, number(p, had)));
 }
 
-static json_t *moved_json(const struct paper *p)
+static void say_blobs(const struct paper *p, json_t *list)
 {
-	static const int takers[] = {[RECEIPT_MET] = 2, [RECEIPT_WRITTEN] = 0, [RECEIPT_TAKEN] = 1};
-	json_t *list = json_array();
-
-	if (p->body.kind != RECEIPT_MET)
-		say(p, list,
-		    error_new(ERR_INTERNAL, N_("The file had %s bytes."),
-			      number(p, p->body.bytes[0] + p->body.bytes[1])));
-	for (int i = 0; i < takers[p->body.kind]; i++)
-		say_new(p, list, i);
 	if (p->body.blobs == 1)
 		say(p, list, error_new(ERR_INTERNAL, N_("%s took one file."), p->name[ASKER]));
 	else if (p->body.blobs)
 		say(p, list,
 		    error_new(ERR_INTERNAL, N_("%s took %s files."), p->name[ASKER],
 			      number(p, p->body.blobs)));
+}
+
+/* What a box says of itself, and the other one can't count: what was new to it, what it refused, and, of
+ * who asked, the files. */
+static json_t *own_word(const struct paper *p, int side)
+{
+	json_t *list = json_array();
+
+	say_new(p, list, side);
+	if (side == ASKER)
+		say_blobs(p, list);
+	say_refusals(p, list, side);
+	return json_pack("{s:s, s:o}", "name", p->name[side], "sentences", list);
+}
+
+static json_t *own_words(const struct paper *p)
+{
+	static const bool speaks[][2] = {[RECEIPT_MET] = {true, true},
+					 [RECEIPT_WRITTEN] = {false, false},
+					 [RECEIPT_TAKEN] = {true, false}};
+	json_t *list = json_array();
+
+	for (int i = 0; i < 2; i++)
+		if (speaks[p->body.kind][i])
+			json_array_append_new(list, own_word(p, i));
 	return list;
+}
+
+/* One version of the receipt in words. */
+static void add_version(const struct paper *p, json_t *to, int signer)
+{
+	json_t *moved = json_array();
+
+	if (p->body.kind != RECEIPT_MET)
+		say(p, moved,
+		    error_new(ERR_INTERNAL, N_("The file had %s bytes."),
+			      number(p, p->body.bytes[0] + p->body.bytes[1])));
+	json_object_set_new(to, "signer", json_string(p->name[signer]));
+	json_object_set_new(to, "spaces", spaces_json(p));
+	json_object_set_new(to, "moved", moved);
+	json_object_set_new(to, "own_words", own_words(p));
+}
+
+/* What the answerer signed, where it is not what the asker did. */
+static struct error *add_other(struct paper *p, json_t *context)
+{
+	struct receipt_body first = p->body;
+	json_t *other = json_object();
+	struct error *e = receipt_read(p->s.bytes[ANSWERER], request_arena(p->r), &p->body);
+
+	if (!e)
+		add_version(p, other, ANSWERER);
+	p->body = first;
+	json_object_set_new(context, "other", other);
+	return e;
 }
 
 /* --- pages ------------------------------------------------------------------------------------ */
@@ -345,9 +389,15 @@ static struct error *receipt_page(struct request *r)
 	json_object_set_new(context, "anybody", json_boolean(pubkey_is_zero(&p.body.box[ANSWERER])));
 	json_object_set_new(context, "asker", hand_json(&p, ASKER));
 	json_object_set_new(context, "answerer", hand_json(&p, ANSWERER));
-	json_object_set_new(context, "spaces", spaces_json(&p));
-	json_object_set_new(context, "moved", moved_json(&p));
-	json_object_set_new(context, "refusals", refusals_json(&p));
+	add_version(&p, context, ASKER);
+	if (state == RECEIPT_DISPUTED) {
+		struct error *e = add_other(&p, context);
+
+		if (e) {
+			json_decref(context);
+			return e;
+		}
+	}
 	return respond_page(r, "receipt", request_text(r, N_("Receipt")), context);
 }
 

@@ -40,7 +40,7 @@ named() {
 	for f in asker.name answerer.name; do [ "$(field "$T/at.a" $f)" = "$(field "$T/at.b" $f)" ] || return 1; done
 }
 ok "both know the other's name" until_ok 10 named
-for f in word asker.statement asker.signature answerer.statement answerer.signature spaces moved refusals equal; do
+for f in word asker.statement asker.signature answerer.statement answerer.signature spaces moved own_words equal; do
 	is "$f is the same in both houses" "$(field "$T/at.a" $f)" "$(field "$T/at.b" $f)"
 done
 is "both agreed" "$(field "$T/at.a" agreed)" True
