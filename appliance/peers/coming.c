@@ -4,8 +4,31 @@
 #include "appliance/peers/peers_priv.h"
 #include "appliance/page/language.h"
 
+struct counting {
+	struct conn *c;
+	struct coming_memo *m;
+};
+
+/* Visitors are told what is of spaces that anybody may see. */
+static struct error *count_open(void *ctx, const struct space_info *s)
+{
+	struct counting *k = ctx;
+	struct log_counts n;
+	uint64_t gone = 0;
+
+	if (s->is_private)
+		return NULL;
+	TRY(log_count(k->c->log, &s->id, &n));
+	if (n.missing)
+		TRY(erased_lacking(k->c, &s->id, &gone));
+	k->m->open_entries += n.entries;
+	k->m->open_missing += n.missing > gone ? n.missing - gone : 0;
+	return NULL;
+}
+
 static struct error *count(struct conn *c, struct coming_memo *io)
 {
+	struct counting k = {c, io};
 	struct log_counts n;
 	uint64_t gone = 0;
 
@@ -14,7 +37,7 @@ static struct error *count(struct conn *c, struct coming_memo *io)
 		TRY(erased_lacking(c, NULL, &gone));
 	io->entries = n.entries;
 	io->missing = n.missing > gone ? n.missing - gone : 0;
-	return NULL;
+	return space_each(c, count_open, &k);
 }
 
 /* What was erased is looked for one by one, so it is done once for each state. */
@@ -31,6 +54,8 @@ struct error *coming_count(struct app *a, struct conn *c, struct coming *ret)
 	TRY(config_get(c, SETTING_KEEP_DAYS, days));
 	*ret = (struct coming){.entries = m.entries,
 			       .missing = m.missing,
+			       .open_entries = m.open_entries,
+			       .open_missing = m.open_missing,
 			       .keep_days = (uint32_t)strtoul(days, NULL, 10)};
 	return NULL;
 }
@@ -84,6 +109,8 @@ static struct error *look_at_space(void *ctx, const struct space_info *s)
 	struct log_counts n;
 	uint64_t most = 0, believed;
 
+	if (s->is_private && !k->with_rows)
+		return NULL;
 	TRY(log_count(request_conn(k->r)->log, &s->id, &n));
 	believed = n.entries * BELIEVED_TIMES + BELIEVED_LEAST;
 	for (size_t i = 0; i < k->n; i++) {
@@ -154,6 +181,10 @@ struct error *coming_page_hook(struct request *r, json_t *page)
 	if (!is_for(request_path(r)))
 		return NULL;
 	TRY(coming_count(request_app(r), request_conn(r), &n));
+	if (strcmp(request_path(r), "/") == 0) {
+		n.entries = n.open_entries;
+		n.missing = n.open_missing;
+	}
 	if (!n.keep_days)
 		return put_coming(r, page, &n);
 	if (n.missing)

@@ -7,6 +7,7 @@
 struct coming {
 	uint64_t entries;   /* headers held, in all spaces */
 	uint64_t missing;   /* of these, payloads that are not here */
+	uint64_t open_entries, open_missing; /* the same of public spaces alone: what visitors are told */
 	uint32_t keep_days; /* not 0: a partial box, and what is missing may be so on purpose */
 };
 /* Counted once for each state of the log. Any thread, with its own conn. */

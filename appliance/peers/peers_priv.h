@@ -21,6 +21,7 @@ struct coming_memo {
 	int64_t change;	     /* log_change */
 	uint64_t generation; /* community_generation */
 	uint64_t entries, missing;
+	uint64_t open_entries, open_missing; /* of public spaces alone */
 };
 bool peers_coming_known(struct app *a, struct coming_memo *io);
 void peers_coming_is(struct app *a, const struct coming_memo *m);
