@@ -124,11 +124,18 @@ static struct error *collect(struct listing *l)
 
 /* --- the page --------------------------------------------------------------------------------- */
 
+static struct error *not_erased(void)
+{
+	return error_new(ERR_NOT_FOUND, N_("Nothing with this address was erased here."));
+}
+
 static struct error *may_see(struct listing *l)
 {
 	const struct viewer *v = request_viewer(l->r);
 	enum role role = ROLE_NONE;
 
+	/* Who was removed from a private space does not hear which boxes it has now. */
+	ENSURE(conn_sees(request_conn(l->r), &l->op.space), not_erased());
 	if (v)
 		TRY(role_now(request_conn(l->r), &l->op.space, &v->key, &role));
 	ENSURE(role >= ROLE_MODERATOR || (v && pubkey_eq(&v->key, &l->op.author)),
@@ -178,8 +185,7 @@ static struct error *erased_page(struct request *r)
 	struct listing l = {.r = r};
 	json_t *gone, *waiting;
 
-	ENSURE(id_parse(request_param(r, "id"), l.target.b),
-	       error_new(ERR_NOT_FOUND, N_("Nothing with this address was erased here.")));
+	ENSURE(id_parse(request_param(r, "id"), l.target.b), not_erased());
 	TRY(erased_get(request_conn(r), &l.target, &l.op));
 	TRY(may_see(&l));
 	TRY(collect(&l));

@@ -282,6 +282,8 @@ static struct error *get(struct request *r)
 	TRY(asked_version(r, &p.file, &v));
 	ENSURE(v.num, no_file());
 	ENSURE(!v.erased, error_new(ERR_GONE, N_("This version was erased.")));
+	if (p.space.is_private)
+		request_leave_no_trace(r);
 	name = file_name(request_arena(r), &v);
 	if (v.inside)
 		return send_inside(r, &v, name);

@@ -58,6 +58,11 @@ static bool range_of(struct span h, uint64_t size, uint64_t *ret_first, uint64_t
 	return true;
 }
 
+void request_leave_no_trace(struct request *r)
+{
+	r->no_trace = true;
+}
+
 static void name_headers(struct request *r, struct MHD_Response *m, const char *name)
 {
 	const char *type = shown_type(name);
@@ -67,7 +72,7 @@ static void name_headers(struct request *r, struct MHD_Response *m, const char *
 		   arena_printf(&r->arena, "%s; filename*=UTF-8''%s",
 				type ? "inline" : "attachment",
 				http_text_escape_query(&r->arena, name)));
-	header_add(m, "Cache-Control", "no-cache");
+	header_add(m, "Cache-Control", r->no_trace ? "no-store" : "no-cache");
 	header_add(m, "Accept-Ranges", "bytes");
 	header_add(m, "Content-Security-Policy", "default-src 'none'; sandbox");
 	header_add(m, "X-Content-Type-Options", "nosniff");

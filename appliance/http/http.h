@@ -201,6 +201,8 @@ void respond_redirect(struct request *r, const char *location);
  * X-NetworkManager-Status. */
 void respond_probe(struct request *r, int status, const char *type, const char *body,
 		   const char *network_status);
+/* The file that is answered is not for everybody: no browser keeps it on a disk that others use, too. */
+void request_leave_no_trace(struct request *r);
 struct error *respond_blob(struct request *r, const struct hash *blob,
 			   const char *name) MUST; /* ranges */
 /* An open file, consumed, of that size; ranges. etag: without quotes. */

@@ -104,6 +104,7 @@ struct request {
 	struct conn *conn;
 	struct viewer viewer;
 	bool viewer_known;
+	bool no_trace; /* request_leave_no_trace */
 
 	/* the answer */
 	const char *wrong;     /* the field of a form with the mistake; NULL: not known */

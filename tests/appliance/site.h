@@ -29,7 +29,7 @@ struct site {
 
 struct reply {
 	long status;
-	struct buf body;
+	struct buf body, head; /* head: the headers, as they came */
 	char *location;
 	json_t *json; /* NULL unless the body is JSON */
 };
@@ -37,6 +37,7 @@ struct reply {
 static inline void reply_release(struct reply *r)
 {
 	buf_release(&r->body);
+	buf_release(&r->head);
 	free(r->location);
 	json_decref(r->json);
 }
@@ -77,6 +78,8 @@ static inline struct reply site_ask(struct site *s, enum site_person who, const 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", http_port(s->http), path);
 	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, site_body);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, &r.head);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &r.body);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, 30L);
 	if (form && session) {

@@ -206,28 +206,81 @@ static void nobody_else_writes_there(void **state)
 	}
 }
 
-static struct error *leave(struct conn *c, void *arg)
+static struct error *find_joan(struct conn *c, void *arg)
 {
-	struct account a;
-	struct hash id;
+	return account_by_name(c, "joan", arg);
+}
 
-	TRY(account_by_name(c, "joan", &a));
+struct filing {
+	const struct hash *space;
+	struct hash id;
+};
+
+static struct error *file_job(struct conn *c, void *arg)
+{
+	struct filing *f = arg;
+
 	return community_submit(
 		c,
-		&(struct draft){.type = "member.revoke",
-				.space = space,
+		&(struct draft){.type = "file.create",
+				.space = *f->space,
 				.author = site.steward,
-				.take_body = json_pack("{s:s, s:[]}", "key", ID(&a.key), "cut")},
-		&id);
+				.take_body = json_pack("{s:s, s:s, s:i, s:s, s:s}", "kind", "text",
+						       "data", "YWN0YQ==", "size", 4, "title", "Acta",
+						       "path", "acta.txt")},
+		&f->id);
+}
+
+/* Does the answer with a file of that space say that it is to be kept nowhere? */
+static bool leaves_no_trace(const struct hash *of)
+{
+	struct filing f = {.space = of};
+	char path[300];
+
+	assert_ok(writer_run(site.app->writer, file_job, &f));
+	snprintf(path, sizeof(path), "/file/%s/get", ID(&f.id));
+	_cleanup_(reply_release) struct reply r = site_ask(&site, JOAN, path, NULL);
+
+	assert_int_equal(r.status, 200);
+	assert_true(span_is(buf_span(&r.body), "acta"));
+	return strstr(buf_str(&r.head), "Cache-Control: no-store\r\n");
+}
+
+static void a_file_of_it_is_kept_by_no_browser(void **state)
+{
+	assert_true(leaves_no_trace(&space));
+	assert_false(leaves_no_trace(&site.space));
+}
+
+static long status_of(enum site_person who, const char *path)
+{
+	_cleanup_(reply_release) struct reply r = site_ask(&site, who, path, NULL);
+
+	return r.status;
 }
 
 static void who_left_sees_it_no_more(void **state)
 {
-	char path[400];
+	char path[400], erased[400];
+	struct account joan;
 
 	assert_true(says(JOAN, "/forums"));
-	assert_ok(writer_run(site.app->writer, leave, NULL));
+	snprintf(path, sizeof(path), "%s/posts", topic);
+	_cleanup_(reply_release) struct reply slip =
+		site_ask(&site, JOAN, path, "{\"text\":\"a slip\"}");
+
+	snprintf(path, sizeof(path), "/post/%s/erase", TEXT(&slip, "id"));
+	_cleanup_(reply_release) struct reply gone = site_ask(&site, JOAN, path, "{}");
+
+	assert_true(gone.status < 300);
+	snprintf(erased, sizeof(erased), "/erased/%s", TEXT(&slip, "id"));
+	assert_int_equal(status_of(JOAN, erased), 200);
+	assert_int_equal(status_of(VOL, erased), 404);
+	assert_ok(writer_run(site.app->writer, find_joan, &joan));
+	assert_ok(spaces_remove_person(site.app, &space, &joan.key, site.steward));
 	assert_false(says(JOAN, "/forums"));
+	assert_int_equal(status_of(JOAN, erased), 404);
+	assert_int_equal(status_of(REMEI, erased), 200);
 	hidden_page(1, false, path);
 	assert_false(says(JOAN, path));
 	assert_true(says(REMEI, "/forums"));
@@ -265,6 +318,7 @@ int main(void)
 		cmocka_unit_test(nobody_else_sees_a_word_of_it),
 		cmocka_unit_test(what_is_not_for_you_is_as_if_it_were_not_here),
 		cmocka_unit_test(nobody_else_writes_there),
+		cmocka_unit_test(a_file_of_it_is_kept_by_no_browser),
 		cmocka_unit_test(who_left_sees_it_no_more),
 		cmocka_unit_test(another_public_space_does_not_become_the_home),
 	};
