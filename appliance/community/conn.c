@@ -3,7 +3,7 @@
 #include "appliance/community/community_priv.h"
 #include <assert.h>
 
-enum { VIEW_VERSION = 2, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024,
+enum { VIEW_VERSION = 3, CACHE_WRITER = 8 * 1024, CACHE_READER = 2 * 1024,
        CACHE_BESIDE = 32 * 1024 };
 
 /* --- the view's schema --- */

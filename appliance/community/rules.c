@@ -55,7 +55,8 @@ static void add_place(struct rules *r, struct rules_node *n, const struct place 
 		abort();
 	n->places[n->places_n++] = p;
 	r->unsettled = true;
-	r->broken |= !known;
+	/* A cut may cover it here, and so no longer reach the op. */
+	r->broken |= !known || r->revocations.n;
 }
 
 static void add_node(struct rules *r, struct rules_node *n)
@@ -248,7 +249,9 @@ size_t rules_heads_before(struct rules *r, const struct op *op, struct hash *out
 	struct rules_list heads = {0};
 	size_t ret = 0;
 
-	if (n && node_reaches_back(n) && mark_reached(r, n)) {
+	if (n)
+		n->takes = state_takes(r->now, n);
+	if (n && n->takes && mark_reached(r, n)) {
 		for (uint32_t i = r->n; i-- > 0 && heads.n < max;)
 			if (is_head_of_rest(r, r->nodes[i]))
 				list_add(&heads, i);
@@ -453,7 +456,7 @@ static void take_back(const struct rules *r, const struct rules_state *s, bool p
 		bool all = n->kind == RULE_REVOKE || n->kind == RULE_WITHDRAW ||
 			   (n->kind == RULE_ADMIT && n->mode != MODE_WRITE);
 
-		if (node_takes_from_person(n) != person || !node_reaches_back(n) ||
+		if (node_takes_from_person(n) != person || !n->takes || state_keeps(r->now, n) ||
 		    state_has(s->contains, s->words, n->revocation) ||
 		    cut_covers(n, at->appliance, at->incarnation, at->seq))
 			continue;
@@ -493,7 +496,7 @@ bool rules_cut_of(const struct rules *r, uint32_t appliance, struct place *out, 
 		const struct rules_node *n = r->nodes[i];
 		size_t kept = 0;
 
-		if (n->kind != RULE_WITHDRAW || !node_reaches_back(n))
+		if (n->kind != RULE_WITHDRAW || !n->takes)
 			continue;
 		if (!revoked)
 			*ret_n = cut_places(r, n, appliance, out, max);

@@ -3,11 +3,14 @@
  * In which order ops of the rules fold, and what a revocation does to those that did not know of
  * it. PROTOCOL 4.2.
  *
- * Kahn's order alone lets whoever was thrown out go on: its revocation is free only when its own
- * parents are folded, and an op that names rules of before is free as early as it likes. So what a
- * revocation reaches waits for it.
+ * Kahn's order alone lets whoever was thrown out go on: an op that names the rules of before is
+ * free as early as it likes, the revocation only when its own parents are folded. And no order
+ * mends it, for what somebody says in the past can always be put before what others did. So it is
+ * not left to the order: what a revocation reaches is struck.
  */
 #include "appliance/community/rules_priv.h"
+
+enum { TABLE_WORDS = 1 << 20 }; /* of larger tables nothing is made: ancestors are walked for */
 
 /* --- a heap of nodes, the smallest by `less` on top --- */
 void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v)
@@ -82,11 +85,6 @@ static bool senior_first(const struct rules *r, uint32_t a, uint32_t b)
 }
 
 /* --- what a revocation reaches --- */
-bool node_reaches_back(const struct rules_node *n)
-{
-	return n->cut && n->author != n->key;
-}
-
 bool cut_covers(const struct rules_node *n, uint32_t appliance, uint64_t incarnation, uint64_t seq)
 {
 	size_t low = 0, high = n->cut_n;
@@ -148,9 +146,7 @@ static bool leaves_enough(const struct rules_node *taking, const struct rules_no
  * has below itself and above: bits, by their places in `taking`. */
 struct folding {
 	struct rules *r;
-	struct rules_state *s;
 	struct rules_list taking; /* by whom they take it from */
-	struct rules_list held;	  /* free, and waiting */
 	uint64_t *below, *above;
 	size_t words;
 };
@@ -187,7 +183,7 @@ static void relate(struct folding *f)
 		for (size_t k = 0; k < n->children.n; k++) {
 			const struct rules_node *child = f->r->nodes[n->children.p[k]];
 
-			if (child->mark == f->r->stamp)
+			if (child->fold == f->r->folds)
 				add_bits(f, mine, bits_of(f->above, f, child));
 		}
 		if (n->taking != RULES_NONE)
@@ -200,7 +196,7 @@ static void relate(struct folding *f)
 		for (size_t k = 0; k < n->parents.n; k++) {
 			const struct rules_node *parent = f->r->nodes[n->parents.p[k]];
 
-			if (parent->mark == f->r->stamp)
+			if (parent->fold == f->r->folds)
 				add_bits(f, mine, bits_of(f->below, f, parent));
 		}
 		if (n->taking != RULES_NONE)
@@ -208,32 +204,99 @@ static void relate(struct folding *f)
 	}
 }
 
+static bool has_bit(const uint64_t *bits, size_t at)
+{
+	return bits[at / 64] >> at % 64 & 1;
+}
+
+static void note_key(uint64_t *keys, uint32_t key)
+{
+	keys[key / 64] |= (uint64_t)1 << key % 64;
+}
+
+/* What a keeper box takes strikes nothing: it may say that it did so before the other was a keeper,
+ * and whom it may throw out can do little. */
+static bool strikes(const struct rules_node *n)
+{
+	return n->takes && !n->by_appliance;
+}
+
+/* Those that take something from somebody who does something here, and no others: most take from
+ * who is silent. */
+static void find_takings(struct folding *f)
+{
+	struct rules *r = f->r;
+	uint64_t *acting = NULL;
+
+	for (size_t i = 0; i < r->popped.n; i++)
+		if (strikes(r->nodes[r->popped.p[i]]))
+			list_add(&f->taking, r->popped.p[i]);
+	if (f->taking.n)
+		acting = calloc(r->keys_n / 64 + 1, sizeof(*acting));
+	if (f->taking.n && !acting)
+		abort();
+	for (size_t i = 0; acting && i < r->popped.n; i++) {
+		const struct rules_node *n = r->nodes[r->popped.p[i]];
+
+		note_key(acting, n->author);
+		for (size_t k = 0; k < n->places_n; k++)
+			note_key(acting, n->places[k].appliance);
+	}
+	for (size_t i = 0, n = f->taking.n; i < n; i++) {
+		if (!i)
+			f->taking.n = 0;
+		if (has_bit(acting, r->nodes[f->taking.p[i]]->key))
+			f->taking.p[f->taking.n++] = f->taking.p[i];
+	}
+	free(acting);
+}
+
 static void begin(struct folding *f)
 {
 	struct rules *r = f->r;
 
-	r->stamp++;
+	r->folds++;
 	for (size_t i = 0; i < r->popped.n; i++) {
 		struct rules_node *n = r->nodes[r->popped.p[i]];
 
-		n->mark = r->stamp;
+		n->fold = r->folds;
 		n->in_fold = (uint32_t)i;
-		n->folded = false;
+		n->struck = false;
 		n->taking = RULES_NONE;
-		if (node_reaches_back(n))
-			list_add(&f->taking, r->popped.p[i]);
 	}
+	find_takings(f);
 	if (!f->taking.n)
 		return;
 	qsort_r(f->taking.p, f->taking.n, sizeof(f->taking.p[0]), by_key, r);
 	for (size_t i = 0; i < f->taking.n; i++)
 		r->nodes[f->taking.p[i]]->taking = (uint32_t)i;
 	f->words = (f->taking.n + 63) / 64;
+	if (r->popped.n * f->words > TABLE_WORDS)
+		return;
 	f->below = calloc(r->popped.n * f->words, sizeof(uint64_t));
 	f->above = calloc(r->popped.n * f->words, sizeof(uint64_t));
 	if (!f->below || !f->above)
 		abort();
 	relate(f);
+}
+
+/* Is the op below the one that takes something, or that one itself? */
+static bool is_below(const struct folding *f, uint32_t at, const struct rules_node *taking)
+{
+	const struct rules_node *n = f->r->nodes[at];
+
+	if (f->above)
+		return has_bit(bits_of(f->above, f, n), taking->taking);
+	return n == taking || rules_is_ancestor(f->r, at, f->taking.p[taking->taking]);
+}
+
+static bool is_above(const struct folding *f, uint32_t at, const struct rules_node *taking)
+{
+	const struct rules_node *n = f->r->nodes[at];
+
+	if (f->below)
+		return has_bit(bits_of(f->below, f, n), taking->taking);
+	return n == taking || rules_is_ancestor(f->r, f->taking.p[taking->taking], at);
 }
 
 /* The first of those that take something from that key. */
@@ -252,126 +315,86 @@ static size_t first_taking(const struct folding *f, uint32_t key)
 	return low;
 }
 
-static bool has_bit(const uint64_t *bits, size_t at)
+/* Is that op struck by one that takes something from that key? */
+static bool is_struck_for(const struct folding *f, uint32_t key, uint32_t at)
 {
-	return bits[at / 64] >> at % 64 & 1;
-}
+	const struct rules_node *n = f->r->nodes[at];
 
-typedef bool taking_fn(const struct folding *f, const struct rules_node *taking,
-		       const struct rules_node *n);
-
-/* One of those that take something from that key and of which the op knows nothing, nor they of it.
- */
-static uint32_t find_taking(const struct folding *f, uint32_t key, const struct rules_node *n,
-			    taking_fn *fn)
-{
 	for (size_t i = first_taking(f, key); i < f->taking.n; i++) {
 		const struct rules_node *taking = f->r->nodes[f->taking.p[i]];
 
 		if (taking->key != key)
 			break;
-		if (!has_bit(bits_of(f->below, f, n), i) && !has_bit(bits_of(f->above, f, n), i) &&
-		    fn(f, taking, n) && node_reaches(taking, n))
-			return f->taking.p[i];
+		/* Of two that could strike each other the first does: the others are not asked yet.
+		 */
+		if (taking != n && !taking->struck &&
+		    (!strikes(n) || rank_cmp(f->r, f->taking.p[i], at) < 0) &&
+		    standing_cmp(f->r, taking, n) <= 0 && node_reaches(taking, n) &&
+		    !leaves_enough(taking, n) && !is_below(f, at, taking) &&
+		    !is_above(f, at, taking))
+			return true;
 	}
-	return RULES_NONE;
+	return false;
 }
 
-static uint32_t any_taking(const struct folding *f, const struct rules_node *n, taking_fn *fn)
+static bool is_struck(const struct folding *f, uint32_t at)
 {
-	uint32_t found = RULES_NONE;
+	const struct rules_node *n = f->r->nodes[at];
 
 	if (!f->taking.n)
-		return RULES_NONE;
-	if (!n->by_appliance)
-		found = find_taking(f, n->author, n, fn);
+		return false;
 	/* What takes from an appliance reaches only what is in its logs alone. */
-	if (found == RULES_NONE && n->places_n)
-		found = find_taking(f, n->places[0].appliance, n, fn);
-	return found;
+	return (!n->by_appliance && is_struck_for(f, n->author, at)) ||
+	       (n->places_n && is_struck_for(f, n->places[0].appliance, at));
 }
 
-static bool is_awaited(const struct folding *f, const struct rules_node *taking,
-		       const struct rules_node *n)
+/* Those that take something, the highest first: what is struck strikes nothing. */
+static void strike_takings(struct folding *f)
 {
-	return !taking->folded && standing_cmp(f->r, taking, n) <= 0;
-}
+	struct rules_list h = {0};
 
-static bool has_taken(const struct folding *f, const struct rules_node *taking,
-		      const struct rules_node *n)
-{
-	return taking->folded && state_has(f->s->applied, f->s->words, taking->revocation) &&
-	       !leaves_enough(taking, n);
-}
+	for (size_t i = 0; i < f->taking.n; i++)
+		heap_push(f->r, &h, senior_first, f->taking.p[i]);
+	while (h.n) {
+		uint32_t at = heap_pop(f->r, &h, senior_first);
 
-static void fold_one(struct folding *f, struct rules_list *h, uint32_t at)
-{
-	struct rules *r = f->r;
-	struct rules_node *node = r->nodes[at];
-	size_t keep = 0;
-
-	state_apply(r, f->s, at, any_taking(f, node, has_taken) != RULES_NONE);
-	node->folded = true;
-	for (size_t k = 0; k < node->children.n; k++) {
-		struct rules_node *child = r->nodes[node->children.p[k]];
-
-		if (child->mark == r->stamp && --child->waits == 0)
-			heap_push(r, h, senior_first, node->children.p[k]);
+		f->r->nodes[at]->struck = is_struck(f, at);
 	}
-	if (node->taking == RULES_NONE)
-		return;
-	for (size_t i = 0; i < f->held.n; i++) {
-		if (r->nodes[f->held.p[i]]->awaits == at)
-			heap_push(r, h, senior_first, f->held.p[i]);
-		else
-			f->held.p[keep++] = f->held.p[i];
-	}
-	f->held.n = keep;
-}
-
-/* All that is free waits, in a circle: the first of them goes. */
-static uint32_t break_circle(struct folding *f)
-{
-	size_t first = 0;
-	uint32_t at;
-
-	for (size_t i = 1; i < f->held.n; i++)
-		if (senior_first(f->r, f->held.p[i], f->held.p[first]))
-			first = i;
-	at = f->held.p[first];
-	f->held.p[first] = f->held.p[--f->held.n];
-	return at;
+	free(h.p);
 }
 
 void fold_popped(struct rules *r, struct rules_state *s)
 {
-	struct folding f = {.r = r, .s = s};
+	struct folding f = {.r = r};
 	struct rules_list *h = &r->heap;
 
 	begin(&f);
+	strike_takings(&f);
 	h->n = 0;
 	for (size_t i = 0; i < r->popped.n; i++) {
 		struct rules_node *node = r->nodes[r->popped.p[i]];
 
 		node->waits = 0;
 		for (size_t k = 0; k < node->parents.n; k++)
-			node->waits += r->nodes[node->parents.p[k]]->mark == r->stamp;
+			node->waits += r->nodes[node->parents.p[k]]->fold == r->folds;
 		if (node->waits == 0)
 			heap_push(r, h, senior_first, r->popped.p[i]);
 	}
-	while (h->n || f.held.n) {
-		bool circle = !h->n;
-		uint32_t at = circle ? break_circle(&f) : heap_pop(r, h, senior_first);
+	while (h->n) {
+		uint32_t at = heap_pop(r, h, senior_first);
 		struct rules_node *node = r->nodes[at];
 
-		node->awaits = circle ? (uint32_t)RULES_NONE : any_taking(&f, node, is_awaited);
-		if (node->awaits != RULES_NONE)
-			list_add(&f.held, at);
-		else
-			fold_one(&f, h, at);
+		if (node->taking == RULES_NONE)
+			node->struck = is_struck(&f, at);
+		state_apply(r, s, at, node->struck);
+		for (size_t k = 0; k < node->children.n; k++) {
+			struct rules_node *child = r->nodes[node->children.p[k]];
+
+			if (child->fold == r->folds && --child->waits == 0)
+				heap_push(r, h, senior_first, node->children.p[k]);
+		}
 	}
 	free(f.taking.p);
-	free(f.held.p);
 	free(f.below);
 	free(f.above);
 }

@@ -234,7 +234,7 @@ static void settle_node(struct rules *r, uint32_t at)
 	struct rules_state *s;
 
 	n->parents.n = n->children.n = 0;
-	n->valid = false;
+	n->valid = n->takes = false;
 	n->depth = 0;
 	n->grant = RULES_NONE;
 	for (size_t i = 0; i < n->named_n && n->kind != RULE_FOUND; i++) {
@@ -260,6 +260,7 @@ static void settle_node(struct rules *r, uint32_t at)
 	s = graph_fold(r, n->parents.p, n->parents.n);
 	n->rank_role = state_author(s, n, &n->grant);
 	n->valid = !state_refuses(s, n);
+	n->takes = state_takes(s, n);
 	if (n->valid) {
 		become_child(r, at);
 		state_apply(r, s, at, false);

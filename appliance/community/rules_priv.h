@@ -55,6 +55,7 @@ struct rules_node {
 
 	/* What settling found out. */
 	bool valid;
+	bool takes; /* from somebody else what they had in the state of its ancestors: with a cut */
 	struct rules_list parents; /* valid ones, without those that others have as ancestors */
 	struct rules_list children;
 	uint32_t depth; /* longest way down to the founding op */
@@ -68,10 +69,11 @@ struct rules_node {
 	uint32_t next_revocation; /* of the same key, also effective */
 	struct rules_state *state;
 	uint32_t mark;	/* for walks: equals rules.stamp when visited */
-	/* For folds: parents that were not folded yet; the place among the folded; among those that
-	 * take something away, or RULES_NONE; for which of these it waits. */
-	uint32_t waits, in_fold, taking, awaits;
-	bool folded;
+	/* For folds: parents that were not folded yet; the place among the folded, and among those
+	 * that take something away, or RULES_NONE. */
+	uint32_t waits, in_fold, taking;
+	uint64_t fold; /* equals rules.folds where it is among the folded */
+	bool struck;
 };
 
 struct rules_slot {
@@ -114,6 +116,7 @@ struct rules {
 	bool unsettled;
 	uint64_t epoch, clock;
 	uint32_t stamp;
+	uint64_t folds;
 	struct rules_state *kept[RULES_STATES];
 	struct rules_state *now;
 	struct rules_list heap, popped, path; /* for walks */
@@ -138,6 +141,11 @@ bool state_has(const uint64_t *bits, uint32_t words, uint32_t n);
 /* What the author has in that state, and the node that gave it. */
 enum role state_author(const struct rules_state *s, const struct rules_node *n,
 		       uint32_t *ret_grant);
+/* Has it a cut, and leaves somebody else less than they have there? */
+bool state_takes(const struct rules_state *s, const struct rules_node *n);
+/* Is what an appliance takes from another one for nothing, since that one is a keeper? Who is none may
+ * have taken it when it was not, or say so. */
+bool state_keeps(const struct rules_state *s, const struct rules_node *taking);
 /* NULL, or why not (a message id). */
 const char *state_refuses(const struct rules_state *s, const struct rules_node *n);
 /* Fold the node, if permitted; `revoked`: it is not, whatever the state says. */
@@ -154,8 +162,6 @@ typedef bool less_fn(const struct rules *r, uint32_t a, uint32_t b);
 void heap_push(const struct rules *r, struct rules_list *h, less_fn *less, uint32_t v);
 uint32_t heap_pop(const struct rules *r, struct rules_list *h, less_fn *less);
 int rank_cmp(const struct rules *r, uint32_t a, uint32_t b);
-/* Does it take back what did not know of it? What somebody does to himself does not. */
-bool node_reaches_back(const struct rules_node *n);
 /* From a person, or from an appliance? */
 bool node_takes_from_person(const struct rules_node *n);
 /* Is the op by that person, or in no log but that appliance's, and everywhere beyond the cut? */

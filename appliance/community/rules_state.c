@@ -205,6 +205,29 @@ const char *state_refuses(const struct rules_state *s, const struct rules_node *
 	return not_steward;
 }
 
+bool state_takes(const struct rules_state *s, const struct rules_node *n)
+{
+	const struct rules_slot *slot = state_slot(s, n->key);
+
+	if (!n->cut || n->author == n->key)
+		return false;
+	switch (n->kind) {
+	case RULE_ADD:
+	case RULE_ROLE:
+		return n->role < (enum role)slot->role;
+	case RULE_ADMIT:
+		return (slot->mode == MODE_WRITE && n->mode != MODE_WRITE) ||
+		       (slot->keeper && !n->keeper);
+	default:
+		return true;
+	}
+}
+
+bool state_keeps(const struct rules_state *s, const struct rules_node *taking)
+{
+	return taking->by_appliance && state_slot(s, taking->key)->keeper;
+}
+
 /* --- what it does --- */
 static void give_role(struct rules_slot *slot, enum role role, uint32_t node)
 {

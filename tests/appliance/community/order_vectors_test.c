@@ -191,7 +191,7 @@ static void thrown_out(json_t *all)
 			     ID(&t.space), "key", ID(KEY(&t, MEMBER)), "role", "steward", "seen",
 			     ID(&before)));
 	write_case(&t, all, "a steward who was thrown out",
-		   "What a revocation reaches waits for it, and has no effect.");
+		   "What a revocation strikes has no effect.");
 }
 
 static void put_lower(json_t *all)
