@@ -8,6 +8,7 @@ struct writing {
 	const struct op_type *type;
 	struct space *space;
 	struct hash rules; /* the head of the rules that it will name */
+	bool before; /* it names those of before, which permit it: see see_before */
 	struct arena arena;
 	struct op op;
 	json_t *body;
@@ -116,6 +117,7 @@ static size_t see_before(struct writing *w, struct hash *seen)
 
 	if (json_object_get(w->body, "cut"))
 		n = rules_heads_before(w->space->rules, &op, seen, LIMIT_SEEN);
+	w->before = n > 0;
 	if (n)
 		w->rules = seen[0];
 	return n;
@@ -278,6 +280,9 @@ static struct error *check_author(struct writing *w)
 	const struct rules_state *now = rules_now(w->space->rules);
 	const struct pubkey *self = &w->c->community->self;
 
+	/* (it may undo that this box, or its author, was thrown out) */
+	if (w->before)
+		return NULL;
 	ENSURE(state_writes(w->space->rules, now, self),
 	       error_new(ERR_NOT_ADMITTED,
 			 N_("This box may only read this space. Ask a steward to admit it.")));
@@ -378,6 +383,9 @@ struct error *write_op(struct conn *c, const struct draft *d, json_t *take_body,
 {
 	struct error *err = join_rules(c, &d->space);
 
+	/* What undoes that this box was thrown out can't join them, and need not. */
+	if (error_is(err, ERR_NOT_ADMITTED) && json_object_get(take_body, "cut"))
+		error_replace(&err, NULL);
 	if (err) {
 		json_decref(take_body);
 		return err;

@@ -35,14 +35,18 @@ static struct error *remove_box(struct town *t, struct box *b, int by, const str
 	return err;
 }
 
-/* A sign-up at box A: what stands between the rules of before and what comes after. */
+static void sign_up_at(struct town *t, struct box *b, int person)
+{
+	assert_ok(box_submit(b, &t->space, "member.add", NULL, NULL,
+			     json_pack("{s:s,s:s,s:s,s:s}", "key", ID(KEY(t, person)), "name",
+				       "Nou", "role", "member", "home", ID(secret_pubkey(b->key))),
+			     NULL));
+}
+
+/* What stands between the rules of before and what comes after. */
 static void sign_up(struct town *t)
 {
-	assert_ok(
-		box_submit(&t->a, &t->space, "member.add", NULL, NULL,
-			   json_pack("{s:s,s:s,s:s,s:s}", "key", ID(KEY(t, STRANGER)), "name",
-				     "Nou", "role", "member", "home", ID(secret_pubkey(t->a.key))),
-			   NULL));
+	sign_up_at(t, &t->a, STRANGER);
 }
 
 static void make_puppet(struct town *t, const struct hash *rules, const struct pubkey *puppet)
@@ -180,10 +184,7 @@ static void what_takes_nothing_where_it_stands_takes_nothing(void **state)
 
 	town_open(&t);
 	before = head_of(&t, &t.a);
-	assert_ok(box_submit(&t.b, &t.space, "member.add", NULL, NULL,
-			     json_pack("{s:s,s:s,s:s,s:s}", "key", ID(KEY(&t, STRANGER)), "name",
-				       "Nou", "role", "member", "home", ID(secret_pubkey(t.b.key))),
-			     NULL));
+	sign_up_at(&t, &t.b, STRANGER);
 	meet(&t.a, &t.b);
 	assert_ok(box_submit(&t.a, &t.space, "member.add", NULL, t.who[FOUNDER],
 			     json_pack("{s:s,s:s,s:s}", "key", ID(secret_pubkey(late)), "name", "L",
@@ -311,6 +312,33 @@ static void the_founder_undoes_what_a_steward_voided(void **state)
 	meet(&t.a, &t.b);
 	assert_int_equal(role_at(&t, &t.a, STEWARD), ROLE_NONE);
 	assert_agree(&t);
+	town_close(&t);
+}
+
+/* Every other house was voided: from the one that may only read now, too. */
+static void the_founder_undoes_it_at_his_own_house(void **state)
+{
+	struct town t;
+
+	town_open(&t);
+	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
+	meet(&t.a, &t.b);
+	void_the_house(&t);
+	meet(&t.a, &t.b);
+	sign_up_at(&t, &t.b, STRANGER);
+	meet(&t.a, &t.b);
+	assert_fails(post(&t, &t.a, MEMBER, "y", NULL), ERR_NOT_ADMITTED);
+	assert_ok(revoke_key(&t, &t.a, FOUNDER, "member.revoke", KEY(&t, STEWARD),
+			     cut_at(&t, &t.a, secret_pubkey(t.b.key), own_head(&t, &t.b) - 2)));
+	assert_ok(post(&t, &t.a, MEMBER, "z", NULL));
+	meet(&t.a, &t.b);
+	assert_posts(&t.b, &t.topic, "first|ten years of posts|z");
+	assert_int_equal(role_at(&t, &t.b, STEWARD), ROLE_NONE);
+	assert_agree(&t);
+	/* Who may not, may not either with a cut. */
+	assert_fails(revoke_key(&t, &t.a, MEMBER, "member.revoke", KEY(&t, MODERATOR),
+				cut_at(&t, &t.a, secret_pubkey(t.b.key), 1)),
+		     ERR_DENIED);
 	town_close(&t);
 }
 
@@ -778,6 +806,7 @@ int main(void)
 		cmocka_unit_test(a_box_that_may_only_read_now_writes_nothing),
 		cmocka_unit_test(a_steward_who_was_put_lower_changes_no_rules),
 		cmocka_unit_test(the_founder_undoes_what_a_steward_voided),
+		cmocka_unit_test(the_founder_undoes_it_at_his_own_house),
 		cmocka_unit_test(who_has_a_key_voids_nothing_with_it),
 		cmocka_unit_test(any_graph_gives_the_same_in_any_order),
 		cmocka_unit_test(who_was_thrown_out_moves_nothing),
