@@ -5,7 +5,7 @@
 void list_add(struct rules_list *l, uint32_t v)
 {
 	if (l->n == l->cap) {
-		l->cap = l->cap ? l->cap * 2 : 32;
+		l->cap = l->cap ? l->cap * 2 : 2; /* most have one */
 		l->p = realloc(l->p, l->cap * sizeof(l->p[0]));
 		if (!l->p)
 			abort();
@@ -103,18 +103,60 @@ void graph_forget_states(struct rules *r)
 		forget(r, i);
 }
 
+static size_t size_of(const struct rules_state *s)
+{
+	return s->slots_n * sizeof(s->slots[0]) + 2 * s->words * sizeof(s->contains[0]);
+}
+
+/* A place for one more, which takes so many bytes. */
+static int make_room(struct rules *r, size_t bytes)
+{
+	for (;;) {
+		int n = 0, oldest = -1, empty = 0;
+		size_t sum = bytes;
+
+		for (int i = 0; i < RULES_STATES; i++) {
+			if (!r->kept[i]) {
+				empty = i;
+				continue;
+			}
+			n++;
+			sum += size_of(r->kept[i]);
+			if (oldest < 0 || r->kept[i]->used < r->kept[oldest]->used)
+				oldest = i;
+		}
+		if (n < RULES_STATES_FEW || (n < RULES_STATES && sum <= RULES_STATES_BYTES))
+			return empty;
+		forget(r, oldest);
+	}
+}
+
 void graph_keep(struct rules *r, uint32_t node, struct rules_state *take_s)
 {
-	int oldest = 0;
+	int at = make_room(r, size_of(take_s));
 
-	for (int i = 1; i < RULES_STATES && r->kept[oldest]; i++)
-		if (!r->kept[i] || r->kept[i]->used < r->kept[oldest]->used)
-			oldest = i;
-	forget(r, oldest);
 	take_s->node = node;
 	take_s->used = ++r->clock;
 	r->nodes[node]->state = take_s;
-	r->kept[oldest] = take_s;
+	r->kept[at] = take_s;
+}
+
+/* The state at the only parent, itself, when it is large: on a long way each op would copy it. Some
+ * stay where they are, for those who ask later. NULL: it is copied. */
+static struct rules_state *take_over(struct rules *r, const struct rules_node *n)
+{
+	enum { LARGE = 64 * 1024, STAYS = 256 };
+	struct rules_node *parent = n->parents.n == 1 ? r->nodes[n->parents.p[0]] : NULL;
+	struct rules_state *s = parent ? parent->state : NULL;
+
+	if (!s || size_of(s) < LARGE || parent->depth % STAYS == 0)
+		return NULL;
+	for (int i = 0; i < RULES_STATES; i++)
+		if (r->kept[i] == s)
+			r->kept[i] = NULL;
+	parent->state = NULL;
+	s->node = RULES_NONE;
+	return s;
 }
 
 const struct rules_state *rules_at(struct rules *r, uint32_t at)
@@ -231,7 +273,7 @@ static void become_child(struct rules *r, uint32_t at)
 static void settle_node(struct rules *r, uint32_t at)
 {
 	struct rules_node *n = r->nodes[at];
-	struct rules_state *s;
+	struct rules_state *s, *taken;
 
 	n->parents.n = n->children.n = 0;
 	n->valid = n->takes = false;
@@ -257,7 +299,8 @@ static void settle_node(struct rules *r, uint32_t at)
 	}
 	if (!n->parents.n)
 		return;
-	s = graph_fold(r, n->parents.p, n->parents.n);
+	taken = take_over(r, n);
+	s = taken ? taken : graph_fold(r, n->parents.p, n->parents.n);
 	n->rank_role = state_author(s, n, &n->grant);
 	n->valid = !state_refuses(s, n);
 	n->takes = state_takes(s, n);
@@ -265,6 +308,8 @@ static void settle_node(struct rules *r, uint32_t at)
 		become_child(r, at);
 		state_apply(r, s, at, false);
 		graph_keep(r, at, s);
+	} else if (taken) {
+		graph_keep(r, n->parents.p[0], s);
 	} else {
 		state_free(s);
 	}

@@ -95,7 +95,9 @@ struct rules_state {
 	uint32_t words;
 };
 
-enum { RULES_STATES = 48 };
+/* So many are kept, or as many as take no more bytes, but for a few: of a space with 100,000 keys
+ * one is 3 MiB. */
+enum { RULES_STATES = 48, RULES_STATES_FEW = 8, RULES_STATES_BYTES = 8 * 1024 * 1024 };
 struct rules {
 	struct hash space;
 	struct rules_node **nodes;

@@ -3,6 +3,7 @@
  * away by it, and whoever names rules must not hold others up. */
 #include "tests/appliance/community/town.h"
 #include "appliance/community/community_priv.h"
+#include "appliance/community/rules_priv.h"
 #include <sys/resource.h>
 #include <time.h>
 
@@ -283,6 +284,42 @@ static void reading_the_rules_keeps_nothing_that_is_none(void **state)
 	town_close(&t);
 }
 
+/* A steward who writes very many rules: what is remembered of the states at them has a bound. */
+static void states_of_very_many_keys_have_a_bound_in_bytes(void **state)
+{
+	enum { KEYS = 30000, OPS = 24 };
+	size_t bytes = 0, n = 0;
+	struct rules *r;
+	struct town t;
+
+	town_open(&t);
+	for (int i = 0; i < OPS; i++)
+		assert_ok(set_role(&t, &t.a, FOUNDER, MODERATOR, i % 2 ? "member" : "moderator"));
+	r = space_of(t.a.c, &t.space)->rules;
+	graph_forget_states(r);
+	for (uint32_t i = rules_count(r) - OPS; i < rules_count(r); i++) {
+		/* As large as one that says something of each of so many keys. */
+		struct rules_state *s = state_copy(rules_now(r));
+
+		s->slots = realloc(s->slots, KEYS * sizeof(s->slots[0]));
+		assert_non_null(s->slots);
+		memset(s->slots, 0, KEYS * sizeof(s->slots[0]));
+		s->slots_n = KEYS;
+		graph_keep(r, i, s);
+		assert_ptr_equal(rules_at(r, i), s);
+	}
+	for (int i = 0; i < RULES_STATES; i++) {
+		if (!r->kept[i])
+			continue;
+		bytes += r->kept[i]->slots_n * sizeof(r->kept[i]->slots[0]);
+		n++;
+	}
+	assert_true(n >= RULES_STATES_FEW);
+	assert_true(bytes <= RULES_STATES_BYTES);
+	graph_forget_states(r);
+	town_close(&t);
+}
+
 /* What was erased still lies in the files when readers were in the way: a transaction that fails
  * afterwards is no reason to leave it there. */
 static void a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed(void **state)
@@ -309,6 +346,7 @@ int main(void)
 		cmocka_unit_test(the_ops_of_a_space_are_walked_over_in_pages),
 		cmocka_unit_test(a_transaction_that_fails_forgets_nothing_that_is_to_be_scrubbed),
 		cmocka_unit_test(a_very_long_topic_takes_little_memory),
+		cmocka_unit_test(states_of_very_many_keys_have_a_bound_in_bytes),
 		cmocka_unit_test(reading_the_rules_keeps_nothing_that_is_none),
 	};
 
