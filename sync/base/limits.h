@@ -62,7 +62,8 @@ enum {
 	LIMIT_WRITER_DAY_LOGS_ALL = LIMIT_SPACES, /* in all: one each, in a first sync */
 	LIMIT_WRITER_LOGS_ALL = 4 * LIMIT_WRITER_LOGS,
 	LIMIT_WRITERS = 16384, /* rows of a day: of a writer one for each space, and one */
-	/* What was refused today, and so is not asked for again; of more the whole space is left out. */
+	/* Logs of which something was refused today, and so is not asked for again; of more peers, or logs, those
+	 * of which nothing is held are left out. */
 	LIMIT_REFUSED = 16384,
 	LIMIT_PEER_REFUSED = 512,
 	/* Of an appliance that is revoked now, what is behind its cut. It is void, and taken all the same, a

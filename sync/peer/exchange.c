@@ -123,6 +123,13 @@ static void unused(void *ctx, const struct log_id *log, const struct ingest *run
 	room_unused(&r, log, run, entries, bytes);
 }
 
+static void in_vain(void *ctx, const struct log_id *log, uint64_t bytes)
+{
+	const struct exchange *x = ctx;
+
+	ledger_refused(x->o.ledger, &x->o.to.peer, log, LEDGER_WRITER, bytes);
+}
+
 static void full(void *ctx, const struct hash *space, struct full *ret)
 {
 	const struct exchange *x = ctx;
@@ -201,6 +208,7 @@ struct error *exchange_new(const struct exchange_options *o, struct exchange **r
 				     .take_limit = EXCHANGE_TAKE,
 				     .room = room,
 				     .unused = unused,
+				     .in_vain = in_vain,
 				     .full = full,
 				     .is_unwanted = is_unwanted,
 				     .unwanted = unwanted,
@@ -338,7 +346,9 @@ static struct error *do_request(struct exchange *x, const struct session_action 
  * honest box does not know better. */
 static bool is_in_vain(const struct exchange *x)
 {
-	return session_refused(x->session) > x->vain;
+	struct in_vain v = session_in_vain(x->session);
+
+	return v.all > x->vain || v.more > LEDGER_REFUSED_MORE;
 }
 
 static struct error *do_receive(struct exchange *x)

@@ -142,12 +142,14 @@ struct ledger_claim {
 bool ledger_writer_room(struct ledger *l, const struct ledger_claim *c);
 void ledger_writer_back(struct ledger *l, const struct ledger_claim *c);
 /* --- ledger_refused.c: what was refused is not asked for again before the day is over --- */
-/* What a peer brought in vain today, in bytes: of more than LEDGER_REFUSED_DAY each further space in which
- * something is refused is left out as a whole. Of one answer or push LEDGER_REFUSED bytes are read, while
- * there is that much left of the day, and LEDGER_REFUSED_LEAST afterwards. */
+/* What a peer brought in vain today, in bytes: of more than LEDGER_REFUSED_DAY, in each further space in
+ * which something is refused, no log is asked for of which nothing is held. Of one answer or push
+ * LEDGER_REFUSED bytes are read, while there is that much left of the day, and LEDGER_REFUSED_LEAST
+ * afterwards; and of a log of which something was refused LEDGER_REFUSED_MORE. */
 #define LEDGER_REFUSED	     ((uint64_t)8 << 20)
-#define LEDGER_REFUSED_DAY   ((uint64_t)64 << 20)
+#define LEDGER_REFUSED_DAY   ((uint64_t)128 << 20)
 #define LEDGER_REFUSED_LEAST ((uint64_t)256 << 10)
+#define LEDGER_REFUSED_MORE  ((uint64_t)256 << 10)
 /* There was no room for that many bytes of the log, that a peer brought; `over` as of ledger_room, or
  * of what follows it. In memory alone: a restart begins the day anew. */
 void ledger_refused(struct ledger *l, const struct pubkey *peer, const struct log_id *log, int over,

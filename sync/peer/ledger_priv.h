@@ -29,11 +29,12 @@ struct ledger_writer {
 	bool changed, saving, stored; /* stored: has a row in the table */
 };
 
+enum { LEDGER_ALL, LEDGER_NEW }; /* in the place of the incarnation */
 /* What is not asked for today, or not offered. */
 struct ledger_refused {
 	struct pubkey peer;
 	bool there;	   /* by the peer: a space of ours */
-	struct log_id log; /* appliance and incarnation zero: the whole space */
+	struct log_id log; /* appliance zero: the whole space, or all in it that is not held */
 };
 
 struct ledger_brought {

@@ -45,18 +45,21 @@ static bool has(const struct ledger *l, const struct ledger_refused *r)
 	return at < n && compare(&rows[at], r) == 0;
 }
 
-/* false: no more are remembered, of this peer or in all. */
+/* Words about whole spaces are few, and always find a place. false: no more logs are remembered, of
+ * this peer or in all. */
 static bool insert(struct ledger *l, const struct ledger_refused *r)
 {
 	struct ledger_refused first = {.peer = r->peer, .there = r->there};
 	size_t n, at = place(l, r), from = place(l, &first), of_peer = 0;
+	size_t most = LIMIT_PEER_REFUSED;
 	struct ledger_refused *rows = rows_of(l, &n);
 
 	if (has(l, r))
 		return true;
 	for (size_t i = from; i < n && pubkey_eq(&rows[i].peer, &r->peer); i++)
 		of_peer += rows[i].there == r->there;
-	if (n >= LIMIT_REFUSED || of_peer >= LIMIT_PEER_REFUSED)
+	most += pubkey_is_zero(&r->log.appliance) ? 2 * LIMIT_SPACES : 0;
+	if (of_peer >= most || n >= LIMIT_REFUSED / LIMIT_PEER_REFUSED * most)
 		return false;
 	buf_add(&l->refused, r, sizeof(*r));
 	rows = rows_of(l, &n);
@@ -76,7 +79,7 @@ static void drop(struct ledger *l, size_t at, size_t many)
 	l->refused.n -= many * sizeof(*rows);
 }
 
-/* The whole space, in the place of its logs. */
+/* The whole space, in the place of what was said of it. */
 static void shut(struct ledger *l, const struct pubkey *peer, const struct hash *space)
 {
 	struct ledger_refused r = {.peer = *peer, .log = {.space = *space}};
@@ -114,18 +117,40 @@ static uint64_t *in_vain(struct ledger *l, const struct pubkey *peer)
 	return &line->refused;
 }
 
-/* Where another log of the space would have no room either, or what comes of it was too much
- * already. */
-static bool shuts(int over, const uint64_t *vain)
+/* Would no other log of the space have room either? */
+static bool is_all(int over)
 {
-	return over == LEDGER_BYTES || over == LEDGER_ENTRIES || over == LEDGER_FOUNDER || !vain ||
-	       *vain > LEDGER_REFUSED_DAY;
+	return over == LEDGER_BYTES || over == LEDGER_ENTRIES || over == LEDGER_FOUNDER;
+}
+
+static bool has_of_space(const struct ledger *l, const struct pubkey *peer,
+			 const struct hash *space, uint64_t what)
+{
+	const struct ledger_refused r = {.peer = *peer, .log = {*space, {{0}}, what}};
+
+	return has(l, &r);
+}
+
+/* Where there are too many, those of which nothing is held; then, all. */
+static void add(struct ledger *l, const struct pubkey *peer, const struct log_id *log,
+		bool too_much)
+{
+	struct ledger_refused r = {.peer = *peer, .log = *log};
+	struct ledger_refused fresh = {.peer = *peer, .log = {log->space, {{0}}, LEDGER_NEW}};
+	bool only_held = has(l, &fresh), fits;
+
+	if (too_much && !only_held)
+		only_held = insert(l, &fresh);
+	fits = insert(l, &r);
+	if (!fits && !only_held)
+		insert(l, &fresh);
+	else if (!fits)
+		shut(l, peer, &log->space);
 }
 
 void ledger_refused(struct ledger *l, const struct pubkey *peer, const struct log_id *log, int over,
 		    uint64_t bytes)
 {
-	struct ledger_refused r = {.peer = *peer, .log = *log};
 	uint64_t *vain;
 
 	if (!l || over == LEDGER_DISK)
@@ -135,9 +160,10 @@ void ledger_refused(struct ledger *l, const struct pubkey *peer, const struct lo
 	vain = in_vain(l, peer);
 	if (vain)
 		*vain += bytes;
-	if (!has(l, &(struct ledger_refused){.peer = *peer, .log = {.space = log->space}}) &&
-	    (shuts(over, vain) || !insert(l, &r)))
+	if (!has_of_space(l, peer, &log->space, LEDGER_ALL) && is_all(over))
 		shut(l, peer, &log->space);
+	else if (!has_of_space(l, peer, &log->space, LEDGER_ALL))
+		add(l, peer, log, !vain || *vain > LEDGER_REFUSED_DAY);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -173,8 +199,9 @@ void ledger_full(struct ledger *l, const struct pubkey *peer, const struct hash 
 	for (size_t i = place(l, &first); i < n && pubkey_eq(&rows[i].peer, peer) &&
 					  !rows[i].there && hash_eq(&rows[i].log.space, space);
 	     i++)
-		if (compare(&rows[i], &first) == 0)
-			ret->all = true;
+		if (pubkey_is_zero(&rows[i].log.appliance))
+			*(rows[i].log.incarnation == LEDGER_ALL ? &ret->all : &ret->held_only) =
+				true;
 		else
 			buf_add(&ret->logs, &rows[i].log, sizeof(rows[i].log));
 	pthread_mutex_unlock(&l->lock);

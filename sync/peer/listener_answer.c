@@ -382,6 +382,13 @@ static void unused(void *ctx, const struct log_id *log, const struct ingest *run
 	room_unused(&r, log, run, entries, bytes);
 }
 
+static void in_vain(void *ctx, const struct log_id *log, uint64_t bytes)
+{
+	const struct request *r = ctx;
+
+	ledger_refused(r->l->o.ledger, &r->peer, log, LEDGER_WRITER, bytes);
+}
+
 static void full(void *ctx, const struct hash *space, struct full *ret)
 {
 	const struct request *r = ctx;
@@ -466,6 +473,7 @@ static struct error *begin(struct request *r, struct MHD_Connection *c, const ch
 					 .take_limit = LISTENER_TAKE,
 					 .room = room,
 					 .unused = unused,
+					 .in_vain = in_vain,
 					 .full = full,
 					 .pasts = r->l->o.pasts,
 					 .ctx = r,
@@ -503,6 +511,14 @@ static void batch_written(void *ctx)
 	serving_written(((struct request *)ctx)->serving);
 }
 
+/* More than is read for which there is no room? */
+static bool is_in_vain(const struct request *r)
+{
+	struct in_vain v = serving_in_vain(r->serving);
+
+	return v.all > r->vain || v.more > LEDGER_REFUSED_MORE;
+}
+
 /* Work through the frames that are here. */
 static struct error *take_frames(struct request *r, struct log_store *log)
 {
@@ -514,7 +530,7 @@ static struct error *take_frames(struct request *r, struct log_store *log)
 	for (;;) {
 		TRY(serving_next(r->serving, log, &in));
 		ENSURE(r->no_room <= LISTENER_NO_ROOM, no_room());
-		r->in_vain = serving_refused(r->serving) > r->vain;
+		r->in_vain = is_in_vain(r);
 		ENSURE(!r->in_vain, no_room());
 		if (!in)
 			return NULL;

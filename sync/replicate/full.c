@@ -11,7 +11,12 @@ void full_release(struct full *f)
 
 bool full_any(const struct full *f)
 {
-	return f->all || f->logs.n;
+	return f->all || f->held_only || f->logs.n;
+}
+
+bool full_is_wide(const struct full *f)
+{
+	return f->all || f->held_only;
 }
 
 static int compare(const void *a, const void *b)
@@ -19,11 +24,13 @@ static int compare(const void *a, const void *b)
 	return log_id_cmp(a, b);
 }
 
-bool full_has(const struct full *f, const struct log_id *id)
+bool full_has(const struct full *f, const struct log_id *id, bool held)
 {
 	if (!f || !full_any(f))
 		return false;
-	return f->all || bsearch(id, f->logs.p, f->logs.n / sizeof(*id), sizeof(*id), compare);
+	if (f->all || (f->held_only && !held))
+		return true;
+	return f->logs.n && bsearch(id, f->logs.p, f->logs.n / sizeof(*id), sizeof(*id), compare);
 }
 
 struct head full_head(struct head row)
@@ -46,7 +53,7 @@ void full_rows(const struct full *f, struct arena *a, struct head **io_heads, si
 	heads = arena_array(a, struct head, held + n_logs + 1);
 	for (size_t i = 0; i < held; i++) {
 		heads[i] = (*io_heads)[i];
-		if (full_has(f, &heads[i].id))
+		if (full_has(f, &heads[i].id, true))
 			heads[i] = full_head(heads[i]);
 	}
 	for (size_t i = 0; i < n_logs; i++)

@@ -12,13 +12,16 @@
 
 struct full {
 	bool all;	 /* nothing of the space has any */
+	bool held_only;	 /* nor has any log of which nothing is held: too many came in vain */
 	struct buf logs; /* struct log_id, sorted: these have none */
 };
 void full_release(struct full *f);
 
 bool full_any(const struct full *f);
-/* NULL: nothing is full. */
-bool full_has(const struct full *f, const struct log_id *id);
+/* Does it leave logs out that can't be named, for they are not known here? */
+bool full_is_wide(const struct full *f);
+/* Of a log of which something is held, or not. NULL: nothing is full. */
+bool full_has(const struct full *f, const struct log_id *id, bool held);
 /* The row as it is said: nothing behind what is held is asked for. */
 struct head full_head(struct head row);
 /* What is held, sorted, as it is said: full logs with such rows, also those of which nothing is

@@ -7,7 +7,9 @@ void inlet_begin(struct inlet *in, unsigned expect)
 	stream_reader_free(in->reader);
 	in->reader = stream_reader_new(expect);
 	in->writing = false;
-	in->refused = 0;
+	in->in_vain = (struct in_vain){0};
+	in->no_room = (struct log_id){.incarnation = 0};
+	in->no_room_from = 0;
 }
 
 void inlet_release(struct inlet *in)
@@ -44,6 +46,38 @@ static uint64_t weight(const struct frame *f)
 				     : weight_of(&f->entries, 0, f->entries.n);
 }
 
+static void count_in_vain(struct inlet *in, const struct log_id *id, uint64_t seq, uint64_t bytes)
+{
+	bool more = log_id_cmp(&in->no_room, id) == 0;
+
+	in->in_vain.all += bytes;
+	in->in_vain.more += more ? bytes : 0;
+	in->no_room_from = more && in->no_room_from < seq ? in->no_room_from : seq;
+	in->no_room = *id;
+}
+
+/* What stands behind something for which there was no room would only make a gap. */
+static bool is_behind(const struct inlet *in, const struct log_id *id, uint64_t seq)
+{
+	return in->no_room_from && seq > in->no_room_from && log_id_cmp(&in->no_room, id) == 0;
+}
+
+static bool has_room(struct inlet *in, const struct frame *f, const struct log_id *id, uint64_t seq)
+{
+	const struct ingest *run = f->type == FRAME_FORK ? NULL : &f->entries;
+	uint64_t bytes = weight(f);
+
+	if (in->take_limit && bytes > in->take_limit - in->taken)
+		return false;
+	if (!in->room)
+		return true;
+	if (!is_behind(in, id, seq))
+		return in->room(in->room_ctx, id, run, bytes);
+	if (in->in_vain_too)
+		in->in_vain_too(in->room_ctx, id, bytes);
+	return false;
+}
+
 /* Is this frame for the writer? Says no to what we do not follow and what is too much. */
 static bool admit(struct inlet *in, const struct frame *f)
 {
@@ -54,11 +88,9 @@ static bool admit(struct inlet *in, const struct frame *f)
 		report_refusal(in->report, &id, seq, ERR_DENIED, false);
 		return false;
 	}
-	if ((in->take_limit && weight(f) > in->take_limit - in->taken) ||
-	    (in->room &&
-	     !in->room(in->room_ctx, &id, f->type == FRAME_FORK ? NULL : &f->entries, weight(f)))) {
+	if (!has_room(in, f, &id, seq)) {
 		report_refusal(in->report, &id, seq, ERR_LIMIT, false);
-		in->refused += weight(f);
+		count_in_vain(in, &id, seq, weight(f));
 		return false;
 	}
 	in->taken += weight(f);

@@ -20,6 +20,7 @@ struct inlet {
 	bool (*room)(void *ctx, const struct log_id *log, const struct ingest *run, uint64_t bytes);
 	void (*unused)(void *ctx, const struct log_id *log, const struct ingest *run,
 		       size_t entries, uint64_t bytes);
+	void (*in_vain_too)(void *ctx, const struct log_id *log, uint64_t bytes);
 	void *room_ctx;
 	uint64_t take_limit;   /* bytes; 0: any */
 	uint64_t repeat_limit; /* entries that we had already; 0: any */
@@ -29,7 +30,9 @@ struct inlet {
 	struct intake intake;
 	bool writing; /* a batch was handed out and is not yet written */
 	uint64_t taken;
-	uint64_t refused; /* bytes of this stream for which there was no room */
+	struct in_vain in_vain; /* of this stream */
+	struct log_id no_room;	/* the log of the last frame for which there was none … */
+	uint64_t no_room_from;	/* … and its first entry: what follows it has no place here */
 };
 
 /* Begin to read a new stream. */

@@ -5,6 +5,12 @@
 
 enum { REPORT_REFUSALS = 16, REPORT_EXCHANGE = 16, REPORT_UNKEPT = 16 };
 
+/* Bytes of one answer or push for which there was no room; and of these what came of a log of which something
+ * had been refused just before. */
+struct in_vain {
+	uint64_t all, more;
+};
+
 struct refusal {
 	struct log_id id;
 	uint64_t seq;	     /* from here on; 0 when it is about the whole log */

@@ -610,7 +610,7 @@ static struct error *collect_lack(struct log_store *log, const struct log_info *
 				  const struct full *full, struct lacking *k)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!infos[i].missing || full_has(full, &infos[i].id))
+		if (!infos[i].missing || full_has(full, &infos[i].id, true))
 			continue;
 		k->log = &infos[i];
 		k->pieces = 0;

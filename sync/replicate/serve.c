@@ -183,6 +183,7 @@ struct serving *serving_new(const struct session_options *o, enum serving_kind k
 			       .takes = serving_follows,
 			       .room = o->room,
 			       .unused = o->unused,
+			       .in_vain_too = o->in_vain,
 			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
@@ -217,9 +218,9 @@ const struct sync_report *serving_report(const struct serving *v)
 	return &v->report;
 }
 
-uint64_t serving_refused(const struct serving *v)
+struct in_vain serving_in_vain(const struct serving *v)
 {
-	return v->in.refused;
+	return v->in.in_vain;
 }
 
 void serving_feed(struct serving *v, struct span bytes)
@@ -399,7 +400,7 @@ static void note_full(struct serving *v, const struct full *full, const struct h
 
 	if (theirs->seq <= mine->seq || v->full_notes >= REPORT_REFUSALS)
 		return;
-	if (!full->all)
+	if (!full->all && (mine->seq || !full->held_only))
 		sender_note(v->out, &mine->id, mine->seq + 1, ERR_LIMIT);
 	else if (!v->full_notes)
 		sender_note(v->out, &whole, 0, ERR_LIMIT);
@@ -432,7 +433,7 @@ static struct error *plan_differences(struct serving *v, struct log_store *log,
 		if (e || brought)
 			continue;
 		diff[n_diff] = *mine;
-		if (full_has(full, &mine->id)) {
+		if (full_has(full, &mine->id, mine->seq || mine->mark)) {
 			note_full(v, full, mine, &theirs[i]);
 			diff[n_diff] = full_head(*mine);
 		}

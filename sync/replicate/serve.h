@@ -39,6 +39,6 @@ struct error *serving_end(struct serving *v, struct log_store *log) MUST;
  */
 struct error *serving_answer(struct serving *v, struct log_store *log, struct buf *out,
 			     bool *ret_end) MUST;
-/* Bytes of a push so far for which there was no room: of too many, refuse the rest (ERR_LIMIT). */
-uint64_t serving_refused(const struct serving *v);
+/* What of a push so far had no room: when it is too much, refuse the rest (ERR_LIMIT). */
+struct in_vain serving_in_vain(const struct serving *v);
 const struct sync_report *serving_report(const struct serving *v);

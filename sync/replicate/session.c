@@ -56,7 +56,8 @@ struct session {
 	unsigned refused_pushes;
 };
 
-enum { REFUSED_PUSHES = 2 }; /* of one exchange, after which it goes on */
+/* Of one exchange: pushes that were refused, after which it goes on; rounds, when some are cut short. */
+enum { REFUSED_PUSHES = 15, ROUNDS_CUT = 16 };
 
 static bool is_offer(const struct shared *sp)
 {
@@ -150,6 +151,7 @@ struct session *session_new(const struct session_options *o)
 			       .takes = follows,
 			       .room = o->room,
 			       .unused = o->unused,
+			       .in_vain_too = o->in_vain,
 			       .room_ctx = o->ctx,
 			       .take_limit = o->take_limit,
 			       .repeat_limit = LIMIT_REPETITIONS,
@@ -270,7 +272,8 @@ static struct error *status_frame(struct session *s, struct log_store *log, cons
 	return NULL;
 }
 
-/* Of a space all of which is full only who answers ranges can be asked so that nothing of it comes. */
+/* Of a space all of which is full, or all that is not known, only who answers ranges can be asked so
+ * that nothing of that comes. */
 static bool can_close(const struct session *s, const struct shared *sp)
 {
 	return s->abilities & ABILITY_RANGES && sp->sorted <= RANGES_ROWS;
@@ -517,7 +520,7 @@ static struct error *begin(struct session *s, struct log_store *log)
 		TRY(collect_rows(log, sp));
 		TRY(find_changed(s, log, sp, &can));
 		sp->differs = true; /* of the request that is made now */
-		if (!can || sp->full.all)
+		if (!can || full_is_wide(&sp->full))
 			forget_space(s, s->n_spaces - 1);
 	}
 	if (s->n_spaces)
@@ -686,7 +689,7 @@ static void find_full(struct session *s, struct shared *sp)
 	if (s->o.full)
 		s->o.full(s->o.ctx, &sp->theirs.space, &sp->full);
 	logs = (const struct log_id *)(const void *)sp->full.logs.p;
-	if (sp->full.all)
+	if (full_is_wide(&sp->full))
 		report_refusal(&s->report, &whole, 0, ERR_LIMIT, false);
 	for (size_t i = 0; !sp->full.all && i < sp->full.logs.n / sizeof(*logs); i++)
 		if (i < REPORT_REFUSALS)
@@ -716,8 +719,8 @@ static struct error *look_at_space(struct session *s, struct log_store *log, str
 	TRY(collect_rows(log, sp));
 	n = sp->sorted;
 	ranges_asker_free(STEAL(sp->asker));
-	sp->left_out = sp->full.all && !can_close(s, sp);
-	if (sp->full.all)
+	sp->left_out = full_is_wide(&sp->full) && !can_close(s, sp);
+	if (full_is_wide(&sp->full))
 		return NULL;
 	if (n < (s->o.ranges_from ? s->o.ranges_from : RANGES_FROM) || !(s->abilities & ABILITY_RANGES))
 		return NULL;
@@ -749,7 +752,7 @@ static struct error *ask_space(struct session *s, struct log_store *log, struct 
 
 	if (sp->left_out)
 		return NULL;
-	if (sp->full.all) {
+	if (full_is_wide(&sp->full)) {
 		ranges_close(s->o.env, &sp->theirs.space, (const struct head *)sp->heads.p,
 			     sp->sorted, &body);
 		sender_ranges(s->out, buf_span(&body));
@@ -968,7 +971,9 @@ static bool may_go_on(const struct session *s)
 
 	for (size_t i = 0; i < s->n_spaces; i++)
 		only_payloads &= !s->spaces[i].differs || s->spaces[i].same_heads;
-	return s->report.rounds < (only_payloads ? SESSION_FILLS : SESSION_ROUNDS) &&
+	return s->report.rounds < (only_payloads ? SESSION_FILLS
+				   : s->cut	   ? ROUNDS_CUT
+						   : SESSION_ROUNDS) &&
 	       !inlet_is_full(&s->in);
 }
 
@@ -1165,9 +1170,9 @@ void session_answered(struct session *s, int http_status)
 	s->http_status = http_status;
 }
 
-uint64_t session_refused(const struct session *s)
+struct in_vain session_in_vain(const struct session *s)
 {
-	return s->in.refused;
+	return s->in.in_vain;
 }
 
 /* What they hold is as they said last; what they lack is not known. */
@@ -1176,7 +1181,7 @@ void session_cut(struct session *s)
 	if (s->state == ST_OPEN)
 		forget_unlisted(s);
 	s->cut = true;
-	s->in.refused = 0;
+	s->in.in_vain = (struct in_vain){0};
 	move(s, ST_CHECK);
 }
 

@@ -89,6 +89,8 @@ struct session_options {
 	 * refused, or here already. NULL: nobody counts. */
 	void (*unused)(void *ctx, const struct log_id *log, const struct ingest *run,
 		       size_t entries, uint64_t bytes);
+	/* So many bytes more came of a log, behind those for which there was none. NULL: nobody counts. */
+	void (*in_vain)(void *ctx, const struct log_id *log, uint64_t bytes);
 	/* What of this space has no room today: added to *ret, which is empty. NULL: nothing. */
 	void (*full)(void *ctx, const struct hash *space, struct full *ret);
 	/* They want a space that was offered, and then took nothing of it: not offered again today. NULL:
@@ -150,10 +152,10 @@ void session_feed(struct session *s, struct span bytes);
 /* The answer is over: HTTP status 200 and a whole transfer, or not (0: no answer, the connection
  * broke). */
 void session_answered(struct session *s, int http_status);
-/* Bytes of the answer so far for which there was no room. When there are too many, the rest is better
- * not read: session_cut then says that it was given up, and is no fault of anybody. What is left is
- * asked for as if the answer had ended, but for what has no room. */
-uint64_t session_refused(const struct session *s);
+/* What of the answer so far had no room. When it is too much, the rest is better not read: session_cut
+ * then says that it was given up, and is no fault of anybody. What is left is asked for as if the
+ * answer had ended, but for what has no room. */
+struct in_vain session_in_vain(const struct session *s);
 void session_cut(struct session *s);
 /* The batch is committed. (When the write failed do not call this: end the session with that
  * error.) */

@@ -226,7 +226,7 @@ struct pipe {
 	uint64_t flip_at;   /* the bit of the byte that is turned on the way; 0: none */
 	uint64_t passed;
 	size_t piece;	       /* bytes at a time */
-	uint64_t vain;	       /* bytes without room after which either side ends it; 0: never */
+	uint64_t vain, more;   /* bytes without room after which either side ends it; 0: never */
 	bool gave_up;	       /* the client did, of the answer in hand */
 	struct sync_report served; /* of the last push, on the server's side */
 	struct error *refused; /* what the server answered with an error */
@@ -249,6 +249,11 @@ static bool pipe_broken(const struct pipe *p)
 	return p->cut_after && p->passed >= p->cut_after;
 }
 
+static bool is_in_vain(const struct pipe *p, struct in_vain v)
+{
+	return v.all > p->vain || v.more > p->more;
+}
+
 /* Bytes of the answer to the client; writes what it asks to. */
 static struct error *pipe_answer(struct pipe *p, struct session *s, struct span bytes)
 {
@@ -268,7 +273,7 @@ static struct error *pipe_answer(struct pipe *p, struct session *s, struct span 
 			TRY(box_take(p->client, act.intake));
 			session_written(s);
 		}
-		if (p->vain && session_refused(s) > p->vain) {
+		if (p->vain && is_in_vain(p, session_in_vain(s))) {
 			session_cut(s);
 			p->gave_up = true;
 			return NULL;
@@ -303,7 +308,7 @@ static struct error *pipe_serve_body(struct pipe *p, struct session *s, struct s
 				TRY(box_take(p->server, in));
 				serving_written(v);
 			}
-			ENSURE(!p->vain || serving_refused(v) <= p->vain, pipe_too_much());
+			ENSURE(!p->vain || !is_in_vain(p, serving_in_vain(v)), pipe_too_much());
 		}
 	}
 	if (pipe_broken(p))
