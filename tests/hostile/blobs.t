@@ -47,7 +47,7 @@ for kind in serve-other-file serve-file; do
 	wait $server 2>/dev/null
 	is "$kind: nothing of it counts" "$(state)" coming
 	ok "$kind: nor does it stay" [ "$(disk_kib)" -le 500 ]
-	ok "$kind: memory is bounded" [ "$(rss_kib)" -le $((160 * 1024)) ]
+	ok "$kind: memory is bounded" [ "$(rss_kib)" -le $((160 * 1024 * SANITIZED)) ]
 done
 ok "the page says it in words" eval 'get_as b "/admin/peers/$evil/conduct" | grep -q "It gave a file that is not the one that was asked for."'
 ok "and has the button" eval 'get_as b "/admin/peers/$evil/conduct" | grep -q "action=\"/admin/peers/$evil/pause\""'

@@ -5,7 +5,7 @@
 # cost is bounded, the honest were not held up, the volunteer can read what happened, all is clean.
 . "$(dirname "$0")/../e2e/lib.sh"
 EVIL=$BUILD/tests/hostile/hostile_tool
-RSS_MOST_KIB=$((160 * 1024)) # THREATS: at the peak
+RSS_MOST_KIB=$((160 * 1024 * SANITIZED)) # THREATS: at the peak
 number=$((RANDOM % 1000 + 2000))
 evil=$("$EVIL" key $number)
 

@@ -688,7 +688,7 @@ static void answers_that_nobody_reads_take_so_much_memory_and_no_more(void **sta
 		setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
 		web_send(fd[i], "GET /huge HTTP/1.1\r\n" HOST "\r\n", 39);
 	}
-	for (int i = 0; i < 100 && closed < MANY - FIT; i++) {
+	for (int i = 0; i < 600 && closed < MANY - FIT; i++) {
 		struct pollfd p;
 
 		usleep(100000);
