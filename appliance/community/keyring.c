@@ -30,21 +30,24 @@ bool keyring_find(const struct keyring *k, const struct hash *name, struct space
 struct making {
 	const struct space *s;
 	const struct secret *mine;
-	const struct rules_box **boxes;
-	size_t n, max;
+	struct rules_box **boxed, **wrapped;
+	size_t boxed_n, wrapped_n, max;
 	struct keyring *ring;
 };
 
-static void count_box(void *ctx, const struct rules_box *b)
+static void count_box(void *ctx, struct rules_box *b)
 {
 	((struct making *)ctx)->max++;
 }
 
-static void note_box(void *ctx, const struct rules_box *b)
+static void note_box(void *ctx, struct rules_box *b)
 {
 	struct making *m = ctx;
 
-	m->boxes[m->n++] = b;
+	if (b->wrapped)
+		m->wrapped[m->wrapped_n++] = b;
+	else if (pubkey_eq(&b->to, secret_pubkey(m->mine)))
+		m->boxed[m->boxed_n++] = b;
 }
 
 static void ring_init(struct keyring *k, size_t max)
@@ -61,33 +64,75 @@ static void ring_add(struct keyring *k, const struct hash *name, uint16_t epoch)
 	idmap_put(&k->at, name, (uint32_t)k->n++);
 }
 
-static bool open_box(struct making *m, const struct rules_box *b)
-{
-	uint8_t *out = m->ring->bytes + m->ring->n * SPACE_KEY;
-	struct space_key under;
-
-	if (!b->wrapped)
-		return pubkey_eq(&b->to, secret_pubkey(m->mine)) &&
-		       unbox_key(m->mine, &m->s->id, &b->name, b->epoch, b->bytes, out);
-	return keyring_find(m->ring, &b->under, &under) &&
-	       unwrap_key(&under, &m->s->id, &b->name, b->epoch, b->bytes, out);
-}
-
-/* The newest come first: a chain of wrapped keys is then open after one round. */
-static void open_boxes(struct making *m)
+/* What was opened before is in the ring of before, or went from it. */
+static bool remembers(const struct space *s, const struct hash *name, uint8_t out[SPACE_KEY])
 {
 	struct space_key known;
-	size_t before;
 
-	do {
-		before = m->ring->n;
-		for (size_t i = m->n; i-- > 0;) {
-			const struct rules_box *b = m->boxes[i];
+	if (!keyring_find(&s->ring, name, &known) && !keyring_find(&s->orphans, name, &known))
+		return false;
+	memcpy(out, known.bytes, SPACE_KEY);
+	return true;
+}
 
-			if (!keyring_find(m->ring, &b->name, &known) && open_box(m, b))
-				ring_add(m->ring, &b->name, b->epoch);
-		}
-	} while (m->ring->n > before);
+/* Opening one costs as much as checking two signatures: each is tried once. */
+static void open_box(struct making *m, struct rules_box *b)
+{
+	uint8_t *out = m->ring->bytes + m->ring->n * SPACE_KEY;
+	struct space_key known, under = {.epoch = 0};
+	bool ok;
+
+	if (b->tried == BOX_DUD || keyring_find(m->ring, &b->name, &known))
+		return;
+	if (b->wrapped && !keyring_find(m->ring, &b->under, &under))
+		return;
+	ok = b->tried == BOX_OPENS && remembers(m->s, &b->name, out);
+	if (!ok && b->wrapped)
+		ok = unwrap_key(&under, &m->s->id, &b->name, b->epoch, b->bytes, out);
+	else if (!ok)
+		ok = unbox_key(m->mine, &m->s->id, &b->name, b->epoch, b->bytes, out);
+	b->tried = ok ? BOX_OPENS : BOX_DUD;
+	if (ok)
+		ring_add(m->ring, &b->name, b->epoch);
+}
+
+static int by_under(const void *a, const void *b)
+{
+	const struct rules_box *const *x = a, *const *y = b;
+
+	return hash_cmp(&(*x)->under, &(*y)->under);
+}
+
+/* The first that is wrapped under that key, or under one behind it. */
+static size_t first_under(const struct making *m, const struct hash *name)
+{
+	size_t low = 0, high = m->wrapped_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (hash_cmp(&m->wrapped[mid]->under, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* What lies in boxes to us, then what each key leads to: the ring grows meanwhile. */
+static void open_boxes(struct making *m)
+{
+	for (size_t i = m->boxed_n; i-- > 0;)
+		open_box(m, m->boxed[i]);
+	if (m->wrapped_n)
+		qsort(m->wrapped, m->wrapped_n, sizeof(m->wrapped[0]), by_under);
+	for (size_t k = 0; k < m->ring->n; k++) {
+		struct hash name = m->ring->keys[k].name;
+
+		for (size_t i = first_under(m, &name);
+		     i < m->wrapped_n && hash_eq(&m->wrapped[i]->under, &name); i++)
+			open_box(m, m->wrapped[i]);
+	}
 }
 
 static void make_ring(const struct space *s, const struct secret *mine, struct keyring *ret)
@@ -95,13 +140,15 @@ static void make_ring(const struct space *s, const struct secret *mine, struct k
 	struct making m = {.s = s, .mine = mine, .ring = ret};
 
 	rules_each_box(s->rules, count_box, &m);
-	m.boxes = calloc(m.max + 1, sizeof(*m.boxes));
-	if (!m.boxes)
+	m.boxed = calloc(m.max + 1, sizeof(*m.boxed));
+	m.wrapped = calloc(m.max + 1, sizeof(*m.wrapped));
+	if (!m.boxed || !m.wrapped)
 		abort();
 	rules_each_box(s->rules, note_box, &m);
-	ring_init(ret, m.max);
+	ring_init(ret, m.boxed_n + m.wrapped_n + 1);
 	open_boxes(&m);
-	free(m.boxes);
+	free(m.boxed);
+	free(m.wrapped);
 }
 
 static bool has_more(const struct keyring *a, const struct keyring *than)

@@ -13,23 +13,27 @@ struct handed {
 	const struct space *s;
 	struct hash newest;
 	struct idmap to, reach;
-	struct buf boxes; /* const struct rules_box * that wrap */
+	struct buf boxes;   /* struct rules_box * that wrap */
+	struct buf reached; /* struct hash, as reach */
 };
 
 /* A wrap leads somewhere unless we can see that it does not: what a hostile keeper says of a key must
  * not keep the others from handing it out. */
-static bool leads(const struct space *s, const struct rules_box *b)
+static bool leads(const struct space *s, struct rules_box *b)
 {
 	uint8_t key[SPACE_KEY];
 	struct space_key under;
-	bool ok = !keyring_find(&s->ring, &b->under, &under) ||
-		  unwrap_key(&under, &s->id, &b->name, b->epoch, b->bytes, key);
 
-	crypto_wipe(key, sizeof(key));
-	return ok;
+	if (b->tried == BOX_NEW && keyring_find(&s->ring, &b->under, &under)) {
+		bool ok = unwrap_key(&under, &s->id, &b->name, b->epoch, b->bytes, key);
+
+		b->tried = ok ? BOX_OPENS : BOX_DUD;
+		crypto_wipe(key, sizeof(key));
+	}
+	return b->tried != BOX_DUD;
 }
 
-static void note_handed(void *ctx, const struct rules_box *b)
+static void note_handed(void *ctx, struct rules_box *b)
 {
 	struct handed *h = ctx;
 
@@ -39,24 +43,44 @@ static void note_handed(void *ctx, const struct rules_box *b)
 		idmap_put(&h->to, &b->to, 0);
 }
 
+static int by_under(const void *a, const void *b)
+{
+	const struct rules_box *const *x = a, *const *y = b;
+
+	return hash_cmp(&(*x)->under, &(*y)->under);
+}
+
+static void reach_key(struct handed *h, const struct hash *name)
+{
+	if (idmap_get(&h->reach, name) != IDMAP_NONE)
+		return;
+	idmap_put(&h->reach, name, 0);
+	buf_add(&h->reached, name, sizeof(*name));
+}
+
 static void follow_wraps(struct handed *h)
 {
-	size_t n = h->boxes.n / sizeof(struct rules_box *);
-	bool more = true;
+	struct rules_box **boxes = (struct rules_box **)(void *)h->boxes.p;
+	size_t n = h->boxes.n / sizeof(*boxes);
 
-	idmap_put(&h->reach, &h->newest, 0);
-	while (more) {
-		more = false;
-		for (size_t i = n; i-- > 0;) {
-			const struct rules_box *b;
+	if (n)
+		qsort(boxes, n, sizeof(*boxes), by_under);
+	reach_key(h, &h->newest);
+	for (size_t k = 0; k < h->reached.n / sizeof(struct hash); k++) {
+		struct hash under;
+		size_t low = 0, high = n;
 
-			memcpy(&b, h->boxes.p + i * sizeof(b), sizeof(b));
-			if (idmap_get(&h->reach, &b->under) == IDMAP_NONE ||
-			    idmap_get(&h->reach, &b->name) != IDMAP_NONE)
-				continue;
-			idmap_put(&h->reach, &b->name, 0);
-			more = true;
+		memcpy(&under, h->reached.p + k * sizeof(under), sizeof(under));
+		while (low < high) {
+			size_t mid = low + (high - low) / 2;
+
+			if (hash_cmp(&boxes[mid]->under, &under) < 0)
+				low = mid + 1;
+			else
+				high = mid;
 		}
+		for (; low < n && hash_eq(&boxes[low]->under, &under); low++)
+			reach_key(h, &boxes[low]->name);
 	}
 }
 
@@ -72,6 +96,7 @@ static void handed_release(struct handed *h)
 	idmap_release(&h->to);
 	idmap_release(&h->reach);
 	buf_release(&h->boxes);
+	buf_release(&h->reached);
 }
 
 static bool may_read(const struct space *s, uint32_t key)

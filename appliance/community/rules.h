@@ -127,16 +127,19 @@ bool rules_key_now(const struct rules *r, struct hash *ret_name, uint16_t *ret_e
 /* May somebody know the key that is written with who may not read now: who could when it was made, whether it
  * was boxed to them or not, or the person who made it? */
 bool rules_key_outside(struct rules *r);
-/* A key as some valid op hands it out: boxed to an appliance, or wrapped under another key. */
+/* A key as some valid op hands it out: boxed to an appliance, or wrapped under another key. Whether it opens
+ * to what it names depends on nothing but its bytes: who found that out notes it, and tries it once. */
+enum rules_box_tried { BOX_NEW, BOX_OPENS, BOX_DUD };
 struct rules_box {
 	struct hash name;
 	uint16_t epoch;
 	bool wrapped;
+	uint8_t tried;
 	struct pubkey to;	  /* boxed */
 	struct hash under;	  /* wrapped */
 	uint8_t bytes[BOXED_KEY]; /* WRAPPED_KEY of them when wrapped */
 };
-typedef void rules_box_fn(void *ctx, const struct rules_box *b);
+typedef void rules_box_fn(void *ctx, struct rules_box *b);
 void rules_each_box(const struct rules *r, rules_box_fn *fn, void *ctx);
 /* How many of them there are: grows with each op that hands keys out. */
 size_t rules_boxes(const struct rules *r);

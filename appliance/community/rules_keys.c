@@ -51,6 +51,23 @@ static bool read_older(const json_t *v, const struct rules_node *n, struct rules
 	       read_bytes(json_object_get(v, "box"), ret->bytes, WRAPPED_KEY);
 }
 
+/* One box for each appliance: or an op could hold a thousand that it has to try. */
+static bool has_two(const struct rules_node *n)
+{
+	struct idmap to = {0};
+	bool two = false;
+
+	for (size_t i = 0; i < n->boxes_n && !two; i++) {
+		const struct rules_box *b = &n->boxes[i];
+
+		two = !b->wrapped && idmap_get(&to, &b->to) != IDMAP_NONE;
+		if (!b->wrapped)
+			idmap_put(&to, &b->to, 0);
+	}
+	idmap_release(&to);
+	return two;
+}
+
 bool node_read_keys(struct rules *r, const struct op *op, struct rules_node *n)
 {
 	const json_t *keys = json_object_get(op->body, "keys"),
@@ -72,6 +89,8 @@ bool node_read_keys(struct rules *r, const struct op *op, struct rules_node *n)
 		if (!b->wrapped)
 			rules_key_add(r, &b->to);
 	}
+	if (has_two(n))
+		return false;
 	for (size_t i = 0; i < json_array_size(older) && n->kind == RULE_KEY; i++)
 		if (!read_older(json_array_get(older, i), n, &n->boxes[n->boxes_n++]))
 			return false;

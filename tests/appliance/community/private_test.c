@@ -592,6 +592,81 @@ static void after_opening_again_and_a_rebuild_all_is_as_before(void **state)
 	close_private(&s);
 }
 
+struct boxes_seen {
+	struct rules_box *to_us[8];
+	size_t n;
+	struct pubkey us;
+};
+
+static void see_box(void *ctx, struct rules_box *b)
+{
+	struct boxes_seen *k = ctx;
+
+	if (!b->wrapped && pubkey_eq(&b->to, &k->us) && k->n < ARRAY_LEN(k->to_us))
+		k->to_us[k->n++] = b;
+}
+
+static struct boxes_seen boxes_to(struct town *t, struct box *b)
+{
+	struct boxes_seen seen = {.us = *secret_pubkey(b->key)};
+
+	rules_each_box(space_of(b->c, &t->space)->rules, see_box, &seen);
+	return seen;
+}
+
+static void give_rubbish(struct town *t, struct box *to, size_t times, struct hash *ret_name)
+{
+	char rubbish[BASE32_LEN(BOXED_KEY) + 1];
+	uint8_t bytes[BOXED_KEY] = {7};
+	json_t *keys = json_array();
+	struct hash rules;
+
+	assert_ok(box_submit(&t->a, &t->space, "space.set", NULL, t->who[FOUNDER],
+			     json_pack("{s:s}", "about", "x"), &rules));
+	base32_encode(bytes, sizeof(bytes), rubbish);
+	*ret_name = hash_bytes(span_str("a key that nobody has"));
+	for (size_t i = 0; i < times; i++)
+		json_array_append_new(keys, json_pack("{s:s,s:s}", "to",
+						      ID(secret_pubkey(to->key)), "box", rubbish));
+	append_raw(t, &t->a, FOUNDER, &rules,
+		   json_pack("{s:s,s:s,s:s,s:i,s:o}", "type", "space.give", "object", ID(&t->space),
+			     "key", ID(ret_name), "epoch", 1, "keys", keys));
+}
+
+static void a_box_that_does_not_open_is_tried_once(void **state)
+{
+	struct sealed_town s;
+	struct boxes_seen seen;
+	struct hash name;
+
+	open_private(&s);
+	give_rubbish(&s.t, &s.t.a, 1, &name);
+	seen = boxes_to(&s.t, &s.t.a);
+	assert_int_equal(seen.n, 2);
+	assert_int_equal(seen.to_us[0]->tried, BOX_OPENS);
+	assert_int_equal(seen.to_us[1]->tried, BOX_DUD);
+	/* What is in them now makes no difference any more. */
+	memset(seen.to_us[0]->bytes, 7, BOXED_KEY);
+	assert_ok(rotate(&s.t, &s.t.a, FOUNDER));
+	assert_int_equal(seen.to_us[0]->tried, BOX_OPENS);
+	assert_true(info_of(&s.t, &s.t.a).has_key);
+	assert_posts(&s.t.a, &s.t.topic, CANARY " first");
+	assert_int_equal(boxes_to(&s.t, &s.t.a).n, 3);
+	close_private(&s);
+}
+
+static void an_op_has_one_box_for_each(void **state)
+{
+	struct sealed_town s;
+	struct hash name;
+
+	open_private(&s);
+	give_rubbish(&s.t, &s.t.a, 2, &name);
+	assert_int_equal(boxes_to(&s.t, &s.t.a).n, 1);
+	assert_ok(post(&s.t, &s.t.a, MEMBER, "x", NULL));
+	close_private(&s);
+}
+
 static void guests_have_no_place(void **state)
 {
 	struct sealed_town s;
@@ -896,6 +971,8 @@ int main(void)
 		cmocka_unit_test(who_is_given_a_false_key_does_not_write_with_it),
 		cmocka_unit_test(a_false_wrap_keeps_no_key_from_who_comes_later),
 		cmocka_unit_test(after_opening_again_and_a_rebuild_all_is_as_before),
+		cmocka_unit_test(a_box_that_does_not_open_is_tried_once),
+		cmocka_unit_test(an_op_has_one_box_for_each),
 		cmocka_unit_test(guests_have_no_place),
 		cmocka_unit_test(a_key_that_is_none_is_not_admitted),
 		cmocka_unit_test(it_is_told_to_those_who_are_admitted_and_to_nobody_else),
