@@ -61,7 +61,10 @@ enum {
 	LIMIT_WRITER_LOGS = 1024,    /* both: in one space */
 	LIMIT_WRITER_DAY_LOGS_ALL = LIMIT_SPACES, /* in all: one each, in a first sync */
 	LIMIT_WRITER_LOGS_ALL = 4 * LIMIT_WRITER_LOGS,
-	LIMIT_WRITERS = 16384, /* rows of a day: of a writer one for each space, and one */
+	/* Rows of a day: of a writer one for each space, and one. Whoever has none shares one with the
+	 * others of the space, which is as good as those of so many. */
+	LIMIT_WRITERS = 16384,
+	LIMIT_CROWD = 4,
 	/* Logs of which something was refused today, and so is not asked for again; of more peers, or logs, those
 	 * of which nothing is held are left out. */
 	LIMIT_REFUSED = 16384,

@@ -80,10 +80,55 @@ static struct ledger_writer row_of(const struct ledger_claim *c, const struct ha
 	return (struct ledger_writer){.writer = c->log->appliance, .space = *space};
 }
 
-static size_t bounds_of(const struct ledger_claim *c, struct bound b[BOUNDS])
+/* Keys cost nothing: who founds a space may have thousands write in it. Of one space at most a third of the
+ * rows that are left are made; whoever writes there and has none then shares one with the others. So no space
+ * takes the rows of another, and nobody is shut out. */
+static bool is_in_crowd(struct ledger *l, const struct ledger_claim *c)
+{
+	struct ledger_writer key = row_of(c, &c->log->space);
+	size_t of_space = 0;
+
+	for (int is_void = 0; is_void < 2; is_void++) {
+		key.is_void = is_void;
+		if (find(l, &key))
+			return false;
+	}
+	for (size_t i = 0; i < l->n_writers; i++)
+		of_space += hash_eq(&l->writers[i].space, &c->log->space);
+	return l->n_writers >= LIMIT_WRITERS || of_space > (LIMIT_WRITERS - l->n_writers) / 4;
+}
+
+static size_t bounds_of_crowd(const struct ledger_claim *c, struct bound b[BOUNDS])
+{
+	struct bound *one = &b[0];
+
+	*one = (struct bound){.row.space = c->log->space,
+			      .bytes = LIMIT_WRITER_DAY_BYTES,
+			      .entries = LIMIT_WRITER_DAY_ENTRIES,
+			      .logs = LIMIT_WRITER_DAY_LOGS,
+			      .times = LIMIT_CROWD * (c->times ? c->times : 1)};
+	if (c->is_void)
+		*one = (struct bound){.row = {.space = c->log->space, .is_void = true},
+				      .bytes = LIMIT_VOID_DAY_BYTES,
+				      .entries = LIMIT_VOID_DAY_ENTRIES,
+				      .logs = LIMIT_VOID_DAY_LOGS,
+				      .times = 1};
+	if (!c->visitor)
+		return 1;
+	b[1] = (struct bound){.row.space = by_visitors,
+			      .bytes = LIMIT_VISITORS_DAY_BYTES / LIMIT_VISITORS_WRITER,
+			      .entries = LIMIT_VISITORS_DAY_ENTRIES / LIMIT_VISITORS_WRITER,
+			      .logs = LIMIT_VISITORS_DAY_LOGS / LIMIT_VISITORS_WRITER,
+			      .times = 1};
+	return 2;
+}
+
+static size_t bounds_of(struct ledger *l, const struct ledger_claim *c, struct bound b[BOUNDS])
 {
 	size_t n = 0;
 
+	if (is_in_crowd(l, c))
+		return bounds_of_crowd(c, b);
 	b[n++] = (struct bound){.row = row_of(c, &everywhere),
 				.bytes = LIMIT_WRITER_DAY_BYTES,
 				.entries = LIMIT_WRITER_DAY_ENTRIES,
@@ -137,19 +182,17 @@ bool ledger_writer_room(struct ledger *l, const struct ledger_claim *c)
 {
 	static const struct ledger_writer none = {.bytes = 0};
 	struct bound b[BOUNDS];
-	size_t n = bounds_of(c, b), fresh = 0;
+	size_t n;
 	bool ok = true;
 
 	pthread_mutex_lock(&l->lock);
 	begin_day(l);
+	n = bounds_of(l, c, b);
 	for (size_t i = 0; i < n; i++) {
 		const struct ledger_writer *w = find(l, &b[i].row);
 
-		fresh += !w;
 		ok &= has_room(w ? w : &none, &b[i], c);
 	}
-	/* more than are counted wait for tomorrow: else rubbish would switch the bounds off */
-	ok &= l->n_writers + fresh <= LIMIT_WRITERS;
 	for (size_t i = 0; ok && i < n; i++)
 		charge(l, c, &b[i].row);
 	pthread_mutex_unlock(&l->lock);
@@ -182,10 +225,11 @@ static void take_off(struct ledger *l, const struct ledger_claim *c,
 void ledger_writer_back(struct ledger *l, const struct ledger_claim *c)
 {
 	struct bound b[BOUNDS];
-	size_t n = bounds_of(c, b);
+	size_t n;
 
 	pthread_mutex_lock(&l->lock);
 	begin_day(l);
+	n = bounds_of(l, c, b);
 	for (size_t i = 0; i < n; i++)
 		take_off(l, c, &b[i].row);
 	pthread_mutex_unlock(&l->lock);

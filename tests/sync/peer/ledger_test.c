@@ -407,6 +407,7 @@ static void rubbish_does_not_switch_the_bounds_of_writers_off(void **state)
 	_cleanup_(ledger_freep) struct ledger *l = NULL;
 	struct log_id log = log_of(1, 1);
 	struct test_env t;
+	unsigned n = 0;
 
 	test_env_init(&t, 1700000000000, 1);
 	l = ledger_new(&t.env);
@@ -416,15 +417,28 @@ static void rubbish_does_not_switch_the_bounds_of_writers_off(void **state)
 		assert_true(writes(l, &log, false, 1, true, 1, 400));
 		ledger_writer_back(l, &(struct ledger_claim){.log = &log, .begins = true, .entries = 1, .bytes = 400});
 	}
-	/* … and more than are counted have none. */
-	for (unsigned i = 0; i < LIMIT_WRITERS / 2; i++) { /* one row for the space, one for all */
+	/* … and of those that are stored many share one. */
+	for (unsigned i = 0; i < LIMIT_WRITERS; i++) {
 		memcpy(log.appliance.b + 2, &i, sizeof(i));
-		assert_true(writes(l, &log, false, 1, true, 1, 400));
+		n += writes(l, &log, false, 1, true, 1, 400);
 	}
-	log.appliance.b[10] = 1;
-	assert_false(writes(l, &log, false, 1, true, 1, 400));
-	log.appliance.b[10] = 0;
+	assert_true(n > LIMIT_WRITERS / 8 && n < LIMIT_WRITERS / 4);
+	assert_int_equal(writes(l, &log, false, 1, true, 1, 400), false);
+	memset(log.appliance.b + 2, 0, 4);
 	assert_true(writes(l, &log, false, 1, false, 1, 400)); /* who is counted goes on */
+	/* In other spaces there is room, for whoever comes, and however many spaces are filled so. */
+	for (unsigned space = 2; space < 20; space++) {
+		struct log_id there = log_of((uint8_t)space, 1);
+		unsigned some = 0;
+
+		for (unsigned i = 0; i < 3000; i++) {
+			memcpy(there.appliance.b + 2, &i, sizeof(i));
+			some += writes(l, &there, false, 1, true, 1, 400);
+		}
+		assert_true(some >= LIMIT_CROWD * LIMIT_WRITER_DAY_LOGS);
+	}
+	log = log_of(200, 9);
+	assert_true(writes(l, &log, false, 1, true, 1, 400));
 }
 
 static void a_million_logs_and_a_million_spaces_have_no_room(void **state)
