@@ -109,21 +109,36 @@ static bool unsure_of_time(struct app *a)
 	return a->clock && clock_env_state(a->clock).word == CLOCK_AGAINST;
 }
 
+static struct error *count_strange(void *ctx, const struct space_info *s, const struct pubkey *key,
+				   int64_t since_ms)
+{
+	(void)s;
+	(void)key;
+	(void)since_ms;
+	++*(int *)ctx;
+	return NULL;
+}
+
 /* Which key is whose: before anything else. */
 static struct error *warn_of_keys(const struct warnings *w)
 {
 	struct conn *c = request_conn(w->r);
 	int64_t doubted, made, unchecked;
 	struct copy_notice notice;
-	int successors = 0;
+	int successors = 0, strange = 0;
 	bool copied;
 
 	TRY(copy_notice_get(c, &notice, &copied));
 	TRY(copy_successors(c, count_successor, &successors));
+	TRY(copy_strange(c, count_strange, &strange));
 	TRY(restored_open(c, &doubted, &made));
 	TRY(invite_unchecked(c->local, &unchecked));
 	if (copied)
 		warn(w, true, N_("Another box has the key of this one."), "/admin/copy");
+	if (strange)
+		warn(w, true,
+		     N_("A key that this box had is in strange hands, and may still write. Sign it out."),
+		     "/admin/copy");
 	if (doubted && made)
 		warn_in(w, true,
 			request_error_text(

@@ -79,7 +79,10 @@ static struct error *taken_of(struct conn *c, const struct log_info *info, int64
 			      uint64_t *ret_seq)
 {
 	*ret_seq = info->live;
-	return since_ms ? log_arrived_before(c->log, info, since_ms, ret_seq) : NULL;
+	/* What this box wrote while another had its key, too, is its people's. */
+	if (!since_ms || log_wrote(c->log, &info->id))
+		return NULL;
+	return log_arrived_before(c->log, info, since_ms, ret_seq);
 }
 
 /* With the hash of the header there: of two histories it says which is meant. */

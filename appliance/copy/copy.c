@@ -183,6 +183,7 @@ struct new_key {
 	const struct secret *steward;
 	struct secret *key;
 	bool people; /* who has an account here is at home here under the new key, too */
+	bool strange;
 	int left;
 };
 
@@ -256,6 +257,20 @@ static struct error *move_people(struct conn *c, const struct new_key *n)
 	return NULL;
 }
 
+/* The other box keeps the old key, and nobody knows who has that: it is no friend of this one, and since it
+ * was noticed what it writes is not our people's. */
+static struct error *estrange_old(struct conn *c, struct new_key *n)
+{
+	int64_t now = env_now(c->env);
+	struct copy_notice notice;
+	bool handled, any;
+
+	TRY(notice_get(c, &notice, &handled, &any));
+	TRY(strange_put(c, secret_pubkey(n->app->self), any ? notice.first_ms : now));
+	notice.last_ms = now;
+	return any ? notice_put(c, &notice, true) : NULL;
+}
+
 /* The other box keeps the old key: from now on it is a box like any other. */
 static struct error *befriend_old(struct conn *c, struct new_key *n)
 {
@@ -283,7 +298,7 @@ static struct error *new_key_job(struct conn *c, void *arg)
 	TRY(move_people(c, n));
 	TRY(account_reseal_claim(c, old, n->key));
 	TRY(lineage_put(c, &s));
-	TRY(befriend_old(c, n));
+	TRY(n->strange ? estrange_old(c, n) : befriend_old(c, n));
 	return log_new_incarnation(c->log);
 }
 
@@ -298,12 +313,16 @@ static struct error *keep_origin(struct app *a)
 	return file_write(path, span_str(id.s), 0600);
 }
 
-struct error *copy_new_key(struct app *a, const struct secret *steward, bool people,
-			   struct pubkey *ret_key, int *ret_left)
+struct error *copy_new_key(struct app *a, const struct copy_new *how, struct pubkey *ret_key,
+			   int *ret_left)
 {
 	_cleanup_(secret_freep) struct secret *key = secret_new();
 	_cleanup_(freep) char *path = path_join(a->dir, "key");
-	struct new_key n = {.app = a, .steward = steward, .key = key, .people = people};
+	struct new_key n = {.app = a,
+			    .steward = how->steward,
+			    .key = key,
+			    .people = how->people,
+			    .strange = how->strange};
 
 	/* What is done before a power cut is no harm: an admitted key that nobody has. */
 	TRY(writer_run(a->writer, new_key_job, &n));
@@ -327,5 +346,46 @@ struct error *copy_own_statement(struct conn *c, const struct pubkey *self,
 	}
 	TRY(e);
 	successor_text(&s, out);
+	return NULL;
+}
+
+/* --- a key in strange hands ------------------------------------------------------------------- */
+
+struct strangers {
+	struct conn *conn;
+	const struct strange_key *row;
+	copy_strange_fn *fn;
+	void *ctx;
+	bool admitted;
+};
+
+static struct error *look_for_strange(void *ctx, const struct admitted *a)
+{
+	struct strangers *k = ctx;
+
+	k->admitted |= pubkey_eq(&a->key, &k->row->key);
+	return NULL;
+}
+
+static struct error *strange_in(void *ctx, const struct space_info *s)
+{
+	struct strangers *k = ctx;
+
+	k->admitted = false;
+	TRY(admitted_each(k->conn, &s->id, look_for_strange, k));
+	return k->admitted ? k->fn(k->ctx, s, &k->row->key, k->row->since_ms) : NULL;
+}
+
+struct error *copy_strange(struct conn *c, copy_strange_fn *fn, void *ctx)
+{
+	_cleanup_(buf_release) struct buf rows = {0};
+
+	TRY(strange_each(c, &rows));
+	for (size_t i = 0; i < rows.n / sizeof(struct strange_key); i++) {
+		struct strangers k = {.conn = c, .fn = fn, .ctx = ctx};
+
+		k.row = (const struct strange_key *)(const void *)rows.p + i;
+		TRY(space_each(c, strange_in, &k));
+	}
 	return NULL;
 }

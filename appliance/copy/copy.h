@@ -47,9 +47,20 @@ struct error *successor_admit(struct conn *c, const struct pubkey *self, const s
 /* This box gets a key of its own: admitted, stated, written to the folder. From then on the program
  * has to begin again (app.again); until then everything goes on under the old key. `people`: where
  * `steward` is one, those who have an account here are at home here, also by the community's list
- * (their `home` names the new key); else it names the box that keeps the old one. */
-struct error *copy_new_key(struct app *a, const struct secret *steward, bool people,
-			   struct pubkey *ret_key, int *ret_left) MUST;
+ * (their `home` names the new key); else it names the box that keeps the old one. `strange`: that box
+ * is in strange hands: it becomes no connected house, and copy_strange names the old key until it was
+ * signed out. */
+struct copy_new {
+	const struct secret *steward;
+	bool people, strange;
+};
+struct error *copy_new_key(struct app *a, const struct copy_new *how, struct pubkey *ret_key,
+			   int *ret_left) MUST;
+/* Spaces in which a key that this box had, and that is in strange hands, is still admitted, and since
+ * when it was noticed that another box has it. Any thread. */
+typedef struct error *copy_strange_fn(void *ctx, const struct space_info *space,
+				      const struct pubkey *key, int64_t since_ms);
+struct error *copy_strange(struct conn *c, copy_strange_fn *fn, void *ctx) MUST;
 /* The statement that this box shows to strangers; "" when it has its first key. */
 struct error *copy_own_statement(struct conn *c, const struct pubkey *self,
 				 char out[SUCCESSOR_TEXT]) MUST;

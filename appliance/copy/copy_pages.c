@@ -2,6 +2,7 @@
 #include "appliance/copy/copy_pages.h"
 #include "appliance/copy/copy.h"
 #include "appliance/peers/number_pages.h"
+#include "appliance/place/moment.h"
 
 struct listing {
 	struct request *r;
@@ -53,10 +54,27 @@ static json_t *notice_json(struct request *r, const struct copy_notice *n)
 		(n->signs & TWIN_MET) != 0, "log", (n->signs & TWIN_LOG) != 0, "place", n->place);
 }
 
+static struct error *add_strange(void *ctx, const struct space_info *s, const struct pubkey *key,
+				 int64_t since_ms)
+{
+	struct listing *l = ctx;
+	json_t *since = since_json(l->r, since_ms, 0);
+	const char *url = arena_printf(
+		request_arena(l->r), "/admin/spaces/%s/boxes/%s/remove?since_day=%s&since_hour=%s",
+		ID(&s->id), ID(key), json_string_value(json_object_get(since, "day")),
+		json_string_value(json_object_get(since, "hour")));
+
+	json_decref(since);
+	json_array_append_new(l->list, json_pack("{s:s, s:s, s:s}", "name", *s->name ? s->name : ID_SHORT(&s->id),
+						 "short", ID_SHORT(key), "url", url));
+	return NULL;
+}
+
 static struct error *copy_page(struct request *r)
 {
 	struct listing l = {.r = r, .list = json_array()};
-	json_t *context = json_pack("{s:o, s:s}", "successors", l.list, "key",
+	struct listing old = {.r = r, .list = json_array()};
+	json_t *context = json_pack("{s:o, s:o, s:s}", "successors", l.list, "strange", old.list, "key",
 				    ID(secret_pubkey(request_app(r)->self)));
 	struct copy_notice n;
 	bool open = false;
@@ -66,6 +84,10 @@ static struct error *copy_page(struct request *r)
 		json_object_set_new(context, "notice", notice_json(r, &n));
 	if (!e)
 		e = copy_successors(request_conn(r), add_successor, &l);
+	if (!e)
+		e = copy_strange(request_conn(r), add_strange, &old);
+	if (!e)
+		json_object_set_new(context, "any_strange", json_boolean(json_array_size(old.list)));
 	if (e) {
 		json_decref(context);
 		return e;
@@ -84,19 +106,23 @@ static struct error *new_key(struct request *r)
 {
 	struct app *a = request_app(r);
 	const char *sure = request_field(r, "sure"), *people = request_field(r, "people");
+	const char *hands = request_field(r, "hands");
+	struct copy_new how = {.steward = request_viewer(r)->secret, .people = people && *people == '1'};
 	struct pubkey key;
 	int left;
 
 	ENSURE(sure && *sure == '1',
 	       error_new(ERR_INVALID, N_("Tick first that only one of the two boxes does this.")));
+	ENSURE(hands && (!strcmp(hands, "good") || !strcmp(hands, "strange")),
+	       error_new(ERR_INVALID, N_("Say first whether the other box is in good hands.")));
+	how.strange = !strcmp(hands, "strange");
 	ENSURE(a->again, error_new(ERR_BUSY, N_("This box can't begin again by itself now.")));
 	TRY(request_limit(r, "newkey", 2, 1));
-	TRY(copy_new_key(a, request_viewer(r)->secret, people && *people == '1', &key,
-			 &left));
+	TRY(copy_new_key(a, &how, &key, &left));
 	a->again(a);
 	return respond_page(r, "admin_copy_done", request_text(r, N_("A key of its own")),
-			    json_pack("{s:s, s:s, s:i}", "key", ID(&key), "short", ID_SHORT(&key),
-				      "left", left));
+			    json_pack("{s:s, s:s, s:i, s:b}", "key", ID(&key), "short",
+				      ID_SHORT(&key), "left", left, "strange", how.strange));
 }
 
 /* --- who goes on for whom --------------------------------------------------------------------- */

@@ -11,3 +11,9 @@ struct error *successor_drop(struct conn *c, const struct pubkey *to) MUST;
 struct error *lineage_put(struct conn *c, const struct successor *s) MUST;
 /* How `to` came to be ours; ERR_NOT_FOUND. */
 struct error *lineage_get(struct conn *c, const struct pubkey *to, struct successor *ret) MUST;
+struct strange_key {
+	struct pubkey key;
+	int64_t since_ms;
+};
+struct error *strange_put(struct conn *c, const struct pubkey *key, int64_t since_ms) MUST;
+struct error *strange_each(struct conn *c, struct buf *rows) MUST; /* struct strange_key */

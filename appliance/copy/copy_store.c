@@ -12,6 +12,8 @@ static const char *const migrations[] = {
 	" heard_ms INTEGER NOT NULL, dropped INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE lineage(key BLOB PRIMARY KEY, old BLOB NOT NULL, time_ms INTEGER NOT NULL,"
 	" sig BLOB NOT NULL) STRICT;",
+	/* Keys that this box had, and a box in strange hands has. */
+	"CREATE TABLE strange(key BLOB PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;",
 };
 
 enum {
@@ -23,6 +25,8 @@ enum {
 	SUCCESSOR_DROP,
 	LINEAGE_PUT,
 	LINEAGE_GET,
+	STRANGE_PUT,
+	STRANGE_EACH,
 	STMTS
 };
 static const char *const sql[STMTS] = {
@@ -38,6 +42,8 @@ static const char *const sql[STMTS] = {
 	[SUCCESSOR_DROP] = "UPDATE successor SET dropped = 1 WHERE key = ?1",
 	[LINEAGE_PUT] = "INSERT OR REPLACE INTO lineage VALUES (?1, ?2, ?3, ?4)",
 	[LINEAGE_GET] = "SELECT key, old, time_ms, sig FROM lineage WHERE key = ?1",
+	[STRANGE_PUT] = "INSERT OR REPLACE INTO strange VALUES (?1, ?2)",
+	[STRANGE_EACH] = "SELECT key, since_ms FROM strange ORDER BY since_ms",
 };
 
 const struct feature copy_feature = {
@@ -157,4 +163,23 @@ struct error *lineage_get(struct conn *c, const struct pubkey *to, struct succes
 		read_statement(st, ret);
 	sqlite3_reset(st);
 	return row ? NULL : error_new(ERR_NOT_FOUND, N_("This box has its first key."));
+}
+
+struct error *strange_put(struct conn *c, const struct pubkey *key, int64_t since_ms)
+{
+	return db_do(c->local, stmts(c), STRANGE_PUT, "ki", key, since_ms);
+}
+
+struct error *strange_each(struct conn *c, struct buf *rows)
+{
+	sqlite3_stmt *st = db_stmt(stmts(c), STRANGE_EACH);
+	struct error *e = NULL;
+
+	while (db_next(c->local, st, &e)) {
+		struct strange_key row = {.since_ms = db_int(st, 1)};
+
+		if (db_id(st, 0, row.key.b))
+			buf_add(rows, &row, sizeof(row));
+	}
+	return e;
 }

@@ -132,6 +132,9 @@ struct error *log_carry(struct log_store *l, const struct secret *appliance, int
 /* A peer holds more of the log we are writing than we do: we are an old copy. True when `head` and
  * `hash` show that; the caller then calls log_new_incarnation. (R) */
 bool log_is_behind(struct log_store *l, const struct log_id *id, uint64_t head);
+/* Did this box write that log itself, under whatever key it has or had, and not another with its key?
+ * (Of what was here before that was noted: all logs of its key.) (R) */
+bool log_wrote(struct log_store *l, const struct log_id *id);
 /* Entries of this log, new to us, whose newest says that time: are they of another box that writes
  * with our key since we began our incarnation? (By clocks, so a hint for people; what is older is
  * what a restored box gets back.) (R) */

@@ -58,6 +58,9 @@ static const char *const migrations[] = {
 	"ALTER TABLE log ADD COLUMN vouched INTEGER NOT NULL DEFAULT 0;",
 	/* How far the numbers of arrivals were, by this box's clock. */
 	"CREATE TABLE arrived(num INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;",
+	/* The incarnations in which this box itself wrote: another one may have its key. */
+	"CREATE TABLE own(appliance BLOB NOT NULL, incarnation INTEGER NOT NULL,"
+	" PRIMARY KEY(appliance, incarnation)) STRICT, WITHOUT ROWID;",
 };
 
 #define LOG_SUMS "count(*), sum(live), sum(held), sum(missing), sum(bytes)"
@@ -185,6 +188,12 @@ static const char *const sql[LOG_STMTS] = {
 	/* The cut of that log, else none of it counts. */
 	[REVOKED_GET] = "SELECT max(seq) FROM revoked WHERE space=?1 AND appliance=?2"
 			" AND incarnation IN (0, ?3) HAVING count(*) > 0",
+	[OWN_ADD] = "INSERT OR IGNORE INTO own VALUES (?1, ?2)",
+	[OWN_GET] = "SELECT 1 FROM own WHERE appliance=?1 AND incarnation=?2",
+	[OWN_ANY] = "SELECT 1 FROM own WHERE appliance=?1 LIMIT 1",
+	/* From before that was noted. */
+	[OWN_BEFORE] = "INSERT OR IGNORE INTO own SELECT appliance, incarnation FROM log"
+		       " WHERE appliance=?1",
 	[ARRIVED_SET] = "INSERT OR REPLACE INTO arrived VALUES (?1, ?2)",
 	[ARRIVED_FORGET] = "DELETE FROM arrived WHERE at<?1",
 	/* Not by a clock that was wrong for a while: nothing behind a mark that is later counts. */
@@ -218,7 +227,27 @@ static struct error *draw_incarnation(struct log_store *l)
 	while (drawn == 0)
 		env_random(l->env, &drawn, sizeof(drawn));
 	TRY(db_do(l->db, l->s, LOG_META_SET, "si", "incarnation_at", env_now(l->env)));
+	TRY(db_do(l->db, l->s, OWN_ADD, "ki", &l->self, drawn));
 	return db_do(l->db, l->s, LOG_META_SET, "si", "incarnation", drawn);
+}
+
+static struct error *note_own(struct log_store *l, int64_t incarnation)
+{
+	int64_t any;
+
+	TRY(db_number(l->db, l->s, OWN_ANY, 0, &any, "k", &l->self));
+	if (!any)
+		TRY(db_do(l->db, l->s, OWN_BEFORE, "k", &l->self));
+	return db_do(l->db, l->s, OWN_ADD, "ki", &l->self, incarnation);
+}
+
+bool log_wrote(struct log_store *l, const struct log_id *id)
+{
+	int64_t found = 0;
+
+	error_free(db_number(l->db, l->s, OWN_GET, 0, &found, "ki", &id->appliance,
+			     (int64_t)id->incarnation));
+	return found;
 }
 
 /* A copy that lives elsewhere than at last opening may not be the only one: begin anew. */
@@ -244,6 +273,8 @@ static struct error *settle(struct log_store *l, const char *whereabouts)
 	}
 	if (moved)
 		TRY(db_do(l->db, l->s, LOG_META_SET, "ss", "whereabouts", whereabouts));
+	if (known)
+		TRY(note_own(l, (int64_t)log_incarnation(l)));
 	return known && !moved ? NULL : draw_incarnation(l);
 }
 

@@ -47,10 +47,11 @@ for b in a b c; do ok "all is on $b" until_ok 20 eval 'reads_all $b || { sync_al
 
 ok "a decides that it keeps the key" act a /admin/copy/handled '{}'
 ok "and is not asked any more" not warned a
-ok "a program's token does not change a key" not act b /admin/copy/new-key '{"sure": "1", "people": "1"}'
+ok "a program's token does not change a key" not act b /admin/copy/new-key '{"sure": "1", "people": "1", "hands": "good"}'
 sign_in b
 ok "without a tick nobody gets a new key" not act_signed_in b /admin/copy/new-key '{}'
-ok "b gets a key of its own" act_signed_in b /admin/copy/new-key '{"sure": "1", "people": "1"}'
+ok "nor who says not in whose hands the other is" not act_signed_in b /admin/copy/new-key '{"sure": "1", "people": "1"}'
+ok "b gets a key of its own" act_signed_in b /admin/copy/new-key '{"sure": "1", "people": "1", "hands": "good"}'
 until_ok 15 sh -c "[ \$(grep -c 'Ctrl-C' '$T/b.out') = 2 ]"
 sed -n 's|.*http://localhost:\([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.http"
 sed -n 's|.*other boxes *port \([0-9]*\)$|\1|p' "$T/b.out" | tail -1 >"$T/b.sync"

@@ -107,6 +107,11 @@ static void of_a_stolen_box_stays_what_had_come_before_it_was_stolen(void **stat
 	assert_int_equal(posts(&t, &t.a), before + 2);
 	assert_ok(community_cut_off(t.a.c, &t.space, secret_pubkey(t.b.key), since, &goes));
 	assert_int_equal(goes, 2);
+	/* What this box wrote itself stays, also when its own key is what was stolen. */
+	assert_ok(say(&t, &t.a, "written here"));
+	assert_ok(community_cut_off(t.a.c, &t.space, secret_pubkey(t.a.key), since, &goes));
+	assert_int_equal(goes, 0);
+	before++;
 	remove_since(&t, since);
 	assert_int_equal(posts(&t, &t.a), before);
 	meet(&t.a, &t.b);
