@@ -315,8 +315,8 @@ static size_t first_taking(const struct folding *f, uint32_t key)
 	return low;
 }
 
-/* Is that op struck by one that takes something from that key? */
-static bool is_struck_for(const struct folding *f, uint32_t key, uint32_t at)
+/* Is that op struck by one that takes something from that person, or that appliance? */
+static bool is_struck_for(const struct folding *f, uint32_t key, bool person, uint32_t at)
 {
 	const struct rules_node *n = f->r->nodes[at];
 
@@ -325,27 +325,33 @@ static bool is_struck_for(const struct folding *f, uint32_t key, uint32_t at)
 
 		if (taking->key != key)
 			break;
-		/* Of two that could strike each other the first does: the others are not asked yet.
-		 */
-		if (taking != n && !taking->struck &&
+		/* Of two that could strike each other the first does. */
+		if (taking != n && !taking->struck && node_takes_from_person(taking) == person &&
 		    (!strikes(n) || rank_cmp(f->r, f->taking.p[i], at) < 0) &&
-		    standing_cmp(f->r, taking, n) <= 0 && node_reaches(taking, n) &&
-		    !leaves_enough(taking, n) && !is_below(f, at, taking) &&
-		    !is_above(f, at, taking))
+		    standing_cmp(f->r, taking, n) <= 0 && !leaves_enough(taking, n) &&
+		    !is_below(f, at, taking) && !is_above(f, at, taking))
 			return true;
 	}
 	return false;
 }
 
+/* The cut protects nothing here: what the author of the revocation knew and could judge is below
+ * it. What lay within the cut and could not be judged may have been put there to be judged later.
+ */
 static bool is_struck(const struct folding *f, uint32_t at)
 {
 	const struct rules_node *n = f->r->nodes[at];
 
 	if (!f->taking.n)
 		return false;
-	/* What takes from an appliance reaches only what is in its logs alone. */
-	return (!n->by_appliance && is_struck_for(f, n->author, at)) ||
-	       (n->places_n && is_struck_for(f, n->places[0].appliance, at));
+	/* Whose it is, wherever it lies; and what is nowhere but in logs of those that were thrown
+	 * out. */
+	if (is_struck_for(f, n->author, !n->by_appliance, at))
+		return true;
+	for (size_t i = 0; i < n->places_n; i++)
+		if (!is_struck_for(f, n->places[i].appliance, false, at))
+			return false;
+	return n->places_n > 0;
 }
 
 /* Those that take something, the highest first: what is struck strikes nothing. */

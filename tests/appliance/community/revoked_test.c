@@ -633,6 +633,127 @@ static void any_graph_gives_the_same_in_any_order(void **state)
 	assert_true(valid > OPS / 4);
 }
 
+/* --- what was planted --- */
+struct history {
+	struct rules *r;
+	uint64_t seq[BOXES];
+};
+
+static struct hash named(const char *name)
+{
+	struct hash h = {{0}};
+
+	snprintf((char *)h.b, sizeof(h.b), "%s", name);
+	return h;
+}
+
+/* An op by that key (one of a box: by itself), in the log of box `at`, that names one of before. */
+static void say(struct history *h, const char *name, const char *before, int author, int at,
+		const char *type, json_t *take_body)
+{
+	struct op op = {.id = named(name),
+			.space = named("the space"),
+			.type = type_of(type),
+			.author = key_at(author),
+			.by_appliance = author < BOXES,
+			.appliance = key_at(at),
+			.nseen = 1,
+			.seen = {named(before)},
+			.rules = named(before),
+			.body = take_body};
+
+	rules_add(h->r, &op, &(struct place){key_at(at), 1, ++h->seq[at]});
+	rules_settle(h->r);
+	json_decref(take_body);
+}
+
+static void history_begin(struct history *h)
+{
+	static struct graph g;
+	struct pubkey b = key_at(1), s = key_at(BOXES + 1), m = key_at(BOXES + 2);
+
+	*h = (struct history){.r = rules_new(&(struct hash){"the space"}), .seq = {1, 0, 0}};
+	g.n = 0;
+	g.space = named("the space");
+	add_founding(&g);
+	rules_add(h->r, &g.op[0], &g.at[0]);
+	json_decref((json_t *)g.op[0].body);
+	say(h, "admit b", "the space", BOXES, 0, "appliance.admit",
+	    json_pack("{s:s,s:s,s:s,s:b}", "key", ID(&b), "name", "B", "mode", "write", "keeper",
+		      1));
+	say(h, "add s", "admit b", BOXES, 0, "member.add",
+	    json_pack("{s:s,s:s,s:s}", "key", ID(&s), "name", "S", "role", "steward"));
+	say(h, "add m", "add s", BOXES, 0, "member.add",
+	    json_pack("{s:s,s:s,s:s}", "key", ID(&m), "name", "M", "role", "steward"));
+}
+
+static enum role role_in(struct history *h, int who)
+{
+	struct pubkey key = key_at(who);
+
+	return state_role(h->r, rules_now(h->r), &key);
+}
+
+/* It lies within the cut, and names an op that comes years later: only then can it be judged. */
+static void what_was_planted_within_the_cut_is_struck(void **state)
+{
+	struct pubkey s = key_at(BOXES + 1), m = key_at(BOXES + 2), puppet = key_at(20),
+		      n = key_at(21), b = key_at(1);
+	json_t *cut = json_pack("[{s:s,s:s,s:i}]", "appliance", ID(&b), "incarnation",
+				"0000000000000001", "seq", 100);
+	struct history h;
+
+	history_begin(&h);
+	say(&h, "planted", "withheld", BOXES + 1, 1, "member.add",
+	    json_pack("{s:s,s:s,s:s}", "key", ID(&puppet), "name", "P", "role", "steward"));
+	say(&h, "planted too", "withheld", BOXES + 1, 1, "member.revoke",
+	    json_pack("{s:s,s:[]}", "key", ID(&m), "cut"));
+	say(&h, "sign-up", "add m", 0, 0, "rules.join", json_object());
+	say(&h, "m adds n", "sign-up", BOXES + 2, 0, "member.add",
+	    json_pack("{s:s,s:s,s:s}", "key", ID(&n), "name", "N", "role", "member"));
+	say(&h, "out s", "m adds n", BOXES, 0, "member.revoke",
+	    json_pack("{s:s,s:O}", "key", ID(&s), "cut", cut));
+	say(&h, "out b", "out s", BOXES, 0, "appliance.revoke",
+	    json_pack("{s:s,s:o}", "key", ID(&b), "cut", cut));
+	say(&h, "withheld", "add m", BOXES + 1, 1, "rules.join", json_object());
+	assert_int_equal(role_in(&h, 20), ROLE_NONE);
+	assert_int_equal(role_in(&h, BOXES + 2), ROLE_STEWARD);
+	assert_int_equal(role_in(&h, 21), ROLE_MEMBER);
+	rules_free(h.r);
+}
+
+/* A keeper's op, which the box of somebody else, thrown out or not, has in its log, too. */
+static void one_more_place_does_not_bring_it_back(void **state)
+{
+	struct pubkey b = key_at(1), c = key_at(2), x = key_at(20);
+	struct op evil = {
+		.id = named("evil"),
+		.space = named("the space"),
+		.type = type_of("appliance.admit"),
+		.author = b,
+		.by_appliance = true,
+		.appliance = b,
+		.nseen = 1,
+		.seen = {named("admit c")},
+		.rules = named("admit c"),
+		.body = json_pack("{s:s,s:s,s:s}", "key", ID(&x), "name", "X", "mode", "write")};
+	struct history h;
+
+	history_begin(&h);
+	say(&h, "admit c", "add m", BOXES, 0, "appliance.admit",
+	    json_pack("{s:s,s:s,s:s}", "key", ID(&c), "name", "C", "mode", "write"));
+	say(&h, "sign-up", "admit c", 2, 2, "rules.join", json_object());
+	say(&h, "out b", "sign-up", BOXES, 0, "appliance.revoke",
+	    json_pack("{s:s,s:[]}", "key", ID(&b), "cut"));
+	rules_add(h.r, &evil, &(struct place){b, 1, 9});
+	rules_add(h.r, &evil, &(struct place){c, 1, 9});
+	rules_settle(h.r);
+	assert_true(rules_find(h.r, &evil.id) != RULES_NONE);
+	assert_false(state_writes(h.r, rules_now(h.r), &x));
+	json_decref((json_t *)evil.body);
+	rules_free(h.r);
+}
+
 /* --- nobody who was thrown out moves anything --- */
 enum { LATE = 12, OUT = BOXES + 1, OUT_BOX = 1 };
 
@@ -809,6 +930,8 @@ int main(void)
 		cmocka_unit_test(the_founder_undoes_it_at_his_own_house),
 		cmocka_unit_test(who_has_a_key_voids_nothing_with_it),
 		cmocka_unit_test(any_graph_gives_the_same_in_any_order),
+		cmocka_unit_test(what_was_planted_within_the_cut_is_struck),
+		cmocka_unit_test(one_more_place_does_not_bring_it_back),
 		cmocka_unit_test(who_was_thrown_out_moves_nothing),
 		cmocka_unit_test(a_thousand_of_each_fold_in_time),
 	};
