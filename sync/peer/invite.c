@@ -124,11 +124,10 @@ static bool decode(const char *letters, uint8_t *out, size_t n)
 	return base32_decode(letters + BASE32_LEN(at), BASE32_LEN(n - at), out + at, n - at);
 }
 
-/* The bytes of the letters; *ret_n of them. */
-static struct error *read_letters(struct span text, uint8_t out[INVITE_BYTES], size_t *ret_n)
+static struct error *letters_to_bytes(struct span text, char letters[INVITE_TEXT + 1],
+				      uint8_t out[INVITE_BYTES], size_t *ret_n)
 {
 	enum { FIRST = 8 }; /* letters of which the first five bytes are made */
-	char letters[INVITE_TEXT + 1];
 	struct span rest = find_letters(text);
 	uint8_t front[5];
 	size_t n;
@@ -144,9 +143,18 @@ static struct error *read_letters(struct span text, uint8_t out[INVITE_BYTES], s
 		       take_letters(&rest, letters + FIRST, BASE32_LEN(n) - FIRST) &&
 		       decode(letters, out, n),
 	       no_invitation());
-	crypto_wipe(letters, sizeof(letters));
 	*ret_n = n;
 	return NULL;
+}
+
+/* The bytes of the letters; *ret_n of them. The letters hold the secret, also of one that is refused. */
+static struct error *read_letters(struct span text, uint8_t out[INVITE_BYTES], size_t *ret_n)
+{
+	char letters[INVITE_TEXT + 1];
+	struct error *e = letters_to_bytes(text, letters, out, ret_n);
+
+	crypto_wipe(letters, sizeof(letters));
+	return e;
 }
 
 static bool read_address(struct reader *r, char out[PEER_ADDRESS])
@@ -186,16 +194,27 @@ static struct error *read_fields(struct reader *r, struct invitation *ret)
 	return NULL;
 }
 
-struct error *invitation_read(struct span text, struct invitation *ret)
+static struct error *read_bytes(const uint8_t *bytes, size_t n, struct invitation *ret)
 {
-	uint8_t bytes[INVITE_BYTES], check[CHECK];
+	uint8_t check[CHECK];
 	struct reader r;
-	size_t n = 0;
 
-	ENSURE(text.n <= INVITE_FILE, no_invitation());
-	TRY(read_letters(text, bytes, &n));
 	check_of(span_of(bytes, n - CHECK), check);
 	ENSURE(memcmp(check, bytes + n - CHECK, CHECK) == 0, no_invitation());
 	r = reader_of(span_of(bytes + FRONT, n - FRONT - CHECK));
 	return read_fields(&r, ret);
+}
+
+struct error *invitation_read(struct span text, struct invitation *ret)
+{
+	uint8_t bytes[INVITE_BYTES];
+	struct error *e;
+	size_t n = 0;
+
+	ENSURE(text.n <= INVITE_FILE, no_invitation());
+	e = read_letters(text, bytes, &n);
+	if (!e)
+		e = read_bytes(bytes, n, ret);
+	crypto_wipe(bytes, sizeof(bytes));
+	return e;
 }
