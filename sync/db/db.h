@@ -109,7 +109,8 @@ int db_changes(struct db *db);
  * many rows there are: `tokenize = 'parted remove_diacritics 2'` is unicode61, but a text that begins with
  * DB_PART_BEGIN, at most 15 bytes and DB_PART_END has only words of that part, and so has a phrase that is
  * asked for. `fit(table, weight of a column, …)` says how well a row fits, the smaller the better: bm25
- * without how rare each word is, so that it is the same however the rows are parted.
+ * without how rare each word is and how long the other rows are, so that it is the same however the rows are
+ * parted, and tells nobody of rows that they may not see.
  */
 #define DB_PART_BEGIN "\x03"
 #define DB_PART_END   "\x04"

@@ -95,32 +95,9 @@ static int tokens_of(Fts5Tokenizer *tokenizer, void *ctx, int flags, const char 
 
 /* --- how well a row fits --- */
 
-/* Words in a row, on the average of the whole table. */
-static int average(const Fts5ExtensionApi *api, Fts5Context *fts, double *ret)
-{
-	sqlite3_int64 rows = 0, words = 0;
-	double *kept = api->xGetAuxdata(fts, 0);
-	int rc = SQLITE_OK;
-
-	if (!kept) {
-		kept = sqlite3_malloc(sizeof(*kept));
-		if (!kept)
-			return SQLITE_NOMEM;
-		rc = api->xRowCount(fts, &rows);
-		if (rc == SQLITE_OK)
-			rc = api->xColumnTotalSize(fts, -1, &words);
-		*kept = rows > 0 && words > 0 ? (double)words / (double)rows : 1;
-		if (rc != SQLITE_OK) {
-			sqlite3_free(kept);
-			return rc;
-		}
-		rc = api->xSetAuxdata(fts, kept, sqlite3_free);
-		if (rc != SQLITE_OK)
-			return rc; /* it was freed */
-	}
-	*ret = *kept;
-	return SQLITE_OK;
-}
+/* Words in an ordinary row. Not the average of the table: that would tell who may see some of its rows how
+ * much is said in the others, and be another on each box. */
+static const double usual = 100;
 
 /* How often each of the phrases is in the row, in columns that count differently. */
 static int count(const Fts5ExtensionApi *api, Fts5Context *fts, int n, sqlite3_value **weights,
@@ -139,15 +116,14 @@ static int count(const Fts5ExtensionApi *api, Fts5Context *fts, int n, sqlite3_v
 }
 
 /* The sum over the phrases of BM25's measure (k1 1.2, b 0.75), the better the smaller, as bm25()
- * does. Without its factor for how rare a phrase is: that would be another in each part. */
+ * does. Without its factor for how rare a phrase is: that would be another in each part, and tell how often
+ * rows that somebody may not see say it. */
 static void fit(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_context *ctx, int n,
 		sqlite3_value **weights)
 {
-	double often[PHRASES_MAX] = {0}, usual = 1, sum = 0;
-	int words = 0, rc = average(api, fts, &usual);
+	double often[PHRASES_MAX] = {0}, sum = 0;
+	int words = 0, rc = api->xColumnSize(fts, -1, &words);
 
-	if (rc == SQLITE_OK)
-		rc = api->xColumnSize(fts, -1, &words);
 	if (rc == SQLITE_OK)
 		rc = count(api, fts, n, weights, often);
 	if (rc != SQLITE_OK) {

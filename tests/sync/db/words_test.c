@@ -125,6 +125,36 @@ static void a_word_of_any_length_and_a_mark_without_end_are_texts(void **state)
 	close_fixture(&f);
 }
 
+static void put_words(struct fixture *f, int64_t row, const char *begin, int words)
+{
+	struct buf text = {0};
+
+	buf_puts(&text, begin);
+	for (int i = 0; i < words; i++)
+		buf_puts(&text, " barri");
+	put(f, row, "", buf_str(&text));
+	buf_release(&text);
+}
+
+/* Or who may not see those learns of them by the order of what they see. */
+static void what_fits_better_does_not_depend_on_other_rows(void **state)
+{
+	struct fixture f = open_fixture();
+	int64_t before;
+
+	put_words(&f, 1, "piano", 8);
+	put_words(&f, 2, "piano piano", 50);
+	before = number(&f, BEST, "\"piano\"");
+	put_words(&f, 3, "tambor", 4);
+	assert_int_equal(number(&f, BEST, "\"piano\""), before);
+	put_words(&f, 4, "tambor", 20000);
+	assert_int_equal(number(&f, BEST, "\"piano\""), before);
+	for (int i = 5; i < 50; i++)
+		put_words(&f, i, "tambor", 1);
+	assert_int_equal(number(&f, BEST, "\"piano\""), before);
+	close_fixture(&f);
+}
+
 static void what_fits_better_comes_first_in_whatever_part(void **state)
 {
 	struct fixture f = open_fixture();
@@ -146,6 +176,7 @@ int main(void)
 		cmocka_unit_test(what_is_found_is_marked_where_it_is),
 		cmocka_unit_test(a_word_of_any_length_and_a_mark_without_end_are_texts),
 		cmocka_unit_test(what_fits_better_comes_first_in_whatever_part),
+		cmocka_unit_test(what_fits_better_does_not_depend_on_other_rows),
 	};
 
 	return run_group(tests);
