@@ -431,8 +431,16 @@ static struct error *read_restore(struct request *r, struct setup_order *o)
 
 	TRY(open_source(r, o));
 	TRY(backup_look(o->source, o->source_name, &about));
-	if (about.old)
+	if (about.old) {
+		const char *own = field(r, "unsealed");
+
+		ENSURE(*own == '1',
+		       error_new(ERR_INVALID,
+				 N_("%s is not sealed: nothing proves whose backup it is. Tick that"
+				    " it is yours, if you know where it comes from."),
+				 o->source_name));
 		return NULL;
+	}
 	if (about.with == SEALED_PASSPHRASE) {
 		ENSURE(*field(r, "passphrase"),
 		       error_new(ERR_INVALID,

@@ -147,6 +147,10 @@ new_box u
 enter u
 head -c 2000 "$T/disk/in/whole" >"$T/cut"
 CSRF=$(csrf u /setup/restore)
+printf 'lliure-backup-1\n%064d' 0 >"$T/format1"
+is "one that is not sealed is not taken from anybody" "$(status u /setup/restore -F "csrf=$CSRF" -F "file=@$T/format1")" 400
+is "but by who says that it is theirs" "$(status u /setup/restore -F "csrf=$CSRF" -F "file=@$T/format1" -F "unsealed=1")" 303
+ok "and is refused in words where it is none" until_ok 10 eval 'ask u /setup/progress | grep -q "/setup/restore"'
 is "one that was cut off is taken" "$(status u /setup/restore -F "csrf=$CSRF" -F "file=@$T/cut" -F "sheet1=<$T/one" -F "sheet2=<$T/two")" 303
 ok "and refused in words" until_ok 10 eval 'ask u /setup/progress | grep -q "ends too early"'
 is "which are for who has the code alone" "$(curl -sS -o "$T/body" -w '%{http_code}' "$(url u /setup/progress)")" 303
