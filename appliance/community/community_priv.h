@@ -123,6 +123,9 @@ struct space {
 	bool settle;  /* rules changed since the tables of members were written */
 	bool written; /* those tables were written since it was loaded */
 	bool shared;  /* the log was told to whom it is shown by the rules as they are */
+	/* So many rules ops were known here, and what they say is not here any more (a damaged disk): until
+	 * they come again nobody is told more than before, and no key is handed out. */
+	size_t lacking;
 };
 struct memory {
 	bool loaded;

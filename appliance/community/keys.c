@@ -313,7 +313,7 @@ struct error *keys_settle(struct conn *c, struct space *s, const struct secret *
 	/* A bound against mistakes of ours: what is left is done the next time. */
 	for (int i = 0; i < 100 && more; i++) {
 		s = space_of(c, &by.space);
-		if (!may_hand_out(c, s, &by.author))
+		if (s->lacking || !may_hand_out(c, s, &by.author))
 			return NULL;
 		TRY(settle_one(&by, &more));
 	}

@@ -215,6 +215,7 @@ static struct error *load_rule(struct conn *c, struct space *s, const struct op_
 		rules_add(s->rules, &op,
 			  &(struct place){l->id.appliance, l->id.incarnation, places.p[i].seq});
 	}
+	s->lacking += kind != OP_RULES;
 	json_decref(body);
 	return NULL;
 }

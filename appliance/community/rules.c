@@ -122,6 +122,13 @@ void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarn
 	}
 }
 
+bool rules_knows(const struct rules *r, const struct hash *id)
+{
+	uint32_t at = idmap_get(&r->by_id, id);
+
+	return at != RULES_NONE && r->nodes[at]->places_n;
+}
+
 void rules_forget(struct rules *r, const struct hash *id)
 {
 	uint32_t at = idmap_get(&r->by_id, id);

@@ -14,12 +14,15 @@
  * else: it never changes by what others wrote at the same time. What is not valid counts as absent.
  *  2. Valid ops fold in Kahn's order along their parents; what is free at the same time by *rank*:
  * the author's role (highest first), then how early the author was given it (the depth of the op
- * that did, then its id; the founder is first of all), then revocations before the rest, and only
- * then, between ops of one author, by (time, op id).
- *  3. In a fold an op has effect only if it is still permitted in the state folded so far: so of
- * two stewards who revoke each other, the senior stays, whatever the clocks say.
+ * that did, then its id; the founder is first of all), then ops with a cut before the rest, and
+ * only then, between ops of one author, by (time, op id).
+ *  3. In a fold an op has effect only if it is still permitted in the state folded so far, and not
+ * *struck*: by a revocation, or an op that gives less, of whoever stands at least as high, where
+ * neither knew of the other (rules_fold.c). So of two stewards who revoke each other the senior
+ * stays, whatever the clocks say, and who was thrown out has no say in the past.
  *  4. The state now is the fold of all valid ops. A revocation that has effect in it is
- * *effective*: an op that is judged by rules that don't contain it is void beyond its cut.
+ * *effective*: an op that is judged by rules that don't contain it is void beyond its cut, and
+ * after an op that gives less, with a cut, as good as what that leaves.
  *
  * Nodes are numbered in order of arrival (a box's own numbers, never shown). Not thread-safe.
  */
@@ -52,6 +55,7 @@ bool rules_add(struct rules *r, const struct op *op, const struct place *at);
 /* What lies in that log from `from` on is not live any more. */
 void rules_drop(struct rules *r, const struct pubkey *appliance, uint64_t incarnation,
 		uint64_t from);
+bool rules_knows(const struct rules *r, const struct hash *id); /* valid or not */
 /* The op has no places, until it is added again: what it says is not known any more. */
 void rules_forget(struct rules *r, const struct hash *id);
 /* Make everything fit after adding and dropping. To be called before anything below. */

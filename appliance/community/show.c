@@ -59,10 +59,13 @@ static struct error *tell_sharing(struct conn *c, struct space *s)
 		struct rules_appliance a;
 
 		/* Of people's keys, and of those who were never admitted, nothing is said. */
-		if (rules_appliance_now(s->rules, i, &a))
-			TRY(log_share(c->log, &s->id, &key, true));
-		else if (rules_was_admitted(s->rules, i))
+		if (rules_appliance_now(s->rules, i, &a)) {
+			/* perhaps by a removal that is not here any more: who was told is, and no more */
+			if (!s->lacking)
+				TRY(log_share(c->log, &s->id, &key, true));
+		} else if (rules_was_admitted(s->rules, i)) {
 			TRY(log_share(c->log, &s->id, &key, false));
+		}
 	}
 	return NULL;
 }

@@ -196,6 +196,12 @@ static struct error *find_key(struct writing *w)
 	struct hash name;
 	uint16_t epoch;
 
+	/* The key of now may be one that went with them: another would be given to who was removed. */
+	ENSURE(!w->space->lacking,
+	       error_new(ERR_NOT_ADMITTED,
+			 N_("A part of the rules of this private space is damaged on this box's "
+			    "disk. Nothing can be written in it until that has come again from "
+			    "another box.")));
 	ENSURE(rules_key_now(w->space->rules, &name, &epoch) &&
 		       keyring_find(&w->space->ring, &name, &w->key),
 	       error_new(ERR_NOT_ADMITTED, N_("This box was not given the newest key of this "

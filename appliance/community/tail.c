@@ -18,6 +18,7 @@ struct error *op_without(struct batch *b, struct op_rec *r)
 	if (r->kind == OP_RULES) {
 		memory_touch(b->c);
 		rules_forget(space_of_num(b->c, r->space)->rules, &r->id);
+		space_of_num(b->c, r->space)->lacking++;
 	}
 	if (r->kind == OP_ERASE)
 		TRY(db_do(b->c->view, b->c->community->stmts, ERASE_DROP, "i", r->num));

@@ -208,10 +208,13 @@ static struct error *check_places(struct batch *b, struct op_rec *r, bool *ret_a
 
 static struct error *fill_rules(struct batch *b, struct op_rec *r, const struct op *op)
 {
+	struct space *s = space_of_num(b->c, r->space);
 	struct places places;
 
 	TRY(rec_places(b->c, r, &b->arena, &places));
 	memory_touch(b->c);
+	s->lacking -= s->lacking > 0;
+	s->shared = false;
 	for (size_t i = 0; i < places.n; i++) {
 		const struct vlog *l = vlog_of(b->c, places.p[i].log);
 		struct place at = place_of(l, places.p[i].seq);
@@ -267,6 +270,14 @@ struct error *take_payload(struct batch *b, struct op_rec *r, struct op *op, enu
 	return NULL;
 }
 
+/* The view knows of it, and what it says was not here when the rules were read: it has come again. */
+static bool is_lacked(struct batch *b, const struct vlog *l, const struct op_rec *r)
+{
+	const struct space *s = space_at(b, l);
+
+	return r->kind == OP_RULES && s->lacking && !rules_knows(s->rules, &r->id);
+}
+
 static struct error *take_again(struct batch *b, const struct vlog *l, const struct stored *e,
 				const struct entry *h, struct op_rec *r)
 {
@@ -287,7 +298,8 @@ static struct error *take_again(struct batch *b, const struct vlog *l, const str
 	/* Its header was healed, and what it told of did not come with it. */
 	if (known && e->state == PAYLOAD_NOT_HELD)
 		return op_recheck(b, r);
-	if (e->state != PAYLOAD_HELD || (r->kind != OP_NOT_HELD && r->kind != OP_GONE))
+	if (e->state != PAYLOAD_HELD ||
+	    (r->kind != OP_NOT_HELD && r->kind != OP_GONE && !is_lacked(b, l, r)))
 		return NULL;
 	rec_op(b->c, r, &op);
 	op.rules = h->rules;

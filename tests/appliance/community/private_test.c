@@ -892,6 +892,69 @@ static void who_lost_the_founding_op_tells_the_space_to_nobody_new(void **state)
 	close_private(&s);
 }
 
+static struct error *note_place(void *ctx, const struct stored *e)
+{
+	*(struct op_at *)ctx = (struct op_at){e->log, e->seq};
+	return NULL;
+}
+
+/* The bytes of c's removal are damaged on b's disk: it takes nobody in again. */
+static void who_lost_a_removal_hands_out_nothing(void **state)
+{
+	struct sealed_town s;
+	struct town *t = &s.t;
+	struct rules *r;
+	struct hash id = {{0}};
+	struct op_at at;
+	char sql[120];
+	uint64_t n;
+	bool more;
+
+	open_private(&s);
+	assert_ok(box_submit(&t->a, &t->space, "appliance.admit", NULL, t->who[FOUNDER],
+			     json_pack("{s:s,s:s,s:s,s:b}", "key", ID(secret_pubkey(t->b.key)),
+				       "name", "B", "mode", "write", "keeper", 1),
+			     NULL));
+	assert_ok(admit(t, &t->a, FOUNDER, &s.c, ADMIT_READ));
+	meet(&t->a, &t->b);
+	meet(&t->a, &s.c);
+	assert_ok(withdraw(t, &t->a, FOUNDER, &s.c));
+	meet(&t->a, &t->b);
+	r = space_of(t->b.c, &t->space)->rules;
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->nodes[i]->kind == RULE_WITHDRAW)
+			id = r->nodes[i]->id;
+	assert_ok(log_op(t->b.c->log, &id, note_place, &at));
+	snprintf(sql, sizeof(sql),
+		 "UPDATE entry SET body = zeroblob(length(body)) WHERE log=%lld AND seq=%llu",
+		 (long long)at.log, (unsigned long long)at.seq);
+	assert_ok(conn_begin(t->b.c));
+	assert_ok(db_exec(log_db(t->b.c->log), sql));
+	assert_ok(log_repair(t->b.c->log, &n));
+	assert_ok(conn_commit(t->b.c));
+	conn_close(t->b.c);
+	assert_ok(box_open(&t->b));
+	/* (it would be written with a key of before) */
+	assert_fails(post(t, &t->b, MEMBER, "after it", NULL), ERR_NOT_ADMITTED);
+	assert_ok(conn_begin(t->b.c));
+	assert_ok(community_catch_up(t->b.c, 0, &more));
+	assert_ok(conn_commit(t->b.c));
+	assert_false(log_shared_with(t->b.c->log, &t->space, secret_pubkey(s.c.key)));
+	meet(&t->b, &s.c);
+	assert_posts(&s.c, &t->topic, CANARY " first");
+	/* It comes again, and all is as before. */
+	meet(&t->a, &t->b);
+	assert_int_equal(space_of(t->b.c, &t->space)->lacking, 0);
+	assert_ok(post(t, &t->b, MEMBER, "with the new one", NULL));
+	meet(&t->a, &t->b);
+	meet(&t->b, &s.c);
+	assert_posts(&s.c, &t->topic, CANARY " first");
+	assert_agree(t);
+	assert_false(log_shared_with(t->b.c->log, &t->space, secret_pubkey(s.c.key)));
+	assert_true(log_shared_with(t->b.c->log, &t->space, secret_pubkey(t->a.key)));
+	close_private(&s);
+}
+
 static void what_is_public_is_told_when_its_founding_op_is_here_and_from_then_on(void **state)
 {
 	struct pubkey stranger = {{9, 9, 9}};
@@ -980,6 +1043,7 @@ int main(void)
 		cmocka_unit_test(only_its_people_see_it),
 		cmocka_unit_test(who_has_the_founding_box_s_key_opens_nothing),
 		cmocka_unit_test(who_lost_the_founding_op_tells_the_space_to_nobody_new),
+		cmocka_unit_test(who_lost_a_removal_hands_out_nothing),
 		cmocka_unit_test(
 			what_is_public_is_told_when_its_founding_op_is_here_and_from_then_on),
 		cmocka_unit_test(while_its_view_is_made_anew_a_space_is_told_as_before),
