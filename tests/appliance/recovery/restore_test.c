@@ -42,7 +42,7 @@ static void back_up_and_restore(struct came_back *b)
 
 	b->dir = test_dir();
 	assert_ok(file_nameless(b->dir, &fd));
-	assert_ok(backup_write(b->site.app, BACKUP_SMALL, (struct sealed_key){NULL}, fd, "it",
+	assert_ok(backup_write(b->site.app, BACKUP_WHOLE, (struct sealed_key){NULL}, fd, "it",
 			       &made));
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_ok(backup_restore(&(struct restore){.dir = b->dir,
