@@ -36,5 +36,4 @@ skip_all() { echo "1..0 # SKIP $*"; exit 0; }
 finish() { echo "1..$tests"; [ $failed = 0 ]; }
 not() { ! "$@"; }
 
-# The word that the forms of a page, on standard input, have with them.
-csrf_in() { sed -n 's/.*name="csrf" value="\([^"]*\)".*/\1/p' | head -1; }
+. "$(dirname "${BASH_SOURCE[0]}")/forms.sh"
