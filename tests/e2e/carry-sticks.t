@@ -83,13 +83,13 @@ is "which b signed" "$(paper b 0 asker.valid) $(paper b 0 asker.key)" "True $B"
 is "what was taken has one, from a" "$(paper b 1 taken) $(paper b 1 answerer.key)" "True $A"
 ok "it says in words what was in the file" eval 'paper b 1 spaces.0.sentences.0 | grep -qxE "Entries in the file: [1-9][0-9,]*\."'
 ok "how long it was" eval 'paper b 1 moved.0 | grep -qxE "The file had [1-9][0-9,]* bytes\."'
-ok "and what was new" eval 'paper b 1 moved.1 | grep -qxE "New at b: [1-9][0-9,]* entries\."'
+ok "and what was new" eval 'paper b 1 own_words.0.sentences | grep -qE "New at b: [1-9][0-9,]* entries\."'
 is "a's own says for anybody" "$(paper a 0 written) $(paper a 0 anybody)" "True True"
 ok "what a wrote and what b took from it hold the same entries" eval '[ "$(paper a 0 spaces.0.sentences.0 | grep -oE "[0-9]+")" = "$(paper b 1 spaces.0.sentences.0 | grep -oE "[0-9]+")" ]'
 ok "it can be printed" eval 'curl -sS -H "Authorization: Bearer $(cat "$T/b.token")" "$(url b "$(admin b | json records.1.receipt_url)")" | grep -q "<code>${B:0:8}<"'
 mv "$T/usb-b/Kingston" "$T/usb-a/Kingston"
 ok "a takes it in, and learns what b holds" eval 'wait_idle a Kingston; press a Kingston take; until_ok 10 eval "\"$LLIURE\" bundle export \"$T/x\" --for $B --since-receipt --data \"$T/a\""'
-had_already() { local i; for i in 0 1 2; do paper a $i moved | grep -q "At a already: [1-9]" && return 0; done; return 1; }
+had_already() { local i; for i in 0 1 2; do paper a $i own_words.0.sentences | grep -q "At a already: [1-9]" && return 0; done; return 1; }
 ok "whose receipt says that it had these entries" eval 'wait_idle a Kingston; until_ok 10 had_already'
 ok "a second time the older file gives way" eval 'wait_idle a Kingston; press a Kingston write; until_ok 20 eval "[ \"\$(stick a Kingston safe)\" = True ]"; [ "$(ls "$T/usb-a/Kingston/lliure" | grep -c "^a-2")" = 1 ]'
 
