@@ -35,6 +35,9 @@ static const char *const light[] = {
 	"/admin/recovery/places/:id/remove",
 	"/admin/recovery/prove",
 	"/admin/recovery/replace/again",
+	"/admin/spaces/:id/seen", /* a notice */
+	"/admin/strangers", /* each that goes can be fetched again */
+	"/admin/strangers/:id/again",
 };
 
 static bool is_light(const struct route *r, bool seen[])

@@ -376,7 +376,8 @@ static void older_box(const char *dir)
 	assert_ok(app_open(dir, &env_system, &a));
 	app_close(a);
 	assert_ok(db_open(local, DB_WRITER, 512, &db));
-	assert_ok(db_exec(db, "DROP TABLE ledger; DROP TABLE ledger_times;"
+	assert_ok(db_exec(db, "DROP TABLE ledger; DROP TABLE ledger_times; DROP TABLE ledger_writer;"
+			      "DROP TABLE ledger_brought;"
 			      "DELETE FROM schema_version WHERE name='ledger'"));
 	db_close(db);
 	put_text(dir, "format", "1\n");
