@@ -14,7 +14,7 @@
 #
 # Nothing of the machine's own network is touched: the switch lives in a namespace too, and each
 # namespace lives as long as one process that dies with this script.
-. "$(dirname "${BASH_SOURCE[0]}")/../lib/forms.sh"
+. "$SOURCE/tests/lib/forms.sh"
 NET_DIR=
 
 n=0
