@@ -171,6 +171,27 @@ static void add_bits(const struct folding *f, uint64_t *to, const uint64_t *from
 		to[i] |= from[i];
 }
 
+static void put_bit(uint64_t *bits, size_t at)
+{
+	bits[at / 64] |= (uint64_t)1 << at % 64;
+}
+
+/* What those beside it (its parents, or its children) have, and itself. */
+static void gather(struct folding *f, uint64_t *all, const struct rules_node *n,
+		   const struct rules_list *beside)
+{
+	uint64_t *mine = bits_of(all, f, n);
+
+	for (size_t i = 0; i < beside->n; i++) {
+		const struct rules_node *other = f->r->nodes[beside->p[i]];
+
+		if (other->fold == f->r->folds)
+			add_bits(f, mine, bits_of(all, f, other));
+	}
+	if (n->taking != RULES_NONE)
+		put_bit(mine, n->taking);
+}
+
 /* popped is newest first: what lies above an op stands before it. */
 static void relate(struct folding *f)
 {
@@ -178,40 +199,14 @@ static void relate(struct folding *f)
 
 	for (size_t i = 0; i < popped->n; i++) {
 		const struct rules_node *n = f->r->nodes[popped->p[i]];
-		uint64_t *mine = bits_of(f->above, f, n);
 
-		for (size_t k = 0; k < n->children.n; k++) {
-			const struct rules_node *child = f->r->nodes[n->children.p[k]];
-
-			if (child->fold == f->r->folds)
-				add_bits(f, mine, bits_of(f->above, f, child));
-		}
-		if (n->taking != RULES_NONE)
-			mine[n->taking / 64] |= (uint64_t)1 << n->taking % 64;
+		gather(f, f->above, n, &n->children);
 	}
 	for (size_t i = popped->n; i-- > 0;) {
 		const struct rules_node *n = f->r->nodes[popped->p[i]];
-		uint64_t *mine = bits_of(f->below, f, n);
 
-		for (size_t k = 0; k < n->parents.n; k++) {
-			const struct rules_node *parent = f->r->nodes[n->parents.p[k]];
-
-			if (parent->fold == f->r->folds)
-				add_bits(f, mine, bits_of(f->below, f, parent));
-		}
-		if (n->taking != RULES_NONE)
-			mine[n->taking / 64] |= (uint64_t)1 << n->taking % 64;
+		gather(f, f->below, n, &n->parents);
 	}
-}
-
-static bool has_bit(const uint64_t *bits, size_t at)
-{
-	return bits[at / 64] >> at % 64 & 1;
-}
-
-static void note_key(uint64_t *keys, uint32_t key)
-{
-	keys[key / 64] |= (uint64_t)1 << key % 64;
 }
 
 /* What a keeper box takes strikes nothing: it may say that it did so before the other was a keeper,
@@ -221,6 +216,23 @@ static bool strikes(const struct rules_node *n)
 	return n->takes && !n->by_appliance;
 }
 
+/* The keys of those who do something here, as bits; yours. */
+static uint64_t *acting_keys(const struct rules *r)
+{
+	uint64_t *keys = calloc(r->keys_n / 64 + 1, sizeof(*keys));
+
+	if (!keys)
+		abort();
+	for (size_t i = 0; i < r->popped.n; i++) {
+		const struct rules_node *n = r->nodes[r->popped.p[i]];
+
+		put_bit(keys, n->author);
+		for (size_t k = 0; k < n->places_n; k++)
+			put_bit(keys, n->places[k].appliance);
+	}
+	return keys;
+}
+
 /* Those that take something from somebody who does something here, and no others: most take from
  * who is silent. */
 static void find_takings(struct folding *f)
@@ -228,25 +240,15 @@ static void find_takings(struct folding *f)
 	struct rules *r = f->r;
 	uint64_t *acting = NULL;
 
-	for (size_t i = 0; i < r->popped.n; i++)
-		if (strikes(r->nodes[r->popped.p[i]]))
-			list_add(&f->taking, r->popped.p[i]);
-	if (f->taking.n)
-		acting = calloc(r->keys_n / 64 + 1, sizeof(*acting));
-	if (f->taking.n && !acting)
-		abort();
-	for (size_t i = 0; acting && i < r->popped.n; i++) {
-		const struct rules_node *n = r->nodes[r->popped.p[i]];
+	for (size_t i = 0; i < r->popped.n; i++) {
+		uint32_t at = r->popped.p[i];
 
-		note_key(acting, n->author);
-		for (size_t k = 0; k < n->places_n; k++)
-			note_key(acting, n->places[k].appliance);
-	}
-	for (size_t i = 0, n = f->taking.n; i < n; i++) {
-		if (!i)
-			f->taking.n = 0;
-		if (has_bit(acting, r->nodes[f->taking.p[i]]->key))
-			f->taking.p[f->taking.n++] = f->taking.p[i];
+		if (!strikes(r->nodes[at]))
+			continue;
+		if (!acting)
+			acting = acting_keys(r);
+		if (state_has(acting, r->keys_n / 64 + 1, r->nodes[at]->key))
+			list_add(&f->taking, at);
 	}
 	free(acting);
 }
@@ -286,7 +288,7 @@ static bool is_below(const struct folding *f, uint32_t at, const struct rules_no
 	const struct rules_node *n = f->r->nodes[at];
 
 	if (f->above)
-		return has_bit(bits_of(f->above, f, n), taking->taking);
+		return state_has(bits_of(f->above, f, n), (uint32_t)f->words, taking->taking);
 	return n == taking || rules_is_ancestor(f->r, at, f->taking.p[taking->taking]);
 }
 
@@ -295,7 +297,7 @@ static bool is_above(const struct folding *f, uint32_t at, const struct rules_no
 	const struct rules_node *n = f->r->nodes[at];
 
 	if (f->below)
-		return has_bit(bits_of(f->below, f, n), taking->taking);
+		return state_has(bits_of(f->below, f, n), (uint32_t)f->words, taking->taking);
 	return n == taking || rules_is_ancestor(f->r, f->taking.p[taking->taking], at);
 }
 
