@@ -98,47 +98,30 @@ static bool is_in_crowd(struct ledger *l, const struct ledger_claim *c)
 	return l->n_writers >= LIMIT_WRITERS || of_space > (LIMIT_WRITERS - l->n_writers) / 4;
 }
 
-static size_t bounds_of_crowd(const struct ledger_claim *c, struct bound b[BOUNDS])
+/* In the row that many share: of nobody. Its bounds are in that space alone. */
+static size_t bounds_of(struct ledger *l, const struct ledger_claim *c, struct bound b[BOUNDS])
 {
-	struct bound *one = &b[0];
+	bool crowd = is_in_crowd(l, c);
+	unsigned times = crowd ? LIMIT_CROWD * (c->times ? c->times : 1) : c->times;
+	size_t n = 0;
 
-	*one = (struct bound){.row.space = c->log->space,
-			      .bytes = LIMIT_WRITER_DAY_BYTES,
-			      .entries = LIMIT_WRITER_DAY_ENTRIES,
+	if (!crowd)
+		b[n++] = (struct bound){.row = row_of(c, &everywhere),
+					.bytes = LIMIT_WRITER_DAY_BYTES,
+					.entries = LIMIT_WRITER_DAY_ENTRIES,
+					.logs = LIMIT_WRITER_DAY_LOGS_ALL,
+					.times = times};
+	b[n] = (struct bound){.row = row_of(c, &c->log->space),
+			      .bytes = crowd ? LIMIT_WRITER_DAY_BYTES : UINT64_MAX,
+			      .entries = crowd ? LIMIT_WRITER_DAY_ENTRIES : UINT64_MAX,
 			      .logs = LIMIT_WRITER_DAY_LOGS,
-			      .times = LIMIT_CROWD * (c->times ? c->times : 1)};
+			      .times = times};
 	if (c->is_void)
-		*one = (struct bound){.row = {.space = c->log->space, .is_void = true},
+		b[n] = (struct bound){.row = row_of(c, &c->log->space),
 				      .bytes = LIMIT_VOID_DAY_BYTES,
 				      .entries = LIMIT_VOID_DAY_ENTRIES,
 				      .logs = LIMIT_VOID_DAY_LOGS,
 				      .times = 1};
-	if (!c->visitor)
-		return 1;
-	b[1] = (struct bound){.row.space = by_visitors,
-			      .bytes = LIMIT_VISITORS_DAY_BYTES / LIMIT_VISITORS_WRITER,
-			      .entries = LIMIT_VISITORS_DAY_ENTRIES / LIMIT_VISITORS_WRITER,
-			      .logs = LIMIT_VISITORS_DAY_LOGS / LIMIT_VISITORS_WRITER,
-			      .times = 1};
-	return 2;
-}
-
-static size_t bounds_of(struct ledger *l, const struct ledger_claim *c, struct bound b[BOUNDS])
-{
-	size_t n = 0;
-
-	if (is_in_crowd(l, c))
-		return bounds_of_crowd(c, b);
-	b[n++] = (struct bound){.row = row_of(c, &everywhere),
-				.bytes = LIMIT_WRITER_DAY_BYTES,
-				.entries = LIMIT_WRITER_DAY_ENTRIES,
-				.logs = LIMIT_WRITER_DAY_LOGS_ALL,
-				.times = c->times};
-	b[n] = (struct bound){.row = row_of(c, &c->log->space),
-			      .bytes = c->is_void ? LIMIT_VOID_DAY_BYTES : UINT64_MAX,
-			      .entries = c->is_void ? LIMIT_VOID_DAY_ENTRIES : UINT64_MAX,
-			      .logs = c->is_void ? LIMIT_VOID_DAY_LOGS : LIMIT_WRITER_DAY_LOGS,
-			      .times = c->is_void ? 1 : c->times};
 	b[n++].row.is_void = c->is_void;
 	if (c->visitor)
 		b[n++] = (struct bound){.row = row_of(c, &by_visitors),
@@ -147,6 +130,8 @@ static size_t bounds_of(struct ledger *l, const struct ledger_claim *c, struct b
 						LIMIT_VISITORS_DAY_ENTRIES / LIMIT_VISITORS_WRITER,
 					.logs = LIMIT_VISITORS_DAY_LOGS / LIMIT_VISITORS_WRITER,
 					.times = 1};
+	for (size_t i = 0; crowd && i < n; i++)
+		b[i].row.writer = (struct pubkey){{0}};
 	return n;
 }
 
