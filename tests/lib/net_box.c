@@ -36,6 +36,25 @@ static struct error *box_write(void *ctx, sync_write_fn *fn, void *arg)
 	return err;
 }
 
+static struct error *keep_first(void *ctx, const struct receipt *r)
+{
+	struct receipt *to = ctx;
+
+	if (!to->when_ms)
+		*to = *r;
+	return NULL;
+}
+
+struct receipt net_box_receipt(struct net_box *b)
+{
+	struct receipt r = {.when_ms = 0};
+
+	pthread_mutex_lock(&b->writing);
+	must(receipt_each(b->local, NULL, 1, keep_first, &r));
+	pthread_mutex_unlock(&b->writing);
+	return r;
+}
+
 const struct pubkey *net_box_key(const struct net_box *b)
 {
 	return secret_pubkey(b->self);

@@ -4,6 +4,7 @@
  * appliance above. For tests of the transport, in one process or several.
  */
 #pragma once
+#include "sync/peer/receipt.h"
 #include "sync/sync.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -42,4 +43,6 @@ size_t net_box_live_ops(struct net_box *b, const struct hash *space);
 uint64_t net_box_entries(struct net_box *b, const struct hash *space);
 /* The digest of the heads of a space. */
 struct hash net_box_digest(struct net_box *b, const struct hash *space);
+/* The newest that it has; when_ms 0: none. */
+struct receipt net_box_receipt(struct net_box *b);
 const struct pubkey *net_box_key(const struct net_box *b);

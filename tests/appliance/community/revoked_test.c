@@ -65,6 +65,24 @@ static enum role role_of_key(struct town *t, struct box *b, const struct pubkey 
 	return r;
 }
 
+/* The founder sends the steward and the box B away, and a year goes by. */
+static void throw_out_at_a(struct town *t)
+{
+	assert_ok(remove_person(t, &t->a, FOUNDER, STEWARD));
+	assert_ok(remove_box(t, &t->a, FOUNDER, &t->b));
+	meet(&t->a, &t->b);
+	test_env_pass(&t->b.env, 1000LL * A_YEAR);
+}
+
+/* The steward says at B, by those rules, that house A is out, with all that it ever carried. */
+static void void_the_house(struct town *t, const struct hash *rules)
+{
+	append_raw(t, &t->b, STEWARD, rules,
+		   json_pack("{s:s,s:s,s:s,s:[],s:[s]}", "type", "appliance.revoke", "object",
+			     ID(&t->space), "key", ID(secret_pubkey(t->a.key)), "cut", "seen",
+			     ID(rules)));
+}
+
 static void a_revoked_steward_makes_no_stewards(void **state)
 {
 	struct secret *puppet = test_key(500);
@@ -75,10 +93,7 @@ static void a_revoked_steward_makes_no_stewards(void **state)
 	before = head_of(&t, &t.a);
 	sign_up(&t);
 	meet(&t.a, &t.b);
-	assert_ok(remove_person(&t, &t.a, FOUNDER, STEWARD));
-	assert_ok(remove_box(&t, &t.a, FOUNDER, &t.b));
-	meet(&t.a, &t.b);
-	test_env_pass(&t.b.env, 1000LL * A_YEAR);
+	throw_out_at_a(&t);
 	make_puppet(&t, &before, secret_pubkey(puppet));
 	meet(&t.a, &t.b);
 	assert_int_equal(role_of_key(&t, &t.a, secret_pubkey(puppet)), ROLE_NONE);
@@ -156,14 +171,8 @@ static void a_thrown_out_steward_does_not_overturn_the_founder(void **state)
 	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
 	sign_up(&t);
 	meet(&t.a, &t.b);
-	assert_ok(remove_person(&t, &t.a, FOUNDER, STEWARD));
-	assert_ok(remove_box(&t, &t.a, FOUNDER, &t.b));
-	meet(&t.a, &t.b);
-	test_env_pass(&t.b.env, 1000LL * A_YEAR);
-	append_raw(&t, &t.b, STEWARD, &before,
-		   json_pack("{s:s,s:s,s:s,s:[],s:[s]}", "type", "appliance.revoke", "object",
-			     ID(&t.space), "key", ID(secret_pubkey(t.a.key)), "cut", "seen",
-			     ID(&before)));
+	throw_out_at_a(&t);
+	void_the_house(&t, &before);
 	meet(&t.a, &t.b);
 	assert_int_equal(role_at(&t, &t.a, STEWARD), ROLE_NONE);
 	assert_int_equal(role_at(&t, &t.a, STRANGER), ROLE_MEMBER);
@@ -282,24 +291,16 @@ static void a_steward_who_was_put_lower_changes_no_rules(void **state)
 }
 
 /* --- cuts that somebody makes to do harm --- */
-static void void_the_house(struct town *t)
-{
-	struct hash head = head_of(t, &t->b);
-
-	append_raw(t, &t->b, STEWARD, &head,
-		   json_pack("{s:s,s:s,s:s,s:[],s:[s]}", "type", "appliance.revoke", "object",
-			     ID(&t->space), "key", ID(secret_pubkey(t->a.key)), "cut", "seen",
-			     ID(&head)));
-}
-
 static void the_founder_undoes_what_a_steward_voided(void **state)
 {
 	struct town t;
+	struct hash head;
 
 	town_open(&t);
 	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
 	meet(&t.a, &t.b);
-	void_the_house(&t);
+	head = head_of(&t, &t.b);
+	void_the_house(&t, &head);
 	assert_ok(post(&t, &t.a, MEMBER, "x", NULL)); /* here nobody knows yet */
 	meet(&t.a, &t.b);
 	assert_fails(post(&t, &t.a, MEMBER, "y", NULL), ERR_NOT_ADMITTED);
@@ -319,11 +320,13 @@ static void the_founder_undoes_what_a_steward_voided(void **state)
 static void the_founder_undoes_it_at_his_own_house(void **state)
 {
 	struct town t;
+	struct hash head;
 
 	town_open(&t);
 	assert_ok(post(&t, &t.a, MEMBER, "ten years of posts", NULL));
 	meet(&t.a, &t.b);
-	void_the_house(&t);
+	head = head_of(&t, &t.b);
+	void_the_house(&t, &head);
 	meet(&t.a, &t.b);
 	sign_up_at(&t, &t.b, STRANGER);
 	meet(&t.a, &t.b);

@@ -37,25 +37,6 @@ static bool equal(struct pair *p)
 		assert_true(cond);                                                                 \
 	} while (0)
 
-static struct error *keep_first(void *ctx, const struct receipt *r)
-{
-	struct receipt *to = ctx;
-
-	if (!to->when_ms)
-		*to = *r;
-	return NULL;
-}
-
-static struct receipt last_receipt(struct net_box *b)
-{
-	struct receipt r = {.when_ms = 0};
-
-	pthread_mutex_lock(&b->writing);
-	assert_ok(receipt_each(b->local, NULL, 1, keep_first, &r));
-	pthread_mutex_unlock(&b->writing);
-	return r;
-}
-
 static struct error *add_sent(void *ctx, const struct receipt *r)
 {
 	*(uint64_t *)ctx += r->report.sent;
@@ -88,11 +69,11 @@ static void a_person_asks_and_both_hold_the_same(void **state)
 	assert_true(equal(&p));
 	assert_int_equal(net_box_entries(&p.b, &p.space), 101);
 	wait_until(sync_audited(p.b.sync), 5000);
-	r = last_receipt(&p.b);
+	r = net_box_receipt(&p.b);
 	assert_string_equal(r.error, "");
 	assert_string_equal(r.report.peer_name, "Ateneu");
 	wait_until(gave(&p.a) == 101, 5000);
-	assert_true(last_receipt(&p.a).by_peer);
+	assert_true(net_box_receipt(&p.a).by_peer);
 	pair_close(&p);
 }
 

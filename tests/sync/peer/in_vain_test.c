@@ -15,25 +15,6 @@ static const char *address_of(const struct net_box *b)
 	return text;
 }
 
-static struct error *keep_first(void *ctx, const struct receipt *r)
-{
-	struct receipt *to = ctx;
-
-	if (!to->when_ms)
-		*to = *r;
-	return NULL;
-}
-
-static struct receipt last_receipt(struct net_box *b)
-{
-	struct receipt r = {.when_ms = 0};
-
-	pthread_mutex_lock(&b->writing);
-	assert_ok(receipt_each(b->local, NULL, 1, keep_first, &r));
-	pthread_mutex_unlock(&b->writing);
-	return r;
-}
-
 static struct error *count_row(void *ctx, const struct conduct *c)
 {
 	printf("# %s: %s\n", misdeed_name(c->what), c->words);
@@ -93,7 +74,7 @@ static void passes_on(bool a_asks)
 		assert_ok(sync_now(asks->sync, net_box_key(other), 60000));
 		assert_int_equal(logs_of(&p.a, &p.space, net_box_key(&p.b)), 1);
 	}
-	r = last_receipt(asks);
+	r = net_box_receipt(asks);
 	printf("# %llu bytes out, %llu in\n", (unsigned long long)r.report.bytes_out,
 	       (unsigned long long)r.report.bytes_in);
 	assert_string_equal(r.error, "");
